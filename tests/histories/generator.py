@@ -13,6 +13,15 @@ from tests.histories.spelling import spelled
 from tests.oracle.reading import normalise_user
 
 BIG = 12_345_678_901_234_567_890_123  # no double holds it
+AGAIN = {  # how something is said again, and how often
+    "alike": 45,
+    "tie": 30,
+    "content": 12,
+    "key": 8,
+    "user": 8,
+    "number": 5,
+    "elsewhere": 4,
+}
 ALMOST_FIVE_MINUTES = 295  # the clocks of broker and test may differ a little
 
 
@@ -54,7 +63,7 @@ class Generator:
         self.instant = self.now - int(3600 * (1 - progress))
         if self.rng.random() < broken:
             return self.broken(number)
-        again = bool(self.said) and self.rng.random() < 0.12
+        again = bool(self.said) and self.rng.random() < 0.18
         command, key = self.again() if again else (self.command(), self.idempotency_key())
         self.said.append((command, key))
         return self.sent(number, command, key)
@@ -134,9 +143,7 @@ class Generator:
         recent = self.said[-400:] if rng.random() < 0.7 else self.said
         command, key = rng.choice(recent)
         command = dict(command)
-        match rng.choices(
-            ["alike", "content", "number", "key", "user", "elsewhere"], [55, 15, 5, 10, 10, 5]
-        )[0]:
+        match rng.choices(list(AGAIN), list(AGAIN.values()))[0]:
             case "content":
                 command["description"] = f"other {rng.randint(0, 2)}"
                 if isinstance(command.get("metadata"), dict):
@@ -148,6 +155,13 @@ class Generator:
                 key = self.idempotency_key(0.7)
             case "user":
                 command["user"] = self.spelling(command["user"])
+            case "tie":  # another command of this key within the same second
+                command["user_status"] = rng.choice(["add", "block", "reset", "enter", "leave"])
+                command["reference_id"] = f"tie-{rng.getrandbits(40)}"
+                command.pop("expires_at", None)
+                command.pop("metadata", None)
+                command.setdefault("status_change_timestamp", self.instant)
+                key = None
             case "elsewhere":
                 command["segment_id"] = rng.randint(1, max(1, self.segments - 1))
         return command, key
