@@ -1,0 +1,98 @@
+"""The canonical form of JSON values: equal values have equal bytes, different values different.
+
+Contract, section 2, "Identity": contents are compared as JSON values, so the order of keys and
+white space don't count, strings count after unescaping, and numbers count by their exact decimal
+value. Bytes of this module go into stored digests: a change here is a change of the contract.
+"""
+
+import math
+import re
+from typing import Any, Final
+
+import msgspec
+
+_NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
+_EXPONENT_LENGTH: Final = 10
+_EXPONENT_LIMIT: Final = (2**31 - 1) // 2
+"""Postgres' numeric reads no exponent from here on (numeric.c, set_var_from_str)."""
+_SCALE_LIMIT: Final = 16_383
+"""Digits behind the point that Postgres' numeric holds (NUMERIC_DSCALE_MAX)."""
+
+_encoder = msgspec.json.Encoder(order="sorted")
+
+
+class NumberOutOfRangeError(ValueError):
+    """A number is beyond a double's range, or has more decimals than Postgres' numeric holds."""
+
+
+def canonical_number(text: str) -> str:
+    """Write a JSON number so that equal values have equal texts, without losing a digit.
+
+    An integral value is all its digits (`1.0`, `1e0` and `10e-1` are `1`, `-0` is `0`), any other
+    its digits without trailing zeros and a negative exponent (`0.10` is `1e-1`).
+
+    Raises NumberOutOfRangeError.
+    """
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        raise ValueError("not a JSON number")
+    sign, whole, fraction, exponent = match.group(1, 2, 3, 4)
+    fraction = fraction or ""
+    power = _exponent(exponent) - len(fraction)
+    if -power > _SCALE_LIMIT or math.isinf(float(text)):
+        raise NumberOutOfRangeError
+    digits = (whole + fraction).lstrip("0")
+    if not digits:
+        return "0"
+    short = digits.rstrip("0")
+    power += len(digits) - len(short)
+    return f"{sign}{short}{'0' * power}" if power >= 0 else f"{sign}{short}e{power}"
+
+
+def _exponent(text: str | None) -> int:
+    if text is None:
+        return 0
+    sign, digits = ("-", text[1:]) if text[0] == "-" else ("", text.removeprefix("+"))
+    digits = digits.lstrip("0") or "0"
+    if len(digits) > _EXPONENT_LENGTH:
+        raise NumberOutOfRangeError
+    exponent = int(sign + digits)
+    if abs(exponent) >= _EXPONENT_LIMIT:
+        raise NumberOutOfRangeError
+    return exponent
+
+
+def canonical_real(text: str) -> msgspec.Raw:
+    """Make a number of `canonical_number` ready to be encoded as it stands."""
+    return msgspec.Raw(canonical_number(text))
+
+
+def canonical_json(value: Any) -> bytes:
+    """Encode without white space and with the keys of every object sorted, in UTF-8.
+
+    `value` holds dicts, lists, strings, ints, booleans, None, and `msgspec.Raw` of
+    `canonical_number` for every number that is not an int.
+    """
+    return _encoder.encode(value)
+
+
+def compact_json(value: Any) -> bytes:
+    """Encode like `canonical_json`, with the keys in the order in which they stand."""
+    return msgspec.json.encode(value)
+
+
+def content(
+    user_status: str, expires_at: int | None, metadata: bytes | None, description: str | None
+) -> bytes:
+    r"""Frame the content of a command: two contents are equal exactly if their bytes are.
+
+    Three parts, parted by newlines: `user_status` and, after a space, `expires_at` if there is
+    one; metadata as `canonical_json`, empty if absent; the description, empty if absent. Neither
+    of the first two can hold a newline (JSON writes one as `\n`), so nothing is ambiguous.
+    """
+    head = user_status if expires_at is None else f"{user_status} {expires_at}"
+    return b"%b\n%b\n%b" % (
+        head.encode(),
+        metadata or b"",
+        b"" if description is None else description.encode(),
+    )
