@@ -1,0 +1,103 @@
+"""Outcomes and overrides as Kafka records, in the order in which an upstream published them.
+
+Of every hundred outcomes, in the order of time, one is published a month or more late and one is
+published twice, bit for bit. One conflicts with an earlier one, a few records are broken. None of
+it is drawn by lot: the same purchases give the same bytes.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from examples.cdnow.broken import BROKEN
+from examples.cdnow.by_hand import BY_HAND, HandMade
+from examples.cdnow.data import Purchase
+from examples.cdnow.rules import Outcome, outcomes
+from examples.cdnow.vocabulary import NETWORK, normalised, user_of
+
+EVERY = 100
+LATE, REPEATED = 50, 99
+"""Which of every hundred outcomes come late, and which come twice."""
+CONFLICTING = 10_000
+"""The outcome, counted from 0, that is said again with other content."""
+
+_DAY = 86_400
+
+
+class Record(NamedTuple):
+    """What to publish: one Kafka record of topic `<prefix>.commands`."""
+
+    key: bytes | None
+    """`network_id:user`, the user normalised, so that a user's commands keep their order."""
+    value: bytes | None
+    """A command as JSON; broken ones hold something else."""
+
+
+class _Published(NamedTuple):
+    """A record and when it reached Kafka in the story (Unix seconds, UTC)."""
+
+    at: int
+    record: Record
+
+
+def records(purchases: Iterable[Purchase]) -> list[Record]:
+    """List every record to publish, in that order."""
+    published = [
+        *_automation(purchases),
+        *(_Published(h.published_at, _override(h)) for h in BY_HAND),
+        *(_Published(b.published_at, Record(b.key, b.value)) for b in BROKEN),
+    ]
+    return [p.record for p in sorted(published, key=lambda p: p.at)]
+
+
+def _automation(purchases: Iterable[Purchase]) -> Iterator[_Published]:
+    """Publish every outcome once, at its time; but some late, some twice, one contradicted."""
+    for n, outcome in enumerate(outcomes(purchases)):
+        record = _statement(n, outcome)
+        delay = 30 + n * 37 % 170 if n % EVERY == LATE else 0
+        yield _Published(outcome.at + delay * _DAY, record)
+        if n % EVERY == REPEATED:
+            yield _Published(outcome.at + (1 + n // EVERY % 5) * _DAY, record)
+        if n == CONFLICTING:
+            other = outcome._replace(metadata=outcome.metadata | {"dollars": 0})
+            yield _Published(outcome.at + 7 * _DAY, _statement(n, other))
+
+
+def _statement(n: int, outcome: Outcome) -> Record:
+    """Write the n-th outcome as a command."""
+    return _record(
+        user=_spelt(n, user_of(outcome.customer)),
+        segment_id=outcome.segment_id,
+        user_status=outcome.user_status,
+        status_change_timestamp=outcome.at,
+        reference_id=outcome.reference_id,
+        metadata=outcome.metadata,
+    )
+
+
+def _override(hand: HandMade) -> Record:
+    """Write what was done by hand as a command."""
+    return _record(
+        user=hand.user,
+        segment_id=hand.segment_id,
+        user_status=hand.user_status,
+        status_change_timestamp=hand.at,
+        reference_id=hand.reference_id,
+        description=hand.description,
+    )
+
+
+def _spelt(n: int, user: str) -> str:
+    """Spell an email as some other part of the shop does: Segments takes all of them for one."""
+    if "@" not in user:
+        return user
+    return (user, user, user.title(), f" {user}", user.upper())[n % 5]
+
+
+def _record(user: str, **fields: Any) -> Record:
+    """Put a command into a record, under the key that keeps a user's commands in order."""
+    command = {"network_id": NETWORK, "user": user, **fields}
+    return Record(
+        f"{NETWORK}:{normalised(user)}".encode(),
+        json.dumps(command, separators=(",", ":")).encode(),
+    )
