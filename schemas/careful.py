@@ -7,21 +7,13 @@ that is wrong, not only the first.
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import msgspec
 
-from schemas.canonical import canonical_json, canonical_real, compact_json
-from schemas.json_text import (
-    Integer,
-    JsonObject,
-    Real,
-    escape,
-    has_unstorable_character,
-    read_json,
-    unstorable,
-)
-from schemas.refusal import FieldError, Reason, Refusal, describe
+from schemas.canonical import canonical_json, compact_json
+from schemas.fields import FieldReader, encodable, guess, kind
+from schemas.json_text import JsonObject, escape, read_json, unstorable
 from schemas.rules import (
     ALLOWED,
     BY_TEXT,
@@ -55,9 +47,6 @@ FIELDS: Final = (
 MAX_ERRORS: Final = 20
 
 _SUGGESTED: Final = 5
-_INTEGER_LENGTH: Final = 320
-"""A longer one is beyond a double's range, which is found and named elsewhere."""
-_T = TypeVar("_T")
 _raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -87,31 +76,33 @@ class Reading:
 def read_carefully(
     value: bytes, door: Door, network_id: str | None, *, expiry_signed: bool
 ) -> Reading:
-    """Read a command; as `schemas.command.read_command`. Raises Refusal(not_json, invalid_field)."""
+    """Read a command; as `schemas.command.read_command`. Raises Refusal."""
     return _Reader(value, door, network_id, expiry_signed=expiry_signed).read()
 
 
-class _Reader:
+class _Reader(FieldReader):
     """Reads field by field and collects what is wrong; a wrong field reads as None."""
 
     def __init__(
         self, value: bytes, door: Door, network_id: str | None, *, expiry_signed: bool
     ) -> None:
+        super().__init__()
         self._value = value
         self._path_network = network_id
         self._signed = expiry_signed and door is Door.KAFKA
         self._allowed = ALLOWED[door]
         self._tree: JsonObject = JsonObject([])
-        self._errors: list[FieldError] = []
+        self._storable = True
 
     def read(self) -> Reading:
         tree = read_json(self._value)
+        if not isinstance(tree, JsonObject):
+            self._wrong("", f"must be a JSON object; {kind(tree)} was sent{guess(tree)}")
+            raise self._refusal()
+        self._tree = tree
         self._errors += islice(unstorable(tree), MAX_ERRORS)
-        if isinstance(tree, JsonObject):
-            self._tree = tree
-            self._unknown_fields()
-        else:
-            self._wrong("", f"must be a JSON object; {_kind(tree)} was sent{_guess(tree)}")
+        self._storable = not self._errors
+        self._unknown_fields()
         network_id = self._network_id()
         user = self._user()
         segment_id = self._segment_id()
@@ -129,10 +120,7 @@ class _Reader:
             or segment_id is None
             or status is None
         ):
-            raise Refusal(
-                Reason.INVALID_FIELD,
-                describe(self._errors),
-                self._errors,
+            raise self._refusal(
                 network_id=network_id,
                 user=None if user is None else normalise_user(user),
                 reference_id=reference,
@@ -152,15 +140,12 @@ class _Reader:
             expires_at,
         )
 
-    def _wrong(self, pointer: str, message: str) -> None:
-        self._errors.append(FieldError(pointer, message))
-
     def _unknown_fields(self) -> None:
         unknown = [name for name in self._tree if name not in FIELDS]
         for index, name in enumerate(unknown[:MAX_ERRORS]):
             close = get_close_matches(name[:100], FIELDS, 1) if index < _SUGGESTED else []
-            guess = f": {close[0]} misspelt?" if close else ""
-            self._wrong(f"/{escape(name)}", f"is not a field of a command{guess}")
+            meant = f": {close[0]} misspelt?" if close else ""
+            self._wrong(f"/{escape(name)}", f"is not a field of a command{meant}")
 
     def _network_id(self) -> str | None:
         path, sent = self._path_network, self._tree.get("network_id")
@@ -169,7 +154,7 @@ class _Reader:
         if "network_id" not in self._tree and path is None:
             self._wrong("/network_id", "is required")
         elif type(sent) is not str:
-            self._wrong("/network_id", f"must be a string; {_kind(sent)} was sent")
+            self._wrong("/network_id", f"must be a string; {kind(sent)} was sent")
         elif not is_network_id(sent):
             self._wrong("/network_id", "must be 1 to 64 of A-Z a-z 0-9 . _ -")
         elif path is not None and sent != path:
@@ -220,9 +205,9 @@ class _Reader:
         if sent is None or sent == "":
             return JsonObject([]), None
         if not isinstance(sent, JsonObject):
-            self._wrong("/metadata", f"must be a JSON object; {_kind(sent)} was sent{_guess(sent)}")
+            self._wrong("/metadata", f"must be a JSON object; {kind(sent)} was sent{guess(sent)}")
             return JsonObject([]), None
-        if next(unstorable(self._tree), None) is not None:
+        if not self._storable:
             return sent, None
         raw = bytes(_raw_fields(self._value)["metadata"])
         if len(raw) > MAX_METADATA_BYTES:
@@ -234,9 +219,9 @@ class _Reader:
         text = (
             raw.decode()
             if len(rest) == len(sent)
-            else compact_json(_encodable(rest, canonical=False)).decode()
+            else compact_json(encodable(rest, canonical=False)).decode()
         )
-        return sent, Metadata(text, canonical_json(_encodable(rest, canonical=True)))
+        return sent, Metadata(text, canonical_json(encodable(rest, canonical=True)))
 
     def _lifted_text(self, name: str, inner: JsonObject, most: int) -> str | None:
         found = [
@@ -254,12 +239,6 @@ class _Reader:
             if (time := self._integer(parent, name, f"{place}/{name}")) is not None
         ]
         return self._the_one(name, found)
-
-    def _the_one(self, name: str, found: "list[_T]") -> "_T | None":
-        if len(found) > 1 and found[0] != found[1]:
-            self._wrong(f"/metadata/{name}", f"differs from /{name}; say it once")
-            return None
-        return found[0] if found else None
 
     def _reference(self, reference: str | None, status: UserStatus | None) -> str | None:
         pointer = "/reference_id"
@@ -286,82 +265,3 @@ class _Reader:
         elif time is not None and expires_at <= time:
             self._wrong("/expires_at", "must be after the command's time")
         return expires_at
-
-    def _text(
-        self,
-        parent: JsonObject,
-        name: str,
-        pointer: str,
-        *,
-        most: int | None = None,
-        required: bool = False,
-    ) -> str | None:
-        text = parent.get(name)
-        if text is None or text == "":
-            if required:
-                self._wrong(pointer, "must not be empty" if name in parent else "is required")
-            return None
-        if type(text) is not str:
-            self._wrong(pointer, f"must be a string; {_kind(text)} was sent")
-            return None
-        if most is not None and len(text) > most:
-            self._wrong(pointer, f"is {len(text)} characters long, {most} are allowed")
-            return None
-        return None if has_unstorable_character(text) else text
-
-    def _integer(
-        self, parent: JsonObject, name: str, pointer: str, *, required: bool = False
-    ) -> int | None:
-        number = parent.get(name)
-        if number is None or number == "":
-            if required:
-                self._wrong(pointer, "must not be empty" if name in parent else "is required")
-            return None
-        if type(number) is Integer:
-            return int(number) if len(number) <= _INTEGER_LENGTH else None
-        message = f"must be an integer; {_kind(number)} was sent"
-        if type(number) is Real:
-            message = "must be an integer, without fraction and exponent"
-        self._wrong(pointer, message)
-        return None
-
-
-def _kind(value: Any) -> str:
-    """Name the kind of a JSON value."""
-    if value is None:
-        return "null"
-    for kind, name in _KINDS:
-        if isinstance(value, kind):
-            return name
-    return "a string"
-
-
-_KINDS: Final = (
-    (bool, "a boolean"),
-    (Integer, "a number"),
-    (Real, "a number"),
-    (list, "an array"),
-    (JsonObject, "an object"),
-)
-
-
-def _guess(value: Any) -> str:
-    """Guess how something else came to stand where an object should."""
-    if isinstance(value, list):
-        return ": a batch? One command a record"
-    if type(value) is str and value.lstrip().startswith("{"):
-        return ": JSON encoded twice?"
-    return ""
-
-
-def _encodable(value: Any, *, canonical: bool) -> Any:
-    """Replace the texts of numbers by what msgspec encodes as numbers."""
-    if isinstance(value, dict):
-        return {key: _encodable(item, canonical=canonical) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_encodable(item, canonical=canonical) for item in value]
-    if isinstance(value, Integer):
-        return msgspec.Raw("0" if value == "-0" else str(value))
-    if isinstance(value, Real):
-        return canonical_real(value) if canonical else msgspec.Raw(str(value))
-    return value

@@ -55,6 +55,7 @@ class JsonObject(dict[str, Any]):
     __slots__ = ("pairs",)
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        """Take all pairs as they stand in the text."""
         super().__init__(pairs)
         self.pairs = pairs
 
@@ -114,12 +115,12 @@ def too_deep(text: str) -> bool:
         return False
     depth = 0
     for match in _TOKEN.finditer(text):
-        token = match.group()
-        if token in "[{":
+        bracket = match.group()
+        if bracket in "[{":
             depth += 1
             if depth > MAX_DEPTH:
                 return True
-        elif token in "]}":
+        elif bracket in "]}":
             depth -= 1
     return False
 

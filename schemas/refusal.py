@@ -1,5 +1,6 @@
 """Why a record is refused: the reason, what is wrong where, and what of it could still be read."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -43,11 +44,14 @@ class FieldError:
         pointer = self.pointer
         if pointer.startswith("/metadata/") and pointer[10:] not in _LIFTED:
             pointer = "/metadata/…"
-        elif pointer != "/metadata" and not pointer.removeprefix("/").isidentifier():
-            pointer = "/…" if pointer else "the command"
+        elif pointer == "":
+            pointer = "the command"
+        elif pointer[10:] not in _LIFTED and not _PLAIN_POINTER.fullmatch(pointer):
+            pointer = "/…"
         return f"{pointer}: {self.message}"
 
 
+_PLAIN_POINTER = re.compile(r"/[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _LIFTED = frozenset({"reference_id", "status_change_timestamp", "description"})
 
 
@@ -74,6 +78,7 @@ class Refusal(Exception):  # noqa: N818 - a refusal is the word of the contract,
         user_status: str | None = None,
         status_change_timestamp: int | None = None,
     ) -> None:
+        """Refuse; the class says what each means."""
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
