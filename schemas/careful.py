@@ -111,6 +111,8 @@ class _Reader(FieldReader):
         reference = self._lifted_text("reference_id", inner, MAX_REFERENCE_LENGTH)
         reference = self._reference(reference, status)
         time = self._lifted_time(inner)
+        if status is UserStatus.EXPIRE and time is None:
+            self._wrong("/status_change_timestamp", "is required with expire")
         description = self._lifted_text("description", inner, MAX_DESCRIPTION_LENGTH)
         expires_at = self._expires_at(status, time)
         if (

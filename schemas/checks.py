@@ -28,16 +28,15 @@ def check_time(command_time: int, received_at_ms: int) -> None:
     Raises Refusal(timestamp_too_old) or Refusal(timestamp_in_future).
     """
     if command_time < MIN_TIME:
-        raise Refusal(
-            Reason.TIMESTAMP_TOO_OLD,
-            _at_time("must not be before 1990-01-01T00:00:00Z, in Unix seconds"),
-        )
+        message = "must not be before 1990-01-01T00:00:00Z, in Unix seconds"
+        raise _at_time(Reason.TIMESTAMP_TOO_OLD, message)
     if command_time * 1000 > received_at_ms + FUTURE_ALLOWED_MS:
-        raise Refusal(Reason.TIMESTAMP_IN_FUTURE, _at_time(_future(command_time, received_at_ms)))
+        raise _at_time(Reason.TIMESTAMP_IN_FUTURE, _future(command_time, received_at_ms))
 
 
-def _at_time(message: str) -> str:
-    return f"/status_change_timestamp: {message}"
+def _at_time(reason: Reason, message: str) -> Refusal:
+    error = FieldError("/status_change_timestamp", message)
+    return Refusal(reason, describe([error]), [error])
 
 
 def _future(command_time: int, received_at_ms: int) -> str:

@@ -259,6 +259,7 @@ def _lift(wire: _Wire, metadata: dict[str, Any]) -> None:
             continue
         if type(inner) is not (int if name == "status_change_timestamp" else str):
             raise ValueError
-        if (getattr(wire, name) or inner) != inner:
+        outer = getattr(wire, name)
+        if outer is not None and outer not in ("", inner):
             raise ValueError
         setattr(wire, name, inner)

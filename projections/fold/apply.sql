@@ -1,0 +1,92 @@
+-- Fold a batch of one lane into the state rows and sizes; its keys' rows are locked.
+-- A key whose batch holds nothing earlier than what it has folded goes on from its state; any other is late and
+-- folded anew from the log below the checkpoints, twice: as it was (sign -1) and with the batch (sign 1).
+-- Sizes are sums of signs. Parameters: slot, lane_id, first offset, next offset, projection.
+WITH batch AS MATERIALIZED (
+    SELECT e.segment_key, e.person_id, e.user_status, e.status_change_timestamp, e.received_at, e.recorded_at,
+        e.lane_id, e.kafka_offset, e.expires_at, e.expired_lane_id, e.expired_offset
+    FROM segments.event AS e
+    WHERE e.lane_id = $2 AND e.kafka_offset >= $3 AND e.kafka_offset < $4
+), touched AS MATERIALIZED (
+    SELECT m.segment_key, m.person_id, m.state,
+        -- Equal in both is taken for late: exact, and rare between batches.
+        coalesce((b.status_change_timestamp, b.received_at)
+            <= ((m.state).last_timestamp, (m.state).last_received_at), false) AS late
+    FROM (
+        SELECT DISTINCT ON (segment_key, person_id) segment_key, person_id, status_change_timestamp, received_at
+        FROM batch ORDER BY segment_key, person_id, status_change_timestamp, received_at
+    ) AS b
+    INNER JOIN projections.membership AS m
+        ON m.slot = $1 AND m.segment_key = b.segment_key AND m.person_id = b.person_id
+), early AS MATERIALIZED (
+    SELECT e.segment_key, e.person_id, e.user_status, e.status_change_timestamp, e.received_at, e.recorded_at,
+        e.lane_id, e.kafka_offset, e.expires_at, e.expired_lane_id, e.expired_offset
+    FROM touched AS t
+    CROSS JOIN LATERAL (
+        SELECT * FROM segments.event AS f
+        WHERE f.segment_key = t.segment_key AND f.person_id = t.person_id
+        OFFSET 0
+    ) AS e
+    INNER JOIN projections.checkpoint AS c
+        ON c.projection = $5 AND c.slot = $1 AND c.lane_id = e.lane_id AND e.kafka_offset < c.next_offset
+    WHERE t.late
+), input AS (
+    SELECT 1 AS sign, CASE WHEN t.late THEN NULL ELSE t.state END AS start, b.*
+    FROM batch AS b
+    INNER JOIN touched AS t ON b.segment_key = t.segment_key AND b.person_id = t.person_id
+    UNION ALL
+    SELECT s.sign, NULL, e.* FROM early AS e CROSS JOIN (VALUES (-1), (1)) AS s (sign)
+), folded AS MATERIALIZED (
+    SELECT i.sign, i.segment_key, i.person_id, i.status_change_timestamp, i.recorded_at,
+        segments.fold(
+            i.start, i.user_status, i.status_change_timestamp, i.received_at, i.recorded_at,
+            i.lane_id, i.kafka_offset, i.expires_at, i.expired_lane_id, i.expired_offset
+        ) OVER in_order AS state,
+        lead(1) OVER in_order IS NULL AS is_last
+    FROM input AS i
+    INNER JOIN segments.lane AS l ON i.lane_id = l.lane_id
+    WINDOW in_order AS (
+        PARTITION BY i.sign, i.segment_key, i.person_id
+        ORDER BY i.status_change_timestamp, i.received_at, l.topic, l.partition, i.kafka_offset, l.epoch
+        ROWS UNBOUNDED PRECEDING
+    )
+), stated AS (
+    UPDATE projections.membership AS m SET state = f.state
+    FROM folded AS f
+    WHERE f.is_last AND f.sign = 1 AND m.slot = $1 AND m.segment_key = f.segment_key AND m.person_id = f.person_id
+    RETURNING 1
+), days AS (
+    INSERT INTO projections.size_daily AS d (slot, segment_key, day, lane_id, joined, departed, restated_at)
+    SELECT $1, f.segment_key, (f.status_change_timestamp AT TIME ZONE 'UTC')::date, $2,
+        coalesce(sum(f.sign) FILTER (WHERE (f.state).effect & 1 <> 0 AND (f.state).is_member), 0),
+        coalesce(sum(f.sign) FILTER (WHERE (f.state).effect & 1 <> 0 AND NOT (f.state).is_member), 0),
+        max(f.recorded_at) FILTER (WHERE f.sign = 1)
+    FROM folded AS f
+    GROUP BY f.segment_key, (f.status_change_timestamp AT TIME ZONE 'UTC')::date
+    ORDER BY 2, 3
+    ON CONFLICT (slot, segment_key, day, lane_id) DO UPDATE SET
+        joined = d.joined + excluded.joined,
+        departed = d.departed + excluded.departed,
+        restated_at = greatest(d.restated_at, excluded.restated_at)
+), sizes AS (
+    INSERT INTO projections.size AS z (slot, segment_key, lane_id, members, added, blocked)
+    SELECT $1, c.segment_key, $2, sum(c.members), sum(c.added), sum(c.blocked)
+    FROM (
+        SELECT f.segment_key, (f.state).is_member::integer AS members,
+            ((f.state).override = 1)::integer AS added, ((f.state).override = 2)::integer AS blocked
+        FROM folded AS f WHERE f.is_last AND f.sign = 1
+        UNION ALL
+        SELECT t.segment_key, -(t.state).is_member::integer,
+            -((t.state).override = 1)::integer, -((t.state).override = 2)::integer
+        FROM touched AS t WHERE (t.state).is_member IS NOT NULL
+    ) AS c
+    GROUP BY c.segment_key
+    ON CONFLICT (slot, segment_key, lane_id) DO UPDATE SET
+        members = z.members + excluded.members,
+        added = z.added + excluded.added,
+        blocked = z.blocked + excluded.blocked
+)
+SELECT (SELECT count(*) FROM batch) AS events,
+    (SELECT count(*) FROM touched AS t WHERE t.late) AS late,
+    (SELECT count(*) FROM touched) AS keys,
+    (SELECT count(*) FROM stated) AS stated

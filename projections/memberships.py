@@ -1,0 +1,96 @@
+"""Telling `<prefix>.memberships`, a compacted topic, the state of each key that changed; at least once each.
+
+It tails the log below the checkpoints and publishes what then stands for the keys it meets, so the last word on a
+key is never older than the key's last event. One process tells at a time, for two could tell in the wrong order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from projections.worker import INFRASTRUCTURE, PROJECTION, ROLE
+from schemas.topics import Topics
+from service.database import make_pool, transaction
+from service.kafka import make_producer
+from service.waiting import sleep_unless
+from service.telemetry import get_logger
+
+if TYPE_CHECKING:
+    import asyncpg
+    from aiokafka import AIOKafkaProducer
+
+    from service.settings import Settings
+
+log = get_logger("projections.memberships")
+EVERY_SECONDS = 0.25
+BATCH = 1000
+_LOCK = "SELECT FROM projections.teller WHERE lane_id = 0 FOR UPDATE SKIP LOCKED"
+_BEHIND = """
+SELECT c.lane_id, coalesce(t.next_offset, l.first_offset) AS first,
+    least(c.next_offset, coalesce(t.next_offset, l.first_offset) + $3) AS until
+FROM projections.checkpoint AS c INNER JOIN segments.lane AS l ON c.lane_id = l.lane_id
+INNER JOIN projections.generation AS g ON c.projection = g.projection AND c.slot = g.slot
+LEFT JOIN projections.teller AS t ON t.lane_id = c.lane_id
+WHERE c.projection = $1 AND starts_with(l.topic, $2) AND coalesce(t.next_offset, l.first_offset) < c.next_offset
+"""
+_STATES = """
+WITH keys AS MATERIALIZED (
+    SELECT DISTINCT e.segment_key, e.person_id FROM segments.event AS e
+    WHERE e.lane_id = $1 AND e.kafka_offset >= $2 AND e.kafka_offset < $3
+)
+SELECT s.network_id, s.segment_id, p.user_id, (m.state).is_member AS is_member,
+    ('{add,block}'::text[])[(m.state).override] AS override,
+    (m.state).last_change_at AS last_change_at, (m.state).last_recorded_at AS last_recorded_at
+FROM keys AS k
+INNER JOIN projections.membership AS m ON m.segment_key = k.segment_key AND m.person_id = k.person_id
+    AND m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+INNER JOIN segments.segment AS s ON s.segment_key = k.segment_key
+INNER JOIN segments.person AS p ON p.person_id = k.person_id
+"""
+_MOVE = """
+INSERT INTO projections.teller (lane_id, next_offset) VALUES ($1, $2)
+ON CONFLICT (lane_id) DO UPDATE SET next_offset = excluded.next_offset
+"""
+
+
+async def relay_memberships(settings: Settings, stop: asyncio.Event) -> None:
+    """Tell states until `stop` is set; faults are waited out."""
+    async with make_pool(settings, ROLE, 1) as pool:
+        while not stop.is_set():
+            try:
+                async with make_producer(settings) as producer:
+                    while not stop.is_set():
+                        if not await _tell(pool, producer, settings):
+                            await sleep_unless(stop, EVERY_SECONDS)
+            except INFRASTRUCTURE as error:
+                log.info("memberships wait", error=f"{type(error).__name__}: {error}")
+                await sleep_unless(stop, 2)
+
+
+async def _tell(
+    pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: Settings
+) -> bool:
+    """Tell one batch of each lane; False when there is nothing to tell, or another process tells."""
+    async with transaction(pool, settings, ROLE) as connection:
+        if await connection.fetchrow(_LOCK) is None:
+            return False
+        lanes = await connection.fetch(_BEHIND, PROJECTION, f"{settings.topic_prefix}.", BATCH)
+        for lane in lanes:
+            rows = await connection.fetch(_STATES, lane["lane_id"], lane["first"], lane["until"])
+            topic = Topics(settings.topic_prefix).memberships
+            sent = [await producer.send(topic, *_message(row)) for row in rows]
+            await asyncio.gather(*sent)
+            await connection.execute(_MOVE, lane["lane_id"], lane["until"])
+    return bool(lanes)
+
+
+def _message(row: asyncpg.Record) -> tuple[bytes, bytes]:
+    """Give value and key of one state; the key is `network_id:segment_id:user`."""
+    value = {
+        name: item.isoformat() if hasattr(item, "isoformat") else item for name, item in row.items()
+    }
+    key = f"{row['network_id']}:{row['segment_id']}:{row['user_id']}"
+    return json.dumps(value).encode(), key.encode()
+

@@ -1,0 +1,94 @@
+"""Where everything stands: lanes, lag, freshness; and waiting until all that is in Kafka is in every projection."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import TopicPartition
+
+from schemas.topics import Topics
+from service.kafka import make_reader
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from service.settings import Settings
+
+_FRESHNESS = """
+SELECT f.*, l.stopped_because FROM reporting.freshness AS f
+INNER JOIN reporting.lane AS l USING (kafka_topic, kafka_partition, kafka_epoch)
+WHERE starts_with(f.kafka_topic, $1) ORDER BY f.kafka_topic, f.kafka_partition, f.kafka_epoch, f.projection
+"""
+_BEHIND = """
+SELECT w.partition, w.end_offset, l.epoch, l.stopped_because,
+    greatest(w.end_offset - coalesce(least(l.next_offset, min(coalesce(c.next_offset, l.first_offset))), 0), 0) AS behind
+FROM unnest($2::integer[], $3::bigint[]) AS w (partition, end_offset)
+LEFT JOIN segments.lane AS l ON l.topic = $1 AND l.partition = w.partition AND NOT l.closed
+LEFT JOIN projections.generation AS g ON true
+LEFT JOIN projections.checkpoint AS c ON c.lane_id = l.lane_id AND c.projection = g.projection AND c.slot = g.slot
+GROUP BY w.partition, w.end_offset, l.lane_id
+HAVING coalesce(least(l.next_offset, min(coalesce(c.next_offset, l.first_offset))), 0) < w.end_offset
+    OR l.stopped_because IS NOT NULL
+ORDER BY w.partition
+"""
+POLL_SECONDS = 0.05
+
+
+async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -> dict[str, Any]:
+    """Give {"watermark": …, "lanes": [a row of freshness with stopped_because, …], "overdue_expiries"}."""
+    watermark = await connection.fetchrow("SELECT * FROM reporting.watermark")
+    lanes = await connection.fetch(_FRESHNESS, f"{settings.topic_prefix}.")
+    overdue = await connection.fetchval(
+        "SELECT count(*) FROM reporting.override WHERE expires_at < clock_timestamp()"
+    )
+    return {
+        "watermark": dict(watermark) if watermark else None,
+        "lanes": [dict(lane) for lane in lanes],
+        "overdue_expiries": overdue,
+    }
+
+
+async def end_offsets(settings: Settings) -> dict[int, int]:
+    """Ask Kafka for each partition's last stable offset; partition → offset, of the commands topic."""
+    topic = Topics(settings.topic_prefix).commands
+    reader = make_reader(settings)
+    await reader.start()
+    try:
+        await reader._client.force_metadata_update()  # noqa: SLF001 - aiokafka learns topics only by interest
+        partitions = await _partitions(reader, topic)
+        ends = await reader.end_offsets([TopicPartition(topic, number) for number in partitions])
+        return {partition.partition: offset for partition, offset in ends.items()}
+    finally:
+        await reader.stop()
+
+
+async def _partitions(reader: Any, topic: str) -> set[int]:
+    reader._client.add_topic(topic)  # noqa: SLF001
+    for _ in range(50):
+        found = reader.partitions_for_topic(topic)
+        if found:
+            return set(found)
+        await reader._client.force_metadata_update()  # noqa: SLF001
+        await asyncio.sleep(POLL_SECONDS)
+    return set()
+
+
+async def wait_until_folded(
+    connection: asyncpg.Connection[Any], settings: Settings, seconds: float
+) -> list[dict[str, Any]]:
+    """Wait until everything up to each lane's last stable offset at this call is in every projection.
+
+    Returns: the lanes that are not there when the seconds pass, or at once when one of them is stopped:
+    partition, end_offset, behind, stopped_because. Empty: all is in.
+    """
+    topic = Topics(settings.topic_prefix).commands
+    ends = await end_offsets(settings)
+    deadline = time.monotonic() + seconds
+    while True:
+        rows = await connection.fetch(_BEHIND, topic, list(ends), list(ends.values()))
+        behind = [dict(row) for row in rows]
+        if not behind or any(row["stopped_because"] for row in behind) or time.monotonic() > deadline:
+            return behind
+        await asyncio.sleep(POLL_SECONDS)

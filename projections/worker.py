@@ -1,0 +1,156 @@
+"""A projection worker: claims a lane, folds a batch, moves rows and checkpoint in one transaction; any number run."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import time
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from service.database import make_pool, statements, transaction
+from service.errors import FoldDriftError, NotSetUpError
+from service.migrations import migrations
+from service.waiting import sleep_unless
+from service.telemetry import BATCH_SECONDS, COMPLETE_UNTIL, PROJECTION_LAG, REFOLDS, get_logger
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+log = get_logger("projections.worker")
+SQL = statements("projections.fold")
+ROLE = "segments_project"
+PROJECTION = "membership"
+# With nothing to do a worker asks again after so long, doubling up to the second figure.
+FIRST_PAUSE, LAST_PAUSE = 0.004, 0.1
+ADVANCE_SECONDS = 0.5
+FIRST_BACKOFF, LAST_BACKOFF = 0.05, 5.0
+INFRASTRUCTURE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+
+def fold_digest() -> str:
+    """Digest the SQL that decides what the projection's rows are: a slot made by other SQL is not added to."""
+    fold = next(migration.sql for migration in migrations() if migration.name.endswith("_fold"))
+    return hashlib.sha256((fold + SQL["apply"]).encode()).hexdigest()
+
+
+async def project(settings: Settings, stop: asyncio.Event) -> None:
+    """Fold until `stop` is set; then finish the batches under way.
+
+    Raises: FoldDriftError, NotSetUpError; faults of Postgres are waited out.
+    """
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            make_pool(settings, ROLE, settings.project_tasks + 2)
+        )
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(settings.project_tasks):
+                tasks.create_task(Worker(pool, settings).run(stop))
+            tasks.create_task(_advance(pool, settings, stop))
+
+
+class Worker:
+    """Folds one batch after another, of whichever lane is free."""
+
+    def __init__(self, pool: asyncpg.Pool[Any], settings: Settings, slot: int | None = None) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._slot = slot  # None: the serving one
+        self._digest = fold_digest()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Fold until `stop` is set."""
+        pause, backoff = FIRST_PAUSE, FIRST_BACKOFF
+        while not stop.is_set():
+            try:
+                worked = await self.step()
+            except asyncpg.UndefinedTableError as error:
+                raise NotSetUpError from error
+            except INFRASTRUCTURE as error:
+                log.warning("waiting", error=f"{type(error).__name__}: {error}")
+                await sleep_unless(stop, backoff * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+                backoff = min(backoff * 2, LAST_BACKOFF)
+                continue
+            backoff = FIRST_BACKOFF
+            if worked:
+                pause = FIRST_PAUSE
+            else:
+                await sleep_unless(stop, pause)
+                pause = min(pause * 1.5, LAST_PAUSE)
+
+    async def step(self) -> bool:
+        """Fold one batch of one lane; False when there is nothing to do, or others are at it."""
+        async with transaction(self._pool, self._settings, ROLE) as connection:
+            slot = self._slot if self._slot is not None else await self._serving(connection)
+            row = await connection.fetchrow(SQL["claim"], PROJECTION, slot)
+            if row is None:
+                return False
+            began = time.perf_counter()
+            first = row["next_offset"]
+            end = min(row["log_offset"], first + self._settings.project_batch_records)
+            await fold_range(connection, slot, row["lane_id"], first, end)
+        BATCH_SECONDS.labels("fold").observe(time.perf_counter() - began)
+        return True
+
+    async def _serving(self, connection: asyncpg.Connection[Any]) -> int:
+        # Shared: a swap waits for the batches under way, and none begins on the slot that it takes away.
+        row = await connection.fetchrow(
+            "SELECT slot, digest FROM projections.generation WHERE projection = $1 FOR KEY SHARE",
+            PROJECTION,
+        )
+        if row is None:
+            raise NotSetUpError
+        if row["digest"] is None:
+            await connection.execute(
+                "UPDATE projections.generation SET digest = $2 WHERE projection = $1 AND digest IS NULL",
+                PROJECTION,
+                self._digest,
+            )
+        elif row["digest"] != self._digest:
+            raise FoldDriftError
+        slot: int = row["slot"]
+        return slot
+
+
+async def fold_range(
+    connection: asyncpg.Connection[Any], slot: int, lane_id: int, first: int, end: int
+) -> None:
+    """Fold the offsets [first, end) of a claimed lane into a slot, and move its checkpoint."""
+    span = (slot, lane_id, first, end)
+    missing = await connection.fetchval(SQL["lock_keys"], *span)
+    if missing:
+        await connection.execute(SQL["make_keys"], *span)
+        if await connection.fetchval(SQL["lock_keys"], *span):
+            raise AssertionError("a key's row is missing after it was made")
+    done = await connection.fetchrow(SQL["apply"], *span, PROJECTION)
+    if done is None or done["keys"] != done["stated"]:
+        raise AssertionError(f"lane {lane_id}: {done} at [{first}, {end})")
+    REFOLDS.inc(done["late"])
+    status = await connection.execute(SQL["move"], PROJECTION, slot, lane_id, first, end)
+    if status != "UPDATE 1":
+        raise AssertionError(f"lane {lane_id}: the checkpoint is not at {first}")
+
+
+async def _advance(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
+    """Keep the watermarks of drained lanes, and the gauges, up to date."""
+    while not stop.is_set():
+        try:
+            async with transaction(pool, settings, ROLE) as connection:
+                slot = await connection.fetchval(
+                    "SELECT slot FROM projections.generation WHERE projection = $1", PROJECTION
+                )
+                await connection.execute(SQL["advance"], PROJECTION, slot)
+                row = await connection.fetchrow(
+                    "SELECT complete_until, projection_behind FROM reporting.watermark"
+                )
+            if row is not None:
+                PROJECTION_LAG.labels(PROJECTION).set(row["projection_behind"])
+                if row["complete_until"] is not None:
+                    COMPLETE_UNTIL.set(row["complete_until"].timestamp())
+        except INFRASTRUCTURE as error:
+            log.info("could not advance the watermarks", error=f"{type(error).__name__}: {error}")
+        await sleep_unless(stop, ADVANCE_SECONDS)
+

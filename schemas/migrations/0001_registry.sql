@@ -1,0 +1,43 @@
+-- The registry of segments: what exists in each network, and every change of it with actor and time.
+CREATE SCHEMA segments;
+CREATE SCHEMA projections;
+CREATE SCHEMA reporting;
+
+-- One row. The append reads it after its lane is locked, and reloads registry and people when it moved;
+-- each change of the registry locks it, so changes are serial.
+CREATE TABLE segments.registry_version (
+    only_row boolean CONSTRAINT registry_version_pkey PRIMARY KEY DEFAULT true,
+    version bigint NOT NULL,
+    CONSTRAINT registry_version_has_one_row CHECK (only_row)
+);
+INSERT INTO segments.registry_version (version) VALUES (0);
+
+CREATE TABLE segments.segment (
+    segment_key integer GENERATED ALWAYS AS IDENTITY CONSTRAINT segment_pkey PRIMARY KEY,
+    network_id text COLLATE "C" NOT NULL,
+    segment_id integer NOT NULL,
+    segment_name text NOT NULL,
+    description text,
+    is_visible boolean NOT NULL,
+    created_at timestamptz NOT NULL,
+    created_by text,
+    archived_at timestamptz,
+    CONSTRAINT segment_id_is_positive CHECK (segment_id > 0),
+    CONSTRAINT segment_id_once_per_network UNIQUE (network_id, segment_id),
+    CONSTRAINT segment_name_once_per_network UNIQUE (network_id, segment_name)
+);
+
+-- Append-only: the segment as it stood after each change.
+CREATE TABLE segments.registry_event (
+    version bigint CONSTRAINT registry_event_pkey PRIMARY KEY,
+    segment_key integer NOT NULL CONSTRAINT registry_event_segment REFERENCES segments.segment,
+    change text NOT NULL,
+    segment_name text NOT NULL,
+    description text,
+    is_visible boolean NOT NULL,
+    archived boolean NOT NULL,
+    changed_at timestamptz NOT NULL,
+    actor text,
+    CONSTRAINT registry_event_change_is_known CHECK (change IN ('created', 'edited', 'archived', 'restored'))
+);
+CREATE INDEX registry_event_of_segment ON segments.registry_event (segment_key, version);

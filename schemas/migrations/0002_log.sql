@@ -1,0 +1,170 @@
+-- The log: lanes, people, events, and whatever else the offsets of a lane turned out to hold.
+-- No foreign keys on the big tables: their triggers would cost more than the rows themselves.
+
+-- One row per partition and epoch: how far the log has come. The append moves it by compare-and-set.
+CREATE TABLE segments.lane (
+    lane_id integer GENERATED ALWAYS AS IDENTITY CONSTRAINT lane_pkey PRIMARY KEY,
+    topic text COLLATE "C" NOT NULL,
+    partition integer NOT NULL,
+    epoch integer NOT NULL DEFAULT 0,
+    first_offset bigint NOT NULL,
+    next_offset bigint NOT NULL,
+    events bigint NOT NULL DEFAULT 0,
+    duplicates bigint NOT NULL DEFAULT 0,
+    rejected bigint NOT NULL DEFAULT 0,
+    holes bigint NOT NULL DEFAULT 0,
+    -- The last record in hand, read again on assignment to notice a topic that was made anew.
+    last_offset bigint,
+    last_timestamp bigint,
+    last_digest bytea,
+    -- Floors: neither received_at nor recorded_at ever falls within a lane.
+    received_at timestamptz NOT NULL DEFAULT '-infinity',
+    recorded_at timestamptz NOT NULL DEFAULT '-infinity',
+    -- The partition's last stable offset, and when it was asked for.
+    end_offset bigint,
+    end_seen_at timestamptz,
+    -- With this row locked at quiet_at, the log stood at quiet_offset: whatever comes after is recorded later.
+    quiet_offset bigint,
+    quiet_at timestamptz,
+    stopped_because text,
+    -- A later epoch took over: nothing is appended here any more.
+    closed boolean NOT NULL DEFAULT false,
+    CONSTRAINT lane_once UNIQUE (topic, partition, epoch),
+    CONSTRAINT lane_counts_tile CHECK (next_offset - first_offset = events + duplicates + rejected + holes)
+) WITH (fillfactor = 50);
+CREATE UNIQUE INDEX lane_open ON segments.lane (topic, partition) WHERE NOT closed;
+
+-- What operators and the service itself did to a lane. Append-only.
+CREATE TABLE segments.lane_event (
+    lane_event_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT lane_event_pkey PRIMARY KEY,
+    lane_id integer NOT NULL CONSTRAINT lane_event_lane REFERENCES segments.lane,
+    action text NOT NULL CONSTRAINT lane_event_action_is_known CHECK (action IN ('opened', 'stopped', 'adopted', 'skipped')),
+    reason text,
+    detail text,
+    actor text,
+    happened_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- The one place where a person's identifier stands. The salt goes into every digest of their content.
+CREATE TABLE segments.person (
+    person_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT person_pkey PRIMARY KEY,
+    network_id text COLLATE "C" NOT NULL,
+    user_id text COLLATE "C" NOT NULL,
+    salt bytea NOT NULL,
+    -- 0, or the number of the erasure that took the identifier away.
+    erased bigint NOT NULL DEFAULT 0,
+    CONSTRAINT person_once UNIQUE (user_id, network_id, erased)
+);
+
+CREATE TABLE segments.event (
+    lane_id integer NOT NULL,
+    segment_key integer NOT NULL,
+    kafka_offset bigint NOT NULL,
+    person_id bigint NOT NULL,
+    status_change_timestamp timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    user_status smallint NOT NULL, -- 1 add, 2 block, 3 reset, 4 enter, 5 leave, 6 expire
+    content bytea NOT NULL, -- salted digest: equal for equal content
+    reference_id text COLLATE "C" NOT NULL,
+    discriminator text COLLATE "C" NOT NULL, -- empty where a time was given, else the first receipt's position
+    expires_at timestamptz,
+    expired_lane_id integer, -- of an expire: the event that it names
+    expired_offset bigint,
+    source text,
+    actor text,
+    request_id text,
+    user_sent text, -- where it differs from the person's user_id
+    description text,
+    metadata jsonb,
+    CONSTRAINT event_position PRIMARY KEY (lane_id, kafka_offset),
+    CONSTRAINT event_identity UNIQUE (person_id, segment_key, status_change_timestamp, reference_id, discriminator)
+);
+CREATE INDEX event_reference ON segments.event (reference_id);
+
+CREATE TABLE segments.duplicate (
+    lane_id integer NOT NULL,
+    kafka_offset bigint NOT NULL,
+    received_at timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    of_lane_id integer NOT NULL,
+    of_offset bigint NOT NULL,
+    CONSTRAINT duplicate_position PRIMARY KEY (lane_id, kafka_offset)
+);
+CREATE INDEX duplicate_of_event ON segments.duplicate (of_lane_id, of_offset);
+
+CREATE TABLE segments.rejected (
+    lane_id integer NOT NULL,
+    kafka_offset bigint NOT NULL,
+    received_at timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    reason text NOT NULL,
+    detail text NOT NULL,
+    -- What could be read of it.
+    network_id text COLLATE "C",
+    person_id bigint,
+    segment_id bigint,
+    user_status text,
+    status_change_timestamp timestamptz,
+    reference_id text COLLATE "C",
+    record_key bytea,
+    payload bytea,
+    payload_text text,
+    -- The headers that decide something, to be kept by a retry: {name: text}.
+    headers jsonb,
+    CONSTRAINT rejected_position PRIMARY KEY (lane_id, kafka_offset)
+);
+CREATE INDEX rejected_reference ON segments.rejected (reference_id) WHERE reference_id IS NOT NULL;
+CREATE INDEX rejected_person ON segments.rejected (person_id) WHERE person_id IS NOT NULL;
+
+-- When a rejected record was published again. Append-only, so that rejected itself never changes.
+CREATE TABLE segments.retry (
+    retry_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT retry_pkey PRIMARY KEY,
+    lane_id integer NOT NULL,
+    kafka_offset bigint NOT NULL,
+    retried_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    actor text
+);
+CREATE INDEX retry_of_rejected ON segments.retry (lane_id, kafka_offset);
+
+CREATE TABLE segments.hole (
+    lane_id integer NOT NULL,
+    first_offset bigint NOT NULL,
+    next_offset bigint NOT NULL,
+    cause text NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    CONSTRAINT hole_position PRIMARY KEY (lane_id, first_offset),
+    CONSTRAINT hole_is_a_range CHECK (first_offset < next_offset)
+);
+
+-- Which event an idempotency key names. Kept at least 7 days.
+CREATE TABLE segments.idempotency (
+    network_id text COLLATE "C" NOT NULL,
+    key_digest bytea NOT NULL,
+    seen_at timestamptz NOT NULL,
+    lane_id integer NOT NULL,
+    kafka_offset bigint NOT NULL,
+    request bytea NOT NULL, -- salted digest of all that the key names: content, segment, user, reference, time
+    CONSTRAINT idempotency_key_once PRIMARY KEY (network_id, key_digest)
+);
+
+-- How far each lane's rejected records were published to <prefix>.rejected.
+CREATE TABLE segments.relay (
+    lane_id integer CONSTRAINT relay_pkey PRIMARY KEY,
+    next_offset bigint NOT NULL
+);
+
+CREATE TABLE segments.erasure (
+    erasure_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT erasure_pkey PRIMARY KEY,
+    person_id bigint NOT NULL,
+    actor text NOT NULL,
+    reason text NOT NULL,
+    erased_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- An event's id: a UUID (version 8) from its position alone, the same after a rebuild or a restore.
+CREATE FUNCTION segments.event_id(topic text, partition integer, epoch integer, kafka_offset bigint)
+RETURNS uuid LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT overlay(overlay(md5(topic || '/' || partition || '/' || epoch || '/' || kafka_offset)
+        PLACING '8' FROM 13) PLACING 'a' FROM 17)::uuid
+$$;

@@ -1,0 +1,77 @@
+-- What was written stays: grants give nobody UPDATE, DELETE or TRUNCATE on the log, and triggers refuse
+-- them to the owner too. The one exception is erasure, by its own role through its own function.
+CREATE FUNCTION segments.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% on %.% refused: it is append-only', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME
+        USING ERRCODE = 'integrity_constraint_violation',
+              HINT = 'Free text of one person is blanked by segments.erase_person(); nothing else changes the log.';
+END $$;
+
+-- An update by the erasing role may blank free text and touch nothing else.
+CREATE FUNCTION segments.refuse_all_but_erasure() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    blanked jsonb;
+    free_text text[] := TG_ARGV[0]::text[];
+BEGIN
+    IF current_user = 'segments_erase' THEN
+        SELECT to_jsonb(old) || jsonb_object_agg(name, NULL) INTO blanked FROM unnest(free_text) AS name;
+        IF to_jsonb(new) = blanked THEN
+            RETURN new;
+        END IF;
+    END IF;
+    RAISE EXCEPTION '% on %.% refused: it is append-only', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME
+        USING ERRCODE = 'integrity_constraint_violation',
+              HINT = 'Free text of one person is blanked by segments.erase_person(); nothing else changes the log.';
+END $$;
+
+CREATE TRIGGER event_is_immutable BEFORE UPDATE ON segments.event FOR EACH ROW
+EXECUTE FUNCTION segments.refuse_all_but_erasure('{user_sent,description,metadata}');
+CREATE TRIGGER rejected_is_immutable BEFORE UPDATE ON segments.rejected FOR EACH ROW
+EXECUTE FUNCTION segments.refuse_all_but_erasure('{record_key,payload,payload_text,headers}');
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['event', 'rejected'] LOOP
+        EXECUTE format('CREATE TRIGGER %1$s_is_never_deleted BEFORE DELETE ON segments.%1$s '
+            'FOR EACH ROW EXECUTE FUNCTION segments.refuse_change()', name);
+    END LOOP;
+    FOREACH name IN ARRAY ARRAY['duplicate', 'hole', 'registry_event', 'lane_event', 'retry', 'erasure'] LOOP
+        EXECUTE format('CREATE TRIGGER %1$s_is_immutable BEFORE UPDATE OR DELETE ON segments.%1$s '
+            'FOR EACH ROW EXECUTE FUNCTION segments.refuse_change()', name);
+    END LOOP;
+    FOREACH name IN ARRAY ARRAY['event', 'rejected', 'duplicate', 'hole', 'registry_event', 'lane_event', 'retry', 'erasure'] LOOP
+        EXECUTE format('CREATE TRIGGER %1$s_is_never_truncated BEFORE TRUNCATE ON segments.%1$s '
+            'FOR EACH STATEMENT EXECUTE FUNCTION segments.refuse_change()', name);
+    END LOOP;
+END $$;
+
+-- Erasure: records itself, takes the identifier and the salt away, blanks the free text. No row goes.
+-- Appends hold the advisory lock shared: none is under way here, and the moved version tells the next ones
+-- to forget whom they remember.
+CREATE FUNCTION segments.erase_person(network_id text, user_id text, actor text, reason text)
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    person bigint;
+    number bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('segments.erasure'));
+    UPDATE segments.registry_version SET version = version + 1;
+    SELECT p.person_id INTO person FROM segments.person AS p
+    WHERE p.network_id = erase_person.network_id AND p.user_id = erase_person.user_id AND p.erased = 0
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO segments.erasure (person_id, actor, reason)
+    VALUES (person, erase_person.actor, erase_person.reason) RETURNING erasure_id INTO number;
+    UPDATE segments.person AS p SET user_id = 'erased:' || number, erased = number, salt = ''
+    WHERE p.person_id = person;
+    UPDATE segments.event AS e SET user_sent = NULL, description = NULL, metadata = NULL WHERE e.person_id = person;
+    UPDATE segments.rejected AS r SET record_key = NULL, payload = NULL, payload_text = NULL, headers = NULL
+    WHERE r.person_id = person;
+    RETURN number;
+END $$;
+COMMENT ON FUNCTION segments.erase_person(text, text, text, text) IS
+'Takes a person''s identifier away and blanks their free text; their rows stay, as erased:<n>. Returns n, or null when nobody has that identifier. user_id is as reporting.normalise_user() gives it.';

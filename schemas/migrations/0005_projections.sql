@@ -1,0 +1,117 @@
+-- What the workers keep beside the log. Each projection has two slots, one that serves and one to rebuild
+-- into; generation says which serves, so a swap is the update of one row and no view is ever touched.
+CREATE TABLE projections.generation (
+    projection text CONSTRAINT generation_pkey PRIMARY KEY,
+    slot smallint NOT NULL CONSTRAINT generation_slot CHECK (slot IN (0, 1)),
+    -- Digest of the SQL that made the serving slot; a worker with other SQL stops and asks for a rebuild.
+    digest text,
+    rebuilt_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- Whoever rebuilds holds this lease and renews it.
+    rebuild_token uuid,
+    rebuild_until timestamptz
+);
+INSERT INTO projections.generation (projection, slot) VALUES ('membership', 0);
+
+-- How far a slot of a projection has folded a lane, moved in the transaction that moves its rows.
+CREATE TABLE projections.checkpoint (
+    projection text NOT NULL CONSTRAINT checkpoint_projection REFERENCES projections.generation,
+    slot smallint NOT NULL,
+    lane_id integer NOT NULL CONSTRAINT checkpoint_lane REFERENCES segments.lane,
+    next_offset bigint NOT NULL,
+    -- Every record of the lane received before complete_until is folded; nothing recorded before
+    -- recorded_until will still appear. Neither ever falls.
+    complete_until timestamptz NOT NULL DEFAULT '-infinity',
+    recorded_until timestamptz NOT NULL DEFAULT '-infinity',
+    CONSTRAINT checkpoint_pkey PRIMARY KEY (projection, slot, lane_id)
+) WITH (fillfactor = 50);
+
+CREATE TABLE projections.membership (
+    slot smallint NOT NULL,
+    segment_key integer NOT NULL,
+    person_id bigint NOT NULL,
+    state segments.key_state,
+    CONSTRAINT membership_pkey PRIMARY KEY (slot, segment_key, person_id)
+) PARTITION BY LIST (slot);
+CREATE TABLE projections.membership_0 PARTITION OF projections.membership FOR VALUES IN (0) WITH (fillfactor = 75);
+CREATE TABLE projections.membership_1 PARTITION OF projections.membership FOR VALUES IN (1) WITH (fillfactor = 75);
+CREATE INDEX membership_of_person ON projections.membership (person_id);
+
+-- Sums over the keys of a segment. Per lane, so that lanes never wait for one another's rows.
+CREATE TABLE projections.size (
+    slot smallint NOT NULL,
+    segment_key integer NOT NULL,
+    lane_id integer NOT NULL,
+    members bigint NOT NULL,
+    added bigint NOT NULL,
+    blocked bigint NOT NULL,
+    CONSTRAINT size_pkey PRIMARY KEY (slot, segment_key, lane_id)
+) PARTITION BY LIST (slot);
+CREATE TABLE projections.size_0 PARTITION OF projections.size FOR VALUES IN (0) WITH (fillfactor = 50);
+CREATE TABLE projections.size_1 PARTITION OF projections.size FOR VALUES IN (1) WITH (fillfactor = 50);
+
+-- Flips of is_member by UTC day of their time, and the newest recorded_at of the day's events.
+CREATE TABLE projections.size_daily (
+    slot smallint NOT NULL,
+    segment_key integer NOT NULL,
+    day date NOT NULL,
+    lane_id integer NOT NULL,
+    joined bigint NOT NULL,
+    departed bigint NOT NULL,
+    restated_at timestamptz,
+    CONSTRAINT size_daily_pkey PRIMARY KEY (slot, segment_key, day, lane_id)
+) PARTITION BY LIST (slot);
+CREATE TABLE projections.size_daily_0 PARTITION OF projections.size_daily FOR VALUES IN (0) WITH (fillfactor = 75);
+CREATE TABLE projections.size_daily_1 PARTITION OF projections.size_daily FOR VALUES IN (1) WITH (fillfactor = 75);
+
+-- How far <prefix>.memberships was told, per lane of the log. One process tells at a time: it locks the first row.
+CREATE TABLE projections.teller (
+    lane_id integer CONSTRAINT teller_pkey PRIMARY KEY,
+    next_offset bigint NOT NULL
+);
+INSERT INTO projections.teller (lane_id, next_offset) VALUES (0, 0);
+
+-- The log below the checkpoints of the serving slot, in each key's order, with the state after each event.
+-- superseded: an add or block stands later in the fold's order and arrived earlier.
+CREATE VIEW projections.history AS
+SELECT
+    e.segment_key,
+    e.person_id,
+    e.lane_id,
+    e.kafka_offset,
+    e.status_change_timestamp,
+    e.user_status,
+    segments.fold(
+        NULL::segments.key_state, e.user_status, e.status_change_timestamp, e.received_at, e.recorded_at,
+        e.lane_id, e.kafka_offset, e.expires_at, e.expired_lane_id, e.expired_offset
+    ) OVER in_order AS state,
+    row_number() OVER in_order AS place,
+    coalesce(e.user_status <> 6 AND min(e.arrival) FILTER (WHERE e.user_status <= 2) OVER later < e.arrival, false)
+        AS superseded
+FROM (
+    SELECT
+        e.*,
+        l.topic,
+        l.partition,
+        l.epoch,
+        row_number() OVER (
+            PARTITION BY e.segment_key, e.person_id
+            ORDER BY e.received_at, l.topic, l.partition, e.kafka_offset, l.epoch
+        ) AS arrival
+    FROM segments.event AS e
+    INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id
+    INNER JOIN projections.checkpoint AS c ON e.lane_id = c.lane_id AND e.kafka_offset < c.next_offset
+    WHERE
+        c.projection = 'membership'
+        AND c.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+) AS e
+WINDOW
+    in_order AS (
+        PARTITION BY e.segment_key, e.person_id
+        ORDER BY e.status_change_timestamp, e.received_at, e.topic, e.partition, e.kafka_offset, e.epoch
+        ROWS UNBOUNDED PRECEDING
+    ),
+    later AS (
+        PARTITION BY e.segment_key, e.person_id
+        ORDER BY e.status_change_timestamp, e.received_at, e.topic, e.partition, e.kafka_offset, e.epoch
+        ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+    );

@@ -1,0 +1,52 @@
+-- The least that each role needs. The roles themselves are made by setup, being the cluster's, not the database's.
+REVOKE ALL ON SCHEMA segments, projections, reporting FROM public;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA segments, reporting FROM public;
+
+GRANT USAGE ON SCHEMA segments TO segments_ingest, segments_project, segments_registry, segments_operate, segments_erase;
+GRANT SELECT ON ALL TABLES IN SCHEMA segments TO segments_ingest, segments_project, segments_operate;
+GRANT USAGE ON SCHEMA projections TO segments_ingest, segments_project, segments_operate;
+GRANT SELECT ON ALL TABLES IN SCHEMA projections TO segments_ingest, segments_operate;
+GRANT EXECUTE ON FUNCTION segments.event_id(text, integer, integer, bigint)
+TO segments_ingest, segments_project, segments_operate, segments_report;
+
+-- ingest: appends, moves its lanes, meets new people.
+GRANT INSERT ON segments.person, segments.event, segments.duplicate, segments.rejected, segments.hole,
+segments.idempotency, segments.lane, segments.lane_event, segments.relay TO segments_ingest;
+GRANT UPDATE ON segments.lane, segments.relay TO segments_ingest;
+GRANT INSERT ON projections.checkpoint TO segments_ingest;
+
+-- projections: everything in their own schema, nothing in the log.
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA projections TO segments_project;
+GRANT EXECUTE ON FUNCTION segments.fold_step(
+    segments.key_state, segments.key_state, smallint, timestamptz, timestamptz, timestamptz,
+    integer, bigint, timestamptz, integer, bigint
+), segments.fold(
+    segments.key_state, smallint, timestamptz, timestamptz, timestamptz, integer, bigint, timestamptz, integer, bigint
+) TO segments_project, segments_operate, segments_report;
+
+-- registry: the segments and their changes.
+GRANT SELECT, INSERT, UPDATE ON segments.segment, segments.registry_version TO segments_registry;
+GRANT SELECT, INSERT ON segments.registry_event TO segments_registry;
+
+-- operate: lane adopt, lane skip, rejected retry, status, explain, verify.
+GRANT INSERT ON segments.lane, segments.lane_event, segments.rejected, segments.hole, segments.retry, segments.person
+TO segments_operate;
+GRANT UPDATE ON segments.lane TO segments_operate;
+GRANT INSERT ON projections.checkpoint TO segments_operate;
+GRANT USAGE ON SCHEMA reporting TO segments_operate, segments_registry, segments_project;
+GRANT SELECT ON ALL TABLES IN SCHEMA reporting TO segments_operate;
+GRANT SELECT ON reporting.watermark TO segments_project;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA reporting TO segments_operate;
+
+-- erase: its function is given to this role by setup; nobody is a member of it.
+GRANT SELECT, UPDATE ON segments.person TO segments_erase;
+GRANT SELECT, UPDATE (user_sent, description, metadata) ON segments.event TO segments_erase;
+GRANT SELECT, UPDATE (record_key, payload, payload_text, headers) ON segments.rejected TO segments_erase;
+GRANT SELECT, INSERT ON segments.erasure TO segments_erase;
+GRANT SELECT, UPDATE ON segments.registry_version TO segments_erase;
+GRANT EXECUTE ON FUNCTION segments.erase_person(text, text, text, text) TO segments_operate;
+
+-- report: the views and functions of schema reporting, and nothing else.
+GRANT USAGE ON SCHEMA reporting TO segments_report;
+GRANT SELECT ON ALL TABLES IN SCHEMA reporting TO segments_report;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA reporting TO segments_report;

@@ -1,0 +1,89 @@
+"""`lane`: go on after a topic was remade, pass records by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from aiokafka import TopicPartition
+
+from schemas.topics import Topics
+from segments.cli.main import main
+from segments.cli.output import (
+    actor_option,
+    command,
+    connected,
+    load_settings,
+    print_json,
+    print_rows,
+)
+from service import lanes
+from service.database import make_pool
+
+ROLE = "segments_operate"
+
+
+@main.group()
+def lane() -> None:
+    """List lanes; adopt a remade topic; skip records."""
+
+
+@command(lane, "list")
+async def list_(*, as_json: bool) -> None:
+    """List lanes: how far each has come, what its offsets held, and why it stands still."""
+    async with connected(load_settings(), ROLE) as connection:
+        rows = await connection.fetch(
+            "SELECT * FROM reporting.lane ORDER BY kafka_topic, kafka_partition, kafka_epoch"
+        )
+    if as_json:
+        print_json([dict(row) for row in rows])
+    else:
+        print_rows([dict(row) for row in rows])
+
+
+topic_option = click.option("--topic", help="Default: <prefix>.commands.")
+partition_option = click.option("--partition", required=True, type=click.IntRange(0), help="The partition.")
+reason_option = click.option("--reason", required=True, help="Why; recorded.")
+
+
+def _start(_context: click.Context, _option: click.Parameter, value: str) -> int | None:
+    if value == "earliest":
+        return None
+    if not value.isdecimal():
+        raise click.BadParameter("must be `earliest` or an offset")
+    return int(value)
+
+
+@command(lane)
+@topic_option
+@partition_option
+@click.option("--from", "start", required=True, callback=_start, metavar="earliest|OFFSET", help="Where to go on.")
+@reason_option
+@actor_option
+async def adopt(*, topic: str | None, partition: int, start: int | None, reason: str, actor: str | None, as_json: bool) -> None:
+    """Go on with a topic that was remade, truncated or outran its retention, in a new epoch."""
+    settings = load_settings()
+    where = TopicPartition(topic or Topics(settings.topic_prefix).commands, partition)
+    async with make_pool(settings, ROLE, 1) as pool:
+        _print(await lanes.adopt(pool, settings, where, start, reason, actor), as_json=as_json)
+
+
+@command(lane)
+@topic_option
+@partition_option
+@click.option("--to", required=True, type=click.IntRange(1), help="The offset to go on from.")
+@reason_option
+@actor_option
+async def skip(*, topic: str | None, partition: int, to: int, reason: str, actor: str | None, as_json: bool) -> None:
+    """Pass records by: they are rejected as `skipped`, and kept."""
+    settings = load_settings()
+    where = TopicPartition(topic or Topics(settings.topic_prefix).commands, partition)
+    async with make_pool(settings, ROLE, 1) as pool:
+        _print(await lanes.skip(pool, settings, where, to, reason, actor), as_json=as_json)
+
+
+def _print(done: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(done)
+    else:
+        print_rows([done])

@@ -1,0 +1,113 @@
+"""`status`, `explain`, `verify` and `rebuild`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from projections.explain import explain as explain_key
+from projections.rebuild import rebuild as rebuild_projection
+from projections.status import read_status, wait_until_folded
+from projections.verify import verify as verify_views
+from projections.worker import PROJECTION
+from segments.cli.main import main
+from segments.cli.output import (
+    Failure,
+    command,
+    connected,
+    load_settings,
+    print_json,
+    print_rows,
+)
+
+ROLE = "segments_operate"
+LANE_COLUMNS = (
+    "projection", "kafka_topic", "kafka_partition", "kafka_epoch", "kafka_end_offset", "log_offset",
+    "projected_offset", "ingest_behind", "projection_behind", "stopped_because",
+)  # fmt: skip
+
+
+@command(main)
+@click.option("--wait", type=click.FloatRange(min=0), help="Wait so many seconds until all that is in Kafka now is in every projection.")
+async def status(*, wait: float | None, as_json: bool) -> None:
+    """Show lanes, lag and freshness.
+
+    With --wait: exit 0 as soon as everything up to each lane's end at the call is in every projection; 1 when the
+    seconds pass, or at once when a lane is stopped.
+    """
+    settings = load_settings()
+    behind: list[dict[str, Any]] = []
+    async with connected(settings, ROLE) as connection:
+        if wait is not None:
+            behind = await wait_until_folded(connection, settings, wait)
+        found = await read_status(connection, settings)
+    if as_json:
+        print_json(found if wait is None else {**found, "behind": behind})
+    else:
+        _print_status(found)
+    if behind:
+        lanes = "; ".join(
+            f"partition {row['partition']}: {row['behind']} behind"
+            + (f", stopped: {row['stopped_because']}" if row["stopped_because"] else "")
+            for row in behind
+        )
+        raise Failure(f"Not all is in: {lanes}")
+
+
+def _print_status(found: dict[str, Any]) -> None:
+    print_rows(found["lanes"], LANE_COLUMNS)
+    if found["watermark"]:
+        for name, value in found["watermark"].items():
+            click.echo(f"{name}: {value}")
+    if found["overdue_expiries"]:
+        click.echo(f"overdue expiries: {found['overdue_expiries']}")
+
+
+@command(main)
+@click.option("--network", required=True, help="The tenant.")
+@click.option("--segment", required=True, type=int, help="The segment's id.")
+@click.option("--user", required=True, help="An email or a user id.")
+async def explain(*, network: str, segment: int, user: str, as_json: bool) -> None:
+    """Tell why a user is in a segment or not: each event, what it did, and what stands now."""
+    async with connected(load_settings(), ROLE) as connection:
+        found = await explain_key(connection, network, segment, user)
+    if as_json:
+        print_json(found)
+    elif not found["events"]:
+        click.echo("no event of this user and segment")
+    else:
+        print_rows(
+            found["events"],
+            ("status_change_timestamp", "user_status", "outcome", "is_member_after", "override_after",
+             "reference_id", "source", "actor", "description"),
+        )  # fmt: skip
+        if found["now"]:
+            click.echo()
+            print_rows([found["now"]])
+
+
+@command(main)
+async def verify(*, as_json: bool) -> None:
+    """Compare every view with the fold of the log, and the log with Kafka's offsets; exit 1 on any difference."""
+    async with connected(load_settings(), ROLE) as connection:
+        differences = await verify_views(connection)
+    if as_json:
+        print_json({"differences": differences})
+    elif differences:
+        print_rows(differences)
+    else:
+        click.echo("every view equals the fold of the log; every offset is accounted for once")
+    if differences:
+        raise Failure(f"{len(differences)} differences")
+
+
+@command(main)
+@click.argument("projection", default=PROJECTION)
+async def rebuild(*, projection: str, as_json: bool) -> None:
+    """Fold the whole log anew, aside, while the old tables serve; then swap."""
+    events = await rebuild_projection(load_settings(), projection)
+    if as_json:
+        print_json({"projection": projection, "events": events})
+    else:
+        click.echo(f"{projection} rebuilt from {events} events")

@@ -1,0 +1,152 @@
+"""What every command has in common: options, running async work, and printing for people or as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import sys
+from contextlib import asynccontextmanager
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import asyncpg
+import click
+import uvloop
+from aiokafka.errors import KafkaError
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from service.database import connect
+from service.errors import SegmentsError
+from service.settings import PREFIX, Settings
+from service.telemetry import set_up_logging
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
+_T = TypeVar("_T")
+
+
+class Failure(click.ClickException):  # noqa: N818 - click's word for it
+    """An error that is told on stderr; exit code 1, or 2 for wrong use."""
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def load_settings(**given: Any) -> Settings:
+    """Read the settings, or say which is wrong."""
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+        raise Failure(f"{name}: {first['msg']}", exit_code=2) from error
+    set_up_logging(settings)
+    return settings
+
+
+def command(group: click.Group, name: str | None = None) -> Callable[[_F], click.Command]:
+    """Register an async function as a command with `--json`; errors go to stderr."""
+
+    def register(function: _F) -> click.Command:
+        @functools.wraps(function)
+        def run(*args: Any, **kwargs: Any) -> None:
+            run_async(function(*args, **kwargs))
+
+        as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+        return group.command(name)(as_json(run))
+
+    return register
+
+
+def run_async(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run to the end; what went wrong becomes a message and an exit code."""
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(work)
+    except BaseExceptionGroup as group:
+        raise _failure(_first(group)) from group
+    except (SegmentsError, asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError, OSError) as error:
+        raise _failure(error) from error
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _failure(error: BaseException) -> BaseException:
+    if isinstance(error, SegmentsError):
+        return Failure(str(error), error.exit_code)
+    if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InvalidSchemaNameError):
+        return Failure("The database is not set up; run `segments setup`.")
+    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
+        return Failure(f"Postgres: {error}")
+    if isinstance(error, KafkaError):
+        return Failure(f"Kafka: {error}")
+    if isinstance(error, OSError):
+        return Failure(f"Can't reach Postgres or Kafka: {error}")
+    return error
+
+
+@asynccontextmanager
+async def connected(settings: Settings, role: str) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """Open one connection acting as `role` while the block runs."""
+    connection = await connect(settings, role)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def actor_option(function: _F) -> _F:
+    """Add `--actor`, for commands that change something."""
+    option = click.option(
+        "--actor", envvar=f"{PREFIX}ACTOR", help="Who is acting; recorded. Default: SEGMENTS_ACTOR."
+    )
+    return option(function)
+
+
+def plain(value: Any) -> Any:
+    """Make a value fit for JSON."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value on stdout."""
+    click.echo(json.dumps(plain(value), ensure_ascii=False))
+
+
+def print_rows(rows: Iterable[Mapping[str, Any]], columns: Iterable[str] | None = None) -> None:
+    """Print rows as a table for people."""
+    listed = [dict(row) for row in rows]
+    if not listed:
+        click.echo("(none)")
+        return
+    names = list(columns) if columns is not None else list(listed[0])
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for row in listed:
+        table.add_row(*("" if row[name] is None else str(plain(row[name])) for name in names))
+    width = None if sys.stdout.isatty() else 240
+    Console(width=width, highlight=False, markup=False).print(table)
+
+

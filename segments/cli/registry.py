@@ -1,0 +1,128 @@
+"""`segment`: the registry."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from schemas.command import is_network_id
+from segments.cli.main import main
+from segments.cli.output import (
+    actor_option,
+    command,
+    connected,
+    load_settings,
+    print_json,
+    print_rows,
+)
+from service import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROLE = "segments_registry"
+COLUMNS = ("network_id", "segment_id", "segment_name", "description", "is_visible", "archived_at")
+
+
+@main.group()
+def segment() -> None:
+    """Create, list, edit, archive and restore segments."""
+
+
+def _network(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not is_network_id(value):
+        raise click.BadParameter("must be 1 to 64 of A-Z a-z 0-9 . _ -")
+    return value
+
+
+network_option = click.option("--network", required=True, callback=_network, help="The tenant.")
+id_option = click.option(
+    "--id", "segment_id", required=True, type=click.IntRange(1, registry.MAX_SEGMENT_ID), help="The segment's id."
+)
+
+
+def _name(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and (not value.strip() or len(value) > 255 or re.search(r"[\x00-\x1f]", value)):
+        raise click.BadParameter("must be 1 to 255 characters on one line")
+    return value
+
+
+def _show(found: registry.Segment, *, as_json: bool) -> None:
+    row = {name: value for name, value in asdict(found).items() if name != "segment_key"}
+    if as_json:
+        print_json(row)
+    else:
+        print_rows([row], COLUMNS)
+
+
+@command(segment)
+@network_option
+@click.option("--name", required=True, callback=_name, help="Its name, once per network.")
+@click.option("--id", "segment_id", type=click.IntRange(1, registry.MAX_SEGMENT_ID), help="Default: the network's highest + 1.")
+@click.option("--description", help="What it is for.")
+@click.option("--hidden", is_flag=True, help="Not shown to users of the product.")
+@actor_option
+async def create(*, network: str, name: str, segment_id: int | None, description: str | None, hidden: bool, actor: str | None, as_json: bool) -> None:
+    """Create a segment and print its id."""
+    async with connected(load_settings(), ROLE) as connection:
+        made = await registry.create(
+            connection, network_id=network, name=name, segment_id=segment_id,
+            description=description, is_visible=not hidden, actor=actor,
+        )  # fmt: skip
+    if as_json:
+        _show(made, as_json=True)
+    else:
+        click.echo(made.segment_id)
+
+
+@command(segment, "list")
+@click.option("--network", callback=_network, help="Only this tenant's.")
+async def list_(*, network: str | None, as_json: bool) -> None:
+    """List segments."""
+    async with connected(load_settings(), ROLE) as connection:
+        found = await registry.list_segments(connection, network)
+    rows = [{k: v for k, v in asdict(one).items() if k != "segment_key"} for one in found]
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(rows, COLUMNS)
+
+
+@command(segment)
+@network_option
+@id_option
+@click.option("--name", callback=_name, help="The new name.")
+@click.option("--description", help="The new description.")
+@click.option("--hidden/--visible", "hidden", default=None, help="The new visibility.")
+@actor_option
+async def edit(*, network: str, segment_id: int, name: str | None, description: str | None, hidden: bool | None, actor: str | None, as_json: bool) -> None:
+    """Change a segment's name, description or visibility."""
+    async with connected(load_settings(), ROLE) as connection:
+        found = await registry.edit(
+            connection, network_id=network, segment_id=segment_id, name=name, description=description,
+            is_visible=None if hidden is None else not hidden, actor=actor,
+        )  # fmt: skip
+    _show(found, as_json=as_json)
+
+
+def _archiving(name: str, *, archived: bool, help_text: str) -> None:
+    @network_option
+    @id_option
+    @actor_option
+    async def change(*, network: str, segment_id: int, actor: str | None, as_json: bool) -> None:
+        async with connected(load_settings(), ROLE) as connection:
+            found = await registry.set_archived(
+                connection, network_id=network, segment_id=segment_id, archived=archived, actor=actor
+            )
+        _show(found, as_json=as_json)
+
+    change.__doc__ = help_text
+    register: Callable[[Any], Any] = command(segment, name)
+    register(change)
+
+
+_archiving("archive", archived=True, help_text="Make a segment refuse commands; nothing is lost.")
+_archiving("restore", archived=False, help_text="Let an archived segment take commands again.")

@@ -1,0 +1,93 @@
+"""`rejected`: what was refused, and publishing it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from schemas.event import Position
+from segments.cli.main import main
+from segments.cli.output import (
+    actor_option,
+    command,
+    connected,
+    load_settings,
+    plain,
+    print_json,
+    print_rows,
+)
+from service import rejections
+from service.kafka import make_producer
+
+ROLE = "segments_operate"
+COLUMNS = ("position", "received_at", "reason", "detail", "network_id", "reference_id", "retried_at")
+
+
+@main.group()
+def rejected() -> None:
+    """List, show and retry rejected records."""
+
+
+def _position(_context: click.Context, _option: click.Parameter, value: Any) -> Any:
+    try:
+        if isinstance(value, tuple):
+            return tuple(Position.parse(one) for one in value)
+        return Position.parse(value)
+    except ValueError as error:
+        raise click.BadParameter("must be topic:partition:epoch:offset") from error
+
+
+def _with_position(row: Any) -> dict[str, Any]:
+    found = dict(row)
+    names = ("kafka_topic", "kafka_partition", "kafka_epoch", "kafka_offset")
+    return {"position": str(Position(*(found[name] for name in names))), **found}
+
+
+@command(rejected, "list")
+@click.option("--reason", help="Only this reason.")
+@click.option("--network", help="Only this tenant's.")
+@click.option("--new", is_flag=True, help="Only those that were not retried.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many.")
+async def list_(*, reason: str | None, network: str | None, new: bool, limit: int, as_json: bool) -> None:
+    """List rejected records, newest first."""
+    async with connected(load_settings(), ROLE) as connection:
+        rows = await rejections.list_rejected(
+            connection, reason=reason, network_id=network, retried=not new, limit=limit
+        )
+    listed = [_with_position(row) for row in rows]
+    if as_json:
+        print_json(listed)
+    else:
+        print_rows(listed, COLUMNS)
+
+
+@command(rejected)
+@click.argument("position", callback=_position)
+async def show(*, position: Position, as_json: bool) -> None:
+    """Show one rejected record whole; POSITION is topic:partition:epoch:offset."""
+    async with connected(load_settings(), ROLE) as connection:
+        found = _with_position(await rejections.show_rejected(connection, position))
+    found.pop("lane_id")
+    if as_json:
+        print_json(found)
+    else:
+        for name, value in found.items():
+            click.echo(f"{name}: {plain(value)}")
+
+
+@command(rejected)
+@click.argument("positions", nargs=-1, required=True, callback=_position)
+@actor_option
+async def retry(*, positions: tuple[Position, ...], actor: str | None, as_json: bool) -> None:
+    """Publish rejected records again, as they were; a blank time keeps its first receipt."""
+    settings = load_settings()
+    async with connected(settings, ROLE) as connection, make_producer(settings) as producer:
+        done = [
+            await rejections.retry_rejected(connection, producer, settings, position, actor)
+            for position in positions
+        ]
+    if as_json:
+        print_json(done)
+    else:
+        print_rows(done)

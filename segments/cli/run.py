@@ -1,0 +1,73 @@
+"""`run`, `ingest` and `project`: the roles of the program."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import click
+from pydantic import SecretStr
+
+from segments.cli.main import main
+from segments.cli.output import command, load_settings, print_json
+from segments.roles import INGEST, PROJECT, run_roles
+from service.kafka import set_up_topics
+from service.migrations import set_up_database
+from stack import StackOptions, start_stack
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from service.settings import Settings
+
+
+@command(main)
+async def ingest(*, as_json: bool) -> None:
+    """Append commands from Kafka to the log; any number of processes share the lanes."""
+    del as_json
+    await run_roles(load_settings(), INGEST)
+
+
+@command(main)
+async def project(*, as_json: bool) -> None:
+    """Keep the reporting views; any number of processes share the lanes."""
+    del as_json
+    await run_roles(load_settings(), PROJECT)
+
+
+@command(main)
+async def run(*, as_json: bool) -> None:
+    """Ingest and projections in one process, on the given stack or one started here."""
+    settings = load_settings()
+    with _stack(settings) as started:
+        if started is not None:
+            settings = settings.model_copy(
+                update={
+                    "database_url": SecretStr(started.database_url),
+                    "kafka_bootstrap_servers": started.bootstrap_servers,
+                }
+            )
+        await set_up_database(settings)
+        await set_up_topics(settings)
+        urls = {
+            "database_url": settings.database_url.get_secret_value() if started and settings.database_url else "(as given)",
+            "kafka_bootstrap_servers": settings.kafka_bootstrap_servers,
+        }
+        if as_json:
+            print_json(urls)
+        else:
+            for name, value in urls.items():
+                click.echo(f"SEGMENTS_{name.upper()}={value}")
+        await run_roles(settings, (*INGEST, *PROJECT))
+
+
+def _stack(settings: Settings) -> AbstractContextManager[Any]:
+    """Start what was not given."""
+    if settings.database_url is not None and settings.kafka_bootstrap_servers is not None:
+        return nullcontext()
+    return start_stack(
+        StackOptions(
+            database_url=settings.database_url.get_secret_value() if settings.database_url else None,
+            bootstrap_servers=settings.kafka_bootstrap_servers,
+        )
+    )

@@ -1,0 +1,67 @@
+"""The roles of the program: each runs until a stop event; only this module handles signals."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from projections.memberships import relay_memberships
+from projections.worker import project
+from service.database import database_url
+from service.ingest.ingest import ingest
+from service.kafka import topic_faults
+from service.relay import relay_rejected
+from service.telemetry import Health, get_logger, serve_health
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from service.settings import Settings
+
+    Role = Callable[[Settings, asyncio.Event], Awaitable[None]]
+
+log = get_logger("roles")
+INGEST: tuple[Role, ...] = (ingest, relay_rejected)
+PROJECT: tuple[Role, ...] = (project, relay_memberships)
+
+
+async def run_roles(settings: Settings, roles: tuple[Role, ...]) -> None:
+    """Run roles until SIGTERM or SIGINT, then let each finish its batch; one that fails ends them all."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(serve_health(settings, _health(settings)))
+        log.info("started", roles=[role.__name__ for role in roles])
+        async with asyncio.TaskGroup() as tasks:
+            for role in roles:
+                tasks.create_task(role(settings, stop), name=role.__name__)
+    log.info("stopped")
+
+
+def _health(settings: Settings) -> Health:
+    health = Health()
+
+    async def postgres() -> str | None:
+        try:
+            connection = await asyncpg.connect(database_url(settings), timeout=2)
+            await connection.close()
+        except (asyncpg.PostgresError, OSError, TimeoutError) as error:
+            return f"Postgres is away: {error}"
+        return None
+
+    async def kafka() -> str | None:
+        try:
+            faults = await topic_faults(settings)
+        except Exception as error:  # noqa: BLE001 - whatever it is, Kafka can't be worked with
+            return f"Kafka is away: {error}"
+        return "; ".join(map(str, faults)) or None
+
+    health.add("postgres", postgres)
+    health.add("kafka", kafka)
+    return health

@@ -1,0 +1,89 @@
+"""Postgres: connections that take on their least role, pools, and statements kept one a file."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from importlib import resources
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from service.errors import WrongUseError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from importlib.resources.abc import Traversable
+
+    from service.settings import Settings
+
+# Below the consumer group's session timeout (10 s): whoever lost the group loses its locks soon after.
+IDLE_IN_TRANSACTION_MS = 8_000
+# What no retry of the same work can cure: the value itself is refused (HAZARDS: SQLSTATE decides).
+REFUSED_VALUE_CLASSES = ("22", "54")
+
+
+def statements(package: str) -> Mapping[str, str]:
+    """Read every `.sql` file beside `package`'s modules: name without the ending → its text."""
+    return MappingProxyType(
+        {
+            entry.name.removesuffix(".sql"): entry.read_text(encoding="utf-8")
+            for entry in _entries(package)
+            if entry.name.endswith(".sql")
+        }
+    )
+
+
+def _entries(package: str) -> list[Traversable]:
+    return sorted(resources.files(package).iterdir(), key=lambda entry: entry.name)
+
+
+def database_url(settings: Settings) -> str:
+    """Give the service's own URL, or say that it is missing."""
+    if settings.database_url is None:
+        raise WrongUseError("SEGMENTS_DATABASE_URL is not set.")
+    return settings.database_url.get_secret_value()
+
+
+def _session(settings: Settings, role: str) -> dict[str, Any]:
+    options: dict[str, Any] = {"timeout": 10, "command_timeout": 120}
+    if settings.database_pooler == "transaction":
+        options["statement_cache_size"] = 0
+        return options
+    options["server_settings"] = {
+        "role": role,
+        "application_name": role,
+        "search_path": "pg_catalog, segments",
+        "timezone": "UTC",
+        "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+        "jit": "off",
+        "default_transaction_isolation": "read committed",
+    }
+    return options
+
+
+async def connect(settings: Settings, role: str) -> asyncpg.Connection[Any]:
+    """Open one connection acting as `role`."""
+    return await asyncpg.connect(database_url(settings), **_session(settings, role))
+
+
+def make_pool(settings: Settings, role: str, size: int) -> asyncpg.Pool[Any]:
+    """Make a pool acting as `role`; open it with `async with`. No connection is made before it is needed."""
+    return asyncpg.create_pool(
+        database_url(settings), min_size=0, max_size=size, **_session(settings, role)
+    )
+
+
+@asynccontextmanager
+async def transaction(
+    pool: asyncpg.Pool[Any], settings: Settings, role: str
+) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """Run one transaction as `role`; behind a transaction pooler the session is set up within it."""
+    async with pool.acquire() as connection, connection.transaction():
+        if settings.database_pooler == "transaction":
+            await connection.execute(
+                f"SET LOCAL ROLE {role}; SET LOCAL search_path = pg_catalog, segments;"
+                f"SET LOCAL timezone = 'UTC'; SET LOCAL jit = off;"
+                f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}"
+            )
+        yield connection  # type: ignore[misc]

@@ -1,0 +1,126 @@
+"""Opening a lane: its row, where reading goes on, and whether the topic is still the one that was read."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import TopicPartition
+
+from schemas.event import Lane
+from service.database import transaction
+from service.kafka import make_reader
+from service.log.append import ROLE
+from service.log.identity import record_digest
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from service.settings import Settings
+
+PROBE_SECONDS = 10
+_HOW = "Go on with `segments lane adopt --topic {topic} --partition {partition} --from earliest --reason …`"
+_FIND = """
+SELECT lane_id, epoch, next_offset, last_offset, last_timestamp, last_digest, stopped_because,
+    (extract(epoch FROM nullif(received_at, '-infinity')) * 1000)::bigint AS received_ms
+FROM segments.lane WHERE topic = $1 AND partition = $2 AND NOT closed
+"""
+_MAKE = """
+WITH lane AS (
+    INSERT INTO segments.lane (topic, partition, first_offset, next_offset) VALUES ($1, $2, $3, $3)
+    ON CONFLICT DO NOTHING RETURNING lane_id, next_offset
+), checkpoints AS (
+    INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset, complete_until, recorded_until)
+    SELECT g.projection, g.slot, lane.lane_id, lane.next_offset,
+        coalesce((SELECT min(c.complete_until) FROM projections.checkpoint AS c
+            WHERE c.projection = g.projection AND c.slot = g.slot), '-infinity'),
+        coalesce((SELECT min(c.recorded_until) FROM projections.checkpoint AS c
+            WHERE c.projection = g.projection AND c.slot = g.slot), '-infinity')
+    FROM projections.generation AS g CROSS JOIN lane
+)
+INSERT INTO segments.lane_event (lane_id, action, actor) SELECT lane_id, 'opened', 'ingest' FROM lane
+"""
+_STOP = """
+WITH lane AS (
+    UPDATE segments.lane SET stopped_because = $2
+    WHERE lane_id = $1 AND stopped_because IS NULL AND next_offset = $3 RETURNING lane_id
+)
+INSERT INTO segments.lane_event (lane_id, action, reason, actor) SELECT lane_id, 'stopped', $2, 'ingest' FROM lane
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLane:
+    """A lane as its row has it. received_ms: Unix milliseconds, of the last record."""
+
+    lane: Lane
+    lane_id: int
+    next_offset: int
+    received_ms: int
+    stopped_because: str | None
+
+
+async def open_lane(
+    pool: asyncpg.Pool[Any], settings: Settings, partition: TopicPartition
+) -> OpenLane:
+    """Find or make the lane's row and compare it with the topic; a topic that is another one stops the lane.
+
+    Raises: infrastructure errors, to be tried again.
+    """
+    reader = make_reader(settings)
+    await reader.start()
+    try:
+        reader.assign([partition])
+        begin = (await reader.beginning_offsets([partition]))[partition]
+        end = (await reader.end_offsets([partition]))[partition]
+        async with transaction(pool, settings, ROLE) as connection:
+            row = await connection.fetchrow(_FIND, *partition)
+            if row is None:
+                await connection.execute(_MAKE, *partition, begin)
+                row = await connection.fetchrow(_FIND, *partition)
+            assert row is not None  # noqa: S101 - it was just made, by us or by another
+        stopped = row["stopped_because"]
+        if stopped is None:
+            stopped = await _compare(reader, partition, row, begin, end)
+            if stopped is not None:
+                async with transaction(pool, settings, ROLE) as connection:
+                    await connection.execute(_STOP, row["lane_id"], stopped, row["next_offset"])
+    finally:
+        await reader.stop()
+    lane = Lane(partition.topic, partition.partition, row["epoch"])
+    return OpenLane(lane, row["lane_id"], row["next_offset"], row["received_ms"] or 0, stopped)
+
+
+async def _compare(
+    reader: Any, partition: TopicPartition, row: asyncpg.Record, begin: int, end: int
+) -> str | None:
+    """Say what speaks against reading on, or None."""
+    how = _HOW.format(topic=partition.topic, partition=partition.partition)
+    at = row["next_offset"]
+    if at > end:
+        return f"the topic ends at {end}, before {at} where the log stands: it was remade or truncated. {how}"
+    if at < begin:
+        return f"the topic begins at {begin}, after {at} where the log stands: retention took unread records. {how}"
+    last = row["last_offset"]
+    if last is None or last < begin:
+        return None  # nothing to compare with: the last record aged out
+    record = await _record_at(reader, partition, last)
+    if record is None:
+        return f"offset {last}, a record in the log, holds none in the topic: it was remade. {how}"
+    same = record.timestamp == row["last_timestamp"] and (
+        record_digest(record.key, record.value) == row["last_digest"]
+    )
+    return None if same else f"offset {last} holds another record than the log: the topic was remade. {how}"
+
+
+async def _record_at(reader: Any, partition: TopicPartition, offset: int) -> Any:
+    """Read one record; None when none lies there."""
+    reader.seek(partition, offset)
+    async with asyncio.timeout(PROBE_SECONDS):
+        while True:
+            batches = await reader.getmany(partition, timeout_ms=500, max_records=1)
+            for record in batches.get(partition, ()):
+                return record if record.offset == offset else None
+            if await reader.position(partition) > offset:
+                return None

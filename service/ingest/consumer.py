@@ -1,0 +1,140 @@
+"""aiokafka's consumer as the lanes need it: it takes only what they have room for, and never skips unseen."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
+
+from service.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+log = get_logger("ingest.consumer")
+# How long one fetch waits for records. Until then tails without records are looked at.
+POLL_SECONDS = 0.2
+# Without room for so long, the partitions are paused, so that polling goes on and the group keeps us.
+STALL_SECONDS = 0.25
+
+
+class Intake(Protocol):
+    """A lane as the consumer sees it. expected: the offset to be fed next; None while it takes nothing."""
+
+    expected: int | None
+    session: int
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it takes more now."""
+
+    def feed(self, session: int, records: Sequence[Any]) -> None:
+        """Take records, in offset order; those of an earlier session are dropped."""
+
+    def feed_tail(self, next_offset: int) -> None:
+        """Take notice that no record lies in [expected, next_offset)."""
+
+    def look_again(self) -> None:
+        """Open the lane anew: its offset is out of the topic's range."""
+
+
+class LaneConsumer(AIOKafkaConsumer):  # type: ignore[misc]
+    """Feeds lanes. `lanes` and `room` are given by the ingest once the consumer is made."""
+
+    lanes: Mapping[TopicPartition, Intake]
+    room: asyncio.Event  # set by a lane that has room again
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lanes = {}
+        self.room = asyncio.Event()
+        self._sessions: dict[TopicPartition, int] = {}
+        self._stalled: set[TopicPartition] = set()
+
+    async def getmany(
+        self, *_partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+    ) -> dict[TopicPartition, list[Any]]:
+        """Give records of lanes with room; meanwhile tell lanes of tails that hold no records."""
+        del timeout_ms
+        # All that was given before has been fed by now: FastStream asks again only after its handler ended.
+        await self._tell_tails()
+        wanted = self._with_room()
+        if not wanted:
+            return await self._wait_for_room()
+        try:
+            batches: dict[TopicPartition, list[Any]] = await super().getmany(
+                *wanted, timeout_ms=int(POLL_SECONDS * 1000), max_records=max_records
+            )
+        except OffsetOutOfRangeError as error:
+            self._rewind()
+            for partition in error.args[0]:
+                if partition in self.lanes:
+                    self.lanes[partition].look_again()
+            return {}
+        except Exception:
+            # Records of one partition may have been taken before another one's error: they were not given.
+            self._rewind()
+            raise
+        self._sessions = {tp: self.lanes[tp].session for tp in batches if tp in self.lanes}
+        return batches
+
+    def hand_over(self, batches: Mapping[TopicPartition, Sequence[Any]]) -> None:
+        """Feed what getmany gave to its lanes. A lane opened anew in between drops it and reads again."""
+        for partition, records in batches.items():
+            lane = self.lanes.get(partition)
+            session = self._sessions.pop(partition, None)
+            if lane is not None and session is not None:
+                lane.feed(session, records)
+        if self._sessions:
+            raise AssertionError(f"records were fetched and not handed over: {sorted(self._sessions)}")
+
+    def _with_room(self) -> list[TopicPartition]:
+        paused = self.paused()
+        wanted = []
+        for partition, lane in self.lanes.items():
+            if lane.expected is None or not lane.has_room or not self._is_ours(partition):
+                continue
+            if partition in paused:
+                self.resume(partition)
+            wanted.append(partition)
+        self._stalled.difference_update(wanted)
+        return wanted
+
+    def _is_ours(self, partition: TopicPartition) -> bool:
+        return partition in self.assignment()
+
+    async def _tell_tails(self) -> None:
+        if self._sessions:
+            raise AssertionError(f"records were fetched and not handed over: {sorted(self._sessions)}")
+        for partition, lane in list(self.lanes.items()):
+            if lane.expected is None or not self._is_ours(partition):
+                continue
+            with suppress(IllegalStateError):
+                position = await self.position(partition)
+                if lane.expected is not None and position > lane.expected:
+                    lane.feed_tail(position)
+
+    def _rewind(self) -> None:
+        for partition, lane in self.lanes.items():
+            if lane.expected is not None and self._is_ours(partition):
+                self.seek(partition, lane.expected)
+
+    async def _wait_for_room(self) -> dict[TopicPartition, list[Any]]:
+        self.room.clear()
+        if not self._with_room():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.room.wait(), STALL_SECONDS)
+                return {}
+            full = [tp for tp in self.lanes if self._is_ours(tp)]
+            if full:
+                # A long stall, as when the database is away. Paused, the partitions lose what was fetched ahead,
+                # but polling goes on, and with it our place in the group.
+                if not self._stalled.issuperset(full):
+                    log.warning("no lane has room: partitions paused", partitions=len(full))
+                self._stalled.update(full)
+                self.pause(*full)
+            await super().getmany(timeout_ms=10)
+        return {}

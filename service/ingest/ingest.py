@@ -1,0 +1,185 @@
+"""The ingest role: FastStream's batch subscriber on our consumer, a lane per assigned partition."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.annotations import KafkaMessage  # noqa: TC002 - FastStream reads it
+from faststream.kafka.message import KafkaMessage as RawMessage
+
+from schemas.topics import Topics
+from service.database import make_pool
+from service.ingest.consumer import LaneConsumer
+from service.ingest.lane import LaneWriter
+from service.ingest.watch import Watch
+from service.kafka import connection_options, topic_faults
+from service.log.append import ROLE, Appender
+from service.telemetry import get_logger
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from service.settings import Settings
+
+log = get_logger("ingest")
+DRAIN_SECONDS = 4.0
+FETCH_RECORDS = 8000
+# FastStream sleeps so long after an empty fetch.
+EMPTY_FETCH_MS = 2
+
+
+async def ingest(settings: Settings, stop: asyncio.Event) -> None:
+    """Append commands to the log until `stop` is set; then finish the batches under way and leave the group.
+
+    Raises: what must end the process; faults of Kafka and Postgres are waited out.
+    """
+    for fault in await topic_faults(settings):
+        log.warning("topic misconfigured", fault=str(fault))
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            make_pool(settings, ROLE, settings.ingest_lanes_at_once * 2 + 4)
+        )
+        async with asyncio.TaskGroup() as tasks:
+            role = _Ingest(settings, pool, tasks)
+            await role.start()
+            tasks.create_task(role.stop_when(stop))
+
+
+class _Ingest(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Holds the broker, the consumer and the lanes together."""
+
+    def __init__(
+        self, settings: Settings, pool: asyncpg.Pool[Any], tasks: asyncio.TaskGroup
+    ) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._tasks = tasks
+        self._appender = Appender(pool, settings)
+        self._slots = asyncio.Semaphore(settings.ingest_lanes_at_once)
+        self._lanes: dict[TopicPartition, LaneWriter] = {}
+        self._running: dict[TopicPartition, asyncio.Task[None]] = {}
+        self._consumer: LaneConsumer | None = None
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._broker = self._make_broker()
+
+    def _make_broker(self) -> KafkaBroker:
+        topics = Topics(self._settings.topic_prefix)
+        broker = KafkaBroker(
+            self._settings.kafka_bootstrap_servers.split(","),  # type: ignore[union-attr]
+            logger=None,
+            consumer_only=True,
+            graceful_timeout=DRAIN_SECONDS,
+        )
+        subscriber = broker.subscriber(
+            topics.commands,
+            group_id=topics.ingest_group,
+            batch=True,
+            batch_timeout_ms=EMPTY_FETCH_MS,
+            max_records=FETCH_RECORDS,
+            ack_policy=AckPolicy.MANUAL,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=1_500,
+            listener=self,
+            parser=_raw,
+            decoder=_undecoded,
+        )
+        subscriber(self._take)
+        return broker
+
+    def _make_consumer(self, **options: Any) -> LaneConsumer:
+        options |= connection_options(self._settings) | {"enable_auto_commit": False}
+        self._consumer = LaneConsumer(**options)
+        self._consumer.lanes = self._lanes
+        return self._consumer
+
+    async def _take(self, message: KafkaMessage) -> None:
+        """Hand a fetch to its lanes. FastStream swallows errors, so one here is kept and ends the process."""
+        try:
+            batches: dict[TopicPartition, list[Any]] = {}
+            for record in message.raw_message:  # type: ignore[union-attr]
+                batches.setdefault(TopicPartition(record.topic, record.partition), []).append(record)
+            if self._consumer is not None:
+                self._consumer.hand_over(batches)
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._failed.done():
+            self._failed.set_exception(error)
+
+    async def start(self) -> None:
+        await self._broker.connect()
+        # FastStream makes its consumer through this; ours feeds lanes and connects as the settings say.
+        self._broker.config.broker_config.builder = self._make_consumer
+        await self._broker.start()
+        assert self._consumer is not None  # noqa: S101 - made by the broker's start
+        watch = Watch(self._pool, self._settings, self._consumer, self._lanes)
+        self._watch = watch
+        self._watching = self._tasks.create_task(watch.run(), name="watch")
+
+    async def stop_when(self, stop: asyncio.Event) -> None:
+        """Wait for `stop` or a failure; then finish the batches under way and leave the group."""
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({stopping, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        self._watching.cancel()
+        await self._close(set(self._lanes))
+        await self._watch.commit()
+        await self._broker.stop()
+        if self._failed.done():
+            self._failed.result()
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Begin a lane for each partition; it is read once its row is open."""
+        try:
+            self._begin(assigned)
+        except Exception as error:  # aiokafka only logs it
+            self._fail(error)
+            raise
+
+    def _begin(self, assigned: set[TopicPartition]) -> None:
+        consumer = self._consumer
+        assert consumer is not None  # noqa: S101 - it is calling
+        for partition in assigned:
+            # Paused at a position of our own, nothing asks Kafka where to go on.
+            consumer.pause(partition)
+            consumer.seek(partition, 0)
+            lane = LaneWriter(
+                partition, consumer, self._appender, self._pool, self._settings, self._slots
+            )
+            self._lanes[partition] = lane
+            self._running[partition] = self._tasks.create_task(lane.run(), name=str(partition))
+        log.info("lanes assigned", lanes=sorted(p.partition for p in assigned))
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Let the appends under way end, and drop the rest: the next owner reads it again."""
+        await self._close(set(revoked))
+
+    async def _close(self, partitions: set[TopicPartition]) -> None:
+        closing = [p for p in partitions if p in self._lanes]
+        await asyncio.gather(*(self._lanes[p].drain(DRAIN_SECONDS) for p in closing))
+        for partition in closing:
+            self._lanes.pop(partition, None)
+            task = self._running.pop(partition)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def _raw(message: Any) -> Any:
+    """Parse nothing: headers and values are the lanes' business, and nothing here may fail."""
+    return RawMessage(body=b"", raw_message=message, consumer=None)  # type: ignore[arg-type]
+
+
+async def _undecoded(_message: Any) -> bytes:
+    return b""
+
+

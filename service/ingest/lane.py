@@ -1,0 +1,239 @@
+"""One lane: takes records, judges batch k+1 while Postgres stores batch k, and opens anew when it lost its place."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import asyncpg
+from aiokafka.errors import KafkaError
+
+from service.errors import LaneLostError, LaneStoppedError, NotSetUpError
+from service.ingest.assignment import OpenLane, open_lane
+from service.ingest.evict import evict_holder
+from service.telemetry import BATCH_SECONDS, MISKEYED, RECORDS, get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from aiokafka import TopicPartition
+
+    from service.ingest.consumer import LaneConsumer
+    from service.log.append import Appender, Stored
+    from service.log.prepare import Batch
+    from service.settings import Settings
+
+_T = TypeVar("_T")
+log = get_logger("ingest.lane")
+FIRST_BACKOFF = 0.05
+LAST_BACKOFF = 5.0
+# Faults of the infrastructure: tried again, never a reason to reject. Anything else ends the process.
+INFRASTRUCTURE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, KafkaError)
+
+
+class LaneWriter:
+    """A partition that this process was assigned; `run` until it is revoked."""
+
+    def __init__(
+        self,
+        partition: TopicPartition,
+        consumer: LaneConsumer,
+        appender: Appender,
+        pool: asyncpg.Pool[Any],
+        settings: Settings,
+        slots: asyncio.Semaphore,
+    ) -> None:
+        self.partition = partition
+        self.expected: int | None = None
+        self.session = 0
+        self.stored_to: int | None = None
+        self.opened: OpenLane | None = None
+        self._consumer = consumer
+        self._appender = appender
+        self._pool = pool
+        self._settings = settings
+        self._slots = slots
+        self._pending: deque[Any] = deque()
+        self._fed = asyncio.Event()
+        self._again = asyncio.Event()
+        self._storing = asyncio.Lock()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether less than two batches wait."""
+        return len(self._pending) < 2 * self._settings.ingest_batch_records
+
+    def feed(self, session: int, records: Sequence[Any]) -> None:
+        """Take records, in offset order; those fetched before the lane was opened anew are dropped."""
+        if session != self.session or self.expected is None or not records:
+            return
+        if records[0].offset < self.expected:
+            raise AssertionError(f"{self.partition}: fed {records[0].offset}, expected {self.expected}")
+        self._pending.extend(records)
+        self.expected = records[-1].offset + 1
+        self._fed.set()
+
+    def feed_tail(self, next_offset: int) -> None:
+        """Take notice that no record lies in [expected, next_offset)."""
+        self.expected = next_offset
+        self._fed.set()
+
+    def look_again(self) -> None:
+        """Open the lane anew: an operator changed its row, or its offset is out of range."""
+        self.expected = None
+        self._again.set()
+
+    async def run(self) -> None:
+        """Open the lane and work until cancelled; infrastructure faults are waited out."""
+        backoff = _Backoff(self.partition)
+        while True:
+            self._again.clear()
+            self.opened = await self._opened(backoff)
+            if self.opened.stopped_because is not None:
+                log.error("lane stopped", lane=str(self.partition), because=self.opened.stopped_because)
+                await self._again.wait()
+                continue
+            self._start_reading(self.opened)
+            with suppress(LaneLostError, LaneStoppedError):
+                await self._work(self.opened, backoff)
+            self.expected = None
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for the append under way, so that it is not cut off."""
+        self.expected = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self._storing:
+                pass
+
+    async def _opened(self, backoff: _Backoff) -> OpenLane:
+        while True:
+            try:
+                opened = await open_lane(self._pool, self._settings, self.partition)
+            except asyncpg.UndefinedTableError as error:
+                raise NotSetUpError from error
+            except INFRASTRUCTURE as error:
+                await backoff.wait(error)
+            else:
+                backoff.reset()
+                return opened
+
+    def _start_reading(self, opened: OpenLane) -> None:
+        self._pending.clear()
+        self._fed.clear()
+        self.session += 1
+        self.stored_to = self.expected = opened.next_offset
+        self._consumer.seek(self.partition, opened.next_offset)
+        self._consumer.resume(self.partition)
+        self._consumer.room.set()
+
+    async def _work(self, opened: OpenLane, backoff: _Backoff) -> None:
+        ready: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._prepare(opened, ready, backoff))
+                tasks.create_task(self._store(ready, backoff))
+                tasks.create_task(self._wait_for_operator())
+        except ExceptionGroup as group:
+            # Two of the tasks may have found out at once; one error tells as much.
+            raise group.exceptions[0] from None
+
+    async def _wait_for_operator(self) -> None:
+        await self._again.wait()
+        raise LaneStoppedError
+
+    async def _prepare(
+        self, opened: OpenLane, ready: asyncio.Queue[Batch], backoff: _Backoff
+    ) -> None:
+        start, floor_ms = opened.next_offset, opened.received_ms
+        while True:
+            await self._fed.wait()
+            records, next_offset = self._take(start)
+            if next_offset == start:
+                continue
+            batch = await _tried(
+                lambda n=next_offset, r=records, s=start, f=floor_ms: self._appender.prepare(  # type: ignore[misc]
+                    opened.lane, opened.lane_id, s, n, r, f
+                ),
+                backoff,
+            )
+            start, floor_ms = next_offset, batch.received_ms
+            await ready.put(batch)
+
+    def _take(self, start: int) -> tuple[list[Any], int]:
+        """Take the next batch of what was fed: its records, and the offset where it ends."""
+        pending = self._pending
+        count = min(len(pending), self._settings.ingest_batch_records)
+        records = [pending.popleft() for _ in range(count)]
+        self._consumer.room.set()
+        if pending:
+            return records, records[-1].offset + 1
+        self._fed.clear()
+        return records, start if self.expected is None else self.expected
+
+    async def _store(self, ready: asyncio.Queue[Batch], backoff: _Backoff) -> None:
+        while True:
+            batch = await ready.get()
+            async with self._slots, self._storing:
+                began = time.perf_counter()
+                stored = await _tried(lambda b=batch: self._store_or_evict(b), backoff)  # type: ignore[misc]
+                BATCH_SECONDS.labels("store").observe(time.perf_counter() - began)
+            self.stored_to = stored.next_offset
+            self._count(batch, stored)
+
+    async def _store_or_evict(self, batch: Batch) -> Stored:
+        async with evict_holder(self._settings, batch.lane_id):
+            return await self._appender.store(batch)
+
+    def _count(self, batch: Batch, stored: Stored) -> None:
+        topic, partition = self.partition.topic, str(self.partition.partition)
+        for outcome, count in (
+            ("event", stored.events),
+            ("duplicate", stored.duplicates),
+            ("hole", stored.holes),
+        ):
+            if count:
+                RECORDS.labels(topic, partition, outcome, "").inc(count)
+        for reason in stored.reasons:
+            RECORDS.labels(topic, partition, "rejected", reason).inc()
+        miskeyed = sum(
+            1
+            for c in batch.candidates
+            if c.record.key is not None
+            and c.record.key != f"{c.command.network_id}:{c.command.user}".encode()
+        )
+        if miskeyed:
+            MISKEYED.inc(miskeyed)
+
+
+class _Backoff:
+    """Jittered, doubling waits while the infrastructure is away; logged once at first and at the end."""
+
+    def __init__(self, partition: TopicPartition) -> None:
+        self._partition = partition
+        self._seconds = FIRST_BACKOFF
+
+    async def wait(self, error: BaseException) -> None:
+        if self._seconds == FIRST_BACKOFF:
+            log.warning("waiting", lane=str(self._partition), error=f"{type(error).__name__}: {error}")
+        await asyncio.sleep(self._seconds * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+        self._seconds = min(self._seconds * 2, LAST_BACKOFF)
+
+    def reset(self) -> None:
+        if self._seconds != FIRST_BACKOFF:
+            log.info("going on", lane=str(self._partition))
+        self._seconds = FIRST_BACKOFF
+
+
+async def _tried(work: Callable[[], Awaitable[_T]], backoff: _Backoff) -> _T:
+    while True:
+        try:
+            result = await work()
+        except INFRASTRUCTURE as error:
+            await backoff.wait(error)
+        else:
+            backoff.reset()
+            return result

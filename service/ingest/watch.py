@@ -1,0 +1,139 @@
+"""Once a second: where Kafka ends, that the log is quiet, what operators changed; and the courtesy commit."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from aiokafka.errors import KafkaError
+
+from service.database import transaction
+from service.ingest.lane import INFRASTRUCTURE
+from service.log.append import ROLE
+from service.telemetry import INGEST_LAG, LANE_STOPPED, get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import asyncpg
+    from aiokafka import TopicPartition
+
+    from service.ingest.consumer import LaneConsumer
+    from service.ingest.lane import LaneWriter
+    from service.settings import Settings
+
+log = get_logger("ingest.watch")
+EVERY_SECONDS = 1.0
+COMMIT_EVERY = 5
+HANGING_AFTER = 30
+# The row is locked by the update itself, so that quiet_at is before whatever is appended next.
+_SEE = """
+WITH locked AS MATERIALIZED (
+    SELECT l.lane_id FROM segments.lane AS l INNER JOIN unnest($1::integer[]) AS w (lane_id) ON l.lane_id = w.lane_id
+    WHERE NOT l.closed ORDER BY l.lane_id FOR UPDATE OF l SKIP LOCKED
+)
+UPDATE segments.lane AS l SET
+    end_offset = w.end_offset, end_seen_at = $3, quiet_offset = l.next_offset, quiet_at = clock_timestamp()
+FROM unnest($1::integer[], $2::bigint[]) AS w (lane_id, end_offset)
+INNER JOIN locked ON locked.lane_id = w.lane_id
+WHERE l.lane_id = w.lane_id
+"""
+_STATE = """
+SELECT l.topic, l.partition, l.epoch, l.next_offset, l.stopped_because FROM segments.lane AS l
+WHERE NOT l.closed AND l.topic = ANY ($1::text[])
+"""
+
+
+class Watch:
+    """Looks after the lanes of one ingest process."""
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool[Any],
+        settings: Settings,
+        consumer: LaneConsumer,
+        lanes: Mapping[TopicPartition, LaneWriter],
+    ) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._consumer = consumer
+        self._lanes = lanes
+        self._round = 0
+        self._hidden: dict[TopicPartition, int] = {}
+
+    async def run(self) -> None:
+        """Look until cancelled; what fails is tried in the next round."""
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            self._round += 1
+            try:
+                async with asyncio.timeout(10):
+                    await self._look()
+                if self._round % COMMIT_EVERY == 0:
+                    await self.commit()
+            except INFRASTRUCTURE as error:
+                log.info("could not look after the lanes", error=f"{type(error).__name__}: {error}")
+
+    async def commit(self) -> None:
+        """Commit what is stored to Kafka: a courtesy for those who watch the group; our own place is the row."""
+        offsets = {
+            partition: lane.stored_to
+            for partition, lane in self._lanes.items()
+            if lane.stored_to is not None and partition in self._consumer.assignment()
+        }
+        if offsets:
+            with suppress(KafkaError):
+                await self._consumer.commit(offsets)
+
+    async def _look(self) -> None:
+        ours = {
+            partition: lane
+            for partition, lane in self._lanes.items()
+            if lane.opened is not None and partition in self._consumer.assignment()
+        }
+        if not ours:
+            INGEST_LAG.set(0)
+            return
+        # The time before the question: what was received before it lies below the answer.
+        asked_at = datetime.now(UTC)
+        ends = await self._consumer.end_offsets(list(ours))
+        async with transaction(self._pool, self._settings, ROLE) as connection:
+            reading = [lane for lane in ours.values() if lane.opened and not lane.opened.stopped_because]
+            await connection.execute(
+                _SEE,
+                [lane.opened.lane_id for lane in reading if lane.opened],
+                [ends[lane.partition] for lane in reading],
+                asked_at,
+            )
+            rows = await connection.fetch(_STATE, list({partition.topic for partition in ours}))
+        self._compare(ours, ends, {(row["topic"], row["partition"]): row for row in rows})
+
+    def _compare(
+        self,
+        ours: Mapping[TopicPartition, LaneWriter],
+        ends: Mapping[TopicPartition, int],
+        rows: Mapping[tuple[str, int], Any],
+    ) -> None:
+        lag = stopped = 0
+        for partition, lane in ours.items():
+            row = rows.get((partition.topic, partition.partition))
+            if row is None or lane.opened is None:
+                continue
+            lag += max(ends[partition] - row["next_offset"], 0)
+            stopped += row["stopped_because"] is not None
+            was = (lane.opened.lane.epoch, lane.opened.stopped_because)
+            if was != (row["epoch"], row["stopped_because"]):
+                lane.look_again()
+            self._look_for_hanging(partition, ends[partition])
+        INGEST_LAG.set(lag)
+        LANE_STOPPED.set(stopped)
+
+    def _look_for_hanging(self, partition: TopicPartition, stable: int) -> None:
+        """Say so when a transaction that nobody ends hides committed records."""
+        high = self._consumer.highwater(partition)
+        hidden = high is not None and high > stable
+        rounds = self._hidden[partition] = self._hidden.get(partition, 0) + 1 if hidden else 0
+        if rounds == HANGING_AFTER:
+            log.error("a hanging transaction hides records", lane=str(partition), stable=stable, end=high)

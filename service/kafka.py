@@ -1,0 +1,176 @@
+"""Kafka: how to connect, the topics as the service needs them, and records that any producer may have written."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import aiokafka.consumer.fetcher
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from schemas.topics import Topics
+from service.errors import TopicError, WrongUseError
+from service.lenient import LenientMemoryRecords
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from service.settings import Settings
+
+DAY_MS = 86_400_000
+
+# aiokafka decodes header names strictly and would raise on one record for ever; see service.lenient.
+aiokafka.consumer.fetcher.MemoryRecords = LenientMemoryRecords
+
+
+def connection_options(settings: Settings) -> dict[str, Any]:
+    """Give the options that consumer, producer and admin client have in common."""
+    if not settings.kafka_bootstrap_servers:
+        raise WrongUseError("SEGMENTS_KAFKA_BOOTSTRAP_SERVERS is not set.")
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap_servers.split(","),
+        "security_protocol": settings.kafka_security_protocol,
+    }
+    if "SASL" in settings.kafka_security_protocol:
+        options["sasl_mechanism"] = settings.kafka_sasl_mechanism or "PLAIN"
+        options["sasl_plain_username"] = settings.kafka_sasl_username
+        if settings.kafka_sasl_password:
+            options["sasl_plain_password"] = settings.kafka_sasl_password.get_secret_value()
+    if settings.kafka_security_protocol.endswith("SSL"):
+        context = ssl.create_default_context(
+            cafile=str(settings.kafka_ssl_cafile) if settings.kafka_ssl_cafile else None
+        )
+        if settings.kafka_ssl_certfile:
+            context.load_cert_chain(settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile)
+        options["ssl_context"] = context
+    return options
+
+
+def make_producer(settings: Settings) -> AIOKafkaProducer:
+    """Make a producer: acks=all, idempotent, a little linger so that many go together."""
+    return AIOKafkaProducer(
+        **connection_options(settings), acks="all", enable_idempotence=True, linger_ms=2
+    )
+
+
+def make_reader(settings: Settings) -> AIOKafkaConsumer:
+    """Make a consumer of no group, for a look at given offsets."""
+    return AIOKafkaConsumer(
+        **connection_options(settings),
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        auto_offset_reset="none",
+    )
+
+
+def wanted_config(settings: Settings, topic: str) -> dict[str, str]:
+    """Say how a topic of ours must be configured."""
+    topics = Topics(settings.topic_prefix)
+    if topic == topics.memberships:
+        return {"cleanup.policy": "compact"}
+    return {
+        "cleanup.policy": "delete",
+        "message.timestamp.type": "LogAppendTime",
+        "retention.ms": str(settings.topic_retention_days * DAY_MS),
+        "max.message.bytes": "1048588",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class TopicFault:
+    """A topic that is not as it must be."""
+
+    topic: str
+    key: str
+    wanted: str
+    found: str | None
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        return f"topic {self.topic}: {self.key} is {self.found}, must be {self.wanted}; run `segments setup`"
+
+
+def topics_of(settings: Settings) -> list[str]:
+    """List the topics of this prefix."""
+    topics = Topics(settings.topic_prefix)
+    return [topics.commands, topics.rejected, topics.memberships]
+
+
+async def set_up_topics(settings: Settings) -> list[str]:
+    """Make missing topics and correct those that were made without us; safe to repeat.
+
+    Returns: what was done, a line each.
+    Raises: TopicError when the broker refuses.
+    """
+    admin = AIOKafkaAdminClient(**connection_options(settings))
+    await admin.start()
+    try:
+        done = []
+        brokers = len((await admin.describe_cluster())["brokers"])
+        replication = settings.topic_replication or min(3, brokers)
+        for topic in topics_of(settings):
+            done += await _set_up_topic(admin, settings, topic, replication)
+        return done
+    finally:
+        await admin.close()
+
+
+async def _set_up_topic(
+    admin: AIOKafkaAdminClient, settings: Settings, topic: str, replication: int
+) -> list[str]:
+    config = wanted_config(settings, topic) | {"min.insync.replicas": str(max(1, replication - 1))}
+    new = NewTopic(topic, settings.topic_partitions, replication, topic_configs=config)
+    response = await admin.create_topics([new])
+    (name, code, message), *_ = [tuple(error)[:3] for error in response.topic_errors]
+    error = for_code(code)
+    if code == 0:
+        return [f"made topic {name} with {settings.topic_partitions} partitions"]
+    if error is not TopicAlreadyExistsError:
+        raise TopicError(f"{topic} can't be made: {message or error.__name__}")
+    done = []
+    if await _faults(admin, settings, topic):
+        resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs=wanted_config(settings, topic))
+        await admin.alter_configs([resource])
+        done.append(f"corrected topic {topic}")
+    (description,) = await admin.describe_topics([topic])
+    if len(description["partitions"]) < settings.topic_partitions:
+        await admin.create_partitions({topic: NewPartitions(settings.topic_partitions)})
+        done.append(f"grew topic {topic} to {settings.topic_partitions} partitions")
+    return done
+
+
+async def topic_faults(settings: Settings) -> list[TopicFault]:
+    """List what is wrong with the topics' configuration; every start looks."""
+    admin = AIOKafkaAdminClient(**connection_options(settings))
+    await admin.start()
+    try:
+        faults = []
+        for topic in topics_of(settings):
+            faults += await _faults(admin, settings, topic)
+        return faults
+    finally:
+        await admin.close()
+
+
+async def _faults(admin: AIOKafkaAdminClient, settings: Settings, topic: str) -> list[TopicFault]:
+    found = await _config(admin, topic)
+    if not found:
+        return [TopicFault(topic, "existence", "made", "missing")]
+    return [
+        TopicFault(topic, key, wanted, found.get(key))
+        for key, wanted in wanted_config(settings, topic).items()
+        if found.get(key) != wanted
+    ]
+
+
+async def _config(admin: AIOKafkaAdminClient, topic: str) -> Mapping[str, str]:
+    (response,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    for code, _message, _type, _name, entries in response.resources:
+        if code != 0:
+            return {}
+        return {entry[0]: entry[1] for entry in entries}
+    return {}

@@ -1,0 +1,178 @@
+"""What operators do to a lane: go on after its topic was remade, or pass records by. Both are recorded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import TopicPartition
+
+from schemas.refusal import Reason
+from service.database import transaction
+from service.errors import WrongUseError
+from service.kafka import make_reader
+from service.log.identity import record_digest
+from service.log.judge import RejectedRecord
+from service.log.prepare import find_holes
+from service.log.rows import REJECTED, rejected_row
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from service.settings import Settings
+
+ROLE = "segments_operate"
+_OPEN = """
+SELECT l.lane_id, l.epoch, l.next_offset, l.recorded_at, (extract(epoch FROM nullif(l.received_at, '-infinity')) * 1000)::bigint AS received_ms,
+    greatest(clock_timestamp(), l.recorded_at + interval '1 microsecond') AS now
+FROM segments.lane AS l WHERE l.topic = $1 AND l.partition = $2 AND NOT l.closed FOR UPDATE
+"""
+_ADOPT = """
+WITH closed AS (
+    SELECT topic, partition, epoch, received_at, recorded_at FROM segments.lane WHERE lane_id = $1
+), adopted AS (
+    INSERT INTO segments.lane (topic, partition, epoch, first_offset, next_offset, holes, received_at, recorded_at)
+    SELECT topic, partition, epoch + 1, $2, $3, $3 - $2, received_at, recorded_at FROM closed
+    RETURNING lane_id, epoch
+), checkpoints AS (
+    INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset, complete_until, recorded_until)
+    SELECT c.projection, c.slot, a.lane_id, $2, c.complete_until, c.recorded_until
+    FROM projections.checkpoint AS c CROSS JOIN adopted AS a WHERE c.lane_id = $1
+), hole AS (
+    INSERT INTO segments.hole (lane_id, first_offset, next_offset, cause, recorded_at)
+    SELECT lane_id, $2, $3, 'adopted past it: retention or a gap in the remade topic', $6 FROM adopted WHERE $3 > $2
+)
+INSERT INTO segments.lane_event (lane_id, action, reason, detail, actor)
+SELECT lane_id, 'adopted', $4, 'from offset ' || $3, $5 FROM adopted RETURNING lane_id
+"""
+# The open-lane index holds one row per partition, so the old row is closed by a statement of its own.
+_CLOSE = "UPDATE segments.lane SET closed = true WHERE lane_id = $1"
+
+
+async def adopt(
+    pool: asyncpg.Pool[Any],
+    settings: Settings,
+    partition: TopicPartition,
+    start: int | None,
+    reason: str,
+    actor: str | None,
+) -> dict[str, Any]:
+    """Begin a new epoch of a partition whose topic was remade, truncated or outran its retention.
+
+    start: the offset to go on from; None: the earliest there is. What lies between the topic's begin and start is
+    a hole of the new epoch.
+    Returns: kafka_topic, kafka_partition, kafka_epoch, first_offset, next_offset.
+    """
+    reader = make_reader(settings)
+    await reader.start()
+    try:
+        begin = (await reader.beginning_offsets([partition]))[partition]
+        end = (await reader.end_offsets([partition]))[partition]
+    finally:
+        await reader.stop()
+    start = begin if start is None else start
+    if not begin <= start <= end:
+        raise WrongUseError(f"The topic holds offsets {begin} to {end}; {start} is not among them.")
+    async with transaction(pool, settings, ROLE) as connection:
+        old = await _open_row(connection, partition)
+        await connection.execute(_CLOSE, old["lane_id"])
+        await connection.fetchval(
+            _ADOPT, old["lane_id"], begin, start, reason, actor, old["now"]
+        )
+    return {
+        "kafka_topic": partition.topic,
+        "kafka_partition": partition.partition,
+        "kafka_epoch": old["epoch"] + 1,
+        "first_offset": begin,
+        "next_offset": start,
+    }
+
+
+async def _open_row(
+    connection: asyncpg.Connection[Any], partition: TopicPartition
+) -> asyncpg.Record:
+    row = await connection.fetchrow(_OPEN, *partition)
+    if row is None:
+        raise WrongUseError(f"There is no lane {partition.topic}-{partition.partition}.")
+    return row
+
+
+_SKIPPED = """
+UPDATE segments.lane SET next_offset = $2, rejected = rejected + $3, holes = holes + $4, recorded_at = $5,
+    quiet_offset = $2, quiet_at = $5, last_offset = coalesce($6, last_offset),
+    last_timestamp = coalesce($7, last_timestamp), last_digest = coalesce($8, last_digest),
+    received_at = greatest(received_at, to_timestamp($9::bigint / 1000.0)), stopped_because = NULL
+WHERE lane_id = $1
+"""
+
+
+async def skip(
+    pool: asyncpg.Pool[Any],
+    settings: Settings,
+    partition: TopicPartition,
+    to: int,
+    reason: str,
+    actor: str | None,
+) -> dict[str, Any]:
+    """Pass by what lies before offset `to`: its records are rejected as `skipped`, kept whole.
+
+    Returns: kafka_topic, kafka_partition, kafka_epoch, next_offset, rejected, holes.
+    """
+    async with transaction(pool, settings, ROLE) as connection:
+        row = await _open_row(connection, partition)
+        start = row["next_offset"]
+        records = await _read(settings, partition, start, to)
+        received_ms = row["received_ms"] or 0
+        refused = []
+        for record in records:
+            received_ms = max(received_ms, record.timestamp)
+            refused.append(RejectedRecord(record, received_ms, Reason.SKIPPED, f"skipped: {reason}"))
+        await connection.copy_records_to_table(
+            "rejected",
+            schema_name="segments",
+            columns=REJECTED,
+            records=[rejected_row(row["lane_id"], r, row["now"]) for r in refused],
+        )
+        holes = find_holes(start, to, [record.offset for record in records])
+        await connection.executemany(
+            "INSERT INTO segments.hole VALUES ($1, $2, $3, 'skipped', $4)",
+            [(row["lane_id"], first, end, row["now"]) for first, end in holes],
+        )
+        last = records[-1] if records else None
+        await connection.execute(
+            _SKIPPED, row["lane_id"], to, len(refused), sum(e - f for f, e in holes), row["now"],
+            last.offset if last else None, last.timestamp if last else None,
+            record_digest(last.key, last.value) if last else None, received_ms,
+        )  # fmt: skip
+        await connection.execute(
+            "INSERT INTO segments.lane_event (lane_id, action, reason, detail, actor)"
+            " VALUES ($1, 'skipped', $2, $3, $4)",
+            row["lane_id"], reason, f"offsets {start} to {to}", actor,
+        )  # fmt: skip
+    return {
+        "kafka_topic": partition.topic,
+        "kafka_partition": partition.partition,
+        "kafka_epoch": row["epoch"],
+        "next_offset": to,
+        "rejected": len(refused),
+        "holes": sum(end - first for first, end in holes),
+    }
+
+
+async def _read(settings: Settings, partition: TopicPartition, start: int, to: int) -> list[Any]:
+    """Read the records of [start, to) that are there to be read."""
+    reader = make_reader(settings)
+    await reader.start()
+    try:
+        reader.assign([partition])
+        begin = (await reader.beginning_offsets([partition]))[partition]
+        end = (await reader.end_offsets([partition]))[partition]
+        if not start < to <= end:
+            raise WrongUseError(f"The lane stands at {start}, the topic ends at {end}; can't skip to {to}.")
+        reader.seek(partition, max(start, begin))
+        records: list[Any] = []
+        while await reader.position(partition) < to:
+            batches = await reader.getmany(partition, timeout_ms=500)
+            records += batches.get(partition, [])
+        return [record for record in records if record.offset < to]
+    finally:
+        await reader.stop()

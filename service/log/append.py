@@ -1,0 +1,316 @@
+"""The append: one batch of one lane, in one transaction, exactly once.
+
+Optimistic first: COPY the events and let the unique index object. When it does, or when a recent batch met
+it, the exact way: ask the log which commands it holds, then COPY the rest. A value that Postgres refuses is
+isolated by halving, each try in a savepoint.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from schemas.refusal import Reason
+from service import registry
+from service.database import REFUSED_VALUE_CLASSES, statements, transaction
+from service.errors import LaneLostError, LaneStoppedError
+from service.log.encode import COLUMNS, copy_rows
+from service.log.identity import record_digest
+from service.log.judge import Candidate, rejected
+from service.log.people import People
+from service.log.prepare import (
+    LOG_APPEND_TIME,
+    NO_RECORDS,
+    Batch,
+    find_holes,
+    identify,
+    judge_records,
+)
+from service.log.rows import duplicate_rows, hole_rows, key_rows, rejected_rows
+from service.log.resolve import Known, Resolution, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from schemas.event import Lane
+    from service.log.judge import KafkaRecord
+    from service.settings import Settings
+
+SQL = statements("service.log.sql")
+ROLE = "segments_ingest"
+# After a batch with duplicates, so many batches of the lane go the exact way at once.
+EXACT_BATCHES = 8
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_ONE_MICROSECOND = timedelta(microseconds=1)
+_BY_PLACE = attrgetter("place")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of a batch. reasons: of the refused ones."""
+
+    next_offset: int
+    events: int
+    duplicates: int
+    rejected: int
+    holes: int
+    reasons: tuple[str, ...]
+
+
+class Appender:
+    """Prepares and stores batches; one for each ingest process. Lanes may be stored side by side."""
+
+    def __init__(self, pool: asyncpg.Pool[Any], settings: Settings) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._people = People(settings.people_cache)
+        self._registry = registry.Registry(-1, {})
+        self._exact: dict[int, int] = {}  # lane_id → batches that still go the exact way
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[asyncpg.Connection[Any]]:
+        async with transaction(self._pool, self._settings, ROLE) as connection:
+            yield connection
+
+    async def prepare(  # noqa: PLR0913 - the parts of one fetch
+        self,
+        lane: Lane,
+        lane_id: int,
+        start: int,
+        next_offset: int,
+        records: Sequence[KafkaRecord],
+        floor_ms: int,
+    ) -> Batch:
+        """Judge records of [start, next_offset) and make sure of their people; no lock is held.
+
+        floor_ms: received_at of the record before, Unix milliseconds.
+        Raises: asyncpg and OS errors of the infrastructure, to be tried again.
+        """
+        batch = Batch(
+            lane, lane_id, start, next_offset, records,
+            find_holes(start, next_offset, [record.offset for record in records]), floor_ms, -1,
+        )  # fmt: skip
+        async with self._transaction() as connection:
+            now_ms = 0
+            if any(record.timestamp_type != LOG_APPEND_TIME for record in records):  # type: ignore[attr-defined]
+                now = await connection.fetchval("SELECT clock_timestamp()")
+                now_ms = int(now.timestamp() * 1000)
+            batch.candidates, batch.rejected, batch.received_ms = judge_records(
+                records, floor_ms, now_ms, self._settings.signing_secret
+            )
+            if self._registry.version < 0:
+                self._registry = await registry.load(connection)
+            await identify(connection, batch, self._registry, self._people)
+        return batch
+
+    async def store(self, batch: Batch) -> Stored:
+        """Append a prepared batch in one transaction.
+
+        Raises: LaneLostError when another process moved the lane, LaneStoppedError, and asyncpg and OS
+        errors of the infrastructure; nothing is written then.
+        """
+        while True:
+            try:
+                async with self._transaction() as connection:
+                    recorded_at = await self._lock(connection, batch)
+                    resolution, clean = await self._insert_events(connection, batch, recorded_at)
+                    stored = await _insert_rest(connection, batch, resolution, recorded_at)
+            except _RegistryMovedError:
+                await self._identify_anew(batch)
+                continue
+            left = EXACT_BATCHES if not clean else self._exact.get(batch.lane_id, 0) - 1
+            self._exact[batch.lane_id] = max(left, 0)
+            return stored
+
+    async def _lock(self, connection: asyncpg.Connection[Any], batch: Batch) -> datetime:
+        row = await connection.fetchrow(SQL["lock_lane"], batch.lane_id)
+        if row is None or row["closed"] or row["next_offset"] != batch.start:
+            raise LaneLostError(f"({batch.lane.topic}-{batch.lane.partition})")
+        if row["stopped_because"] is not None:
+            raise LaneStoppedError(row["stopped_because"])
+        clock = await connection.fetchrow(SQL["clock"], batch.lane_id)
+        assert clock is not None  # noqa: S101 - the table has one row
+        if clock["version"] != batch.registry_version:
+            raise _RegistryMovedError
+        now: datetime = clock["now"]
+        return now
+
+    async def _identify_anew(self, batch: Batch) -> None:
+        self._people.forget()
+        async with self._transaction() as connection:
+            self._registry = await registry.load(connection)
+            await identify(connection, batch, self._registry, self._people)
+
+    async def _insert_events(
+        self, connection: asyncpg.Connection[Any], batch: Batch, recorded_at: datetime
+    ) -> tuple[Resolution, bool]:
+        """Insert the batch's events; the second of the result is False when duplicates were met."""
+        candidates = batch.candidates
+        exact = self._exact.get(batch.lane_id, 0) > 0 or any(c.archived for c in candidates)
+        while True:
+            places = await _known_places(connection, candidates) if exact else {}
+            keys = await _known_keys(connection, candidates)
+            resolution = resolve(candidates, batch.lane_id, places, keys)
+            try:
+                async with connection.transaction():
+                    await _copy_events(connection, resolution.events, batch.lane_id, recorded_at)
+                    await _copy_keys(connection, resolution, recorded_at)
+            except asyncpg.UniqueViolationError:
+                # Another lane may have been quicker even on the exact way; its rows are visible to the next round.
+                exact = True
+            except asyncpg.PostgresError as error:
+                if not _refuses_value(error):
+                    raise
+                unstorable = await _find_unstorable(
+                    connection, resolution.events, batch.lane_id, recorded_at
+                )
+                refused = {id(candidate) for candidate, _ in unstorable}
+                batch.rejected += [rejected(c, Reason.UNSTORABLE, why) for c, why in unstorable]
+                candidates[:] = [c for c in candidates if id(c) not in refused]
+            else:
+                return resolution, not resolution.duplicates
+
+
+class _RegistryMovedError(Exception):
+    """The registry moved since the batch was prepared, or somebody was erased."""
+
+
+def _refuses_value(error: asyncpg.PostgresError) -> bool:
+    return (error.sqlstate or "")[:2] in REFUSED_VALUE_CLASSES
+
+
+async def _copy_events(
+    connection: asyncpg.Connection[Any],
+    events: list[Candidate],
+    lane_id: int,
+    recorded_at: datetime,
+) -> None:
+    """COPY events in identity order, so that two lanes never wait for each other in a ring."""
+    if not events:
+        return
+    recorded_us = (recorded_at - _EPOCH) // _ONE_MICROSECOND
+    stream = copy_rows(sorted(events, key=_BY_PLACE), lane_id, recorded_us)
+
+    async def source() -> AsyncIterator[bytes]:
+        yield stream
+
+    await connection.copy_to_table(
+        "event", schema_name="segments", columns=COLUMNS, source=source(), format="binary"
+    )
+
+
+async def _copy_keys(
+    connection: asyncpg.Connection[Any], resolution: Resolution, recorded_at: datetime
+) -> None:
+    if resolution.keys:
+        columns, rows = key_rows(resolution, recorded_at)
+        await connection.copy_records_to_table(
+            "idempotency", schema_name="segments", columns=columns, records=rows
+        )
+
+
+async def _known_places(
+    connection: asyncpg.Connection[Any], candidates: list[Candidate]
+) -> dict[tuple[int, int, int, str, str], Known]:
+    places = [c.place for c in candidates if c.segment_key is not None]
+    if not places:
+        return {}
+    rows = await connection.fetch(SQL["known_places"], *(list(part) for part in zip(*places, strict=True)))
+    return {places[row[0]]: Known(row[1], row[2], row[3]) for row in rows}
+
+
+async def _known_keys(
+    connection: asyncpg.Connection[Any], candidates: list[Candidate]
+) -> dict[tuple[str, bytes], Known]:
+    keys = [c.idempotency for c in candidates if c.idempotency is not None]
+    if not keys:
+        return {}
+    rows = await connection.fetch(
+        SQL["known_keys"], [key[0] for key in keys], [key[1] for key in keys]
+    )
+    return {(row[0], row[1]): Known(row[2], row[3], row[4]) for row in rows}
+
+
+async def _find_unstorable(
+    connection: asyncpg.Connection[Any],
+    events: list[Candidate],
+    lane_id: int,
+    recorded_at: datetime,
+) -> list[tuple[Candidate, str]]:
+    """Halve until each value that Postgres refuses stands alone; nothing stays inserted."""
+    try:
+        async with connection.transaction():
+            await _copy_events(connection, events, lane_id, recorded_at)
+            raise _UndoError
+    except _UndoError:
+        return []
+    except asyncpg.UniqueViolationError:
+        if len(events) == 1:
+            return []
+    except asyncpg.PostgresError as error:
+        if not _refuses_value(error):
+            raise
+        if len(events) == 1:
+            return [(events[0], f"Postgres refuses it: {error.sqlstate}")]
+    half = len(events) // 2
+    return [
+        *await _find_unstorable(connection, events[:half], lane_id, recorded_at),
+        *await _find_unstorable(connection, events[half:], lane_id, recorded_at),
+    ]
+
+
+class _UndoError(Exception):
+    """Roll back to the savepoint."""
+
+
+async def _insert_rest(
+    connection: asyncpg.Connection[Any],
+    batch: Batch,
+    resolution: Resolution,
+    recorded_at: datetime,
+) -> Stored:
+    refused = [*batch.rejected, *resolution.rejected]
+    for table, (columns, rows) in {
+        "duplicate": duplicate_rows(batch, resolution, recorded_at),
+        "rejected": rejected_rows(batch, refused, recorded_at),
+        "hole": hole_rows(batch, NO_RECORDS, recorded_at),
+    }.items():
+        if rows:
+            await connection.copy_records_to_table(
+                table, schema_name="segments", columns=columns, records=rows
+            )
+    stored = Stored(
+        batch.next_offset,
+        len(resolution.events),
+        len(resolution.duplicates),
+        len(refused),
+        sum(end - first for first, end in batch.holes),
+        tuple(str(r.reason.value) for r in refused),
+    )
+    await _move(connection, batch, stored, recorded_at)
+    return stored
+
+
+async def _move(
+    connection: asyncpg.Connection[Any], batch: Batch, stored: Stored, recorded_at: datetime
+) -> None:
+    counted = stored.events + stored.duplicates + stored.rejected + stored.holes
+    if counted != batch.next_offset - batch.start:
+        raise AssertionError(f"{counted} counted in [{batch.start}, {batch.next_offset})")
+    last = batch.records[-1] if batch.records else None
+    status = await connection.execute(
+        SQL["move_lane"], batch.lane_id, batch.start, batch.next_offset,
+        stored.events, stored.duplicates, stored.rejected, stored.holes,
+        last.offset if last else None, last.timestamp if last else None,
+        record_digest(last.key, last.value) if last else None,
+        batch.received_ms, recorded_at,
+    )  # fmt: skip
+    if status != "UPDATE 1":
+        raise LaneLostError(f"({batch.lane.topic}-{batch.lane.partition})")
+
+

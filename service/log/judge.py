@@ -1,0 +1,167 @@
+"""Judging one record alone: bytes → Candidate or RejectedRecord. Pure, and it never raises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from schemas.command import (
+    Command,
+    UserStatus,
+    check_size,
+    check_times,
+    read_command,
+    refusal_of,
+)
+from schemas.headers import NO_HEADERS, Headers, read_headers
+from schemas.refusal import Reason, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Headers that a retry must keep; of any other nothing is stored.
+KEPT_HEADERS = frozenset({"idempotency-key", "segments-origin"})
+
+
+class KafkaRecord(Protocol):
+    """What is used of aiokafka's ConsumerRecord."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+class Candidate:
+    """A command found valid by itself; what the append finds out about it is filled in later.
+
+    time: Unix seconds. received_ms: Unix milliseconds. place: (person_id, segment_key, time, reference_id,
+    discriminator), which names the command in the log.
+    """
+
+    archived: bool
+    command: Command
+    content: bytes
+    expired: tuple[int, int] | None
+    headers: Headers
+    idempotency: tuple[str, bytes] | None
+    place: tuple[int, int, int, str, str]
+    received_ms: int
+    record: KafkaRecord
+    request: bytes
+    segment_key: int | None
+    time: int
+    __slots__ = (
+        "archived",
+        "command",
+        "content",
+        "expired",
+        "headers",
+        "idempotency",
+        "place",
+        "received_ms",
+        "record",
+        "request",
+        "segment_key",
+        "time",
+    )
+
+    def __init__(
+        self, record: KafkaRecord, command: Command, headers: Headers, received_ms: int, time: int
+    ) -> None:
+        self.record = record
+        self.command = command
+        self.headers = headers
+        self.received_ms = received_ms
+        self.time = time
+
+
+@dataclass(slots=True)
+class RejectedRecord:
+    """A record that was refused, why, and what could be read of it. Times in Unix seconds and milliseconds."""
+
+    record: KafkaRecord
+    received_ms: int
+    reason: Reason
+    detail: str
+    network_id: str | None = None
+    user: str | None = None
+    segment_id: int | None = None
+    user_status: str | None = None
+    status_change_timestamp: int | None = None
+    reference_id: str | None = None
+    person_id: int | None = None
+
+
+def judge(
+    record: KafkaRecord, received_ms: int, signing_secret: bytes | None
+) -> Candidate | RejectedRecord:
+    """Judge one record by itself, as far as no database is needed, in the contract's order of checks.
+
+    received_ms: the record's receipt, Unix milliseconds.
+    """
+    try:
+        return _judge(record, received_ms, signing_secret)
+    except Refusal as refusal:
+        return RejectedRecord(
+            record,
+            received_ms,
+            refusal.reason,
+            refusal.detail,
+            refusal.network_id,
+            refusal.user,
+            refusal.segment_id,
+            refusal.user_status,
+            refusal.status_change_timestamp,
+            refusal.reference_id,
+        )
+    except Exception as error:  # noqa: BLE001 - no record may stop a lane, not even through a mistake of ours
+        return RejectedRecord(
+            record, received_ms, Reason.UNSTORABLE, f"could not be judged: {type(error).__name__}"
+        )
+
+
+def _judge(record: KafkaRecord, received_ms: int, signing_secret: bytes | None) -> Candidate:
+    value = record.value
+    check_size(record.key, value)
+    if value is None:
+        raise Refusal(Reason.TOMBSTONE, "the record has no value: nothing is deleted by tombstones")
+    headers = (
+        read_headers(record.headers, record.key, value, signing_secret)
+        if record.headers
+        else NO_HEADERS
+    )
+    command = read_command(value, expiry_signed=headers.source == "expiry")
+    try:
+        headers.check()
+    except Refusal as refusal:
+        raise refusal_of(command, refusal) from None
+    time = command.status_change_timestamp
+    if time is None:
+        time = received_ms // 1000
+    check_times(command, time, received_ms)
+    return Candidate(record, command, headers, received_ms, time)
+
+
+def rejected(candidate: Candidate, reason: Reason, detail: str) -> RejectedRecord:
+    """Reject a command that was valid by itself, once it is known whose it is."""
+    command = candidate.command
+    return RejectedRecord(
+        candidate.record,
+        candidate.received_ms,
+        reason,
+        detail,
+        command.network_id,
+        command.user,
+        command.segment_id,
+        command.user_status.text,
+        candidate.time,
+        command.reference_id,
+        candidate.place[0],
+    )
+
+
+def is_expiry(candidate: Candidate) -> bool:
+    """Whether this is the service's own `expire`."""
+    return candidate.command.user_status is UserStatus.EXPIRE

@@ -1,0 +1,192 @@
+"""From a lane's fetched records to a batch that only has to be stored; runs while the one before it is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from schemas.event import Position
+from schemas.refusal import Reason
+from service.log import identity
+from service.log.judge import Candidate, RejectedRecord, is_expiry, judge, rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import asyncpg
+
+    from schemas.event import Lane
+    from service.log.judge import KafkaRecord
+    from service.log.people import People, Person
+    from service.registry import Registry
+
+LOG_APPEND_TIME = 1
+NO_RECORDS = "no records: transaction markers, aborted or compacted away"
+
+_NAMED = """
+SELECT e.lane_id, e.kafka_offset FROM segments.event AS e INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id
+WHERE e.person_id = $1 AND e.segment_key = $2 AND e.user_status <= 2 AND e.expires_at = to_timestamp($3)
+AND segments.event_id(l.topic, l.partition, l.epoch, e.kafka_offset)::text = $4
+"""
+_FIRST_RECEIPT = """
+SELECT extract(epoch FROM r.received_at) FROM segments.rejected AS r
+INNER JOIN segments.lane AS l ON r.lane_id = l.lane_id
+WHERE l.topic = $1 AND l.partition = $2 AND l.epoch = $3 AND r.kafka_offset = $4 AND r.payload = $5
+"""
+
+
+@dataclass(slots=True)
+class Batch:
+    """One lane's offsets [start, next_offset): what each record is, and the ranges without records."""
+
+    lane: Lane
+    lane_id: int
+    start: int
+    next_offset: int
+    records: Sequence[KafkaRecord]
+    holes: list[tuple[int, int]]
+    received_ms: int  # of the last record; never falls within a lane
+    registry_version: int
+    candidates: list[Candidate] = field(default_factory=list)
+    rejected: list[RejectedRecord] = field(default_factory=list)
+
+
+def find_holes(start: int, next_offset: int, offsets: Sequence[int]) -> list[tuple[int, int]]:
+    """List the ranges [first, next) of [start, next_offset) that hold none of the ascending offsets."""
+    holes = []
+    at = start
+    if next_offset - start == len(offsets):
+        return holes
+    for offset in offsets:
+        if offset > at:
+            holes.append((at, offset))
+        at = offset + 1
+    if next_offset > at:
+        holes.append((at, next_offset))
+    return holes
+
+
+def judge_records(
+    records: Sequence[KafkaRecord],
+    floor_ms: int,
+    now_ms: int,
+    signing_secret: bytes | None,
+) -> tuple[list[Candidate], list[RejectedRecord], int]:
+    """Judge records in offset order.
+
+    floor_ms: the lane's newest received_at, Unix milliseconds; now_ms: the database's clock, which stands in
+    for the timestamp of records that their producer stamped.
+    Returns: the valid ones, the refused ones, and the new floor.
+    """
+    candidates: list[Candidate] = []
+    refused: list[RejectedRecord] = []
+    for record in records:
+        stamped = record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now_ms  # type: ignore[attr-defined]
+        if stamped > floor_ms:
+            floor_ms = stamped
+        judged = judge(record, floor_ms, signing_secret)
+        if type(judged) is Candidate:
+            candidates.append(judged)
+        else:
+            refused.append(judged)  # type: ignore[arg-type]
+    return candidates, refused, floor_ms
+
+
+async def identify(
+    connection: asyncpg.Connection[Any], batch: Batch, registry: Registry, people: People
+) -> None:
+    """Fill in what tells each command from others: person, segment, digests, place."""
+    wanted = {(c.command.network_id, c.command.user) for c in batch.candidates}
+    wanted |= {
+        (r.network_id, r.user) for r in batch.rejected if r.network_id is not None and r.user is not None
+    }
+    found = await people.find(connection, wanted)
+    for refused in batch.rejected:
+        if refused.network_id is not None and refused.user is not None:
+            refused.person_id = found[refused.network_id, refused.user][0]
+    batch.registry_version = registry.version
+    odd = []
+    lane = batch.lane
+    auto = f"{identity.AUTO}{lane.topic}-{lane.partition}-"
+    for candidate in batch.candidates:
+        command = candidate.command
+        _identify(candidate, registry, found[command.network_id, command.user], lane, auto)
+        if candidate.headers.origin is not None or is_expiry(candidate):
+            odd.append(candidate)
+    for candidate in odd:
+        await _identify_odd(connection, batch, candidate)
+
+
+def _identify(
+    candidate: Candidate, registry: Registry, person: Person, lane: Lane, auto: str
+) -> None:
+    command = candidate.command
+    person_id, salt = person
+    registered = registry.segments.get((command.network_id, command.segment_id))
+    segment_key = registered.segment_key if registered else None
+    candidate.segment_key = segment_key
+    candidate.archived = registered is not None and registered.archived
+    candidate.expired = None
+    content = identity.content_digest(command.content, salt)
+    candidate.content = content
+    reference_id = command.reference_id
+    discriminator = ""
+    if command.status_change_timestamp is None:
+        offset = candidate.record.offset
+        discriminator = str(Position(*lane, offset))
+        if reference_id is None:
+            reference_id = f"{auto}{offset}"
+    elif reference_id is None:
+        reference_id = identity.AUTO + content.hex()
+    candidate.place = (person_id, segment_key or 0, candidate.time, reference_id, discriminator)
+    key = candidate.headers.idempotency_key
+    if key is None:
+        candidate.idempotency = None
+        return
+    candidate.idempotency = (command.network_id, identity.key_digest(key))
+    candidate.request = identity.request_digest(
+        command.content,
+        salt,
+        segment_id=command.segment_id,
+        user=command.user,
+        reference_id=command.reference_id,
+        status_change_timestamp=command.status_change_timestamp,
+    )
+
+
+async def _identify_odd(
+    connection: asyncpg.Connection[Any], batch: Batch, candidate: Candidate
+) -> None:
+    """Look up what a retry's first receipt was, and which event an expiry names."""
+    if candidate.headers.origin is not None:
+        await _honour_origin(connection, candidate)
+    if is_expiry(candidate) and candidate.segment_key is not None:
+        named = (candidate.command.reference_id or "").removeprefix("expire:")
+        row = await connection.fetchrow(
+            _NAMED, candidate.place[0], candidate.segment_key, candidate.time, named
+        )
+        if row is None:
+            batch.candidates.remove(candidate)
+            batch.rejected.append(
+                rejected(candidate, Reason.INVALID_FIELD, "/reference_id names no override that lapses then")
+            )
+        else:
+            candidate.expired = (row["lane_id"], row["kafka_offset"])
+
+
+async def _honour_origin(connection: asyncpg.Connection[Any], candidate: Candidate) -> None:
+    """Give a retry of a blank time the time and discriminator of its first receipt, if these very bytes lie there."""
+    if candidate.command.status_change_timestamp is not None:
+        return
+    try:
+        origin = Position.parse(candidate.headers.origin or "")
+    except ValueError:
+        return
+    first = await connection.fetchval(_FIRST_RECEIPT, *origin, candidate.record.value)
+    if first is None:
+        return
+    person_id, segment_key, _, reference_id, _ = candidate.place
+    if candidate.command.reference_id is None:
+        reference_id = f"{identity.AUTO}{origin.topic}-{origin.partition}-{origin.offset}"
+    candidate.time = int(first)
+    candidate.place = (person_id, segment_key, candidate.time, reference_id, str(origin))

@@ -1,0 +1,192 @@
+"""Setting up a database: roles, numbered migrations in one transaction, checksums; safe for two at once."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import asyncpg
+import stamina
+
+from service.database import database_url
+from service.errors import MigrationDriftError, NotSetUpError
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+LOCK = 0x5E6_3E47  # advisory lock of this database's setup
+SERVICE_ROLES = ("segments_ingest", "segments_project", "segments_registry", "segments_operate")
+_HISTORY = """
+CREATE SCHEMA IF NOT EXISTS migrations;
+CREATE TABLE IF NOT EXISTS migrations.applied (
+    number integer CONSTRAINT applied_pkey PRIMARY KEY,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered SQL file."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the text, hex."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def migrations() -> list[Migration]:
+    """Read `schemas/migrations/NNNN_name.sql`, in order."""
+    folder = resources.files("schemas") / "migrations"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [
+        Migration(int(name[:4]), name.removesuffix(".sql"), (folder / name).read_text("utf-8"))
+        for name in names
+    ]
+
+
+def roles_sql() -> str:
+    """Read the statement that makes the roles of the cluster."""
+    return (resources.files("schemas") / "roles.sql").read_text("utf-8")
+
+
+async def set_up_database(settings: Settings) -> list[str]:
+    """Make roles and apply what is not applied yet.
+
+    Returns: the names of the migrations applied now.
+    Raises: MigrationDriftError when an applied one has another text.
+    """
+    url = settings.setup_database_url or settings.database_url
+    connection = await asyncpg.connect(url.get_secret_value() if url else database_url(settings))
+    try:
+        await _make_roles(connection)
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+            applied = await _apply(connection)
+        login = unquote(urlsplit(database_url(settings)).username or "")
+        await _admit(connection, login)
+    finally:
+        await connection.close()
+    return applied
+
+
+# Two databases of one cluster set up at once meet on the same roles: one of them is told so, and asks again.
+@stamina.retry(
+    on=(asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError, asyncpg.InternalServerError),
+    attempts=10,
+    wait_initial=0.05,
+    wait_max=0.5,
+)
+async def _make_roles(connection: asyncpg.Connection[Any]) -> None:
+    await connection.execute(roles_sql())
+
+
+@stamina.retry(on=asyncpg.InternalServerError, attempts=10, wait_initial=0.05, wait_max=0.5)
+async def _admit(connection: asyncpg.Connection[Any], login: str) -> None:
+    """Let the service's login take on the service's roles."""
+    if not login or await connection.fetchval(
+        "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = $1", login
+    ):
+        return
+    for role in SERVICE_ROLES:
+        member = await connection.fetchval("SELECT pg_has_role($1, $2, 'MEMBER')", login, role)
+        if not member:
+            quoted = await connection.fetchval("SELECT quote_ident($1)", login)
+            await connection.execute(f"GRANT {role} TO {quoted}")
+
+
+async def _apply(connection: asyncpg.Connection[Any]) -> list[str]:
+    await connection.execute("SET LOCAL ROLE segments_owner")
+    await connection.execute(_HISTORY)
+    done = await _applied(connection)
+    applied = []
+    for migration in migrations():
+        if migration.number in done:
+            _same(migration, done[migration.number])
+            continue
+        await connection.execute(migration.sql)
+        await connection.execute(
+            "INSERT INTO migrations.applied (number, name, checksum) VALUES ($1, $2, $3)",
+            migration.number,
+            migration.name,
+            migration.checksum,
+        )
+        applied.append(migration.name)
+    await connection.execute("RESET ROLE")
+    if applied:
+        await _give_erasure_away(connection)
+    return applied
+
+
+async def _give_erasure_away(connection: asyncpg.Connection[Any]) -> None:
+    """Let the erasing function run as its own role: the owner of the tables must not be able to do what it does."""
+    await connection.execute(
+        "GRANT CREATE ON SCHEMA segments TO segments_erase;"
+        "ALTER FUNCTION segments.erase_person(text, text, text, text) OWNER TO segments_erase;"
+        "REVOKE CREATE ON SCHEMA segments FROM segments_erase"
+    )
+
+
+async def _applied(connection: asyncpg.Connection[Any]) -> dict[int, str]:
+    rows = await connection.fetch("SELECT number, checksum FROM migrations.applied")
+    return {row["number"]: row["checksum"] for row in rows}
+
+
+def _same(migration: Migration, checksum: str) -> None:
+    if migration.checksum != checksum:
+        raise MigrationDriftError(f"({migration.name})")
+
+
+async def check_database(settings: Settings) -> list[str]:
+    """Say what is wrong with the database's set-up.
+
+    Returns: warnings, empty when all is well.
+    Raises: NotSetUpError, MigrationDriftError.
+    """
+    connection = await asyncpg.connect(database_url(settings))
+    try:
+        if await connection.fetchval("SELECT to_regclass('migrations.applied')") is None:
+            raise NotSetUpError
+        missing = await _missing(connection)
+        if missing:
+            raise NotSetUpError(f"Missing: {', '.join(missing)}.")
+        return await _warnings(connection)
+    finally:
+        await connection.close()
+
+
+async def _missing(connection: asyncpg.Connection[Any]) -> list[str]:
+    if not await connection.fetchval(
+        "SELECT has_table_privilege('migrations.applied', 'SELECT') AND has_schema_privilege('migrations', 'USAGE')"
+    ):
+        # A login that owns nothing can't read the history; it is enough that the tables are there.
+        found = await connection.fetchval("SELECT to_regclass('reporting.watermark') IS NOT NULL")
+        return [] if found else [migration.name for migration in migrations()]
+    done = await _applied(connection)
+    for migration in migrations():
+        if migration.number in done:
+            _same(migration, done[migration.number])
+    return [migration.name for migration in migrations() if migration.number not in done]
+
+
+async def _warnings(connection: asyncpg.Connection[Any]) -> list[str]:
+    row = await connection.fetchrow(
+        "SELECT rolsuper AS super, pg_has_role(session_user, 'segments_owner', 'MEMBER') AS owner,"
+        " session_user AS login FROM pg_catalog.pg_roles WHERE rolname = session_user"
+    )
+    warnings = []
+    if row is not None and (row["super"] or row["owner"]):
+        warnings.append(
+            f"DATABASE_URL logs in as {row['login']}, who could change the log's tables;"
+            " give the service a login that owns nothing."
+        )
+    return warnings

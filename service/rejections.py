@@ -1,0 +1,92 @@
+"""Rejected records: list, show, and publish again what was mended."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from service.errors import WrongUseError
+from service.publish import Sender, publish
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import asyncpg
+    from aiokafka import AIOKafkaProducer
+
+    from schemas.event import Position
+    from service.settings import Settings
+
+_LIST = """
+SELECT kafka_topic, kafka_partition, kafka_epoch, kafka_offset, received_at, recorded_at, reason, detail,
+    network_id, reference_id, retried_at
+FROM reporting.rejected
+WHERE ($1::text IS NULL OR reason = $1) AND ($2::text IS NULL OR network_id = $2)
+    AND (retried_at IS NULL OR $3)
+ORDER BY recorded_at DESC, kafka_topic, kafka_partition, kafka_offset DESC LIMIT $4
+"""
+_SHOW = """
+SELECT r.*, x.lane_id, x.record_key, x.headers
+FROM reporting.rejected AS r
+INNER JOIN segments.lane AS l ON l.topic = r.kafka_topic AND l.partition = r.kafka_partition AND l.epoch = r.kafka_epoch
+INNER JOIN segments.rejected AS x ON x.lane_id = l.lane_id AND x.kafka_offset = r.kafka_offset
+WHERE r.kafka_topic = $1 AND r.kafka_partition = $2 AND r.kafka_epoch = $3 AND r.kafka_offset = $4
+"""
+
+
+async def list_rejected(
+    connection: asyncpg.Connection[Any],
+    *,
+    reason: str | None = None,
+    network_id: str | None = None,
+    retried: bool = True,
+    limit: int = 100,
+) -> Sequence[asyncpg.Record]:
+    """List rejected records, newest first."""
+    return await connection.fetch(_LIST, reason, network_id, retried, limit)
+
+
+async def show_rejected(
+    connection: asyncpg.Connection[Any], position: Position
+) -> asyncpg.Record:
+    """Give one rejected record whole, with record_key, headers and lane_id.
+
+    Raises: WrongUseError when none lies there.
+    """
+    row = await connection.fetchrow(_SHOW, *position)
+    if row is None:
+        raise WrongUseError(f"No rejected record lies at {position}.")
+    return row
+
+
+async def retry_rejected(
+    connection: asyncpg.Connection[Any],
+    producer: AIOKafkaProducer,
+    settings: Settings,
+    position: Position,
+    actor: str | None,
+) -> dict[str, Any]:
+    """Publish a rejected record's bytes again, with its first receipt in `segments-origin`, and record it.
+
+    Returns: kafka_topic, kafka_partition, kafka_offset of the new record.
+    """
+    row = await show_rejected(connection, position)
+    if row["payload"] is None:
+        raise WrongUseError(f"{position} has no payload: it was a tombstone, or was erased.")
+    kept = json.loads(row["headers"]) if row["headers"] else {}
+    extra = [("segments-origin", kept.get("segments-origin", str(position)).encode())]
+    if "idempotency-key" in kept:
+        extra.append(("idempotency-key", kept["idempotency-key"].encode()))
+    sent = await publish(
+        producer, settings, row["record_key"], row["payload"], Sender("retry", actor), tuple(extra)
+    )
+    await connection.execute(
+        "INSERT INTO segments.retry (lane_id, kafka_offset, actor) VALUES ($1, $2, $3)",
+        row["lane_id"], position.offset, actor,
+    )  # fmt: skip
+    return {
+        "kafka_topic": sent.topic,
+        "kafka_partition": sent.partition,
+        "kafka_offset": sent.offset,
+        "retry_of": str(position),
+    }

@@ -1,0 +1,106 @@
+"""Publishing rejected records to `<prefix>.rejected`, from their table, after the commit; resumable, in lane order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+
+from schemas.topics import Topics
+from service.database import make_pool, transaction
+from service.ingest.lane import INFRASTRUCTURE
+from service.kafka import make_producer
+from service.log.append import ROLE
+from service.waiting import sleep_unless
+from service.telemetry import get_logger
+
+if TYPE_CHECKING:
+    import asyncpg
+    from aiokafka import AIOKafkaProducer
+
+    from service.settings import Settings
+
+log = get_logger("relay")
+EVERY_SECONDS = 0.5
+BATCH = 500
+# Longer payloads are cut in the topic; the table has them whole.
+PAYLOAD_CHARACTERS = 4096
+_CLAIM = """
+SELECT l.lane_id, coalesce(y.next_offset, l.first_offset) AS start, l.next_offset, l.topic, l.partition, l.epoch
+FROM segments.lane AS l LEFT JOIN segments.relay AS y ON y.lane_id = l.lane_id
+WHERE starts_with(l.topic, $1) AND coalesce(y.next_offset, l.first_offset) < l.next_offset
+"""
+_MAKE = "INSERT INTO segments.relay (lane_id, next_offset) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+_LOCK = "SELECT next_offset FROM segments.relay WHERE lane_id = $1 FOR UPDATE SKIP LOCKED"
+_READ = """
+SELECT kafka_offset, received_at, recorded_at, reason, detail, network_id, reference_id, record_key, payload_text
+FROM segments.rejected WHERE lane_id = $1 AND kafka_offset >= $2 AND kafka_offset < $3 ORDER BY kafka_offset LIMIT $4
+"""
+_MOVE = "UPDATE segments.relay SET next_offset = $2 WHERE lane_id = $1"
+
+
+async def relay_rejected(settings: Settings, stop: asyncio.Event) -> None:
+    """Publish refusals until `stop` is set; at least once each, faults are waited out."""
+    async with make_pool(settings, ROLE, 2) as pool:
+        while not stop.is_set():
+            try:
+                async with make_producer(settings) as producer:
+                    await _relay_until(stop, pool, producer, settings)
+            except INFRASTRUCTURE as error:
+                log.info("relay waits", error=f"{type(error).__name__}: {error}")
+                await sleep_unless(stop, 2)
+
+
+async def _relay_until(
+    stop: asyncio.Event, pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: Settings
+) -> None:
+    while not stop.is_set():
+        async with transaction(pool, settings, ROLE) as connection:
+            lanes = await connection.fetch(_CLAIM, f"{settings.topic_prefix}.")
+        for lane in lanes:
+            async with transaction(pool, settings, ROLE) as connection:
+                await _relay_lane(connection, producer, settings, lane)
+        await sleep_unless(stop, EVERY_SECONDS)
+
+
+async def _relay_lane(
+    connection: asyncpg.Connection[Any],
+    producer: AIOKafkaProducer,
+    settings: Settings,
+    lane: asyncpg.Record,
+) -> None:
+    await connection.execute(_MAKE, lane["lane_id"], lane["start"])
+    start = await connection.fetchval(_LOCK, lane["lane_id"])
+    if start is None:
+        return  # another process is at it
+    rows = await connection.fetch(_READ, lane["lane_id"], start, lane["next_offset"], BATCH)
+    topic = Topics(settings.topic_prefix).rejected
+    sent = [
+        await producer.send(topic, _message(lane, row), row["record_key"], partition=None)
+        for row in rows
+    ]
+    await asyncio.gather(*sent)
+    end = rows[-1]["kafka_offset"] + 1 if len(rows) == BATCH else lane["next_offset"]
+    await connection.execute(_MOVE, lane["lane_id"], end)
+
+
+def _message(lane: asyncpg.Record, row: asyncpg.Record) -> bytes:
+    text = row["payload_text"]
+    return json.dumps(
+        {
+            "kafka_topic": lane["topic"],
+            "kafka_partition": lane["partition"],
+            "kafka_epoch": lane["epoch"],
+            "kafka_offset": row["kafka_offset"],
+            "received_at": row["received_at"].isoformat(),
+            "recorded_at": row["recorded_at"].isoformat(),
+            "reason": row["reason"],
+            "detail": row["detail"],
+            "network_id": row["network_id"],
+            "reference_id": row["reference_id"],
+            "payload_text": None if text is None else text[:PAYLOAD_CHARACTERS],
+            "payload_is_cut": text is not None and len(text) > PAYLOAD_CHARACTERS,
+        }
+    ).encode()
+

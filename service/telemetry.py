@@ -1,0 +1,151 @@
+"""What an operator sees: structured logs, metrics, and the health endpoint of a process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import structlog
+import uvicorn
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, make_asgi_app
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from starlette.requests import Request
+
+    from service.settings import Settings
+
+RECORDS = Counter(
+    "segments_records", "Records by what became of them", ["topic", "partition", "outcome", "reason"]
+)
+INGEST_LAG = Gauge("segments_ingest_lag_records", "Records in Kafka that are not in the log")
+PROJECTION_LAG = Gauge(
+    "segments_projection_lag_records", "Records in the log that are not in the projection", ["projection"]
+)
+COMPLETE_UNTIL = Gauge(
+    "segments_complete_until_seconds", "Unix time before which everything received is in every projection"
+)
+LANE_STOPPED = Gauge("segments_lane_stopped", "Lanes that wait for an operator")
+BATCH_SECONDS = Histogram(
+    "segments_batch_seconds",
+    "Time to store or fold one batch",
+    ["stage"],
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+REFOLDS = Counter("segments_refolds", "Keys folded again because an event came late")
+MISKEYED = Counter(
+    "segments_miskeyed", "Records whose key is not network_id:user, so that order rests on time alone"
+)
+
+
+def set_up_logging(settings: Settings) -> None:
+    """Write structured lines to stderr: JSON, or for people; other libraries' warnings among them."""
+    shared = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    last: structlog.types.Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(level, logging.WARNING))
+    logging.getLogger("segments").setLevel(level)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """Give the logger of a module, `segments.<name>`."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(f"segments.{name}")
+    return logger
+
+
+class Health:
+    """Whether a process can do its work. ready: one check per name, giving None or what is wrong."""
+
+    def __init__(self) -> None:
+        self._checks: dict[str, Callable[[], Awaitable[str | None]]] = {}
+
+    def add(self, name: str, check: Callable[[], Awaitable[str | None]]) -> None:
+        """Add a readiness check."""
+        self._checks[name] = check
+
+    async def _ready(self, _request: Request) -> JSONResponse:
+        faults: dict[str, str] = {}
+        for name, check in self._checks.items():
+            fault: str | None = "no answer within 2 s"
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2):
+                    fault = await check()
+            if fault:
+                faults[name] = fault
+        status = "ready" if not faults else "not ready"
+        return JSONResponse({"status": status, "faults": faults}, 503 if faults else 200)
+
+    async def _live(self, _request: Request) -> JSONResponse:
+        # The loop answers, so it is not stuck; a dependency that is away is no reason to be restarted.
+        return JSONResponse({"status": "live"})
+
+    def app(self) -> Starlette:
+        """Give the ASGI app of /health/live, /health/ready and /metrics."""
+        return Starlette(
+            routes=[
+                Route("/health/live", self._live),
+                Route("/health/ready", self._ready),
+                Mount("/metrics", make_asgi_app(REGISTRY)),
+            ]
+        )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: only the command line handles signals."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+@asynccontextmanager
+async def serve_health(settings: Settings, health: Health) -> AsyncIterator[None]:
+    """Serve the health endpoint on HTTP_HOST:HEALTH_PORT while the block runs; port 0: none."""
+    if settings.health_port == 0:
+        yield
+        return
+    config = uvicorn.Config(
+        health.app(), settings.http_host, settings.health_port, log_config=None, lifespan="off"
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(), name="health")
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
