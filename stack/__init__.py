@@ -1,1 +1,11 @@
-"""."""
+"""A real Kafka and a real Postgres for development, tests and `make run`: the first way that fits.
+
+Import `start_stack`, `StackOptions`, `Stack`, `Part` and `StackError` from here and nothing deeper.
+"""
+
+from stack.assembly import Stack, start_stack
+from stack.errors import StackError
+from stack.options import StackOptions
+from stack.part import Part
+
+__all__ = ["Part", "Stack", "StackError", "StackOptions", "start_stack"]

@@ -1,0 +1,33 @@
+"""`python -m stack`: start a stack, print where it is, and keep it until Ctrl-C or SIGTERM."""
+
+import logging
+import os
+import signal
+import sys
+
+from stack import StackError, StackOptions, start_stack
+
+
+def main() -> int:
+    """Print two lines that a shell can `export`; logs and failures go to stderr."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with start_stack(StackOptions.from_environment(os.environ)) as stack:
+            sys.stdout.write(
+                f"SEGMENTS_DATABASE_URL={stack.database_url}\n"
+                f"SEGMENTS_KAFKA_BOOTSTRAP_SERVERS={stack.bootstrap_servers}\n"
+            )
+            sys.stdout.flush()
+            while True:
+                signal.pause()
+    except KeyboardInterrupt:
+        return 0
+    except StackError as error:
+        notes = getattr(error, "__notes__", [])
+        sys.stderr.write("\n".join([f"stack: {error}", *notes]) + "\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

