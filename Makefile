@@ -17,3 +17,29 @@ install: .venv/.installed ## make .venv with everything, .venv/bin/segments amon
 
 lock: ## resolve the dependencies anew into requirements.lock (needs uv)
 	uv pip compile --quiet pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o requirements.lock
+
+published: install ## write the generated documents anew (JSON Schema, AsyncAPI)
+	$(BIN)/python -m schemas.documents
+
+run: install ## start a stack and the service, feed it the CDNOW purchases, show what came out; Ctrl-C ends all
+	@$(BIN)/python -m examples.cdnow
+
+test: install ## test everything against a real Kafka and a real Postgres
+	$(BIN)/python -m pytest -m "not chaos"
+
+chaos: install ## the long form of the fault tests
+	$(BIN)/python -m pytest -m chaos --timeout 3600
+
+check: install ## lint, types, layers, drift of generated documents
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m schemas.documents --check
+	$(BIN)/sqlfluff lint --disable-progress-bar schemas/migrations
+
+bench: install ## measure every figure beside its limit, into benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks
+
+clean: ## remove .venv and caches
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

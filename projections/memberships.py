@@ -14,8 +14,8 @@ from projections.worker import INFRASTRUCTURE, PROJECTION, ROLE
 from schemas.topics import Topics
 from service.database import make_pool, transaction
 from service.kafka import make_producer
-from service.waiting import sleep_unless
 from service.telemetry import get_logger
+from service.waiting import sleep_unless
 
 if TYPE_CHECKING:
     import asyncpg
@@ -69,9 +69,7 @@ async def relay_memberships(settings: Settings, stop: asyncio.Event) -> None:
                 await sleep_unless(stop, 2)
 
 
-async def _tell(
-    pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: Settings
-) -> bool:
+async def _tell(pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: Settings) -> bool:
     """Tell one batch of each lane; False when there is nothing to tell, or another process tells."""
     async with transaction(pool, settings, ROLE) as connection:
         if await connection.fetchrow(_LOCK) is None:
@@ -93,4 +91,3 @@ def _message(row: asyncpg.Record) -> tuple[bytes, bytes]:
     }
     key = f"{row['network_id']}:{row['segment_id']}:{row['user_id']}"
     return json.dumps(value).encode(), key.encode()
-

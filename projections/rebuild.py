@@ -139,7 +139,7 @@ class _Rebuild:
             )
 
     async def fold_whole(self, old: int, new: int) -> int:
-        """Fold everything below the serving slot's checkpoints; the log there never changes, so shares need no common snapshot."""
+        """Fold all below the serving slot's checkpoints. The log there never changes: shares need no snapshot."""
         async with self._transaction() as connection:
             rows = await connection.fetch(
                 "SELECT lane_id, next_offset FROM projections.checkpoint WHERE projection = $1 AND slot = $2",
@@ -154,7 +154,10 @@ class _Rebuild:
         async with self._transaction() as connection:
             await connection.executemany(
                 "INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset) VALUES ($1, $2, $3, $4)",
-                [(PROJECTION, new, lane, offset) for lane, offset in zip(lanes, offsets, strict=True)],
+                [
+                    (PROJECTION, new, lane, offset)
+                    for lane, offset in zip(lanes, offsets, strict=True)
+                ],
             )
         return sum(counts)
 

@@ -23,7 +23,9 @@ WHERE starts_with(f.kafka_topic, $1) ORDER BY f.kafka_topic, f.kafka_partition, 
 """
 _BEHIND = """
 SELECT w.partition, w.end_offset, l.epoch, l.stopped_because,
-    greatest(w.end_offset - coalesce(least(l.next_offset, min(coalesce(c.next_offset, l.first_offset))), 0), 0) AS behind
+    greatest(
+        w.end_offset - coalesce(least(l.next_offset, min(coalesce(c.next_offset, l.first_offset))), 0), 0
+    ) AS behind
 FROM unnest($2::integer[], $3::bigint[]) AS w (partition, end_offset)
 LEFT JOIN segments.lane AS l ON l.topic = $1 AND l.partition = w.partition AND NOT l.closed
 LEFT JOIN projections.generation AS g ON true
@@ -89,6 +91,10 @@ async def wait_until_folded(
     while True:
         rows = await connection.fetch(_BEHIND, topic, list(ends), list(ends.values()))
         behind = [dict(row) for row in rows]
-        if not behind or any(row["stopped_because"] for row in behind) or time.monotonic() > deadline:
+        if (
+            not behind
+            or any(row["stopped_because"] for row in behind)
+            or time.monotonic() > deadline
+        ):
             return behind
         await asyncio.sleep(POLL_SECONDS)

@@ -14,8 +14,8 @@ import asyncpg
 from service.database import make_pool, statements, transaction
 from service.errors import FoldDriftError, NotSetUpError
 from service.migrations import migrations
-from service.waiting import sleep_unless
 from service.telemetry import BATCH_SECONDS, COMPLETE_UNTIL, PROJECTION_LAG, REFOLDS, get_logger
+from service.waiting import sleep_unless
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -55,7 +55,9 @@ async def project(settings: Settings, stop: asyncio.Event) -> None:
 class Worker:
     """Folds one batch after another, of whichever lane is free."""
 
-    def __init__(self, pool: asyncpg.Pool[Any], settings: Settings, slot: int | None = None) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool[Any], settings: Settings, slot: int | None = None
+    ) -> None:
         self._pool = pool
         self._settings = settings
         self._slot = slot  # None: the serving one
@@ -153,4 +155,3 @@ async def _advance(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Ev
         except INFRASTRUCTURE as error:
             log.info("could not advance the watermarks", error=f"{type(error).__name__}: {error}")
         await sleep_unless(stop, ADVANCE_SECONDS)
-

@@ -18,11 +18,12 @@ from service.relay import relay_rejected
 from service.telemetry import Health, get_logger, serve_health
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Coroutine
+    from typing import Any
 
     from service.settings import Settings
 
-    Role = Callable[[Settings, asyncio.Event], Awaitable[None]]
+    Role = Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]
 
 log = get_logger("roles")
 INGEST: tuple[Role, ...] = (ingest, relay_rejected)

@@ -64,7 +64,10 @@ def _session(settings: Settings, role: str) -> dict[str, Any]:
 
 async def connect(settings: Settings, role: str) -> asyncpg.Connection[Any]:
     """Open one connection acting as `role`."""
-    return await asyncpg.connect(database_url(settings), **_session(settings, role))
+    connection: asyncpg.Connection[Any] = await asyncpg.connect(
+        database_url(settings), **_session(settings, role)
+    )
+    return connection
 
 
 def make_pool(settings: Settings, role: str, size: int) -> asyncpg.Pool[Any]:

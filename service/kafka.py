@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DAY_MS = 86_400_000
 
 # aiokafka decodes header names strictly and would raise on one record for ever; see service.lenient.
-aiokafka.consumer.fetcher.MemoryRecords = LenientMemoryRecords
+aiokafka.consumer.fetcher.MemoryRecords = LenientMemoryRecords  # type: ignore[attr-defined]
 
 
 def connection_options(settings: Settings) -> dict[str, Any]:
@@ -124,7 +124,7 @@ async def _set_up_topic(
 ) -> list[str]:
     config = wanted_config(settings, topic) | {"min.insync.replicas": str(max(1, replication - 1))}
     new = NewTopic(topic, settings.topic_partitions, replication, topic_configs=config)
-    response = await admin.create_topics([new])
+    response: Any = await admin.create_topics([new])
     (name, code, message), *_ = [tuple(error)[:3] for error in response.topic_errors]
     error = for_code(code)
     if code == 0:
@@ -133,7 +133,9 @@ async def _set_up_topic(
         raise TopicError(f"{topic} can't be made: {message or error.__name__}")
     done = []
     if await _faults(admin, settings, topic):
-        resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs=wanted_config(settings, topic))
+        resource = ConfigResource(
+            ConfigResourceType.TOPIC, topic, configs=wanted_config(settings, topic)
+        )
         await admin.alter_configs([resource])
         done.append(f"corrected topic {topic}")
     (description,) = await admin.describe_topics([topic])
@@ -168,6 +170,7 @@ async def _faults(admin: AIOKafkaAdminClient, settings: Settings, topic: str) ->
 
 
 async def _config(admin: AIOKafkaAdminClient, topic: str) -> Mapping[str, str]:
+    response: Any
     (response,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
     for code, _message, _type, _name, entries in response.resources:
         if code != 0:

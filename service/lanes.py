@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import TopicPartition
-
 from schemas.refusal import Reason
 from service.database import transaction
 from service.errors import WrongUseError
@@ -17,12 +15,14 @@ from service.log.rows import REJECTED, rejected_row
 
 if TYPE_CHECKING:
     import asyncpg
+    from aiokafka import TopicPartition
 
     from service.settings import Settings
 
 ROLE = "segments_operate"
 _OPEN = """
-SELECT l.lane_id, l.epoch, l.next_offset, l.recorded_at, (extract(epoch FROM nullif(l.received_at, '-infinity')) * 1000)::bigint AS received_ms,
+SELECT l.lane_id, l.epoch, l.next_offset, l.recorded_at,
+    (extract(epoch FROM nullif(l.received_at, '-infinity')) * 1000)::bigint AS received_ms,
     greatest(clock_timestamp(), l.recorded_at + interval '1 microsecond') AS now
 FROM segments.lane AS l WHERE l.topic = $1 AND l.partition = $2 AND NOT l.closed FOR UPDATE
 """
@@ -75,9 +75,7 @@ async def adopt(
     async with transaction(pool, settings, ROLE) as connection:
         old = await _open_row(connection, partition)
         await connection.execute(_CLOSE, old["lane_id"])
-        await connection.fetchval(
-            _ADOPT, old["lane_id"], begin, start, reason, actor, old["now"]
-        )
+        await connection.fetchval(_ADOPT, old["lane_id"], begin, start, reason, actor, old["now"])
     return {
         "kafka_topic": partition.topic,
         "kafka_partition": partition.partition,
@@ -90,7 +88,7 @@ async def adopt(
 async def _open_row(
     connection: asyncpg.Connection[Any], partition: TopicPartition
 ) -> asyncpg.Record:
-    row = await connection.fetchrow(_OPEN, *partition)
+    row: asyncpg.Record | None = await connection.fetchrow(_OPEN, *partition)
     if row is None:
         raise WrongUseError(f"There is no lane {partition.topic}-{partition.partition}.")
     return row
@@ -125,7 +123,9 @@ async def skip(
         refused = []
         for record in records:
             received_ms = max(received_ms, record.timestamp)
-            refused.append(RejectedRecord(record, received_ms, Reason.SKIPPED, f"skipped: {reason}"))
+            refused.append(
+                RejectedRecord(record, received_ms, Reason.SKIPPED, f"skipped: {reason}")
+            )
         await connection.copy_records_to_table(
             "rejected",
             schema_name="segments",
@@ -167,7 +167,9 @@ async def _read(settings: Settings, partition: TopicPartition, start: int, to: i
         begin = (await reader.beginning_offsets([partition]))[partition]
         end = (await reader.end_offsets([partition]))[partition]
         if not start < to <= end:
-            raise WrongUseError(f"The lane stands at {start}, the topic ends at {end}; can't skip to {to}.")
+            raise WrongUseError(
+                f"The lane stands at {start}, the topic ends at {end}; can't skip to {to}."
+            )
         reader.seek(partition, max(start, begin))
         records: list[Any] = []
         while await reader.position(partition) < to:

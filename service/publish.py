@@ -18,7 +18,7 @@ Header = tuple[str, bytes]
 
 
 class Sender(NamedTuple):
-    """Who publishes, as it is signed. source: cli, import, retry, …"""
+    """Who publishes, as it is signed; source is cli, import, retry and so on."""
 
     source: str
     actor: str | None
@@ -57,4 +57,5 @@ async def publish(
     """Publish one record and wait for the broker's acknowledgement."""
     headers = [*signed_headers(settings, key, value, sender), *extra]
     topic = Topics(settings.topic_prefix).commands
-    return await producer.send_and_wait(topic, value, key, headers=headers)
+    sent: RecordMetadata = await producer.send_and_wait(topic, value, key, headers=headers)
+    return sent

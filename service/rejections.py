@@ -46,14 +46,12 @@ async def list_rejected(
     return await connection.fetch(_LIST, reason, network_id, retried, limit)
 
 
-async def show_rejected(
-    connection: asyncpg.Connection[Any], position: Position
-) -> asyncpg.Record:
+async def show_rejected(connection: asyncpg.Connection[Any], position: Position) -> asyncpg.Record:
     """Give one rejected record whole, with record_key, headers and lane_id.
 
     Raises: WrongUseError when none lies there.
     """
-    row = await connection.fetchrow(_SHOW, *position)
+    row: asyncpg.Record | None = await connection.fetchrow(_SHOW, *position)
     if row is None:
         raise WrongUseError(f"No rejected record lies at {position}.")
     return row

@@ -6,14 +6,13 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-
 from schemas.topics import Topics
 from service.database import make_pool, transaction
 from service.ingest.lane import INFRASTRUCTURE
 from service.kafka import make_producer
 from service.log.append import ROLE
-from service.waiting import sleep_unless
 from service.telemetry import get_logger
+from service.waiting import sleep_unless
 
 if TYPE_CHECKING:
     import asyncpg
@@ -103,4 +102,3 @@ def _message(lane: asyncpg.Record, row: asyncpg.Record) -> bytes:
             "payload_is_cut": text is not None and len(text) > PAYLOAD_CHARACTERS,
         }
     ).encode()
-

@@ -37,33 +37,75 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
-    database_url: SecretStr | None = Field(None, description="Postgres, as postgresql://… ; unset: a local stack is started by `run`")
-    setup_database_url: SecretStr | None = Field(None, description="Postgres login that may create roles and schemas, for `setup`; default DATABASE_URL")
-    database_pooler: Literal["none", "transaction"] = Field("none", description="`transaction` behind a transaction pooler such as PgBouncer: nothing rests on session state")
-    kafka_bootstrap_servers: str | None = Field(None, description="Kafka brokers, host:port with commas; unset: a local stack is started by `run`")
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field("PLAINTEXT", description="How the brokers are spoken to")
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = Field(None, description="SASL mechanism")
+    database_url: SecretStr | None = Field(
+        None, description="Postgres, as postgresql://… ; unset: a local stack is started by `run`"
+    )
+    setup_database_url: SecretStr | None = Field(
+        None,
+        description="Postgres login that may create roles and schemas, for `setup`; default DATABASE_URL",
+    )
+    database_pooler: Literal["none", "transaction"] = Field(
+        "none",
+        description="`transaction` behind a transaction pooler such as PgBouncer: nothing rests on session state",
+    )
+    kafka_bootstrap_servers: str | None = Field(
+        None,
+        description="Kafka brokers, host:port with commas; unset: a local stack is started by `run`",
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How the brokers are spoken to"
+    )
+    kafka_sasl_mechanism: (
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None
+    ) = Field(None, description="SASL mechanism")
     kafka_sasl_username: str | None = Field(None, description="SASL user")
     kafka_sasl_password: SecretStr | None = Field(None, description="SASL password")
     kafka_ssl_cafile: Path | None = Field(None, description="CA certificates for the brokers, PEM")
     kafka_ssl_certfile: Path | None = Field(None, description="Client certificate, PEM")
     kafka_ssl_keyfile: Path | None = Field(None, description="Client key, PEM")
-    topic_prefix: str = Field("segments", pattern="^[A-Za-z0-9._-]{1,100}$", description="Topics are <prefix>.commands, <prefix>.rejected, <prefix>.memberships")
-    topic_partitions: int = Field(8, ge=1, description="Partitions of the topics that `setup` makes")
-    topic_replication: int | None = Field(None, ge=1, description="Replicas of each partition; default min(3, brokers)")
+    topic_prefix: str = Field(
+        "segments",
+        pattern="^[A-Za-z0-9._-]{1,100}$",
+        description="Topics are <prefix>.commands, <prefix>.rejected, <prefix>.memberships",
+    )
+    topic_partitions: int = Field(
+        8, ge=1, description="Partitions of the topics that `setup` makes"
+    )
+    topic_replication: int | None = Field(
+        None, ge=1, description="Replicas of each partition; default min(3, brokers)"
+    )
     topic_retention_days: int = Field(30, ge=1, description="How long Kafka keeps commands")
-    signing_key: SecretStr | None = Field(None, description="Key of segments-signature; without it the signed headers are neither made nor believed")
-    ingest_batch_records: int = Field(4000, ge=1, le=20000, description="Most records of one lane in one append")
-    ingest_lanes_at_once: int = Field(4, ge=1, description="Appends that one ingest process runs side by side")
-    people_cache: int = Field(150_000, ge=1000, description="People an ingest process remembers (about 300 bytes each)")
-    project_batch_records: int = Field(5000, ge=1, le=50000, description="Most offsets of one lane folded in one transaction")
-    project_tasks: int = Field(2, ge=1, description="Lanes that one projection process folds side by side")
+    signing_key: SecretStr | None = Field(
+        None,
+        description="Key of segments-signature; without it the signed headers are neither made nor believed",
+    )
+    ingest_batch_records: int = Field(
+        4000, ge=1, le=20000, description="Most records of one lane in one append"
+    )
+    ingest_lanes_at_once: int = Field(
+        4, ge=1, description="Appends that one ingest process runs side by side"
+    )
+    people_cache: int = Field(
+        150_000, ge=1000, description="People an ingest process remembers (about 300 bytes each)"
+    )
+    project_batch_records: int = Field(
+        5000, ge=1, le=50000, description="Most offsets of one lane folded in one transaction"
+    )
+    project_tasks: int = Field(
+        2, ge=1, description="Lanes that one projection process folds side by side"
+    )
     http_host: str = Field("127.0.0.1", description="Address of the health and metrics endpoint")
     http_port: int = Field(8080, ge=0, le=65535, description="Port of the HTTP API")
-    health_port: int = Field(0, ge=0, le=65535, description="Port of /health/live, /health/ready and /metrics; 0: none")
+    health_port: int = Field(
+        0, ge=0, le=65535, description="Port of /health/live, /health/ready and /metrics; 0: none"
+    )
     log_format: Literal["json", "console"] = Field("json", description="How log lines look")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line that is written")
-    actor: str | None = Field(None, max_length=255, description="Who is acting, for commands that change something")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe log line that is written"
+    )
+    actor: str | None = Field(
+        None, max_length=255, description="Who is acting, for commands that change something"
+    )
 
     @classmethod
     def settings_customise_sources(

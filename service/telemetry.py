@@ -22,14 +22,19 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 RECORDS = Counter(
-    "segments_records", "Records by what became of them", ["topic", "partition", "outcome", "reason"]
+    "segments_records",
+    "Records by what became of them",
+    ["topic", "partition", "outcome", "reason"],
 )
 INGEST_LAG = Gauge("segments_ingest_lag_records", "Records in Kafka that are not in the log")
 PROJECTION_LAG = Gauge(
-    "segments_projection_lag_records", "Records in the log that are not in the projection", ["projection"]
+    "segments_projection_lag_records",
+    "Records in the log that are not in the projection",
+    ["projection"],
 )
 COMPLETE_UNTIL = Gauge(
-    "segments_complete_until_seconds", "Unix time before which everything received is in every projection"
+    "segments_complete_until_seconds",
+    "Unix time before which everything received is in every projection",
 )
 LANE_STOPPED = Gauge("segments_lane_stopped", "Lanes that wait for an operator")
 BATCH_SECONDS = Histogram(
@@ -40,13 +45,14 @@ BATCH_SECONDS = Histogram(
 )
 REFOLDS = Counter("segments_refolds", "Keys folded again because an event came late")
 MISKEYED = Counter(
-    "segments_miskeyed", "Records whose key is not network_id:user, so that order rests on time alone"
+    "segments_miskeyed",
+    "Records whose key is not network_id:user, so that order rests on time alone",
 )
 
 
 def set_up_logging(settings: Settings) -> None:
     """Write structured lines to stderr: JSON, or for people; other libraries' warnings among them."""
-    shared = [
+    shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -62,7 +62,9 @@ class ImportFile:
     def lines(self, after: int) -> Iterator[Line]:
         """Give the lines after that number; the CSV heading is line 1."""
         is_csv = self._path.suffix.lower() == ".csv"
-        with self._path.open(encoding="utf-8", errors="replace", newline="" if is_csv else "\n") as file:
+        with self._path.open(
+            encoding="utf-8", errors="replace", newline="" if is_csv else "\n"
+        ) as file:
             end = 0
             if is_csv:
                 reader = csv.DictReader(file)
@@ -103,5 +105,9 @@ class ImportFile:
         if self._network_id is not None and "network_id" not in given:
             given, raw = {"network_id": self._network_id, **given}, None
         # The text as it stands where it can be: numbers keep their digits.
-        value = raw if raw is not None else json.dumps(given, ensure_ascii=False).encode("utf-8", "replace")
+        value = (
+            raw
+            if raw is not None
+            else json.dumps(given, ensure_ascii=False).encode("utf-8", "replace")
+        )
         return Line(number, value, "", str(given.get("network_id")), str(given.get("user")), end)

@@ -42,7 +42,9 @@ async def list_(*, as_json: bool) -> None:
 
 
 topic_option = click.option("--topic", help="Default: <prefix>.commands.")
-partition_option = click.option("--partition", required=True, type=click.IntRange(0), help="The partition.")
+partition_option = click.option(
+    "--partition", required=True, type=click.IntRange(0), help="The partition."
+)
 reason_option = click.option("--reason", required=True, help="Why; recorded.")
 
 
@@ -57,10 +59,25 @@ def _start(_context: click.Context, _option: click.Parameter, value: str) -> int
 @command(lane)
 @topic_option
 @partition_option
-@click.option("--from", "start", required=True, callback=_start, metavar="earliest|OFFSET", help="Where to go on.")
+@click.option(
+    "--from",
+    "start",
+    required=True,
+    callback=_start,
+    metavar="earliest|OFFSET",
+    help="Where to go on.",
+)
 @reason_option
 @actor_option
-async def adopt(*, topic: str | None, partition: int, start: int | None, reason: str, actor: str | None, as_json: bool) -> None:
+async def adopt(
+    *,
+    topic: str | None,
+    partition: int,
+    start: int | None,
+    reason: str,
+    actor: str | None,
+    as_json: bool,
+) -> None:
     """Go on with a topic that was remade, truncated or outran its retention, in a new epoch."""
     settings = load_settings()
     where = TopicPartition(topic or Topics(settings.topic_prefix).commands, partition)
@@ -74,7 +91,9 @@ async def adopt(*, topic: str | None, partition: int, start: int | None, reason:
 @click.option("--to", required=True, type=click.IntRange(1), help="The offset to go on from.")
 @reason_option
 @actor_option
-async def skip(*, topic: str | None, partition: int, to: int, reason: str, actor: str | None, as_json: bool) -> None:
+async def skip(
+    *, topic: str | None, partition: int, to: int, reason: str, actor: str | None, as_json: bool
+) -> None:
     """Pass records by: they are rejected as `skipped`, and kept."""
     settings = load_settings()
     where = TopicPartition(topic or Topics(settings.topic_prefix).commands, partition)

@@ -29,7 +29,11 @@ LANE_COLUMNS = (
 
 
 @command(main)
-@click.option("--wait", type=click.FloatRange(min=0), help="Wait so many seconds until all that is in Kafka now is in every projection.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    help="Wait so many seconds until all that is in Kafka now is in every projection.",
+)
 async def status(*, wait: float | None, as_json: bool) -> None:
     """Show lanes, lag and freshness.
 

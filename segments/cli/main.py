@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-
-
 import click
 
 
@@ -11,7 +9,3 @@ import click
 @click.version_option(package_name="segments")
 def main() -> None:
     """Event-sourced user segments: who is in, who is overridden, since when and why."""
-
-
-
-

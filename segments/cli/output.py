@@ -30,12 +30,12 @@ _F = TypeVar("_F", bound="Callable[..., Any]")
 _T = TypeVar("_T")
 
 
-class Failure(click.ClickException):  # noqa: N818 - click's word for it
+class Failure(click.ClickException):
     """An error that is told on stderr; exit code 1, or 2 for wrong use."""
 
     def __init__(self, message: str, exit_code: int = 1) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc]  # click's own way
 
 
 def load_settings(**given: Any) -> Settings:
@@ -71,7 +71,13 @@ def run_async(work: Coroutine[Any, Any, _T]) -> _T:
             return runner.run(work)
     except BaseExceptionGroup as group:
         raise _failure(_first(group)) from group
-    except (SegmentsError, asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError, OSError) as error:
+    except (
+        SegmentsError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        KafkaError,
+        OSError,
+    ) as error:
         raise _failure(error) from error
 
 
@@ -148,5 +154,3 @@ def print_rows(rows: Iterable[Mapping[str, Any]], columns: Iterable[str] | None 
         table.add_row(*("" if row[name] is None else str(plain(row[name])) for name in names))
     width = None if sys.stdout.isatty() else 240
     Console(width=width, highlight=False, markup=False).print(table)
-
-

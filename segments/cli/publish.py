@@ -43,15 +43,33 @@ def _metadata(_context: click.Context, _option: click.Parameter, value: str | No
 @click.option("--network", required=True, help="The tenant.")
 @click.option("--user", required=True, help="An email or a user id.")
 @click.option("--segment", required=True, type=int, help="The segment's id.")
-@click.option("--status", required=True, type=click.Choice(STATUSES), help="What is said of the user.")
+@click.option(
+    "--status", required=True, type=click.Choice(STATUSES), help="What is said of the user."
+)
 @click.option("--reference", help="Your own id for it.")
-@click.option("--at", type=int, help="When it happened, Unix seconds; default: the time of receipt.")
+@click.option(
+    "--at", type=int, help="When it happened, Unix seconds; default: the time of receipt."
+)
 @click.option("--expires", type=int, help="When the override lapses, Unix seconds.")
 @click.option("--description", help="Why.")
 @click.option("--metadata", callback=_metadata, help="A JSON object of your own data.")
 @click.option("--dry-run", is_flag=True, help="Check it, publish nothing.")
 @actor_option
-async def send(*, network: str, user: str, segment: int, status: str, reference: str | None, at: int | None, expires: int | None, description: str | None, metadata: Any, dry_run: bool, actor: str | None, as_json: bool) -> None:
+async def send(
+    *,
+    network: str,
+    user: str,
+    segment: int,
+    status: str,
+    reference: str | None,
+    at: int | None,
+    expires: int | None,
+    description: str | None,
+    metadata: Any,
+    dry_run: bool,
+    actor: str | None,
+    as_json: bool,
+) -> None:
     """Publish one command; prints the position that the broker acknowledged."""
     settings = load_settings()
     given = {
@@ -59,7 +77,9 @@ async def send(*, network: str, user: str, segment: int, status: str, reference:
         "reference_id": reference, "status_change_timestamp": at, "expires_at": expires,
         "description": description, "metadata": metadata,
     }  # fmt: skip
-    value = json.dumps({k: v for k, v in given.items() if v is not None}, ensure_ascii=False).encode()
+    value = json.dumps(
+        {k: v for k, v in given.items() if v is not None}, ensure_ascii=False
+    ).encode()
     try:
         read_command(value)
     except Refusal as refusal:
@@ -79,7 +99,9 @@ async def send(*, network: str, user: str, segment: int, status: str, reference:
         print_json(result)
     else:
         click.echo(
-            "valid; nothing published" if dry_run else f"{result['topic']}:{result['partition']}:{result['offset']}"
+            "valid; nothing published"
+            if dry_run
+            else f"{result['topic']}:{result['partition']}:{result['offset']}"
         )
 
 
@@ -88,7 +110,9 @@ async def send(*, network: str, user: str, segment: int, status: str, reference:
 @click.option("--network", help="The tenant, for lines that name none.")
 @click.option("--dry-run", is_flag=True, help="Check every line, publish nothing.")
 @actor_option
-async def import_(*, file: Path, network: str | None, dry_run: bool, actor: str | None, as_json: bool) -> None:
+async def import_(
+    *, file: Path, network: str | None, dry_run: bool, actor: str | None, as_json: bool
+) -> None:
     """Publish the commands of a CSV or NDJSON file.
 
     CSV: the first line names the fields; metadata is JSON. Interrupted, the same call goes on where it stopped;
@@ -142,7 +166,7 @@ async def _publish_lines(
     block: list[asyncio.Task[Any]] = []
     number = source.resume_after()
     for line in source.lines(number):
-        if checked(line):
+        if checked(line) and line.value is not None:
             headers = ((IDEMPOTENCY_KEY, source.key(line.number).encode()),)
             key = record_key(line.network_id, line.user)
             sending = publish(producer, settings, key, line.value, Sender("import", actor), headers)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from schemas.command import is_network_id
+from schemas.rules import is_network_id
 from segments.cli.main import main
 from segments.cli.output import (
     actor_option,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROLE = "segments_registry"
+MAX_NAME = 255
 COLUMNS = ("network_id", "segment_id", "segment_name", "description", "is_visible", "archived_at")
 
 
@@ -40,12 +41,18 @@ def _network(_context: click.Context, _option: click.Parameter, value: str | Non
 
 network_option = click.option("--network", required=True, callback=_network, help="The tenant.")
 id_option = click.option(
-    "--id", "segment_id", required=True, type=click.IntRange(1, registry.MAX_SEGMENT_ID), help="The segment's id."
+    "--id",
+    "segment_id",
+    required=True,
+    type=click.IntRange(1, registry.MAX_SEGMENT_ID),
+    help="The segment's id.",
 )
 
 
 def _name(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    if value is not None and (not value.strip() or len(value) > 255 or re.search(r"[\x00-\x1f]", value)):
+    if value is not None and (
+        not value.strip() or len(value) > MAX_NAME or re.search(r"[\x00-\x1f]", value)
+    ):
         raise click.BadParameter("must be 1 to 255 characters on one line")
     return value
 
@@ -61,11 +68,25 @@ def _show(found: registry.Segment, *, as_json: bool) -> None:
 @command(segment)
 @network_option
 @click.option("--name", required=True, callback=_name, help="Its name, once per network.")
-@click.option("--id", "segment_id", type=click.IntRange(1, registry.MAX_SEGMENT_ID), help="Default: the network's highest + 1.")
+@click.option(
+    "--id",
+    "segment_id",
+    type=click.IntRange(1, registry.MAX_SEGMENT_ID),
+    help="Default: the network's highest + 1.",
+)
 @click.option("--description", help="What it is for.")
 @click.option("--hidden", is_flag=True, help="Not shown to users of the product.")
 @actor_option
-async def create(*, network: str, name: str, segment_id: int | None, description: str | None, hidden: bool, actor: str | None, as_json: bool) -> None:
+async def create(
+    *,
+    network: str,
+    name: str,
+    segment_id: int | None,
+    description: str | None,
+    hidden: bool,
+    actor: str | None,
+    as_json: bool,
+) -> None:
     """Create a segment and print its id."""
     async with connected(load_settings(), ROLE) as connection:
         made = await registry.create(
@@ -98,7 +119,16 @@ async def list_(*, network: str | None, as_json: bool) -> None:
 @click.option("--description", help="The new description.")
 @click.option("--hidden/--visible", "hidden", default=None, help="The new visibility.")
 @actor_option
-async def edit(*, network: str, segment_id: int, name: str | None, description: str | None, hidden: bool | None, actor: str | None, as_json: bool) -> None:
+async def edit(
+    *,
+    network: str,
+    segment_id: int,
+    name: str | None,
+    description: str | None,
+    hidden: bool | None,
+    actor: str | None,
+    as_json: bool,
+) -> None:
     """Change a segment's name, description or visibility."""
     async with connected(load_settings(), ROLE) as connection:
         found = await registry.edit(
@@ -115,7 +145,11 @@ def _archiving(name: str, *, archived: bool, help_text: str) -> None:
     async def change(*, network: str, segment_id: int, actor: str | None, as_json: bool) -> None:
         async with connected(load_settings(), ROLE) as connection:
             found = await registry.set_archived(
-                connection, network_id=network, segment_id=segment_id, archived=archived, actor=actor
+                connection,
+                network_id=network,
+                segment_id=segment_id,
+                archived=archived,
+                actor=actor,
             )
         _show(found, as_json=as_json)
 

@@ -21,7 +21,15 @@ from service import rejections
 from service.kafka import make_producer
 
 ROLE = "segments_operate"
-COLUMNS = ("position", "received_at", "reason", "detail", "network_id", "reference_id", "retried_at")
+COLUMNS = (
+    "position",
+    "received_at",
+    "reason",
+    "detail",
+    "network_id",
+    "reference_id",
+    "retried_at",
+)
 
 
 @main.group()
@@ -48,8 +56,12 @@ def _with_position(row: Any) -> dict[str, Any]:
 @click.option("--reason", help="Only this reason.")
 @click.option("--network", help="Only this tenant's.")
 @click.option("--new", is_flag=True, help="Only those that were not retried.")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many.")
-async def list_(*, reason: str | None, network: str | None, new: bool, limit: int, as_json: bool) -> None:
+@click.option(
+    "--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many."
+)
+async def list_(
+    *, reason: str | None, network: str | None, new: bool, limit: int, as_json: bool
+) -> None:
     """List rejected records, newest first."""
     async with connected(load_settings(), ROLE) as connection:
         rows = await rejections.list_rejected(

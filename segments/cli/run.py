@@ -50,7 +50,9 @@ async def run(*, as_json: bool) -> None:
         await set_up_database(settings)
         await set_up_topics(settings)
         urls = {
-            "database_url": settings.database_url.get_secret_value() if started and settings.database_url else "(as given)",
+            "database_url": settings.database_url.get_secret_value()
+            if started and settings.database_url
+            else "(as given)",
             "kafka_bootstrap_servers": settings.kafka_bootstrap_servers,
         }
         if as_json:
@@ -65,9 +67,7 @@ def _stack(settings: Settings) -> AbstractContextManager[Any]:
     """Start what was not given."""
     if settings.database_url is not None and settings.kafka_bootstrap_servers is not None:
         return nullcontext()
+    url = settings.database_url.get_secret_value() if settings.database_url else None
     return start_stack(
-        StackOptions(
-            database_url=settings.database_url.get_secret_value() if settings.database_url else None,
-            bootstrap_servers=settings.kafka_bootstrap_servers,
-        )
+        StackOptions(database_url=url, bootstrap_servers=settings.kafka_bootstrap_servers)
     )

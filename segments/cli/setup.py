@@ -16,7 +16,9 @@ from service.settings import PREFIX, Settings
 
 @command(main)
 @click.option("--check", is_flag=True, help="Change nothing; say what is missing or unsafe.")
-@click.option("--print", "print_only", is_flag=True, help="Print the SQL and the topics, change nothing.")
+@click.option(
+    "--print", "print_only", is_flag=True, help="Print the SQL and the topics, change nothing."
+)
 @click.option("--no-topics", is_flag=True, help="Leave Kafka alone.")
 async def setup(*, check: bool, print_only: bool, no_topics: bool, as_json: bool) -> None:
     """Make roles, tables and topics; safe to repeat, and for two at once."""
@@ -58,7 +60,9 @@ def _print(settings: Settings, *, no_topics: bool) -> None:
     click.echo("RESET ROLE;")
     if not no_topics:
         for topic in topics_of(settings):
-            config = " ".join(f"--config {k}={v}" for k, v in wanted_config(settings, topic).items())
+            config = " ".join(
+                f"--config {k}={v}" for k, v in wanted_config(settings, topic).items()
+            )
             click.echo(
                 f"-- kafka-topics.sh --create --topic {topic} --partitions {settings.topic_partitions} {config}"
             )

@@ -6,8 +6,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import TopicPartition
-
 from schemas.event import Lane
 from service.database import transaction
 from service.kafka import make_reader
@@ -16,6 +14,7 @@ from service.log.identity import record_digest
 
 if TYPE_CHECKING:
     import asyncpg
+    from aiokafka import TopicPartition
 
     from service.settings import Settings
 
@@ -111,7 +110,11 @@ async def _compare(
     same = record.timestamp == row["last_timestamp"] and (
         record_digest(record.key, record.value) == row["last_digest"]
     )
-    return None if same else f"offset {last} holds another record than the log: the topic was remade. {how}"
+    return (
+        None
+        if same
+        else f"offset {last} holds another record than the log: the topic was remade. {how}"
+    )
 
 
 async def _record_at(reader: Any, partition: TopicPartition, offset: int) -> Any:

@@ -41,7 +41,7 @@ class Intake(Protocol):
         """Open the lane anew: its offset is out of the topic's range."""
 
 
-class LaneConsumer(AIOKafkaConsumer):  # type: ignore[misc]
+class LaneConsumer(AIOKafkaConsumer):
     """Feeds lanes. `lanes` and `room` are given by the ingest once the consumer is made."""
 
     lanes: Mapping[TopicPartition, Intake]
@@ -89,7 +89,9 @@ class LaneConsumer(AIOKafkaConsumer):  # type: ignore[misc]
             if lane is not None and session is not None:
                 lane.feed(session, records)
         if self._sessions:
-            raise AssertionError(f"records were fetched and not handed over: {sorted(self._sessions)}")
+            raise AssertionError(
+                f"records were fetched and not handed over: {sorted(self._sessions)}"
+            )
 
     def _with_room(self) -> list[TopicPartition]:
         paused = self.paused()
@@ -108,13 +110,15 @@ class LaneConsumer(AIOKafkaConsumer):  # type: ignore[misc]
 
     async def _tell_tails(self) -> None:
         if self._sessions:
-            raise AssertionError(f"records were fetched and not handed over: {sorted(self._sessions)}")
+            raise AssertionError(
+                f"records were fetched and not handed over: {sorted(self._sessions)}"
+            )
         for partition, lane in list(self.lanes.items()):
             if lane.expected is None or not self._is_ours(partition):
                 continue
             with suppress(IllegalStateError):
                 position = await self.position(partition)
-                if lane.expected is not None and position > lane.expected:
+                if position > lane.expected:
                     lane.feed_tail(position)
 
     def _rewind(self) -> None:

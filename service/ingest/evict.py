@@ -50,6 +50,8 @@ async def _watch(settings: Settings, lane_id: int) -> None:
             connection = await asyncpg.connect(database_url(settings), timeout=5)
             try:
                 for row in await connection.fetch(_EVICT, PATIENCE_SECONDS):
-                    log.warning("ended a stuck session that held a lane", lane_id=lane_id, pid=row["pid"])
+                    log.warning(
+                        "ended a stuck session that held a lane", lane_id=lane_id, pid=row["pid"]
+                    )
             finally:
                 await connection.close()

@@ -50,7 +50,7 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
             tasks.create_task(role.stop_when(stop))
 
 
-class _Ingest(ConsumerRebalanceListener):  # type: ignore[misc]
+class _Ingest(ConsumerRebalanceListener):
     """Holds the broker, the consumer and the lanes together."""
 
     def __init__(
@@ -104,7 +104,9 @@ class _Ingest(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             batches: dict[TopicPartition, list[Any]] = {}
             for record in message.raw_message:  # type: ignore[union-attr]
-                batches.setdefault(TopicPartition(record.topic, record.partition), []).append(record)
+                batches.setdefault(TopicPartition(record.topic, record.partition), []).append(
+                    record
+                )
             if self._consumer is not None:
                 self._consumer.hand_over(batches)
         except BaseException as error:
@@ -127,8 +129,8 @@ class _Ingest(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def stop_when(self, stop: asyncio.Event) -> None:
         """Wait for `stop` or a failure; then finish the batches under way and leave the group."""
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({stopping, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+        stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+        await asyncio.wait([stopping, self._failed], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         self._watching.cancel()
         await self._close(set(self._lanes))
@@ -181,5 +183,3 @@ async def _raw(message: Any) -> Any:
 
 async def _undecoded(_message: Any) -> bytes:
     return b""
-
-

@@ -72,7 +72,9 @@ class LaneWriter:
         if session != self.session or self.expected is None or not records:
             return
         if records[0].offset < self.expected:
-            raise AssertionError(f"{self.partition}: fed {records[0].offset}, expected {self.expected}")
+            raise AssertionError(
+                f"{self.partition}: fed {records[0].offset}, expected {self.expected}"
+            )
         self._pending.extend(records)
         self.expected = records[-1].offset + 1
         self._fed.set()
@@ -94,7 +96,9 @@ class LaneWriter:
             self._again.clear()
             self.opened = await self._opened(backoff)
             if self.opened.stopped_because is not None:
-                log.error("lane stopped", lane=str(self.partition), because=self.opened.stopped_because)
+                log.error(
+                    "lane stopped", lane=str(self.partition), because=self.opened.stopped_because
+                )
                 await self._again.wait()
                 continue
             self._start_reading(self.opened)
@@ -218,7 +222,9 @@ class _Backoff:
 
     async def wait(self, error: BaseException) -> None:
         if self._seconds == FIRST_BACKOFF:
-            log.warning("waiting", lane=str(self._partition), error=f"{type(error).__name__}: {error}")
+            log.warning(
+                "waiting", lane=str(self._partition), error=f"{type(error).__name__}: {error}"
+            )
         await asyncio.sleep(self._seconds * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
         self._seconds = min(self._seconds * 2, LAST_BACKOFF)
 

@@ -100,7 +100,9 @@ class Watch:
         asked_at = datetime.now(UTC)
         ends = await self._consumer.end_offsets(list(ours))
         async with transaction(self._pool, self._settings, ROLE) as connection:
-            reading = [lane for lane in ours.values() if lane.opened and not lane.opened.stopped_because]
+            reading = [
+                lane for lane in ours.values() if lane.opened and not lane.opened.stopped_because
+            ]
             await connection.execute(
                 _SEE,
                 [lane.opened.lane_id for lane in reading if lane.opened],
@@ -136,4 +138,6 @@ class Watch:
         hidden = high is not None and high > stable
         rounds = self._hidden[partition] = self._hidden.get(partition, 0) + 1 if hidden else 0
         if rounds == HANGING_AFTER:
-            log.error("a hanging transaction hides records", lane=str(partition), stable=stable, end=high)
+            log.error(
+                "a hanging transaction hides records", lane=str(partition), stable=stable, end=high
+            )

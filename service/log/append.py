@@ -31,8 +31,8 @@ from service.log.prepare import (
     identify,
     judge_records,
 )
-from service.log.rows import duplicate_rows, hole_rows, key_rows, rejected_rows
 from service.log.resolve import Known, Resolution, resolve
+from service.log.rows import duplicate_rows, hole_rows, key_rows, rejected_rows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -77,7 +77,7 @@ class Appender:
         async with transaction(self._pool, self._settings, ROLE) as connection:
             yield connection
 
-    async def prepare(  # noqa: PLR0913 - the parts of one fetch
+    async def prepare(
         self,
         lane: Lane,
         lane_id: int,
@@ -220,7 +220,9 @@ async def _known_places(
     places = [c.place for c in candidates if c.segment_key is not None]
     if not places:
         return {}
-    rows = await connection.fetch(SQL["known_places"], *(list(part) for part in zip(*places, strict=True)))
+    rows = await connection.fetch(
+        SQL["known_places"], *(list(part) for part in zip(*places, strict=True))
+    )
     return {places[row[0]]: Known(row[1], row[2], row[3]) for row in rows}
 
 
@@ -246,7 +248,7 @@ async def _find_unstorable(
     try:
         async with connection.transaction():
             await _copy_events(connection, events, lane_id, recorded_at)
-            raise _UndoError
+            raise _UndoError  # noqa: TRY301 - the way out of a savepoint
     except _UndoError:
         return []
     except asyncpg.UniqueViolationError:
@@ -312,5 +314,3 @@ async def _move(
     )  # fmt: skip
     if status != "UPDATE 1":
         raise LaneLostError(f"({batch.lane.topic}-{batch.lane.partition})")
-
-

@@ -53,7 +53,7 @@ class Batch:
 
 def find_holes(start: int, next_offset: int, offsets: Sequence[int]) -> list[tuple[int, int]]:
     """List the ranges [first, next) of [start, next_offset) that hold none of the ascending offsets."""
-    holes = []
+    holes: list[tuple[int, int]] = []
     at = start
     if next_offset - start == len(offsets):
         return holes
@@ -82,8 +82,7 @@ def judge_records(
     refused: list[RejectedRecord] = []
     for record in records:
         stamped = record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now_ms  # type: ignore[attr-defined]
-        if stamped > floor_ms:
-            floor_ms = stamped
+        floor_ms = max(floor_ms, stamped)
         judged = judge(record, floor_ms, signing_secret)
         if type(judged) is Candidate:
             candidates.append(judged)
@@ -98,7 +97,9 @@ async def identify(
     """Fill in what tells each command from others: person, segment, digests, place."""
     wanted = {(c.command.network_id, c.command.user) for c in batch.candidates}
     wanted |= {
-        (r.network_id, r.user) for r in batch.rejected if r.network_id is not None and r.user is not None
+        (r.network_id, r.user)
+        for r in batch.rejected
+        if r.network_id is not None and r.user is not None
     }
     found = await people.find(connection, wanted)
     for refused in batch.rejected:
@@ -168,7 +169,11 @@ async def _identify_odd(
         if row is None:
             batch.candidates.remove(candidate)
             batch.rejected.append(
-                rejected(candidate, Reason.INVALID_FIELD, "/reference_id names no override that lapses then")
+                rejected(
+                    candidate,
+                    Reason.INVALID_FIELD,
+                    "/reference_id names no override that lapses then",
+                )
             )
         else:
             candidate.expired = (row["lane_id"], row["kafka_offset"])

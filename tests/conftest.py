@@ -1,0 +1,88 @@
+"""One stack a run, one template database by the digest of all SQL, a database and a topic prefix for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import uuid
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from service.kafka import set_up_topics
+from service.migrations import migrations, roles_sql, set_up_database
+from service.settings import Settings
+from stack import StackOptions, start_stack
+from tests.support.database import make_segments
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from stack import Stack
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """A real Kafka and a real Postgres: those of the environment, or started for this run."""
+    with start_stack(StackOptions.from_environment(os.environ)) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def template(stack: Stack) -> str:
+    """A database that is set up, to be cloned; named by what it was made from."""
+    text = "".join(migration.sql for migration in migrations()) + roles_sql()
+    name = f"segments_template_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    asyncio.run(_make_template(stack, name))
+    return name
+
+
+async def _make_template(stack: Stack, name: str) -> None:
+    owner = await asyncpg.connect(stack.database_url)
+    try:
+        if not await owner.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", name):
+            await owner.execute(f"CREATE DATABASE {name}")
+            await set_up_database(_settings(stack, name, "template"))
+    finally:
+        await owner.close()
+
+
+def _settings(stack: Stack, database: str, prefix: str) -> Settings:
+    base, _, _ = stack.database_url.rpartition("/")
+    return Settings(
+        database_url=SecretStr(f"{base}/{database}"),
+        kafka_bootstrap_servers=stack.bootstrap_servers,
+        topic_prefix=prefix,
+        topic_partitions=4,
+        signing_key=SecretStr("the tests' signing key"),
+    )
+
+
+@pytest.fixture
+async def database(stack: Stack, template: str) -> AsyncIterator[Settings]:
+    """Settings with a database of this test's own; its topics do not exist."""
+    name = f"test_{uuid.uuid4().hex[:16]}"
+    owner = await asyncpg.connect(stack.database_url)
+    try:
+        await owner.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield _settings(stack, name, name)
+        await owner.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await owner.close()
+
+
+@pytest.fixture
+async def settings(database: Settings) -> Settings:
+    """Settings with a database and topics of this test's own."""
+    await set_up_topics(database)
+    return database
+
+
+@pytest.fixture
+async def ready(settings: Settings) -> Settings:
+    """The same with segment 1 of network n."""
+    await make_segments(settings)
+    return settings

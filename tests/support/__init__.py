@@ -1,0 +1,1 @@
+"""What tests on the real stack share: settings of their own, processes, publishing, reading, the comparison."""

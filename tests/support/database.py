@@ -1,0 +1,88 @@
+"""Reading the real database as tests do."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from projections.status import wait_until_folded
+from projections.verify import verify
+from service import registry
+from service.database import database_url
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable
+
+    from service.settings import Settings
+
+
+@asynccontextmanager
+async def connected(
+    settings: Settings, role: str | None = None
+) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """Open a connection, as `role` or as the login itself."""
+    connection = await asyncpg.connect(database_url(settings))
+    try:
+        if role is not None:
+            await connection.execute(f"SET ROLE {role}")
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def rows(settings: Settings, query: str, *arguments: Any) -> list[dict[str, Any]]:
+    """Run one query."""
+    async with connected(settings) as connection:
+        return [dict(row) for row in await connection.fetch(query, *arguments)]
+
+
+async def value(settings: Settings, query: str, *arguments: Any) -> Any:
+    """Run one query that gives one value."""
+    async with connected(settings) as connection:
+        return await connection.fetchval(query, *arguments)
+
+
+async def make_segments(
+    settings: Settings, wanted: Iterable[tuple[str, int]] = (("n", 1),)
+) -> None:
+    """Create segments."""
+    async with connected(settings) as connection:
+        for network_id, segment_id in wanted:
+            await registry.create(
+                connection,
+                network_id=network_id,
+                segment_id=segment_id,
+                name=f"segment {segment_id}",
+            )
+
+
+async def folded(settings: Settings, seconds: float = 60) -> None:
+    """Wait until all that is in Kafka now is in every projection."""
+    async with connected(settings) as connection:
+        behind = await wait_until_folded(connection, settings, seconds)
+    assert behind == []
+
+
+async def sound(settings: Settings) -> None:
+    """Check the laws: tiling, counters, uniqueness, and every view against the fold."""
+    async with connected(settings) as connection:
+        assert await verify(connection) == []
+
+
+async def until(
+    settings: Settings, query: str, check: Callable[[Any], bool] = bool, seconds: float = 20
+) -> Any:
+    """Wait until a query's one value passes the check; gives the value."""
+    deadline = time.monotonic() + seconds
+    async with connected(settings) as connection:
+        while True:
+            found = await connection.fetchval(query)
+            if check(found):
+                return found
+            if time.monotonic() > deadline:
+                raise AssertionError(f"after {seconds} s still {found!r}: {query}")
+            await asyncio.sleep(0.02)

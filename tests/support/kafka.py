@@ -1,0 +1,67 @@
+"""Publishing to the real broker, and asking it things."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import AIOKafkaProducer
+
+from schemas.topics import Topics
+from service.kafka import connection_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from aiokafka.structs import RecordMetadata
+
+    from service.settings import Settings
+
+
+async def publish(
+    settings: Settings,
+    records: Iterable[Any],
+    **options: Any,
+) -> list[RecordMetadata]:
+    """Publish records with `lane` (None: the partitioner's), `key`, `value` and `headers`, in their order."""
+    topic = Topics(settings.topic_prefix).commands
+    async with AIOKafkaProducer(
+        **connection_options(settings)
+        | {"acks": "all", "enable_idempotence": True, "linger_ms": 1}
+        | options
+    ) as producer:
+        sent = [
+            await producer.send(
+                topic, record.value, record.key, partition=record.lane, headers=list(record.headers)
+            )
+            for record in records
+        ]
+        return list(await asyncio.gather(*sent))
+
+
+class Said:
+    """One command to publish, from fields or raw bytes."""
+
+    def __init__(
+        self,
+        value: bytes | None = None,
+        *,
+        lane: int | None = None,
+        key: bytes | None = None,
+        headers: Sequence[tuple[str, bytes | None]] = (),
+        **fields: Any,
+    ) -> None:
+        self.lane = lane
+        self.headers = tuple(headers)
+        if fields:
+            fields = {
+                "network_id": "n",
+                "user": "u",
+                "segment_id": 1,
+                "user_status": "add",
+            } | fields
+            value = json.dumps({k: v for k, v in fields.items() if v is not ...}).encode()
+            key = key or f"{fields['network_id']}:{fields['user']}".encode()
+        self.value = value
+        self.key = key

@@ -1,0 +1,112 @@
+"""Roles of the program as real processes, or side by side in the test's own loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+from projections.worker import project
+from service.ingest.ingest import ingest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from service.settings import Settings
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Give the environment of a process that uses these settings."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("SEGMENTS_")}
+    env["SEGMENTS_LOG_FORMAT"] = "console"
+    for name in settings.model_fields_set:
+        value = getattr(settings, name)
+        if value is not None:
+            secret = getattr(value, "get_secret_value", None)
+            env[f"SEGMENTS_{name.upper()}"] = str(secret() if secret else value)
+    return env
+
+
+def command_line(
+    settings: Settings, *arguments: str, timeout: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    return subprocess.run(
+        [sys.executable, "-c", "from segments.cli import main; main()", *arguments],
+        env=environment(settings), capture_output=True, text=True, timeout=timeout, check=False,
+    )  # fmt: skip
+
+
+class Process:
+    """One role as a process of its own."""
+
+    def __init__(self, settings: Settings, role: str) -> None:
+        self.role = role
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", "from segments.cli import main; main()", role],
+            env=environment(settings), stdout=self._output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        self._process.kill()
+        self._process.wait()
+        self._output.close()
+
+    def pause(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def stop(self, timeout: float = 20) -> tuple[int, str]:
+        """End it with SIGTERM; gives exit code and output."""
+        if self.running:
+            self.resume()
+            self._process.terminate()
+        code = self._process.wait(timeout)
+        self._output.seek(0)
+        output = self._output.read().decode()
+        self._output.close()
+        return code, output
+
+
+@contextmanager
+def processes(settings: Settings, *roles: str) -> Iterator[list[Process]]:
+    """Run roles as processes while the block runs; whoever is left is stopped."""
+    started = [Process(settings, role) for role in roles]
+    try:
+        yield started
+    finally:
+        for process in started:
+            if process.running:
+                process.kill()
+
+
+@asynccontextmanager
+async def service(
+    settings: Settings,
+    *roles: Callable[[Settings, asyncio.Event], Awaitable[None]],
+) -> AsyncIterator[None]:
+    """Run roles in this loop while the block runs; without roles: ingest and projections."""
+    stop = asyncio.Event()
+    tasks = [asyncio.ensure_future(role(settings, stop)) for role in roles or (ingest, project)]
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.gather(*tasks)
