@@ -54,7 +54,7 @@ class Headers(NamedTuple):
 NO_HEADERS: Final = Headers()
 
 
-def sign(  # noqa: PLR0917 - the five parts in the order in which they are signed
+def sign(
     secret: bytes,
     key: bytes | None,
     value: bytes,
@@ -80,7 +80,7 @@ def sign(  # noqa: PLR0917 - the five parts in the order in which they are signe
     return mac.hexdigest().encode()
 
 
-def verify(  # noqa: PLR0917 - as `sign`
+def verify(
     secret: bytes,
     key: bytes | None,
     value: bytes,

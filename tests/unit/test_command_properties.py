@@ -87,7 +87,6 @@ def outcome(value: bytes, **options: Any) -> Command | Reason:
     try:
         return read_command_carefully(value, **options)
     except Refusal as refusal:
-        assert refusal.detail.encode()
         return refusal.reason
 
 
@@ -104,10 +103,7 @@ def test_what_the_plain_route_takes_the_careful_one_takes_with_the_same_result(
 ) -> None:
     plain = routes._read_plainly(value, door, network_id)  # noqa: SLF001 - the two routes are compared
     careful = outcome(value, door=door, network_id=network_id)
-    if plain is not None:
-        assert plain == careful
-    else:
-        assert isinstance(careful, (Command, Reason))
+    assert plain is None or plain == careful
 
 
 PLAIN = [
@@ -128,12 +124,11 @@ def test_ordinary_records_take_the_plain_route(value: bytes) -> None:
 
 @given(st.binary(max_size=60) | st.binary(max_size=20).map(lambda noise: raw()[:-1] + noise))
 def test_no_bytes_do_more_than_be_refused(value: bytes) -> None:
-    try:
-        command = read_command(value)
-    except Refusal as refusal:
-        assert refusal.reason in {Reason.NOT_JSON, Reason.INVALID_FIELD}
+    result = outcome(value)
+    if isinstance(result, Command):
+        assert result.network_id == "acme"
     else:
-        assert command.network_id == "acme"
+        assert result in {Reason.NOT_JSON, Reason.INVALID_FIELD}
 
 
 JSON = st.recursive(

@@ -72,7 +72,7 @@ def test_what_is_not_json_is_refused_with_a_guess_at_the_cause(value: bytes, gue
     assert time.perf_counter() - begun < 1
     assert refused.reason is Reason.NOT_JSON
     assert guess in refused.detail
-    assert refused.network_id is refused.user is refused.segment_id is None
+    assert (refused.network_id, refused.user, refused.segment_id) == (None, None, None)
 
 
 @pytest.mark.parametrize("depth", [1, 61, 62])
@@ -240,36 +240,36 @@ def test_over_http_the_network_of_the_path_is_kept() -> None:
     assert refused.network_id == "acme"
 
 
-SECRET = "s3cr3t"
+PERSONAL = "p3rs0nal"
 
 
 @pytest.mark.parametrize(
     "value",
     [
-        encode(user=SECRET * 60),
-        encode(user=[SECRET]),
-        encode(description=SECRET * 1000),
-        encode(description={SECRET: SECRET}),
-        encode(metadata=SECRET),
-        encode(metadata={SECRET: SECRET * 3000}),
-        encode(reference_id="auto:" + SECRET),
-        encode(metadata={"reference_id": "auto:" + SECRET}),
-        encode(user_status=SECRET),
-        encode(network_id=SECRET + "@"),
-        encode(**{SECRET + "@example.com": 1}),
-        encode(**{"a/" + SECRET: 1}),
-        raw(metadata=f'{{"{SECRET}":{{"{SECRET}":"\\u0000"}}}}'),
-        raw(user=f'"{SECRET}'),
-        raw(user=f"{SECRET}"),
-        raw(user=f'"{SECRET}\\x"'),
-        raw(user=f'"{SECRET}\x00"'),
+        encode(user=PERSONAL * 60),
+        encode(user=[PERSONAL]),
+        encode(description=PERSONAL * 1000),
+        encode(description={PERSONAL: PERSONAL}),
+        encode(metadata=PERSONAL),
+        encode(metadata={PERSONAL: PERSONAL * 3000}),
+        encode(reference_id="auto:" + PERSONAL),
+        encode(metadata={"reference_id": "auto:" + PERSONAL}),
+        encode(user_status=PERSONAL),
+        encode(network_id=PERSONAL + "@"),
+        encode(**{PERSONAL + "@example.com": 1}),
+        encode(**{"a/" + PERSONAL: 1}),
+        raw(metadata=f'{{"{PERSONAL}":{{"{PERSONAL}":"\\u0000"}}}}'),
+        raw(user=f'"{PERSONAL}'),
+        raw(user=f"{PERSONAL}"),
+        raw(user=f'"{PERSONAL}\\x"'),
+        raw(user=f'"{PERSONAL}\x00"'),
     ],
 )
 def test_a_detail_quotes_nothing_personal(value: bytes) -> None:
     refused = refusal(value)
     assert refused.detail
-    assert SECRET not in refused.detail
-    assert SECRET not in "".join(error.message for error in refused.errors)
+    assert PERSONAL not in refused.detail
+    assert PERSONAL not in "".join(error.message for error in refused.errors)
 
 
 def test_a_detail_names_field_and_fault() -> None:
