@@ -122,6 +122,9 @@ def main() -> None:
     for entry in home.iterdir() if home.exists() else ():
         if entry.name != "logs":
             shutil.rmtree(entry, ignore_errors=True)
+    with contextlib.suppress(OSError):  # there are logs, or the starter removed them itself
+        (home / "logs").rmdir()
+        home.rmdir()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -84,20 +85,23 @@ class Home:
             shutil.copytree(tree, copy, symlinks=True, copy_function=_link_or_copy)
         return copy
 
-    def run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        """Run a short command as the servers' account, its output in one text."""
-        return subprocess.run(  # noqa: S603 - commands are built here
+    def run(self, command: list[str]) -> tuple[int, str]:
+        """Run a short command as the servers' account; give its code and all it printed."""
+        with subprocess.Popen(  # noqa: S603 - commands are built in this package
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
             cwd=self.folder,
             env=dict(SERVER_ENVIRONMENT),
             start_new_session=True,
             **self.identity(),
-        )
+        ) as process:
+            self.watch(process.pid, signal.SIGKILL)
+            said, _ = process.communicate()
+            self.forget(process.pid)
+        return process.returncode, said
 
     def identity(self) -> Identity:
         """Give the arguments that make `subprocess` drop to the account."""

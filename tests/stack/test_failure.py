@@ -1,0 +1,106 @@
+"""What is said, and kept, when a stack cannot be had."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from stack import Stack, StackError, StackOptions, start_stack
+from stack.ports import free_port
+
+CLOSED = "127.0.0.1:1"
+
+
+def program(folder: Path, name: str, script: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    file = folder / name
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+    return file
+
+
+def refused(environment: dict[str, str]) -> str:
+    options = StackOptions(allow_docker=False, environment=environment)
+    with pytest.raises(StackError) as caught, start_stack(options):
+        pass
+    return str(caught.value)
+
+
+def test_without_java_it_says_what_to_install() -> None:
+    said = refused({"PATH": ""})
+    assert "no Java was found" in said
+    assert "apt install openjdk-17-jre-headless" in said
+    assert "or start Docker" in said
+    assert "SEGMENTS_KAFKA_BOOTSTRAP_SERVERS" in said
+
+
+def test_an_old_java_is_named_and_refused(tmp_path: Path) -> None:
+    program(tmp_path / "bin", "java", """echo 'openjdk version "11.0.2"' >&2""")
+    said = refused({"PATH": str(tmp_path / "bin")})
+    assert str(tmp_path / "bin" / "java") in said
+    assert "too old" in said
+    assert "install Java 17" in said
+
+
+@pytest.fixture
+def only_java(tmp_path: Path) -> dict[str, str]:
+    """An environment with Java, an empty cache, and no Maven."""
+    java = shutil.which("java")
+    if java is None:
+        pytest.skip("no Java here")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "java").symlink_to(java)
+    return {"PATH": str(tmp_path / "bin"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+
+def test_without_maven_it_says_what_to_install(only_java: dict[str, str]) -> None:
+    said = refused(only_java)
+    assert "no Maven was found" in said
+    assert "apt install maven" in said
+    assert "or start Docker" in said
+
+
+def test_when_maven_fails_its_words_are_passed_on_and_no_half_of_it_stays(
+    only_java: dict[str, str], tmp_path: Path
+) -> None:
+    program(tmp_path / "bin", "mvn", "echo half > half.jar; echo the repository is away; exit 1")
+    said = refused({**only_java, "PATH": f"{only_java['PATH']}:/usr/bin:/bin"})
+    assert "the repository is away" in said
+    assert "~/.m2/settings.xml" in said
+    assert not list((tmp_path / "cache").rglob("*.jar"))
+
+
+def test_a_cache_that_cannot_be_written_is_named(only_java: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file, where a folder is wanted")
+    said = refused(only_java)
+    assert "cannot keep files in" in said
+    assert "XDG_CACHE_HOME" in said
+
+
+def test_a_given_postgres_that_is_away_is_named() -> None:
+    options = StackOptions(database_url=f"postgresql://nobody@{CLOSED}/x", bootstrap_servers=CLOSED)
+    with pytest.raises(StackError, match="check SEGMENTS_DATABASE_URL"), start_stack(options):
+        pass
+
+
+def test_a_given_kafka_that_is_away_is_named(local: Stack) -> None:
+    servers = f"127.0.0.1:{free_port()}"
+    options = StackOptions(database_url=local.database_url, bootstrap_servers=servers)
+    with pytest.raises(StackError, match=f"{servers}.*check SEGMENTS_KAFKA"), start_stack(options):
+        pass
+
+
+def test_given_servers_are_used_and_cannot_be_driven(local: Stack) -> None:
+    options = StackOptions.from_environment(
+        {
+            "SEGMENTS_DATABASE_URL": local.database_url,
+            "SEGMENTS_KAFKA_BOOTSTRAP_SERVERS": local.bootstrap_servers,
+        }
+    )
+    with start_stack(options) as given:
+        assert given.database_url == local.database_url
+        assert given.bootstrap_servers == local.bootstrap_servers
+        assert given.log_files == ()
+        with pytest.raises(StackError, match="not ours to stop or start"):
+            given.kafka.stop()
+    assert local.kafka.pid

