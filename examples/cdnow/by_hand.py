@@ -34,7 +34,7 @@ def _at(day: str) -> int:
     return int(dt.datetime.fromisoformat(f"{day}T19:30:00+00:00").timestamp())
 
 
-def _hand(  # noqa: PLR0917 - a row of the table below, column by column
+def _hand(
     n: int, user: str, segment_id: int, user_status: str, day: str, why: str, *, sent: str = ""
 ) -> HandMade:
     return HandMade(

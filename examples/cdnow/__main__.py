@@ -1,0 +1,226 @@
+"""`python -m examples.cdnow`: see Segments at work on the CDNOW purchases, and whether it is right.
+
+Uses the servers of SEGMENTS_DATABASE_URL and SEGMENTS_KAFKA_BOOTSTRAP_SERVERS, or starts its own.
+Ctrl-C ends all that it started. With --once, or without a terminal, it ends by itself; the exit
+status is 1 if any count is not what the file says.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from examples.cdnow import (
+    NETWORK,
+    PINNED,
+    SEGMENTS,
+    DataUnavailableError,
+    Expected,
+    Record,
+    expected,
+    load,
+    records,
+)
+from examples.cdnow.program import Program, ProgramError, Running, free_port
+from examples.cdnow.reading import look, outcome_lines, read_all, read_outcomes
+from examples.cdnow.showing import Screen
+from examples.cdnow.upstream import publish
+from examples.cdnow.vocabulary import POWER_USER
+from stack import Stack, StackError, StackOptions, start_stack
+
+WAIT_SECONDS = 120
+ROWS = 3
+
+
+class Story(NamedTuple):
+    """What happened in the shop, as records to publish, and what the tables must then say."""
+
+    purchases: int
+    customers: int
+    records: list[Record]
+    expected: Expected
+
+
+def tell() -> Story:
+    """Read the purchases and make records of them."""
+    purchases = load()
+    customers = {purchase.customer for purchase in purchases}
+    return Story(len(purchases), len(customers), records(purchases), expected(purchases))
+
+
+class Demonstration:
+    """One run on one stack, step by step."""
+
+    def __init__(self, screen: Screen, stack: Stack, health_port: int, log_file: Path) -> None:
+        """`log_file` is where `segments run` writes."""
+        self._screen = screen
+        self._stack = stack
+        self._health_port = health_port
+        self._log_file = log_file
+        settings = {
+            "SEGMENTS_DATABASE_URL": stack.database_url,
+            "SEGMENTS_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
+        }
+        prefix = os.environ.get("SEGMENTS_TOPIC_PREFIX")
+        self._exports = settings | ({"SEGMENTS_TOPIC_PREFIX": prefix} if prefix else {})
+        self._topic = f"{prefix or 'segments'}.commands"
+        shown = {"SEGMENTS_LOG_FORMAT": "console", "SEGMENTS_ACTOR": "make run"}
+        self.program = Program(shown | dict(os.environ) | settings)
+
+    def set_up(self) -> None:
+        """Make roles, tables and topics."""
+        self._screen.step("segments setup")
+        self.program.call("setup")
+
+    def feed(self, story: Story) -> bool:
+        """Publish everything, wait until it is in; show whether it is right."""
+        before = asyncio.run(read_outcomes(self._stack.database_url, self._topic))
+        if before.get("events"):
+            self._screen.step(
+                "this topic was fed before: what was accepted then is a duplicate now"
+            )
+        count = len(story.records)
+        self._screen.step(
+            f"{story.purchases:,} purchases of {story.customers:,} customers make {count:,} records;"
+            f" publishing to {self._topic}"
+        )
+        began = time.perf_counter()
+        seconds = asyncio.run(publish(self._stack.bootstrap_servers, self._topic, story.records))
+        self._screen.step(
+            f"acknowledged by Kafka, {count / seconds:,.0f} records/s;"
+            f" segments status --wait {WAIT_SECONDS}"
+        )
+        self.program.call("status", "--wait", str(WAIT_SECONDS))
+        through = time.perf_counter() - began
+        self._screen.step(
+            f"in every view after {through:.1f} s, {count / through:,.0f} records/s with publisher,"
+            " Kafka, Postgres and service sharing this machine"
+        )
+        return self._compare(story.expected, before)
+
+    def create_segments(self) -> None:
+        """Define what is not defined yet."""
+        there = self.program.call("segment", "list", "--network", NETWORK, "--json")
+        for segment_id, name, description in SEGMENTS:
+            if f'"segment_id": {segment_id},' in there:
+                continue
+            self._screen.step(f"segments segment create --network {NETWORK} --name '{name}'")
+            self.program.call(
+                *("segment", "create", "--network", NETWORK, "--name", name),
+                *("--id", str(segment_id), "--description", description),
+            )
+
+    def _compare(self, wanted: Expected, before: dict[str, int]) -> bool:
+        found = asyncio.run(read_all(self._stack.database_url, self._topic, wanted))
+        lines = [*outcome_lines(wanted, before, found.outcomes), found.ineffective]
+        screen = self._screen
+        return all(
+            [
+                screen.compare("Records, as counted in the file and as found in the views", lines),
+                screen.compare("Segments now (reporting.segment_size)", found.sizes),
+                screen.compare(
+                    "Segments then (reporting.membership_as_of), though much of it came late",
+                    found.sizes_as_of,
+                ),
+            ]
+        )
+
+    def show(self) -> None:
+        """Show a few rows of each view, why one customer is where they are, and the status."""
+        for view, rows in asyncio.run(look(self._stack.database_url, ROWS)).items():
+            self._screen.rows(f"reporting.{view}", rows)
+        explain = ("explain", "--network", NETWORK, "--segment", str(POWER_USER), "--user", PINNED)
+        for call in (explain, ("status",)):
+            self._screen.title(f"segments {' '.join(call)}")
+            self._screen.say(self.program.call(*call))
+
+    def say_where(self) -> None:
+        """Say how to connect to what runs."""
+        health = f"http://127.0.0.1:{self._health_port}"
+        lines = {
+            "SQL": f'psql "{self._stack.database_url}" -c "SELECT * FROM reporting.segment_size"',  # noqa: S608 - shown, not run
+            "Kafka": f"{self._stack.bootstrap_servers}, topic {self._topic}",
+            "health": f"{health}/health/ready",
+            "metrics": f"{health}/metrics/",
+            "log": str(self._log_file),
+        }
+        self._screen.title("Where to look")
+        for name, text in lines.items():
+            self._screen.say(f"{name:8} {text}")
+        self._screen.title("In another terminal")
+        for name, value in self._exports.items():
+            self._screen.say(f"export {name}='{value}'")
+        self._screen.say(
+            f".venv/bin/segments send --network {NETWORK} --user me@example.com"
+            f" --segment {POWER_USER} --status add --description 'To see what happens'"
+        )
+        self._screen.say(
+            f".venv/bin/segments explain --network {NETWORK} --segment {POWER_USER}"
+            " --user me@example.com"
+        )
+
+    def keep(self, running: Running) -> None:
+        """Wait for Ctrl-C."""
+        self._screen.say("\nCtrl-C ends all and forgets the data of servers started here.")
+        running.wait()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demonstration. Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m examples.cdnow", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="end once all is shown")
+    once = parser.parse_args(arguments).once or not sys.stdout.isatty()
+    logging.basicConfig(level=logging.INFO, format="         %(message)s")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    folder = Path(tempfile.mkdtemp(prefix="segments-run-"))
+    log_file = folder / "segments.log"
+    try:
+        right = _run(Screen(), log_file, once=once)
+    except KeyboardInterrupt:
+        right = True
+    except (DataUnavailableError, ProgramError, StackError) as error:
+        notes = getattr(error, "__notes__", [])
+        sys.stderr.write("\n".join([f"\n{error}", *notes, f"Log: {log_file}"]) + "\n")
+        return 1
+    log_file.unlink(missing_ok=True)
+    folder.rmdir()
+    return 0 if right else 1
+
+
+def _run(screen: Screen, log_file: Path, *, once: bool) -> bool:
+    with ThreadPoolExecutor(1) as aside:
+        screen.step("reading the CDNOW purchases (fetched once), and meanwhile")
+        return _show(screen, log_file, aside.submit(tell), once=once)
+
+
+def _show(screen: Screen, log_file: Path, story: Future[Story], *, once: bool) -> bool:
+    screen.step("starting Kafka and Postgres, unless they are given")
+    with start_stack(StackOptions.from_environment(os.environ)) as stack:
+        port = int(os.environ.get("SEGMENTS_HEALTH_PORT") or 0) or free_port()
+        shown = Demonstration(screen, stack, port, log_file)
+        shown.set_up()
+        screen.step(f"segments run (log: {log_file})")
+        with shown.program.running(log_file, port) as running:
+            shown.create_segments()
+            right = shown.feed(story.result())
+            shown.show()
+            shown.say_where()
+            screen.say()
+            screen.step(
+                "every count is what the file says" if right else "SOME COUNTS DIFFER, see above"
+            )
+            if not once:
+                shown.keep(running)
+    return right
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""The service as anybody runs it: the command line `segments`, each call a process of its own."""
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO
+
+SEGMENTS = Path(sys.executable).with_name("segments")
+PATIENCE_SECONDS = 60
+_STOP_SECONDS = 20
+_LAST_LINES = 15
+
+
+def free_port() -> int:
+    """Give a port of this machine that nobody uses now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+class ProgramError(RuntimeError):
+    """A call of the command line failed; the message is what it said."""
+
+
+class Program:
+    """`segments` with one environment: the same servers, the same topics."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        """`environment` holds the settings, SEGMENTS_…, and all else that a process needs."""
+        self._environment = dict(environment)
+
+    def call(self, *arguments: str) -> str:
+        """Run one command to its end and give what it printed. ProgramError when it fails."""
+        done = subprocess.run(  # noqa: S603 - our own command line
+            [SEGMENTS, *arguments],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise ProgramError(f"`segments {' '.join(arguments)}` failed:\n{done.stderr.strip()}")
+        return done.stdout.rstrip()
+
+    @contextlib.contextmanager
+    def running(self, log_file: Path, health_port: int) -> Iterator["Running"]:
+        """Run `segments run` while the block runs, ready to work; it is stopped in order."""
+        with log_file.open("w+b") as log:
+            process = subprocess.Popen(  # noqa: S603 - our own command line
+                [SEGMENTS, "run"],
+                env=self._environment | {"SEGMENTS_HEALTH_PORT": str(health_port)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+            running = Running(process, log)
+            try:
+                running.await_ready(f"http://127.0.0.1:{health_port}/health/ready")
+                yield running
+            finally:
+                running.stop()
+
+
+class Running:
+    """The process of `segments run`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+        """It was just started."""
+        self._process = process
+        self._log = log
+
+    def await_ready(self, url: str) -> None:
+        """Wait until the process says that it can do its work. ProgramError if it ends instead."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            self._check()
+            with (
+                contextlib.suppress(OSError),
+                urllib.request.urlopen(url, timeout=5) as answer,  # noqa: S310 - our own port
+            ):
+                if answer.status == 200:
+                    return
+            time.sleep(0.05)
+        raise ProgramError(
+            f"`segments run` was not ready in {PATIENCE_SECONDS} s:\n{self._last_lines()}"
+        )
+
+    def wait(self) -> None:
+        """Wait until it ends, which it should not do by itself. ProgramError then."""
+        self._process.wait()
+        self._check()
+
+    def stop(self) -> None:
+        """Let it finish its batches and leave; kill it if it does not."""
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _check(self) -> None:
+        if (code := self._process.poll()) is not None:
+            raise ProgramError(f"`segments run` ended with {code}:\n{self._last_lines()}")
+
+    def _last_lines(self) -> str:
+        self._log.seek(0)
+        return b"".join(self._log.readlines()[-_LAST_LINES:]).decode("utf-8", "replace")
