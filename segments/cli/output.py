@@ -153,4 +153,4 @@ def print_rows(rows: Iterable[Mapping[str, Any]], columns: Iterable[str] | None 
     for row in listed:
         table.add_row(*("" if row[name] is None else str(plain(row[name])) for name in names))
     width = None if sys.stdout.isatty() else 240
-    Console(width=width, highlight=False, markup=False).print(table)
+    Console(width=width, highlight=False, markup=False, emoji=False).print(table)
