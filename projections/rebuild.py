@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-import stamina
 
 from projections.worker import PROJECTION, ROLE, SQL, fold_digest, fold_range
 from service.database import make_pool, transaction
@@ -29,6 +28,11 @@ _LEASE = """
 UPDATE projections.generation SET rebuild_token = $2, rebuild_until = clock_timestamp() + make_interval(secs => $3)
 WHERE projection = $1 AND (rebuild_token = $2 OR rebuild_until IS NULL OR rebuild_until < clock_timestamp())
 RETURNING slot
+"""
+_OURS = "SELECT FROM projections.generation WHERE projection = $1 AND rebuild_token = $2"
+_RELEASE = """
+UPDATE projections.generation SET rebuild_token = NULL, rebuild_until = NULL
+WHERE projection = $1 AND rebuild_token = $2
 """
 _DISTANCE = """
 SELECT s.lane_id, coalesce(n.next_offset, l.first_offset) AS first, s.next_offset AS until
@@ -84,8 +88,11 @@ class _Rebuild:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[asyncpg.Connection[Any]]:
+        """Run one transaction of this rebuild, as long as the lease is ours: whoever slept through it writes nothing."""
         async with transaction(self._pool, self._settings, ROLE) as connection:
             await connection.execute("SET LOCAL work_mem = '256MB'")
+            if await connection.fetchrow(_OURS, PROJECTION, self._token) is None:
+                raise RebuildRunningError("(it took over while this one stood still)")
             yield connection
 
     @asynccontextmanager
@@ -97,16 +104,11 @@ class _Rebuild:
             yield slot
         finally:
             renewing.cancel()
-            async with self._transaction() as connection:
-                await connection.execute(
-                    "UPDATE projections.generation SET rebuild_token = NULL, rebuild_until = NULL"
-                    " WHERE projection = $1 AND rebuild_token = $2",
-                    PROJECTION,
-                    self._token,
-                )
+            async with transaction(self._pool, self._settings, ROLE) as connection:
+                await connection.execute(_RELEASE, PROJECTION, self._token)
 
     async def _renew(self) -> int:
-        async with self._transaction() as connection:
+        async with transaction(self._pool, self._settings, ROLE) as connection:
             slot: int | None = await connection.fetchval(
                 _LEASE, PROJECTION, self._token, LEASE_SECONDS
             )
@@ -119,19 +121,18 @@ class _Rebuild:
             await asyncio.sleep(LEASE_SECONDS / 3)
             await self._renew()
 
-    @stamina.retry(
-        on=(asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError),
-        attempts=200,
-        timeout=60,
-        wait_initial=0.02,
-        wait_max=0.5,
-    )
     async def empty(self, slot: int) -> None:
-        """Empty a slot that doesn't serve; never makes readers queue behind it for long."""
+        """Empty a slot that doesn't serve.
+
+        By DELETE: TRUNCATE would wait for every open transaction that ever read the views, with all new readers
+        queueing behind it, and a reader whose snapshot is older than the swap would find the old slot empty.
+        """
         async with self._transaction() as connection:
-            await connection.execute("SET LOCAL lock_timeout = '50ms'")
             for table in TABLES:
-                await connection.execute(f"TRUNCATE projections.{table}_{slot}")
+                await connection.execute(
+                    f"DELETE FROM projections.{table}_{slot}",  # noqa: S608 - constants
+                    timeout=36_000,
+                )
             await connection.execute(
                 "DELETE FROM projections.checkpoint WHERE projection = $1 AND slot = $2",
                 PROJECTION,

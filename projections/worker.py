@@ -141,9 +141,12 @@ async def _advance(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Ev
     while not stop.is_set():
         try:
             async with transaction(pool, settings, ROLE) as connection:
+                # Shared, as in a batch: what is said of the slot that a swap takes away would be lost.
                 slot = await connection.fetchval(
-                    "SELECT slot FROM projections.generation WHERE projection = $1", PROJECTION
+                    "SELECT slot FROM projections.generation WHERE projection = $1 FOR KEY SHARE",
+                    PROJECTION,
                 )
+                await connection.execute(SQL["adopt_lanes"], PROJECTION, slot)
                 await connection.execute(SQL["advance"], PROJECTION, slot)
                 row = await connection.fetchrow(
                     "SELECT complete_until, projection_behind FROM reporting.watermark"

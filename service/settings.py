@@ -89,7 +89,7 @@ class Settings(BaseSettings):
         150_000, ge=1000, description="People an ingest process remembers (about 300 bytes each)"
     )
     project_batch_records: int = Field(
-        5000, ge=1, le=50000, description="Most offsets of one lane folded in one transaction"
+        10_000, ge=1, le=50_000, description="Most offsets of one lane folded in one transaction"
     )
     project_tasks: int = Field(
         2, ge=1, description="Lanes that one projection process folds side by side"

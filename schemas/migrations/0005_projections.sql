@@ -71,7 +71,6 @@ CREATE TABLE projections.teller (
 INSERT INTO projections.teller (lane_id, next_offset) VALUES (0, 0);
 
 -- The log below the checkpoints of the serving slot, in each key's order, with the state after each event.
--- superseded: an add or block stands later in the fold's order and arrived earlier.
 CREATE VIEW projections.history AS
 SELECT
     e.segment_key,
@@ -84,34 +83,16 @@ SELECT
         NULL::segments.key_state, e.user_status, e.status_change_timestamp, e.received_at, e.recorded_at,
         e.lane_id, e.kafka_offset, e.expires_at, e.expired_lane_id, e.expired_offset
     ) OVER in_order AS state,
-    row_number() OVER in_order AS place,
-    coalesce(e.user_status <> 6 AND min(e.arrival) FILTER (WHERE e.user_status <= 2) OVER later < e.arrival, false)
-        AS superseded
-FROM (
-    SELECT
-        e.*,
-        l.topic,
-        l.partition,
-        l.epoch,
-        row_number() OVER (
-            PARTITION BY e.segment_key, e.person_id
-            ORDER BY e.received_at, l.topic, l.partition, e.kafka_offset, l.epoch
-        ) AS arrival
-    FROM segments.event AS e
-    INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id
-    INNER JOIN projections.checkpoint AS c ON e.lane_id = c.lane_id AND e.kafka_offset < c.next_offset
-    WHERE
-        c.projection = 'membership'
-        AND c.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
-) AS e
+    row_number() OVER in_order AS place
+FROM segments.event AS e
+INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id
+INNER JOIN projections.checkpoint AS c ON e.lane_id = c.lane_id AND e.kafka_offset < c.next_offset
+WHERE
+    c.projection = 'membership'
+    AND c.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
 WINDOW
     in_order AS (
         PARTITION BY e.segment_key, e.person_id
-        ORDER BY e.status_change_timestamp, e.received_at, e.topic, e.partition, e.kafka_offset, e.epoch
+        ORDER BY e.status_change_timestamp, e.received_at, l.topic, l.partition, e.kafka_offset, l.epoch
         ROWS UNBOUNDED PRECEDING
-    ),
-    later AS (
-        PARTITION BY e.segment_key, e.person_id
-        ORDER BY e.status_change_timestamp, e.received_at, e.topic, e.partition, e.kafka_offset, e.epoch
-        ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
     );

@@ -33,7 +33,13 @@ SELECT
 FROM projections.membership AS k
 INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
 INNER JOIN segments.person AS p ON k.person_id = p.person_id
-INNER JOIN segments.event AS e ON (k.state).member_lane_id = e.lane_id AND (k.state).member_offset = e.kafka_offset
+-- The key is said twice, so that a filter by reference finds its way from the event to the state.
+INNER JOIN segments.event AS e
+    ON
+        (k.state).member_lane_id = e.lane_id
+        AND (k.state).member_offset = e.kafka_offset
+        AND k.segment_key = e.segment_key
+        AND k.person_id = e.person_id
 WHERE
     k.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
     AND (k.state).is_member;
@@ -55,7 +61,13 @@ SELECT
 FROM projections.membership AS k
 INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
 INNER JOIN segments.person AS p ON k.person_id = p.person_id
-INNER JOIN segments.event AS e ON (k.state).stated_lane_id = e.lane_id AND (k.state).stated_offset = e.kafka_offset
+-- The key is said twice, so that a filter by reference finds its way from the event to the state.
+INNER JOIN segments.event AS e
+    ON
+        (k.state).stated_lane_id = e.lane_id
+        AND (k.state).stated_offset = e.kafka_offset
+        AND k.segment_key = e.segment_key
+        AND k.person_id = e.person_id
 WHERE
     k.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
     AND (k.state).override > 0;
@@ -85,39 +97,40 @@ SELECT network_id, segment_id, user_id, is_member, automation_says
 FROM reporting.user_segment
 WHERE override IS NULL AND is_member <> (automation_says = 'enter');
 
+-- From the event to its key's history, as in result: a filter by key, user or reference finds few events first.
 CREATE VIEW reporting.membership_history AS
 SELECT
-    segments.event_id(l.topic, l.partition, l.epoch, h.kafka_offset) AS event_id,
+    segments.event_id(l.topic, l.partition, l.epoch, e.kafka_offset) AS event_id,
     s.network_id,
     s.segment_id::bigint AS segment_id,
     p.user_id,
-    h.valid_from,
+    e.status_change_timestamp AS valid_from,
     h.valid_to,
     h.valid_to IS NULL AS is_current,
-    h.is_member,
-    ('{add,block}'::text[])[h.override] AS override,
-    ('{add,block,reset,enter,leave,expire}'::text[])[h.user_status] AS cause,
+    (h.state).is_member AS is_member,
+    ('{add,block}'::text[])[(h.state).override] AS override,
+    ('{add,block,reset,enter,leave,expire}'::text[])[e.user_status] AS cause,
     e.reference_id,
     (k.state).last_recorded_at AS last_recorded_at
-FROM projections.membership AS k
-INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
-INNER JOIN segments.person AS p ON k.person_id = p.person_id
-CROSS JOIN LATERAL (
+FROM segments.event AS e
+INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id
+INNER JOIN segments.segment AS s ON e.segment_key = s.segment_key
+INNER JOIN segments.person AS p ON e.person_id = p.person_id
+INNER JOIN projections.membership AS k
+    ON
+        e.segment_key = k.segment_key
+        AND e.person_id = k.person_id
+        AND k.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+INNER JOIN LATERAL (
     SELECT
         f.lane_id,
         f.kafka_offset,
-        f.user_status,
-        (f.state).is_member AS is_member,
-        (f.state).override AS override,
-        f.status_change_timestamp AS valid_from,
+        f.state,
         lead(f.status_change_timestamp) OVER (ORDER BY f.place) AS valid_to
     FROM projections.history AS f
-    WHERE f.segment_key = k.segment_key AND f.person_id = k.person_id AND (f.state).effect & 3 <> 0
+    WHERE f.segment_key = e.segment_key AND f.person_id = e.person_id AND (f.state).effect & 3 <> 0
     OFFSET 0
-) AS h
-INNER JOIN segments.lane AS l ON h.lane_id = l.lane_id
-INNER JOIN segments.event AS e ON h.lane_id = e.lane_id AND h.kafka_offset = e.kafka_offset
-WHERE k.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership');
+) AS h ON e.lane_id = h.lane_id AND e.kafka_offset = h.kafka_offset;
 
 CREATE VIEW reporting.event AS
 SELECT
@@ -199,7 +212,21 @@ SELECT
     ('{add,block,reset,enter,leave,expire}'::text[])[e.user_status] AS user_status,
     CASE
         WHEN h.state IS NULL THEN 'queued'
-        WHEN h.superseded THEN 'superseded'
+        -- Later in the fold's order and earlier in arrival; with equal times the fold's order is that of arrival.
+        WHEN e.user_status <> 6 AND EXISTS (
+            SELECT FROM segments.event AS x
+            INNER JOIN segments.lane AS y ON x.lane_id = y.lane_id
+            INNER JOIN projections.checkpoint AS c ON x.lane_id = c.lane_id AND x.kafka_offset < c.next_offset
+            WHERE
+                c.projection = 'membership'
+                AND c.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+                AND x.segment_key = e.segment_key
+                AND x.person_id = e.person_id
+                AND x.status_change_timestamp > e.status_change_timestamp
+                AND x.user_status <= 2
+                AND (x.received_at, y.topic, y.partition, x.kafka_offset, y.epoch)
+                < (e.received_at, l.topic, l.partition, e.kafka_offset, l.epoch)
+        ) THEN 'superseded'
         WHEN (h.state).effect & 8 <> 0 THEN 'ineffective'
         WHEN (h.state).effect & 7 = 0 THEN 'no_change'
         ELSE 'applied'
@@ -219,7 +246,7 @@ INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id
 INNER JOIN segments.segment AS s ON e.segment_key = s.segment_key
 INNER JOIN segments.person AS p ON e.person_id = p.person_id
 LEFT JOIN LATERAL (
-    SELECT f.lane_id, f.kafka_offset, f.state, f.superseded
+    SELECT f.lane_id, f.kafka_offset, f.state
     FROM projections.history AS f
     WHERE f.segment_key = e.segment_key AND f.person_id = e.person_id
     OFFSET 0
