@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -53,9 +53,12 @@ def started(arguments: list[str], **given: str) -> Iterator[subprocess.Popen[str
 def offspring(process: subprocess.Popen[str]) -> tuple[set[int], Path]:
     """The process ids of all it started, and the folder of its data."""
     children = psutil.Process(process.pid).children(recursive=True)
-    names = {child.name() for child in children}
-    assert "postgres" in names
-    (cluster,) = {Path(child.cwd()) for child in children if child.name() == "postgres"}
+    clusters = set()
+    for child in children:
+        with suppress(psutil.NoSuchProcess):  # a session that ended since
+            if child.name() == "postgres":
+                clusters.add(Path(child.cwd()))
+    (cluster,) = clusters
     return {child.pid for child in children}, cluster.parents[1]
 
 
