@@ -1,0 +1,121 @@
+"""A lane of the log without Kafka: records are given to a real Appender as the ingest would give them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from schemas.event import Lane
+from service.database import make_pool, transaction
+from service.ingest.assignment import _MAKE
+from service.log.append import ROLE, Appender, Stored
+from tests.support.database import rows
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    import asyncpg
+
+    from service.log.prepare import Batch
+    from service.settings import Settings
+
+
+@dataclass(frozen=True)
+class Given:
+    """A record as aiokafka would give it."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+    timestamp_type: int = 1
+
+
+def said(**fields: Any) -> bytes:
+    """Give the JSON of a command; `...` leaves a field out."""
+    given = {"network_id": "n", "user": "u", "segment_id": 1, "user_status": "add"} | fields
+    return json.dumps({name: value for name, value in given.items() if value is not ...}).encode()
+
+
+class LogLane:
+    """One lane, and the Appender that appends to it."""
+
+    def __init__(self, pool: asyncpg.Pool[Any], settings: Settings, topic: str, partition: int) -> None:
+        self.pool = pool
+        self.settings = settings
+        self.lane = Lane(topic, partition, 0)
+        self.appender = Appender(pool, settings)
+        self.lane_id = 0
+        self.next_offset = 0
+        self.received_ms = 0
+
+    async def open(self) -> None:
+        async with transaction(self.pool, self.settings, ROLE) as connection:
+            await connection.execute(_MAKE, self.lane.topic, self.lane.partition, 0)
+            row = await connection.fetchrow(
+                "SELECT lane_id, next_offset FROM segments.lane WHERE topic = $1 AND partition = $2",
+                self.lane.topic, self.lane.partition,
+            )  # fmt: skip
+            assert row is not None
+            self.lane_id, self.next_offset = row
+
+    def records(self, *values: Any) -> list[Given]:
+        """Make records at the next offsets: values, or (value, headers), or (value, headers, key)."""
+        now = int(time.time() * 1000)
+        made = []
+        for offset, value in zip(itertools.count(self.next_offset), values):
+            parts = value if isinstance(value, tuple) else (value,)
+            content, headers, key = (*parts, *((), None)[len(parts) - 1 :])
+            made.append(Given(offset, now, key, content, headers))
+        return made
+
+    async def prepare(self, *values: Any) -> Batch:
+        return await self.prepare_records(self.records(*values))
+
+    async def prepare_records(self, records: Sequence[Given]) -> Batch:
+        end = records[-1].offset + 1 if records else self.next_offset
+        return await self.appender.prepare(
+            self.lane, self.lane_id, self.next_offset, end, records, self.received_ms
+        )
+
+    async def store(self, batch: Batch) -> Stored:
+        stored = await self.appender.store(batch)
+        self.next_offset, self.received_ms = stored.next_offset, batch.received_ms
+        return stored
+
+    async def append(self, *values: Any) -> list[str]:
+        """Append values; gives what became of each: event, duplicate, or why it was rejected."""
+        start = self.next_offset
+        await self.store(await self.prepare(*values))
+        outcomes = await self.outcomes()
+        return [outcomes[offset] for offset in range(start, self.next_offset)]
+
+    async def outcomes(self) -> dict[int, str]:
+        found = await rows(
+            self.settings,
+            "SELECT kafka_offset, 'event' AS what FROM segments.event WHERE lane_id = $1"
+            " UNION ALL SELECT kafka_offset, 'duplicate' FROM segments.duplicate WHERE lane_id = $1"
+            " UNION ALL SELECT kafka_offset, reason FROM segments.rejected WHERE lane_id = $1",
+            self.lane_id,
+        )
+        outcomes = {row["kafka_offset"]: row["what"] for row in found}
+        assert len(outcomes) == len(found), "an offset was accounted for twice"
+        return outcomes
+
+
+@asynccontextmanager
+async def log_lanes(settings: Settings, count: int = 1) -> AsyncIterator[list[LogLane]]:
+    """Open lanes, each with an Appender of its own, on one pool."""
+    async with make_pool(settings, ROLE, 2 * count + 2) as pool:
+        lanes = [
+            LogLane(pool, settings, f"{settings.topic_prefix}.commands", partition)
+            for partition in range(count)
+        ]
+        for lane in lanes:
+            await lane.open()
+        yield lanes
