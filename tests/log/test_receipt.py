@@ -1,0 +1,77 @@
+"""received_at: the broker's clock, which may step back; a producer's own stamp is not believed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from schemas.refusal import Reason
+from service.log.judge import Candidate
+from service.log.prepare import find_holes, judge_records
+from tests.support.database import rows
+from tests.support.lane import Given, LogLane, said
+
+NOW = 1_800_000_000_000  # milliseconds
+
+
+def given(*timestamps: int, kind: int = 1, value: bytes | None = None) -> list[Given]:
+    content = said() if value is None else value
+    return [Given(n, time, None, content, (), kind) for n, time in enumerate(timestamps)]
+
+
+def test_received_at_never_falls_when_the_brokers_clock_steps_back() -> None:
+    """Hazard 10."""
+    records = given(NOW, NOW - 5000, NOW + 1, NOW - 1)
+    candidates, refused, floor = judge_records(records, 0, 0, None)
+    assert refused == []
+    assert [c.received_ms for c in candidates] == [NOW, NOW, NOW + 1, NOW + 1]
+    assert floor == NOW + 1
+    assert [c.time for c in candidates] == [NOW // 1000] * 4
+
+
+def test_the_floor_of_the_batch_before_holds() -> None:
+    """Hazard 10."""
+    candidates, _, floor = judge_records(given(NOW - 5000, NOW - 1), NOW, 0, None)
+    assert [c.received_ms for c in candidates] == [NOW, NOW]
+    assert floor == NOW
+
+
+def test_refused_records_raise_the_floor_too() -> None:
+    """Hazard 10."""
+    first, *rest = given(NOW, NOW - 5000)
+    candidates, (refused,), _ = judge_records(
+        [replace(first, value=b"{"), *rest], 0, 0, None
+    )
+    assert (refused.reason, refused.received_ms) == (Reason.NOT_JSON, NOW)
+    assert candidates[0].received_ms == NOW
+
+
+@pytest.mark.parametrize("claimed", [0, -1, 1, NOW * 1000, 2**62, -(2**63)])
+def test_a_record_stamped_by_its_producer_is_received_when_it_is_appended(claimed: int) -> None:
+    """Hazard 8."""
+    (candidate,), refused, floor = judge_records(given(claimed, kind=0), 0, NOW, None)
+    assert refused == []
+    assert isinstance(candidate, Candidate)
+    assert (candidate.received_ms, candidate.time, floor) == (NOW, NOW // 1000, NOW)
+
+
+def test_holes_are_what_lies_between_the_offsets() -> None:
+    assert find_holes(0, 3, [0, 1, 2]) == []
+    assert find_holes(0, 3, []) == [(0, 3)]
+    assert find_holes(5, 12, [6, 9]) == [(5, 6), (7, 9), (10, 12)]
+    assert find_holes(4, 4, []) == []
+
+
+@pytest.mark.stack
+async def test_the_floor_outlives_the_process(lane: LogLane) -> None:
+    """Hazard 10: what a lane's row says is the floor of whoever opens it next."""
+    later, earlier = lane.records(said(), said())
+    ahead = replace(later, timestamp=later.timestamp + 60_000)
+    await lane.store(await lane.prepare_records([ahead]))
+    assert lane.received_ms == ahead.timestamp
+    await lane.store(await lane.prepare_records([earlier]))
+    times = await rows(
+        lane.settings, "SELECT received_at FROM segments.event UNION ALL SELECT received_at FROM segments.lane"
+    )
+    assert len({row["received_at"] for row in times}) == 1
