@@ -33,7 +33,7 @@ SELECT c.lane_id, coalesce(t.next_offset, l.first_offset) AS first,
 FROM projections.checkpoint AS c INNER JOIN segments.lane AS l ON c.lane_id = l.lane_id
 INNER JOIN projections.generation AS g ON c.projection = g.projection AND c.slot = g.slot
 LEFT JOIN projections.teller AS t ON t.lane_id = c.lane_id
-WHERE c.projection = $1 AND starts_with(l.topic, $2) AND coalesce(t.next_offset, l.first_offset) < c.next_offset
+WHERE c.projection = $1 AND l.topic = $2 AND coalesce(t.next_offset, l.first_offset) < c.next_offset
 """
 _STATES = """
 WITH keys AS MATERIALIZED (
@@ -74,11 +74,11 @@ async def _tell(pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: S
     async with transaction(pool, settings, ROLE) as connection:
         if await connection.fetchrow(_LOCK) is None:
             return False
-        lanes = await connection.fetch(_BEHIND, PROJECTION, f"{settings.topic_prefix}.", BATCH)
+        topics = Topics(settings.topic_prefix)
+        lanes = await connection.fetch(_BEHIND, PROJECTION, topics.commands, BATCH)
         for lane in lanes:
             rows = await connection.fetch(_STATES, lane["lane_id"], lane["first"], lane["until"])
-            topic = Topics(settings.topic_prefix).memberships
-            sent = [await producer.send(topic, *_message(row)) for row in rows]
+            sent = [await producer.send(topics.memberships, *_message(row)) for row in rows]
             await asyncio.gather(*sent)
             await connection.execute(_MOVE, lane["lane_id"], lane["until"])
     return bool(lanes)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import TopicPartition
 
 from schemas.topics import Topics
+from service.errors import TopicError
 from service.kafka import make_reader
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _FRESHNESS = """
 SELECT f.*, l.stopped_because FROM reporting.freshness AS f
 INNER JOIN reporting.lane AS l USING (kafka_topic, kafka_partition, kafka_epoch)
-WHERE starts_with(f.kafka_topic, $1) ORDER BY f.kafka_topic, f.kafka_partition, f.kafka_epoch, f.projection
+WHERE f.kafka_topic = $1 ORDER BY f.kafka_topic, f.kafka_partition, f.kafka_epoch, f.projection
 """
 _BEHIND = """
 SELECT w.partition, w.end_offset, l.epoch, l.stopped_because,
@@ -41,7 +42,7 @@ POLL_SECONDS = 0.05
 async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -> dict[str, Any]:
     """Give {"watermark": …, "lanes": [a row of freshness with stopped_because, …], "overdue_expiries"}."""
     watermark = await connection.fetchrow("SELECT * FROM reporting.watermark")
-    lanes = await connection.fetch(_FRESHNESS, f"{settings.topic_prefix}.")
+    lanes = await connection.fetch(_FRESHNESS, Topics(settings.topic_prefix).commands)
     overdue = await connection.fetchval(
         "SELECT count(*) FROM reporting.override WHERE expires_at < clock_timestamp()"
     )
@@ -53,13 +54,18 @@ async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -
 
 
 async def end_offsets(settings: Settings) -> dict[int, int]:
-    """Ask Kafka for each partition's last stable offset; partition → offset, of the commands topic."""
+    """Ask Kafka for each partition's last stable offset; partition → offset, of the commands topic.
+
+    Raises: TopicError when there is no such topic.
+    """
     topic = Topics(settings.topic_prefix).commands
     reader = make_reader(settings)
     await reader.start()
     try:
         await reader._client.force_metadata_update()  # noqa: SLF001 - aiokafka learns topics only by interest
         partitions = await _partitions(reader, topic)
+        if not partitions:
+            raise TopicError(f"There is no topic {topic}; run `segments setup`.")
         ends = await reader.end_offsets([TopicPartition(topic, number) for number in partitions])
         return {partition.partition: offset for partition, offset in ends.items()}
     finally:
