@@ -9,7 +9,8 @@ from service.database import transaction
 from service.errors import WrongUseError
 from service.kafka import make_reader
 from service.log.identity import record_digest
-from service.log.judge import RejectedRecord
+from service.log.judge import Candidate, RejectedRecord, judge
+from service.log.people import People
 from service.log.prepare import find_holes
 from service.log.rows import REJECTED, rejected_row
 
@@ -94,6 +95,8 @@ async def _open_row(
     return row
 
 
+# Held shared, as by an append: whoever is found here is not erased before these rows are in.
+_NO_ERASURE = "SELECT pg_advisory_xact_lock_shared(hashtext('segments.erasure'))"
 _SKIPPED = """
 UPDATE segments.lane SET next_offset = $2, rejected = rejected + $3, holes = holes + $4, recorded_at = $5,
     quiet_offset = $2, quiet_at = $5, last_offset = coalesce($6, last_offset),
@@ -116,16 +119,20 @@ async def skip(
     Returns: kafka_topic, kafka_partition, kafka_epoch, next_offset, rejected, holes.
     """
     async with transaction(pool, settings, ROLE) as connection:
+        start = (await _open_row(connection, partition))["next_offset"]
+    # Read with no lock held: a session that idles in a transaction is ended.
+    records = await _read(settings, partition, start, to)
+    async with transaction(pool, settings, ROLE) as connection:
         row = await _open_row(connection, partition)
-        start = row["next_offset"]
-        records = await _read(settings, partition, start, to)
+        if row["next_offset"] != start:
+            raise WrongUseError(f"The lane went on from {start} to {row['next_offset']} meanwhile.")
         received_ms = row["received_ms"] or 0
         refused = []
         for record in records:
             received_ms = max(received_ms, record.timestamp)
-            refused.append(
-                RejectedRecord(record, received_ms, Reason.SKIPPED, f"skipped: {reason}")
-            )
+            refused.append(_skipped(record, received_ms, reason, settings.signing_secret))
+        await connection.execute(_NO_ERASURE)
+        await _identify(connection, refused)
         await connection.copy_records_to_table(
             "rejected",
             schema_name="segments",
@@ -156,6 +163,32 @@ async def skip(
         "rejected": len(refused),
         "holes": sum(end - first for first, end in holes),
     }
+
+
+def _skipped(
+    record: Any, received_ms: int, reason: str, signing_secret: bytes | None
+) -> RejectedRecord:
+    """Refuse a record as skipped, with what can be read of it."""
+    judged = judge(record, received_ms, signing_secret)
+    if isinstance(judged, Candidate):
+        said = judged.command
+        judged = RejectedRecord(
+            record, received_ms, Reason.SKIPPED, "", said.network_id, said.user, said.segment_id,
+            said.user_status.text, judged.time, said.reference_id,
+        )  # fmt: skip
+    judged.reason, judged.detail = Reason.SKIPPED, f"skipped: {reason}"
+    return judged
+
+
+async def _identify(connection: asyncpg.Connection[Any], refused: list[RejectedRecord]) -> None:
+    """Tie each refused record to its person, where one can be read: else erasure would not find it."""
+    whose = {
+        (r.network_id, r.user) for r in refused if r.network_id is not None and r.user is not None
+    }
+    people = await People(len(whose)).find(connection, whose)
+    for one in refused:
+        person = people.get((one.network_id, one.user))  # type: ignore[arg-type]
+        one.person_id = None if person is None else person[0]
 
 
 async def _read(settings: Settings, partition: TopicPartition, start: int, to: int) -> list[Any]:
