@@ -99,7 +99,7 @@ CREATE TABLE segments.rejected (
     received_at timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL,
     reason text NOT NULL,
-    detail text NOT NULL,
+    detail text, -- null once erased: it may name fields of the payload
     -- What could be read of it.
     network_id text COLLATE "C",
     person_id bigint,

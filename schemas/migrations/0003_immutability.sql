@@ -27,7 +27,7 @@ END $$;
 CREATE TRIGGER event_is_immutable BEFORE UPDATE ON segments.event FOR EACH ROW
 EXECUTE FUNCTION segments.refuse_all_but_erasure('{user_sent,description,metadata}');
 CREATE TRIGGER rejected_is_immutable BEFORE UPDATE ON segments.rejected FOR EACH ROW
-EXECUTE FUNCTION segments.refuse_all_but_erasure('{record_key,payload,payload_text,headers}');
+EXECUTE FUNCTION segments.refuse_all_but_erasure('{detail,record_key,payload,payload_text,headers}');
 
 DO $$
 DECLARE
@@ -69,7 +69,8 @@ BEGIN
     UPDATE segments.person AS p SET user_id = 'erased:' || number, erased = number, salt = ''
     WHERE p.person_id = person;
     UPDATE segments.event AS e SET user_sent = NULL, description = NULL, metadata = NULL WHERE e.person_id = person;
-    UPDATE segments.rejected AS r SET record_key = NULL, payload = NULL, payload_text = NULL, headers = NULL
+    UPDATE segments.rejected AS r
+    SET detail = NULL, record_key = NULL, payload = NULL, payload_text = NULL, headers = NULL
     WHERE r.person_id = person;
     RETURN number;
 END $$;

@@ -71,7 +71,7 @@ DECLARE
         'event', 'user_sent', 'The identifier as sent, before normalisation.',
         'event', 'time_given', 'Whether the publisher gave status_change_timestamp.',
         'event', 'source', 'kafka, http, cli, import, dashboard, retry or expiry, as signed.',
-        'rejected', 'detail', 'What was wrong and where, with a guess at the cause.',
+        'rejected', 'detail', 'What was wrong and where, with a guess at the cause; null once erased.',
         'rejected', 'network_id', 'The tenant, where it could be read.',
         'rejected', 'reference_id', 'The publisher''s id, where it could be read.',
         'rejected', 'payload', 'The record''s value, byte for byte; null for a tombstone or once erased.',

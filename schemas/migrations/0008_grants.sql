@@ -41,7 +41,7 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA reporting TO segments_operate;
 -- erase: its function is given to this role by setup; nobody is a member of it.
 GRANT SELECT, UPDATE ON segments.person TO segments_erase;
 GRANT SELECT, UPDATE (user_sent, description, metadata) ON segments.event TO segments_erase;
-GRANT SELECT, UPDATE (record_key, payload, payload_text, headers) ON segments.rejected TO segments_erase;
+GRANT SELECT, UPDATE (detail, record_key, payload, payload_text, headers) ON segments.rejected TO segments_erase;
 GRANT SELECT, INSERT ON segments.erasure TO segments_erase;
 GRANT SELECT, UPDATE ON segments.registry_version TO segments_erase;
 GRANT EXECUTE ON FUNCTION segments.erase_person(text, text, text, text) TO segments_operate;
