@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 LOCK = 0x5E6_3E47  # advisory lock of this database's setup
 SERVICE_ROLES = ("segments_ingest", "segments_project", "segments_registry", "segments_operate")
+# By the login itself, once all migrations are in: only it may be a member of both roles.
+ERASURE_SQL = """\
+GRANT CREATE ON SCHEMA segments TO segments_erase;
+ALTER FUNCTION segments.erase_person(text, text, text, text) OWNER TO segments_erase;
+REVOKE CREATE ON SCHEMA segments FROM segments_erase;
+"""
 _HISTORY = """
 CREATE SCHEMA IF NOT EXISTS migrations;
 CREATE TABLE IF NOT EXISTS migrations.applied (
@@ -129,11 +135,7 @@ async def _apply(connection: asyncpg.Connection[Any]) -> list[str]:
 
 async def _give_erasure_away(connection: asyncpg.Connection[Any]) -> None:
     """Let the erasing function run as its own role: the owner of the tables must not be able to do what it does."""
-    await connection.execute(
-        "GRANT CREATE ON SCHEMA segments TO segments_erase;"
-        "ALTER FUNCTION segments.erase_person(text, text, text, text) OWNER TO segments_erase;"
-        "REVOKE CREATE ON SCHEMA segments FROM segments_erase"
-    )
+    await connection.execute(ERASURE_SQL)
 
 
 async def _applied(connection: asyncpg.Connection[Any]) -> dict[int, str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 INTEGERS = ("segment_id", "status_change_timestamp", "expires_at")
@@ -61,53 +63,90 @@ class ImportFile:
 
     def lines(self, after: int) -> Iterator[Line]:
         """Give the lines after that number; the CSV heading is line 1."""
-        is_csv = self._path.suffix.lower() == ".csv"
-        with self._path.open(
-            encoding="utf-8", errors="replace", newline="" if is_csv else "\n"
-        ) as file:
-            end = 0
-            if is_csv:
-                reader = csv.DictReader(file)
-                for row in reader:
-                    end += sum(len(v) + 1 for v in row.values() if isinstance(v, str))
-                    if reader.line_num > after:
-                        yield self._csv_line(reader.line_num, row, end)
-            else:
-                for number, text in enumerate(file, 1):
-                    end += len(text)
-                    if number > after and text.strip():
-                        yield self._json_line(number, text, end)
+        if self._path.suffix.lower() == ".csv":
+            yield from self._csv_lines(after)
+        else:
+            yield from self._json_lines(after)
 
-    def _csv_line(self, number: int, row: dict[Any, Any], end: int) -> Line:
-        if None in row or None in row.values():
-            return Line(number, None, "another number of fields than the heading", "", "", end)
+    def _csv_lines(self, after: int) -> Iterator[Line]:
+        with self._path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            reader = csv.DictReader(file)
+            end = 0
+            while True:
+                row: dict[Any, Any] | None = None
+                fault = ""
+                try:
+                    row = next(reader, None)
+                    if row is None:
+                        return
+                    end += sum(len(text) + 1 for text in row.values() if isinstance(text, str))
+                except csv.Error as error:
+                    fault = str(error)
+                number = reader.reader.line_num
+                if number > after:
+                    yield self._csv_line(number, row, fault, end)
+
+    def _csv_line(self, number: int, row: dict[Any, Any] | None, fault: str, end: int) -> Line:
+        if row is not None and (None in row or None in row.values()):
+            fault = "another number of fields than the heading"
+        if row is None or fault:
+            return Line(number, None, fault, "", "", end)
         given: dict[str, Any] = {name: text for name, text in row.items() if text != ""}
         try:
             for name in INTEGERS:
                 if name in given:
-                    given[name] = int(given[name])
-            if "metadata" in given:
-                given["metadata"] = json.loads(given["metadata"])
-        except ValueError as error:
-            return Line(number, None, str(error), "", "", end)
-        return self._line(number, given, None, end)
-
-    def _json_line(self, number: int, text: str, end: int) -> Line:
-        try:
-            given = json.loads(text)
+                    given[name] = _integer(name, given[name])
+            metadata = given.pop("metadata", None)
+            if metadata is not None:
+                json.loads(metadata)
+            if self._network_id is not None:
+                given.setdefault("network_id", self._network_id)
+            value = json_object(given, metadata=metadata)
         except (ValueError, RecursionError) as error:
-            return Line(number, None, f"not JSON: {error}", "", "", end)
+            return Line(number, None, _said(error), "", "", end)
+        return Line(number, value, "", str(given.get("network_id")), str(given.get("user")), end)
+
+    def _json_lines(self, after: int) -> Iterator[Line]:
+        end = 0
+        with self._path.open("rb") as file:
+            for number, raw in enumerate(file, 1):
+                end += len(raw)
+                text = raw.removeprefix(codecs.BOM_UTF8 if number == 1 else b"").strip(b" \t\r\n")
+                if number > after and text:
+                    yield self._json_line(number, text, end)
+
+    def _json_line(self, number: int, text: bytes, end: int) -> Line:
+        try:
+            given = json.loads(text.decode())
+        except (ValueError, RecursionError) as error:
+            return Line(number, None, f"not JSON: {_said(error)}", "", "", end)
         if not isinstance(given, dict):
             return Line(number, None, "not a JSON object", "", "", end)
-        return self._line(number, given, text.strip().encode("utf-8", "replace"), end)
-
-    def _line(self, number: int, given: dict[str, Any], raw: bytes | None, end: int) -> Line:
         if self._network_id is not None and "network_id" not in given:
-            given, raw = {"network_id": self._network_id, **given}, None
-        # The text as it stands where it can be: numbers keep their digits.
-        value = (
-            raw
-            if raw is not None
-            else json.dumps(given, ensure_ascii=False).encode("utf-8", "replace")
-        )
-        return Line(number, value, "", str(given.get("network_id")), str(given.get("user")), end)
+            # Said in front of the rest, whose text stays as it stands: numbers keep their digits.
+            first = json_object({"network_id": self._network_id}).removesuffix(b"}")
+            text = first + (b", " if given else b"") + text[1:]
+            given["network_id"] = self._network_id
+        return Line(number, text, "", str(given.get("network_id")), str(given.get("user")), end)
+
+
+def json_object(given: Mapping[str, Any], **raw: str | None) -> bytes:
+    """Write one JSON object; `raw` holds members whose value is JSON text already, kept as it stands.
+
+    Raises: UnicodeEncodeError for lone surrogates, which UTF-8 can't say.
+    """
+    members = {name: json.dumps(value, ensure_ascii=False) for name, value in given.items()}
+    members |= {name: text for name, text in raw.items() if text is not None}
+    pairs = (f"{json.dumps(name, ensure_ascii=False)}: {text}" for name, text in members.items())
+    return ("{" + ", ".join(pairs) + "}").encode()
+
+
+def _integer(name: str, text: str) -> int:
+    """Read an integer as a spreadsheet writes it; int() alone would take 1_000 and other scripts' digits."""
+    if not re.fullmatch(r"\s*-?[0-9]{1,20}\s*", text, re.ASCII):
+        raise ValueError(f"{name} is not an integer")
+    return int(text)
+
+
+def _said(error: Exception) -> str:
+    return "not UTF-8" if isinstance(error, UnicodeError) else str(error)

@@ -94,7 +94,7 @@ async def explain(*, network: str, segment: int, user: str, as_json: bool) -> No
 @command(main)
 async def verify(*, as_json: bool) -> None:
     """Compare every view with the fold of the log, and the log with Kafka's offsets; exit 1 on any difference."""
-    async with connected(load_settings(), ROLE) as connection:
+    async with connected(load_settings(), ROLE, "repeatable_read") as connection:
         differences = await verify_views(connection)
     if as_json:
         print_json({"differences": differences})

@@ -8,7 +8,7 @@ import json
 import sys
 from contextlib import asynccontextmanager
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import asyncpg
 import click
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 _T = TypeVar("_T")
+_Isolation = Literal["read_committed", "repeatable_read"]
 
 
 class Failure(click.ClickException):
@@ -46,6 +47,8 @@ def load_settings(**given: Any) -> Settings:
         first = error.errors()[0]
         name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
         raise Failure(f"{name}: {first['msg']}", exit_code=2) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failure(f"The file of a setting can't be read: {error}", exit_code=2) from error
     set_up_logging(settings)
     return settings
 
@@ -55,13 +58,29 @@ def command(group: click.Group, name: str | None = None) -> Callable[[_F], click
 
     def register(function: _F) -> click.Command:
         @functools.wraps(function)
-        def run(*args: Any, **kwargs: Any) -> None:
-            run_async(function(*args, **kwargs))
+        def run(**kwargs: Any) -> None:
+            _check_text(kwargs)
+            run_async(function(**kwargs))
 
         as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
         return group.command(name)(as_json(run))
 
     return register
+
+
+def _check_text(options: Mapping[str, Any]) -> None:
+    """Refuse what is not UTF-8: neither JSON nor Postgres could hold it."""
+    for name, value in options.items():
+        if isinstance(value, str) and not value.isprintable() and not _is_text(value):
+            raise Failure(f"--{name.replace('_', '-')} is not UTF-8.", exit_code=2)
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def run_async(work: Coroutine[Any, Any, _T]) -> _T:
@@ -103,11 +122,24 @@ def _failure(error: BaseException) -> BaseException:
 
 
 @asynccontextmanager
-async def connected(settings: Settings, role: str) -> AsyncIterator[asyncpg.Connection[Any]]:
-    """Open one connection acting as `role` while the block runs."""
+async def connected(
+    settings: Settings, role: str, isolation: _Isolation = "read_committed"
+) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """Open one connection acting as `role` while the block runs.
+
+    Behind a transaction pooler the block is one transaction of that isolation: only within it is a session ours.
+    """
     connection = await connect(settings, role)
     try:
-        yield connection
+        if settings.database_pooler == "transaction":
+            async with connection.transaction(isolation=isolation):
+                await connection.execute(
+                    f"SET LOCAL ROLE {role}; SET LOCAL search_path = pg_catalog, segments;"
+                    "SET LOCAL timezone = 'UTC'; SET LOCAL idle_in_transaction_session_timeout = 0"
+                )
+                yield connection
+        else:
+            yield connection
     finally:
         await connection.close()
 

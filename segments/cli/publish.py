@@ -15,7 +15,7 @@ from rich.progress import Progress
 from schemas.command import UserStatus, read_command
 from schemas.headers import IDEMPOTENCY_KEY
 from schemas.refusal import Refusal
-from segments.cli.files import ImportFile, Line
+from segments.cli.files import ImportFile, Line, json_object
 from segments.cli.main import main
 from segments.cli.output import Failure, actor_option, command, load_settings, print_json
 from service.kafka import make_producer
@@ -30,13 +30,14 @@ IN_FLIGHT = 2000
 STATUSES = [status.text for status in UserStatus if status is not UserStatus.EXPIRE]
 
 
-def _metadata(_context: click.Context, _option: click.Parameter, value: str | None) -> Any:
-    if value is None:
-        return None
+def _metadata(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Check that it is JSON, and keep the text: its numbers keep their digits."""
     try:
-        return json.loads(value)
-    except ValueError as error:
+        if value is not None:
+            json.loads(value)
+    except (ValueError, RecursionError) as error:
         raise click.BadParameter(f"is not JSON: {error}") from error
+    return value
 
 
 @command(main)
@@ -65,7 +66,7 @@ async def send(
     at: int | None,
     expires: int | None,
     description: str | None,
-    metadata: Any,
+    metadata: str | None,
     dry_run: bool,
     actor: str | None,
     as_json: bool,
@@ -75,11 +76,9 @@ async def send(
     given = {
         "network_id": network, "user": user, "segment_id": segment, "user_status": status,
         "reference_id": reference, "status_change_timestamp": at, "expires_at": expires,
-        "description": description, "metadata": metadata,
+        "description": description,
     }  # fmt: skip
-    value = json.dumps(
-        {k: v for k, v in given.items() if v is not None}, ensure_ascii=False
-    ).encode()
+    value = json_object({k: v for k, v in given.items() if v is not None}, metadata=metadata)
     try:
         read_command(value)
     except Refusal as refusal:

@@ -11,8 +11,9 @@ from pydantic import SecretStr
 from segments.cli.main import main
 from segments.cli.output import command, load_settings, print_json
 from segments.roles import INGEST, PROJECT, run_roles
+from service.errors import NotSetUpError
 from service.kafka import set_up_topics
-from service.migrations import set_up_database
+from service.migrations import check_database, set_up_database
 from stack import StackOptions, start_stack
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ async def run(*, as_json: bool) -> None:
                     "kafka_bootstrap_servers": started.bootstrap_servers,
                 }
             )
-        await set_up_database(settings)
+        if settings.setup_database_url is not None or not await _is_set_up(settings):
+            await set_up_database(settings)
         await set_up_topics(settings)
         urls = {
             "database_url": settings.database_url.get_secret_value()
@@ -61,6 +63,15 @@ async def run(*, as_json: bool) -> None:
             for name, value in urls.items():
                 click.echo(f"SEGMENTS_{name.upper()}={value}")
         await run_roles(settings, (*INGEST, *PROJECT))
+
+
+async def _is_set_up(settings: Settings) -> bool:
+    """Whether there is nothing to set up: a login that owns nothing could not."""
+    try:
+        await check_database(settings)
+    except NotSetUpError:
+        return False
+    return True
 
 
 def _stack(settings: Settings) -> AbstractContextManager[Any]:

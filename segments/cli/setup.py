@@ -10,7 +10,13 @@ from pydantic import SecretStr
 from segments.cli.main import main
 from segments.cli.output import Failure, command, load_settings, print_json, print_rows
 from service.kafka import set_up_topics, topic_faults, topics_of, wanted_config
-from service.migrations import check_database, migrations, roles_sql, set_up_database
+from service.migrations import (
+    ERASURE_SQL,
+    check_database,
+    migrations,
+    roles_sql,
+    set_up_database,
+)
 from service.settings import PREFIX, Settings
 
 
@@ -24,7 +30,11 @@ async def setup(*, check: bool, print_only: bool, no_topics: bool, as_json: bool
     """Make roles, tables and topics; safe to repeat, and for two at once."""
     settings = load_settings()
     if print_only:
-        _print(settings, no_topics=no_topics)
+        lines = _sql() if no_topics else [*_sql(), *_topics(settings)]
+        if as_json:
+            print_json({"print": lines})
+        else:
+            click.echo("\n".join(lines))
         return
     if check:
         await _check(settings, no_topics=no_topics, as_json=as_json)
@@ -52,20 +62,26 @@ async def _check(settings: Settings, *, no_topics: bool, as_json: bool) -> None:
         raise Failure("Not set up; run `segments setup`.")
 
 
-def _print(settings: Settings, *, no_topics: bool) -> None:
-    click.echo(roles_sql())
-    click.echo("SET ROLE segments_owner;")
-    for migration in migrations():
-        click.echo(f"-- {migration.name}\n{migration.sql}")
-    click.echo("RESET ROLE;")
-    if not no_topics:
-        for topic in topics_of(settings):
-            config = " ".join(
-                f"--config {k}={v}" for k, v in wanted_config(settings, topic).items()
-            )
-            click.echo(
-                f"-- kafka-topics.sh --create --topic {topic} --partitions {settings.topic_partitions} {config}"
-            )
+def _sql() -> list[str]:
+    """What `setup` says to Postgres, in order."""
+    return [
+        roles_sql(),
+        "SET ROLE segments_owner;",
+        *(f"-- {migration.name}\n{migration.sql}" for migration in migrations()),
+        "RESET ROLE;",
+        ERASURE_SQL,
+    ]
+
+
+def _topics(settings: Settings) -> list[str]:
+    """What `setup` asks of Kafka, as commands of its own tools."""
+    lines = []
+    for topic in topics_of(settings):
+        config = " ".join(f"--config {k}={v}" for k, v in wanted_config(settings, topic).items())
+        lines.append(
+            f"-- kafka-topics.sh --create --topic {topic} --partitions {settings.topic_partitions} {config}"
+        )
+    return lines
 
 
 @command(main)
