@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
+# What Kafka and Postgres can hold.
+_MAX_INTEGER = 2**31 - 1
+_MAX_BIGINT = 2**63 - 1
+
+
 class Lane(NamedTuple):
     """One partition of a command topic, in one epoch (0, one up each time a remade topic is adopted)."""
 
@@ -34,5 +39,8 @@ class Position(NamedTuple):
         topic, *numbers = text.split(":")
         if not topic or len(numbers) not in (2, 3) or not all(n.isdecimal() for n in numbers):
             raise ValueError(f"not topic:partition:epoch:offset: {text!r}")
-        partition, *epoch, offset = map(int, numbers)
-        return cls(topic, partition, epoch[0] if epoch else 0, offset)
+        partition, *rest, offset = map(int, numbers)
+        epoch = rest[0] if rest else 0
+        if max(partition, epoch) > _MAX_INTEGER or offset > _MAX_BIGINT:
+            raise ValueError(f"no such partition, epoch or offset can be: {text!r}")
+        return cls(topic, partition, epoch, offset)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from schemas.command import check_times
 from schemas.event import Position
-from schemas.refusal import Reason
+from schemas.refusal import Reason, Refusal
 from service.log import identity
 from service.log.judge import Candidate, RejectedRecord, is_expiry, judge, rejected
 
@@ -159,8 +160,14 @@ async def _identify_odd(
     connection: asyncpg.Connection[Any], batch: Batch, candidate: Candidate
 ) -> None:
     """Look up what a retry's first receipt was, and which event an expiry names."""
-    if candidate.headers.origin is not None:
+    if candidate.headers.origin is not None and candidate.command.status_change_timestamp is None:
         await _honour_origin(connection, candidate)
+        try:
+            check_times(candidate.command, candidate.time, candidate.received_ms)
+        except Refusal as refusal:
+            batch.candidates.remove(candidate)
+            batch.rejected.append(rejected(candidate, refusal.reason, refusal.detail))
+            return
     if is_expiry(candidate) and candidate.segment_key is not None:
         named = (candidate.command.reference_id or "").removeprefix("expire:")
         row = await connection.fetchrow(
@@ -181,8 +188,6 @@ async def _identify_odd(
 
 async def _honour_origin(connection: asyncpg.Connection[Any], candidate: Candidate) -> None:
     """Give a retry of a blank time the time and discriminator of its first receipt, if these very bytes lie there."""
-    if candidate.command.status_change_timestamp is not None:
-        return
     try:
         origin = Position.parse(candidate.headers.origin or "")
     except ValueError:
