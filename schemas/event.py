@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-
 # What Kafka and Postgres can hold.
 _MAX_INTEGER = 2**31 - 1
 _MAX_BIGINT = 2**63 - 1
