@@ -1,0 +1,112 @@
+"""Parts of the documentation that the code itself writes; a test fails when they drift."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from segments.cli import main
+from service.settings import PREFIX, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+WRITE = "SEGMENTS_WRITE_DOCS"
+"""Set it to write what has drifted instead of failing."""
+
+COLUMNS = """
+SELECT c.relname AS view, obj_description(c.oid) AS view_comment, a.attname AS column,
+    format_type(a.atttypid, a.atttypmod) AS type, col_description(c.oid, a.attnum) AS comment
+FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+WHERE c.relnamespace = 'reporting'::regnamespace AND c.relkind = 'v' AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY c.relname, a.attnum
+"""
+_SECTION = "<!-- generated: {} -->\n{}<!-- end -->"
+
+
+def section(text: str, name: str) -> str:
+    """Give the generated part of a page."""
+    found = re.search(_SECTION.format(name, "(.*?)"), text, re.DOTALL)
+    assert found, f"no generated part {name!r}"
+    return found.group(1)
+
+
+def with_section(text: str, name: str, content: str) -> str:
+    """Put the generated part into a page."""
+    return text.replace(
+        _SECTION.format(name, section(text, name)), _SECTION.format(name, content), 1
+    )
+
+
+def views(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Write each view's columns, as the comments in the database say."""
+    lines: list[str] = []
+    heading = None
+    for row in rows:
+        if row["view"] != heading:
+            heading = row["view"]
+            lines += ["", f"### {heading}", "", row["view_comment"], ""]
+            lines += ["| column | type | meaning |", "|---|---|---|"]
+        kind = row["type"].replace("timestamp with time zone", "timestamptz")
+        lines.append(f"| `{row['column']}` | {kind} | {_cell(row['comment'])} |")
+    return "\n".join([*lines, "", ""])
+
+
+def settings() -> str:
+    """Write each setting, as the code defines it."""
+    lines = ["", "| setting | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{field.default}`"
+        lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {_cell(field.description)} |")
+    return "\n".join([*lines, "", ""])
+
+
+def commands() -> str:
+    """Write each command of the command line with its options, as click knows them."""
+    lines = [
+        "# Commands",
+        "",
+        "Written by the code itself. Every command takes `--json` to print JSON and `--help`. Errors go",
+        "to stderr; exit code 1 is a failure, 2 wrong use.",
+    ]
+    for path, command in _walk("segments", main):
+        usage = " ".join(
+            param.make_metavar(click.Context(command))
+            for param in command.params
+            if isinstance(param, click.Argument)
+        )
+        lines += ["", f"## {path} {usage}".rstrip(), "", inspect.cleandoc(command.help or "")]
+        options = [
+            p for p in command.params if isinstance(p, click.Option) and p.name != "as_json"
+        ]
+        if options:
+            lines += ["", "| option | meaning |", "|---|---|"]
+        lines += [f"| {_names(option)} | {_cell(option.help)} |" for option in options]
+    return "\n".join([*lines, ""])
+
+
+def _walk(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        for name, inner in sorted(command.commands.items()):
+            yield from _walk(f"{path} {name}", inner)
+    else:
+        yield path, command
+
+
+def _names(option: click.Option) -> str:
+    names = "/".join([*option.opts, *option.secondary_opts])
+    metavar = (
+        "" if option.is_flag else " " + option.make_metavar(click.Context(click.Command("x")))
+    )
+    required = ", required" if option.required else ""
+    return f"`{names}{metavar}`{required}".replace("|", "\\|")
+
+
+def _cell(text: str | None) -> str:
+    return " ".join((text or "").split()).replace("|", "\\|").replace("<", "&lt;")

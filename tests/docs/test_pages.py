@@ -1,0 +1,130 @@
+"""Whatever a user can meet is explained on its page, and every link leads somewhere."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client import REGISTRY
+
+from examples.cdnow.reading import VIEWS
+from schemas import headers
+from schemas.careful import FIELDS
+from schemas.refusal import Reason
+from schemas.rules import UserStatus
+from service import telemetry
+from tests.docs.generated import ROOT
+from tests.docs.pages import PAGES, anchors, blocks, prose, read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OUTCOMES = ("queued", "applied", "no_change", "ineffective", "superseded", "duplicate", "rejected")
+HEADERS = (
+    headers.IDEMPOTENCY_KEY,
+    headers.SOURCE,
+    headers.ACTOR,
+    headers.REQUEST_ID,
+    headers.SIGNATURE,
+    headers.ORIGIN,
+    headers.TRACEPARENT,
+)
+SAID = {status.text for status in UserStatus if status is not UserStatus.EXPIRE}
+
+
+@pytest.mark.parametrize("word", [*FIELDS, *HEADERS, *OUTCOMES, *Reason, *sorted(SAID)])
+def test_the_publishers_page_has_a_row_for_each_field_header_status_outcome_and_reason(
+    word: str,
+) -> None:
+    assert f"\n| `{word}` |" in read("docs/publishers.md")
+
+
+def test_the_reasons_stand_in_the_order_in_which_they_are_checked() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", read("docs/publishers.md"), re.MULTILINE)
+    reasons = [row for row in rows if row in set(Reason)]
+    assert reasons == list(Reason)
+
+
+def test_the_operators_page_has_a_row_for_each_metric() -> None:
+    names = {
+        sample
+        for metric in vars(telemetry).values()
+        if hasattr(metric, "describe") and metric is not REGISTRY
+        for family in metric.describe()
+        for sample in [family.name + ("_total" if family.type == "counter" else "")]
+    }
+    assert names
+    rows = set(re.findall(r"^\| `(segments_\w+)", read("docs/operators.md"), re.MULTILINE))
+    assert rows == names
+
+
+def logged(path: Path) -> set[str]:
+    """List what a module logs as a warning or an error."""
+    tree = ast.parse(path.read_text("utf-8"))
+    return {
+        call.args[0].value
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr in {"warning", "error", "exception", "critical"}
+        and isinstance(call.func.value, ast.Name)
+        and call.func.value.id == "log"
+        and isinstance(call.args[0], ast.Constant)
+        and isinstance(call.args[0].value, str)
+    }
+
+
+def test_the_operators_page_has_a_row_for_each_warning_and_error() -> None:
+    found = {
+        event
+        for folder in ("service", "projections", "segments")
+        for path in (ROOT / folder).rglob("*.py")
+        for event in logged(path)
+    }
+    assert found
+    page = read("docs/operators.md")
+    assert [event for event in sorted(found) if f"\n| `{event}` |" not in page] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page.read_text("utf-8"))):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        found = page.parent / path if path else page
+        assert found.exists(), f"{page.name}: {target}"
+        if anchor:
+            assert anchor in anchors(found), f"{page.name}: {target}"
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    reached, to_read = {ROOT / "README.md"}, [ROOT / "README.md"]
+    while to_read:
+        page = to_read.pop()
+        for target in re.findall(r"\]\(([^)#\s]+)", prose(page.read_text("utf-8"))):
+            found = (page.parent / target).resolve()
+            if found.suffix == ".md" and found not in reached and found.exists():
+                reached.add(found)
+                to_read.append(found)
+    assert [page for page in PAGES if page not in reached] == []
+
+
+def test_the_make_targets_that_pages_name_exist() -> None:
+    makefile = read("Makefile")
+    for page in PAGES:
+        for target in re.findall(r"(?:^|`)make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE):
+            assert f"\n{target}:" in makefile, f"{page.name}: make {target}"
+
+
+def test_the_readme_opens_with_the_two_commands() -> None:
+    first = blocks(read("README.md"), "sh")[0]
+    assert [line.split("#")[0].strip() for line in first.splitlines()] == ["make run", "make test"]
+
+
+def test_what_make_run_shows_is_a_look_at_each_view() -> None:
+    views = set(re.findall(r"^### (\w+)$", read("docs/analysts.md"), re.MULTILINE))
+    # segment_size is compared with the file, row by row
+    assert views == set(VIEWS) | {"segment_size"}

@@ -1,0 +1,153 @@
+"""The examples of the documentation work as they stand, on a real Kafka and Postgres."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from segments.cli import main
+from tests.docs.pages import PAGES, blocks, read
+from tests.support.database import connected, folded, rows, value
+from tests.support.roles import command_line, environment, service
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+
+def call(settings: Settings, line: str) -> str:
+    """Run one line of a shell example that calls `segments`."""
+    program, *arguments = shlex.split(line, comments=True)
+    assert program == "segments", line
+    done = command_line(settings, *arguments)
+    assert done.returncode == 0, f"{line}\n{done.stderr}"
+    return done.stdout
+
+
+def python(settings: Settings, source: str) -> str:
+    """Run a Python example as a program of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        env=environment(settings), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def lines(text: str) -> list[str]:
+    return [
+        line
+        for block in blocks(text, "sh", marked=True)
+        for line in block.splitlines()
+        if line.strip() and not line.startswith("#")
+    ]
+
+
+@pytest.mark.stack
+async def test_the_publishers_examples_publish_what_they_say(settings: Settings) -> None:
+    page = read("docs/publishers.md")
+    for line in lines(page):
+        call(settings, line)
+    signing, publishing = blocks(page, "python", marked=True)
+    python(settings, signing)
+    topic, _, offset = python(settings, publishing).strip().split(":")
+    assert (topic, int(offset)) == (f"{settings.topic_prefix}.commands", 0)
+    async with service(settings):
+        await folded(settings)
+    (sent,) = blocks(page, "sql")
+    assert [row["outcome"] for row in await rows(settings, sent)] == ["applied"]
+    found = await rows(settings, "SELECT user_id, cause, reference_id FROM reporting.membership")
+    assert {(row["user_id"], row["cause"], row["reference_id"]) for row in found} == {
+        ("jo@example.com", "add", "ticket-4711"),
+        ("C-4711", "enter", "rule-8:C-4711:1"),
+    }
+
+
+@pytest.mark.stack
+async def test_the_readme_examples_do_what_they_say(settings: Settings) -> None:
+    sent = lines(read("README.md"))
+    async with service(settings):
+        told = [call(settings, line) for line in sent]
+    assert sent[0].startswith("segments segment create")
+    assert told[0].strip() == "1"
+    assert "jo@example.com" in told[-1]
+    assert "applied" in told[-1]
+
+
+@pytest.mark.stack
+async def test_every_query_of_the_analysts_page_runs_with_the_analysts_role(
+    settings: Settings,
+) -> None:
+    for line in lines(read("docs/publishers.md")):
+        call(settings, line)
+    async with service(settings):
+        await folded(settings)
+    found: dict[str, list[dict[str, object]]] = {}
+    async with connected(settings, "segments_report") as connection:
+        for query in blocks(read("docs/analysts.md"), "sql"):
+            found[query] = [dict(row) for row in await connection.fetch(query)]
+    assert len(found) >= 10
+    of = {re.sub(r"\s+", " ", query): answer for query, answer in found.items()}
+
+    def answer(part: str) -> list[dict[str, object]]:
+        (one,) = (rows for query, rows in of.items() if part in query)
+        return one
+
+    assert [row["user_id"] for row in answer("ORDER BY since")] == ["jo@example.com"]
+    assert [row["is_member"] for row in answer("normalise_user")] == [True]
+    assert [row["members"] for row in answer("test accounts")] == [1]
+    assert [row["user_id"] for row in answer("at the end of June")] == ["jo@example.com"]
+    assert [row["outcome"] for row in answer("changed_override")] == ["applied"]
+    assert [row["members"] for row in answer("generate_series")] == [None] * 7 + [1] * 5
+
+
+@pytest.mark.stack
+async def test_an_extraction_by_watermarks_takes_each_change_once(ready: Settings) -> None:
+    """The two statements of the analysts page, with their literals replaced by what they stand for."""
+    watermark, take = (
+        query
+        for query in blocks(read("docs/analysts.md"), "sql")
+        if "recorded_until FROM" in query or "last time's recorded_until" in query
+    )
+    take = take.replace("'2026-01-01 00:00:00+00'", "$1").replace("'2026-01-01 06:00:00+00'", "$2")
+    copied: dict[str, bool] = {}
+    taken = 0
+    last = await value(ready, "SELECT '-infinity'::timestamptz")
+    async with service(ready):
+        for status in ("add", "block"):
+            for user in ("ann", "ben"):
+                call(ready, f"segments send --network n --user {user} --segment 1 --status {status}")
+            await folded(ready)
+            newest = await value(ready, "SELECT max(recorded_at) FROM reporting.event")
+            new = await value(ready, watermark)
+            while new is None or new <= newest:
+                new = await value(ready, watermark)
+            changed = await rows(ready, take, last, new)
+            copied |= {str(row["user_id"]): bool(row["is_member"]) for row in changed}
+            taken += len(changed)
+            last = new
+    assert taken == 4
+    assert copied == {"ann": False, "ben": False}
+
+
+def test_every_call_of_segments_that_pages_show_is_one_that_it_takes() -> None:
+    """Also those that are not run: commands and options exist, required ones are given."""
+    shown = [
+        line.strip()
+        for page in PAGES
+        for block in blocks(page.read_text("utf-8"), "sh")
+        for line in block.splitlines()
+        if re.match(r" *(\.venv/bin/)?segments ", line)
+    ]
+    assert len(shown) > 10
+    for line in shown:
+        _, *arguments = shlex.split(line, comments=True)
+        command: click.Command = main
+        while isinstance(command, click.Group):
+            command = command.commands[arguments.pop(0)]
+        command.make_context(line, arguments)
