@@ -119,13 +119,16 @@ async def test_fields_lifted_from_metadata_mean_the_same_as_at_the_top(lane: Log
 
 async def test_absent_null_and_empty_optional_fields_are_the_same(lane: LogLane) -> None:
     blank = {"metadata": "", "description": "", "expires_at": "", "reference_id": ""}
-    assert await lane.append(
-        timed(),
-        timed(**blank),
-        timed(**dict.fromkeys(blank)),
-        timed(metadata={}),
-        timed(metadata={"description": "", "reference_id": None}),
-    ) == ["event"] + ["duplicate"] * 4
+    assert (
+        await lane.append(
+            timed(),
+            timed(**blank),
+            timed(**dict.fromkeys(blank)),
+            timed(metadata={}),
+            timed(metadata={"description": "", "reference_id": None}),
+        )
+        == ["event"] + ["duplicate"] * 4
+    )
 
 
 async def test_emails_are_one_person_however_they_are_spelled(lane: LogLane) -> None:
@@ -146,14 +149,21 @@ async def test_without_a_reference_the_content_stands_in(lane: LogLane) -> None:
 
 
 async def test_without_a_time_every_receipt_is_a_new_command(lane: LogLane) -> None:
-    assert await lane.append(said(), said(), said(reference_id="r"), said(reference_id="r")) == [
-        "event"
-    ] * 4
+    assert (
+        await lane.append(said(), said(), said(reference_id="r"), said(reference_id="r"))
+        == ["event"] * 4
+    )
     found = await rows(
-        lane.settings, "SELECT reference_id, discriminator FROM segments.event ORDER BY kafka_offset"
+        lane.settings,
+        "SELECT reference_id, discriminator FROM segments.event ORDER BY kafka_offset",
     )
     topic = lane.lane.topic
-    assert [row["reference_id"] for row in found] == [f"auto:{topic}-0-0", f"auto:{topic}-0-1", "r", "r"]
+    assert [row["reference_id"] for row in found] == [
+        f"auto:{topic}-0-0",
+        f"auto:{topic}-0-1",
+        "r",
+        "r",
+    ]
     assert len({row["discriminator"] for row in found}) == 4
 
 
@@ -213,7 +223,9 @@ async def test_a_key_is_1_to_255_printable_ascii_characters(lane: LogLane) -> No
     values = [(said(), [("idempotency-key", key)]) for key in odd]
     assert await lane.append(*values) == ["invalid_field"] * len(odd)
     fine = [b" ", b"~" * 255, b"a" * 255]
-    assert await lane.append(*[(said(), [("idempotency-key", key)]) for key in fine]) == ["event"] * 3
+    assert (
+        await lane.append(*[(said(), [("idempotency-key", key)]) for key in fine]) == ["event"] * 3
+    )
 
 
 async def test_duplicates_answer_with_the_events_own_position(lane: LogLane) -> None:

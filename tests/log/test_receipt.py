@@ -40,9 +40,7 @@ def test_the_floor_of_the_batch_before_holds() -> None:
 def test_refused_records_raise_the_floor_too() -> None:
     """Hazard 10."""
     first, *rest = given(NOW, NOW - 5000)
-    candidates, (refused,), _ = judge_records(
-        [replace(first, value=b"{"), *rest], 0, 0, None
-    )
+    candidates, (refused,), _ = judge_records([replace(first, value=b"{"), *rest], 0, 0, None)
     assert (refused.reason, refused.received_ms) == (Reason.NOT_JSON, NOW)
     assert candidates[0].received_ms == NOW
 
@@ -72,6 +70,7 @@ async def test_the_floor_outlives_the_process(lane: LogLane) -> None:
     assert lane.received_ms == ahead.timestamp
     await lane.store(await lane.prepare_records([earlier]))
     times = await rows(
-        lane.settings, "SELECT received_at FROM segments.event UNION ALL SELECT received_at FROM segments.lane"
+        lane.settings,
+        "SELECT received_at FROM segments.event UNION ALL SELECT received_at FROM segments.lane",
     )
     assert len({row["received_at"] for row in times}) == 1

@@ -113,19 +113,22 @@ async def test_an_expire_is_accepted_only_signed_and_names_an_override_that_laps
     def service(content: bytes) -> Spoken:
         return signed(lane, content, source="expiry", actor=None, request_id=None)
 
-    assert await lane.append(
-        (expire(first), [("segments-source", b"expiry")]),
-        signed(lane, expire(first), source="http"),
-        changed(service(expire(first)), "segments-signature", b"0" * 64),
-        service(expire(second)),
-        service(expire(first, status_change_timestamp=due + 1)),
-        service(expire(first, user="somebody else")),
-        service(expire("00000000-0000-0000-0000-000000000000")),
-        service(expire("'; nonsense")),
-        service(expire(first, status_change_timestamp=...)),
-        service(expire(first, reference_id="r")),
-        service(expire(first, expires_at=due + 5)),
-    ) == ["invalid_field"] * 11
+    assert (
+        await lane.append(
+            (expire(first), [("segments-source", b"expiry")]),
+            signed(lane, expire(first), source="http"),
+            changed(service(expire(first)), "segments-signature", b"0" * 64),
+            service(expire(second)),
+            service(expire(first, status_change_timestamp=due + 1)),
+            service(expire(first, user="somebody else")),
+            service(expire("00000000-0000-0000-0000-000000000000")),
+            service(expire("'; nonsense")),
+            service(expire(first, status_change_timestamp=...)),
+            service(expire(first, reference_id="r")),
+            service(expire(first, expires_at=due + 5)),
+        )
+        == ["invalid_field"] * 11
+    )
     from service import registry  # noqa: PLC0415 - used once
     from tests.support.database import connected  # noqa: PLC0415
 
