@@ -1,0 +1,195 @@
+"""Each role has the least that it needs: the whole of it stands here, so that more is noticed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from service.migrations import roles_sql
+from tests.support.database import connected, rows, value
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+pytestmark = pytest.mark.stack
+LOG = {
+    "duplicate", "erasure", "event", "hole", "idempotency", "lane", "lane_event", "person", "registry_event",
+    "registry_version", "rejected", "relay", "retry", "segment",
+}  # fmt: skip
+KEPT = {
+    "checkpoint", "generation", "history", "membership", "membership_0", "membership_1", "size", "size_0", "size_1",
+    "size_daily", "size_daily_0", "size_daily_1", "teller",
+}  # fmt: skip
+VIEWS = {
+    "automation_disagreement", "duplicate", "event", "freshness", "hole", "lane", "membership", "membership_history",
+    "override", "rejected", "result", "segment", "segment_history", "segment_size", "segment_size_daily",
+    "user_segment", "watermark",
+}  # fmt: skip
+# role → {schema.table: rights}; s select, i insert, u update, d delete, t truncate.
+ALLOWED = {
+    "segments_ingest": {
+        **{f"segments.{name}": "s" for name in LOG},
+        **{
+            f"segments.{name}": "si"
+            for name in (
+                "person",
+                "event",
+                "duplicate",
+                "rejected",
+                "hole",
+                "idempotency",
+                "lane_event",
+            )
+        },
+        "segments.lane": "siu",
+        "segments.relay": "siu",
+        **{f"projections.{name}": "s" for name in KEPT},
+        "projections.checkpoint": "si",
+    },
+    "segments_project": {
+        **{f"segments.{name}": "s" for name in LOG},
+        **{f"projections.{name}": "siudt" for name in KEPT},
+        "reporting.watermark": "s",
+    },
+    "segments_registry": {
+        "segments.segment": "siu",
+        "segments.registry_version": "siu",
+        "segments.registry_event": "si",
+    },
+    "segments_operate": {
+        **{f"segments.{name}": "s" for name in LOG},
+        **{
+            f"segments.{name}": "si"
+            for name in ("lane_event", "rejected", "hole", "retry", "person")
+        },
+        "segments.lane": "siu",
+        **{f"projections.{name}": "s" for name in KEPT},
+        "projections.checkpoint": "si",
+        **{f"reporting.{name}": "s" for name in VIEWS},
+    },
+    "segments_erase": {
+        "segments.person": "su",
+        "segments.event": "s",
+        "segments.rejected": "s",
+        "segments.erasure": "si",
+        "segments.registry_version": "su",
+    },
+    "segments_report": {f"reporting.{name}": "s" for name in VIEWS},
+}
+COLUMNS = {
+    "segments_erase": {
+        "segments.event": {"user_sent", "description", "metadata"},
+        "segments.rejected": {"detail", "record_key", "payload", "payload_text", "headers"},
+    }
+}
+_TABLES = """
+SELECT format('%s.%s', n.nspname, c.relname) AS name, concat(
+    CASE WHEN has_table_privilege($1, c.oid, 'SELECT') THEN 's' END,
+    CASE WHEN has_table_privilege($1, c.oid, 'INSERT') THEN 'i' END,
+    CASE WHEN has_table_privilege($1, c.oid, 'UPDATE') THEN 'u' END,
+    CASE WHEN has_table_privilege($1, c.oid, 'DELETE') THEN 'd' END,
+    CASE WHEN has_table_privilege($1, c.oid, 'TRUNCATE') THEN 't' END,
+    CASE WHEN has_table_privilege($1, c.oid, 'REFERENCES') THEN 'r' END,
+    CASE WHEN has_table_privilege($1, c.oid, 'TRIGGER') THEN 'g' END) AS rights
+FROM pg_class AS c JOIN pg_namespace AS n ON c.relnamespace = n.oid
+WHERE n.nspname IN ('segments', 'projections', 'reporting', 'migrations') AND c.relkind IN ('r', 'p', 'v', 'm', 'S')
+"""
+_COLUMNS = """
+SELECT format('%s.%s', n.nspname, c.relname) AS name, array_agg(a.attname::text) AS columns
+FROM pg_attribute AS a JOIN pg_class AS c ON a.attrelid = c.oid JOIN pg_namespace AS n ON c.relnamespace = n.oid
+WHERE n.nspname IN ('segments', 'projections', 'reporting', 'migrations') AND c.relkind IN ('r', 'p', 'v')
+    AND a.attnum > 0 AND NOT has_table_privilege($1, c.oid, 'UPDATE') AND has_column_privilege($1, c.oid, a.attnum, 'UPDATE')
+GROUP BY 1
+"""
+
+
+def test_every_role_that_setup_makes_is_in_the_table() -> None:
+    made = {word.strip("', \n") for word in roles_sql().split("ARRAY[")[1].split("]")[0].split(",")}
+    assert made - {"segments_owner"} == set(ALLOWED)
+
+
+@pytest.mark.parametrize("role", ALLOWED)
+async def test_a_role_has_exactly_these_rights_on_tables_and_views(
+    database: Settings, role: str
+) -> None:
+    found = {
+        row["name"]: row["rights"] for row in await rows(database, _TABLES, role) if row["rights"]
+    }
+    assert found == ALLOWED[role]
+    by_column = {row["name"]: set(row["columns"]) for row in await rows(database, _COLUMNS, role)}
+    assert by_column == COLUMNS.get(role, {})
+
+
+@pytest.mark.parametrize("role", ALLOWED)
+async def test_a_role_may_create_nothing_and_is_a_member_of_nothing(
+    database: Settings, role: str
+) -> None:
+    assert not await value(
+        database,
+        "SELECT bool_or(has_schema_privilege($1, oid, 'CREATE')) FROM pg_namespace"
+        " WHERE nspname IN ('segments', 'projections', 'reporting', 'migrations')",
+        role,
+    )
+    attributes = await rows(
+        database,
+        "SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolcanlogin OR rolreplication OR rolbypassrls AS more,"
+        " (SELECT count(*) FROM pg_auth_members WHERE member = r.oid) AS of FROM pg_roles AS r WHERE rolname = $1",
+        role,
+    )
+    assert attributes == [{"more": False, "of": 0}]
+
+
+async def test_public_has_nothing(database: Settings) -> None:
+    schemas = await value(
+        database,
+        "SELECT array_agg(nspname) FROM pg_namespace AS n, aclexplode(n.nspacl) AS a WHERE a.grantee = 0"
+        " AND nspname IN ('segments', 'projections', 'reporting', 'migrations')",
+    )
+    tables = await value(
+        database,
+        "SELECT array_agg(relname) FROM pg_class AS c, aclexplode(c.relacl) AS a WHERE a.grantee = 0"
+        " AND relnamespace::regnamespace::text IN ('segments', 'projections', 'reporting', 'migrations')",
+    )
+    functions = await value(
+        database,
+        "SELECT array_agg(proname) FROM pg_proc AS p, aclexplode(coalesce(proacl, acldefault('f', proowner))) AS a"
+        " WHERE a.grantee = 0 AND pronamespace::regnamespace::text IN ('segments', 'projections', 'reporting')",
+    )
+    assert (schemas, tables, functions) == (None, None, None)
+
+
+async def test_the_reporting_role_reads_each_view_runs_each_function_and_nothing_else(
+    database: Settings,
+) -> None:
+    async with connected(database, "segments_report") as connection:
+        for view in VIEWS:
+            await connection.fetch(f"SELECT * FROM reporting.{view}")
+        assert await connection.fetchval("SELECT reporting.normalise_user(' A@x ')") == "a@x"
+        assert await connection.fetch("SELECT * FROM reporting.membership_as_of()") == []
+        for denied in (
+            "SELECT * FROM segments.event",
+            "SELECT * FROM projections.membership",
+            "SELECT * FROM migrations.applied",
+            "SELECT segments.erase_person('n', 'u', 'a', 'r')",
+            "SELECT segments.event_id('t', 0, 0, 0)",
+            "CREATE TABLE reporting.mine ()",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(denied)
+
+
+async def test_definer_functions_fix_their_search_path_and_are_the_known_two(
+    database: Settings,
+) -> None:
+    found = await rows(
+        database,
+        "SELECT p.oid::regprocedure::text AS name, p.proconfig FROM pg_proc AS p WHERE p.prosecdef"
+        " AND pronamespace::regnamespace::text IN ('segments', 'projections', 'reporting') ORDER BY 1",
+    )
+    assert [row["name"].split("(")[0] for row in found] == [
+        "reporting.membership_as_of",
+        "segments.erase_person",
+    ]
+    assert all(row["proconfig"] == ["search_path=pg_catalog, pg_temp"] for row in found)
