@@ -383,7 +383,7 @@ LEFT JOIN projections.checkpoint AS c ON l.lane_id = c.lane_id AND g.projection 
 
 CREATE FUNCTION reporting.normalise_user(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
     SELECT CASE WHEN position('@' IN $1) = 0 THEN $1
-        ELSE translate(btrim($1, E' \t\n\r\f\v'), 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz') END
+        ELSE translate(btrim($1, E' \t\n\r\f\x0b'), 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz') END
 $$;
 
 CREATE TYPE reporting.membership_state AS (
