@@ -88,7 +88,7 @@ class _Rebuild:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[asyncpg.Connection[Any]]:
-        """Run one transaction of this rebuild, as long as the lease is ours: whoever slept through it writes nothing."""
+        """Run one transaction, as long as the lease is ours: whoever slept through it writes nothing."""
         async with transaction(self._pool, self._settings, ROLE) as connection:
             await connection.execute("SET LOCAL work_mem = '256MB'")
             if await connection.fetchrow(_OURS, PROJECTION, self._token) is None:
