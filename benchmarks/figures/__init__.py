@@ -1,0 +1,40 @@
+"""One figure (or a family of them) a module; each says its goals in FIGURES and measures once in `measure`."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from benchmarks.figure import Figure, Sample
+from benchmarks.figures import (
+    duplicates,
+    following,
+    ingest,
+    latency,
+    memory,
+    projections,
+    rebuild,
+    ten_million,
+)
+from benchmarks.world import Place
+
+
+class Measuring(Protocol):
+    """What a module of this folder holds."""
+
+    @property
+    def FIGURES(self) -> tuple[Figure, ...]:  # noqa: N802 - a module's constant
+        """Say the figures that it measures."""
+
+    async def measure(self, place: Place) -> list[Sample]:
+        """Measure each of them once."""
+
+
+ALL: Mapping[str, Measuring] = {
+    "ingest": ingest,
+    "duplicates": duplicates,
+    "following": following,
+    "projections": projections,
+    "rebuild": rebuild,
+    "latency": latency,
+    "ten_million": ten_million,
+    "memory": memory,
+}

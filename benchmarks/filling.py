@@ -1,0 +1,65 @@
+"""Filling the log by SQL: a benchmark's shortcut, done as the owner; the service never writes the log like this.
+
+The rows look as the ingest would have written them: same lanes, people with salts, digests of the same length,
+references as in the load. Lane rows, counters and checkpoints agree with them, so laws and views hold.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmarks.load import NETWORK
+
+if TYPE_CHECKING:
+    from benchmarks.world import World
+
+FILLED = "prefill"  # the topic of the filled lanes; nobody reads it
+_PEOPLE = """
+INSERT INTO segments.person (network_id, user_id, salt)
+SELECT $1, 'customer' || lpad(n::text, 6, '0') || '@example.com', decode(md5(n::text), 'hex')
+FROM generate_series(0, $2::integer - 1) AS n
+"""
+_LANES = """
+INSERT INTO segments.lane (topic, partition, epoch, first_offset, next_offset, events,
+    received_at, recorded_at, end_offset, end_seen_at, quiet_offset, quiet_at, closed)
+SELECT $1, n, 0, 0, $2::bigint, $2::bigint, $3, $3, $2::bigint, $3, $2::bigint, $3, true
+FROM generate_series(0, $4::integer - 1) AS n
+"""
+# Event n of lane l: person and segment by multiplicative hashing, so that keys lie spread in every lane.
+_EVENTS = """
+INSERT INTO segments.event (lane_id, segment_key, kafka_offset, person_id, status_change_timestamp,
+    received_at, recorded_at, user_status, content, reference_id, discriminator, metadata)
+SELECT l.lane_id, s.segment_key, n, p.first + (n * $3::bigint + l.partition) * 7919 % $4::bigint,
+    t.at, t.at, t.at, (ARRAY[4, 4, 5, 1, 4, 5, 2, 3])[1 + (n * 31 + l.partition) % 8],
+    decode(md5(n::text || l.partition), 'hex'),
+    'filled-' || lpad((n * $3::bigint + l.partition)::text, 9, '0'), '',
+    jsonb_build_object('rule', 'rfm-' || n % 97, 'score', n % 1000 / 10.0, 'run', 'nightly-segments')
+FROM segments.lane AS l
+CROSS JOIN (SELECT min(person_id) AS first FROM segments.person) AS p
+CROSS JOIN generate_series($1::bigint, $2::bigint - 1) AS n
+CROSS JOIN LATERAL (SELECT timestamptz '2024-01-01 00:00:00+00' + n * interval '30 seconds' AS at) AS t
+INNER JOIN segments.segment AS s ON s.segment_id = 1 + (n / 7) % 5
+WHERE l.topic = $5
+"""
+_CHECKPOINTS = """
+INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset)
+SELECT 'membership', 0, lane_id, next_offset FROM segments.lane WHERE topic = $1
+"""
+LANES = 8
+STEP = 125_000  # rows of each lane a statement
+
+
+async def fill(world: World, events: int, people: int) -> None:
+    """Put `events` of `people` into the log and their lanes' checkpoints at the end; then `segments rebuild`."""
+    owner = world.owner
+    await owner.execute(_PEOPLE, NETWORK, people)
+    each = events // LANES
+    at = await owner.fetchval(
+        "SELECT timestamptz '2024-01-01 00:00:00+00' + $1 * interval '30 seconds'", each
+    )
+    await owner.execute(_LANES, FILLED, each, at, LANES)
+    for first in range(0, each, STEP):
+        until = min(first + STEP, each)
+        await owner.execute(_EVENTS, first, until, LANES, people, FILLED, timeout=1200)
+    await owner.execute(_CHECKPOINTS, FILLED)
+    await owner.execute("VACUUM ANALYZE", timeout=1200)

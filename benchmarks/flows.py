@@ -1,0 +1,91 @@
+"""The ways a load goes through the service: stored, stored and followed, stored first and folded afterwards.
+
+In each the processes are started, settled and warmed up first; then held (SIGSTOP) while the load is published
+or stored, so that it all lies there when they go on and preparing it takes no time from them. The clock runs from
+then until the rows of lanes or checkpoints say that all is done.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from benchmarks.load import Publisher
+from benchmarks.processes import running
+from benchmarks.progress import logged, settle, wait_logged, wait_projected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from benchmarks.load import Message
+    from benchmarks.processes import Running
+    from benchmarks.world import World
+
+INGESTS = ("ingest", "ingest")
+
+
+async def ingest_rate(world: World, load: Iterable[Message]) -> float:
+    """Two processes store a load that lies in Kafka; records a second."""
+    async with running(world, *INGESTS) as processes, Publisher(world.settings) as publisher:
+        publisher.prepare(load)
+        before = await settle(world, processes, len(INGESTS))
+        await _publish_held(world, processes, publisher)
+        began = _let_go(processes)
+        ended = await wait_logged(world, processes, before + publisher.records)
+    return publisher.records / (ended - began)
+
+
+async def follow_rate(
+    world: World,
+    load: Iterable[Message],
+    projects: int = 1,
+    look: Callable[[Sequence[Running]], None] = lambda _processes: None,
+) -> float:
+    """Two processes store a load while others fold it at once; records a second until the views have it.
+
+    look: called with the processes at the end, before they are stopped.
+    """
+    roles = (*INGESTS, *["project"] * projects)
+    async with running(world, *roles) as processes, Publisher(world.settings) as publisher:
+        publisher.prepare(load)
+        before = await settle(world, processes, len(INGESTS))
+        await wait_projected(world, processes, before)
+        await _publish_held(world, processes, publisher)
+        began = _let_go(processes)
+        ended = await wait_projected(world, processes, before + publisher.records)
+        look(processes)
+    return publisher.records / (ended - began)
+
+
+async def catch_up_rate(world: World, load: Iterable[Message], projects: int = 1) -> float:
+    """Others fold a load that the log holds already, and nobody stores; records a second."""
+    async with running(world, *["project"] * projects) as folding:
+        async with running(world, *INGESTS) as storing, Publisher(world.settings) as publisher:
+            publisher.prepare(load)
+            before = await settle(world, storing, len(INGESTS))
+            total = before + publisher.records
+            await wait_projected(world, folding, before)
+            for process in folding:
+                process.hold()
+            await publisher.publish()
+            await wait_logged(world, storing, total)
+        await world.owner.execute("VACUUM ANALYZE segments.event")
+        await world.owner.execute("CHECKPOINT")
+        assert await logged(world) == total  # noqa: S101 - the load lies there whole
+        began = _let_go(folding)
+        ended = await wait_projected(world, folding, total)
+    return publisher.records / (ended - began)
+
+
+async def _publish_held(world: World, processes: Sequence[Running], publisher: Publisher) -> None:
+    await world.owner.execute("CHECKPOINT")
+    for process in processes:
+        process.hold()
+    await publisher.publish()
+
+
+def _let_go(processes: Sequence[Running]) -> float:
+    began = time.perf_counter()
+    for process in processes:
+        process.let_go()
+    return began

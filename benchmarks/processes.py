@@ -1,0 +1,109 @@
+"""The service as real processes: started, watched for their memory, held and let go, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import tempfile
+import time
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from benchmarks.world import World
+
+SEGMENTS = str(Path(sys.executable).with_name("segments"))
+SAMPLE_SECONDS = 0.25
+
+
+@dataclass(slots=True)
+class Running:
+    """A process of the service. memory: (seconds since its start, resident bytes), sampled."""
+
+    role: str
+    process: asyncio.subprocess.Process
+    log: IO[bytes]
+    memory: list[tuple[float, int]] = field(default_factory=list)
+
+    def hold(self) -> None:
+        """Stop it in its tracks, as SIGSTOP does."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def let_go(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def check(self) -> None:
+        """Raise when it has ended by itself."""
+        if self.process.returncode is not None:
+            self.log.seek(0)
+            said = self.log.read().decode(errors="replace")[-2000:]
+            raise RuntimeError(f"{self.role} ended with {self.process.returncode}: {said}")
+
+
+@asynccontextmanager
+async def running(world: World, *roles: str) -> AsyncIterator[list[Running]]:
+    """Run a process of each named role; several of one role share its work."""
+    started: list[Running] = []
+    sampling = None
+    try:
+        for role in roles:
+            log = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
+            process = await asyncio.create_subprocess_exec(
+                SEGMENTS, role, env=world.environment, stdout=log, stderr=log
+            )
+            started.append(Running(role, process, log))
+        sampling = asyncio.create_task(_sample(started))
+        yield started
+    finally:
+        if sampling is not None:
+            sampling.cancel()
+        for one in started:
+            await _end(one)
+
+
+async def _sample(started: Sequence[Running]) -> None:
+    began = time.monotonic()
+    watched = [(one, psutil.Process(one.process.pid)) for one in started]
+    while True:
+        for one, process in watched:
+            with suppress(psutil.NoSuchProcess):
+                one.memory.append((time.monotonic() - began, process.memory_info().rss))
+        await asyncio.sleep(SAMPLE_SECONDS)
+
+
+async def _end(one: Running) -> None:
+    if one.process.returncode is None:
+        one.let_go()
+        one.process.terminate()
+        try:
+            await asyncio.wait_for(one.process.wait(), 15)
+        except TimeoutError:
+            one.process.kill()
+            await one.process.wait()
+    one.log.close()
+
+
+async def run_command(world: World, *arguments: str) -> float:
+    """Run `segments` with arguments to its end; seconds that it took."""
+    began = time.perf_counter()
+    process = await asyncio.create_subprocess_exec(
+        SEGMENTS,
+        *arguments,
+        env=world.environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    if process.returncode != 0:
+        raise RuntimeError(
+            f"segments {' '.join(arguments)}: {said.decode(errors='replace')[-2000:]}"
+        )
+    return time.perf_counter() - began

@@ -1,0 +1,99 @@
+"""Waiting for the service: settled in its group, so much in the log, all of it in the projections."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from aiokafka.admin import AIOKafkaAdminClient
+
+from benchmarks.load import Publisher, make_message
+from schemas.topics import Topics
+from service.kafka import connection_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.processes import Running
+    from benchmarks.world import World
+
+POLL_SECONDS = 0.01
+WARM_UP = 4000
+_LOGGED = "SELECT coalesce(sum(next_offset - first_offset), 0)::bigint FROM segments.lane"
+# What `segments status --wait` asks: below each lane's end, in every projection.
+_PROJECTED = """
+SELECT coalesce(sum(c.next_offset - l.first_offset), 0)::bigint FROM projections.checkpoint AS c
+JOIN segments.lane AS l USING (lane_id)
+JOIN projections.generation AS g ON c.projection = g.projection AND c.slot = g.slot
+"""
+
+
+async def logged(world: World) -> int:
+    """Count the records in the log."""
+    count: int = await world.owner.fetchval(_LOGGED)
+    return count
+
+
+async def wait_logged(world: World, processes: Sequence[Running], count: int) -> float:
+    """Wait until `count` records are in the log; gives the time.perf_counter() of it."""
+    return await _wait(world, processes, _LOGGED, count)
+
+
+async def wait_projected(world: World, processes: Sequence[Running], count: int) -> float:
+    """Wait until `count` records are in the serving projection; gives the time.perf_counter() of it."""
+    return await _wait(world, processes, _PROJECTED, count)
+
+
+async def _wait(world: World, processes: Sequence[Running], query: str, count: int) -> float:
+    found, moved = -1, time.perf_counter()
+    while True:
+        now: int = await world.owner.fetchval(query)
+        if now >= count:
+            return time.perf_counter()
+        if now != found:
+            found, moved = now, time.perf_counter()
+        if time.perf_counter() - moved > 120:
+            raise TimeoutError(f"stuck at {found} of {count}")
+        for process in processes:
+            process.check()
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def settle(world: World, processes: Sequence[Running], ingests: int) -> int:
+    """Wait until the group is whole and every lane stores, on a warm-up load of other users.
+
+    Gives the number of records in the log then.
+    """
+    before = await logged(world)
+    await _wait_for_members(world, processes, ingests)
+    async with Publisher(world.settings) as publisher:
+        at = int(time.time()) - 7200
+        publisher.prepare(
+            make_message(900_000_000 + nth, at, 900_000 + nth % 800, 1, "enter")
+            for nth in range(WARM_UP)
+        )
+        await publisher.publish()
+    total = before + WARM_UP
+    await wait_logged(world, processes, total)
+    return total
+
+
+async def _wait_for_members(world: World, processes: Sequence[Running], members: int) -> None:
+    group = Topics(world.settings.topic_prefix).ingest_group
+    admin = AIOKafkaAdminClient(**connection_options(world.settings))
+    await admin.start()
+    try:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            response: Any
+            (response,) = await admin.describe_consumer_groups([group])
+            (_, _, state, _, _, found, *_) = response.groups[0]
+            if state == "Stable" and len(found) == members:
+                return
+            for process in processes:
+                process.check()
+            await asyncio.sleep(0.1)
+    finally:
+        await admin.close()
+    raise TimeoutError(f"group {group} has not {members} members")

@@ -1,0 +1,131 @@
+"""Where a benchmark runs: the stack, and for each measurement a fresh database and topic prefix of its own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+from aiokafka.admin import AIOKafkaAdminClient
+from pydantic import SecretStr
+
+from benchmarks.load import NETWORK, SEGMENTS
+from service import registry
+from service.database import connect
+from service.kafka import connection_options, set_up_topics, topics_of
+from service.migrations import set_up_database
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A running stack. quick: small loads, to see that the benchmarks work."""
+
+    database_url: str
+    bootstrap_servers: str
+    quick: bool
+
+    def scaled(self, count: int) -> int:
+        """Give the size of a load: `count`, or a twentieth of it when in a hurry."""
+        return count // 20 if self.quick else count
+
+
+@contextmanager
+def find_place(*, quick: bool) -> Iterator[Place]:
+    """Use the stack that the settings name, or start one."""
+    given = Settings()
+    url = given.database_url.get_secret_value() if given.database_url else None
+    servers = given.kafka_bootstrap_servers
+    if url is not None and servers is not None:
+        yield Place(url, servers, quick)
+        return
+    from stack import StackOptions, start_stack  # noqa: PLC0415 - not needed where a stack is given
+
+    with start_stack(StackOptions(database_url=url, bootstrap_servers=servers)) as stack:
+        yield Place(stack.database_url, stack.bootstrap_servers, quick)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A fresh database and topics. owner: a connection that may do everything, for counting and limits."""
+
+    place: Place
+    settings: Settings
+    url: str
+    owner: asyncpg.Connection[Any]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Give the environment of a process of the service in this world."""
+        return {
+            **os.environ,
+            "SEGMENTS_DATABASE_URL": self.url,
+            "SEGMENTS_KAFKA_BOOTSTRAP_SERVERS": self.place.bootstrap_servers,
+            "SEGMENTS_TOPIC_PREFIX": self.settings.topic_prefix,
+        }
+
+
+@asynccontextmanager
+async def fresh_world(place: Place) -> AsyncIterator[World]:
+    """Make a database, topics and the segments of the load; take them away afterwards."""
+    name = f"bench_{secrets.token_hex(4)}"
+    parts = urlsplit(place.database_url)
+    url = urlunsplit(parts._replace(path=f"/{name}"))
+    settings = Settings().model_copy(
+        update={
+            "database_url": SecretStr(url),
+            "setup_database_url": None,
+            "kafka_bootstrap_servers": place.bootstrap_servers,
+            "topic_prefix": name,
+        }
+    )
+    admin = await asyncpg.connect(place.database_url)
+    try:
+        await admin.execute(f"CREATE DATABASE {name}")
+        try:
+            await set_up_database(settings)
+            await set_up_topics(settings)
+            await _create_segments(settings)
+            owner = await asyncpg.connect(url, timeout=30)
+            try:
+                yield World(place, settings, url, owner)
+            finally:
+                await owner.close()
+                await _remove_topics(settings)
+        finally:
+            await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await admin.close()
+
+
+async def _create_segments(settings: Settings) -> None:
+    connection = await connect(settings, "segments_registry")
+    try:
+        for number in range(1, SEGMENTS + 1):
+            await registry.create(
+                connection,
+                network_id=NETWORK,
+                name=f"segment {number}",
+                segment_id=number,
+                description=None,
+                is_visible=True,
+                actor=None,
+            )
+    finally:
+        await connection.close()
+
+
+async def _remove_topics(settings: Settings) -> None:
+    admin = AIOKafkaAdminClient(**connection_options(settings))
+    await admin.start()
+    try:
+        await admin.delete_topics(topics_of(settings))
+    finally:
+        await admin.close()
