@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
@@ -168,12 +168,12 @@ class _Ingest(ConsumerRebalanceListener):
     async def _close(self, partitions: set[TopicPartition]) -> None:
         closing = [p for p in partitions if p in self._lanes]
         await asyncio.gather(*(self._lanes[p].drain(DRAIN_SECONDS) for p in closing))
-        for partition in closing:
+        tasks = [self._running.pop(partition) for partition in closing]
+        for partition, task in zip(closing, tasks, strict=True):
             self._lanes.pop(partition, None)
-            task = self._running.pop(partition)
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        if tasks:
+            await asyncio.wait(tasks)
 
 
 async def _raw(message: Any) -> Any:

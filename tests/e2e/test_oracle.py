@@ -10,34 +10,17 @@ import pytest
 from projections.rebuild import rebuild
 from projections.worker import project
 from service.ingest.ingest import ingest
-from tests.histories import history, registry
-from tests.support.database import connected, folded, sound
+from tests.histories import history
+from tests.support.database import folded, sound
 from tests.support.kafka import publish
 from tests.support.referee import differences
+from tests.support.registries import make_registry
 from tests.support.roles import processes, service
 
 if TYPE_CHECKING:
     from service.settings import Settings
 
 pytestmark = pytest.mark.stack
-
-
-async def make_registry(
-    settings: Settings, networks: int, segments: int
-) -> dict[tuple[str, int], bool]:
-    from service import registry as service_registry  # noqa: PLC0415 - the other registry is the oracle's
-
-    wanted = registry(networks, segments)
-    async with connected(settings) as connection:
-        for (network_id, segment_id), archived in wanted.items():
-            await service_registry.create(
-                connection, network_id=network_id, segment_id=segment_id, name=f"s{segment_id}"
-            )
-            if archived:
-                await service_registry.set_archived(
-                    connection, network_id=network_id, segment_id=segment_id, archived=True
-                )
-    return wanted
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -64,7 +64,7 @@ async def folded(settings: Settings, seconds: float = 60) -> None:
     """Wait until all that is in Kafka now is in every projection."""
     async with connected(settings) as connection:
         behind = await wait_until_folded(connection, settings, seconds)
-    assert behind == []
+    assert behind == [], behind
 
 
 async def sound(settings: Settings) -> None:

@@ -45,7 +45,9 @@ def said(**fields: Any) -> bytes:
 class LogLane:
     """One lane, and the Appender that appends to it."""
 
-    def __init__(self, pool: asyncpg.Pool[Any], settings: Settings, topic: str, partition: int) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool[Any], settings: Settings, topic: str, partition: int
+    ) -> None:
         self.pool = pool
         self.settings = settings
         self.lane = Lane(topic, partition, 0)

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from projections.worker import project
@@ -47,11 +49,13 @@ class Process:
 
     def __init__(self, settings: Settings, role: str) -> None:
         self.role = role
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        handle, path = tempfile.mkstemp(prefix=f"segments-{role}-", suffix=".log")
+        self._log = Path(path)
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from segments.cli import main; main()", role],
-            env=environment(settings), stdout=self._output, stderr=subprocess.STDOUT,
+            env=environment(settings), stdout=handle, stderr=subprocess.STDOUT,
         )  # fmt: skip
+        os.close(handle)
 
     @property
     def pid(self) -> int:
@@ -61,11 +65,23 @@ class Process:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    def output(self) -> str:
+        """What it has written so far."""
+        return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
+
+    async def says(self, text: str, seconds: float = 30) -> None:
+        """Wait until it has written this."""
+        deadline = time.monotonic() + seconds
+        while text not in self.output():
+            assert self.running, self.output()
+            assert time.monotonic() < deadline, self.output()
+            await asyncio.sleep(0.02)
+
     def kill(self) -> None:
         """End it with SIGKILL."""
         self._process.kill()
         self._process.wait()
-        self._output.close()
+        self._log.unlink(missing_ok=True)
 
     def pause(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)
@@ -79,9 +95,8 @@ class Process:
             self.resume()
             self._process.terminate()
         code = self._process.wait(timeout)
-        self._output.seek(0)
-        output = self._output.read().decode()
-        self._output.close()
+        output = self.output()
+        self._log.unlink(missing_ok=True)
         return code, output
 
 

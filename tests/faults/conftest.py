@@ -1,0 +1,48 @@
+"""A stack of the fault tests' own, whose parts may be stopped and killed."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from service.kafka import set_up_topics
+from service.migrations import set_up_database
+from service.settings import Settings
+from stack import StackOptions, start_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stack import Stack
+
+
+@pytest.fixture(scope="module")
+def own_stack() -> Iterator[Stack]:
+    """A stack that nobody else uses: its parts may be killed."""
+    with start_stack(StackOptions()) as started:
+        yield started
+
+
+@pytest.fixture
+async def faulty(own_stack: Stack) -> Settings:
+    """Settings on the stack that may be killed, with a database and topics of this test's own."""
+    name = f"fault_{uuid.uuid4().hex[:12]}"
+    base, _, _ = own_stack.database_url.rpartition("/")
+    owner = await asyncpg.connect(own_stack.database_url)
+    await owner.execute(f"CREATE DATABASE {name}")
+    await owner.close()
+    settings = Settings(
+        database_url=SecretStr(f"{base}/{name}"),
+        kafka_bootstrap_servers=own_stack.bootstrap_servers,
+        topic_prefix=name,
+        topic_partitions=4,
+        ingest_batch_records=200,
+        project_batch_records=300,
+    )
+    await set_up_database(settings)
+    await set_up_topics(settings)
+    return settings
