@@ -63,10 +63,15 @@ class LaneConsumer(AIOKafkaConsumer):
         await self._tell_tails()
         wanted = self._with_room()
         if not wanted:
-            return await self._wait_for_room()
+            return await self._wait_for_room(max_records)
+        return await self._fetch(wanted, int(POLL_SECONDS * 1000), max_records)
+
+    async def _fetch(
+        self, partitions: Sequence[TopicPartition], timeout_ms: int, max_records: int | None
+    ) -> dict[TopicPartition, list[Any]]:
         try:
             batches: dict[TopicPartition, list[Any]] = await super().getmany(
-                *wanted, timeout_ms=int(POLL_SECONDS * 1000), max_records=max_records
+                *partitions, timeout_ms=timeout_ms, max_records=max_records
             )
         except OffsetOutOfRangeError as error:
             self._rewind()
@@ -126,7 +131,7 @@ class LaneConsumer(AIOKafkaConsumer):
             if lane.expected is not None and self._is_ours(partition):
                 self.seek(partition, lane.expected)
 
-    async def _wait_for_room(self) -> dict[TopicPartition, list[Any]]:
+    async def _wait_for_room(self, max_records: int | None) -> dict[TopicPartition, list[Any]]:
         self.room.clear()
         if not self._with_room():
             with suppress(TimeoutError):
@@ -140,5 +145,6 @@ class LaneConsumer(AIOKafkaConsumer):
                     log.warning("no lane has room: partitions paused", partitions=len(full))
                 self._stalled.update(full)
                 self.pause(*full)
-            await super().getmany(timeout_ms=10)
+            # A lane may open or get room meanwhile: what arrives for it is given, or it would pass as a hole.
+            return await self._fetch((), 10, max_records)
         return {}
