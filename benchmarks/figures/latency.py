@@ -35,10 +35,17 @@ FIGURES = (
     Figure(P50, "≤ 25 ms", "ms", lambda value, _: value <= 25),
     Figure(P99, "≤ 100 ms", "ms", lambda value, _: value <= 100),
 )
+_ON_THE_WAY = "of it broker → log, ms"
+FEWEST = 5
 RATE = 1000
 SECONDS = 25
 SEGMENT = 1
 LOOK_SECONDS = 0.001
+# How long records took from the broker into the log's hands (milliseconds; one clock, one machine).
+_STORED = """
+SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY 1000 * extract(epoch FROM recorded_at - received_at))
+FROM segments.event WHERE user_status = 4 AND reference_id < 'campaign-9'
+"""
 _LOOK = (
     "SELECT 1 FROM reporting.membership WHERE network_id = $1 AND segment_id = $2 AND user_id = $3"
 )
@@ -51,15 +58,18 @@ async def measure(place: Place) -> list[Sample]:
             await wait_projected(world, processes, await settle(world, processes, 2))
             probe = _Probe(world, SECONDS if not place.quick else 5)
             seen = await probe.run()
+            stored = await world.owner.fetchval(_STORED)
         limits = {
             **_both("Kafka alone", await _kafka_alone(world)),
             **_both("one commit", await _commits(world)),
         }
-    if len(seen) < 50 * probe.seconds / SECONDS:
+    if len(seen) < FEWEST:
         raise RuntimeError(f"only {len(seen)} probes came back")
     return [
-        Sample(P50, _percentile(seen, 50), limits, {"probes": len(seen)}),
-        Sample(P99, _percentile(seen, 99), limits, {"events/s": probe.rate}),
+        Sample(P50, _percentile(seen, 50), limits, {_ON_THE_WAY: stored[0], "probes": len(seen)}),
+        Sample(
+            P99, _percentile(seen, 99), limits, {_ON_THE_WAY: stored[1], "events/s": probe.rate}
+        ),
     ]
 
 
