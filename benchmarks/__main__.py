@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ async def _measure(place: Place, names: list[str], runs: int) -> int:
     failed = 0
     for name in names:
         samples: list[Sample] = []
+        load, _, _ = os.getloadavg()
         for run in range(runs):
             try:
                 samples += await ALL[name].measure(place)
@@ -50,7 +52,7 @@ async def _measure(place: Place, names: list[str], runs: int) -> int:
                     flush=True,
                 )
         lines = {
-            figure.name: report.row(figure, mine)
+            figure.name: report.row(figure, mine, load)
             for figure in ALL[name].FIGURES
             if (mine := [sample for sample in samples if sample.figure == figure.name])
         }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from benchmarks.world import Place
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-HEADER = "| figure | goal | measured: median (range) of runs | limit beside it | met? | when |"
+HEADER = "| figure | goal | measured: median (range) of runs | limit beside it | met? | when, load average before |"
 RULE = "|---|---|---|---|---|---|"
 
 
@@ -33,8 +33,8 @@ def number(value: float) -> str:
     return f"{value:.3g}"
 
 
-def row(figure: Figure, samples: Sequence[Sample]) -> str:
-    """Give a figure's line of the table."""
+def row(figure: Figure, samples: Sequence[Sample], load: float) -> str:
+    """Give a figure's line of the table; load: the load average before its first run, others' doing."""
     values = [sample.value for sample in samples]
     median = statistics.median(values)
     limits = _medians([sample.limits for sample in samples])
@@ -52,7 +52,7 @@ def row(figure: Figure, samples: Sequence[Sample]) -> str:
     )
     met = "yes" if figure.met(median, {**limits, **notes}) else "**no**"
     when = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
-    return f"| {figure.name} | {figure.goal} | {measured} | {beside} | {met} | {when} |"
+    return f"| {figure.name} | {figure.goal} | {measured} | {beside} | {met} | {when}, load {load:.1f} |"
 
 
 def _medians(of: Sequence[Limits]) -> dict[str, float]:
