@@ -10,12 +10,12 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from projections.worker import INFRASTRUCTURE, PROJECTION, ROLE
+from projections.worker import PROJECTION, ROLE
 from schemas.topics import Topics
 from service.database import make_pool, transaction
-from service.kafka import make_producer
+from service.kafka import producing
 from service.telemetry import get_logger
-from service.waiting import sleep_unless
+from service.waiting import INFRASTRUCTURE, sleep_unless
 
 if TYPE_CHECKING:
     import asyncpg
@@ -60,7 +60,7 @@ async def relay_memberships(settings: Settings, stop: asyncio.Event) -> None:
     async with make_pool(settings, ROLE, 1) as pool:
         while not stop.is_set():
             try:
-                async with make_producer(settings) as producer:
+                async with producing(settings) as producer:
                     while not stop.is_set():
                         if not await _tell(pool, producer, settings):
                             await sleep_unless(stop, EVERY_SECONDS)

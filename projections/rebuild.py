@@ -30,6 +30,7 @@ WHERE projection = $1 AND (rebuild_token = $2 OR rebuild_until IS NULL OR rebuil
 RETURNING slot
 """
 _OURS = "SELECT FROM projections.generation WHERE projection = $1 AND rebuild_token = $2"
+_TAKEN_OVER = "(it took over while this one stood still)"
 _RELEASE = """
 UPDATE projections.generation SET rebuild_token = NULL, rebuild_until = NULL
 WHERE projection = $1 AND rebuild_token = $2
@@ -92,7 +93,7 @@ class _Rebuild:
         async with transaction(self._pool, self._settings, ROLE) as connection:
             await connection.execute("SET LOCAL work_mem = '256MB'")
             if await connection.fetchrow(_OURS, PROJECTION, self._token) is None:
-                raise RebuildRunningError("(it took over while this one stood still)")
+                raise RebuildRunningError(_TAKEN_OVER)
             yield connection
 
     @asynccontextmanager
@@ -175,9 +176,8 @@ class _Rebuild:
             return False
         async with self._transaction() as connection:
             # Waits for the batches under way, and keeps new ones out.
-            await connection.execute(
-                "SELECT FROM projections.generation WHERE projection = $1 FOR UPDATE", PROJECTION
-            )
+            if await connection.fetchrow(f"{_OURS} FOR UPDATE", PROJECTION, self._token) is None:
+                raise RebuildRunningError(_TAKEN_OVER)
             await connection.execute(_MISSING, PROJECTION, old, new)
             rows = await connection.fetch(_DISTANCE, PROJECTION, old, new)
             if sum(row["until"] - row["first"] for row in rows) > 4 * CLOSE:

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 
 from schemas.topics import Topics
 from service.errors import TopicError
-from service.kafka import make_reader
+from service.kafka import reading
 
 if TYPE_CHECKING:
     import asyncpg
@@ -59,17 +59,13 @@ async def end_offsets(settings: Settings) -> dict[int, int]:
     Raises: TopicError when there is no such topic.
     """
     topic = Topics(settings.topic_prefix).commands
-    reader = make_reader(settings)
-    await reader.start()
-    try:
+    async with reading(settings) as reader:
         await reader._client.force_metadata_update()  # noqa: SLF001 - aiokafka learns topics only by interest
         partitions = await _partitions(reader, topic)
         if not partitions:
             raise TopicError(f"There is no topic {topic}; run `segments setup`.")
         ends = await reader.end_offsets([TopicPartition(topic, number) for number in partitions])
         return {partition.partition: offset for partition, offset in ends.items()}
-    finally:
-        await reader.stop()
 
 
 async def _partitions(reader: Any, topic: str) -> set[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import random
 import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from service.database import make_pool, statements, transaction
 from service.errors import FoldDriftError, NotSetUpError
 from service.migrations import migrations
 from service.telemetry import BATCH_SECONDS, COMPLETE_UNTIL, PROJECTION_LAG, REFOLDS, get_logger
-from service.waiting import sleep_unless
+from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -27,8 +26,6 @@ PROJECTION = "membership"
 # With nothing to do a worker asks again after so long, doubling up to the second figure.
 FIRST_PAUSE, LAST_PAUSE = 0.004, 0.1
 ADVANCE_SECONDS = 0.5
-FIRST_BACKOFF, LAST_BACKOFF = 0.05, 5.0
-INFRASTRUCTURE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
 def fold_digest() -> str:
@@ -65,18 +62,18 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Fold until `stop` is set."""
-        pause, backoff = FIRST_PAUSE, FIRST_BACKOFF
+        pause, backoff = FIRST_PAUSE, Backoff()
         while not stop.is_set():
             try:
                 worked = await self.step()
             except asyncpg.UndefinedTableError as error:
                 raise NotSetUpError from error
             except INFRASTRUCTURE as error:
-                log.warning("waiting", error=f"{type(error).__name__}: {error}")
-                await sleep_unless(stop, backoff * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
-                backoff = min(backoff * 2, LAST_BACKOFF)
+                if not backoff.began:
+                    log.warning("waiting", error=f"{type(error).__name__}: {error}")
+                await sleep_unless(stop, backoff.next())
                 continue
-            backoff = FIRST_BACKOFF
+            backoff.reset()
             if worked:
                 pause = FIRST_PAUSE
             else:
@@ -137,7 +134,7 @@ async def fold_range(
 
 
 async def _advance(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
-    """Keep the watermarks of drained lanes, and the gauges, up to date."""
+    """Keep the watermarks of drained lanes, and the gauges, up to date; the workers tell of what is away."""
     while not stop.is_set():
         try:
             async with transaction(pool, settings, ROLE) as connection:
@@ -156,5 +153,5 @@ async def _advance(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Ev
                 if row["complete_until"] is not None:
                     COMPLETE_UNTIL.set(row["complete_until"].timestamp())
         except INFRASTRUCTURE as error:
-            log.info("could not advance the watermarks", error=f"{type(error).__name__}: {error}")
+            log.debug("could not advance the watermarks", error=f"{type(error).__name__}: {error}")
         await sleep_unless(stop, ADVANCE_SECONDS)

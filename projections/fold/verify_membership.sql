@@ -14,8 +14,12 @@ WITH expected AS MATERIALIZED (
     SELECT m.segment_key, m.person_id, m.state FROM projections.membership AS m
     WHERE m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
 )
-SELECT 'user_segment' AS view, concat_ws('/', s.network_id, s.segment_id, p.user_id) AS key,
-    expected.state::text AS expected, found.state::text AS found
+SELECT 'user_segment' AS view,
+    concat_ws('/', s.network_id, coalesce(s.segment_id::text, 'segment key ' || segment_key),
+        coalesce(p.user_id, 'person ' || person_id)) AS key,
+    expected.state::text AS expected,
+    CASE WHEN s.segment_key IS NULL THEN 'no such segment: ' WHEN p.person_id IS NULL THEN 'no such person: ' ELSE '' END
+        || found.state::text AS found
 FROM expected FULL JOIN found USING (segment_key, person_id)
 LEFT JOIN segments.segment AS s USING (segment_key) LEFT JOIN segments.person AS p USING (person_id)
 WHERE expected.state IS DISTINCT FROM found.state OR s.segment_key IS NULL OR p.person_id IS NULL

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from projections.worker import ROLE, Worker
 from service.database import make_pool
-from tests.support.database import make_segments
-from tests.support.lane import log_lanes
+from tests.support.database import make_segments, rows
+from tests.support.lane import log_lanes, said
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -35,3 +36,30 @@ async def log(
     await make_segments(settings, segments)
     async with log_lanes(settings, lanes) as opened:
         yield opened
+
+
+PROJECTED = ("user_segment", "membership", "override", "automation_disagreement", "membership_history", "result",
+             "segment_size", "segment_size_daily")  # fmt: skip
+
+
+async def read_views(settings: Settings, views: Iterable[str] = PROJECTED) -> dict[str, list[str]]:
+    """Give the rows of views, in an order of their own."""
+    return {
+        view: sorted(map(repr, await rows(settings, f"SELECT * FROM reporting.{view}")))
+        for view in views
+    }
+
+
+def commands(seed: int, count: int, users: int = 4) -> list[bytes]:
+    """Make commands of few keys, many of them late, some at equal times, two segments."""
+    rng = random.Random(seed)
+    return [
+        said(
+            user=f"u{rng.randrange(users)}",
+            segment_id=rng.randint(1, 2),
+            user_status=rng.choice(["add", "block", "reset", "enter", "leave"]),
+            status_change_timestamp=1_700_000_000 + rng.randrange(40) * 7200,
+            reference_id=f"r{number}",
+        )
+        for number in range(count)
+    ]

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 pytestmark = pytest.mark.stack
-# What case folding and trimming of other kinds would change: Turkish İ and ı, sharp s, full-width letters, ligatures,
+# What case folding and trimming of other kinds would change: Turkish dotted and dotless i, sharp s, full-width letters, ligatures,
 # a no-break space, an ideographic one, the information separators that str.strip() takes, a Kelvin sign.
-ODD = "İıẞßＡａﬁ\u00a0\u3000\u2028\x1c\x1d\x1e\x1f\x85ΣςÄä\u212a\u200b\ufeff"
+ODD = "İıẞßﬁ\uff21\uff41\u00a0\u3000\u2028\x1c\x1d\x1e\x1f\x85ΣςÄä\u212a\u200b\ufeff"
 PLAIN = st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00")
 TEXT = st.text(st.one_of(st.sampled_from(ODD + "@ \t\n\r\f\vAZaz.+"), PLAIN), max_size=20)
 _ASK = "SELECT array_agg(reporting.normalise_user(u) ORDER BY n) FROM unnest($1::text[]) WITH ORDINALITY AS w (u, n)"
@@ -25,7 +25,8 @@ _ASK = "SELECT array_agg(reporting.normalise_user(u) ORDER BY n) FROM unnest($1:
 
 async def test_sql_and_python_normalise_thousands_of_strings_alike(database: Settings) -> None:
     users: list[str] = [
-        *ODD, *(f"{c}A{c}@{c}B{c}" for c in [*ODD, *map(chr, range(1, 256))]), " Ä@X ", "\tA@x\n", " plain ", "A", "straße@x", "STRASSE@x", "@", " @ ", "",
+        *ODD, *(f"{c}A{c}@{c}B{c}" for c in [*ODD, *map(chr, range(1, 256))]), " Ä@X ", "\tA@x\n", " plain ", "A", "straße@x", "STRASSE@x", "@",
+        " @ ", "",
     ]  # fmt: skip
 
     @given(more=st.lists(TEXT, min_size=20, max_size=60))
@@ -53,7 +54,7 @@ async def test_sql_and_python_normalise_thousands_of_strings_alike(database: Set
         (" Anna ", " Anna "),
         ("İ@X", "İ@x"),
         ("Straße@x", "straße@x"),
-        ("Ａ@x", "Ａ@x"),
+        ("\uff21@x", "\uff21@x"),
         ("\u00a0a@x\u00a0", "\u00a0a@x\u00a0"),
     ],
 )

@@ -100,7 +100,8 @@ _COLUMNS = """
 SELECT format('%s.%s', n.nspname, c.relname) AS name, array_agg(a.attname::text) AS columns
 FROM pg_attribute AS a JOIN pg_class AS c ON a.attrelid = c.oid JOIN pg_namespace AS n ON c.relnamespace = n.oid
 WHERE n.nspname IN ('segments', 'projections', 'reporting', 'migrations') AND c.relkind IN ('r', 'p', 'v')
-    AND a.attnum > 0 AND NOT has_table_privilege($1, c.oid, 'UPDATE') AND has_column_privilege($1, c.oid, a.attnum, 'UPDATE')
+    AND a.attnum > 0 AND NOT has_table_privilege($1, c.oid, 'UPDATE')
+    AND has_column_privilege($1, c.oid, a.attnum, 'UPDATE')
 GROUP BY 1
 """
 

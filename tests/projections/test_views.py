@@ -122,10 +122,12 @@ async def test_the_functions_have_the_signatures_and_defaults_of_the_contract(
     assert [tuple(row.values()) for row in found] == [
         (
             "membership_as_of",
-            "at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone,"
-            " known_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone,"
-            " network_id text DEFAULT NULL::text, segment_id bigint DEFAULT NULL::bigint,"
-            " user_id text DEFAULT NULL::text",
+            (
+                "at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone,"
+                " known_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone,"
+                " network_id text DEFAULT NULL::text, segment_id bigint DEFAULT NULL::bigint,"
+                " user_id text DEFAULT NULL::text"
+            ),
             "SETOF reporting.membership_state",
         ),
         ("normalise_user", "text", "text"),
