@@ -93,6 +93,8 @@ _SUSPECT_ESCAPE: Final = re.compile(rb"\\u00(?:00|[67])")
 """NUL, and letters: these could spell a key in another way. Lone surrogates msgspec refuses."""
 _LONG: Final = 300
 """An integer beyond a double's range has more digits than this."""
+_SHORT: Final = 16
+_REMEMBERED: Final = 4096
 _LONG_INTEGER: Final = re.compile(rb"[0-9]{300}")
 _DIGIT: Final = re.compile(rb"[0-9]")
 _ALLOWED_IN_KAFKA: Final = ALLOWED[Door.KAFKA]
@@ -100,7 +102,21 @@ _ALLOWED_OVER_HTTP: Final = ALLOWED[Door.HTTP]
 _GIVEN_UP: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 _decode = msgspec.json.Decoder(_Wire).decode
-_decode_metadata = msgspec.json.Decoder(dict[str, Any], float_hook=canonical_real).decode
+
+
+class _Reals(dict[str, msgspec.Raw]):
+    """`canonical_real`; of short numbers it remembers a few, for a call from msgspec is dear."""
+
+    def __missing__(self, text: str) -> msgspec.Raw:
+        real = canonical_real(text)
+        if len(text) <= _SHORT:
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[text] = real
+        return real
+
+
+_decode_metadata = msgspec.json.Decoder(dict[str, Any], float_hook=_Reals().__getitem__).decode
 _decode_metadata_text = msgspec.json.Decoder(dict[str, Any], float_hook=msgspec.Raw).decode
 
 
@@ -230,7 +246,8 @@ def _has_long_integer(value: bytes) -> bool:
 
 def _plain_metadata(wire: _Wire, text: str) -> tuple[str | None, bytes | None]:
     """Metadata's text and canonical form; moves lifted fields into `wire`. Raises _GIVEN_UP."""
-    if (
+    # A shorter text can be neither nested so deep, as what opens must close, nor so long.
+    if len(text) >= 2 * MAX_DEPTH and (
         text.count("{") + text.count("[") >= MAX_DEPTH
         or memoryview(wire.metadata).nbytes > MAX_METADATA_BYTES
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,10 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from schemas.topics import Topics
 from service.errors import TopicError, WrongUseError
-from service.lenient import LenientMemoryRecords
+from service.lenient import LenientMemoryRecords, LightPartitionRecords
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from service.settings import Settings
 
@@ -25,6 +26,7 @@ DAY_MS = 86_400_000
 
 # aiokafka decodes header names strictly and would raise on one record for ever; see service.lenient.
 aiokafka.consumer.fetcher.MemoryRecords = LenientMemoryRecords  # type: ignore[attr-defined]
+aiokafka.consumer.fetcher.PartitionRecords = LightPartitionRecords  # type: ignore[misc]
 
 
 def connection_options(settings: Settings) -> dict[str, Any]:
@@ -50,21 +52,44 @@ def connection_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def make_producer(settings: Settings) -> AIOKafkaProducer:
-    """Make a producer: acks=all, idempotent, a little linger so that many go together."""
-    return AIOKafkaProducer(
+@asynccontextmanager
+async def producing(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    """Run a producer while the block runs: acks=all, idempotent, a little linger so that many go together."""
+    producer = AIOKafkaProducer(
         **connection_options(settings), acks="all", enable_idempotence=True, linger_ms=2
     )
+    try:
+        await producer.start()
+        yield producer
+    finally:
+        await producer.stop()
 
 
-def make_reader(settings: Settings) -> AIOKafkaConsumer:
-    """Make a consumer of no group, for a look at given offsets."""
-    return AIOKafkaConsumer(
+@asynccontextmanager
+async def reading(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    """Run a consumer of no group while the block runs, for a look at given offsets."""
+    reader = AIOKafkaConsumer(
         **connection_options(settings),
         enable_auto_commit=False,
         isolation_level="read_committed",
         auto_offset_reset="none",
     )
+    try:
+        await reader.start()
+        yield reader
+    finally:
+        await reader.stop()
+
+
+@asynccontextmanager
+async def administering(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Run an admin client while the block runs."""
+    admin = AIOKafkaAdminClient(**connection_options(settings))
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await admin.close()
 
 
 def wanted_config(settings: Settings, topic: str) -> dict[str, str]:
@@ -106,17 +131,13 @@ async def set_up_topics(settings: Settings) -> list[str]:
     Returns: what was done, a line each.
     Raises: TopicError when the broker refuses.
     """
-    admin = AIOKafkaAdminClient(**connection_options(settings))
-    await admin.start()
-    try:
+    async with administering(settings) as admin:
         done = []
         brokers = len((await admin.describe_cluster())["brokers"])
         replication = settings.topic_replication or min(3, brokers)
         for topic in topics_of(settings):
             done += await _set_up_topic(admin, settings, topic, replication)
         return done
-    finally:
-        await admin.close()
 
 
 async def _set_up_topic(
@@ -147,15 +168,11 @@ async def _set_up_topic(
 
 async def topic_faults(settings: Settings) -> list[TopicFault]:
     """List what is wrong with the topics' configuration; every start looks."""
-    admin = AIOKafkaAdminClient(**connection_options(settings))
-    await admin.start()
-    try:
+    async with administering(settings) as admin:
         faults = []
         for topic in topics_of(settings):
             faults += await _faults(admin, settings, topic)
         return faults
-    finally:
-        await admin.close()
 
 
 async def _faults(admin: AIOKafkaAdminClient, settings: Settings, topic: str) -> list[TopicFault]:

@@ -1,14 +1,17 @@
-"""Reading record batches whose header names are not UTF-8.
+"""aiokafka's reading of a fetch, made lenient and light.
 
-aiokafka decodes every header name strictly and raises for the whole fetch, for ever, also withholding the good
-records before it. Header names decide nothing unless they are ours, so such a batch is read here again, with
-`surrogateescape`. Source: the Kafka record batch format, version 2.
+Lenient: aiokafka decodes every header name strictly and raises for the whole fetch, for ever, also withholding the
+good records before it. Header names decide nothing unless they are ours, so such a batch is read here again, with
+`surrogateescape`. Source: the Kafka record batch format, version 2. Light: aiokafka's ConsumerRecord, a frozen
+dataclass of eleven fields, costs as much as all else that it does for a record.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBase, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 from aiokafka.record.util import decode_varint
@@ -16,9 +19,11 @@ from aiokafka.record.util import decode_varint
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from aiokafka import TopicPartition
+
 
 class LenientRecord(NamedTuple):
-    """One record, with the attributes that aiokafka's fetcher reads."""
+    """One record as a batch gives it, with the attributes that aiokafka's fetcher reads."""
 
     offset: int
     timestamp: int
@@ -45,16 +50,11 @@ class LenientBatch:
         return next(self._batch)
 
     def __iter__(self) -> Iterator[Any]:
-        """Give the records; those from an undecodable one on are decoded leniently."""
-        given = 0
+        """Give the records, decoded leniently where they can't be otherwise."""
         try:
-            for record in self._batch:
-                yield record
-                given += 1
+            return iter(list(self._batch))
         except UnicodeDecodeError:
-            for index, record in enumerate(_decode(self._raw)):
-                if index >= given:
-                    yield record
+            return _decode(self._raw)
 
 
 class LenientMemoryRecords(_MemoryRecordsPy):  # type: ignore[misc]
@@ -67,6 +67,36 @@ class LenientMemoryRecords(_MemoryRecordsPy):  # type: ignore[misc]
         if batch is None or raw is None or raw[16] < 2:  # noqa: PLR2004 - formats 0 and 1 have no headers
             return batch
         return LenientBatch(batch, raw)
+
+
+class FetchedRecord(msgspec.Struct, frozen=True, gc=False):
+    """One record as a consumer gives it: what is used of aiokafka's ConsumerRecord, under the same names."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+
+class LightPartitionRecords(PartitionRecords):
+    """aiokafka's walk through a partition's fetched batches, giving light records. No consumer of ours deserializes."""
+
+    def _consumer_record(self, tp: TopicPartition, record: Any) -> FetchedRecord:
+        headers = record.headers
+        return FetchedRecord(
+            tp[0],
+            tp[1],
+            record.offset,
+            record.timestamp,
+            record.timestamp_type,
+            record.key,
+            record.value,
+            tuple(headers) if headers else (),
+        )
 
 
 def _decode(raw: bytes | memoryview) -> Iterator[LenientRecord]:

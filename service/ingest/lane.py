@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
-from aiokafka.errors import KafkaError
 
 from service.errors import LaneLostError, LaneStoppedError, NotSetUpError
 from service.ingest.assignment import OpenLane, open_lane
 from service.ingest.evict import evict_holder
 from service.telemetry import BATCH_SECONDS, MISKEYED, RECORDS, get_logger
+from service.waiting import INFRASTRUCTURE, Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -29,10 +28,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 log = get_logger("ingest.lane")
-FIRST_BACKOFF = 0.05
-LAST_BACKOFF = 5.0
-# Faults of the infrastructure: tried again, never a reason to reject. Anything else ends the process.
-INFRASTRUCTURE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, KafkaError)
 
 
 class LaneWriter:
@@ -91,7 +86,7 @@ class LaneWriter:
 
     async def run(self) -> None:
         """Open the lane and work until cancelled; infrastructure faults are waited out."""
-        backoff = _Backoff(self.partition)
+        backoff = LaneBackoff(self.partition)
         while True:
             self._again.clear()
             self.opened = await self._opened(backoff)
@@ -113,7 +108,7 @@ class LaneWriter:
             async with asyncio.timeout(seconds), self._storing:
                 pass
 
-    async def _opened(self, backoff: _Backoff) -> OpenLane:
+    async def _opened(self, backoff: LaneBackoff) -> OpenLane:
         while True:
             try:
                 opened = await open_lane(self._pool, self._settings, self.partition)
@@ -134,7 +129,7 @@ class LaneWriter:
         self._consumer.resume(self.partition)
         self._consumer.room.set()
 
-    async def _work(self, opened: OpenLane, backoff: _Backoff) -> None:
+    async def _work(self, opened: OpenLane, backoff: LaneBackoff) -> None:
         ready: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -150,7 +145,7 @@ class LaneWriter:
         raise LaneStoppedError
 
     async def _prepare(
-        self, opened: OpenLane, ready: asyncio.Queue[Batch], backoff: _Backoff
+        self, opened: OpenLane, ready: asyncio.Queue[Batch], backoff: LaneBackoff
     ) -> None:
         start, floor_ms = opened.next_offset, opened.received_ms
         while True:
@@ -178,7 +173,7 @@ class LaneWriter:
         self._fed.clear()
         return records, start if self.expected is None else self.expected
 
-    async def _store(self, ready: asyncio.Queue[Batch], backoff: _Backoff) -> None:
+    async def _store(self, ready: asyncio.Queue[Batch], backoff: LaneBackoff) -> None:
         while True:
             batch = await ready.get()
             async with self._slots, self._storing:
@@ -203,38 +198,31 @@ class LaneWriter:
                 RECORDS.labels(topic, partition, outcome, "").inc(count)
         for reason in stored.reasons:
             RECORDS.labels(topic, partition, "rejected", reason).inc()
-        miskeyed = sum(
-            1
-            for c in batch.candidates
-            if c.record.key is not None
-            and c.record.key != f"{c.command.network_id}:{c.command.user}".encode()
-        )
-        if miskeyed:
-            MISKEYED.inc(miskeyed)
+        if batch.miskeyed:
+            MISKEYED.inc(batch.miskeyed)
 
 
-class _Backoff:
-    """Jittered, doubling waits while the infrastructure is away; logged once at first and at the end."""
+class LaneBackoff(Backoff):
+    """Waits of one lane, told once when they begin and once when they end."""
 
     def __init__(self, partition: TopicPartition) -> None:
-        self._partition = partition
-        self._seconds = FIRST_BACKOFF
+        super().__init__()
+        self._lane = str(partition)
 
     async def wait(self, error: BaseException) -> None:
-        if self._seconds == FIRST_BACKOFF:
-            log.warning(
-                "waiting", lane=str(self._partition), error=f"{type(error).__name__}: {error}"
-            )
-        await asyncio.sleep(self._seconds * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
-        self._seconds = min(self._seconds * 2, LAST_BACKOFF)
+        """Wait before the next try."""
+        if not self.began:
+            log.warning("waiting", lane=self._lane, error=f"{type(error).__name__}: {error}")
+        await asyncio.sleep(self.next())
 
     def reset(self) -> None:
-        if self._seconds != FIRST_BACKOFF:
-            log.info("going on", lane=str(self._partition))
-        self._seconds = FIRST_BACKOFF
+        """What was away is back."""
+        if self.began:
+            log.info("going on", lane=self._lane)
+        super().reset()
 
 
-async def _tried(work: Callable[[], Awaitable[_T]], backoff: _Backoff) -> _T:
+async def _tried(work: Callable[[], Awaitable[_T]], backoff: LaneBackoff) -> _T:
     while True:
         try:
             result = await work()

@@ -7,6 +7,7 @@ isolated by halving, each try in a savepoint.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,7 @@ from service.log.prepare import (
     Batch,
     find_holes,
     identify,
+    identify_rest,
     judge_records,
 )
 from service.log.resolve import Known, Resolution, resolve
@@ -45,6 +47,9 @@ SQL = statements("service.log.sql")
 ROLE = "segments_ingest"
 # After a batch with duplicates, so many batches of the lane go the exact way at once.
 EXACT_BATCHES = 8
+# Records that are judged and identified in one go: they lie in the processor's cache together, and the appends
+# of other lanes aren't kept waiting for longer. 4,000 at once cost a third more.
+CHUNK = 250
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _ONE_MICROSECOND = timedelta(microseconds=1)
 _BY_PLACE = attrgetter("place")
@@ -95,18 +100,52 @@ class Appender:
             lane, lane_id, start, next_offset, records,
             find_holes(start, next_offset, [record.offset for record in records]), floor_ms, -1,
         )  # fmt: skip
-        async with self._transaction() as connection:
-            now_ms = 0
-            if any(record.timestamp_type != LOG_APPEND_TIME for record in records):  # type: ignore[attr-defined]
-                now = await connection.fetchval("SELECT clock_timestamp()")
-                now_ms = int(now.timestamp() * 1000)
-            batch.candidates, batch.rejected, batch.received_ms = judge_records(
-                records, floor_ms, now_ms, self._settings.signing_secret
+        now_ms = 0
+        if any(record.timestamp_type != LOG_APPEND_TIME for record in records):
+            now_ms = await self._now_ms()
+        if self._registry.version < 0:
+            await self._load_registry()
+        known, people = self._registry, self._people.known
+        unknown: list[Candidate] = []
+        for at in range(0, len(records), CHUNK):
+            valid, refused, batch.received_ms = judge_records(
+                records[at : at + CHUNK], batch.received_ms, now_ms, self._settings.signing_secret
             )
-            if self._registry.version < 0:
-                self._registry = await registry.load(connection)
-            await identify(connection, batch, self._registry, self._people)
+            batch.candidates += valid
+            batch.rejected += refused
+            unknown += identify(batch, valid, known, people)
+            await asyncio.sleep(0)
+        await self._identify_rest(batch, unknown, known)
         return batch
+
+    async def _now_ms(self) -> int:
+        async with self._transaction() as connection:
+            now = await connection.fetchval("SELECT clock_timestamp()")
+            return int(now.timestamp() * 1000)
+
+    async def _load_registry(self) -> None:
+        """Load it and forget all people at once: nobody is remembered from before the version that batches name."""
+        async with self._transaction() as connection:
+            loaded = await registry.load(connection)
+        self._people.forget()
+        self._registry = loaded
+
+    async def _identify_anew(self, batch: Batch) -> None:
+        """Identify all of a batch by the newest registry, and no one by memory."""
+        batch.registry_version, batch.odd, batch.miskeyed = -1, [], 0
+        await self._load_registry()
+        known = self._registry
+        unknown = identify(batch, batch.candidates, known, self._people.known)
+        await self._identify_rest(batch, unknown, known)
+
+    async def _identify_rest(
+        self, batch: Batch, unknown: list[Candidate], known: registry.Registry
+    ) -> None:
+        """Ask Postgres for what is not remembered, if anything; then the batch is ready."""
+        if unknown or batch.odd or batch.rejected:
+            async with self._transaction() as connection:
+                await identify_rest(connection, batch, unknown, known, self._people)
+        batch.registry_version = known.version
 
     async def store(self, batch: Batch) -> Stored:
         """Append a prepared batch in one transaction.
@@ -139,12 +178,6 @@ class Appender:
             raise _RegistryMovedError
         now: datetime = clock["now"]
         return now
-
-    async def _identify_anew(self, batch: Batch) -> None:
-        self._people.forget()
-        async with self._transaction() as connection:
-            self._registry = await registry.load(connection)
-            await identify(connection, batch, self._registry, self._people)
 
     async def _insert_events(
         self, connection: asyncpg.Connection[Any], batch: Batch, recorded_at: datetime

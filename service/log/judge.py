@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -36,6 +36,7 @@ class KafkaRecord(Protocol):
 
     offset: int
     timestamp: int
+    timestamp_type: int
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes | None]]
@@ -46,10 +47,10 @@ class Candidate(msgspec.Struct, gc=False, eq=False):
 
     A Struct without gc: there are thousands at a time, and none is ever part of a cycle.
     time: Unix seconds. received_ms: Unix milliseconds. place: (person_id, segment_key, time, reference_id,
-    discriminator), which names the command in the log.
+    discriminator), which names the command in the log. row: its encoding, if it is encoded yet (`log.encode`).
     """
 
-    record: Any  # KafkaRecord
+    record: KafkaRecord
     command: Command
     headers: Headers
     received_ms: int
@@ -61,6 +62,7 @@ class Candidate(msgspec.Struct, gc=False, eq=False):
     expired: tuple[int, int] | None = None
     idempotency: tuple[str, bytes] | None = None
     request: bytes = b""
+    row: bytes = b""
 
 
 @dataclass(slots=True)

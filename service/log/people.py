@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 SALT_BYTES = 16
 Person = tuple[int, bytes]  # person_id, salt
+Who = tuple[str, str]  # network_id, normalised user
 
 _FIND = """
 SELECT p.network_id, p.user_id, p.person_id, p.salt FROM unnest($1::text[], $2::text[]) AS w (network_id, user_id)
@@ -25,43 +26,40 @@ ON CONFLICT DO NOTHING RETURNING network_id, user_id, person_id, salt
 
 
 class People:
-    """A bounded memory of people; what it does not hold it finds or makes in Postgres."""
+    """A bounded memory of people; what it does not hold it finds or makes in Postgres.
+
+    known: whom it remembers, by `network_id:user` (no network_id holds a colon): a third of the memory that
+    tuples take, and the text is wanted anyway, to be compared with the record's key.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._known: OrderedDict[tuple[str, str], Person] = OrderedDict()
+        self.known: dict[str, Person] = {}
 
     def forget(self) -> None:
-        """Forget everybody: somebody was erased."""
-        self._known.clear()
+        """Forget everybody, also whom a look-up under way will find: somebody was erased."""
+        self.known = {}
 
     async def find(
-        self, connection: asyncpg.Connection[Any], wanted: set[tuple[str, str]]
-    ) -> dict[tuple[str, str], Person]:
+        self, connection: asyncpg.Connection[Any], wanted: set[Who]
+    ) -> dict[Who, Person]:
         """Give each (network_id, normalised user) its surrogate key and salt, making who is new."""
-        known = self._known
-        found = {}
-        missing = []
-        for who in wanted:
-            person = known.get(who)
-            if person is None:
-                missing.append(who)
-            else:
-                found[who] = person
+        known = self.known
+        found = {who: person for who in wanted if (person := known.get(f"{who[0]}:{who[1]}"))}
+        missing = wanted - found.keys()
         if missing:
             fresh = await _look_up(connection, sorted(missing, key=lambda who: (who[1], who[0])))
-            found.update(fresh)
-            known.update(fresh)
-            while len(known) > self._limit:
-                known.popitem(last=False)
+            found |= fresh
+            known.update((f"{who[0]}:{who[1]}", person) for who, person in fresh.items())
+            if len(known) > self._limit:
+                for oldest in list(islice(known, len(known) - self._limit * 3 // 4)):
+                    del known[oldest]
         return found
 
 
-async def _look_up(
-    connection: asyncpg.Connection[Any], missing: list[tuple[str, str]]
-) -> dict[tuple[str, str], Person]:
+async def _look_up(connection: asyncpg.Connection[Any], missing: list[Who]) -> dict[Who, Person]:
     """Find or make people, in identifier order so that two makers never wait for each other in a ring."""
-    fresh: dict[tuple[str, str], Person] = {}
+    fresh: dict[Who, Person] = {}
     while missing:
         networks, users = [who[0] for who in missing], [who[1] for who in missing]
         for row in await connection.fetch(_FIND, networks, users):

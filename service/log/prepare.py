@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.command import check_times
 from schemas.event import Position
+from schemas.headers import NO_HEADERS
 from schemas.refusal import Reason, Refusal
 from service.log import identity
+from service.log.encode import encode_row
 from service.log.judge import Candidate, RejectedRecord, is_expiry, judge, rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import asyncpg
 
@@ -50,6 +52,8 @@ class Batch:
     registry_version: int
     candidates: list[Candidate] = field(default_factory=list)
     rejected: list[RejectedRecord] = field(default_factory=list)
+    odd: list[Candidate] = field(default_factory=list)  # those that _identify_odd must look at
+    miskeyed: int = 0  # records whose key is not network_id:user
 
 
 def find_holes(start: int, next_offset: int, offsets: Sequence[int]) -> list[tuple[int, int]]:
@@ -82,7 +86,7 @@ def judge_records(
     candidates: list[Candidate] = []
     refused: list[RejectedRecord] = []
     for record in records:
-        stamped = record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now_ms  # type: ignore[attr-defined]
+        stamped = record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now_ms
         floor_ms = max(floor_ms, stamped)
         judged = judge(record, floor_ms, signing_secret)
         if type(judged) is Candidate:
@@ -92,60 +96,62 @@ def judge_records(
     return candidates, refused, floor_ms
 
 
-async def identify(
-    connection: asyncpg.Connection[Any], batch: Batch, registry: Registry, people: People
-) -> None:
-    """Fill in what tells each command from others: person, segment, digests, place."""
-    wanted = {(c.command.network_id, c.command.user) for c in batch.candidates}
-    wanted |= {
-        (r.network_id, r.user)
-        for r in batch.rejected
-        if r.network_id is not None and r.user is not None
-    }
-    found = await people.find(connection, wanted)
-    for refused in batch.rejected:
-        if refused.network_id is not None and refused.user is not None:
-            refused.person_id = found[refused.network_id, refused.user][0]
-    batch.registry_version = registry.version
-    odd = []
+def identify(
+    batch: Batch, candidates: Sequence[Candidate], registry: Registry, people: Mapping[str, Person]
+) -> list[Candidate]:
+    """Fill in what tells each command from others: person, segment, digests, place.
+
+    people: by `network_id:user`. Gives those candidates whose person is not among them.
+    One loop with few calls into Python, for it is run for every record; and the row is encoded here, while all of it
+    lies in the processor's cache.
+    """
+    unknown: list[Candidate] = []
+    segments = registry.segments
     lane = batch.lane
     auto = f"{identity.AUTO}{lane.topic}-{lane.partition}-"
-    for candidate in batch.candidates:
+    for candidate in candidates:
         command = candidate.command
-        _identify(candidate, registry, found[command.network_id, command.user], lane, auto)
-        if candidate.headers.origin is not None or is_expiry(candidate):
-            odd.append(candidate)
-    for candidate in odd:
-        await _identify_odd(connection, batch, candidate)
+        network_id = command.network_id
+        who = f"{network_id}:{command.user}"
+        person = people.get(who)
+        if person is None:
+            unknown.append(candidate)
+            continue
+        person_id, salt = person
+        record = candidate.record
+        if record.key != who.encode() and record.key is not None:
+            batch.miskeyed += 1
+        registered = segments.get((network_id, command.segment_id))
+        if registered is None:
+            segment_key, candidate.archived = None, False
+        else:
+            segment_key, candidate.archived = registered.segment_key, registered.archived
+        candidate.segment_key = segment_key
+        candidate.content = content = identity.content_digest(command.content, salt)
+        reference_id = command.reference_id
+        discriminator = ""
+        if command.status_change_timestamp is None:
+            discriminator = str(Position(*lane, record.offset))
+            if reference_id is None:
+                reference_id = f"{auto}{record.offset}"
+        elif reference_id is None:
+            reference_id = identity.AUTO + content.hex()
+        candidate.place = (person_id, segment_key or 0, candidate.time, reference_id, discriminator)
+        if candidate.headers is NO_HEADERS:
+            candidate.row = encode_row(candidate)
+        else:
+            _identify_by_headers(batch, candidate, salt)
+    return unknown
 
 
-def _identify(
-    candidate: Candidate, registry: Registry, person: Person, lane: Lane, auto: str
-) -> None:
-    command = candidate.command
-    person_id, salt = person
-    registered = registry.segments.get((command.network_id, command.segment_id))
-    segment_key = registered.segment_key if registered else None
-    candidate.segment_key = segment_key
-    candidate.archived = registered is not None and registered.archived
-    candidate.expired = None
-    content = identity.content_digest(command.content, salt)
-    candidate.content = content
-    reference_id = command.reference_id
-    discriminator = ""
-    if command.status_change_timestamp is None:
-        offset = candidate.record.offset
-        discriminator = str(Position(*lane, offset))
-        if reference_id is None:
-            reference_id = f"{auto}{offset}"
-    elif reference_id is None:
-        reference_id = identity.AUTO + content.hex()
-    candidate.place = (person_id, segment_key or 0, candidate.time, reference_id, discriminator)
-    key = candidate.headers.idempotency_key
-    if key is None:
-        candidate.idempotency = None
+def _identify_by_headers(batch: Batch, candidate: Candidate, salt: bytes) -> None:
+    """Fill in what an idempotency key names, and note what takes a look into the log: it is encoded after that."""
+    headers, command = candidate.headers, candidate.command
+    if headers.origin is not None or is_expiry(candidate):
+        batch.odd.append(candidate)
+    if headers.idempotency_key is None:
         return
-    candidate.idempotency = (command.network_id, identity.key_digest(key))
+    candidate.idempotency = (command.network_id, identity.key_digest(headers.idempotency_key))
     candidate.request = identity.request_digest(
         command.content,
         salt,
@@ -154,6 +160,31 @@ def _identify(
         reference_id=command.reference_id,
         status_change_timestamp=command.status_change_timestamp,
     )
+
+
+async def identify_rest(
+    connection: asyncpg.Connection[Any],
+    batch: Batch,
+    unknown: Sequence[Candidate],
+    registry: Registry,
+    people: People,
+) -> None:
+    """Identify what takes a look into Postgres: people not remembered, retries, expiries."""
+    wanted = {(c.command.network_id, c.command.user) for c in unknown}
+    wanted |= {
+        (r.network_id, r.user)
+        for r in batch.rejected
+        if r.network_id is not None and r.user is not None
+    }
+    found = await people.find(connection, wanted)
+    identify(
+        batch, unknown, registry, {f"{who[0]}:{who[1]}": person for who, person in found.items()}
+    )
+    for refused in batch.rejected:
+        if refused.network_id is not None and refused.user is not None:
+            refused.person_id = found[refused.network_id, refused.user][0]
+    for candidate in batch.odd:
+        await _identify_odd(connection, batch, candidate)
 
 
 async def _identify_odd(

@@ -41,12 +41,11 @@ def resolve(
 ) -> Resolution:
     """Settle the candidates of one lane, in offset order, against what the log already holds.
 
-    known, known_keys: what was found in the log for these candidates' places and idempotency keys; both are
-    added to. The contract's order: duplicate or conflict (by key, then by identity), unknown_segment,
-    segment_archived.
+    known, known_keys: what was found in the log for these candidates' places and idempotency keys. The
+    contract's order: duplicate or conflict (by key, then by identity), unknown_segment, segment_archived.
     """
-    known = {} if known is None else known
-    known_keys = {} if known_keys is None else known_keys
+    places: dict[Place, Known | Candidate] = {} if known is None else {**known}
+    known_keys = {} if known_keys is None else {**known_keys}
     result = Resolution()
     events = result.events
     for candidate in candidates:
@@ -60,8 +59,11 @@ def resolve(
                 rejected(candidate, Reason.UNKNOWN_SEGMENT, "no such segment in this network")
             )
             continue
-        earlier = known.get(candidate.place)
+        place = candidate.place
+        earlier = places.get(place)
         if earlier is not None:
+            if isinstance(earlier, Candidate):
+                earlier = Known(lane_id, earlier.record.offset, earlier.content)
             if _repeat(result, candidate, earlier, candidate.content, "identity"):
                 _remember(result, candidate, known_keys, earlier.lane_id, earlier.offset)
             continue
@@ -70,10 +72,9 @@ def resolve(
                 rejected(candidate, Reason.SEGMENT_ARCHIVED, "the segment is archived")
             )
             continue
-        offset = candidate.record.offset
-        known[candidate.place] = Known(lane_id, offset, candidate.content)
+        places[place] = candidate
         if candidate.idempotency is not None:
-            _remember(result, candidate, known_keys, lane_id, offset)
+            _remember(result, candidate, known_keys, lane_id, candidate.record.offset)
         events.append(candidate)
     return result
 
