@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from schemas.refusal import Reason
 from service.database import transaction
 from service.errors import WrongUseError
-from service.kafka import make_reader
+from service.kafka import reading
 from service.log.identity import record_digest
 from service.log.judge import Candidate, RejectedRecord, judge
 from service.log.people import People
-from service.log.prepare import find_holes
+from service.log.prepare import LOG_APPEND_TIME, find_holes
 from service.log.rows import REJECTED, rejected_row
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ ROLE = "segments_operate"
 _OPEN = """
 SELECT l.lane_id, l.epoch, l.next_offset, l.recorded_at,
     (extract(epoch FROM nullif(l.received_at, '-infinity')) * 1000)::bigint AS received_ms,
-    greatest(clock_timestamp(), l.recorded_at + interval '1 microsecond') AS now
+    greatest(
+        clock_timestamp(), l.recorded_at + interval '1 microsecond', l.quiet_at + interval '1 microsecond'
+    ) AS now
 FROM segments.lane AS l WHERE l.topic = $1 AND l.partition = $2 AND NOT l.closed FOR UPDATE
 """
 _ADOPT = """
@@ -32,18 +34,20 @@ WITH closed AS (
     SELECT topic, partition, epoch, received_at, recorded_at FROM segments.lane WHERE lane_id = $1
 ), adopted AS (
     INSERT INTO segments.lane (topic, partition, epoch, first_offset, next_offset, holes, received_at, recorded_at)
-    SELECT topic, partition, epoch + 1, $2, $3, $3 - $2, received_at, recorded_at FROM closed
+    SELECT topic, partition, epoch + 1, $2::bigint, $3::bigint, $3::bigint - $2::bigint, received_at, recorded_at
+    FROM closed
     RETURNING lane_id, epoch
 ), checkpoints AS (
     INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset, complete_until, recorded_until)
-    SELECT c.projection, c.slot, a.lane_id, $2, c.complete_until, c.recorded_until
+    SELECT c.projection, c.slot, a.lane_id, $2::bigint, c.complete_until, c.recorded_until
     FROM projections.checkpoint AS c CROSS JOIN adopted AS a WHERE c.lane_id = $1
 ), hole AS (
     INSERT INTO segments.hole (lane_id, first_offset, next_offset, cause, recorded_at)
-    SELECT lane_id, $2, $3, 'adopted past it: retention or a gap in the remade topic', $6 FROM adopted WHERE $3 > $2
+    SELECT lane_id, $2::bigint, $3::bigint, 'adopted past it: retention or a gap in the remade topic', $6
+    FROM adopted WHERE $3::bigint > $2::bigint
 )
 INSERT INTO segments.lane_event (lane_id, action, reason, detail, actor)
-SELECT lane_id, 'adopted', $4, 'from offset ' || $3, $5 FROM adopted RETURNING lane_id
+SELECT lane_id, 'adopted', $4, 'from offset ' || $3::bigint, $5 FROM adopted RETURNING lane_id
 """
 # The open-lane index holds one row per partition, so the old row is closed by a statement of its own.
 _CLOSE = "UPDATE segments.lane SET closed = true WHERE lane_id = $1"
@@ -59,29 +63,26 @@ async def adopt(
 ) -> dict[str, Any]:
     """Begin a new epoch of a partition whose topic was remade, truncated or outran its retention.
 
-    start: the offset to go on from; None: the earliest there is. What lies between the topic's begin and start is
-    a hole of the new epoch.
+    start: the offset to go on from; None: the earliest there is. What lies before it, down to the topic's begin
+    or to where the log stood if retention took more, is a hole of the new epoch.
     Returns: kafka_topic, kafka_partition, kafka_epoch, first_offset, next_offset.
     """
-    reader = make_reader(settings)
-    await reader.start()
-    try:
+    async with reading(settings) as reader:
         begin = (await reader.beginning_offsets([partition]))[partition]
         end = (await reader.end_offsets([partition]))[partition]
-    finally:
-        await reader.stop()
     start = begin if start is None else start
     if not begin <= start <= end:
         raise WrongUseError(f"The topic holds offsets {begin} to {end}; {start} is not among them.")
     async with transaction(pool, settings, ROLE) as connection:
         old = await _open_row(connection, partition)
+        first = min(begin, old["next_offset"])
         await connection.execute(_CLOSE, old["lane_id"])
-        await connection.fetchval(_ADOPT, old["lane_id"], begin, start, reason, actor, old["now"])
+        await connection.fetchval(_ADOPT, old["lane_id"], first, start, reason, actor, old["now"])
     return {
         "kafka_topic": partition.topic,
         "kafka_partition": partition.partition,
         "kafka_epoch": old["epoch"] + 1,
-        "first_offset": begin,
+        "first_offset": first,
         "next_offset": start,
     }
 
@@ -127,9 +128,12 @@ async def skip(
         if row["next_offset"] != start:
             raise WrongUseError(f"The lane went on from {start} to {row['next_offset']} meanwhile.")
         received_ms = row["received_ms"] or 0
+        now_ms = int(row["now"].timestamp() * 1000)
         refused = []
         for record in records:
-            received_ms = max(received_ms, record.timestamp)
+            # As in the append: the broker's clock, or ours where a producer stamped the record.
+            stamped = record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now_ms
+            received_ms = max(received_ms, stamped)
             refused.append(_skipped(record, received_ms, reason, settings.signing_secret))
         await connection.execute(_NO_ERASURE)
         await _identify(connection, refused)
@@ -193,9 +197,7 @@ async def _identify(connection: asyncpg.Connection[Any], refused: list[RejectedR
 
 async def _read(settings: Settings, partition: TopicPartition, start: int, to: int) -> list[Any]:
     """Read the records of [start, to) that are there to be read."""
-    reader = make_reader(settings)
-    await reader.start()
-    try:
+    async with reading(settings) as reader:
         reader.assign([partition])
         begin = (await reader.beginning_offsets([partition]))[partition]
         end = (await reader.end_offsets([partition]))[partition]
@@ -209,5 +211,3 @@ async def _read(settings: Settings, partition: TopicPartition, start: int, to: i
             batches = await reader.getmany(partition, timeout_ms=500)
             records += batches.get(partition, [])
         return [record for record in records if record.offset < to]
-    finally:
-        await reader.stop()
