@@ -149,7 +149,7 @@ class Demonstration:
             "SQL": f'psql "{self._stack.database_url}" -c "SELECT * FROM reporting.segment_size"',  # noqa: S608 - shown, not run
             "Kafka": f"{self._stack.bootstrap_servers}, topic {self._topic}",
             "health": f"{health}/health/ready",
-            "metrics": f"{health}/metrics/",
+            "metrics": f"{health}/metrics",
             "log": str(self._log_file),
         }
         self._screen.title("Where to look")

@@ -82,9 +82,7 @@ def commands() -> str:
             if isinstance(param, click.Argument)
         )
         lines += ["", f"## {path} {usage}".rstrip(), "", inspect.cleandoc(command.help or "")]
-        options = [
-            p for p in command.params if isinstance(p, click.Option) and p.name != "as_json"
-        ]
+        options = [p for p in command.params if isinstance(p, click.Option) and p.name != "as_json"]
         if options:
             lines += ["", "| option | meaning |", "|---|---|"]
         lines += [f"| {_names(option)} | {_cell(option.help)} |" for option in options]
@@ -101,9 +99,7 @@ def _walk(path: str, command: click.Command) -> Iterator[tuple[str, click.Comman
 
 def _names(option: click.Option) -> str:
     names = "/".join([*option.opts, *option.secondary_opts])
-    metavar = (
-        "" if option.is_flag else " " + option.make_metavar(click.Context(click.Command("x")))
-    )
+    metavar = "" if option.is_flag else " " + option.make_metavar(click.Context(click.Command("x")))
     required = ", required" if option.required else ""
     return f"`{names}{metavar}`{required}".replace("|", "\\|")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shlex
 import subprocess
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -20,18 +22,19 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 
-def call(settings: Settings, line: str) -> str:
-    """Run one line of a shell example that calls `segments`."""
+async def call(settings: Settings, line: str) -> str:
+    """Run one line of a shell example that calls `segments`; the loop goes on meanwhile."""
     program, *arguments = shlex.split(line, comments=True)
     assert program == "segments", line
-    done = command_line(settings, *arguments)
+    done = await asyncio.to_thread(command_line, settings, *arguments)
     assert done.returncode == 0, f"{line}\n{done.stderr}"
     return done.stdout
 
 
-def python(settings: Settings, source: str) -> str:
+async def python(settings: Settings, source: str) -> str:
     """Run a Python example as a program of its own."""
-    done = subprocess.run(
+    done = await asyncio.to_thread(
+        subprocess.run,
         [sys.executable, "-c", source],
         env=environment(settings), capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
@@ -52,10 +55,11 @@ def lines(text: str) -> list[str]:
 async def test_the_publishers_examples_publish_what_they_say(settings: Settings) -> None:
     page = read("docs/publishers.md")
     for line in lines(page):
-        call(settings, line)
+        await call(settings, line)
     signing, publishing = blocks(page, "python", marked=True)
-    python(settings, signing)
-    topic, _, offset = python(settings, publishing).strip().split(":")
+    await python(settings, signing)
+    printed = await python(settings, publishing)
+    topic, _, offset = printed.strip().split(":")
     assert (topic, int(offset)) == (f"{settings.topic_prefix}.commands", 0)
     async with service(settings):
         await folded(settings)
@@ -72,7 +76,7 @@ async def test_the_publishers_examples_publish_what_they_say(settings: Settings)
 async def test_the_readme_examples_do_what_they_say(settings: Settings) -> None:
     sent = lines(read("README.md"))
     async with service(settings):
-        told = [call(settings, line) for line in sent]
+        told = [await call(settings, line) for line in sent]
     assert sent[0].startswith("segments segment create")
     assert told[0].strip() == "1"
     assert "jo@example.com" in told[-1]
@@ -84,7 +88,7 @@ async def test_every_query_of_the_analysts_page_runs_with_the_analysts_role(
     settings: Settings,
 ) -> None:
     for line in lines(read("docs/publishers.md")):
-        call(settings, line)
+        await call(settings, line)
     async with service(settings):
         await folded(settings)
     found: dict[str, list[dict[str, object]]] = {}
@@ -117,11 +121,13 @@ async def test_an_extraction_by_watermarks_takes_each_change_once(ready: Setting
     take = take.replace("'2026-01-01 00:00:00+00'", "$1").replace("'2026-01-01 06:00:00+00'", "$2")
     copied: dict[str, bool] = {}
     taken = 0
-    last = await value(ready, "SELECT '-infinity'::timestamptz")
+    last = datetime(2000, 1, 1, tzinfo=UTC)
     async with service(ready):
         for status in ("add", "block"):
             for user in ("ann", "ben"):
-                call(ready, f"segments send --network n --user {user} --segment 1 --status {status}")
+                await call(
+                    ready, f"segments send --network n --user {user} --segment 1 --status {status}"
+                )
             await folded(ready)
             newest = await value(ready, "SELECT max(recorded_at) FROM reporting.event")
             new = await value(ready, watermark)
