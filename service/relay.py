@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.topics import Topics
 from service.database import make_pool, transaction
-from service.ingest.lane import INFRASTRUCTURE
-from service.kafka import make_producer
+from service.kafka import producing
 from service.log.append import ROLE
 from service.telemetry import get_logger
-from service.waiting import sleep_unless
+from service.waiting import INFRASTRUCTURE, sleep_unless
 
 if TYPE_CHECKING:
     import asyncpg
@@ -44,7 +43,7 @@ async def relay_rejected(settings: Settings, stop: asyncio.Event) -> None:
     async with make_pool(settings, ROLE, 2) as pool:
         while not stop.is_set():
             try:
-                async with make_producer(settings) as producer:
+                async with producing(settings) as producer:
                     await _relay_until(stop, pool, producer, settings)
             except INFRASTRUCTURE as error:
                 log.info("relay waits", error=f"{type(error).__name__}: {error}")

@@ -1,9 +1,17 @@
-"""Waiting that a stop cuts short."""
+"""Waiting: for what is away, and no longer than until a stop."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 from contextlib import suppress
+
+import asyncpg
+from aiokafka.errors import KafkaError
+
+# Faults of the infrastructure: waited out, never a reason to reject or to end. Anything else ends the process.
+INFRASTRUCTURE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, KafkaError)
+FIRST_SECONDS, LAST_SECONDS = 0.05, 5.0
 
 
 async def sleep_unless(stop: asyncio.Event, seconds: float) -> None:
@@ -11,3 +19,25 @@ async def sleep_unless(stop: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stop.wait()
+
+
+class Backoff:
+    """Jittered waits that double while something is away, up to 5 s."""
+
+    def __init__(self) -> None:
+        self._seconds = FIRST_SECONDS
+
+    @property
+    def began(self) -> bool:
+        """Whether something is away."""
+        return self._seconds > FIRST_SECONDS
+
+    def next(self) -> float:
+        """Give the seconds to wait now."""
+        seconds = self._seconds * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+        self._seconds = min(self._seconds * 2, LAST_SECONDS)
+        return seconds
+
+    def reset(self) -> None:
+        """What was away is back."""
+        self._seconds = FIRST_SECONDS

@@ -18,7 +18,7 @@ from schemas.refusal import Refusal
 from segments.cli.files import ImportFile, Line, json_object
 from segments.cli.main import main
 from segments.cli.output import Failure, actor_option, command, load_settings, print_json
-from service.kafka import make_producer
+from service.kafka import producing
 from service.publish import Sender, publish, record_key
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ async def send(
     if dry_run:
         result: dict[str, Any] = {"status": "valid"}
     else:
-        async with make_producer(settings) as producer:
+        async with producing(settings) as producer:
             sent = await publish(
                 producer, settings, record_key(network, user), value, Sender("cli", actor)
             )
@@ -140,7 +140,7 @@ async def import_(
             for line in source.lines(0):
                 checked(line)
         else:
-            async with make_producer(settings) as producer:
+            async with producing(settings) as producer:
                 await _publish_lines(producer, settings, source, checked, counts, actor)
     result = {**counts, "published": counts["published"], "refused": len(bad), "errors": bad}
     if as_json:

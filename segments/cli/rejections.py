@@ -18,7 +18,7 @@ from segments.cli.output import (
     print_rows,
 )
 from service import rejections
-from service.kafka import make_producer
+from service.kafka import producing
 
 ROLE = "segments_operate"
 COLUMNS = (
@@ -94,7 +94,7 @@ async def show(*, position: Position, as_json: bool) -> None:
 async def retry(*, positions: tuple[Position, ...], actor: str | None, as_json: bool) -> None:
     """Publish rejected records again, as they were; a blank time keeps its first receipt."""
     settings = load_settings()
-    async with connected(settings, ROLE) as connection, make_producer(settings) as producer:
+    async with connected(settings, ROLE) as connection, producing(settings) as producer:
         done = [
             await rejections.retry_rejected(connection, producer, settings, position, actor)
             for position in positions

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.event import Lane
 from service.database import transaction
-from service.kafka import make_reader
+from service.kafka import reading
 from service.log.append import ROLE
 from service.log.identity import record_digest
 
@@ -67,9 +67,7 @@ async def open_lane(
 
     Raises: infrastructure errors, to be tried again.
     """
-    reader = make_reader(settings)
-    await reader.start()
-    try:
+    async with reading(settings) as reader:
         reader.assign([partition])
         begin = (await reader.beginning_offsets([partition]))[partition]
         end = (await reader.end_offsets([partition]))[partition]
@@ -85,8 +83,6 @@ async def open_lane(
             if stopped is not None:
                 async with transaction(pool, settings, ROLE) as connection:
                     await connection.execute(_STOP, row["lane_id"], stopped, row["next_offset"])
-    finally:
-        await reader.stop()
     lane = Lane(partition.topic, partition.partition, row["epoch"])
     return OpenLane(lane, row["lane_id"], row["next_offset"], row["received_ms"] or 0, stopped)
 

@@ -39,7 +39,9 @@ async def evict_holder(settings: Settings, lane_id: int) -> AsyncIterator[None]:
         yield
     finally:
         watch.cancel()
-        await asyncio.wait([watch])  # and not `await watch`: our own cancellation must not pass for the watch's
+        await asyncio.wait(
+            [watch]
+        )  # and not `await watch`: our own cancellation must not pass for the watch's
 
 
 async def _watch(settings: Settings, lane_id: int) -> None:

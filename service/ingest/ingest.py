@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
@@ -20,6 +19,7 @@ from service.ingest.watch import Watch
 from service.kafka import connection_options, topic_faults
 from service.log.append import ROLE, Appender
 from service.telemetry import get_logger
+from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
 
 if TYPE_CHECKING:
     import asyncpg
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 log = get_logger("ingest")
 DRAIN_SECONDS = 4.0
 FETCH_RECORDS = 8000
+# So soon an added partition is found, and a topic that was away for a while. aiokafka's default is five minutes.
+METADATA_MAX_AGE_MS = 10_000
 # FastStream sleeps so long after an empty fetch.
 EMPTY_FETCH_MS = 2
 
@@ -38,16 +40,28 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises: what must end the process; faults of Kafka and Postgres are waited out.
     """
-    for fault in await topic_faults(settings):
-        log.warning("topic misconfigured", fault=str(fault))
-    async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(
-            make_pool(settings, ROLE, settings.ingest_lanes_at_once * 2 + 4)
-        )
-        async with asyncio.TaskGroup() as tasks:
-            role = _Ingest(settings, pool, tasks)
-            await role.start()
+    await _look_at_topics(settings, stop)
+    async with (
+        make_pool(settings, ROLE, settings.ingest_lanes_at_once * 2 + 4) as pool,
+        asyncio.TaskGroup() as tasks,
+    ):
+        role = _Ingest(settings, pool, tasks)
+        if await role.start(stop):
             tasks.create_task(role.stop_when(stop))
+
+
+async def _look_at_topics(settings: Settings, stop: asyncio.Event) -> None:
+    """Say what is wrong with the topics; Kafka away is waited out."""
+    backoff = Backoff()
+    while not stop.is_set():
+        try:
+            for fault in await topic_faults(settings):
+                log.warning("topic misconfigured", fault=str(fault))
+        except INFRASTRUCTURE as error:
+            log.warning("waiting for Kafka", error=f"{type(error).__name__}: {error}")
+            await sleep_unless(stop, backoff.next())
+        else:
+            return
 
 
 class _Ingest(ConsumerRebalanceListener):
@@ -94,7 +108,10 @@ class _Ingest(ConsumerRebalanceListener):
         return broker
 
     def _make_consumer(self, **options: Any) -> LaneConsumer:
-        options |= connection_options(self._settings) | {"enable_auto_commit": False}
+        options |= connection_options(self._settings) | {
+            "enable_auto_commit": False,
+            "metadata_max_age_ms": METADATA_MAX_AGE_MS,
+        }
         self._consumer = LaneConsumer(**options)
         self._consumer.lanes = self._lanes
         return self._consumer
@@ -117,11 +134,26 @@ class _Ingest(ConsumerRebalanceListener):
         if not self._failed.done():
             self._failed.set_exception(error)
 
-    async def start(self) -> None:
-        await self._broker.connect()
-        # FastStream makes its consumer through this; ours feeds lanes and connects as the settings say.
-        self._broker.config.broker_config.builder = self._make_consumer
-        await self._broker.start()
+    async def start(self, stop: asyncio.Event) -> bool:
+        """Join the group, waiting for Kafka if need be; False when stopped before."""
+        backoff = Backoff()
+        while not stop.is_set():
+            try:
+                await self._broker.connect()
+                # FastStream makes its consumer through this; ours feeds lanes and connects as the settings say.
+                self._broker.config.broker_config.builder = self._make_consumer
+                await self._broker.start()
+            except INFRASTRUCTURE as error:
+                log.warning("waiting for Kafka", error=f"{type(error).__name__}: {error}")
+                if self._consumer is not None:
+                    await self._consumer.stop()
+                await sleep_unless(stop, backoff.next())
+            else:
+                self._begin_watch()
+                return True
+        return False
+
+    def _begin_watch(self) -> None:
         assert self._consumer is not None  # noqa: S101 - made by the broker's start
         watch = Watch(self._pool, self._settings, self._consumer, self._lanes)
         self._watch = watch

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from aiokafka.errors import KafkaError
 
 from service.database import transaction
-from service.ingest.lane import INFRASTRUCTURE
 from service.log.append import ROLE
 from service.telemetry import INGEST_LAG, LANE_STOPPED, get_logger
+from service.waiting import INFRASTRUCTURE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,6 +8,8 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from aiokafka.errors import KafkaConnectionError
+
 from tests.histories import history
 from tests.support.database import folded, sound
 from tests.support.kafka import publish
@@ -28,7 +30,9 @@ class Load:
 
     def __init__(self, settings: Settings, seed: int, commands: int, seconds: float) -> None:
         self._settings = settings
-        self._sent = history(seed, int(time.time()), commands=commands, lanes=4, users=30, segments=4)
+        self._sent = history(
+            seed, int(time.time()), commands=commands, lanes=4, users=30, segments=4
+        )
         self._pause = seconds * SLICE / commands
         self._published: list[Any] = []
         self._registry: dict[tuple[str, int], bool] = {}
@@ -40,9 +44,19 @@ class Load:
         for start in range(0, len(self._sent), SLICE):
             began = time.monotonic()
             part = self._sent[start : start + SLICE]
-            for one, meta in zip(part, await publish(self._settings, part), strict=True):
-                self._published.append((one, (meta.topic, meta.partition, meta.offset, meta.timestamp)))
+            for one, meta in zip(part, await self._publish(part), strict=True):
+                self._published.append(
+                    (one, (meta.topic, meta.partition, meta.offset, meta.timestamp))
+                )
             await asyncio.sleep(max(0, self._pause - (time.monotonic() - began)))
+
+    async def _publish(self, part: list[Any]) -> list[Any]:
+        """Publish a slice once Kafka is there; nothing of it is sent before a producer has started."""
+        while True:
+            try:
+                return await publish(self._settings, part)
+            except KafkaConnectionError:
+                await asyncio.sleep(0.2)
 
     async def check(self) -> None:
         """All is in, the laws hold, and every view equals the oracle."""

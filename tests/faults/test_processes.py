@@ -20,7 +20,9 @@ BOTH = ["ingest", "ingest", "project", "project"]
 
 async def kills(settings: Settings, *, times: int, commands: int, seed: int) -> None:
     rng = random.Random(seed)
-    async with under_load(settings, list(BOTH), seed=seed, commands=commands, seconds=times) as running:
+    async with under_load(
+        settings, list(BOTH), seed=seed, commands=commands, seconds=times
+    ) as running:
         for _ in range(times):
             await kill_and_replace(settings, running, rng)
 
@@ -34,18 +36,26 @@ async def test_views_equal_the_oracle_on_20000_commands_after_20_kills(faulty: S
     await kills(faulty, times=20, commands=20_000, seed=2)
 
 
-async def test_a_stopped_ingest_is_replaced_and_writes_nothing_when_it_wakes(faulty: Settings) -> None:
+async def test_a_stopped_ingest_is_replaced_and_writes_nothing_when_it_wakes(
+    faulty: Settings,
+) -> None:
     """Hazards 11 and 12: whoever was stopped in mid-append holds nothing up for long, and has lost its lanes."""
-    async with under_load(faulty, ["ingest", "project"], seed=3, commands=4000, seconds=16) as running:
+    async with under_load(
+        faulty, ["ingest", "project"], seed=3, commands=4000, seconds=16
+    ) as running:
         await asyncio.sleep(2)
         running[0].pause()
         running.append(Process(faulty, "ingest"))
-        await asyncio.sleep(14)  # longer than the group's session timeout: the lanes move to the other one
+        await asyncio.sleep(
+            14
+        )  # longer than the group's session timeout: the lanes move to the other one
         running[0].resume()
 
 
 async def test_a_stopped_projection_worker_holds_nobody_up_for_long(faulty: Settings) -> None:
-    async with under_load(faulty, ["ingest", "project", "project"], seed=4, commands=3000, seconds=8) as running:
+    async with under_load(
+        faulty, ["ingest", "project", "project"], seed=4, commands=3000, seconds=8
+    ) as running:
         await asyncio.sleep(2)
         running[1].pause()
         await asyncio.sleep(6)
@@ -53,7 +63,9 @@ async def test_a_stopped_projection_worker_holds_nobody_up_for_long(faulty: Sett
 
 
 async def test_rebalances_under_load_lose_and_double_nothing(faulty: Settings) -> None:
-    async with under_load(faulty, ["ingest", "project"], seed=5, commands=4000, seconds=8) as running:
+    async with under_load(
+        faulty, ["ingest", "project"], seed=5, commands=4000, seconds=8
+    ) as running:
         for _ in range(4):
             running.append(Process(faulty, "ingest"))
             await running[-1].says("lanes assigned")

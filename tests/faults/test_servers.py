@@ -32,7 +32,9 @@ async def test_postgres_may_end_under_load(own_stack: Stack, faulty: Settings, e
         assert all(process.running for process in running)
 
 
-async def test_postgres_may_be_away_for_longer_than_the_groups_session(own_stack: Stack, faulty: Settings) -> None:
+async def test_postgres_may_be_away_for_longer_than_the_groups_session(
+    own_stack: Stack, faulty: Settings
+) -> None:
     """The partitions are paused, heartbeats go on; nobody has to be restarted."""
     async with under_load(faulty, list(ROLES), seed=12, commands=3000, seconds=16) as running:
         await asyncio.sleep(2)

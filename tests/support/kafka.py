@@ -12,7 +12,7 @@ from schemas.topics import Topics
 from service.kafka import connection_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from aiokafka.structs import RecordMetadata
 
@@ -21,23 +21,36 @@ if TYPE_CHECKING:
 
 async def publish(
     settings: Settings,
-    records: Iterable[Any],
+    records: Sequence[Any],
     **options: Any,
 ) -> list[RecordMetadata]:
     """Publish records with `lane` (None: the partitioner's), `key`, `value` and `headers`, in their order."""
     topic = Topics(settings.topic_prefix).commands
-    async with AIOKafkaProducer(
+    producer = AIOKafkaProducer(
         **connection_options(settings)
         | {"acks": "all", "enable_idempotence": True, "linger_ms": 1}
         | options
-    ) as producer:
+    )
+    try:
+        await producer.start()
+        most = max((record.lane or 0 for record in records), default=0)
+        while most not in await producer.partitions_for(topic):
+            await asyncio.sleep(0.02)  # the broker has just made the topic, or just come back
         sent = [
             await producer.send(
-                topic, record.value, record.key, partition=record.lane, headers=list(record.headers)
+                topic, record.value, _key(record), partition=record.lane, headers=list(record.headers)
             )
             for record in records
         ]
         return list(await asyncio.gather(*sent))
+    finally:
+        await producer.stop()
+
+
+def _key(record: Any) -> bytes | None:
+    """Give the key; aiokafka sends no record that has neither key nor value."""
+    key: bytes | None = record.key
+    return b"" if key is None and record.value is None else key
 
 
 class Said:
