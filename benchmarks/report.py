@@ -78,11 +78,12 @@ def write(lines: dict[str, str], order: Iterable[str], about: str) -> None:
 def _read() -> dict[str, str]:
     if not RESULTS.exists():
         return {}
-    found = re.findall(r"^\| (.+?) \|.*$", RESULTS.read_text(encoding="utf-8"), re.MULTILINE)
-    lines = [
-        line for line in RESULTS.read_text(encoding="utf-8").splitlines() if line.startswith("| ")
-    ]
-    return {name: line for name, line in zip(found, lines, strict=True) if line != HEADER}
+    lines = RESULTS.read_text(encoding="utf-8").splitlines()
+    rows = {
+        line.split(" | ")[0].removeprefix("| "): line for line in lines if line.startswith("| ")
+    }
+    rows.pop("figure", None)
+    return rows
 
 
 async def about(place: Place, command: str) -> str:
