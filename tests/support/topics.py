@@ -1,0 +1,81 @@
+"""What happens to topics: made, remade, grown, their records deleted."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from schemas.topics import Topics
+from service.kafka import connection_options
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from service.settings import Settings
+
+
+@asynccontextmanager
+async def administered(settings: Settings) -> AsyncIterator[Any]:
+    client = AIOKafkaAdminClient(**connection_options(settings))
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def make_commands(
+    settings: Settings, partitions: int = 4, config: Mapping[str, str] | None = None
+) -> None:
+    """Make the commands topic, as soon as one that is being deleted is gone."""
+    topic = Topics(settings.topic_prefix).commands
+    wanted = {"message.timestamp.type": "LogAppendTime"} if config is None else dict(config)
+    async with administered(settings) as client, asyncio.timeout(20):
+        while True:
+            response = await client.create_topics(
+                [NewTopic(topic, partitions, 1, topic_configs=wanted)]
+            )
+            error = for_code(response.topic_errors[0][1])
+            if error is not TopicAlreadyExistsError:
+                break
+            await asyncio.sleep(0.02)
+        assert response.topic_errors[0][1] == 0, error
+        while not await _has_leaders(client, topic, partitions):
+            await asyncio.sleep(0.02)
+
+
+async def _has_leaders(client: Any, topic: str, partitions: int) -> bool:
+    (described,) = await client.describe_topics([topic])
+    found = described["partitions"]
+    return len(found) == partitions and all(p["error_code"] == 0 for p in found)
+
+
+async def delete_commands(settings: Settings) -> None:
+    async with administered(settings) as client:
+        await client.delete_topics([Topics(settings.topic_prefix).commands])
+
+
+async def remake_commands(settings: Settings, partitions: int = 4) -> None:
+    await delete_commands(settings)
+    await make_commands(settings, partitions)
+
+
+async def grow_commands(settings: Settings, partitions: int) -> None:
+    topic = Topics(settings.topic_prefix).commands
+    async with administered(settings) as client:
+        await client.create_partitions({topic: NewPartitions(partitions)})
+        async with asyncio.timeout(20):
+            while not await _has_leaders(client, topic, partitions):
+                await asyncio.sleep(0.02)
+
+
+async def delete_records(settings: Settings, lane: int, before: int) -> None:
+    """Delete what lies before an offset, as retention does."""
+    partition = TopicPartition(Topics(settings.topic_prefix).commands, lane)
+    async with administered(settings) as client:
+        await client.delete_records({partition: RecordsToDelete(before_offset=before)})
