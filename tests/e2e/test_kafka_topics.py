@@ -214,7 +214,9 @@ async def test_a_topic_that_comes_back_as_it_was_goes_on(ready: Settings) -> Non
     for user in "abc":
         await read_and_stop(ready, user)
     assert await users(ready) == ["a", "b", "c"]
-    assert await value(ready, "SELECT count(*) FROM segments.lane_event WHERE action <> 'opened'") == 0
+    assert (
+        await value(ready, "SELECT count(*) FROM segments.lane_event WHERE action <> 'opened'") == 0
+    )
 
 
 async def test_skip_passes_records_by_and_keeps_them_as_skipped(ready: Settings) -> None:
@@ -261,7 +263,9 @@ async def test_a_skipped_record_stamped_by_its_producer_does_not_move_received_a
         "SELECT extract(epoch FROM max(received_at) - clock_timestamp())::int FROM reporting.rejected",
     )
     assert ahead <= 0
-    floor = await value(database, "SELECT (max(received_at) - clock_timestamp())::text FROM segments.lane")
+    floor = await value(
+        database, "SELECT (max(received_at) - clock_timestamp())::text FROM segments.lane"
+    )
     assert floor.startswith("-")
 
 
