@@ -121,8 +121,9 @@ async def fold_range(
     span = (slot, lane_id, first, end)
     missing = await connection.fetchval(SQL["lock_keys"], *span)
     if missing:
-        await connection.execute(SQL["make_keys"], *span)
-        if await connection.fetchval(SQL["lock_keys"], *span):
+        made = await connection.execute(SQL["make_keys"], *span)
+        # Rows of our own making are ours; if another worker made some of them, those are to be locked too.
+        if made != f"INSERT 0 {missing}" and await connection.fetchval(SQL["lock_keys"], *span):
             raise AssertionError("a key's row is missing after it was made")
     done = await connection.fetchrow(SQL["apply"], *span, PROJECTION)
     if done is None or done["keys"] != done["stated"]:

@@ -8,7 +8,7 @@ WITH batch AS MATERIALIZED (
     FROM segments.event AS e
     WHERE e.lane_id = $2 AND e.kafka_offset >= $3 AND e.kafka_offset < $4
 ), touched AS MATERIALIZED (
-    SELECT m.segment_key, m.person_id, m.state,
+    SELECT m.row_id, m.segment_key, m.person_id, m.state,
         -- Equal in both is taken for late: exact, and rare between batches.
         coalesce((b.status_change_timestamp, b.received_at)
             <= ((m.state).last_timestamp, (m.state).last_received_at), false) AS late
@@ -16,19 +16,23 @@ WITH batch AS MATERIALIZED (
         SELECT DISTINCT ON (segment_key, person_id) segment_key, person_id, status_change_timestamp, received_at
         FROM batch ORDER BY segment_key, person_id, status_change_timestamp, received_at
     ) AS b
-    INNER JOIN projections.membership AS m
-        ON m.slot = $1 AND m.segment_key = b.segment_key AND m.person_id = b.person_id
+    CROSS JOIN LATERAL (
+        SELECT n.ctid AS row_id, n.segment_key, n.person_id, n.state FROM projections.membership AS n
+        WHERE n.slot = $1 AND n.segment_key = b.segment_key AND n.person_id = b.person_id
+        OFFSET 0
+    ) AS m
 ), early AS MATERIALIZED (
     SELECT e.segment_key, e.person_id, e.user_status, e.status_change_timestamp, e.received_at, e.recorded_at,
         e.lane_id, e.kafka_offset, e.expires_at, e.expired_lane_id, e.expired_offset
     FROM touched AS t
     CROSS JOIN LATERAL (
         SELECT * FROM segments.event AS f
-        WHERE f.segment_key = t.segment_key AND f.person_id = t.person_id
+        WHERE f.segment_key = t.segment_key AND f.person_id = t.person_id AND f.kafka_offset < (
+            SELECT c.next_offset FROM projections.checkpoint AS c
+            WHERE c.projection = $5 AND c.slot = $1 AND c.lane_id = f.lane_id
+        )
         OFFSET 0
     ) AS e
-    INNER JOIN projections.checkpoint AS c
-        ON c.projection = $5 AND c.slot = $1 AND c.lane_id = e.lane_id AND e.kafka_offset < c.next_offset
     WHERE t.late
 ), input AS (
     SELECT 1 AS sign, CASE WHEN t.late THEN NULL ELSE t.state END AS start, b.*
@@ -51,9 +55,10 @@ WITH batch AS MATERIALIZED (
         ROWS UNBOUNDED PRECEDING
     )
 ), stated AS (
+    -- By row id: the rows are locked, so they are where they were found.
     UPDATE projections.membership AS m SET state = f.state
-    FROM folded AS f
-    WHERE f.is_last AND f.sign = 1 AND m.slot = $1 AND m.segment_key = f.segment_key AND m.person_id = f.person_id
+    FROM folded AS f INNER JOIN touched AS t ON f.segment_key = t.segment_key AND f.person_id = t.person_id
+    WHERE f.is_last AND f.sign = 1 AND m.slot = $1 AND m.ctid = t.row_id
     RETURNING 1
 ), days AS (
     INSERT INTO projections.size_daily AS d (slot, segment_key, day, lane_id, joined, departed, restated_at)

@@ -134,6 +134,8 @@ class Watch:
 
     def _look_for_hanging(self, partition: TopicPartition, stable: int) -> None:
         """Say so when a transaction that nobody ends hides committed records."""
+        if partition not in self._consumer.assignment():
+            return  # it was revoked while we asked
         high = self._consumer.highwater(partition)
         hidden = high is not None and high > stable
         rounds = self._hidden[partition] = self._hidden.get(partition, 0) + 1 if hidden else 0
