@@ -126,6 +126,9 @@ def _judge(record: KafkaRecord, received_ms: int, signing_secret: bytes | None) 
     time = command.status_change_timestamp
     if time is None:
         time = received_ms // 1000
+        if headers.origin is not None:
+            # A retry: its time may be that of a first receipt, and is checked once that is known (prepare).
+            return Candidate(record, command, headers, received_ms, time)
     # check_times would find nothing in others.
     if (
         command.expires_at is not None
