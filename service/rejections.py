@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from schemas.event import Position
 from service.errors import WrongUseError
+from service.log.prepare import FIRST_RECEIPT
 from service.publish import Sender, publish
 
 if TYPE_CHECKING:
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     import asyncpg
     from aiokafka import AIOKafkaProducer
 
-    from schemas.event import Position
     from service.settings import Settings
 
 _LIST = """
@@ -72,7 +73,8 @@ async def retry_rejected(
     if row["payload"] is None:
         raise WrongUseError(f"{position} has no payload: it was a tombstone, or was erased.")
     kept = json.loads(row["headers"]) if row["headers"] else {}
-    extra = [("segments-origin", kept.get("segments-origin", str(position)).encode())]
+    origin = await _first_receipt(connection, position, row["payload"], kept)
+    extra = [("segments-origin", str(origin).encode())]
     if "idempotency-key" in kept:
         extra.append(("idempotency-key", kept["idempotency-key"].encode()))
     sent = await publish(
@@ -88,3 +90,15 @@ async def retry_rejected(
         "kafka_offset": sent.offset,
         "retry_of": str(position),
     }
+
+
+async def _first_receipt(
+    connection: asyncpg.Connection[Any], position: Position, payload: bytes, kept: dict[str, str]
+) -> Position:
+    """Say where these bytes were received first: at the origin they came with if that is true, else here."""
+    try:
+        origin = Position.parse(kept.get("segments-origin", ""))
+    except ValueError:
+        return position
+    known = await connection.fetchval(FIRST_RECEIPT, *origin, payload)
+    return position if known is None else origin

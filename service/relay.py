@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+from schemas.rules import MAX_RECORD_BYTES
 from schemas.topics import Topics
 from service.database import make_pool, transaction
 from service.kafka import producing
@@ -70,17 +71,22 @@ async def _relay_lane(
 ) -> None:
     await connection.execute(_MAKE, lane["lane_id"], lane["start"])
     start = await connection.fetchval(_LOCK, lane["lane_id"])
-    if start is None:
-        return  # another process is at it
+    if start is None or start >= lane["next_offset"]:
+        return  # another process is at it, or was since the claim
     rows = await connection.fetch(_READ, lane["lane_id"], start, lane["next_offset"], BATCH)
     topic = Topics(settings.topic_prefix).rejected
     sent = [
-        await producer.send(topic, _message(lane, row), row["record_key"], partition=None)
+        await producer.send(topic, _message(lane, row), _key(row["record_key"]), partition=None)
         for row in rows
     ]
     await asyncio.gather(*sent)
     end = rows[-1]["kafka_offset"] + 1 if len(rows) == BATCH else lane["next_offset"]
     await connection.execute(_MOVE, lane["lane_id"], end)
+
+
+def _key(key: bytes | None) -> bytes | None:
+    """Give the record's key; one that alone could fill a message is left out."""
+    return key if key is None or len(key) <= MAX_RECORD_BYTES else None
 
 
 def _message(lane: asyncpg.Record, row: asyncpg.Record) -> bytes:

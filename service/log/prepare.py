@@ -31,7 +31,7 @@ SELECT e.lane_id, e.kafka_offset FROM segments.event AS e INNER JOIN segments.la
 WHERE e.person_id = $1 AND e.segment_key = $2 AND e.user_status <= 2 AND e.expires_at = to_timestamp($3)
 AND segments.event_id(l.topic, l.partition, l.epoch, e.kafka_offset)::text = $4
 """
-_FIRST_RECEIPT = """
+FIRST_RECEIPT = """
 SELECT extract(epoch FROM r.received_at) FROM segments.rejected AS r
 INNER JOIN segments.lane AS l ON r.lane_id = l.lane_id
 WHERE l.topic = $1 AND l.partition = $2 AND l.epoch = $3 AND r.kafka_offset = $4 AND r.payload = $5
@@ -223,7 +223,7 @@ async def _honour_origin(connection: asyncpg.Connection[Any], candidate: Candida
         origin = Position.parse(candidate.headers.origin or "")
     except ValueError:
         return
-    first = await connection.fetchval(_FIRST_RECEIPT, *origin, candidate.record.value)
+    first = await connection.fetchval(FIRST_RECEIPT, *origin, candidate.record.value)
     if first is None:
         return
     person_id, segment_key, _, reference_id, _ = candidate.place
