@@ -185,6 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         right = _run(Screen(), log_file, once=once)
     except KeyboardInterrupt:
+        sys.stdout.write("\nStopped.\n")
         right = True
     except (DataUnavailableError, ProgramError, StackError) as error:
         notes = getattr(error, "__notes__", [])
