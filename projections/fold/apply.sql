@@ -22,7 +22,7 @@ WITH batch AS MATERIALIZED (
         OFFSET 0
     ) AS m
 ), early AS MATERIALIZED (
-    SELECT e.segment_key, e.person_id, e.user_status, e.status_change_timestamp, e.received_at, e.recorded_at,
+    SELECT t.row_id, e.segment_key, e.person_id, e.user_status, e.status_change_timestamp, e.received_at, e.recorded_at,
         e.lane_id, e.kafka_offset, e.expires_at, e.expired_lane_id, e.expired_offset
     FROM touched AS t
     CROSS JOIN LATERAL (
@@ -35,13 +35,15 @@ WITH batch AS MATERIALIZED (
     ) AS e
     WHERE t.late
 ), input AS (
-    SELECT 1 AS sign, CASE WHEN t.late THEN NULL ELSE t.state END AS start, b.*
+    -- FULL, though each side has its other: it is hashed or merged always. Before the tables' first ANALYZE the
+    -- planner takes a batch for one row, and would loop over all pairs.
+    SELECT 1 AS sign, CASE WHEN t.late THEN NULL ELSE t.state END AS start, t.row_id, b.*
     FROM batch AS b
-    INNER JOIN touched AS t ON b.segment_key = t.segment_key AND b.person_id = t.person_id
+    FULL JOIN touched AS t ON b.segment_key = t.segment_key AND b.person_id = t.person_id
     UNION ALL
     SELECT s.sign, NULL, e.* FROM early AS e CROSS JOIN (VALUES (-1), (1)) AS s (sign)
 ), folded AS MATERIALIZED (
-    SELECT i.sign, i.segment_key, i.person_id, i.status_change_timestamp, i.recorded_at,
+    SELECT i.sign, i.row_id, i.segment_key, i.person_id, i.status_change_timestamp, i.recorded_at,
         segments.fold(
             i.start, i.user_status, i.status_change_timestamp, i.received_at, i.recorded_at,
             i.lane_id, i.kafka_offset, i.expires_at, i.expired_lane_id, i.expired_offset
@@ -57,8 +59,8 @@ WITH batch AS MATERIALIZED (
 ), stated AS (
     -- By row id: the rows are locked, so they are where they were found.
     UPDATE projections.membership AS m SET state = f.state
-    FROM folded AS f INNER JOIN touched AS t ON f.segment_key = t.segment_key AND f.person_id = t.person_id
-    WHERE f.is_last AND f.sign = 1 AND m.slot = $1 AND m.ctid = t.row_id
+    FROM folded AS f
+    WHERE f.is_last AND f.sign = 1 AND m.slot = $1 AND m.ctid = f.row_id
     RETURNING 1
 ), days AS (
     INSERT INTO projections.size_daily AS d (slot, segment_key, day, lane_id, joined, departed, restated_at)
