@@ -143,8 +143,10 @@ class Appender:
     ) -> None:
         """Ask Postgres for what is not remembered, if anything; then the batch is ready."""
         if unknown or batch.odd or batch.rejected:
+            memory = self._people.known
             async with self._transaction() as connection:
-                await identify_rest(connection, batch, unknown, known, self._people)
+                found = await identify_rest(connection, batch, unknown, known, self._people)
+            self._people.remember(memory, found)
         batch.registry_version = known.version
 
     async def store(self, batch: Batch) -> Stored:

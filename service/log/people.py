@@ -43,18 +43,27 @@ class People:
     async def find(
         self, connection: asyncpg.Connection[Any], wanted: set[Who]
     ) -> dict[Who, Person]:
-        """Give each (network_id, normalised user) its surrogate key and salt, making who is new."""
+        """Give each (network_id, normalised user) its surrogate key and salt, making who is new.
+
+        Nobody is remembered by this: whoever was made is there only once the transaction is committed.
+        """
         known = self.known
         found = {who: person for who in wanted if (person := known.get(f"{who[0]}:{who[1]}"))}
         missing = wanted - found.keys()
         if missing:
             fresh = await _look_up(connection, sorted(missing, key=lambda who: (who[1], who[0])))
             found |= fresh
-            known.update((f"{who[0]}:{who[1]}", person) for who, person in fresh.items())
-            if len(known) > self._limit:
-                for oldest in list(islice(known, len(known) - self._limit * 3 // 4)):
-                    del known[oldest]
         return found
+
+    def remember(self, known: dict[str, Person], found: dict[Who, Person]) -> None:
+        """Remember people in `known`, which was this memory before they were looked up.
+
+        Had all been forgotten since, the newer memory takes none of them.
+        """
+        known.update((f"{who[0]}:{who[1]}", person) for who, person in found.items())
+        if len(known) > self._limit:
+            for oldest in list(islice(known, len(known) - self._limit * 3 // 4)):
+                del known[oldest]
 
 
 async def _look_up(connection: asyncpg.Connection[Any], missing: list[Who]) -> dict[Who, Person]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from schemas.event import Lane
     from service.log.judge import KafkaRecord
-    from service.log.people import People, Person
+    from service.log.people import People, Person, Who
     from service.registry import Registry
 
 LOG_APPEND_TIME = 1
@@ -168,8 +168,11 @@ async def identify_rest(
     unknown: Sequence[Candidate],
     registry: Registry,
     people: People,
-) -> None:
-    """Identify what takes a look into Postgres: people not remembered, retries, expiries."""
+) -> dict[Who, Person]:
+    """Identify what takes a look into Postgres: people not remembered, retries, expiries.
+
+    Returns: the people, to be remembered once the transaction is committed.
+    """
     wanted = {(c.command.network_id, c.command.user) for c in unknown}
     wanted |= {
         (r.network_id, r.user)
@@ -185,6 +188,7 @@ async def identify_rest(
             refused.person_id = found[refused.network_id, refused.user][0]
     for candidate in batch.odd:
         await _identify_odd(connection, batch, candidate)
+    return found
 
 
 async def _identify_odd(
