@@ -19,11 +19,27 @@ if TYPE_CHECKING:
 
 LOCK = 0x5E6_3E47  # advisory lock of this database's setup
 SERVICE_ROLES = ("segments_ingest", "segments_project", "segments_registry", "segments_operate")
-# By the login itself, once all migrations are in: only it may be a member of both roles.
+# The erasing function runs as its own role: the owner of the tables must not be able to do what it does.
+# Given away by the login itself, which alone is a member of both; while migrations run it is the owner's.
+_TAKE_ERASURE_BACK = """
+DO $$ BEGIN
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_proc AS p INNER JOIN pg_catalog.pg_namespace AS n ON p.pronamespace = n.oid
+        WHERE n.nspname = 'segments' AND p.proname = 'erase_person'
+    ) THEN
+        ALTER FUNCTION segments.erase_person(text, text, text, text) OWNER TO segments_owner;
+    END IF;
+END $$
+"""
 ERASURE_SQL = """\
 GRANT CREATE ON SCHEMA segments TO segments_erase;
 ALTER FUNCTION segments.erase_person(text, text, text, text) OWNER TO segments_erase;
 REVOKE CREATE ON SCHEMA segments FROM segments_erase;
+"""
+# By the catalogue: a name in a schema that the login may not use would be an error.
+_RELATION = """
+SELECT c.oid FROM pg_catalog.pg_class AS c INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
+WHERE n.nspname = $1 AND c.relname = $2
 """
 _HISTORY = """
 CREATE SCHEMA IF NOT EXISTS migrations;
@@ -33,6 +49,9 @@ CREATE TABLE IF NOT EXISTS migrations.applied (
     checksum text NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+-- So that a login that owns nothing can tell whether the database fits its program.
+GRANT USAGE ON SCHEMA migrations TO segments_operate;
+GRANT SELECT ON migrations.applied TO segments_operate;
 """
 
 
@@ -114,28 +133,33 @@ async def _apply(connection: asyncpg.Connection[Any]) -> list[str]:
     await connection.execute("SET LOCAL ROLE segments_owner")
     await connection.execute(_HISTORY)
     done = await _applied(connection)
-    applied = []
+    pending = []
     for migration in migrations():
         if migration.number in done:
             _same(migration, done[migration.number])
-            continue
-        await connection.execute(migration.sql)
-        await connection.execute(
-            "INSERT INTO migrations.applied (number, name, checksum) VALUES ($1, $2, $3)",
-            migration.number,
-            migration.name,
-            migration.checksum,
-        )
-        applied.append(migration.name)
-    await connection.execute("RESET ROLE")
-    if applied:
-        await _give_erasure_away(connection)
-    return applied
+        else:
+            pending.append(migration)
+    if pending:
+        await connection.execute("RESET ROLE")
+        await connection.execute(_TAKE_ERASURE_BACK)
+        await connection.execute("SET LOCAL ROLE segments_owner")
+        for migration in pending:
+            await _apply_one(connection, migration)
+        await connection.execute("RESET ROLE")
+        await connection.execute(ERASURE_SQL)
+    else:
+        await connection.execute("RESET ROLE")
+    return [migration.name for migration in pending]
 
 
-async def _give_erasure_away(connection: asyncpg.Connection[Any]) -> None:
-    """Let the erasing function run as its own role: the owner of the tables must not be able to do what it does."""
-    await connection.execute(ERASURE_SQL)
+async def _apply_one(connection: asyncpg.Connection[Any], migration: Migration) -> None:
+    await connection.execute(migration.sql)
+    await connection.execute(
+        "INSERT INTO migrations.applied (number, name, checksum) VALUES ($1, $2, $3)",
+        migration.number,
+        migration.name,
+        migration.checksum,
+    )
 
 
 async def _applied(connection: asyncpg.Connection[Any]) -> dict[int, str]:
@@ -156,7 +180,7 @@ async def check_database(settings: Settings) -> list[str]:
     """
     connection = await asyncpg.connect(database_url(settings))
     try:
-        if await connection.fetchval("SELECT to_regclass('migrations.applied')") is None:
+        if await connection.fetchval(_RELATION, "migrations", "applied") is None:
             raise NotSetUpError
         missing = await _missing(connection)
         if missing:
@@ -167,11 +191,13 @@ async def check_database(settings: Settings) -> list[str]:
 
 
 async def _missing(connection: asyncpg.Connection[Any]) -> list[str]:
+    history = await connection.fetchval(_RELATION, "migrations", "applied")
     if not await connection.fetchval(
-        "SELECT has_table_privilege('migrations.applied', 'SELECT') AND has_schema_privilege('migrations', 'USAGE')"
+        "SELECT has_schema_privilege('migrations', 'USAGE') AND has_table_privilege($1::oid, 'SELECT')",
+        history,
     ):
-        # A login that owns nothing can't read the history; it is enough that the tables are there.
-        found = await connection.fetchval("SELECT to_regclass('reporting.watermark') IS NOT NULL")
+        # A login that may not read the history; it is enough that the views are there.
+        found = await connection.fetchval(_RELATION, "reporting", "watermark")
         return [] if found else [migration.name for migration in migrations()]
     done = await _applied(connection)
     for migration in migrations():

@@ -74,5 +74,8 @@ BEGIN
     WHERE r.person_id = person;
     RETURN number;
 END $$;
+-- Said here, while it is still the owner's: setup gives it to its own role in the end.
+REVOKE ALL ON FUNCTION segments.erase_person(text, text, text, text) FROM public;
+GRANT EXECUTE ON FUNCTION segments.erase_person(text, text, text, text) TO segments_operate;
 COMMENT ON FUNCTION segments.erase_person(text, text, text, text) IS
 'Takes a person''s identifier away and blanks their free text; their rows stay, as erased:<n>. Returns n, or null when nobody has that identifier. user_id is as reporting.normalise_user() gives it.';

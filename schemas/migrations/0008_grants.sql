@@ -44,7 +44,6 @@ GRANT SELECT, UPDATE (user_sent, description, metadata) ON segments.event TO seg
 GRANT SELECT, UPDATE (detail, record_key, payload, payload_text, headers) ON segments.rejected TO segments_erase;
 GRANT SELECT, INSERT ON segments.erasure TO segments_erase;
 GRANT SELECT, UPDATE ON segments.registry_version TO segments_erase;
-GRANT EXECUTE ON FUNCTION segments.erase_person(text, text, text, text) TO segments_operate;
 
 -- report: the views and functions of schema reporting, and nothing else.
 GRANT USAGE ON SCHEMA reporting TO segments_report;

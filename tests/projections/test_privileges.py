@@ -68,6 +68,7 @@ ALLOWED = {
         **{f"projections.{name}": "s" for name in KEPT},
         "projections.checkpoint": "si",
         **{f"reporting.{name}": "s" for name in VIEWS},
+        "migrations.applied": "s",
     },
     "segments_erase": {
         "segments.person": "su",

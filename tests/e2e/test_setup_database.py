@@ -1,0 +1,163 @@
+"""`setup`: safe to repeat, for two at once, from an older state; and what --check warns of."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from service import migrations as module
+from service.database import database_url
+from service.errors import MigrationDriftError, NotSetUpError
+from service.migrations import check_database, migrations, set_up_database
+from tests.support.command_line import run
+from tests.support.database import connected, rows, value
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from service.settings import Settings
+
+pytestmark = pytest.mark.stack
+# All that a migration makes, with rights and texts.
+_OBJECTS = """
+SELECT relname AS name, relkind::text AS kind, relacl::text AS acl, pg_get_userbyid(relowner) AS owner,
+    CASE WHEN relkind = 'v' THEN pg_get_viewdef(oid) END AS text FROM pg_class
+WHERE relnamespace::regnamespace::text IN ('segments', 'projections', 'reporting')
+UNION ALL SELECT oid::regprocedure::text, 'function', proacl::text, pg_get_userbyid(proowner), prosrc FROM pg_proc
+WHERE pronamespace::regnamespace::text IN ('segments', 'projections', 'reporting') ORDER BY 1, 2
+"""
+
+
+@pytest.fixture
+async def empty(database: Settings) -> AsyncIterator[list[Settings]]:
+    """Two databases with nothing in them."""
+    base, _, _ = database_url(database).rpartition("/")
+    names = [f"test_{uuid.uuid4().hex[:16]}" for _ in range(2)]
+    async with connected(database) as connection:
+        for name in names:
+            await connection.execute(f"CREATE DATABASE {name}")
+        yield [
+            database.model_copy(update={"database_url": SecretStr(f"{base}/{name}"), "topic_prefix": name})
+            for name in names
+        ]
+        for name in names:
+            await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def objects(settings: Settings) -> list[dict[str, Any]]:
+    return await rows(settings, _OBJECTS)
+
+
+async def test_two_at_once_on_one_database_and_on_two_all_succeed_and_repeat_does_nothing(
+    empty: list[Settings], database: Settings
+) -> None:
+    one, two = empty
+    done = await asyncio.gather(*(set_up_database(settings) for settings in (one, two, one, two, one)))
+    assert sorted(len(applied) for applied in done) == [0, 0, 0, len(migrations()), len(migrations())]
+    assert await set_up_database(one) == []
+    assert await objects(one) == await objects(two) == await objects(database)
+
+
+async def test_an_older_state_is_brought_up_to_date(
+    empty: list[Settings], database: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = empty[0]
+    every = migrations()
+    # Grants name what later files make, so an older program's last file was another: here it had three.
+    monkeypatch.setattr(module, "migrations", lambda: every[:3])
+    assert await set_up_database(one) == [migration.name for migration in every[:3]]
+    monkeypatch.undo()
+    with pytest.raises(NotSetUpError, match=every[3].name):
+        await check_database(one)
+    assert await set_up_database(one) == [migration.name for migration in every[3:]]
+    assert await objects(one) == await objects(database)
+
+
+async def test_a_migration_that_was_changed_after_it_was_applied_is_refused(database: Settings) -> None:
+    async with connected(database) as connection:
+        await connection.execute("UPDATE migrations.applied SET checksum = 'another' WHERE number = 2")
+    with pytest.raises(MigrationDriftError, match="0002_log"):
+        await set_up_database(database)
+    with pytest.raises(MigrationDriftError):
+        await check_database(database)
+    found = await run(database, "setup", "--no-topics")
+    assert (found.code, found.out) == (1, "")
+    assert "0002_log" in found.err
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(
+    empty: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = empty[0]
+    broken = module.Migration(9999, "9999_broken", "CREATE TABLE segments.half (); SELECT 1/0")
+    every = [*migrations(), broken]
+    monkeypatch.setattr(module, "migrations", lambda: every)
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await set_up_database(one)
+    monkeypatch.undo()
+    assert await objects(one) == []
+    with pytest.raises(NotSetUpError):
+        await check_database(one)
+
+
+async def test_setup_makes_database_and_topics_prints_what_it_would_and_checks(empty: list[Settings]) -> None:
+    one = empty[0]
+    missing = await run(one, "setup", "--check")
+    assert (missing.code, "not set up" in missing.err) == (1, True)
+    printed = await run(one, "setup", "--print")
+    for text in (migrations()[3].sql, "CREATE ROLE", f"--topic {one.topic_prefix}.commands", "OWNER TO segments_erase"):
+        assert text in printed.out
+    assert (await run(one, "setup", "--print", "--no-topics", "--json")).json["print"][0].startswith("-- Roles")
+    done = await run(one, "setup", "--json")
+    assert done.code == 0, done.err
+    assert len(done.json["done"]) == len(migrations()) + 3
+    again = await run(one, "setup")
+    assert (again.code, again.out) == (0, "nothing to do\n")
+    checked = await run(one, "setup", "--check")
+    # The tests log in as a superuser.
+    assert checked.code == 0
+    assert "warning: DATABASE_URL logs in as" in checked.out
+    assert (await run(one, "setup", "--check", "--json")).json["faults"] == []
+
+
+async def test_the_sql_that_setup_prints_makes_the_same_database(empty: list[Settings], database: Settings) -> None:
+    one = empty[0]
+    printed = await run(one, "setup", "--print", "--no-topics")
+    async with connected(one) as connection:
+        await connection.execute(printed.out)
+    assert await objects(one) == await objects(database)
+
+
+async def test_check_warns_of_a_superuser_and_of_a_member_of_the_owner_and_of_nobody_else(
+    database: Settings,
+) -> None:
+    login = f"login_{uuid.uuid4().hex[:12]}"
+    base = database_url(database).rpartition("/")
+    host = base[0].rpartition("@")[2].removeprefix("postgresql://")
+    plain = database.model_copy(
+        update={
+            "database_url": SecretStr(f"postgresql://{login}:pw@{host}/{base[2]}"),
+            "setup_database_url": database.database_url,
+        }
+    )
+    assert len(await check_database(database)) == 1
+    async with connected(database) as connection:
+        await connection.execute(f"CREATE ROLE {login} LOGIN PASSWORD 'pw'")
+        try:
+            await set_up_database(plain)
+            roles = await value(
+                database,
+                "SELECT array_agg(roleid::regrole::text ORDER BY 1) FROM pg_auth_members WHERE member = $1::text::regrole",
+                login,
+            )
+            assert set(roles) == set(module.SERVICE_ROLES)
+            assert await check_database(plain) == []
+            await connection.execute(f"GRANT segments_owner TO {login}")
+            assert login in (await check_database(plain))[0]
+        finally:
+            await connection.execute(f"DROP ROLE {login}")
