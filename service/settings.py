@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 PREFIX = "SEGMENTS_"
+_HOST = re.compile(r"(\[[^\]]+\]|[^:]*)(:[0-9]*)?")
 
 
 class _SecretFiles(PydanticBaseSettingsSource):
@@ -35,7 +38,9 @@ class _SecretFiles(PydanticBaseSettingsSource):
 class Settings(BaseSettings):
     """Every setting, its meaning and default; `segments config` lists them."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     database_url: SecretStr | None = Field(
         None, description="Postgres, as postgresql://… ; unset: a local stack is started by `run`"
@@ -83,7 +88,7 @@ class Settings(BaseSettings):
         4000, ge=1, le=20000, description="Most records of one lane in one append"
     )
     ingest_lanes_at_once: int = Field(
-        4, ge=1, description="Appends that one ingest process runs side by side"
+        2, ge=1, description="Appends that one ingest process runs side by side"
     )
     people_cache: int = Field(
         150_000, ge=1000, description="People an ingest process remembers (about 300 bytes each)"
@@ -106,6 +111,22 @@ class Settings(BaseSettings):
     actor: str | None = Field(
         None, max_length=255, description="Who is acting, for commands that change something"
     )
+
+    @field_validator("database_url", "setup_database_url")
+    @classmethod
+    def _is_database_url(cls, value: SecretStr | None) -> SecretStr | None:
+        """Refuse what the driver could not read, without showing it: its own message would quote the password."""
+        if value is None:
+            return value
+        parts = urlsplit(value.get_secret_value())
+        readable = parts.scheme in ("postgresql", "postgres") and all(
+            _HOST.fullmatch(host) for host in parts.netloc.rpartition("@")[2].split(",")
+        )
+        if not readable or not all("=" in pair for pair in parts.query.split("&") if parts.query):
+            raise ValueError(
+                "must be postgresql://user:password@host:port/database, special characters percent-encoded"
+            )
+        return value
 
     @classmethod
     def settings_customise_sources(
