@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from schemas.command import UserStatus, read_command
+from schemas.command import UserStatus, check_times, read_command
 from schemas.headers import IDEMPOTENCY_KEY
 from schemas.refusal import Refusal
 from segments.cli.files import ImportFile, Line, json_object
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 IN_FLIGHT = 2000
+
+
+def _check(value: bytes) -> None:
+    """Check a command as the ingest will, as if it were received now; raises Refusal."""
+    command = read_command(value)
+    now_ms = time.time_ns() // 1_000_000
+    at = command.status_change_timestamp
+    check_times(command, now_ms // 1000 if at is None else at, now_ms)
+
+
 STATUSES = [status.text for status in UserStatus if status is not UserStatus.EXPIRE]
 
 
@@ -80,7 +91,7 @@ async def send(
     }  # fmt: skip
     value = json_object({k: v for k, v in given.items() if v is not None}, metadata=metadata)
     try:
-        read_command(value)
+        _check(value)
     except Refusal as refusal:
         raise Failure(str(refusal), exit_code=2) from refusal
     if dry_run:
@@ -130,7 +141,7 @@ async def import_(
             try:
                 if line.value is None:
                     raise ValueError(line.fault)  # noqa: TRY301
-                read_command(line.value)
+                _check(line.value)
             except (Refusal, ValueError) as error:
                 bad.append({"line": line.number, "error": str(error)})
                 return False

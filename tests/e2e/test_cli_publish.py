@@ -1,0 +1,186 @@
+"""`send` and `import`: nothing is lost, nothing counted twice, numbers keep their digits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from segments.cli.files import ImportFile
+from service.ingest.ingest import ingest
+from tests.support.command_line import run
+from tests.support.database import rows, until, value
+from tests.support.roles import environment, service
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+pytestmark = pytest.mark.stack
+SEND = ("send", "--network", "n", "--user", "A@x", "--segment", "1", "--status", "add")
+CSV = """\
+network_id,user,segment_id,user_status,reference_id,status_change_timestamp,expires_at,description,metadata
+n,Ann@x,1,add,r1,1700000000,,"two
+lines, one field","{""price"": 1.10}"
+n,bob,1,enter,,,,,
+n,cid,1,leave,,1700000000,,,
+n,dan,one,add,,,,,
+n,eve,1,vanish,,,,,
+n,fay,1,add,,1_700_000_000,,,
+n,gil,1
+,hal,1,add,,,,,
+n,ida,1,add,,,,,{not json
+"""
+NDJSON = b"""\
+{"user": "ann", "segment_id": 1, "user_status": "add", "metadata": {"price": 1.10, "big": 12345678901234567890.5}}
+{"network_id": "n", "user": "bob", "segment_id": 1, "user_status": "leave"}
+
+[1, 2]
+{"user": "cid", "segment_id": 1, "user_status": "add", "extra": 1}
+{"user": "d\xe9", "segment_id": 1, "user_status": "add"}
+{"user": "eve", "segment_id": 1, "user_status": "add"
+{}
+"""
+
+
+async def test_send_publishes_one_command_and_prints_where_it_stands(ready: Settings) -> None:
+    async with service(ready, ingest):
+        sent = await run(ready, *SEND, "--metadata", '{"a": 1.10, "b": 1e2}', "--at", "1700000000", "--reference", "r",
+                         "--description", "why", "--actor", "ann", "--json")  # fmt: skip
+        assert sent.code == 0, sent.err
+        assert sent.json | {"partition": 0, "topic": ""} == {
+            "status": "queued", "reference_id": "r", "status_change_timestamp": 1700000000, "topic": "",
+            "partition": 0, "offset": 0,
+        }  # fmt: skip
+        plain = await run(ready, *SEND)
+        assert plain.out == f"{sent.json['topic']}:{sent.json['partition']}:1\n"
+        await until(ready, "SELECT count(*) = 2 FROM segments.event")
+    (event,) = await rows(
+        ready,
+        "SELECT user_id, user_sent, metadata::text, description, source, actor FROM reporting.event WHERE time_given",
+    )
+    # The digits as they were typed.
+    assert tuple(event.values()) == ("a@x", "A@x", '{"a": 1.10, "b": 100}', "why", "cli", "ann")
+
+
+async def test_a_dry_run_checks_and_publishes_nothing(ready: Settings) -> None:
+    assert (await run(ready, *SEND, "--dry-run")).out == "valid; nothing published\n"
+    assert (await run(ready, *SEND, "--dry-run", "--json")).json == {"status": "valid"}
+    refused = await run(ready, *SEND, "--dry-run", "--expires", "5")
+    assert (refused.code, refused.out) == (2, "")
+    status = await run(ready, "status", "--wait", "0", "--json")
+    assert (status.code, status.json["behind"]) == (0, [])
+
+
+async def test_import_of_csv_publishes_good_lines_and_tells_the_others_by_number(
+    ready: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "commands.csv"
+    # As a spreadsheet saves it, byte order mark and all; and one line that is not UTF-8.
+    path.write_bytes(b"\xef\xbb\xbf" + CSV.encode() + b"n,j\xe9,1,add,,,,,\n")
+    done = await run(ready, "import", str(path), "--json")
+    assert done.code == 1
+    assert {key: done.json[key] for key in ("lines", "published", "refused")} == {
+        "lines": 10, "published": 3, "refused": 7,
+    }  # fmt: skip
+    errors = {row["line"]: row["error"] for row in done.json["errors"]}
+    assert list(errors) == [6, 7, 8, 9, 10, 11, 12]
+    assert "segment_id" in errors[6]
+    assert "user_status" in errors[7]
+    assert "status_change_timestamp" in errors[8]
+    assert "number of fields" in errors[9]
+    assert "network_id" in errors[10]
+    assert "UTF-8" in errors[12]
+    assert "7 lines" in done.err
+    async with service(ready, ingest):
+        await until(ready, "SELECT sum(next_offset - first_offset) = 3 FROM segments.lane")
+        named = await run(ready, "import", str(path), "--network", "n")
+        # For other lines' network it is another import; the same lines are the same commands, where time is given.
+        assert "line 6: " in named.err
+        assert "10 lines, 4 published, 6 refused" in named.out
+        await until(ready, "SELECT sum(next_offset - first_offset) = 7 FROM segments.lane")
+    events = await rows(
+        ready,
+        "SELECT user_id, user_status, reference_id, metadata::text, source FROM reporting.event WHERE user_id = 'ann@x'",
+    )
+    assert [tuple(row.values()) for row in events] == [("ann@x", "add", "r1", '{"price": 1.10}', "import")]
+
+
+async def test_import_of_ndjson_keeps_the_text_of_each_line_and_a_second_import_counts_nothing(
+    ready: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "commands.ndjson"
+    path.write_bytes(NDJSON)
+    dry = await run(ready, "import", str(path), "--network", "n", "--dry-run", "--json")
+    assert (dry.code, dry.json["published"], dry.json["refused"]) == (1, 0, 5)
+    async with service(ready, ingest):
+        done = await run(ready, "import", str(path), "--network", "n", "--json")
+        assert {key: done.json[key] for key in ("lines", "published", "refused")} == {
+            "lines": 7, "published": 2, "refused": 5,
+        }  # fmt: skip
+        errors = {row["line"]: row["error"] for row in done.json["errors"]}
+        assert list(errors) == [4, 5, 6, 7, 8]
+        assert errors[6] == "not JSON: not UTF-8"
+        again = await run(ready, "import", str(path), "--network", "n", "--json")
+        assert again.json["published"] == 2
+        await until(ready, "SELECT sum(next_offset) = 4 FROM segments.lane")
+    assert await value(ready, "SELECT sum(events) FROM segments.lane") == 2
+    assert await value(ready, "SELECT sum(duplicates) FROM segments.lane") == 2
+    metadata = await value(ready, "SELECT metadata::text FROM reporting.event WHERE user_id = 'ann'")
+    assert metadata == '{"big": 12345678901234567890.5, "price": 1.10}'
+
+
+async def test_an_import_that_was_killed_goes_on_and_counts_nothing_twice(ready: Settings, tmp_path: Path) -> None:
+    path, count = tmp_path / "many.ndjson", 12_000
+    line = {"network_id": "n", "segment_id": 1, "user_status": "enter"}
+    path.write_text("".join(json.dumps(line | {"user": f"u{n}"}) + "\n" for n in range(count)), encoding="utf-8")
+    progress = Path(f"{path}.progress")
+    with subprocess.Popen(
+        [sys.executable, "-c", "from segments.cli import main; main()", "import", str(path), "--json"],
+        env=environment(ready), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as importing:  # fmt: skip
+        while not progress.exists():
+            assert importing.poll() is None
+            await asyncio.sleep(0.005)
+        importing.kill()
+    noted = json.loads(progress.read_text(encoding="utf-8"))["line"]
+    assert 0 < noted < count
+    done = await run(ready, "import", str(path), "--json")
+    assert done.code == 0, done.err
+    assert done.json["lines"] == count - noted
+    assert not progress.exists()
+    async with service(ready, ingest):
+        await until(ready, "SELECT sum(events) = 12000 FROM segments.lane", seconds=40)
+    assert await value(ready, "SELECT count(DISTINCT user_id) FROM reporting.event") == count
+    assert await value(ready, "SELECT sum(rejected) FROM segments.lane") == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"user": "u", "segment_id": 1}',
+        '  {"user": "u"}  ',
+        "{}",
+        '{ }',
+        '{"a": {"network_id": "other"}}',
+    ],
+)
+def test_a_network_said_for_a_line_leaves_its_text_as_it_stands(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.ndjson"
+    path.write_text(text + "\n", encoding="utf-8")
+    (line,) = ImportFile(path, 'n"').lines(0)
+    assert line.value is not None
+    assert json.loads(line.value) == {"network_id": 'n"', **json.loads(text)}
+    assert line.value.endswith(text.strip()[1:].encode())
+
+
+def test_a_field_too_long_for_csv_is_told_by_line_and_the_rest_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"network_id,user\nn,{'x' * 200_000}\nn,u\n", encoding="utf-8")
+    found: list[Any] = list(ImportFile(path, None).lines(0))
+    assert [(line.number, line.value is None) for line in found] == [(2, True), (3, False)]
+    assert "field" in found[0].fault
