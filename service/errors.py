@@ -31,6 +31,10 @@ class NotSetUpError(SegmentsError):
     """The database is not set up for this program; run `segments setup`."""
 
 
+class AddressError(SegmentsError):
+    """The address can't be listened on."""
+
+
 class UnknownSegmentError(SegmentsError):
     """No such segment in this network."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -149,6 +150,7 @@ async def _set_up_topic(
     (name, code, message), *_ = [tuple(error)[:3] for error in response.topic_errors]
     error = for_code(code)
     if code == 0:
+        await _until_known(admin, topic)
         return [f"made topic {name} with {settings.topic_partitions} partitions"]
     if error is not TopicAlreadyExistsError:
         raise TopicError(f"{topic} can't be made: {message or error.__name__}")
@@ -164,6 +166,14 @@ async def _set_up_topic(
         await admin.create_partitions({topic: NewPartitions(settings.topic_partitions)})
         done.append(f"grew topic {topic} to {settings.topic_partitions} partitions")
     return done
+
+
+async def _until_known(admin: AIOKafkaAdminClient, topic: str) -> None:
+    """Wait until the broker answers for a topic that was just made: a check right after would miss it."""
+    for _ in range(100):
+        if await _config(admin, topic):
+            return
+        await asyncio.sleep(0.05)
 
 
 async def topic_faults(settings: Settings) -> list[TopicFault]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ from prometheus_client import (
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from service.errors import AddressError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -153,17 +156,25 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serve_health(settings: Settings, health: Health) -> AsyncIterator[None]:
-    """Serve the health endpoint on HTTP_HOST:HEALTH_PORT while the block runs; port 0: none."""
+    """Serve the health endpoint on HTTP_HOST:HEALTH_PORT while the block runs; port 0: none.
+
+    Raises: AddressError when nobody can listen there.
+    """
     if settings.health_port == 0:
         yield
         return
-    config = uvicorn.Config(
-        health.app(), settings.http_host, settings.health_port, log_config=None, lifespan="off"
-    )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(), name="health")
+    host, port = settings.http_host, settings.health_port
+    try:
+        listening = socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        )
+    except OSError as error:
+        raise AddressError(f"({host}:{port}: {error.strerror})") from error
+    server = _Server(uvicorn.Config(health.app(), log_config=None, lifespan="off"))
+    task = asyncio.create_task(server.serve(sockets=[listening]), name="health")
     try:
         yield
     finally:
         server.should_exit = True
         await task
+        listening.close()

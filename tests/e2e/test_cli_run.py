@@ -1,0 +1,117 @@
+"""`segments run` as a process on given URLs: health, metrics, a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.database import folded, value
+from tests.support.kafka import Said, publish
+from tests.support.roles import Process
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+pytestmark = pytest.mark.stack
+# As DESIGN.md, section 6, lists them, with their labels.
+METRICS = {
+    "segments_records_total": {"topic", "partition", "outcome", "reason"},
+    "segments_ingest_lag_records": set(),
+    "segments_projection_lag_records": {"projection"},
+    "segments_complete_until_seconds": set(),
+    "segments_lane_stopped": set(),
+    "segments_batch_seconds": None,
+    "segments_refolds_total": set(),
+    "segments_miskeyed_total": set(),
+}
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+async def get(port: int, path: str) -> tuple[int, str]:
+    return await asyncio.to_thread(_get, port, path)
+
+
+def _get(port: int, path: str) -> tuple[int, str]:
+    class NoRedirect(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *_args: object) -> None:  # type: ignore[override]
+            return None
+
+    opener = urllib.request.build_opener(NoRedirect)
+    try:
+        with opener.open(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+async def answers(port: int, path: str, status: int, seconds: float = 40) -> str:
+    deadline = time.monotonic() + seconds
+    while True:
+        code, text = await get(port, path)
+        if code == status:
+            return text
+        assert time.monotonic() < deadline, (code, text)
+        await asyncio.sleep(0.05)
+
+
+async def test_run_serves_health_and_the_metrics_of_the_contract_and_ends_with_0_on_sigterm(ready: Settings) -> None:
+    port = free_port()
+    process = Process(ready.model_copy(update={"health_port": port, "log_format": "json"}), "run")
+    try:
+        assert json.loads(await answers(port, "/health/live", 200)) == {"status": "live"}
+        assert json.loads(await answers(port, "/health/ready", 200)) == {"status": "ready", "faults": {}}
+        await publish(ready, [Said(user="u"), Said(user="v", key=b"another key"), Said(b"not JSON")])
+        await folded(ready)
+        await publish(ready, [Said(user="u", status_change_timestamp=1_700_000_000)])
+        await folded(ready)
+        text = await answers(port, "/metrics", 200)
+        while "segments_complete_until_seconds 0.0" in text or "segments_refolds_total 0.0" in text:
+            text = await answers(port, "/metrics", 200)
+    finally:
+        begun = time.monotonic()
+        code, output = process.stop()
+    assert (code, "Traceback" in output) == (0, False), output
+    assert time.monotonic() - begun < 10
+    names = {re.sub("_(bucket|sum|count)$", "", line.split("{")[0].split()[0])
+             for line in text.splitlines() if line.startswith("segments_")}  # fmt: skip
+    assert names == set(METRICS)
+    for name, labels in METRICS.items():
+        for found in re.findall(rf"^{name}(?:{{(.*)}})? ", text, re.MULTILINE):
+            assert {pair.split("=")[0] for pair in found.split(",") if pair} == labels, name
+    assert re.search(r'segments_records_total\{.*outcome="rejected".*reason="not_json".*\} 1\.0', text)
+    assert re.search(r"^segments_miskeyed_total 1\.0", text, re.MULTILINE)
+    assert re.search(r'^segments_projection_lag_records\{projection="membership"\} 0\.0', text, re.MULTILINE)
+    assert await value(ready, "SELECT count(*) FROM segments.event") == 3
+
+
+async def test_a_taken_health_port_ends_with_1_and_says_so(ready: Settings) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        process = Process(ready.model_copy(update={"health_port": taken.getsockname()[1]}), "project")
+        deadline = time.monotonic() + 40
+        while process.running and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        ended = not process.running
+        code, output = process.stop()
+    assert ended
+    assert code == 1, output
+    assert "Address already in use" in output
+    assert "Traceback" not in output
