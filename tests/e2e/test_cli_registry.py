@@ -1,0 +1,53 @@
+"""`segment`, as an operator uses it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.command_line import run
+from tests.support.database import rows
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+pytestmark = pytest.mark.stack
+
+
+async def test_a_segment_is_created_listed_edited_archived_and_restored(database: Settings) -> None:
+    made = await run(database, "segment", "create", "--network", "n", "--name", "one", "--actor", "ann")
+    assert (made.code, made.out) == (0, "1\n")
+    second = await run(
+        database, "segment", "create", "--network", "n", "--name", "ten", "--id", "10", "--hidden",
+        "--description", "the tenth", "--json", SEGMENTS_ACTOR="env",
+    )  # fmt: skip
+    assert second.json["segment_id"] == 10
+    assert (second.json["is_visible"], second.json["created_by"]) == (False, "env")
+    for change in (["edit", "--name", "zehn", "--visible"], ["archive"], ["restore"]):
+        done = await run(database, "segment", change[0], "--network", "n", "--id", "10", *change[1:], "--json",
+                         "--actor", "bob")  # fmt: skip
+        assert done.code == 0, done.err
+        assert (done.json["archived_at"] is not None) == (change[0] == "archive")
+    listed = await run(database, "segment", "list", "--network", "n", "--json")
+    assert [(row["segment_id"], row["segment_name"], row["is_visible"]) for row in listed.json] == [
+        (1, "one", True), (10, "zehn", True),
+    ]  # fmt: skip
+    assert "zehn" in (await run(database, "segment", "list")).out
+    history = await rows(
+        database, "SELECT actor, archived FROM reporting.segment_history WHERE segment_id = 10 ORDER BY valid_from"
+    )
+    assert [tuple(row.values()) for row in history] == [
+        ("env", False), ("bob", False), ("bob", True), ("bob", False),
+    ]  # fmt: skip
+
+
+async def test_a_taken_name_and_an_unknown_segment_end_with_1(database: Settings) -> None:
+    create = ("segment", "create", "--network", "n", "--name", "one")
+    await run(database, *create)
+    taken = await run(database, *create, "--json")
+    assert (taken.code, taken.out) == (1, "")
+    assert "that name" in taken.err
+    unknown = await run(database, "segment", "archive", "--network", "n", "--id", "9")
+    assert (unknown.code, unknown.out) == (1, "")
+    assert "No such segment" in unknown.err
