@@ -7,6 +7,7 @@ then until the rows of lanes or checkpoints say that all is done.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from benchmarks.processes import Running
     from benchmarks.world import World
 
+# A projection's session that is not between two transactions.
+_OPEN = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'segments_project' AND state <> 'idle'
+"""
 INGESTS = ("ingest", "ingest")
 
 
@@ -65,8 +71,7 @@ async def catch_up_rate(world: World, load: Iterable[Message], projects: int = 1
             before = await settle(world, storing, len(INGESTS))
             total = before + publisher.records
             await wait_projected(world, folding, before)
-            for process in folding:
-                process.hold()
+            await _hold_idle(world, folding)
             await publisher.publish()
             await wait_logged(world, storing, total)
         await world.owner.execute("VACUUM ANALYZE segments.event")
@@ -75,6 +80,20 @@ async def catch_up_rate(world: World, load: Iterable[Message], projects: int = 1
         began = _let_go(folding)
         ended = await wait_projected(world, folding, total)
     return publisher.records / (ended - began)
+
+
+async def _hold_idle(world: World, folding: Sequence[Running]) -> None:
+    """Hold projection processes between two transactions: one left open would be ended by Postgres."""
+    for _ in range(200):
+        for process in folding:
+            process.hold()
+        await asyncio.sleep(0.05)
+        if not await world.owner.fetchval(_OPEN):
+            return
+        for process in folding:
+            process.let_go()
+        await asyncio.sleep(0.05)
+    raise TimeoutError("the projection processes are never idle")
 
 
 async def _publish_held(world: World, processes: Sequence[Running], publisher: Publisher) -> None:
