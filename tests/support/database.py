@@ -70,7 +70,8 @@ async def folded(settings: Settings, seconds: float = 60) -> None:
 async def sound(settings: Settings) -> None:
     """Check the laws: tiling, counters, uniqueness, and every view against the fold."""
     async with connected(settings) as connection:
-        assert await verify(connection) == []
+        found = await verify(connection)
+    assert found == [], found
 
 
 async def until(

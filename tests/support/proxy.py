@@ -39,8 +39,7 @@ class Proxy:
         self.cut()
         for task in list(self._tasks):
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*self._tasks)
         await self._server.wait_closed()
 
     def cut(self) -> None:
@@ -71,7 +70,8 @@ class Proxy:
                 self.refused += 1
                 writer.transport.abort()
                 return
-            with suppress(OSError):
+            # asyncio's streams would log a task that was cancelled.
+            with suppress(OSError, asyncio.CancelledError):
                 await self._serve(reader, writer)
         finally:
             self._tasks.discard(task)
