@@ -55,4 +55,4 @@ async def _watch(settings: Settings, lane_id: int) -> None:
                         "ended a stuck session that held a lane", lane_id=lane_id, pid=row["pid"]
                     )
             finally:
-                await connection.close()
+                connection.terminate()  # close() waits for an answer, also when we are cancelled

@@ -22,12 +22,15 @@ from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import asyncpg
 
     from service.settings import Settings
 
 log = get_logger("ingest")
 DRAIN_SECONDS = 4.0
+CANCEL_SECONDS = 1.0
 FETCH_RECORDS = 8000
 # So soon an added partition is found, and a topic that was away for a while. aiokafka's default is five minutes.
 METADATA_MAX_AGE_MS = 10_000
@@ -77,6 +80,7 @@ class _Ingest(ConsumerRebalanceListener):
         self._slots = asyncio.Semaphore(settings.ingest_lanes_at_once)
         self._lanes: dict[TopicPartition, LaneWriter] = {}
         self._running: dict[TopicPartition, asyncio.Task[None]] = {}
+        self._leaving: set[asyncio.Task[None]] = set()  # cancelled, and not at their end
         self._consumer: LaneConsumer | None = None
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._broker = self._make_broker()
@@ -166,6 +170,9 @@ class _Ingest(ConsumerRebalanceListener):
         stopping.cancel()
         self._watching.cancel()
         await self._close(set(self._lanes))
+        if await _unfinished({self._watching, *self._leaving}):
+            log.warning("Postgres does not answer: its connections are dropped")
+            self._pool.terminate()
         await self._watch.commit()
         await self._broker.stop()
         if self._failed.done():
@@ -204,8 +211,13 @@ class _Ingest(ConsumerRebalanceListener):
         for partition, task in zip(closing, tasks, strict=True):
             self._lanes.pop(partition, None)
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        # Who waits for a Postgres that does not answer keeps neither the group nor a stop waiting.
+        self._leaving = {task for task in self._leaving if not task.done()} | await _unfinished(tasks)
+
+
+async def _unfinished(tasks: Collection[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    """Give those that have not ended after a while, though they were cancelled."""
+    return (await asyncio.wait(tasks, timeout=CANCEL_SECONDS))[1] if tasks else set()
 
 
 async def _raw(message: Any) -> Any:
