@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service.ingest import consumer
+from service.ingest import consumer, lane
 from service.ingest.ingest import ingest
 from tests.support.accounts import logged, outcomes
 from tests.support.kafka import Said, publish
@@ -27,18 +27,19 @@ async def test_what_arrives_while_no_lane_has_room_is_not_lost(
     for start in range(3):
         async with service(ready, ingest):
             await logged(ready)
-        for lane in range(4):
-            assert await outcomes(ready, lane) == ["event"] * (100 + start)
-        await publish(ready, [Said(lane=lane, user=f"v{start}") for lane in range(4)])
+        for number in range(4):
+            assert await outcomes(ready, number) == ["event"] * (100 + start)
+        await publish(ready, [Said(lane=number, user=f"v{start}") for number in range(4)])
 
 
 async def test_lanes_without_room_fill_up_and_go_on(
     ready: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consumer, "STALL_SECONDS", 0.001)
+    monkeypatch.setattr(lane, "ROOM_BYTES", 2000, raising=False)
     small = ready.model_copy(update={"ingest_batch_records": 3, "ingest_lanes_at_once": 1})
     async with service(small, ingest):
         await publish(ready, [Said(lane=n % 4, user=f"u{n}") for n in range(800)])
         await logged(ready)
-    for lane in range(4):
-        assert await outcomes(ready, lane) == ["event"] * 200
+    for number in range(4):
+        assert await outcomes(ready, number) == ["event"] * 200

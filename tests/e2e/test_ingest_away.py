@@ -1,0 +1,168 @@
+"""Postgres goes away in every way a network knows; ingest waits, keeps its lanes, and goes on by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import structlog
+
+from service.ingest import consumer, lane
+from service.ingest.ingest import ingest
+from tests.support.accounts import logged, outcomes
+from tests.support.database import until, value
+from tests.support.kafka import Said, publish
+from tests.support.proxy import database_proxy
+from tests.support.roles import Process, service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from service.settings import Settings
+
+pytestmark = pytest.mark.stack
+PAUSED = "no lane has room: partitions paused"
+
+
+async def publish_some(settings: Settings, count: int, first: int = 0) -> None:
+    await publish(settings, [Said(lane=n % 4, user=f"u{n}") for n in range(first, first + count)])
+
+
+async def all_events(settings: Settings, count: int) -> None:
+    for number in range(4):
+        assert await outcomes(settings, number) == ["event"] * (count // 4)
+
+
+def said_in(lines: list[structlog.typing.EventDict], event: str) -> int:
+    return sum(line["event"] == event for line in lines)
+
+
+async def holds(check: Callable[[], bool], seconds: float = 15) -> None:
+    async with asyncio.timeout(seconds):
+        while not check():
+            await asyncio.sleep(0.01)
+
+
+async def test_connections_that_are_cut_again_and_again_lose_nothing(ready: Settings) -> None:
+    """Law 1: whether a cut met an append before its commit, or the answer to it."""
+    async with database_proxy(ready) as (proxy, through):
+        small = through.model_copy(update={"ingest_batch_records": 20})
+        async with service(small, ingest):
+            await publish_some(ready, 2000)
+            for _ in range(12):
+                stored = await value(
+                    ready, "SELECT coalesce(sum(next_offset), 0) FROM segments.lane"
+                )
+                proxy.cut()
+                if stored == 2000:
+                    break
+                await until(
+                    ready,
+                    "SELECT coalesce(sum(next_offset), 0) FROM segments.lane",
+                    lambda now, before=stored: now > before,
+                )
+            await logged(ready)
+    await all_events(ready, 2000)
+
+
+async def test_a_database_that_refuses_is_waited_for_and_the_lanes_are_kept(
+    ready: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The partitions are paused, polling goes on, nothing has to be assigned again."""
+    monkeypatch.setattr(consumer, "STALL_SECONDS", 0.02)
+    monkeypatch.setattr(lane, "ROOM_BYTES", 4000, raising=False)
+    with structlog.testing.capture_logs() as lines:
+        async with database_proxy(ready) as (proxy, through):
+            small = through.model_copy(update={"ingest_batch_records": 5})
+            async with service(small, ingest):
+                await publish_some(ready, 40)
+                await logged(ready)
+                proxy.refuse()
+                await publish_some(ready, 160, first=40)
+                await holds(lambda: proxy.refused >= 8)
+                await holds(lambda: said_in(lines, PAUSED) > 0)
+                proxy.mend()
+                await logged(ready)
+        assert said_in(lines, "lanes assigned") == 1
+        assert said_in(lines, "waiting") >= 1
+        assert said_in(lines, "going on") >= 1
+    await all_events(ready, 200)
+
+
+async def test_a_database_behind_a_dead_router_is_waited_for(
+    ready: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections stay open and nothing comes: for a while, and then they are cut as well."""
+    monkeypatch.setattr(consumer, "STALL_SECONDS", 0.02)
+    monkeypatch.setattr(lane, "ROOM_BYTES", 4000, raising=False)
+    with structlog.testing.capture_logs() as lines:
+        async with database_proxy(ready) as (proxy, through):
+            small = through.model_copy(update={"ingest_batch_records": 5})
+            async with service(small, ingest):
+                for start, cut in ((0, False), (400, True)):
+                    proxy.swallow()
+                    before = said_in(lines, PAUSED) if start else 0
+                    await publish_some(ready, 400, first=start)
+                    await holds(lambda before=before: said_in(lines, PAUSED) > before)
+                    if cut:
+                        proxy.cut()
+                    proxy.mend()
+                    await logged(ready)
+        assert said_in(lines, "lanes assigned") == 1
+    await all_events(ready, 800)
+
+
+async def test_ingest_starts_while_the_database_is_away(ready: Settings) -> None:
+    async with database_proxy(ready) as (proxy, through):
+        proxy.refuse()
+        async with service(through, ingest):
+            await publish_some(ready, 40)
+            await holds(lambda: proxy.refused >= 4)
+            proxy.mend()
+            await logged(ready)
+    await all_events(ready, 40)
+
+
+@pytest.mark.parametrize("away", ["refuse", "swallow"])
+async def test_a_stop_does_not_wait_for_a_database_that_is_away(ready: Settings, away: str) -> None:
+    """What is not stored is read again by the next process."""
+    async with database_proxy(ready) as (proxy, through):
+        async with service(through, ingest):
+            await publish_some(ready, 40)
+            await logged(ready)
+            getattr(proxy, away)()
+            await publish_some(ready, 40, first=40)
+            # By now an append is under way, or about to be tried again.
+            await asyncio.sleep(0.3)
+            began = time.monotonic()
+        assert time.monotonic() - began < 12
+    async with service(ready, ingest):
+        await logged(ready)
+    await all_events(ready, 80)
+
+
+async def test_sigterm_ends_a_process_and_hands_its_lanes_on_within_three_seconds(
+    ready: Settings,
+) -> None:
+    """The batch under way is finished and the group is left, so nobody waits for a session to time out."""
+    first = Process(ready, "ingest")
+    try:
+        await first.says("lanes assigned")
+        await publish_some(ready, 400)
+        await until(ready, "SELECT count(*) FROM segments.event")
+        async with service(ready, ingest):
+            await until(ready, "SELECT count(*) FROM segments.event", lambda count: count == 400)
+            stopping = asyncio.get_running_loop().run_in_executor(None, first.stop)
+            began = time.monotonic()
+            code, output = await stopping
+            await publish_some(ready, 40, first=400)
+            await logged(ready)
+            took = time.monotonic() - began
+        assert code == 0, output
+        assert "stopped" in output
+        assert took < 3
+    finally:
+        first.kill()
+    await all_events(ready, 440)
