@@ -55,7 +55,10 @@ class ImportFile:
     def note(self, number: int) -> None:
         """Note that the broker has all lines up to this one."""
         text = json.dumps({"digest": self._digest, "line": number})
-        self._progress.write_text(text, "utf-8")
+        # Written aside and renamed: whoever is killed here leaves the old note or the new one.
+        aside = self._progress.with_name(self._progress.name + ".new")
+        aside.write_text(text, "utf-8")
+        aside.replace(self._progress)
 
     def finish(self) -> None:
         """Forget the notes: all is published."""
