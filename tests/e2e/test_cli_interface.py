@@ -32,9 +32,20 @@ def commands(group: click.Group = main, path: str = "") -> Iterator[tuple[str, c
             yield f"{path}{name}", command
 
 
-def test_every_command_has_json_help_for_each_option_and_an_actor_where_it_changes_something() -> None:
+def test_every_command_has_json_help_for_each_option_and_an_actor_where_it_changes_something() -> (
+    None
+):
     found = dict(commands())
-    assert set(found) >= CHANGING | {"setup", "run", "ingest", "project", "status", "explain", "verify", "rebuild"}
+    assert set(found) >= CHANGING | {
+        "setup",
+        "run",
+        "ingest",
+        "project",
+        "status",
+        "explain",
+        "verify",
+        "rebuild",
+    }
     for name, command in found.items():
         assert command.help, name
         options = [param for param in command.params if isinstance(param, click.Option)]
@@ -63,7 +74,8 @@ async def test_help_goes_to_stdout_and_wrong_use_to_stderr_with_2() -> None:
         (["send", "--network", "n", "--user", "u", "--segment", "0", "--status", "add"], {}),
         (["send", "--network", "n", "--user", "u", "--segment", "1", "--status", "add", "--metadata", "{"], {}),
         (["send", "--network", "n", "--user", "u", "--segment", "1", "--status", "add", "--metadata", "[1]"], {}),
-        (["send", "--network", "n", "--user", "u", "--segment", "1", "--status", "reset", "--expires", "2000000000"], {}),
+        (["send", "--network", "n", "--user", "u", "--segment", "1", "--status", "reset", "--expires", "2000000000"],
+         {}),
         (["send", "--network", "n", "--user", "\udcff", "--segment", "1", "--status", "add"], {}),
         (["lane", "adopt", "--partition", "0", "--from", "soon", "--reason", "r"], {}),
         (["rejected", "show", "here"], {}),
@@ -100,7 +112,9 @@ async def test_wrong_use_ends_with_2_and_says_why_on_stderr(
 async def test_what_is_away_or_misnamed_ends_with_1_or_2_on_stderr_and_tells_no_secret(
     arguments: list[str], away: dict[str, str]
 ) -> None:
-    said = await run(None, *arguments, **{f"SEGMENTS_{name}": value for name, value in away.items()})
+    said = await run(
+        None, *arguments, **{f"SEGMENTS_{name}": value for name, value in away.items()}
+    )
     assert said.code in (1, 2)
     assert said.out == ""
     assert said.err.splitlines()[-1].startswith("Error: ")
@@ -125,9 +139,18 @@ async def test_config_lists_every_setting_with_meaning_default_and_value_but_no_
     assert all(name in plain.out for name in rows)
 
 
-async def test_each_secret_is_also_read_from_a_file_whose_last_newline_is_cut(tmp_path: Path) -> None:
-    secrets = [n for n, f in Settings.model_fields.items() if f.annotation in (SecretStr, SecretStr | None)]
-    assert set(secrets) >= {"database_url", "setup_database_url", "kafka_sasl_password", "signing_key"}
+async def test_each_secret_is_also_read_from_a_file_whose_last_newline_is_cut(
+    tmp_path: Path,
+) -> None:
+    secrets = [
+        n for n, f in Settings.model_fields.items() if f.annotation in (SecretStr, SecretStr | None)
+    ]
+    assert set(secrets) >= {
+        "database_url",
+        "setup_database_url",
+        "kafka_sasl_password",
+        "signing_key",
+    }
     path = tmp_path / "secret"
     text = f"postgresql://{SECRET}@h/d"
     path.write_text(f"{text}\n", encoding="utf-8")
@@ -147,6 +170,8 @@ async def test_each_secret_is_also_read_from_a_file_whose_last_newline_is_cut(tm
 
 def test_a_process_of_its_own_ends_with_these_codes_too() -> None:
     """The one test that starts the program: the others call it in this process."""
-    wrong = command_line(Settings(database_url=None, kafka_bootstrap_servers=None), "segment", "list")
+    wrong = command_line(
+        Settings(database_url=None, kafka_bootstrap_servers=None), "segment", "list"
+    )
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "SEGMENTS_DATABASE_URL" in wrong.stderr

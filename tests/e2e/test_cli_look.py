@@ -23,11 +23,15 @@ pytestmark = pytest.mark.stack
 AT = 1_700_000_000
 
 
-async def test_status_wait_ends_with_0_as_soon_as_all_is_in_and_1_when_time_is_up(ready: Settings) -> None:
+async def test_status_wait_ends_with_0_as_soon_as_all_is_in_and_1_when_time_is_up(
+    ready: Settings,
+) -> None:
     await publish(ready, [Said(user=f"u{n}", lane=n % 4) for n in range(8)])
     late = await run(ready, "status", "--wait", "0.2", "--json")
     assert late.code == 1
-    assert [(row["partition"], row["behind"]) for row in late.json["behind"]] == [(n, 2) for n in range(4)]
+    assert [(row["partition"], row["behind"]) for row in late.json["behind"]] == [
+        (n, 2) for n in range(4)
+    ]
     assert "partition 3: 2 behind" in late.err
     async with service(ready, ingest, project):
         in_time = await run(ready, "status", "--wait", "30", "--json")
@@ -39,12 +43,16 @@ async def test_status_wait_ends_with_0_as_soon_as_all_is_in_and_1_when_time_is_u
     assert "complete_until" in plain.out
 
 
-async def test_status_wait_ends_at_once_with_1_when_a_lane_is_stopped_and_names_it(ready: Settings) -> None:
+async def test_status_wait_ends_at_once_with_1_when_a_lane_is_stopped_and_names_it(
+    ready: Settings,
+) -> None:
     await publish(ready, [Said(user=f"u{n}", lane=n % 4) for n in range(4)])
     async with service(ready, ingest, project):
         await folded(ready)
     async with connected(ready) as connection:
-        await connection.execute("UPDATE segments.lane SET stopped_because = 'remade' WHERE partition = 2")
+        await connection.execute(
+            "UPDATE segments.lane SET stopped_because = 'remade' WHERE partition = 2"
+        )
     begun = time.monotonic()
     stopped = await run(ready, "status", "--wait", "60")
     assert stopped.code == 1
@@ -78,7 +86,10 @@ async def test_explain_tells_each_event_what_it_did_and_what_stands_now(database
         await lane.append(said(user="a@x", user_status="reset", status_change_timestamp=AT + 30))
     ask = ("explain", "--network", "n", "--segment", "1", "--user", " A@X ")
     found = (await run(database, *ask, "--json")).json
-    told = [(e["user_status"], e["outcome"], e["is_member_after"], e["override_after"]) for e in found["events"]]
+    told = [
+        (e["user_status"], e["outcome"], e["is_member_after"], e["override_after"])
+        for e in found["events"]
+    ]
     assert told == [
         ("enter", "applied", True, None),
         ("block", "applied", False, "block"),
@@ -94,7 +105,9 @@ async def test_explain_tells_each_event_what_it_did_and_what_stands_now(database
     assert (nobody.code, nobody.out) == (0, "no event of this user and segment\n")
 
 
-async def test_verify_ends_with_1_on_any_difference_and_rebuild_mends_it(database: Settings) -> None:
+async def test_verify_ends_with_1_on_any_difference_and_rebuild_mends_it(
+    database: Settings,
+) -> None:
     async with log(database) as (lane,):
         await lane.append(said(), said(user="v"))
         await fold(database)

@@ -20,13 +20,25 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 
 
-async def test_a_rejected_record_is_listed_shown_and_accepted_once_its_segment_exists(ready: Settings) -> None:
+async def test_a_rejected_record_is_listed_shown_and_accepted_once_its_segment_exists(
+    ready: Settings,
+) -> None:
     async with service(ready, ingest, project, relay_rejected):
-        await publish(ready, [Said(user="Ann@x", segment_id=2, lane=1, description="why"), Said(b"\x00avro", lane=1)])
+        await publish(
+            ready,
+            [
+                Said(user="Ann@x", segment_id=2, lane=1, description="why"),
+                Said(b"\x00avro", lane=1),
+            ],
+        )
         await folded(ready)
         listed = (await run(ready, "rejected", "list", "--json")).json
         assert [row["reason"] for row in listed] == ["not_json", "unknown_segment"]
-        only = (await run(ready, "rejected", "list", "--reason", "unknown_segment", "--network", "n", "--json")).json
+        only = (
+            await run(
+                ready, "rejected", "list", "--reason", "unknown_segment", "--network", "n", "--json"
+            )
+        ).json
         position = only[0]["position"]
         assert position == f"{ready.topic_prefix}.commands:1:0:0"
         shown = (await run(ready, "rejected", "show", position, "--json")).json
@@ -40,7 +52,9 @@ async def test_a_rejected_record_is_listed_shown_and_accepted_once_its_segment_e
         # Published a second time it is the same command: its first receipt is its time.
         assert (await run(ready, "rejected", "retry", position, "--json")).code == 0
         await folded(ready)
-    (event,) = await rows(ready, "SELECT user_id, segment_id, source, actor, description FROM reporting.event")
+    (event,) = await rows(
+        ready, "SELECT user_id, segment_id, source, actor, description FROM reporting.event"
+    )
     assert tuple(event.values()) == ("ann@x", 2, "retry", "ann", "why")
     assert await value(
         ready,
@@ -60,11 +74,23 @@ async def test_what_is_not_there_to_be_retried_is_told_so(ready: Settings) -> No
         assert "No rejected record" in found.err
 
 
-async def test_skipped_records_are_rejected_whole_counted_and_tied_to_their_person(ready: Settings) -> None:
-    await publish(ready, [Said(user="Ann@x", lane=0, description="why"), Said(b"{", lane=0), Said(user="u", lane=0)])
+async def test_skipped_records_are_rejected_whole_counted_and_tied_to_their_person(
+    ready: Settings,
+) -> None:
+    await publish(
+        ready,
+        [Said(user="Ann@x", lane=0, description="why"), Said(b"{", lane=0), Said(user="u", lane=0)],
+    )
     async with service(ready, ingest, project):
         await folded(ready)
-    await publish(ready, [Said(user="Ann@x", lane=0, description="again"), Said(b"{", lane=0), Said(user="v", lane=0)])
+    await publish(
+        ready,
+        [
+            Said(user="Ann@x", lane=0, description="again"),
+            Said(b"{", lane=0),
+            Said(user="v", lane=0),
+        ],
+    )
     beyond = await run(ready, "lane", "skip", "--partition", "0", "--to", "99", "--reason", "r")
     assert (beyond.code, beyond.out) == (2, "")
     done = await run(ready, "lane", "skip", "--partition", "0", "--to", "5", "--reason", "poison", "--actor", "ann",
@@ -83,26 +109,50 @@ async def test_skipped_records_are_rejected_whole_counted_and_tied_to_their_pers
         ("skipped: poison", None, None, None, True),
     ]
     assert await value(ready, "SELECT count(*) FROM segments.event") == 3
-    (done_by,) = await rows(ready, "SELECT action, reason, actor FROM segments.lane_event WHERE action <> 'opened'")
+    (done_by,) = await rows(
+        ready, "SELECT action, reason, actor FROM segments.lane_event WHERE action <> 'opened'"
+    )
     assert tuple(done_by.values()) == ("skipped", "poison", "ann")
     async with connected(ready, "segments_operate") as connection:
         await connection.execute("SELECT segments.erase_person('n', 'ann@x', 'a', 'r')")
-    assert await value(ready, "SELECT count(*) FROM segments.rejected WHERE payload_text LIKE '%again%'") == 0
+    assert (
+        await value(
+            ready, "SELECT count(*) FROM segments.rejected WHERE payload_text LIKE '%again%'"
+        )
+        == 0
+    )
     await sound(ready)
 
 
-async def test_a_lane_whose_topic_is_another_is_adopted_in_a_new_epoch_and_goes_on(ready: Settings) -> None:
+async def test_a_lane_whose_topic_is_another_is_adopted_in_a_new_epoch_and_goes_on(
+    ready: Settings,
+) -> None:
     await publish(ready, [Said(user=f"u{n}", lane=0) for n in range(3)])
     async with service(ready, ingest, project):
         await folded(ready)
     async with connected(ready) as connection:
-        await connection.execute("UPDATE segments.lane SET last_digest = 'another record' WHERE partition = 0")
+        await connection.execute(
+            "UPDATE segments.lane SET last_digest = 'another record' WHERE partition = 0"
+        )
     async with service(ready, ingest, project):
         await until(ready, "SELECT stopped_lanes = 1 FROM reporting.watermark")
         assert (await run(ready, "status", "--wait", "20")).code == 1
-        wrong = await run(ready, "lane", "adopt", "--partition", "0", "--from", "99", "--reason", "r")
+        wrong = await run(
+            ready, "lane", "adopt", "--partition", "0", "--from", "99", "--reason", "r"
+        )
         assert (wrong.code, wrong.out) == (2, "")
-        adopted = await run(ready, "lane", "adopt", "--partition", "0", "--from", "1", "--reason", "remade", "--json")
+        adopted = await run(
+            ready,
+            "lane",
+            "adopt",
+            "--partition",
+            "0",
+            "--from",
+            "1",
+            "--reason",
+            "remade",
+            "--json",
+        )
         assert adopted.json["kafka_epoch"] == 1
         await publish(ready, [Said(user="later", lane=0)])
         await folded(ready)

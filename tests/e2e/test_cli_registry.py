@@ -16,7 +16,9 @@ pytestmark = pytest.mark.stack
 
 
 async def test_a_segment_is_created_listed_edited_archived_and_restored(database: Settings) -> None:
-    made = await run(database, "segment", "create", "--network", "n", "--name", "one", "--actor", "ann")
+    made = await run(
+        database, "segment", "create", "--network", "n", "--name", "one", "--actor", "ann"
+    )
     assert (made.code, made.out) == (0, "1\n")
     second = await run(
         database, "segment", "create", "--network", "n", "--name", "ten", "--id", "10", "--hidden",
@@ -35,7 +37,8 @@ async def test_a_segment_is_created_listed_edited_archived_and_restored(database
     ]  # fmt: skip
     assert "zehn" in (await run(database, "segment", "list")).out
     history = await rows(
-        database, "SELECT actor, archived FROM reporting.segment_history WHERE segment_id = 10 ORDER BY valid_from"
+        database,
+        "SELECT actor, archived FROM reporting.segment_history WHERE segment_id = 10 ORDER BY valid_from",
     )
     assert [tuple(row.values()) for row in history] == [
         ("env", False), ("bob", False), ("bob", True), ("bob", False),

@@ -47,7 +47,7 @@ async def get(port: int, path: str) -> tuple[int, str]:
 
 def _get(port: int, path: str) -> tuple[int, str]:
     class NoRedirect(urllib.request.HTTPRedirectHandler):
-        def redirect_request(self, *_args: object) -> None:  # type: ignore[override]
+        def redirect_request(self, *_args: object) -> None:
             return None
 
     opener = urllib.request.build_opener(NoRedirect)
@@ -71,13 +71,20 @@ async def answers(port: int, path: str, status: int, seconds: float = 40) -> str
         await asyncio.sleep(0.05)
 
 
-async def test_run_serves_health_and_the_metrics_of_the_contract_and_ends_with_0_on_sigterm(ready: Settings) -> None:
+async def test_run_serves_health_and_the_metrics_of_the_contract_and_ends_with_0_on_sigterm(
+    ready: Settings,
+) -> None:
     port = free_port()
     process = Process(ready.model_copy(update={"health_port": port, "log_format": "json"}), "run")
     try:
         assert json.loads(await answers(port, "/health/live", 200)) == {"status": "live"}
-        assert json.loads(await answers(port, "/health/ready", 200)) == {"status": "ready", "faults": {}}
-        await publish(ready, [Said(user="u"), Said(user="v", key=b"another key"), Said(b"not JSON")])
+        assert json.loads(await answers(port, "/health/ready", 200)) == {
+            "status": "ready",
+            "faults": {},
+        }
+        await publish(
+            ready, [Said(user="u"), Said(user="v", key=b"another key"), Said(b"not JSON")]
+        )
         await folded(ready)
         await publish(ready, [Said(user="u", status_change_timestamp=1_700_000_000)])
         await folded(ready)
@@ -95,9 +102,13 @@ async def test_run_serves_health_and_the_metrics_of_the_contract_and_ends_with_0
     for name, labels in METRICS.items():
         for found in re.findall(rf"^{name}(?:{{(.*)}})? ", text, re.MULTILINE):
             assert {pair.split("=")[0] for pair in found.split(",") if pair} == labels, name
-    assert re.search(r'segments_records_total\{.*outcome="rejected".*reason="not_json".*\} 1\.0', text)
+    assert re.search(
+        r'segments_records_total\{.*outcome="rejected".*reason="not_json".*\} 1\.0', text
+    )
     assert re.search(r"^segments_miskeyed_total 1\.0", text, re.MULTILINE)
-    assert re.search(r'^segments_projection_lag_records\{projection="membership"\} 0\.0', text, re.MULTILINE)
+    assert re.search(
+        r'^segments_projection_lag_records\{projection="membership"\} 0\.0', text, re.MULTILINE
+    )
     assert await value(ready, "SELECT count(*) FROM segments.event") == 3
 
 
@@ -105,9 +116,11 @@ async def test_a_taken_health_port_ends_with_1_and_says_so(ready: Settings) -> N
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        process = Process(ready.model_copy(update={"health_port": taken.getsockname()[1]}), "project")
+        process = Process(
+            ready.model_copy(update={"health_port": taken.getsockname()[1]}), "project"
+        )
         deadline = time.monotonic() + 40
-        while process.running and time.monotonic() < deadline:
+        while process.running and time.monotonic() < deadline:  # noqa: ASYNC110 - a process has no event
             await asyncio.sleep(0.05)
         ended = not process.running
         code, output = process.stop()

@@ -48,7 +48,9 @@ async def plain(database: Settings) -> AsyncIterator[Settings]:
             await connection.execute(f"DROP ROLE {login}")
 
 
-async def test_every_role_and_command_works_for_a_login_that_owns_nothing(plain: Settings, database: Settings) -> None:
+async def test_every_role_and_command_works_for_a_login_that_owns_nothing(
+    plain: Settings, database: Settings
+) -> None:
     done = await run(plain, "setup", "--json")
     assert done.code == 0, done.err
     checked = await run(plain.model_copy(update={"setup_database_url": None}), "setup", "--check")
@@ -57,11 +59,15 @@ async def test_every_role_and_command_works_for_a_login_that_owns_nothing(plain:
     made = await run(plain, "segment", "create", "--network", "n", "--name", "one")
     assert (made.code, made.out) == (0, "1\n")
     async with service(plain, ingest, project, relay_rejected, relay_memberships):
-        sent = await run(plain, "send", "--network", "n", "--user", "u", "--segment", "1", "--status", "add")
+        sent = await run(
+            plain, "send", "--network", "n", "--user", "u", "--segment", "1", "--status", "add"
+        )
         assert sent.code == 0, sent.err
         await publish(plain, [Said(user="late", segment_id=2, lane=0), Said(b"{", lane=0)])
         assert (await run(plain, "status", "--wait", "30")).code == 0
-        (row, *_) = (await run(plain, "rejected", "list", "--reason", "unknown_segment", "--json")).json
+        (row, *_) = (
+            await run(plain, "rejected", "list", "--reason", "unknown_segment", "--json")
+        ).json
         await run(plain, "segment", "create", "--network", "n", "--name", "two")
         retried = await run(plain, "rejected", "retry", row["position"])
         assert retried.code == 0, retried.err

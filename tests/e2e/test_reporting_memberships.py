@@ -49,7 +49,9 @@ async def read_topic(settings: Settings, topic: str) -> list[Any]:
         await reader.stop()
 
 
-async def test_the_last_word_on_each_key_is_the_state_that_the_views_show(settings: Settings) -> None:
+async def test_the_last_word_on_each_key_is_the_state_that_the_views_show(
+    settings: Settings,
+) -> None:
     await make_segments(settings, [("n", 1), ("n", 2)])
     rng = random.Random(3)  # noqa: S311
     said = [
@@ -79,7 +81,8 @@ async def test_the_last_word_on_each_key_is_the_state_that_the_views_show(settin
         last[record.key] = json.loads(record.value)
     states = {
         f"{row['network_id']}:{row['segment_id']}:{row['user_id']}".encode(): {
-            name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in row.items()
+            name: value.isoformat() if hasattr(value, "isoformat") else value
+            for name, value in row.items()
         }
         for row in await rows(
             settings,
@@ -91,7 +94,11 @@ async def test_the_last_word_on_each_key_is_the_state_that_the_views_show(settin
     assert last == states
     (refused,) = await read_topic(settings, Topics(settings.topic_prefix).rejected)
     told = json.loads(refused.value)
-    assert (told["reason"], told["payload_text"], told["payload_is_cut"]) == ("not_json", "not JSON", False)
+    assert (told["reason"], told["payload_text"], told["payload_is_cut"]) == (
+        "not_json",
+        "not JSON",
+        False,
+    )
 
 
 async def test_a_prefix_that_begins_another_tells_only_its_own(settings: Settings) -> None:

@@ -42,7 +42,9 @@ async def empty(database: Settings) -> AsyncIterator[list[Settings]]:
         for name in names:
             await connection.execute(f"CREATE DATABASE {name}")
         yield [
-            database.model_copy(update={"database_url": SecretStr(f"{base}/{name}"), "topic_prefix": name})
+            database.model_copy(
+                update={"database_url": SecretStr(f"{base}/{name}"), "topic_prefix": name}
+            )
             for name in names
         ]
         for name in names:
@@ -57,8 +59,16 @@ async def test_two_at_once_on_one_database_and_on_two_all_succeed_and_repeat_doe
     empty: list[Settings], database: Settings
 ) -> None:
     one, two = empty
-    done = await asyncio.gather(*(set_up_database(settings) for settings in (one, two, one, two, one)))
-    assert sorted(len(applied) for applied in done) == [0, 0, 0, len(migrations()), len(migrations())]
+    done = await asyncio.gather(
+        *(set_up_database(settings) for settings in (one, two, one, two, one))
+    )
+    assert sorted(len(applied) for applied in done) == [
+        0,
+        0,
+        0,
+        len(migrations()),
+        len(migrations()),
+    ]
     assert await set_up_database(one) == []
     assert await objects(one) == await objects(two) == await objects(database)
 
@@ -78,9 +88,13 @@ async def test_an_older_state_is_brought_up_to_date(
     assert await objects(one) == await objects(database)
 
 
-async def test_a_migration_that_was_changed_after_it_was_applied_is_refused(database: Settings) -> None:
+async def test_a_migration_that_was_changed_after_it_was_applied_is_refused(
+    database: Settings,
+) -> None:
     async with connected(database) as connection:
-        await connection.execute("UPDATE migrations.applied SET checksum = 'another' WHERE number = 2")
+        await connection.execute(
+            "UPDATE migrations.applied SET checksum = 'another' WHERE number = 2"
+        )
     with pytest.raises(MigrationDriftError, match="0002_log"):
         await set_up_database(database)
     with pytest.raises(MigrationDriftError):
@@ -105,14 +119,25 @@ async def test_a_migration_that_fails_leaves_nothing_behind(
         await check_database(one)
 
 
-async def test_setup_makes_database_and_topics_prints_what_it_would_and_checks(empty: list[Settings]) -> None:
+async def test_setup_makes_database_and_topics_prints_what_it_would_and_checks(
+    empty: list[Settings],
+) -> None:
     one = empty[0]
     missing = await run(one, "setup", "--check")
     assert (missing.code, "not set up" in missing.err) == (1, True)
     printed = await run(one, "setup", "--print")
-    for text in (migrations()[3].sql, "CREATE ROLE", f"--topic {one.topic_prefix}.commands", "OWNER TO segments_erase"):
+    for text in (
+        migrations()[3].sql,
+        "CREATE ROLE",
+        f"--topic {one.topic_prefix}.commands",
+        "OWNER TO segments_erase",
+    ):
         assert text in printed.out
-    assert (await run(one, "setup", "--print", "--no-topics", "--json")).json["print"][0].startswith("-- Roles")
+    assert (
+        (await run(one, "setup", "--print", "--no-topics", "--json"))
+        .json["print"][0]
+        .startswith("-- Roles")
+    )
     done = await run(one, "setup", "--json")
     assert done.code == 0, done.err
     assert len(done.json["done"]) == len(migrations()) + 3
@@ -125,7 +150,9 @@ async def test_setup_makes_database_and_topics_prints_what_it_would_and_checks(e
     assert (await run(one, "setup", "--check", "--json")).json["faults"] == []
 
 
-async def test_the_sql_that_setup_prints_makes_the_same_database(empty: list[Settings], database: Settings) -> None:
+async def test_the_sql_that_setup_prints_makes_the_same_database(
+    empty: list[Settings], database: Settings
+) -> None:
     one = empty[0]
     printed = await run(one, "setup", "--print", "--no-topics")
     async with connected(one) as connection:
@@ -152,7 +179,8 @@ async def test_check_warns_of_a_superuser_and_of_a_member_of_the_owner_and_of_no
             await set_up_database(plain)
             roles = await value(
                 database,
-                "SELECT array_agg(roleid::regrole::text ORDER BY 1) FROM pg_auth_members WHERE member = $1::text::regrole",
+                "SELECT array_agg(roleid::regrole::text ORDER BY 1) FROM pg_auth_members"
+                " WHERE member = $1::text::regrole",
                 login,
             )
             assert set(roles) == set(module.SERVICE_ROLES)

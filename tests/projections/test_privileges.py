@@ -112,35 +112,35 @@ def test_every_role_that_setup_makes_is_in_the_table() -> None:
     assert made - {"segments_owner"} == set(ALLOWED)
 
 
-@pytest.mark.parametrize("role", ALLOWED)
-async def test_a_role_has_exactly_these_rights_on_tables_and_views(
-    database: Settings, role: str
-) -> None:
-    found = {
-        row["name"]: row["rights"] for row in await rows(database, _TABLES, role) if row["rights"]
-    }
-    assert found == ALLOWED[role]
-    by_column = {row["name"]: set(row["columns"]) for row in await rows(database, _COLUMNS, role)}
-    assert by_column == COLUMNS.get(role, {})
+async def test_each_role_has_exactly_these_rights_on_tables_and_views(database: Settings) -> None:
+    for role, allowed in ALLOWED.items():
+        rights = {
+            row["name"]: row["rights"]
+            for row in await rows(database, _TABLES, role)
+            if row["rights"]
+        }
+        assert rights == allowed, role
+        columns = {row["name"]: set(row["columns"]) for row in await rows(database, _COLUMNS, role)}
+        assert columns == COLUMNS.get(role, {}), role
 
 
-@pytest.mark.parametrize("role", ALLOWED)
-async def test_a_role_may_create_nothing_and_is_a_member_of_nothing(
-    database: Settings, role: str
+async def test_no_role_may_create_anything_log_in_or_is_a_member_of_another(
+    database: Settings,
 ) -> None:
-    assert not await value(
-        database,
-        "SELECT bool_or(has_schema_privilege($1, oid, 'CREATE')) FROM pg_namespace"
-        " WHERE nspname IN ('segments', 'projections', 'reporting', 'migrations')",
-        role,
-    )
-    attributes = await rows(
-        database,
-        "SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolcanlogin OR rolreplication OR rolbypassrls AS more,"
-        " (SELECT count(*) FROM pg_auth_members WHERE member = r.oid) AS of FROM pg_roles AS r WHERE rolname = $1",
-        role,
-    )
-    assert attributes == [{"more": False, "of": 0}]
+    for role in ALLOWED:
+        assert not await value(
+            database,
+            "SELECT bool_or(has_schema_privilege($1, oid, 'CREATE')) FROM pg_namespace"
+            " WHERE nspname IN ('segments', 'projections', 'reporting', 'migrations')",
+            role,
+        ), role
+        attributes = await rows(
+            database,
+            "SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolcanlogin OR rolreplication OR rolbypassrls AS more,"
+            " (SELECT count(*) FROM pg_auth_members WHERE member = r.oid) AS of FROM pg_roles AS r WHERE rolname = $1",
+            role,
+        )
+        assert attributes == [{"more": False, "of": 0}], role
 
 
 async def test_public_has_nothing(database: Settings) -> None:

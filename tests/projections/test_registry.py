@@ -31,11 +31,21 @@ async def connection(database: Settings) -> AsyncIterator[asyncpg.Connection[Any
 
 async def test_ids_are_the_networks_highest_and_one_unless_given(connection: Any) -> None:
     async def create(network_id: str, name: str, segment_id: int | None = None) -> int:
-        made = await registry.create(connection, network_id=network_id, name=name, segment_id=segment_id)
+        made = await registry.create(
+            connection, network_id=network_id, name=name, segment_id=segment_id
+        )
         return made.segment_id
 
-    assert [await create("a", "one"), await create("a", "two"), await create("b", "one")] == [1, 2, 1]
-    assert [await create("a", "ten", 10), await create("a", "more"), await create("a", "five", 5)] == [10, 11, 5]
+    assert [await create("a", "one"), await create("a", "two"), await create("b", "one")] == [
+        1,
+        2,
+        1,
+    ]
+    assert [
+        await create("a", "ten", 10),
+        await create("a", "more"),
+        await create("a", "five", 5),
+    ] == [10, 11, 5]
     assert await create("a", "last") == 12
 
 
@@ -67,7 +77,9 @@ async def test_many_created_at_once_get_ids_of_their_own(database: Settings) -> 
     assert sorted(ids) == list(range(1, 25))
 
 
-async def test_each_change_is_kept_with_actor_time_and_its_interval(connection: Any, database: Settings) -> None:
+async def test_each_change_is_kept_with_actor_time_and_its_interval(
+    connection: Any, database: Settings
+) -> None:
     one: dict[str, Any] = {"network_id": "n", "segment_id": 1}
     made = await registry.create(
         connection, network_id="n", name="a", description="first", is_visible=False, actor="ann"
@@ -99,12 +111,26 @@ async def test_a_segment_that_is_not_there_is_told_so(connection: Any) -> None:
         await registry.set_archived(connection, network_id="n", segment_id=1, archived=True)
 
 
-async def test_archived_hidden_and_empty_segments_are_in_the_views(connection: Any, database: Settings) -> None:
+async def test_archived_hidden_and_empty_segments_are_in_the_views(
+    connection: Any, database: Settings
+) -> None:
     await registry.create(connection, network_id="n", name="hidden", is_visible=False)
     await registry.create(connection, network_id="n", name="gone")
     await registry.set_archived(connection, network_id="n", segment_id=2, archived=True)
     assert await rows(database, "SELECT * FROM reporting.segment_size ORDER BY segment_id") == [
-        {"network_id": "n", "segment_id": n, "segment_name": name, "members": 0, "added": 0, "blocked": 0}
+        {
+            "network_id": "n",
+            "segment_id": n,
+            "segment_name": name,
+            "members": 0,
+            "added": 0,
+            "blocked": 0,
+        }
         for n, name in ((1, "hidden"), (2, "gone"))
     ]
-    assert await value(database, "SELECT count(*) FROM reporting.segment WHERE archived_at IS NOT NULL") == 1
+    assert (
+        await value(
+            database, "SELECT count(*) FROM reporting.segment WHERE archived_at IS NOT NULL"
+        )
+        == 1
+    )

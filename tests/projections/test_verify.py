@@ -28,7 +28,7 @@ TAMPERED = {
     ),
     "a state that went": ("DELETE FROM projections.membership WHERE segment_key = 2", {"user_segment", "segment_size"}),
     "a state of nobody": (
-        "INSERT INTO projections.membership SELECT slot, segment_key, person_id + 99, state FROM projections.membership",
+        "INSERT INTO projections.membership SELECT slot, segment_key, 99, state FROM projections.membership LIMIT 1",
         {"user_segment"},
     ),
     "a size": ("UPDATE projections.size SET members = members + 1", {"segment_size"}),
@@ -46,11 +46,13 @@ TAMPERED = {
     "an event's time": (
         "UPDATE segments.event SET status_change_timestamp = '2020-01-01' WHERE kafka_offset = 0", {"user_segment"},
     ),
-    "an event's segment": ("UPDATE segments.event SET segment_key = 99 WHERE kafka_offset = 0", {"event", "user_segment"}),
+    "an event's segment": (
+        "UPDATE segments.event SET segment_key = 99 WHERE kafka_offset = 0", {"event", "user_segment"},
+    ),
     "a duplicate that went": ("DELETE FROM segments.duplicate", {"lane"}),
     "a rejected record that went": ("DELETE FROM segments.rejected", {"lane"}),
     "an offset told twice": (
-        "INSERT INTO segments.hole SELECT lane_id, kafka_offset, kafka_offset + 1, 'x', now() FROM segments.event LIMIT 1",
+        "INSERT INTO segments.hole SELECT lane_id, kafka_offset, kafka_offset + 1, 'x', now() FROM segments.event",
         {"lane"},
     ),
     "a checkpoint": ("UPDATE projections.checkpoint SET next_offset = 0", {"user_segment"}),

@@ -55,7 +55,9 @@ async def test_watermarks_never_fall_and_never_say_too_much_under_load_and_drain
     async with service(small, ingest, project):
         sampling = asyncio.create_task(sample_until(ready, stop))
         for turn in range(12):
-            await publish(ready, [Said(user=f"u{n}", reference_id=f"{turn}", lane=n % 4) for n in range(100)])
+            await publish(
+                ready, [Said(user=f"u{n}", reference_id=f"{turn}", lane=n % 4) for n in range(100)]
+            )
         await folded(ready)
         # Nothing comes any more: what is complete follows the clock at 5 s.
         begun = time.monotonic()
@@ -82,18 +84,28 @@ async def test_watermarks_never_fall_and_never_say_too_much_under_load_and_drain
         for sample in samples[:: max(1, len(samples) // 150)]:
             if sample["complete_until"] is not None and sample["recorded_until"] is not None:
                 assert not await connection.fetchval(
-                    _TOO_EARLY, sample["projected"], sample["complete_until"], sample["recorded_until"]
+                    _TOO_EARLY,
+                    sample["projected"],
+                    sample["complete_until"],
+                    sample["recorded_until"],
                 )
 
 
-async def test_a_stopped_lane_holds_the_watermark_while_the_others_go_on(database: Settings) -> None:
+async def test_a_stopped_lane_holds_the_watermark_while_the_others_go_on(
+    database: Settings,
+) -> None:
     async with log(database, 2) as lanes, service(database, project):
         for lane in lanes:
             await lane.append(said(user=f"u{lane.lane.partition}"))
-        await until(database, "SELECT complete_until IS NOT NULL AND projection_behind = 0 FROM reporting.watermark")
+        await until(
+            database,
+            "SELECT complete_until IS NOT NULL AND projection_behind = 0 FROM reporting.watermark",
+        )
         held = await value(database, "SELECT complete_until FROM reporting.watermark")
         async with connected(database) as connection:
-            await connection.execute("UPDATE segments.lane SET stopped_because = 'a test' WHERE partition = 0")
+            await connection.execute(
+                "UPDATE segments.lane SET stopped_because = 'a test' WHERE partition = 0"
+            )
             await connection.execute(
                 "UPDATE segments.lane SET end_offset = next_offset, quiet_offset = next_offset, quiet_at = now(),"
                 " end_seen_at = now() + interval '1 hour'"
@@ -108,7 +120,10 @@ async def test_a_stopped_lane_holds_the_watermark_while_the_others_go_on(databas
         assert row["complete_until"] <= held + timedelta(seconds=1)
         async with connected(database) as connection:
             await connection.execute("UPDATE segments.lane SET stopped_because = NULL")
-        await until(database, "SELECT complete_until > now() + interval '59 minutes' FROM reporting.watermark")
+        await until(
+            database,
+            "SELECT complete_until > now() + interval '59 minutes' FROM reporting.watermark",
+        )
 
 
 async def test_freshness_says_how_far_log_and_projection_are_behind(database: Settings) -> None:
@@ -132,7 +147,9 @@ async def test_freshness_says_how_far_log_and_projection_are_behind(database: Se
         [(0, 13, 10, 4, 3, 6), (1, None, 1, 1, 0, 0)],
         [(0, 13, 10, 8, 3, 2), (1, None, 1, 0, 0, 1)],
     )
-    behind = await rows(database, "SELECT ingest_behind, projection_behind FROM reporting.watermark")
+    behind = await rows(
+        database, "SELECT ingest_behind, projection_behind FROM reporting.watermark"
+    )
     assert [tuple(row.values()) for row in behind] in ([(3, 6)], [(3, 3)])
 
 
@@ -144,7 +161,9 @@ async def test_a_closed_lane_counts_until_it_is_folded(database: Settings) -> No
                 "UPDATE projections.checkpoint SET complete_until = '2024-01-01', recorded_until = '2024-01-01'"
             )
             await connection.execute("UPDATE segments.lane SET closed = true")
-        assert (await value(database, "SELECT complete_until FROM reporting.watermark")).year == 2024
+        assert (
+            await value(database, "SELECT complete_until FROM reporting.watermark")
+        ).year == 2024
         await fold(database)
     assert await value(database, "SELECT complete_until FROM reporting.watermark") is None
     assert await value(database, "SELECT projection_behind FROM reporting.watermark") == 0

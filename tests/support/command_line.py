@@ -36,7 +36,9 @@ async def run(settings: Settings | None, *arguments: str, **environ: str | None)
     return await asyncio.to_thread(_run, settings, arguments, environ)
 
 
-def _run(settings: Settings | None, arguments: tuple[str, ...], environ: dict[str, str | None]) -> Said:
+def _run(
+    settings: Settings | None, arguments: tuple[str, ...], environ: dict[str, str | None]
+) -> Said:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     env: dict[str, str | None] = {name: None for name in os.environ if name.startswith("SEGMENTS_")}

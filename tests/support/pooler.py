@@ -29,7 +29,9 @@ ASKS = b"QSF"
 class _Session:
     """One session on the server, greeted and idle. greeting: its parameters and key, to be shown to clients."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, greeting: bytes) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, greeting: bytes
+    ) -> None:
         self.reader = reader
         self.writer = writer
         self.greeting = greeting
@@ -192,7 +194,9 @@ async def pooled(settings: Settings) -> AsyncIterator[tuple[Pooler, Settings]]:
     pooler = Pooler(parts.hostname or "127.0.0.1", parts.port or 5432)
     await pooler.start()
     login = parts.netloc.rpartition("@")[0]
-    through = parts._replace(netloc=f"{login + '@' if login else ''}127.0.0.1:{pooler.port}").geturl()
+    through = parts._replace(
+        netloc=f"{login + '@' if login else ''}127.0.0.1:{pooler.port}"
+    ).geturl()
     try:
         yield (
             pooler,
