@@ -51,6 +51,8 @@ def row(figure: Figure, samples: Sequence[Sample], load: float) -> str:
         ]
     )
     met = "yes" if figure.met(median, {**limits, **notes}) else "**no**"
+    if load > (os.cpu_count() or 1):
+        met += "; machine busy with other things, measure again"
     when = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
     return f"| {figure.name} | {figure.goal} | {measured} | {beside} | {met} | {when}, load {load:.1f} |"
 
