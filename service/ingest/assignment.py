@@ -33,8 +33,10 @@ WITH lane AS (
     INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset, complete_until, recorded_until)
     SELECT g.projection, g.slot, lane.lane_id, lane.next_offset,
         coalesce((SELECT min(c.complete_until) FROM projections.checkpoint AS c
+            INNER JOIN segments.lane AS l ON c.lane_id = l.lane_id AND NOT l.closed
             WHERE c.projection = g.projection AND c.slot = g.slot), '-infinity'),
         coalesce((SELECT min(c.recorded_until) FROM projections.checkpoint AS c
+            INNER JOIN segments.lane AS l ON c.lane_id = l.lane_id AND NOT l.closed
             WHERE c.projection = g.projection AND c.slot = g.slot), '-infinity')
     FROM projections.generation AS g CROSS JOIN lane
 )
