@@ -10,7 +10,15 @@ import asyncpg
 from aiokafka.errors import KafkaError
 
 # Faults of the infrastructure: waited out, never a reason to reject or to end. Anything else ends the process.
-INFRASTRUCTURE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, KafkaError)
+# InternalClientError: asyncpg finds a connection in disorder, as when it was cut while we were stopped.
+INFRASTRUCTURE = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+    KafkaError,
+)
 FIRST_SECONDS, LAST_SECONDS = 0.05, 5.0
 
 
