@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,10 +17,9 @@ from tests.support.database import until, value
 from tests.support.kafka import Said, publish
 from tests.support.proxy import database_proxy
 from tests.support.roles import Process, service
+from tests.support.waiting import holds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from service.settings import Settings
 
 pytestmark = pytest.mark.stack
@@ -39,12 +39,6 @@ def said_in(lines: list[structlog.typing.EventDict], event: str) -> int:
     return sum(line["event"] == event for line in lines)
 
 
-async def holds(check: Callable[[], bool], seconds: float = 15) -> None:
-    async with asyncio.timeout(seconds):
-        while not check():
-            await asyncio.sleep(0.01)
-
-
 async def test_connections_that_are_cut_again_and_again_lose_nothing(ready: Settings) -> None:
     """Law 1: whether a cut met an append before its commit, or the answer to it."""
     async with database_proxy(ready) as (proxy, through):
@@ -58,11 +52,7 @@ async def test_connections_that_are_cut_again_and_again_lose_nothing(ready: Sett
                 proxy.cut()
                 if stored == 2000:
                     break
-                await until(
-                    ready,
-                    "SELECT coalesce(sum(next_offset), 0) FROM segments.lane",
-                    lambda now, before=stored: now > before,
-                )
+                await until(ready, f"SELECT sum(next_offset) > {stored} FROM segments.lane")
             await logged(ready)
     await all_events(ready, 2000)
 
@@ -98,6 +88,10 @@ async def test_a_database_behind_a_dead_router_is_waited_for(
     monkeypatch.setattr(consumer, "STALL_SECONDS", 0.02)
     monkeypatch.setattr(lane, "ROOM_BYTES", 4000, raising=False)
     with structlog.testing.capture_logs() as lines:
+
+        def pauses(before: int) -> bool:
+            return said_in(lines, PAUSED) > before
+
         async with database_proxy(ready) as (proxy, through):
             small = through.model_copy(update={"ingest_batch_records": 5})
             async with service(small, ingest):
@@ -105,7 +99,7 @@ async def test_a_database_behind_a_dead_router_is_waited_for(
                     proxy.swallow()
                     before = said_in(lines, PAUSED) if start else 0
                     await publish_some(ready, 400, first=start)
-                    await holds(lambda before=before: said_in(lines, PAUSED) > before)
+                    await holds(partial(pauses, before))
                     if cut:
                         proxy.cut()
                     proxy.mend()
@@ -134,8 +128,7 @@ async def test_a_stop_does_not_wait_for_a_database_that_is_away(ready: Settings,
             await logged(ready)
             getattr(proxy, away)()
             await publish_some(ready, 40, first=40)
-            # By now an append is under way, or about to be tried again.
-            await asyncio.sleep(0.3)
+            await holds(lambda: proxy.refused + proxy.withheld > 0)
             began = time.monotonic()
         assert time.monotonic() - began < 12
     async with service(ready, ingest):

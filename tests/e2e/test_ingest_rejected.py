@@ -24,6 +24,7 @@ from tests.support.database import connected, make_segments, rows, until, value
 from tests.support.kafka import Said, publish
 from tests.support.lane import said
 from tests.support.roles import service
+from tests.support.waiting import holds
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -34,7 +35,7 @@ RELAYED = "SELECT (SELECT sum(next_offset) FROM segments.relay) = (SELECT sum(ne
 
 async def told(settings: Settings, count: int) -> list[tuple[bytes | None, dict[str, Any]]]:
     """Read so many messages of the rejected topic, and what comes within a moment; in order of lane and offset."""
-    found = []
+    found: list[tuple[bytes | None, dict[str, Any]]] = []
     async with AIOKafkaConsumer(
         Topics(settings.topic_prefix).rejected,
         **connection_options(settings),
@@ -119,7 +120,8 @@ async def test_a_mended_record_is_retried_with_its_first_receipt(ready: Settings
         )
         await logged(ready)
         await make_segments(ready, [("n", 50)])
-        await asyncio.sleep(1.1 - time.time() % 1)  # into the next second, so that times differ
+        received = time.time()
+        await holds(lambda: int(time.time()) > int(received))  # so that the two receipts differ
         for _ in range(2):
             await retry(ready, f"{topic}:0:0:0")
         await logged(ready)

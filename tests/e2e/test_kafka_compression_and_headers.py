@@ -33,7 +33,10 @@ async def test_every_compression_is_read(ready: Settings) -> None:
             )
         await logged(ready)
     assert await outcomes(ready) == ["event"] * 80
-    assert await value(ready, "SELECT count(*) FROM reporting.event WHERE length(description) = 500") == 80
+    assert (
+        await value(ready, "SELECT count(*) FROM reporting.event WHERE length(description) = 500")
+        == 80
+    )
 
 
 ODD_HEADERS: list[list[tuple[str, bytes | None]]] = [
@@ -63,36 +66,39 @@ async def test_odd_headers_decide_nothing_and_lose_nothing(ready: Settings) -> N
     assert await outcomes(ready) == ["event"] * len(ODD_HEADERS) + ["invalid_field"]
 
 
-@pytest.mark.parametrize("codec", [None, *CODECS])
-async def test_a_header_name_that_is_not_utf8_withholds_no_record(
-    ready: Settings, codec: str | None
-) -> None:
-    """Hazard 4: neither the good records before it in its batch nor those after it."""
+async def test_a_header_name_that_is_not_utf8_withholds_no_record(ready: Settings) -> None:
+    """Hazard 4: neither the good records before it in its batch nor those after it, compressed or not."""
+    expected = [
+        "event", "event", "duplicate", "tombstone", "not_json", "event", "event", "duplicate", "event",
+    ]  # fmt: skip
+    codecs = [None, *CODECS]
+    async with service(ready, ingest):
+        for codec in codecs:
+            await publish_batch(ready, 0, batch_with_odd_names(str(codec)), codec)
+            await publish(ready, [Said(lane=0, user="later")])
+        await logged(ready)
+    assert await outcomes(ready) == expected * len(codecs)
+    after = "SELECT count(*) FROM reporting.event WHERE user_id = 'after' AND description = 'é'"
+    assert await value(ready, after) == len(codecs)
+
+
+def batch_with_odd_names(name: str) -> list[Raw]:
     odd: list[tuple[bytes, bytes | None]] = [(NAME_NOT_UTF8, b"v"), (b"\xed\xa0\x80", None)]
-    key: list[tuple[bytes, bytes | None]] = [(b"idempotency-key", b"k")]
+    keys = [(b"idempotency-key", f"{name} {number}".encode()) for number in range(2)]
 
     def record(user: str, *headers: Any, **fields: Any) -> Raw:
         return Raw(said(user=user, **fields), f"n:{user}".encode(), headers)
 
-    batch = [
-        record("before", *key),
+    return [
+        record("before", keys[0]),
         record("odd", *odd),
-        record("before", *key),
+        record("before", keys[0]),
         Raw(None, b"k", odd),
         Raw(b"{", None, odd),
-        record("odd and keyed", *odd, (b"idempotency-key", b"j")),
+        record("odd and keyed", *odd, keys[1]),
         record("after", description="é"),
-        record("odd and keyed", (b"idempotency-key", b"j"), *odd),
+        record("odd and keyed", keys[1], *odd),
     ]
-    expected = ["event", "event", "duplicate", "tombstone", "not_json", "event", "event", "duplicate"]
-    async with service(ready, ingest):
-        await publish_batch(ready, 0, batch, codec)
-        await publish(ready, [Said(lane=0, user="later")])
-        await logged(ready)
-        await publish_batch(ready, 0, [record("again", *odd)], codec)
-        await logged(ready)
-    assert await outcomes(ready) == [*expected, "event", "event"]
-    assert await value(ready, "SELECT count(*) FROM reporting.event WHERE user_id = 'after' AND description = 'é'") == 1
 
 
 async def test_a_lane_opens_again_behind_a_record_with_such_a_name(ready: Settings) -> None:

@@ -45,7 +45,8 @@ async def test_one_key_in_several_lanes_stays_exact(ready: Settings) -> None:
     assert await value(ready, "SELECT count(*) FROM segments.duplicate") == len(said)
     lanes_a_user = await value(
         ready,
-        "SELECT max(lanes) FROM (SELECT count(DISTINCT kafka_partition) AS lanes FROM reporting.event GROUP BY user_id) AS u",
+        "SELECT max(lanes) FROM (SELECT count(DISTINCT kafka_partition) AS lanes"
+        " FROM reporting.event GROUP BY user_id) AS u",
     )
     assert lanes_a_user == 2
     members = await rows(

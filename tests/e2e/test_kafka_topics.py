@@ -30,6 +30,7 @@ from tests.support.topics import (
     make_commands,
     remake_commands,
 )
+from tests.support.waiting import holds
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -171,15 +172,16 @@ async def test_a_topic_that_was_away_for_a_while_stops_its_lane_when_it_is_back(
 
 async def no_lanes(settings: Settings) -> None:
     """Wait until the group has noticed that the topic is gone."""
-    async with administered(settings) as client, asyncio.timeout(20):
-        while True:
+    async with administered(settings) as client:
+
+        async def unassigned() -> bool:
             (group,) = await client.describe_consumer_groups(
                 [Topics(settings.topic_prefix).ingest_group]
             )
             assigned = [member[4] for member in group.groups[0][5]]
-            if not any(settings.topic_prefix.encode() in one for one in assigned):
-                return
-            await asyncio.sleep(0.05)
+            return not any(settings.topic_prefix.encode() in one for one in assigned)
+
+        await holds(unassigned)
 
 
 async def test_a_topic_remade_under_a_running_process_stops_its_lane(
@@ -315,6 +317,9 @@ async def test_a_topic_that_somebody_else_made_is_told_and_corrected(database: S
     """Hazard 8: CreateTime; records stamped by a producer are received by the database's clock."""
     from tests.support.database import make_segments  # noqa: PLC0415
 
+    async def corrected() -> bool:
+        return not await topic_faults(database)
+
     await make_segments(database)
     await make_commands(database, 2, {"message.timestamp.type": "CreateTime"})
     await publish_stamped(database, 1_000_000_000, "old stamp")
@@ -327,9 +332,7 @@ async def test_a_topic_that_somebody_else_made_is_told_and_corrected(database: S
             done = await set_up_topics(database)
             assert f"corrected topic {database.topic_prefix}.commands" in done
             assert any(line.startswith("grew topic") for line in done)
-            async with asyncio.timeout(10):
-                while await topic_faults(database):  # the broker's answers take a moment to agree
-                    await asyncio.sleep(0.02)
+            await holds(corrected)  # the broker's answers take a moment to agree
             await publish_stamped(database, 1_000_000_000, "after")
             await logged(database)
     for row in await rows(

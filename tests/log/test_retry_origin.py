@@ -85,7 +85,7 @@ async def test_a_forged_origin_is_not_honoured(lane: LogLane) -> None:
     accepted = await lane.append(said())
     assert accepted == ["event"]
     topic = lane.lane.topic
-    forged = [
+    forged: list[str | bytes] = [
         f"{topic}:0:0:1",  # another's bytes
         f"{topic}:0:0:2",  # an event
         f"{topic}:0:0:3",  # itself

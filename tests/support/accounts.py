@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.support.database import rows, sound
+from projections.status import end_offsets
+from tests.support.database import rows, sound, until
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -13,7 +14,8 @@ _OUTCOMES = """
 SELECT kafka_partition, kafka_epoch, kafka_offset, 'event' AS what FROM reporting.event
 UNION ALL SELECT kafka_partition, kafka_epoch, kafka_offset, 'duplicate' FROM reporting.duplicate
 UNION ALL SELECT kafka_partition, kafka_epoch, kafka_offset, reason FROM reporting.rejected
-UNION ALL SELECT kafka_partition, kafka_epoch, generate_series(first_offset, next_offset - 1), 'hole' FROM reporting.hole
+UNION ALL SELECT kafka_partition, kafka_epoch, generate_series(first_offset, next_offset - 1), 'hole'
+    FROM reporting.hole
 """
 
 
@@ -30,17 +32,13 @@ async def outcomes(settings: Settings, lane: int = 0, epoch: int = 0) -> list[st
 
 async def logged(settings: Settings, seconds: float = 20) -> None:
     """Wait until the log holds all that is in Kafka now; then law 1 holds."""
-    from projections.status import end_offsets  # noqa: PLC0415 - the test support of the write side
-    from tests.support.database import until  # noqa: PLC0415
-
     topic = f"{settings.topic_prefix}.commands"
     for lane, end in (await end_offsets(settings)).items():
         if end:
             await until(
                 settings,
-                f"SELECT max(next_offset) FROM segments.lane"
+                f"SELECT coalesce(max(next_offset), 0) >= {end} FROM segments.lane"
                 f" WHERE topic = '{topic}' AND partition = {lane} AND NOT closed",
-                lambda at, end=end: (at or 0) >= end,
-                seconds,
+                seconds=seconds,
             )
     await sound(settings)

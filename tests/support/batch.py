@@ -45,13 +45,16 @@ class Raw:
 def encode_batch(records: Sequence[Raw], compression: str | None = None) -> bytes:
     """Encode one record batch."""
     attributes, compress = _CODECS[compression]
-    payload = compress(b"".join(_record(delta, record) for delta, record in enumerate(records)))
+    payload: bytes = compress(
+        b"".join(_record(delta, record) for delta, record in enumerate(records))
+    )
     now = int(time.time() * 1000)
     rest = (
         _AFTER_CRC.pack(attributes, len(records) - 1, now, now, -1, -1, -1, len(records)) + payload
     )
     head = struct.pack(">ibI", 0, 2, calc_crc32c(rest))
-    return struct.pack(">qi", 0, len(head) + len(rest)) + head + rest
+    whole: bytes = struct.pack(">qi", 0, len(head) + len(rest)) + head + rest
+    return whole
 
 
 async def publish_batch(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 
-@dataclass(frozen=True)
+@dataclass
 class Given:
     """A record as aiokafka would give it."""
 
@@ -71,9 +71,8 @@ class LogLane:
         now = int(time.time() * 1000)
         made = []
         for offset, value in zip(itertools.count(self.next_offset), values):
-            parts = value if isinstance(value, tuple) else (value,)
-            content, headers, key = (*parts, *((), None)[len(parts) - 1 :])
-            made.append(Given(offset, now, key, content, headers))
+            content, headers, *key = value if isinstance(value, tuple) else (value, ())
+            made.append(Given(offset, now, key[0] if key else None, content, headers))
         return made
 
     async def prepare(self, *values: Any) -> Batch:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class Proxy:
-    """Passes bytes to host:port. `port` is where it listens."""
+    """Passes bytes to host:port.
+
+    port: where it listens. refused, withheld: how many connections and pieces so far.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -29,6 +32,7 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
         self.refused = 0
+        self.withheld = 0
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -91,6 +95,7 @@ class Proxy:
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
+                self.withheld += not self._flowing.is_set()
                 await self._flowing.wait()
                 writer.write(data)
                 await writer.drain()

@@ -12,6 +12,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from schemas.topics import Topics
 from service.kafka import connection_options
+from tests.support.waiting import holds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -45,8 +46,7 @@ async def make_commands(
                 break
             await asyncio.sleep(0.02)
         assert response.topic_errors[0][1] == 0, error
-        while not await _has_leaders(client, topic, partitions):
-            await asyncio.sleep(0.02)
+        await holds(lambda: _has_leaders(client, topic, partitions))
 
 
 async def _has_leaders(client: Any, topic: str, partitions: int) -> bool:
@@ -69,9 +69,7 @@ async def grow_commands(settings: Settings, partitions: int) -> None:
     topic = Topics(settings.topic_prefix).commands
     async with administered(settings) as client:
         await client.create_partitions({topic: NewPartitions(partitions)})
-        async with asyncio.timeout(20):
-            while not await _has_leaders(client, topic, partitions):
-                await asyncio.sleep(0.02)
+        await holds(lambda: _has_leaders(client, topic, partitions))
 
 
 async def delete_records(settings: Settings, lane: int, before: int) -> None:

@@ -41,6 +41,7 @@ def long_user(count: int, letter: str = "\U0001d11e") -> bytes:
     return said(user=letter * count)
 
 
+_WRONG_TYPES: tuple[Any, ...] = (None, "", True, [], {}, 1.5, -1)
 _VALUES: list[tuple[str, bytes | None]] = [
     # not one JSON value
     ("tombstone", None),
@@ -102,7 +103,7 @@ _VALUES: list[tuple[str, bytes | None]] = [
     *[
         ("invalid_field", said(**{name: odd}))
         for name in ("network_id", "user", "segment_id", "user_status")
-        for odd in (None, "", True, [], {}, 1.5, -1)
+        for odd in _WRONG_TYPES
     ],
     ("invalid_field", with_('"unknown": 1')),
     ("invalid_field", with_('"": 1')),
