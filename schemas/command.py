@@ -91,6 +91,7 @@ class _Wire(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 _SUSPECT_ESCAPE: Final = re.compile(rb"\\u00(?:00|[67])")
 """NUL, and letters: these could spell a key in another way. Lone surrogates msgspec refuses."""
+_BACKSLASH: Final = b"\\"  # one byte is found ten times as quickly as two
 _LONG: Final = 300
 """An integer beyond a double's range has more digits than this."""
 _SHORT: Final = 16
@@ -179,7 +180,7 @@ def _read_plainly(value: bytes, door: Door, network_id: str | None) -> Command |
     `metadata`, of which it keeps the last, and integers beyond a double's range.
     """
     if (
-        (b"\\u" in value and _SUSPECT_ESCAPE.search(value))
+        (_BACKSLASH in value and _SUSPECT_ESCAPE.search(value))
         or value.count(b"metadata") > 1
         or (len(value) >= _LONG and _has_long_integer(value))
     ):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
@@ -36,6 +39,9 @@ FETCH_RECORDS = 8000
 METADATA_MAX_AGE_MS = 10_000
 # FastStream sleeps so long after an empty fetch.
 EMPTY_FETCH_MS = 2
+# Batches that are judged or wait, while others are stored.
+BATCHES_AHEAD = 2
+_PARTITION = attrgetter("topic", "partition")
 
 
 async def ingest(settings: Settings, stop: asyncio.Event) -> None:
@@ -50,6 +56,8 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
     ):
         role = _Ingest(settings, pool, tasks)
         if await role.start(stop):
+            # What is there by now stays: the collector need not walk through it for each 50,000 records again.
+            gc.freeze()
             tasks.create_task(role.stop_when(stop))
 
 
@@ -78,6 +86,7 @@ class _Ingest(ConsumerRebalanceListener):
         self._tasks = tasks
         self._appender = Appender(pool, settings)
         self._slots = asyncio.Semaphore(settings.ingest_lanes_at_once)
+        self._batches = asyncio.Semaphore(settings.ingest_lanes_at_once + BATCHES_AHEAD)
         self._lanes: dict[TopicPartition, LaneWriter] = {}
         self._running: dict[TopicPartition, asyncio.Task[None]] = {}
         self._leaving: set[asyncio.Task[None]] = set()  # cancelled, and not at their end
@@ -124,10 +133,8 @@ class _Ingest(ConsumerRebalanceListener):
         """Hand a fetch to its lanes. FastStream swallows errors, so one here is kept and ends the process."""
         try:
             batches: dict[TopicPartition, list[Any]] = {}
-            for record in message.raw_message:  # type: ignore[union-attr]
-                batches.setdefault(TopicPartition(record.topic, record.partition), []).append(
-                    record
-                )
+            for partition, records in groupby(message.raw_message, key=_PARTITION):  # type: ignore[arg-type]
+                batches.setdefault(TopicPartition(*partition), []).extend(records)
             if self._consumer is not None:
                 self._consumer.hand_over(batches)
         except BaseException as error:
@@ -194,7 +201,13 @@ class _Ingest(ConsumerRebalanceListener):
             consumer.pause(partition)
             consumer.seek(partition, 0)
             lane = LaneWriter(
-                partition, consumer, self._appender, self._pool, self._settings, self._slots
+                partition,
+                consumer,
+                self._appender,
+                self._pool,
+                self._settings,
+                self._slots,
+                self._batches,
             )
             self._lanes[partition] = lane
             self._running[partition] = self._tasks.create_task(lane.run(), name=str(partition))
@@ -212,7 +225,9 @@ class _Ingest(ConsumerRebalanceListener):
             self._lanes.pop(partition, None)
             task.cancel()
         # Who waits for a Postgres that does not answer keeps neither the group nor a stop waiting.
-        self._leaving = {task for task in self._leaving if not task.done()} | await _unfinished(tasks)
+        self._leaving = {task for task in self._leaving if not task.done()} | await _unfinished(
+            tasks
+        )
 
 
 async def _unfinished(tasks: Collection[asyncio.Task[None]]) -> set[asyncio.Task[None]]:

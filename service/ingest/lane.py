@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 log = get_logger("ingest.lane")
+# A lane takes more while less than this waits: memory must depend neither on how long records are nor, much, on
+# how many lanes there are. Of ordinary records it is about 4,000.
+ROOM_BYTES = 2 * 1024 * 1024
+RECORD_BYTES = 300  # what a record takes in memory besides its value
 
 
 class LaneWriter:
@@ -41,7 +45,9 @@ class LaneWriter:
         pool: asyncpg.Pool[Any],
         settings: Settings,
         slots: asyncio.Semaphore,
+        batches: asyncio.Semaphore,
     ) -> None:
+        """Make it; it shares slots for appends, and places for batches in memory, with the other lanes."""
         self.partition = partition
         self.expected: int | None = None
         self.session = 0
@@ -52,15 +58,18 @@ class LaneWriter:
         self._pool = pool
         self._settings = settings
         self._slots = slots
+        self._batches = batches
+        self._held = 0  # places for batches
         self._pending: deque[Any] = deque()
+        self._pending_bytes = 0
         self._fed = asyncio.Event()
         self._again = asyncio.Event()
         self._storing = asyncio.Lock()
 
     @property
     def has_room(self) -> bool:
-        """Whether less than two batches wait."""
-        return len(self._pending) < 2 * self._settings.ingest_batch_records
+        """Whether little waits."""
+        return self._pending_bytes < ROOM_BYTES
 
     def feed(self, session: int, records: Sequence[Any]) -> None:
         """Take records, in offset order; those fetched before the lane was opened anew are dropped."""
@@ -71,6 +80,7 @@ class LaneWriter:
                 f"{self.partition}: fed {records[0].offset}, expected {self.expected}"
             )
         self._pending.extend(records)
+        self._pending_bytes += _memory(records)
         self.expected = records[-1].offset + 1
         self._fed.set()
 
@@ -122,6 +132,7 @@ class LaneWriter:
 
     def _start_reading(self, opened: OpenLane) -> None:
         self._pending.clear()
+        self._pending_bytes = 0
         self._fed.clear()
         self.session += 1
         self.stored_to = self.expected = opened.next_offset
@@ -139,6 +150,14 @@ class LaneWriter:
         except ExceptionGroup as group:
             # Two of the tasks may have found out at once; one error tells as much.
             raise group.exceptions[0] from None
+        finally:
+            while self._held:
+                self._give_back()
+
+    def _give_back(self) -> None:
+        """Give a batch's place to the next one: it is stored, or dropped."""
+        self._held -= 1
+        self._batches.release()
 
     async def _wait_for_operator(self) -> None:
         await self._again.wait()
@@ -150,8 +169,11 @@ class LaneWriter:
         start, floor_ms = opened.next_offset, opened.received_ms
         while True:
             await self._fed.wait()
+            await self._batches.acquire()
+            self._held += 1
             records, next_offset = self._take(start)
             if next_offset == start:
+                self._give_back()
                 continue
             batch = await _tried(
                 lambda n=next_offset, r=records, s=start, f=floor_ms: self._appender.prepare(  # type: ignore[misc]
@@ -167,6 +189,7 @@ class LaneWriter:
         pending = self._pending
         count = min(len(pending), self._settings.ingest_batch_records)
         records = [pending.popleft() for _ in range(count)]
+        self._pending_bytes -= _memory(records)
         self._consumer.room.set()
         if pending:
             return records, records[-1].offset + 1
@@ -180,6 +203,7 @@ class LaneWriter:
                 began = time.perf_counter()
                 stored = await _tried(lambda b=batch: self._store_or_evict(b), backoff)  # type: ignore[misc]
                 BATCH_SECONDS.labels("store").observe(time.perf_counter() - began)
+            self._give_back()
             self.stored_to = stored.next_offset
             self._count(batch, stored)
 
@@ -200,6 +224,11 @@ class LaneWriter:
             RECORDS.labels(topic, partition, "rejected", reason).inc()
         if batch.miskeyed:
             MISKEYED.inc(batch.miskeyed)
+
+
+def _memory(records: Sequence[Any]) -> int:
+    """Say how much memory records take, about."""
+    return sum([len(record.value or b"") for record in records]) + RECORD_BYTES * len(records)
 
 
 class LaneBackoff(Backoff):
