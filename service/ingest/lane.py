@@ -65,6 +65,7 @@ class LaneWriter:
         self._fed = asyncio.Event()
         self._again = asyncio.Event()
         self._storing = asyncio.Lock()
+        self._warned_of_keys = False
 
     @property
     def has_room(self) -> bool:
@@ -224,6 +225,15 @@ class LaneWriter:
             RECORDS.labels(topic, partition, "rejected", reason).inc()
         if batch.miskeyed:
             MISKEYED.inc(batch.miskeyed)
+            self._warn_of_keys(batch.miskeyed)
+
+    def _warn_of_keys(self, count: int) -> None:
+        """Say once a lane that order rests on time alone."""
+        if not self._warned_of_keys:
+            self._warned_of_keys = True
+            log.warning(
+                "record keys are not network_id:user", lane=str(self.partition), records=count
+            )
 
 
 def _memory(records: Sequence[Any]) -> int:

@@ -56,7 +56,9 @@ async def test_one_key_in_several_lanes_stays_exact(ready: Settings) -> None:
     await sound(ready)
 
 
-async def test_any_key_or_none_is_accepted_and_other_keys_are_counted(ready: Settings) -> None:
+async def test_any_key_or_none_is_accepted_and_other_keys_are_counted_and_told_once(
+    ready: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Hazard 10: miskeyed is what has a key other than `network_id:user`; without one, nothing claims an order."""
     before = REGISTRY.get_sample_value("segments_miskeyed_total") or 0
     keys = [b"n:u", None, b"", b"\xff\0\xfe", b"n:U", b"u", b"N:u", b"n:u ", b"k" * 60_000]
@@ -66,3 +68,5 @@ async def test_any_key_or_none_is_accepted_and_other_keys_are_counted(ready: Set
         await logged(ready)
     assert await outcomes(ready) == ["event"] * (len(keys) + 1)
     assert (REGISTRY.get_sample_value("segments_miskeyed_total") or 0) - before == 7
+    told = capsys.readouterr().out.count("record keys are not network_id:user")
+    assert told == 1  # once a lane, however many batches

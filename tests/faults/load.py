@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from tests.support.registries import make_registry
 from tests.support.roles import Process
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import AsyncIterator
 
     from service.settings import Settings

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from schemas.topics import Topics
 from service.kafka import connection_options
+from tests.support.waiting import holds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,17 +35,25 @@ async def publish(
     try:
         await producer.start()
         most = max((record.lane or 0 for record in records), default=0)
-        while most not in await producer.partitions_for(topic):
-            await asyncio.sleep(0.02)  # the broker has just made the topic, or just come back
+        # The broker may have just made the topic, or just come back.
+        await holds(lambda: _has(producer, topic, most))
         sent = [
             await producer.send(
-                topic, record.value, _key(record), partition=record.lane, headers=list(record.headers)
+                topic,
+                record.value,
+                _key(record),
+                partition=record.lane,
+                headers=list(record.headers),
             )
             for record in records
         ]
         return list(await asyncio.gather(*sent))
     finally:
         await producer.stop()
+
+
+async def _has(producer: AIOKafkaProducer, topic: str, partition: int) -> bool:
+    return partition in await producer.partitions_for(topic)
 
 
 def _key(record: Any) -> bytes | None:

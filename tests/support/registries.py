@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 
-async def make_registry(settings: Settings, networks: int, segments: int) -> dict[tuple[str, int], bool]:
+async def make_registry(
+    settings: Settings, networks: int, segments: int
+) -> dict[tuple[str, int], bool]:
     """Create the histories' segments; gives (network_id, segment_id) → archived."""
     wanted = dict(histories.registry(networks, segments))
     async with connected(settings) as connection:
