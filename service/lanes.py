@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from schemas.refusal import Reason
 from service.database import transaction
 from service.errors import WrongUseError
+from service.ingest.assignment import find_fault
 from service.kafka import reading
 from service.log.identity import record_digest
 from service.log.judge import Candidate, RejectedRecord, judge
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 ROLE = "segments_operate"
 _OPEN = """
-SELECT l.lane_id, l.epoch, l.next_offset, l.recorded_at,
+SELECT l.lane_id, l.epoch, l.next_offset, l.recorded_at, l.last_offset, l.last_timestamp, l.last_digest,
     (extract(epoch FROM nullif(l.received_at, '-infinity')) * 1000)::bigint AS received_ms,
     greatest(
         clock_timestamp(), l.recorded_at + interval '1 microsecond', l.quiet_at + interval '1 microsecond'
@@ -60,16 +61,29 @@ async def adopt(
     start: int | None,
     reason: str,
     actor: str | None,
+    *,
+    force: bool = False,
 ) -> dict[str, Any]:
     """Begin a new epoch of a partition whose topic was remade, truncated or outran its retention.
 
     start: the offset to go on from; None: the earliest there is. What lies before it, down to the topic's begin
     or to where the log stood if retention took more, is a hole of the new epoch.
+    force: also where the topic still holds what the log has read.
     Returns: kafka_topic, kafka_partition, kafka_epoch, first_offset, next_offset.
+    Raises: WrongUseError.
     """
+    async with transaction(pool, settings, ROLE) as connection:
+        old = await _open_row(connection, partition)
     async with reading(settings) as reader:
+        reader.assign([partition])
         begin = (await reader.beginning_offsets([partition]))[partition]
         end = (await reader.end_offsets([partition]))[partition]
+        fault = await find_fault(reader, partition, old, begin, end)
+    if fault is None and not force:
+        raise WrongUseError(
+            "The topic is the one that the log has read; read anew, commands without a time would count twice."
+            " If you know better, say --force."
+        )
     start = begin if start is None else start
     if not begin <= start <= end:
         raise WrongUseError(f"The topic holds offsets {begin} to {end}; {start} is not among them.")
@@ -192,7 +206,7 @@ async def _identify(connection: asyncpg.Connection[Any], refused: list[RejectedR
     people = await People(len(whose)).find(connection, whose)
     for one in refused:
         person = people.get((one.network_id, one.user))  # type: ignore[arg-type]
-        one.person_id = None if person is None else person[0]
+        one.person_id = None if person is None else person.person_id
 
 
 async def _read(settings: Settings, partition: TopicPartition, start: int, to: int) -> list[Any]:

@@ -1,8 +1,9 @@
 """The append: one batch of one lane, in one transaction, exactly once.
 
-Optimistic first: COPY the events and let the unique index object. When it does, or when a recent batch met
-it, the exact way: ask the log which commands it holds, then COPY the rest. A value that Postgres refuses is
-isolated by halving, each try in a savepoint.
+Optimistic first: COPY the events and let the unique index object. When it does, the exact way: ask the log which
+commands it holds, then COPY the rest. For some batches after that those are asked for beforehand which may well be
+repeats, or all, if that was of no use. Only the index decides: what was asked decides nothing but the cost.
+A value that Postgres refuses is isolated by halving, each try in a savepoint.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from service.log.prepare import (
     identify_rest,
     judge_records,
 )
-from service.log.resolve import Known, Resolution, resolve
+from service.log.resolve import Known, Place, Resolution, resolve
 from service.log.rows import duplicate_rows, hole_rows, key_rows, rejected_rows
 
 if TYPE_CHECKING:
@@ -45,8 +46,10 @@ if TYPE_CHECKING:
 
 SQL = statements("service.log.sql")
 ROLE = "segments_ingest"
-# After a batch with duplicates, so many batches of the lane go the exact way at once.
+# After a batch with repeats, so many batches of the lane go the exact way at once.
 EXACT_BATCHES = 8
+# Of which commands the log is asked before the COPY.
+_NONE, _SUSPECTS, _ALL = range(3)
 # Records that are judged and identified in one go: they lie in the processor's cache together, and the appends
 # of other lanes aren't kept waiting for longer. 4,000 at once cost a third more.
 CHUNK = 250
@@ -75,7 +78,9 @@ class Appender:
         self._settings = settings
         self._people = People(settings.people_cache)
         self._registry = registry.Registry(-1, {})
-        self._exact: dict[int, int] = {}  # lane_id → batches that still go the exact way
+        self._asked: dict[
+            int, tuple[int, int]
+        ] = {}  # lane_id → what is asked, for so many batches yet
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[asyncpg.Connection[Any]]:
@@ -159,13 +164,15 @@ class Appender:
             try:
                 async with self._transaction() as connection:
                     recorded_at = await self._lock(connection, batch)
-                    resolution, clean = await self._insert_events(connection, batch, recorded_at)
+                    resolution, needed = await self._insert_events(connection, batch, recorded_at)
                     stored = await _insert_rest(connection, batch, resolution, recorded_at)
             except _RegistryMovedError:
                 await self._identify_anew(batch)
                 continue
-            left = EXACT_BATCHES if not clean else self._exact.get(batch.lane_id, 0) - 1
-            self._exact[batch.lane_id] = max(left, 0)
+            asked, left = self._asked.get(batch.lane_id, (_NONE, 0))
+            self._asked[batch.lane_id] = (
+                (asked, left - 1) if needed < asked and left > 1 else (needed, EXACT_BATCHES)
+            )
             return stored
 
     async def _lock(self, connection: asyncpg.Connection[Any], batch: Batch) -> datetime:
@@ -183,12 +190,12 @@ class Appender:
 
     async def _insert_events(
         self, connection: asyncpg.Connection[Any], batch: Batch, recorded_at: datetime
-    ) -> tuple[Resolution, bool]:
-        """Insert the batch's events; the second of the result is False when duplicates were met."""
+    ) -> tuple[Resolution, int]:
+        """Insert the batch's events; the second of the result is what had to be asked for."""
         candidates = batch.candidates
-        exact = self._exact.get(batch.lane_id, 0) > 0 or any(c.archived for c in candidates)
+        asked, _ = self._asked.get(batch.lane_id, (_NONE, 0))
         while True:
-            places = await _known_places(connection, candidates) if exact else {}
+            places, needed = await _known_places(connection, candidates, asked)
             keys = await _known_keys(connection, candidates)
             resolution = resolve(candidates, batch.lane_id, places, keys)
             try:
@@ -197,7 +204,7 @@ class Appender:
                     await _copy_keys(connection, resolution, recorded_at)
             except asyncpg.UniqueViolationError:
                 # Another lane may have been quicker even on the exact way; its rows are visible to the next round.
-                exact = True
+                asked = _ALL
             except asyncpg.PostgresError as error:
                 if not _refuses_value(error):
                     raise
@@ -208,7 +215,7 @@ class Appender:
                 batch.rejected += [rejected(c, Reason.UNSTORABLE, why) for c, why in unstorable]
                 candidates[:] = [c for c in candidates if id(c) not in refused]
             else:
-                return resolution, not resolution.duplicates
+                return resolution, needed
 
 
 class _RegistryMovedError(Exception):
@@ -250,15 +257,27 @@ async def _copy_keys(
 
 
 async def _known_places(
-    connection: asyncpg.Connection[Any], candidates: list[Candidate]
-) -> dict[tuple[int, int, int, str, str], Known]:
-    places = [c.place for c in candidates if c.segment_key is not None]
-    if not places:
-        return {}
+    connection: asyncpg.Connection[Any], candidates: list[Candidate], asked: int
+) -> tuple[dict[Place, Known], int]:
+    """Find which of the commands that are asked for the log holds, and which had to be asked for to find them.
+
+    Those of archived segments are asked for always: a repeat is a duplicate there too, any other is refused.
+    """
+    wanted = [
+        c
+        for c in candidates
+        if (asked == _ALL or (asked == _SUSPECTS and c.suspect) or c.archived)
+        and c.segment_key is not None
+    ]
+    if not wanted:
+        return {}, _NONE
     rows = await connection.fetch(
-        SQL["known_places"], *(list(part) for part in zip(*places, strict=True))
+        SQL["known_places"],
+        *(list(part) for part in zip(*(c.place for c in wanted), strict=True)),
     )
-    return {places[row[0]]: Known(row[1], row[2], row[3]) for row in rows}
+    found = [wanted[row[0]] for row in rows]
+    needed = max((_SUSPECTS if c.suspect else _ALL for c in found), default=_NONE)
+    return {c.place: Known(*row[1:]) for c, row in zip(found, rows, strict=True)}, needed
 
 
 async def _known_keys(

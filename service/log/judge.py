@@ -47,7 +47,8 @@ class Candidate(msgspec.Struct, gc=False, eq=False):
 
     A Struct without gc: there are thousands at a time, and none is ever part of a cycle.
     time: Unix seconds. received_ms: Unix milliseconds. place: (person_id, segment_key, time, reference_id,
-    discriminator), which names the command in the log. row: its encoding, if it is encoded yet (`log.encode`).
+    discriminator), which names the command in the log. suspect: it may well be
+    in the log already. row: its encoding, if it is encoded yet (`log.encode`).
     """
 
     record: KafkaRecord
@@ -59,6 +60,7 @@ class Candidate(msgspec.Struct, gc=False, eq=False):
     content: bytes = b""
     segment_key: int | None = None
     archived: bool = False
+    suspect: bool = False
     expired: tuple[int, int] | None = None
     idempotency: tuple[str, bytes] | None = None
     request: bytes = b""
@@ -150,7 +152,7 @@ def rejected(candidate: Candidate, reason: Reason, detail: str) -> RejectedRecor
         command.user,
         command.segment_id,
         command.user_status.text,
-        candidate.time,
+        command.status_change_timestamp,
         command.reference_id,
         candidate.place[0],
     )

@@ -6,11 +6,14 @@ import os
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 if TYPE_CHECKING:
     import asyncpg
 
 SALT_BYTES = 16
-Person = tuple[int, bytes]  # person_id, salt
+# Newest time of a person of whom nothing is remembered: whatever is said of them may have been said before.
+UNKNOWN_TIME = 2**62
 Who = tuple[str, str]  # network_id, normalised user
 
 _FIND = """
@@ -23,6 +26,14 @@ SELECT w.network_id, w.user_id, w.salt FROM unnest($1::text[], $2::text[], $3::b
 ORDER BY w.user_id, w.network_id
 ON CONFLICT DO NOTHING RETURNING network_id, user_id, person_id, salt
 """
+
+
+class Person(msgspec.Struct, gc=False):
+    """Somebody's surrogate key and salt. newest: the newest time that was said of them here, in Unix seconds."""
+
+    person_id: int
+    salt: bytes
+    newest: int
 
 
 class People:
@@ -72,7 +83,7 @@ async def _look_up(connection: asyncpg.Connection[Any], missing: list[Who]) -> d
     while missing:
         networks, users = [who[0] for who in missing], [who[1] for who in missing]
         for row in await connection.fetch(_FIND, networks, users):
-            fresh[row[0], row[1]] = (row[2], row[3])
+            fresh[row[0], row[1]] = Person(row[2], row[3], UNKNOWN_TIME)
         missing = [who for who in missing if who not in fresh]
         if not missing:
             break
@@ -80,7 +91,7 @@ async def _look_up(connection: asyncpg.Connection[Any], missing: list[Who]) -> d
         salts = [random[i : i + SALT_BYTES] for i in range(0, len(random), SALT_BYTES)]
         networks, users = [who[0] for who in missing], [who[1] for who in missing]
         for row in await connection.fetch(_MAKE, networks, users, salts):
-            fresh[row[0], row[1]] = (row[2], row[3])
+            fresh[row[0], row[1]] = Person(row[2], row[3], 0)
         # Whom another process made in between is found in the next round.
         missing = [who for who in missing if who not in fresh]
     return fresh

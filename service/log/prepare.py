@@ -12,6 +12,7 @@ from schemas.refusal import Reason, Refusal
 from service.log import identity
 from service.log.encode import encode_row
 from service.log.judge import Candidate, RejectedRecord, is_expiry, judge, rejected
+from service.log.people import UNKNOWN_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -117,7 +118,7 @@ def identify(
         if person is None:
             unknown.append(candidate)
             continue
-        person_id, salt = person
+        salt = person.salt
         record = candidate.record
         if record.key != who.encode() and record.key is not None:
             batch.miskeyed += 1
@@ -128,15 +129,20 @@ def identify(
             segment_key, candidate.archived = registered.segment_key, registered.archived
         candidate.segment_key = segment_key
         candidate.content = content = identity.content_digest(command.content, salt)
-        reference_id = command.reference_id
-        discriminator = ""
+        reference_id, time, discriminator = command.reference_id, candidate.time, ""
         if command.status_change_timestamp is None:
             discriminator = str(Position(*lane, record.offset))
             if reference_id is None:
                 reference_id = f"{auto}{record.offset}"
-        elif reference_id is None:
-            reference_id = identity.AUTO + content.hex()
-        candidate.place = (person_id, segment_key or 0, candidate.time, reference_id, discriminator)
+        else:
+            if reference_id is None:
+                reference_id = identity.AUTO + content.hex()
+            # Repeats are seldom later than all that was said of the person: a hint which to look for in the log.
+            newest = person.newest
+            candidate.suspect = time <= newest
+            if time > newest or newest == UNKNOWN_TIME:
+                person.newest = time
+        candidate.place = (person.person_id, segment_key or 0, time, reference_id, discriminator)
         if candidate.headers is NO_HEADERS:
             candidate.row = encode_row(candidate)
         else:
@@ -148,6 +154,7 @@ def _identify_by_headers(batch: Batch, candidate: Candidate, salt: bytes) -> Non
     """Fill in what an idempotency key names, and note what takes a look into the log: it is encoded after that."""
     headers, command = candidate.headers, candidate.command
     if headers.origin is not None or is_expiry(candidate):
+        candidate.suspect = True
         batch.odd.append(candidate)
     if headers.idempotency_key is None:
         return
@@ -185,7 +192,7 @@ async def identify_rest(
     )
     for refused in batch.rejected:
         if refused.network_id is not None and refused.user is not None:
-            refused.person_id = found[refused.network_id, refused.user][0]
+            refused.person_id = found[refused.network_id, refused.user].person_id
     for candidate in batch.odd:
         await _identify_odd(connection, batch, candidate)
     return found
