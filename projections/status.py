@@ -34,7 +34,15 @@ LEFT JOIN projections.checkpoint AS c ON c.lane_id = l.lane_id AND c.projection 
 GROUP BY w.partition, w.end_offset, l.lane_id
 HAVING coalesce(least(l.next_offset, min(coalesce(c.next_offset, l.first_offset))), 0) < w.end_offset
     OR l.stopped_because IS NOT NULL
-ORDER BY w.partition
+    OR l.next_offset > w.end_offset -- another topic than the log's: nothing of it is in
+UNION ALL
+-- What an earlier epoch left unfolded.
+SELECT l.partition, l.next_offset, l.epoch, NULL, l.next_offset - coalesce(c.next_offset, l.first_offset)
+FROM segments.lane AS l
+CROSS JOIN projections.generation AS g
+LEFT JOIN projections.checkpoint AS c ON c.lane_id = l.lane_id AND c.projection = g.projection AND c.slot = g.slot
+WHERE l.topic = $1 AND l.closed AND coalesce(c.next_offset, l.first_offset) < l.next_offset
+ORDER BY 1, 3
 """
 POLL_SECONDS = 0.05
 

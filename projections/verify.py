@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 CHECKS = (
     "verify_tiling",
     "verify_counters",
+    "verify_references",
     "verify_membership",
     "verify_rows",
     "verify_size",

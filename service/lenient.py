@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBase, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 from aiokafka.record.util import decode_varint
@@ -55,6 +56,11 @@ class LenientBatch:
             return iter(list(self._batch))
         except UnicodeDecodeError:
             return _decode(self._raw)
+        except CorruptRecordException as error:
+            # So says aiokafka's reader in Python of the same.
+            if isinstance(error.__cause__, UnicodeDecodeError):
+                return _decode(self._raw)
+            raise
 
 
 class LenientMemoryRecords(_MemoryRecordsPy):  # type: ignore[misc]

@@ -64,8 +64,16 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    INSERT INTO segments.erasure (person_id, actor, reason)
-    VALUES (person, erase_person.actor, erase_person.reason) RETURNING erasure_id INTO number;
+    LOOP
+        -- A publisher may have sent erased:<n> for a user: such a number is passed over.
+        number := nextval('segments.erasure_erasure_id_seq');
+        EXIT WHEN NOT EXISTS (
+            SELECT FROM segments.person AS p
+            WHERE p.network_id = erase_person.network_id AND p.user_id = 'erased:' || number
+        );
+    END LOOP;
+    INSERT INTO segments.erasure (erasure_id, person_id, actor, reason) OVERRIDING SYSTEM VALUE
+    VALUES (number, person, erase_person.actor, erase_person.reason);
     UPDATE segments.person AS p SET user_id = 'erased:' || number, erased = number, salt = ''
     WHERE p.person_id = person;
     UPDATE segments.event AS e SET user_sent = NULL, description = NULL, metadata = NULL WHERE e.person_id = person;

@@ -43,6 +43,7 @@ GRANT SELECT, UPDATE ON segments.person TO segments_erase;
 GRANT SELECT, UPDATE (user_sent, description, metadata) ON segments.event TO segments_erase;
 GRANT SELECT, UPDATE (detail, record_key, payload, payload_text, headers) ON segments.rejected TO segments_erase;
 GRANT SELECT, INSERT ON segments.erasure TO segments_erase;
+GRANT USAGE ON SEQUENCE segments.erasure_erasure_id_seq TO segments_erase;
 GRANT SELECT, UPDATE ON segments.registry_version TO segments_erase;
 
 -- report: the views and functions of schema reporting, and nothing else.

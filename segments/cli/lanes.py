@@ -67,6 +67,9 @@ def _start(_context: click.Context, _option: click.Parameter, value: str) -> int
     metavar="earliest|OFFSET",
     help="Where to go on.",
 )
+@click.option(
+    "--force", is_flag=True, help="Also where the topic still holds what the log has read."
+)
 @reason_option
 @actor_option
 async def adopt(
@@ -75,6 +78,7 @@ async def adopt(
     partition: int,
     start: int | None,
     reason: str,
+    force: bool,
     actor: str | None,
     as_json: bool,
 ) -> None:
@@ -82,7 +86,10 @@ async def adopt(
     settings = load_settings()
     where = TopicPartition(topic or Topics(settings.topic_prefix).commands, partition)
     async with make_pool(settings, ROLE, 1) as pool:
-        _print(await lanes.adopt(pool, settings, where, start, reason, actor), as_json=as_json)
+        _print(
+            await lanes.adopt(pool, settings, where, start, reason, actor, force=force),
+            as_json=as_json,
+        )
 
 
 @command(lane)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 PROBE_SECONDS = 10
-_HOW = "Go on with `segments lane adopt --topic {topic} --partition {partition} --from earliest --reason …`"
+_HOW = "Go on with `segments lane adopt --topic {topic} --partition {partition} --from {start} --reason …`"
 _FIND = """
 SELECT lane_id, epoch, next_offset, last_offset, last_timestamp, last_digest, stopped_because,
     (extract(epoch FROM nullif(received_at, '-infinity')) * 1000)::bigint AS received_ms
@@ -81,7 +81,7 @@ async def open_lane(
             assert row is not None  # noqa: S101 - it was just made, by us or by another
         stopped = row["stopped_because"]
         if stopped is None:
-            stopped = await _compare(reader, partition, row, begin, end)
+            stopped = await find_fault(reader, partition, row, begin, end)
             if stopped is not None:
                 async with transaction(pool, settings, ROLE) as connection:
                     await connection.execute(_STOP, row["lane_id"], stopped, row["next_offset"])
@@ -89,14 +89,19 @@ async def open_lane(
     return OpenLane(lane, row["lane_id"], row["next_offset"], row["received_ms"] or 0, stopped)
 
 
-async def _compare(
+def _how(partition: TopicPartition, start: str) -> str:
+    return _HOW.format(topic=partition.topic, partition=partition.partition, start=start)
+
+
+async def find_fault(
     reader: Any, partition: TopicPartition, row: asyncpg.Record, begin: int, end: int
 ) -> str | None:
     """Say what speaks against reading on, or None."""
-    how = _HOW.format(topic=partition.topic, partition=partition.partition)
     at = row["next_offset"]
     if at > end:
+        how = _how(partition, f"earliest (if it was remade) or {end} (if it was truncated)")
         return f"the topic ends at {end}, before {at} where the log stands: it was remade or truncated. {how}"
+    how = _how(partition, "earliest")
     if at < begin:
         return f"the topic begins at {begin}, after {at} where the log stands: retention took unread records. {how}"
     last = row["last_offset"]

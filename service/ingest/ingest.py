@@ -36,7 +36,7 @@ DRAIN_SECONDS = 4.0
 CANCEL_SECONDS = 1.0
 FETCH_RECORDS = 8000
 # So soon an added partition is found, and a topic that was away for a while. aiokafka's default is five minutes.
-METADATA_MAX_AGE_MS = 10_000
+METADATA_MAX_AGE_MS = 2_000
 # FastStream sleeps so long after an empty fetch.
 EMPTY_FETCH_MS = 2
 # Batches that are judged or wait, while others are stored.

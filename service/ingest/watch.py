@@ -35,8 +35,9 @@ WITH locked AS MATERIALIZED (
     WHERE NOT l.closed ORDER BY l.lane_id FOR UPDATE OF l SKIP LOCKED
 )
 UPDATE segments.lane AS l SET
-    end_offset = w.end_offset, end_seen_at = $3, quiet_offset = l.next_offset, quiet_at = clock_timestamp()
-FROM unnest($1::integer[], $2::bigint[]) AS w (lane_id, end_offset)
+    end_offset = w.end_offset, end_seen_at = coalesce(w.seen_at, l.end_seen_at),
+    quiet_offset = l.next_offset, quiet_at = clock_timestamp()
+FROM unnest($1::integer[], $2::bigint[], $3::timestamptz[]) AS w (lane_id, end_offset, seen_at)
 INNER JOIN locked ON locked.lane_id = w.lane_id
 WHERE l.lane_id = w.lane_id
 """
@@ -100,6 +101,9 @@ class Watch:
         asked_at = datetime.now(UTC)
         ends = await self._consumer.end_offsets(list(ours))
         async with transaction(self._pool, self._settings, ROLE) as connection:
+            rows = await connection.fetch(_STATE, list({partition.topic for partition in ours}))
+            found = {(row["topic"], row["partition"]): row for row in rows}
+            all_open = self._all_open(found)
             reading = [
                 lane for lane in ours.values() if lane.opened and not lane.opened.stopped_because
             ]
@@ -107,10 +111,28 @@ class Watch:
                 _SEE,
                 [lane.opened.lane_id for lane in reading if lane.opened],
                 [ends[lane.partition] for lane in reading],
-                asked_at,
+                [
+                    asked_at if all_open and not self._hides(lane.partition, ends) else None
+                    for lane in reading
+                ],
             )
-            rows = await connection.fetch(_STATE, list({partition.topic for partition in ours}))
-        self._compare(ours, ends, {(row["topic"], row["partition"]): row for row in rows})
+        self._compare(ours, ends, found)
+
+    def _all_open(self, rows: Mapping[tuple[str, int], Any]) -> bool:
+        """Whether each partition has a lane: what lies in one without would be missing below the watermark."""
+        topics = {topic for topic, _ in rows}
+        return all(
+            (topic, number) in rows
+            for topic in topics
+            for number in self._consumer.partitions_for_topic(topic) or ()
+        )
+
+    def _hides(self, partition: TopicPartition, stable: Mapping[TopicPartition, int]) -> bool:
+        """Whether an open transaction hides records behind the last stable offset."""
+        if partition not in self._consumer.assignment():
+            return True  # it was revoked while we asked: we know nothing
+        high = self._consumer.highwater(partition)
+        return high is not None and high > stable[partition]
 
     def _compare(
         self,
@@ -123,23 +145,27 @@ class Watch:
             row = rows.get((partition.topic, partition.partition))
             if row is None or lane.opened is None:
                 continue
-            lag += max(ends[partition] - row["next_offset"], 0)
+            hides = self._hides(partition, ends)
+            lag += max(self._end(partition, ends[partition]) - row["next_offset"], 0)
             stopped += row["stopped_because"] is not None
             was = (lane.opened.lane.epoch, lane.opened.stopped_because)
             if was != (row["epoch"], row["stopped_because"]):
                 lane.look_again()
-            self._look_for_hanging(partition, ends[partition])
+            self._count_rounds(partition, ends[partition], hides=hides)
         INGEST_LAG.set(lag)
         LANE_STOPPED.set(stopped)
 
-    def _look_for_hanging(self, partition: TopicPartition, stable: int) -> None:
-        """Say so when a transaction that nobody ends hides committed records."""
+    def _end(self, partition: TopicPartition, stable: int) -> int:
+        """Give where the partition ends, hidden records and all."""
         if partition not in self._consumer.assignment():
-            return  # it was revoked while we asked
-        high = self._consumer.highwater(partition)
-        hidden = high is not None and high > stable
-        rounds = self._hidden[partition] = self._hidden.get(partition, 0) + 1 if hidden else 0
+            return stable
+        return max(self._consumer.highwater(partition) or 0, stable)
+
+    def _count_rounds(self, partition: TopicPartition, stable: int, *, hides: bool) -> None:
+        """Say so when a transaction that nobody ends hides committed records."""
+        rounds = self._hidden[partition] = self._hidden.get(partition, 0) + 1 if hides else 0
         if rounds == HANGING_AFTER:
+            end = self._end(partition, stable)
             log.error(
-                "a hanging transaction hides records", lane=str(partition), stable=stable, end=high
+                "a hanging transaction hides records", lane=str(partition), stable=stable, end=end
             )

@@ -11,6 +11,7 @@ import pytest
 import structlog
 from aiokafka import TopicPartition
 
+from projections.worker import project
 from schemas.topics import Topics
 from service import lanes
 from service.database import make_pool
@@ -112,6 +113,30 @@ async def test_a_remade_topic_with_more_records_stops_its_lane_and_adopt_goes_on
     assert [row["action"] for row in recorded] == ["stopped", "adopted"]
     assert recorded[1] == {"action": "adopted", "reason": "a test", "actor": "tester"}
     await sound(ready)
+
+
+async def test_a_lane_whose_topic_is_what_was_read_is_not_adopted_by_mistake(
+    ready: Settings,
+) -> None:
+    """Read anew, commands without a time would count twice."""
+    await read_and_stop(ready, "a", "b")
+    with pytest.raises(WrongUseError, match="count twice"):
+        await adopt(ready)
+    assert await value(ready, "SELECT count(*) FROM segments.lane WHERE epoch > 0") == 0
+
+
+async def test_status_waits_for_a_topic_that_is_not_the_logs_and_for_earlier_epochs(
+    ready: Settings,
+) -> None:
+    await read_and_stop(ready, "a", "b")  # and nothing folds them
+    await remake_commands(ready)
+    waited = await asyncio.to_thread(command_line, ready, "status", "--wait", "0.2")
+    assert waited.returncode == 1
+    await adopt(ready)
+    waited = await asyncio.to_thread(command_line, ready, "status", "--wait", "0.2")
+    assert waited.returncode == 1
+    async with service(ready, project):
+        await folded(ready)
 
 
 async def test_a_truncated_topic_stops_its_lane_and_adopt_goes_on_from_an_offset(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -128,7 +129,18 @@ async def test_a_hanging_transaction_is_told_and_holds_back_only_what_lies_behin
         (line, *_) = [line for line in lines if "hanging transaction" in line["event"]]
         assert (line["log_level"], line["stable"], line["end"]) == ("error", 1, 3)
         assert await value(ready, NEXT) == 1
+        # What it hides was received, and is in no projection: the watermark stays before it.
+        later = datetime.now(UTC) + timedelta(seconds=6)
+        await until(
+            ready,
+            "SELECT max(end_seen_at) FROM segments.lane WHERE partition = 1",
+            lambda seen: seen > later,
+        )
+        complete_until = await value(ready, "SELECT complete_until FROM reporting.watermark")
         await producer.commit_transaction()
         await folded(ready)
     assert await outcomes(ready) == ["event", "event", "event", "hole"]
+    assert complete_until <= await value(
+        ready, "SELECT min(received_at) FROM reporting.event WHERE user_id IN ('hanging', 'behind')"
+    )
     await sound(ready)

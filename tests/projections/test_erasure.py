@@ -148,6 +148,22 @@ async def test_the_same_identifier_afterwards_is_a_new_person(database: Settings
     assert await erase(database, "anna@x.com") == number + 1
 
 
+async def test_a_user_who_is_called_like_an_erased_one_shares_no_row_with_one(
+    database: Settings,
+) -> None:
+    async with log(database) as (lane,):
+        await fill(lane)
+        assert await lane.append(said(user="erased:1", status_change_timestamp=AT)) == ["event"]
+        number = await erase(database, "anna@x.com")
+        await fold(database)
+    assert number != 1
+    doubled = await rows(
+        database,
+        "SELECT user_id FROM reporting.user_segment GROUP BY network_id, segment_id, user_id HAVING count(*) > 1",
+    )
+    assert doubled == []
+
+
 async def test_only_the_operating_role_may_erase(database: Settings) -> None:
     roles = (
         "segments_ingest",

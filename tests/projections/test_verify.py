@@ -55,6 +55,10 @@ TAMPERED = {
         "INSERT INTO segments.hole SELECT lane_id, kafka_offset, kafka_offset + 1, 'x', now() FROM segments.event",
         {"lane"},
     ),
+    "what a duplicate repeats": ("UPDATE segments.duplicate SET of_offset = 99", {"duplicate"}),
+    "a checkpoint beyond its lane": (
+        "UPDATE projections.checkpoint SET next_offset = next_offset + 5", {"freshness"},
+    ),
     "a checkpoint": ("UPDATE projections.checkpoint SET next_offset = 0", {"user_segment"}),
     "a person that went": ("DELETE FROM segments.person WHERE user_id = 'u'", {"user_segment"}),
 }  # fmt: skip
