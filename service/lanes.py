@@ -79,12 +79,13 @@ async def adopt(
         begin = (await reader.beginning_offsets([partition]))[partition]
         end = (await reader.end_offsets([partition]))[partition]
         fault = await find_fault(reader, partition, old, begin, end)
-    if fault is None and not force:
+    start = begin if start is None else start
+    last = old["last_offset"]
+    if fault is None and not force and last is not None and start <= last:
         raise WrongUseError(
             "The topic is the one that the log has read; read anew, commands without a time would count twice."
             " If you know better, say --force."
         )
-    start = begin if start is None else start
     if not begin <= start <= end:
         raise WrongUseError(f"The topic holds offsets {begin} to {end}; {start} is not among them.")
     async with transaction(pool, settings, ROLE) as connection:

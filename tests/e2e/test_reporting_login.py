@@ -80,7 +80,7 @@ async def test_every_role_and_command_works_for_a_login_that_owns_nothing(
     )
     for arguments in (
         ["lane", "skip", "--partition", "1", "--to", str(end), "--reason", "r"],
-        ["lane", "adopt", "--partition", "2", "--from", "earliest", "--reason", "r"],
+        ["lane", "adopt", "--partition", "2", "--from", "earliest", "--reason", "r", "--force"],
         ["explain", "--network", "n", "--segment", "1", "--user", "u"],
         ["verify"],
         ["rebuild"],
