@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from benchmarks.load import Publisher, make_message
 from schemas.topics import Topics
@@ -86,11 +88,13 @@ async def _wait_for_members(world: World, processes: Sequence[Running], members:
     try:
         until = time.monotonic() + 60
         while time.monotonic() < until:
-            response: Any
-            (response,) = await admin.describe_consumer_groups([group])
-            (_, _, state, _, _, found, *_) = response.groups[0]
-            if state == "Stable" and len(found) == members:
-                return
+            # A fresh broker has no coordinator for a moment.
+            with suppress(GroupCoordinatorNotAvailableError):
+                response: Any
+                (response,) = await admin.describe_consumer_groups([group])
+                (_, _, state, _, _, found, *_) = response.groups[0]
+                if state == "Stable" and len(found) == members:
+                    return
             for process in processes:
                 process.check()
             await asyncio.sleep(0.1)

@@ -44,10 +44,16 @@ SELECT s.network_id, s.segment_id, p.user_id, (m.state).is_member AS is_member,
     ('{add,block}'::text[])[(m.state).override] AS override,
     (m.state).last_change_at AS last_change_at, (m.state).last_recorded_at AS last_recorded_at
 FROM keys AS k
-INNER JOIN projections.membership AS m ON m.segment_key = k.segment_key AND m.person_id = k.person_id
-    AND m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+CROSS JOIN LATERAL (
+    SELECT n.state FROM projections.membership AS n
+    WHERE n.segment_key = k.segment_key AND n.person_id = k.person_id
+        AND n.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+    OFFSET 0
+) AS m
 INNER JOIN segments.segment AS s ON s.segment_key = k.segment_key
-INNER JOIN segments.person AS p ON p.person_id = k.person_id
+CROSS JOIN LATERAL (
+    SELECT q.user_id FROM segments.person AS q WHERE q.person_id = k.person_id OFFSET 0
+) AS p
 """
 _MOVE = """
 INSERT INTO projections.teller (lane_id, next_offset) VALUES ($1, $2)

@@ -149,6 +149,7 @@ async def _advance(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Ev
                 row = await connection.fetchrow(
                     "SELECT complete_until, projection_behind FROM reporting.watermark"
                 )
+            await _analyze_grown(pool, settings)
             if row is not None:
                 PROJECTION_LAG.labels(PROJECTION).set(row["projection_behind"])
                 if row["complete_until"] is not None:
@@ -156,3 +157,8 @@ async def _advance(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Ev
         except INFRASTRUCTURE as error:
             log.debug("could not advance the watermarks", error=f"{type(error).__name__}: {error}")
         await sleep_unless(stop, ADVANCE_SECONDS)
+
+
+async def _analyze_grown(pool: asyncpg.Pool[Any], settings: Settings) -> None:
+    async with transaction(pool, settings, ROLE) as connection:
+        await connection.execute("SELECT projections.analyze_grown()")

@@ -70,6 +70,27 @@ CREATE TABLE projections.teller (
 );
 INSERT INTO projections.teller (lane_id, next_offset) VALUES (0, 0);
 
+-- Autovacuum looks at a table once a minute at the soonest. Until then the planner takes one that fills quickly for
+-- empty, and statements prepared meanwhile walk through all of it: so the workers have tables analyzed that grew tenfold.
+CREATE FUNCTION projections.analyze_grown() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    grown regclass;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtext('segments.analyze')) THEN
+        RETURN;
+    END IF;
+    FOR grown IN
+        SELECT c.oid FROM pg_class AS c
+        WHERE c.oid IN (
+            'segments.event'::regclass, 'segments.person'::regclass,
+            'projections.membership_0'::regclass, 'projections.membership_1'::regclass
+        ) AND pg_relation_size(c.oid) > 10 * 8192 * greatest(c.relpages, 2)
+    LOOP
+        EXECUTE format('ANALYZE %s', grown);
+    END LOOP;
+END $$;
+
 -- The log below the checkpoints of the serving slot, in each key's order, with the state after each event.
 CREATE VIEW projections.history AS
 SELECT

@@ -1,6 +1,6 @@
 -- The least that each role needs. The roles themselves are made by setup, being the cluster's, not the database's.
 REVOKE ALL ON SCHEMA segments, projections, reporting FROM public;
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA segments, reporting FROM public;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA segments, projections, reporting FROM public;
 
 GRANT USAGE ON SCHEMA segments TO segments_ingest, segments_project, segments_registry, segments_operate, segments_erase;
 GRANT SELECT ON ALL TABLES IN SCHEMA segments TO segments_ingest, segments_project, segments_operate;
@@ -17,6 +17,7 @@ GRANT INSERT ON projections.checkpoint TO segments_ingest;
 
 -- projections: everything in their own schema, nothing in the log.
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA projections TO segments_project;
+GRANT EXECUTE ON FUNCTION projections.analyze_grown() TO segments_project;
 GRANT EXECUTE ON FUNCTION segments.fold_step(
     segments.key_state, segments.key_state, smallint, timestamptz, timestamptz, timestamptz,
     integer, bigint, timestamptz, integer, bigint

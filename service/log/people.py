@@ -16,9 +16,14 @@ SALT_BYTES = 16
 UNKNOWN_TIME = 2**62
 Who = tuple[str, str]  # network_id, normalised user
 
+# LATERAL and OFFSET 0 keep it to one look-up a person, whatever the planner takes the table for.
 _FIND = """
-SELECT p.network_id, p.user_id, p.person_id, p.salt FROM unnest($1::text[], $2::text[]) AS w (network_id, user_id)
-INNER JOIN segments.person AS p ON p.user_id = w.user_id AND p.network_id = w.network_id AND p.erased = 0
+SELECT w.network_id, w.user_id, p.person_id, p.salt FROM unnest($1::text[], $2::text[]) AS w (network_id, user_id)
+CROSS JOIN LATERAL (
+    SELECT q.person_id, q.salt FROM segments.person AS q
+    WHERE q.user_id = w.user_id AND q.network_id = w.network_id AND q.erased = 0
+    OFFSET 0
+) AS p
 """
 _MAKE = """
 INSERT INTO segments.person (network_id, user_id, salt)

@@ -156,3 +156,16 @@ async def test_a_lane_that_lost_its_checkpoint_to_a_swap_is_folded_all_the_same(
         async with service(database, project):
             await until(database, "SELECT count(*) = 1 FROM reporting.user_segment")
     await sound(database)
+
+
+async def test_tables_that_grew_are_analyzed_and_no_others(database: Settings) -> None:
+    """The planner takes a table for empty until its first ANALYZE, and autovacuum waits a minute."""
+    estimated = "SELECT reltuples::bigint FROM pg_class WHERE oid = 'segments.event'::regclass"
+    async with log(database) as (lane,):
+        await lane.append(*(said(user=f"u{number}") for number in range(3000)))
+        assert await value(database, estimated) == -1
+        await value(database, "SELECT projections.analyze_grown()")
+        assert await value(database, estimated) == 3000
+        await lane.append(said(user="one more"))
+        await value(database, "SELECT projections.analyze_grown()")
+        assert await value(database, estimated) == 3000
