@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 LOCK = 0x5E6_3E47  # advisory lock of this database's setup
-SERVICE_ROLES = ("segments_ingest", "segments_project", "segments_registry", "segments_operate")
+SERVICE_ROLES = (
+    "segments_ingest",
+    "segments_project",
+    "segments_registry",
+    "segments_operate",
+    "segments_api",
+)
 # The erasing function runs as its own role: the owner of the tables must not be able to do what it does.
 # Given away by the login itself, which alone is a member of both; while migrations run it is the owner's.
 _TAKE_ERASURE_BACK = """

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 # Tables that the service moves on by design. Every other one of the log's schema is append-only.
-MUTABLE = {"lane", "segment", "registry_version", "person", "idempotency", "relay"}
+MUTABLE = {"lane", "segment", "registry_version", "person", "idempotency", "relay", "api_key"}
 SERVICE = (
     "segments_ingest",
     "segments_project",
     "segments_registry",
     "segments_operate",
+    "segments_api",
     "segments_report",
 )
 _COLUMN = """

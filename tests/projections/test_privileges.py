@@ -57,6 +57,23 @@ ALLOWED = {
         "segments.segment": "siu",
         "segments.registry_version": "siu",
         "segments.registry_event": "si",
+        "segments.api_key": "si",
+    },
+    "segments_api": {
+        **{
+            f"segments.{name}": "s"
+            for name in (
+                "api_key",
+                "registry_version",
+                "segment",
+                "lane",
+                "person",
+                "event",
+                "idempotency",
+            )
+        },
+        **{f"projections.{name}": "s" for name in KEPT},
+        **{f"reporting.{name}": "s" for name in VIEWS},
     },
     "segments_operate": {
         **{f"segments.{name}": "s" for name in LOG},
@@ -80,10 +97,12 @@ ALLOWED = {
     "segments_report": {f"reporting.{name}": "s" for name in VIEWS},
 }
 COLUMNS = {
+    "segments_api": {"segments.api_key": {"last_used_at"}},
+    "segments_registry": {"segments.api_key": {"revoked_at", "revoked_by"}},
     "segments_erase": {
         "segments.event": {"user_sent", "description", "metadata"},
         "segments.rejected": {"detail", "record_key", "payload", "payload_text", "headers"},
-    }
+    },
 }
 _TABLES = """
 SELECT format('%s.%s', n.nspname, c.relname) AS name, concat(
@@ -182,7 +201,7 @@ async def test_the_reporting_role_reads_each_view_runs_each_function_and_nothing
                 await connection.execute(denied)
 
 
-async def test_definer_functions_fix_their_search_path_and_are_the_known_two(
+async def test_definer_functions_fix_their_search_path_and_are_known(
     database: Settings,
 ) -> None:
     found = await rows(
@@ -191,6 +210,7 @@ async def test_definer_functions_fix_their_search_path_and_are_the_known_two(
         " AND pronamespace::regnamespace::text IN ('segments', 'projections', 'reporting') ORDER BY 1",
     )
     assert [row["name"].split("(")[0] for row in found] == [
+        "projections.analyze_grown",
         "reporting.membership_as_of",
         "segments.erase_person",
     ]
