@@ -11,6 +11,7 @@ import asyncpg
 
 from projections.memberships import relay_memberships
 from projections.worker import project
+from segments.http import api
 from service.database import database_url
 from service.ingest.ingest import ingest
 from service.kafka import topic_faults
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     Role = Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]
 
 log = get_logger("roles")
+API: tuple[Role, ...] = (api,)
 INGEST: tuple[Role, ...] = (ingest, relay_rejected)
 PROJECT: tuple[Role, ...] = (project, relay_memberships)
 
@@ -37,7 +39,7 @@ async def run_roles(settings: Settings, roles: tuple[Role, ...]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(serve_health(settings, _health(settings)))
+        await stack.enter_async_context(serve_health(settings, _health(settings, roles)))
         log.info("started", roles=[role.__name__ for role in roles])
         async with asyncio.TaskGroup() as tasks:
             for role in roles:
@@ -45,7 +47,7 @@ async def run_roles(settings: Settings, roles: tuple[Role, ...]) -> None:
     log.info("stopped")
 
 
-def _health(settings: Settings) -> Health:
+def _health(settings: Settings, roles: tuple[Role, ...]) -> Health:
     health = Health()
 
     async def postgres() -> str | None:
@@ -63,6 +65,6 @@ def _health(settings: Settings) -> Health:
             return f"Kafka is away: {error}"
         return "; ".join(map(str, faults)) or None
 
-    health.add("postgres", postgres)
+    health.add("postgres", postgres, degrades=roles == API)
     health.add("kafka", kafka)
     return health

@@ -43,6 +43,14 @@ class NameTakenError(SegmentsError):
     """A segment of this network has that name or id already."""
 
 
+class UnknownKeyError(SegmentsError):
+    """No such API key."""
+
+
+class DatabaseAwayError(SegmentsError):
+    """Postgres is away."""
+
+
 class LaneLostError(SegmentsError):
     """Another process moved this lane on; nothing was written."""
 

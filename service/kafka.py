@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 DAY_MS = 86_400_000
+FLUSH_SECONDS = 10
 
 # aiokafka decodes header names strictly and would raise on one record for ever; see service.lenient.
 aiokafka.consumer.fetcher.MemoryRecords = LenientMemoryRecords  # type: ignore[attr-defined]
@@ -63,7 +64,10 @@ async def producing(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
         await producer.start()
         yield producer
     finally:
-        await producer.stop()
+        # An idempotent producer would wait for ever for a broker that is away.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_SECONDS):
+                await producer.stop()
 
 
 @asynccontextmanager

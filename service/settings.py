@@ -99,8 +99,17 @@ class Settings(BaseSettings):
     project_tasks: int = Field(
         2, ge=1, description="Lanes that one projection process folds side by side"
     )
-    http_host: str = Field("127.0.0.1", description="Address of the health and metrics endpoint")
+    http_host: str = Field(
+        "127.0.0.1", description="Address of the HTTP API, and of the health and metrics endpoint"
+    )
     http_port: int = Field(8080, ge=0, le=65535, description="Port of the HTTP API")
+    http_rate_limit: str = Field(
+        "5000/second",
+        description="What one API key may send to one api process: NUMBER/second, /minute or /hour",
+    )
+    http_in_flight: int = Field(
+        2000, ge=1, description="Requests that one api process works on at once; more get 503"
+    )
     health_port: int = Field(
         0, ge=0, le=65535, description="Port of /health/live, /health/ready and /metrics; 0: none"
     )
@@ -126,6 +135,13 @@ class Settings(BaseSettings):
             raise ValueError(
                 "must be postgresql://user:password@host:port/database, special characters percent-encoded"
             )
+        return value
+
+    @field_validator("http_rate_limit")
+    @classmethod
+    def _is_rate(cls, value: str) -> str:
+        if not re.fullmatch(r"[1-9][0-9]{0,8}/(second|minute|hour)", value):
+            raise ValueError("must be NUMBER/second, NUMBER/minute or NUMBER/hour")
         return value
 
     @classmethod

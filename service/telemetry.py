@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import structlog
-import uvicorn
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
@@ -23,10 +21,10 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from service.errors import AddressError
+from service.serving import serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from starlette.requests import Request
 
@@ -106,26 +104,31 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 class Health:
-    """Whether a process can do its work. ready: one check per name, giving None or what is wrong."""
+    """Whether a process can do its work: checks by name, each giving None or what is wrong."""
 
     def __init__(self) -> None:
-        self._checks: dict[str, Callable[[], Awaitable[str | None]]] = {}
+        self._checks: dict[str, tuple[Callable[[], Awaitable[str | None]], bool]] = {}
 
-    def add(self, name: str, check: Callable[[], Awaitable[str | None]]) -> None:
-        """Add a readiness check."""
-        self._checks[name] = check
+    def add(
+        self, name: str, check: Callable[[], Awaitable[str | None]], *, degrades: bool = False
+    ) -> None:
+        """Add a readiness check. degrades: the work can be done without it, though not all as well."""
+        self._checks[name] = (check, degrades)
 
     async def _ready(self, _request: Request) -> JSONResponse:
         faults: dict[str, str] = {}
-        for name, check in self._checks.items():
+        status = "ready"
+        for name, (check, degrades) in self._checks.items():
             fault: str | None = "no answer within 2 s"
             with suppress(TimeoutError):
                 async with asyncio.timeout(2):
                     fault = await check()
             if fault:
                 faults[name] = fault
-        status = "ready" if not faults else "not ready"
-        return JSONResponse({"status": status, "faults": faults}, 503 if faults else 200)
+                status = "degraded" if degrades and status != "not ready" else "not ready"
+        return JSONResponse(
+            {"status": status, "faults": faults}, 503 if status == "not ready" else 200
+        )
 
     async def _live(self, _request: Request) -> JSONResponse:
         # The loop answers, so it is not stuck; a dependency that is away is no reason to be restarted.
@@ -134,24 +137,13 @@ class Health:
     async def _metrics(self, _request: Request) -> Response:
         return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
-    def app(self) -> Starlette:
-        """Give the ASGI app of /health/live, /health/ready and /metrics."""
-        return Starlette(
-            routes=[
-                Route("/health/live", self._live),
-                Route("/health/ready", self._ready),
-                Route("/metrics", self._metrics),
-            ]
-        )
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: only the command line handles signals."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
-        yield
+    def routes(self) -> list[Route]:
+        """Give the routes /health/live, /health/ready and /metrics."""
+        return [
+            Route("/health/live", self._live),
+            Route("/health/ready", self._ready),
+            Route("/metrics", self._metrics),
+        ]
 
 
 @asynccontextmanager
@@ -163,18 +155,6 @@ async def serve_health(settings: Settings, health: Health) -> AsyncIterator[None
     if settings.health_port == 0:
         yield
         return
-    host, port = settings.http_host, settings.health_port
-    try:
-        listening = socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-        )
-    except OSError as error:
-        raise AddressError(f"({host}:{port}: {error.strerror})") from error
-    server = _Server(uvicorn.Config(health.app(), log_config=None, lifespan="off"))
-    task = asyncio.create_task(server.serve(sockets=[listening]), name="health")
-    try:
+    app = Starlette(routes=health.routes())
+    async with serving(app, settings.http_host, settings.health_port):
         yield
-    finally:
-        server.should_exit = True
-        await task
-        listening.close()

@@ -1,6 +1,6 @@
 """The command line: parses, calls one function, prints. Each module registers its commands on `main`."""
 
-from segments.cli import lanes, look, publish, registry, rejections, run, setup
+from segments.cli import keys, lanes, look, publish, registry, rejections, run, setup
 from segments.cli.main import main
 
-__all__ = ["lanes", "look", "main", "publish", "registry", "rejections", "run", "setup"]
+__all__ = ["keys", "lanes", "look", "main", "publish", "registry", "rejections", "run", "setup"]

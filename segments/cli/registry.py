@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from schemas.rules import is_network_id
 from segments.cli.main import main
+from segments.cli.options import network_callback, network_option
 from segments.cli.output import (
     actor_option,
     command,
@@ -33,13 +33,6 @@ def segment() -> None:
     """Create, list, edit, archive and restore segments."""
 
 
-def _network(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not is_network_id(value):
-        raise click.BadParameter("must be 1 to 64 of A-Z a-z 0-9 . _ -")
-    return value
-
-
-network_option = click.option("--network", required=True, callback=_network, help="The tenant.")
 id_option = click.option(
     "--id",
     "segment_id",
@@ -100,7 +93,7 @@ async def create(
 
 
 @command(segment, "list")
-@click.option("--network", callback=_network, help="Only this tenant's.")
+@click.option("--network", callback=network_callback, help="Only this tenant's.")
 async def list_(*, network: str | None, as_json: bool) -> None:
     """List segments."""
     async with connected(load_settings(), ROLE) as connection:

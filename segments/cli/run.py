@@ -1,4 +1,4 @@
-"""`run`, `ingest` and `project`: the roles of the program."""
+"""`run`, `api`, `ingest` and `project`: the roles of the program."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from segments.cli.main import main
 from segments.cli.output import command, load_settings, print_json
-from segments.roles import INGEST, PROJECT, run_roles
+from segments.roles import API, INGEST, PROJECT, run_roles
 from service.errors import NotSetUpError
 from service.kafka import set_up_topics
 from service.migrations import check_database, set_up_database
@@ -37,8 +37,15 @@ async def project(*, as_json: bool) -> None:
 
 
 @command(main)
+async def api(*, as_json: bool) -> None:
+    """Serve the HTTP API; any number of processes, behind a load balancer."""
+    del as_json
+    await run_roles(load_settings(), API)
+
+
+@command(main)
 async def run(*, as_json: bool) -> None:
-    """Ingest and projections in one process, on the given stack or one started here."""
+    """API, ingest and projections in one process, on the given stack or one started here."""
     settings = load_settings()
     with _stack(settings) as started:
         if started is not None:
@@ -62,7 +69,7 @@ async def run(*, as_json: bool) -> None:
         else:
             for name, value in urls.items():
                 click.echo(f"SEGMENTS_{name.upper()}={value}")
-        await run_roles(settings, (*INGEST, *PROJECT))
+        await run_roles(settings, (*API, *INGEST, *PROJECT))
 
 
 async def _is_set_up(settings: Settings) -> bool:

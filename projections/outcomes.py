@@ -1,0 +1,111 @@
+"""Waiting for the outcomes of commands that were just published: one question to Postgres for all who wait."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from projections.worker import PROJECTION
+from service.access.ring import ROLE
+from service.database import transaction
+from service.telemetry import get_logger
+from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from schemas.command import Command
+    from service.api.commands import Handle
+    from service.settings import Settings
+
+log = get_logger("projections.outcomes")
+POLL_SECONDS = 0.02
+# How far the log, and the projections, have come in the open lanes of these records.
+_REACHED = """
+SELECT w.nth::integer - 1 AS nth, l.epoch, l.next_offset > w.kafka_offset AS logged,
+    c.next_offset > w.kafka_offset AS projected
+FROM unnest($2::text[], $3::integer[], $4::bigint[]) WITH ORDINALITY AS w (topic, partition, kafka_offset, nth)
+INNER JOIN segments.lane AS l ON l.topic = w.topic AND l.partition = w.partition AND NOT l.closed
+INNER JOIN projections.generation AS g ON g.projection = $1
+LEFT JOIN projections.checkpoint AS c ON c.projection = g.projection AND c.slot = g.slot AND c.lane_id = l.lane_id
+WHERE l.next_offset > w.kafka_offset
+"""
+_RESULT = """
+SELECT * FROM reporting.result
+WHERE kafka_topic = $1 AND kafka_partition = $2 AND kafka_epoch = $3 AND kafka_offset = $4
+"""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    handle: Handle
+    result: asyncio.Future[dict[str, Any]]
+    # Seen in the log, with an outcome that only the projections can tell.
+    queued: bool = field(default=False)
+
+
+class Outcomes:
+    """Tells those who wait what became of their records. `run` asks Postgres."""
+
+    def __init__(self, pool: asyncpg.Pool[Any], settings: Settings) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._waiting: set[_Waiter] = set()
+        self._wanted = asyncio.Event()
+
+    async def wait(self, handle: Handle, seconds: float) -> dict[str, Any] | None:
+        """Give the row of view result of a record, once its outcome is not `queued`; None when the seconds pass."""
+        waiter = _Waiter(handle, asyncio.get_running_loop().create_future())
+        self._waiting.add(waiter)
+        self._wanted.set()
+        try:
+            await asyncio.wait((waiter.result,), timeout=seconds)
+        finally:
+            self._waiting.discard(waiter)
+        return waiter.result.result() if waiter.result.done() else None
+
+    async def foresee(self, command: Command, idempotency_key: str | None) -> dict[str, Any]:
+        """Say what would become of a command."""
+        raise NotImplementedError(command, idempotency_key)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Ask for all who wait, as long as anybody does, until `stop` is set."""
+        backoff = Backoff()
+        stopping = asyncio.ensure_future(stop.wait())
+        while not stop.is_set():
+            if not self._waiting:
+                self._wanted.clear()
+                wanted = asyncio.ensure_future(self._wanted.wait())
+                await asyncio.wait((wanted, stopping), return_when=asyncio.FIRST_COMPLETED)
+                wanted.cancel()
+                continue
+            try:
+                async with asyncio.timeout(5):
+                    await self._look()
+            except INFRASTRUCTURE as error:
+                log.info("outcomes are not looked for", error=f"{type(error).__name__}: {error}")
+                await sleep_unless(stop, backoff.next())
+            else:
+                backoff.reset()
+                await sleep_unless(stop, POLL_SECONDS)
+        stopping.cancel()
+
+    async def _look(self) -> None:
+        waiting = list(self._waiting)
+        async with transaction(self._pool, self._settings, ROLE) as connection:
+            reached = await connection.fetch(
+                _REACHED,
+                PROJECTION,
+                *([waiter.handle[part] for waiter in waiting] for part in range(3)),
+            )
+            for row in reached:
+                waiter = waiting[row["nth"]]
+                if waiter.queued and not row["projected"]:
+                    continue
+                topic, partition, offset = waiter.handle
+                result = await connection.fetchrow(_RESULT, topic, partition, row["epoch"], offset)
+                if result is None or result["outcome"] == "queued":
+                    waiter.queued = True
+                elif not waiter.result.done():
+                    waiter.result.set_result(dict(result))

@@ -1,0 +1,110 @@
+"""`key`: API keys."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from segments.cli.main import main
+from segments.cli.options import network_callback, network_option
+from segments.cli.output import (
+    actor_option,
+    command,
+    connected,
+    load_settings,
+    print_json,
+    print_rows,
+)
+from service.access import keys
+
+if TYPE_CHECKING:
+    from service.access.keys import ApiKey
+
+ROLE = "segments_registry"
+COLUMNS = (
+    "key_id", "network_id", "key_name", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at",
+)  # fmt: skip
+
+
+@main.group()
+def key() -> None:
+    """Create, list and revoke API keys."""
+
+
+def _scopes(_context: click.Context, _option: click.Parameter, value: str) -> frozenset[keys.Scope]:
+    try:
+        return frozenset(keys.Scope(scope.strip()) for scope in value.split(","))
+    except ValueError as error:
+        raise click.BadParameter("must be publish, report, admin, with commas") from error
+
+
+def _row(found: ApiKey) -> dict[str, Any]:
+    return asdict(found) | {"scopes": sorted(found.scopes)}
+
+
+@command(key)
+@network_option
+@click.option(
+    "--scope",
+    "scopes",
+    required=True,
+    callback=_scopes,
+    metavar="publish,report,admin",
+    help="What it may do, with commas.",
+)
+@click.option(
+    "--name", help="Who or what uses it: the actor of what it publishes. Default: its id."
+)
+@click.option("--expires", type=click.IntRange(1), help="When it lapses, Unix seconds.")
+@actor_option
+async def create(
+    *,
+    network: str,
+    scopes: frozenset[keys.Scope],
+    name: str | None,
+    expires: int | None,
+    actor: str | None,
+    as_json: bool,
+) -> None:
+    """Make a key and print it: it is shown this once."""
+    async with connected(load_settings(), ROLE) as connection:
+        made, text = await keys.create_key(
+            connection,
+            network_id=network,
+            scopes=scopes,
+            name=name,
+            expires_at=None if expires is None else datetime.fromtimestamp(expires, UTC),
+            actor=actor,
+        )
+    if as_json:
+        print_json({"key_id": made.key_id, "key": text})
+    else:
+        click.echo(text)
+
+
+@command(key, "list")
+@click.option("--network", callback=network_callback, help="Only this tenant's.")
+async def list_(*, network: str | None, as_json: bool) -> None:
+    """List keys, without their secrets; last_used_at is exact to some seconds."""
+    async with connected(load_settings(), ROLE) as connection:
+        rows = [_row(found) for found in await keys.list_keys(connection, network)]
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(rows, COLUMNS)
+
+
+@command(key)
+@click.argument("key_id")
+@actor_option
+async def revoke(*, key_id: str, actor: str | None, as_json: bool) -> None:
+    """Revoke a key; the API refuses it within seconds."""
+    async with connected(load_settings(), ROLE) as connection:
+        row = _row(await keys.revoke_key(connection, key_id, actor))
+    if as_json:
+        print_json(row)
+    else:
+        print_rows([row], COLUMNS)

@@ -1,0 +1,182 @@
+"""The HTTP API put together: writes of service.api, reads of projections, errors as problems, probes."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from projections.outcomes import Outcomes
+from schemas.refusal import FieldError, Reason, Refusal, describe
+from service.access.ring import ROLE, KeyRing
+from service.api.access import Access
+from service.api.commands import CommandDoor
+from service.api.gate import Gate
+from service.api.intake import MAX_BATCH_BODY, MAX_BODY
+from service.api.known_segments import KnownSegments
+from service.api.problems import Problem, of_error, of_refusal
+from service.api.publisher import Publisher
+from service.database import make_pool
+from service.errors import SegmentsError
+from service.serving import serving
+from service.telemetry import Health, get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    import asyncpg
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from service.settings import Settings
+
+    Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+
+log = get_logger("api")
+CONNECTIONS = 8
+# At a stop, requests under way get so long to end.
+STOP_SECONDS = 10
+
+
+class Parts:
+    """What one api process is made of; `run` keeps them going."""
+
+    def __init__(self, settings: Settings, pool: asyncpg.Pool[Any]) -> None:
+        self.settings = settings
+        self.pool = pool
+        self.keys = KeyRing(pool, settings)
+        self.segments = KnownSegments(pool, settings)
+        self.publisher = Publisher(settings)
+        self.access = Access(self.keys, settings)
+        self.outcomes = Outcomes(pool, settings)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep keys, registry and producer fresh until `stop` is set."""
+        async with asyncio.TaskGroup() as tasks:
+            for part in (self.keys, self.segments, self.publisher, self.outcomes):
+                tasks.create_task(part.run(stop), name=type(part).__name__)
+
+    def health(self) -> Health:
+        """Say when the process can do its work: the broker answers. Without Postgres it still takes commands."""
+        health = Health()
+        health.add("kafka", self._kafka)
+        health.add("postgres", self._postgres, degrades=True)
+        return health
+
+    async def _kafka(self) -> str | None:
+        return None if await self.publisher.answers() else "Kafka does not answer"
+
+    async def _postgres(self) -> str | None:
+        try:
+            await self.pool.fetchval("SELECT 1", timeout=1.5)
+        except Exception as error:  # noqa: BLE001 - whatever it is, Postgres can't be worked with
+            return f"Postgres is away: {type(error).__name__}"
+        return None
+
+
+async def api(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve the HTTP API on HTTP_HOST:HTTP_PORT until `stop` is set; then finish the requests under way."""
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(make_pool(settings, ROLE, CONNECTIONS))
+        parts = Parts(settings, pool)
+        ended = asyncio.Event()  # the parts go on until the last request is answered
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        tasks.create_task(parts.run(ended))
+        stack.callback(ended.set)
+        port = await stack.enter_async_context(
+            serving(
+                make_app(parts), settings.http_host, settings.http_port,
+                timeout_graceful_shutdown=STOP_SECONDS,
+            )
+        )  # fmt: skip
+        log.info("serving", host=settings.http_host, port=port)
+        await stop.wait()
+
+
+class _Direct(APIRoute):
+    """A route whose endpoint takes the request and gives the response: FastAPI's solving costs more than our work."""
+
+    def get_route_handler(self) -> Endpoint:
+        """Give the endpoint itself."""
+        endpoint: Endpoint = self.endpoint
+        return endpoint
+
+
+def make_app(parts: Parts) -> FastAPI:
+    """Make the app of one process."""
+    app = FastAPI(
+        title="Segments",
+        version="1",
+        middleware=[Middleware(Gate, in_flight=parts.settings.http_in_flight)],
+    )
+    _handle_errors(app)
+    app.include_router(_command_routes(parts))
+    app.router.routes.extend(parts.health().routes())
+    return app
+
+
+def _command_routes(parts: Parts) -> APIRouter:
+    door = CommandDoor(
+        parts.access, parts.segments, parts.publisher, parts.outcomes, parts.settings
+    )
+    router = APIRouter(route_class=_Direct)
+    router.add_api_route(
+        "/networks/{network_id}/segments", door.post_one, methods=["POST"],
+        max_body_size=MAX_BODY, response_model=None,
+    )  # fmt: skip
+    router.add_api_route(
+        "/networks/{network_id}/segments/batch", door.post_batch, methods=["POST"],
+        max_body_size=MAX_BATCH_BODY, response_model=None,
+    )  # fmt: skip
+    return router
+
+
+_REASONS = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+
+
+def _handle_errors(app: FastAPI) -> None:
+    """Answer every error as a problem."""
+
+    @app.exception_handler(Problem)
+    async def problem(_request: Request, error: Problem) -> Response:
+        return error.response()
+
+    @app.exception_handler(SegmentsError)
+    async def ours(_request: Request, error: SegmentsError) -> Response:
+        return of_error(error).response()
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> Response:
+        return _invalid(error).response()
+
+    @app.exception_handler(HTTPException)
+    async def http(_request: Request, error: HTTPException) -> Response:
+        reason = _REASONS.get(error.status_code, "invalid_request")
+        return Problem(
+            error.status_code, reason, str(error.detail), headers=error.headers
+        ).response()
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> Response:
+        log.error(
+            "a request failed",
+            path=request.url.path,
+            request_id=request.state.request_id,
+            exc_info=error,
+        )
+        return of_error(error).response()
+
+
+def _invalid(error: RequestValidationError) -> Problem:
+    """400, naming each wrong parameter or field; FastAPI would say 422."""
+    errors = [
+        FieldError("/" + "/".join(str(part) for part in one["loc"][1:]), one["msg"])
+        for one in error.errors()
+    ]
+    return of_refusal(Refusal(Reason.INVALID_FIELD, describe(errors), errors))

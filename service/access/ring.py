@@ -1,0 +1,121 @@
+"""The keys that one API process remembers: looked up once, refreshed each second, good for a while without Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from service.access.keys import ApiKey, KnownKey, find_keys, note_use, split
+from service.database import transaction
+from service.errors import DatabaseAwayError
+from service.telemetry import get_logger
+from service.waiting import INFRASTRUCTURE, sleep_unless
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from service.settings import Settings
+
+log = get_logger("access")
+ROLE = "segments_api"
+# A revocation is heard of within this time.
+REFRESH_SECONDS = 1.0
+# How long a key may be used without Postgres.
+OUTAGE_SECONDS = 300.0
+NOTE_USE_SECONDS = 5.0
+# A key that nobody used for so long is forgotten.
+IDLE_SECONDS = 600.0
+LOOKUP_SECONDS = 1.5
+
+
+@dataclass(slots=True)
+class _Remembered:
+    """A key with the loop's time of when Postgres last confirmed it, and of its last use."""
+
+    known: KnownKey
+    confirmed: float
+    used: float
+
+
+class KeyRing:
+    """Finds keys by what was sent. `run` keeps it fresh."""
+
+    def __init__(self, pool: asyncpg.Pool[Any], settings: Settings) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._remembered: dict[str, _Remembered] = {}
+        self._used: set[str] = set()
+        self._noted = time.monotonic()
+
+    async def find(self, text: str) -> ApiKey | None:
+        """Give the key, if there is one that is neither revoked nor expired.
+
+        Raises: DatabaseAwayError when Postgres would have to be asked and is away.
+        """
+        parts = split(text)
+        if parts is None:
+            return None
+        key_id, secret = parts
+        now = time.monotonic()
+        found = self._remembered.get(key_id)
+        if found is None or now - found.confirmed > OUTAGE_SECONDS:
+            found = await self._look_up(key_id)
+        if found is None or not found.known.fits(secret):
+            return None
+        found.used = now
+        key = found.known.key
+        if key.expires_at is not None and key.expires_at <= datetime.now(UTC):
+            return None
+        self._used.add(key_id)
+        return key
+
+    async def _look_up(self, key_id: str) -> _Remembered | None:
+        now = time.monotonic()
+        try:
+            async with (
+                asyncio.timeout(LOOKUP_SECONDS),
+                transaction(self._pool, self._settings, ROLE) as connection,
+            ):
+                known = (await find_keys(connection, [key_id])).get(key_id)
+        except INFRASTRUCTURE as error:
+            raise DatabaseAwayError from error
+        if known is None or known.key.revoked_at is not None:
+            self._remembered.pop(key_id, None)
+            return None
+        remembered = self._remembered[key_id] = _Remembered(known, now, now)
+        return remembered
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Confirm what is remembered each second, and note uses, until `stop` is set."""
+        while not stop.is_set():
+            await sleep_unless(stop, REFRESH_SECONDS)
+            try:
+                async with asyncio.timeout(10):
+                    await self._refresh()
+            except INFRASTRUCTURE as error:
+                log.info("keys are not refreshed", error=f"{type(error).__name__}: {error}")
+
+    async def _refresh(self) -> None:
+        now = time.monotonic()
+        for key_id, one in list(self._remembered.items()):
+            if now - one.used > IDLE_SECONDS:
+                del self._remembered[key_id]
+        if not self._remembered:
+            return
+        asked = list(self._remembered)
+        async with transaction(self._pool, self._settings, ROLE) as connection:
+            found = await find_keys(connection, asked)
+            if self._used and now - self._noted >= NOTE_USE_SECONDS:
+                self._noted = now
+                used, self._used = self._used, set()
+                await note_use(connection, used)
+        for key_id in asked:
+            known = found.get(key_id)
+            if known is None or known.key.revoked_at is not None:
+                self._remembered.pop(key_id, None)
+            elif key_id in self._remembered:
+                self._remembered[key_id].known = known
+                self._remembered[key_id].confirmed = now

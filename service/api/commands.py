@@ -1,0 +1,219 @@
+"""POST of commands, one or many: check, publish, answer from the broker's acknowledgement."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import msgspec
+from starlette.responses import Response
+
+from schemas.command import check_size
+from schemas.headers import IDEMPOTENCY_KEY, TRACEPARENT
+from schemas.refusal import FieldError, Reason, Refusal, describe
+from service.access.keys import Scope
+from service.api.intake import Intake, split_batch, take
+from service.api.problems import Problem, of_error, of_refusal, registry_away
+from service.api.publisher import ANSWER_SECONDS
+from service.errors import DatabaseAwayError
+from service.publish import Sender, signed_headers
+
+if TYPE_CHECKING:
+    from aiokafka.structs import RecordMetadata
+    from starlette.requests import Request
+
+    from schemas.command import Command
+    from service.api.access import Access, Admission
+    from service.api.known_segments import KnownSegments
+    from service.api.publisher import Publisher
+    from service.publish import Header
+    from service.settings import Settings
+
+MAX_WAIT_SECONDS = 30
+_PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})\"?", re.IGNORECASE)
+_IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Handle(NamedTuple):
+    """Where the broker put a record; its lane's epoch is the one that is open."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Outcomes(Protocol):
+    """What the read side knows of commands; given by segments.http, for service imports no projection."""
+
+    async def wait(self, handle: Handle, seconds: float) -> dict[str, Any] | None:
+        """Give a row of view result, once its outcome is no longer `queued`; None when the seconds pass."""
+
+    async def foresee(self, command: Command, idempotency_key: str | None) -> dict[str, Any]:
+        """Say what would become of a command: outcome, reason, before, after. Raises: DatabaseAwayError."""
+
+
+class Call(NamedTuple):
+    """A request that publishes: who, with what headers."""
+
+    request: Request
+    admission: Admission
+    sender: Sender
+    idempotency_key: str | None
+
+
+class CommandDoor:
+    """Takes commands over HTTP."""
+
+    def __init__(
+        self,
+        access: Access,
+        segments: KnownSegments,
+        publisher: Publisher,
+        outcomes: Outcomes,
+        settings: Settings,
+    ) -> None:
+        self._access = access
+        self._segments = segments
+        self._publisher = publisher
+        self._outcomes = outcomes
+        self._settings = settings
+
+    async def post_one(self, request: Request) -> Response:
+        """Take one command: 201; with dry_run 200; with Prefer: wait 200 or 202."""
+        call = await self._call(request)
+        body = await request.body()
+        try:
+            intake = take(body, call.admission.network_id)
+            await self._segments.check(call.admission.network_id, intake.command.segment_id)
+        except Refusal as refusal:
+            raise of_refusal(refusal) from refusal
+        except DatabaseAwayError:
+            raise registry_away("no") from None
+        if _dry_run(request):
+            foreseen = await self._outcomes.foresee(intake.command, call.idempotency_key)
+            return _answer(200, foreseen, call.admission.headers)
+        deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
+        taken = await self._publisher.submit(
+            intake.key, intake.value, self._headers(call, intake, call.idempotency_key), deadline
+        )
+        sent = await self._publisher.acknowledged(taken, deadline)
+        queued = _queued(intake.command, sent)
+        seconds = _wait_seconds(request)
+        if seconds is None:
+            return _answer(201, queued, call.admission.headers)
+        return await self._wait(call, queued, sent, seconds)
+
+    async def _wait(
+        self, call: Call, queued: dict[str, Any], sent: RecordMetadata, seconds: float
+    ) -> Response:
+        """Answer with the outcome, once there is one."""
+        handle = Handle(sent.topic, sent.partition, sent.offset)
+        result = await self._outcomes.wait(handle, seconds)
+        headers = call.admission.headers | {"Preference-Applied": f"wait={int(seconds)}"}
+        if result is None:
+            return _answer(202, queued | {"outcome": "queued"}, headers)
+        return _answer(200, result | queued | {"status": result["outcome"]}, headers)
+
+    async def post_batch(self, request: Request) -> Response:
+        """Take up to 1,000 commands: 207, with what became of each, in their order."""
+        call = await self._call(request)
+        body = await request.body()
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        try:
+            items = split_batch(body, lines=kind in ("application/x-ndjson", "application/jsonl"))
+        except Refusal as refusal:
+            raise of_refusal(refusal) from refusal
+        await self._access.charge(call.admission, len(items) - 1)
+        deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
+        submitted = [
+            await self._submit_item(call, number, item, deadline)
+            for number, item in enumerate(items)
+        ]
+        answers = [
+            await self._answer_item(number, one, deadline) for number, one in enumerate(submitted)
+        ]
+        return _answer(207, {"items": answers}, call.admission.headers)
+
+    async def _submit_item(self, call: Call, number: int, item: bytes, deadline: float) -> Any:
+        """Give an item to the producer; gives (command, future), or the problem that it has."""
+        key = call.idempotency_key
+        network_id = call.admission.network_id
+        try:
+            check_size(None, item)
+            intake = take(item, network_id)
+            await self._segments.check(network_id, intake.command.segment_id)
+            headers = self._headers(call, intake, None if key is None else f"{key}:{number}")
+            taken = await self._publisher.submit(intake.key, intake.value, headers, deadline)
+        except DatabaseAwayError:
+            return registry_away("no")
+        except (Problem, Refusal) as error:
+            return of_error(error)
+        return intake.command, taken
+
+    async def _answer_item(self, number: int, submitted: Any, deadline: float) -> dict[str, Any]:
+        if not isinstance(submitted, Problem):
+            command, taken = submitted
+            try:
+                sent = await self._publisher.acknowledged(taken, deadline)
+            except Problem as problem:
+                submitted = problem
+            else:
+                return _queued(command, sent) | {"status": 201}
+        body: dict[str, Any] = submitted.body()
+        if "errors" in body:
+            for error in body["errors"]:
+                error["pointer"] = f"/{number}{error['pointer']}"
+        return body
+
+    async def _call(self, request: Request) -> Call:
+        admission = await self._access.admit(request, Scope.PUBLISH)
+        key = request.headers.get(IDEMPOTENCY_KEY)
+        if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+            error = FieldError("", "header Idempotency-Key must be 1 to 255 printable ASCII")
+            raise of_refusal(Refusal(Reason.INVALID_FIELD, describe([error]), [error]))
+        sender = Sender("http", admission.key.key_name, request.state.request_id)
+        return Call(request, admission, sender, key)
+
+    def _headers(self, call: Call, intake: Intake, idempotency_key: str | None) -> list[Header]:
+        headers = signed_headers(self._settings, intake.key, intake.value, call.sender)
+        if idempotency_key is not None:
+            headers.append((IDEMPOTENCY_KEY, idempotency_key.encode("ascii")))
+        traceparent = call.request.headers.get(TRACEPARENT)
+        if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
+            headers.append((TRACEPARENT, traceparent.encode("ascii")))
+        return headers
+
+
+def _queued(command: Command, sent: RecordMetadata) -> dict[str, Any]:
+    """What was given; else the acknowledgement's time, and auto:… where the time was blank, or null."""
+    at, reference_id = command.status_change_timestamp, command.reference_id
+    if reference_id is None and at is None:
+        reference_id = f"auto:{sent.topic}-{sent.partition}-{sent.offset}"
+    return {
+        "status": "queued",
+        "reference_id": reference_id,
+        "status_change_timestamp": (sent.timestamp or 0) // 1000 if at is None else at,
+        "topic": sent.topic,
+        "partition": sent.partition,
+        "offset": sent.offset,
+    }
+
+
+def _answer(status: int, body: dict[str, Any], headers: dict[str, str]) -> Response:
+    return Response(msgspec.json.encode(body), status, headers, media_type="application/json")
+
+
+def _dry_run(request: Request) -> bool:
+    said = request.query_params.get("dry_run")
+    if said not in (None, "true", "false"):
+        raise Problem(400, "invalid_field", "query parameter dry_run must be true or false")
+    return said == "true"
+
+
+def _wait_seconds(request: Request) -> float | None:
+    """Read `Prefer: wait=N` (RFC 7240), at most 30."""
+    prefer = request.headers.get("prefer")
+    found = _PREFER_WAIT.search(prefer) if prefer else None
+    return min(float(found[1]), MAX_WAIT_SECONDS) if found else None

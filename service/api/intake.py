@@ -1,0 +1,80 @@
+"""From a request's bytes to a record to publish: one command, or the items of a batch."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import msgspec
+
+from schemas.command import Command, Door, check_size, check_times, read_command
+from schemas.refusal import FieldError, Reason, Refusal, describe
+
+MAX_BODY = 64 * 1024
+MAX_BATCH_BODY = 4 * 1024 * 1024
+MAX_ITEMS = 1000
+_WHITE_SPACE = b" \t\r\n"
+
+
+class Intake(NamedTuple):
+    """A command that was found valid, with record key and value as they will be published."""
+
+    command: Command
+    key: bytes
+    value: bytes
+
+
+def take(body: bytes, network_id: str) -> Intake:
+    """Read one command of a network, as the ingest will when it is received now.
+
+    What was sent is published as it stands: numbers keep their digits. A network_id that it leaves out is added at
+    its end. Raises: Refusal.
+    """
+    command = read_command(body, door=Door.HTTP, network_id=network_id)
+    now_ms = time.time_ns() // 1_000_000
+    at = command.status_change_timestamp
+    check_times(command, now_ms // 1000 if at is None else at, now_ms)
+    value = body if _names_network(body) else _with_network(body, network_id)
+    key = f"{network_id}:{command.user}".encode()
+    check_size(key, value)
+    return Intake(command, key, value)
+
+
+def _names_network(body: bytes) -> bool:
+    """Whether a command, valid with its path's network, is so without it."""
+    if b"network_id" not in body and b"\\" not in body:
+        return False
+    try:
+        read_command(body, door=Door.HTTP)
+    except Refusal:
+        return False
+    return True
+
+
+def _with_network(body: bytes, network_id: str) -> bytes:
+    # The last of equal names counts, and no object that is a command is empty.
+    return body.rstrip(_WHITE_SPACE)[:-1] + f', "network_id": "{network_id}"}}'.encode()
+
+
+def split_batch(body: bytes, *, lines: bool) -> list[bytes]:
+    """Split a batch into its items, as they stand: a JSON array's, or the lines of NDJSON.
+
+    Raises: Refusal (not_json, too_large, invalid_field) where it is none as a whole; items are looked at one by one.
+    """
+    if lines:
+        items = [line for line in body.splitlines() if line.strip(_WHITE_SPACE)]
+    else:
+        try:
+            items = [bytes(item) for item in msgspec.json.decode(body, type=list[msgspec.Raw])]
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise Refusal(Reason.NOT_JSON, f"not a JSON array: {error}"[:200]) from error
+    if len(items) > MAX_ITEMS:
+        raise _batch_refused(f"holds {len(items)} commands, {MAX_ITEMS} are allowed")
+    if not items:
+        raise _batch_refused("holds no command")
+    return items
+
+
+def _batch_refused(message: str) -> Refusal:
+    error = FieldError("", message)
+    return Refusal(Reason.INVALID_FIELD, describe([error]), [error])

@@ -1,0 +1,146 @@
+"""Publishing for the API: one producer, answers within two seconds, and never a wrong word on what was published."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
+
+from schemas.topics import Topics
+from service.api.problems import unavailable
+from service.kafka import producing
+from service.telemetry import get_logger
+from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaProducer
+    from aiokafka.structs import RecordMetadata
+
+    from service.publish import Header
+    from service.settings import Settings
+
+log = get_logger("api.publisher")
+# What a request waits for the broker, in all.
+ANSWER_SECONDS = 1.8
+# The broker refused the record itself: it is not in the topic, and the producer is as good as before.
+_REFUSED = (
+    MessageSizeTooLargeError,
+    TopicAuthorizationFailedError,
+    ClusterAuthorizationFailedError,
+    InvalidTopicError,
+    UnknownTopicOrPartitionError,
+)
+_AWAY = "the broker does not answer"
+
+
+class Publisher:
+    """Publishes to the commands topic. `run` keeps a producer; a new one when the old one is of no more use.
+
+    The producer is idempotent and retries for ever: a record that it took will be in Kafka once, whenever the broker
+    is back. So while one hangs, nothing new is taken, and what is refused then is refused for certain.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._topic = Topics(settings.topic_prefix).commands
+        self._producer: AIOKafkaProducer | None = None
+        self._broken = asyncio.Event()
+        self._hanging: set[asyncio.Future[RecordMetadata]] = set()
+
+    @property
+    def is_away(self) -> bool:
+        """Whether there is no producer, or a record of it hangs."""
+        return self._producer is None or bool(self._hanging) or self._broken.is_set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep a producer until `stop` is set; Kafka away is waited out."""
+        backoff = Backoff()
+        stopping = asyncio.ensure_future(stop.wait())
+        while not stop.is_set():
+            try:
+                async with producing(self._settings) as producer:
+                    await producer.partitions_for(self._topic)
+                    self._broken.clear()
+                    self._producer = producer
+                    backoff.reset()
+                    broken = asyncio.ensure_future(self._broken.wait())
+                    await asyncio.wait((broken, stopping), return_when=asyncio.FIRST_COMPLETED)
+                    broken.cancel()
+                    self._producer = None
+            except INFRASTRUCTURE as error:
+                log.warning("waiting for Kafka", error=f"{type(error).__name__}: {error}")
+            finally:
+                self._producer = None
+                self._hanging.clear()
+            if not stop.is_set():
+                await sleep_unless(stop, backoff.next())
+        stopping.cancel()
+
+    async def answers(self) -> bool:
+        """Whether the broker answers now."""
+        producer = self._producer
+        if producer is None:
+            return False
+        known: bool = await producer.client.force_metadata_update()
+        return known and not self.is_away
+
+    async def submit(
+        self, key: bytes, value: bytes, headers: list[Header], deadline: float
+    ) -> asyncio.Future[RecordMetadata]:
+        """Give a record to the producer; await `acknowledged` with what it gives. deadline: in the loop's time.
+
+        Raises: Problem 503, `published: no`.
+        """
+        producer = self._producer
+        if producer is None or self._hanging:
+            raise unavailable("broker_away", _AWAY, "no")
+        try:
+            # Cancelled in here, the record has not been taken: the producer takes it with its last step.
+            async with asyncio.timeout_at(deadline):
+                taken: asyncio.Future[RecordMetadata] = await producer.send(
+                    self._topic, value, key, headers=headers
+                )
+        except TimeoutError:
+            raise unavailable("broker_away", _AWAY, "no") from None
+        except KafkaError as error:
+            if not isinstance(error, _REFUSED):
+                self._broken.set()
+            raise unavailable("broker_away", f"{type(error).__name__}", "no") from error
+        return taken
+
+    async def acknowledged(
+        self, taken: asyncio.Future[RecordMetadata], deadline: float
+    ) -> RecordMetadata:
+        """Wait for the broker's acknowledgement, until the deadline.
+
+        Raises: Problem 503, `published: no` where the broker refused it, else `unknown`.
+        """
+        patience = deadline - asyncio.get_running_loop().time()
+        await asyncio.wait((taken,), timeout=max(0.0, patience))
+        if not taken.done():
+            self._hanging.add(taken)
+            taken.add_done_callback(self._no_longer_hangs)
+            raise unavailable("broker_away", _AWAY, "unknown")
+        try:
+            sent = taken.result()
+        except _REFUSED as error:
+            raise unavailable("broker_refuses", type(error).__name__, "no") from error
+        except KafkaError as error:
+            self._broken.set()
+            raise unavailable("broker_away", type(error).__name__, "unknown") from error
+        if sent.offset < 0:  # a retry of what the broker has already, and no longer remembers where
+            raise unavailable("broker_away", "published, and not told where", "unknown")
+        return sent
+
+    def _no_longer_hangs(self, taken: asyncio.Future[RecordMetadata]) -> None:
+        self._hanging.discard(taken)
+        if not taken.cancelled() and taken.exception() is not None:
+            self._broken.set()
