@@ -1,6 +1,5 @@
 """Record headers: their names, the signature, and reading them (contract, section 2)."""
 
-import hashlib
 import hmac
 import re
 import struct
@@ -25,6 +24,8 @@ _READ: Final = frozenset(
     {IDEMPOTENCY_KEY, SOURCE, ACTOR, REQUEST_ID, SIGNATURE, ORIGIN, TRACEPARENT}
 )
 _SIGNATURE_VERSION: Final = b"segments-1"
+_ABSENT: Final = b"\xff" * 8
+_LENGTH: Final = struct.Struct(">Q").pack
 _Part = str | bytes | None
 
 
@@ -69,15 +70,14 @@ def sign(
     five is its length in bytes as an unsigned 64-bit big-endian integer, then the bytes (texts
     in UTF-8). An absent one is eight bytes 0xff and nothing else, so that absent is not empty.
     """
-    mac = hmac.new(secret, _SIGNATURE_VERSION, hashlib.sha256)
+    framed = [_SIGNATURE_VERSION]
     for part in (key, value, source, actor, request_id):
         if part is None:
-            mac.update(b"\xff" * 8)
+            framed.append(_ABSENT)
             continue
         raw = part.encode() if isinstance(part, str) else part
-        mac.update(struct.pack(">Q", len(raw)))
-        mac.update(raw)
-    return mac.hexdigest().encode()
+        framed += (_LENGTH(len(raw)), raw)
+    return hmac.digest(secret, b"".join(framed), "sha256").hex().encode()
 
 
 def verify(

@@ -6,11 +6,9 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 
 from projections.outcomes import Outcomes
 from schemas.refusal import FieldError, Reason, Refusal, describe
@@ -18,25 +16,22 @@ from service.access.ring import ROLE, KeyRing
 from service.api.access import Access
 from service.api.commands import CommandDoor
 from service.api.gate import Gate
-from service.api.intake import MAX_BATCH_BODY, MAX_BODY
 from service.api.known_segments import KnownSegments
 from service.api.problems import Problem, of_error, of_refusal
 from service.api.publisher import Publisher
 from service.database import make_pool
+from service.deadlines import Deadlines
 from service.errors import SegmentsError
 from service.serving import serving
 from service.telemetry import Health, get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
     import asyncpg
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import ASGIApp
 
     from service.settings import Settings
-
-    Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
 log = get_logger("api")
 CONNECTIONS = 8
@@ -50,16 +45,17 @@ class Parts:
     def __init__(self, settings: Settings, pool: asyncpg.Pool[Any]) -> None:
         self.settings = settings
         self.pool = pool
+        self.deadlines = Deadlines()
         self.keys = KeyRing(pool, settings)
         self.segments = KnownSegments(pool, settings)
-        self.publisher = Publisher(settings)
+        self.publisher = Publisher(settings, self.deadlines)
         self.access = Access(self.keys, settings)
         self.outcomes = Outcomes(pool, settings)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep keys, registry and producer fresh until `stop` is set."""
         async with asyncio.TaskGroup() as tasks:
-            for part in (self.keys, self.segments, self.publisher, self.outcomes):
+            for part in (self.deadlines, self.keys, self.segments, self.publisher, self.outcomes):
                 tasks.create_task(part.run(stop), name=type(part).__name__)
 
     def health(self) -> Health:
@@ -99,42 +95,15 @@ async def api(settings: Settings, stop: asyncio.Event) -> None:
         await stop.wait()
 
 
-class _Direct(APIRoute):
-    """A route whose endpoint takes the request and gives the response: FastAPI's solving costs more than our work."""
-
-    def get_route_handler(self) -> Endpoint:
-        """Give the endpoint itself."""
-        endpoint: Endpoint = self.endpoint
-        return endpoint
-
-
-def make_app(parts: Parts) -> FastAPI:
-    """Make the app of one process."""
-    app = FastAPI(
-        title="Segments",
-        version="1",
-        middleware=[Middleware(Gate, in_flight=parts.settings.http_in_flight)],
-    )
+def make_app(parts: Parts) -> ASGIApp:
+    """Make the app of one process: a gate, behind it the two calls that publish, and FastAPI for all else."""
+    app = FastAPI(title="Segments", version="1")
     _handle_errors(app)
-    app.include_router(_command_routes(parts))
     app.router.routes.extend(parts.health().routes())
-    return app
-
-
-def _command_routes(parts: Parts) -> APIRouter:
     door = CommandDoor(
         parts.access, parts.segments, parts.publisher, parts.outcomes, parts.settings
     )
-    router = APIRouter(route_class=_Direct)
-    router.add_api_route(
-        "/networks/{network_id}/segments", door.post_one, methods=["POST"],
-        max_body_size=MAX_BODY, response_model=None,
-    )  # fmt: skip
-    router.add_api_route(
-        "/networks/{network_id}/segments/batch", door.post_batch, methods=["POST"],
-        max_body_size=MAX_BATCH_BODY, response_model=None,
-    )  # fmt: skip
-    return router
+    return Gate(app, door, parts.deadlines, parts.settings.http_in_flight)
 
 
 _REASONS = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}

@@ -55,10 +55,13 @@ def connection_options(settings: Settings) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def producing(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
-    """Run a producer while the block runs: acks=all, idempotent, a little linger so that many go together."""
+async def producing(settings: Settings, linger_ms: int = 2) -> AsyncIterator[AIOKafkaProducer]:
+    """Run a producer while the block runs: acks=all, idempotent.
+
+    linger_ms: what it waits for more, so that many go together; with 0 what comes while others are on their way does.
+    """
     producer = AIOKafkaProducer(
-        **connection_options(settings), acks="all", enable_idempotence=True, linger_ms=2
+        **connection_options(settings), acks="all", enable_idempotence=True, linger_ms=linger_ms
     )
     try:
         await producer.start()

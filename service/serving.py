@@ -40,7 +40,13 @@ async def serving(app: Any, host: str, port: int, **options: Any) -> AsyncIterat
     except OSError as error:
         raise AddressError(f"({host}:{port}: {error.strerror})") from error
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", server_header=False, **options
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        proxy_headers=False,
+        **options,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listening]), name=f"serve {port}")

@@ -10,6 +10,7 @@ from benchmarks.figures import (
     ingest,
     latency,
     memory,
+    post,
     projections,
     rebuild,
     ten_million,
@@ -35,6 +36,7 @@ ALL: Mapping[str, Measuring] = {
     "projections": projections,
     "rebuild": rebuild,
     "latency": latency,
+    "post": post,
     "ten_million": ten_million,
     "memory": memory,
 }

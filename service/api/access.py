@@ -6,10 +6,6 @@ import math
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-import limits
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
-
 from service.access.keys import Scope
 from service.api.problems import Problem, registry_away
 from service.errors import DatabaseAwayError
@@ -40,38 +36,39 @@ class Access:
 
     def __init__(self, keys: KeyRing, settings: Settings) -> None:
         self._keys = keys
-        self._rate = limits.parse(settings.http_rate_limit)
-        self._policy = f"{self._rate.amount};w={self._rate.get_expiry()}"
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._rate = Rate(settings.http_rate_limit)
 
-    async def admit(self, request: Request, scope: Scope, cost: int = 1) -> Admission:
-        """Admit a request to the network of its path, or raise a Problem: 401, 403, 429 or 503.
+    async def admit(
+        self, authorization: str | None, network_id: str, scope: Scope, cost: int = 1
+    ) -> Admission:
+        """Admit a request to a network, or raise a Problem: 401, 403, 429 or 503.
 
-        The network is looked at before anything else is: a key of another one learns nothing.
+        authorization: the header as it was sent. The network is looked at before anything else is: a key of another
+        one learns nothing.
         """
-        network_id: str = request.path_params["network_id"]
-        key = await self._key(request, scope)
+        key = await self._key(authorization or "", scope)
         if key.network_id != network_id or scope not in key.scopes:
             raise Problem(403, "forbidden", f"this key may not {scope} in this network")
-        return Admission(key, network_id, await self._count(key, cost))
+        return Admission(key, network_id, self._count(key, cost))
 
-    async def charge(self, admission: Admission, cost: int) -> None:
+    def charge(self, admission: Admission, cost: int) -> None:
         """Count more against the key's rate: what a batch holds is known only once it is read."""
         if cost > 0:
-            admission.headers.update(await self._count(admission.key, cost))
+            admission.headers.update(self._count(admission.key, cost))
 
     def admits(self, scope: Scope) -> Callable[[Request], Awaitable[Admission]]:
         """Give the dependency of a route for one scope. The response takes its headers from request.state."""
 
         async def admitted(request: Request) -> Admission:
-            admission = await self.admit(request, scope)
+            admission = await self.admit(
+                request.headers.get("authorization"), request.path_params["network_id"], scope
+            )
             request.state.headers = admission.headers
             return admission
 
         return admitted
 
-    async def _key(self, request: Request, scope: Scope) -> ApiKey:
-        sent = request.headers.get("authorization", "")
+    async def _key(self, sent: str, scope: Scope) -> ApiKey:
         if not sent[: len(_BEARER)].lower() == _BEARER:
             raise Problem(
                 401, "unauthenticated", "send Authorization: Bearer KEY", headers=_CHALLENGE
@@ -89,22 +86,44 @@ class Access:
             )
         return key
 
-    async def _count(self, key: ApiKey, cost: int) -> dict[str, str]:
-        fits = await self._limiter.hit(self._rate, key.key_id, cost=cost)
-        stats = await self._limiter.get_window_stats(self._rate, key.key_id)
-        reset = str(max(0, math.ceil(stats.reset_time - time.time())))
+    def _count(self, key: ApiKey, cost: int) -> dict[str, str]:
+        """Count a request against the key's window; gives the headers that say how much is left of it."""
+        used, seconds = self._rate.use(key.key_id, cost)
         headers = {
-            "RateLimit-Limit": str(self._rate.amount),
-            "RateLimit-Remaining": str(stats.remaining),
-            "RateLimit-Reset": reset,
-            "RateLimit-Policy": self._policy,
+            "RateLimit-Limit": str(self._rate.most),
+            "RateLimit-Remaining": str(max(0, self._rate.most - used)),
+            "RateLimit-Reset": str(math.ceil(seconds)),
         }
-        if fits:
+        if used <= self._rate.most:
             return headers
         raise Problem(
             429,
             "too_many_requests",
-            f"this key may send {self._policy.replace(';w=', ' in ')} s",
-            headers=headers | {"Retry-After": str(max(1, int(reset)))},
+            f"this key may send {self._rate.most} in {self._rate.seconds} s",
+            headers=headers | {"Retry-After": str(math.ceil(seconds))},
             published="no",
         )
+
+
+class Rate:
+    """So much in each window of time, for each name; windows begin for all at once, so what is kept is bounded.
+
+    Fixed windows as the library limits has them; its storage in memory starts a thread each 10 ms to forget.
+    """
+
+    def __init__(self, text: str) -> None:
+        """text: NUMBER/second, /minute or /hour."""
+        most, _, unit = text.partition("/")
+        self.most = int(most)
+        self.seconds = {"second": 1, "minute": 60, "hour": 3600}[unit]
+        self._ends = 0.0
+        self._used: dict[str, int] = {}
+
+    def use(self, name: str, cost: int) -> tuple[int, float]:
+        """Take from a name's window; gives what is used of it by now, and the seconds until it ends."""
+        now = time.monotonic()
+        if now >= self._ends:
+            self._ends = now + self.seconds
+            self._used.clear()
+        used = self._used[name] = self._used.get(name, 0) + cost
+        return used, self._ends - now

@@ -6,14 +6,12 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import msgspec
-from starlette.responses import Response
-
 from schemas.command import check_size
 from schemas.headers import IDEMPOTENCY_KEY, TRACEPARENT
 from schemas.refusal import FieldError, Reason, Refusal, describe
 from service.access.keys import Scope
-from service.api.intake import Intake, split_batch, take
+from service.api.asgi import answer
+from service.api.intake import MAX_BATCH_BODY, MAX_BODY, Intake, split_batch, take
 from service.api.problems import Problem, of_error, of_refusal, registry_away
 from service.api.publisher import ANSWER_SECONDS
 from service.errors import DatabaseAwayError
@@ -21,16 +19,18 @@ from service.publish import Sender, signed_headers
 
 if TYPE_CHECKING:
     from aiokafka.structs import RecordMetadata
-    from starlette.requests import Request
+    from starlette.types import Send
 
     from schemas.command import Command
     from service.api.access import Access, Admission
+    from service.api.asgi import Call
     from service.api.known_segments import KnownSegments
     from service.api.publisher import Publisher
     from service.publish import Header
     from service.settings import Settings
 
 MAX_WAIT_SECONDS = 30
+_LINES = ("application/x-ndjson", "application/jsonl")
 _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})\"?", re.IGNORECASE)
 _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -54,13 +54,13 @@ class Outcomes(Protocol):
         """Say what would become of a command: outcome, reason, before, after. Raises: DatabaseAwayError."""
 
 
-class Call(NamedTuple):
-    """A request that publishes: who, with what headers."""
+class Sending(NamedTuple):
+    """Who publishes, and under which idempotency key."""
 
-    request: Request
     admission: Admission
     sender: Sender
     idempotency_key: str | None
+    traceparent: str | None
 
 
 class CommandDoor:
@@ -80,71 +80,72 @@ class CommandDoor:
         self._outcomes = outcomes
         self._settings = settings
 
-    async def post_one(self, request: Request) -> Response:
+    async def post_one(self, call: Call, send: Send) -> None:
         """Take one command: 201; with dry_run 200; with Prefer: wait 200 or 202."""
-        call = await self._call(request)
-        body = await request.body()
+        sending = await self._sending(call)
+        network_id, headers = call.network_id, sending.admission.headers
         try:
-            intake = take(body, call.admission.network_id)
-            await self._segments.check(call.admission.network_id, intake.command.segment_id)
+            intake = take(await call.body(MAX_BODY), network_id)
+            await self._segments.check(network_id, intake.command.segment_id)
         except Refusal as refusal:
             raise of_refusal(refusal) from refusal
         except DatabaseAwayError:
             raise registry_away("no") from None
-        if _dry_run(request):
-            foreseen = await self._outcomes.foresee(intake.command, call.idempotency_key)
-            return _answer(200, foreseen, call.admission.headers)
+        if _dry_run(call):
+            foreseen = await self._outcomes.foresee(intake.command, sending.idempotency_key)
+            await answer(send, 200, foreseen, headers)
+            return
         deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
         taken = await self._publisher.submit(
-            intake.key, intake.value, self._headers(call, intake, call.idempotency_key), deadline
+            intake.key,
+            intake.value,
+            self._headers(sending, intake, sending.idempotency_key),
+            deadline,
         )
         sent = await self._publisher.acknowledged(taken, deadline)
         queued = _queued(intake.command, sent)
-        seconds = _wait_seconds(request)
+        seconds = _wait_seconds(call)
         if seconds is None:
-            return _answer(201, queued, call.admission.headers)
-        return await self._wait(call, queued, sent, seconds)
-
-    async def _wait(
-        self, call: Call, queued: dict[str, Any], sent: RecordMetadata, seconds: float
-    ) -> Response:
-        """Answer with the outcome, once there is one."""
-        handle = Handle(sent.topic, sent.partition, sent.offset)
-        result = await self._outcomes.wait(handle, seconds)
-        headers = call.admission.headers | {"Preference-Applied": f"wait={int(seconds)}"}
+            await answer(send, 201, queued, headers)
+            return
+        result = await self._outcomes.wait(Handle(sent.topic, sent.partition, sent.offset), seconds)
+        applied = headers | {"Preference-Applied": f"wait={int(seconds)}"}
         if result is None:
-            return _answer(202, queued | {"outcome": "queued"}, headers)
-        return _answer(200, result | queued | {"status": result["outcome"]}, headers)
+            await answer(send, 202, queued | {"outcome": "queued"}, applied)
+        else:
+            await answer(send, 200, result | queued | {"status": result["outcome"]}, applied)
 
-    async def post_batch(self, request: Request) -> Response:
+    async def post_batch(self, call: Call, send: Send) -> None:
         """Take up to 1,000 commands: 207, with what became of each, in their order."""
-        call = await self._call(request)
-        body = await request.body()
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        sending = await self._sending(call)
+        kind = (call.header(b"content-type") or "").partition(";")[0].strip().lower()
         try:
-            items = split_batch(body, lines=kind in ("application/x-ndjson", "application/jsonl"))
+            body = await call.body(MAX_BATCH_BODY)
+            items = split_batch(body, lines=kind in _LINES)
         except Refusal as refusal:
             raise of_refusal(refusal) from refusal
-        await self._access.charge(call.admission, len(items) - 1)
+        self._access.charge(sending.admission, len(items) - 1)
         deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
         submitted = [
-            await self._submit_item(call, number, item, deadline)
+            await self._submit_item(sending, number, item, deadline)
             for number, item in enumerate(items)
         ]
         answers = [
             await self._answer_item(number, one, deadline) for number, one in enumerate(submitted)
         ]
-        return _answer(207, {"items": answers}, call.admission.headers)
+        await answer(send, 207, {"items": answers}, sending.admission.headers)
 
-    async def _submit_item(self, call: Call, number: int, item: bytes, deadline: float) -> Any:
+    async def _submit_item(
+        self, sending: Sending, number: int, item: bytes, deadline: float
+    ) -> Any:
         """Give an item to the producer; gives (command, future), or the problem that it has."""
-        key = call.idempotency_key
-        network_id = call.admission.network_id
+        key = sending.idempotency_key
+        network_id = sending.admission.network_id
         try:
             check_size(None, item)
             intake = take(item, network_id)
             await self._segments.check(network_id, intake.command.segment_id)
-            headers = self._headers(call, intake, None if key is None else f"{key}:{number}")
+            headers = self._headers(sending, intake, None if key is None else f"{key}:{number}")
             taken = await self._publisher.submit(intake.key, intake.value, headers, deadline)
         except DatabaseAwayError:
             return registry_away("no")
@@ -167,22 +168,29 @@ class CommandDoor:
                 error["pointer"] = f"/{number}{error['pointer']}"
         return body
 
-    async def _call(self, request: Request) -> Call:
-        admission = await self._access.admit(request, Scope.PUBLISH)
-        key = request.headers.get(IDEMPOTENCY_KEY)
+    async def _sending(self, call: Call) -> Sending:
+        admission = await self._access.admit(
+            call.header(b"authorization"), call.network_id, Scope.PUBLISH
+        )
+        key = call.header(b"idempotency-key")
         if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
             error = FieldError("", "header Idempotency-Key must be 1 to 255 printable ASCII")
             raise of_refusal(Refusal(Reason.INVALID_FIELD, describe([error]), [error]))
-        sender = Sender("http", admission.key.key_name, request.state.request_id)
-        return Call(request, admission, sender, key)
+        trace = call.header(b"traceparent")
+        if trace is not None and not _TRACEPARENT.fullmatch(trace):
+            trace = None
+        return Sending(
+            admission, Sender("http", admission.key.key_name, call.request_id), key, trace
+        )
 
-    def _headers(self, call: Call, intake: Intake, idempotency_key: str | None) -> list[Header]:
-        headers = signed_headers(self._settings, intake.key, intake.value, call.sender)
+    def _headers(
+        self, sending: Sending, intake: Intake, idempotency_key: str | None
+    ) -> list[Header]:
+        headers = signed_headers(self._settings, intake.key, intake.value, sending.sender)
         if idempotency_key is not None:
             headers.append((IDEMPOTENCY_KEY, idempotency_key.encode("ascii")))
-        traceparent = call.request.headers.get(TRACEPARENT)
-        if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
-            headers.append((TRACEPARENT, traceparent.encode("ascii")))
+        if sending.traceparent is not None:
+            headers.append((TRACEPARENT, sending.traceparent.encode("ascii")))
         return headers
 
 
@@ -201,19 +209,15 @@ def _queued(command: Command, sent: RecordMetadata) -> dict[str, Any]:
     }
 
 
-def _answer(status: int, body: dict[str, Any], headers: dict[str, str]) -> Response:
-    return Response(msgspec.json.encode(body), status, headers, media_type="application/json")
-
-
-def _dry_run(request: Request) -> bool:
-    said = request.query_params.get("dry_run")
+def _dry_run(call: Call) -> bool:
+    said = call.query("dry_run")
     if said not in (None, "true", "false"):
         raise Problem(400, "invalid_field", "query parameter dry_run must be true or false")
     return said == "true"
 
 
-def _wait_seconds(request: Request) -> float | None:
+def _wait_seconds(call: Call) -> float | None:
     """Read `Prefer: wait=N` (RFC 7240), at most 30."""
-    prefer = request.headers.get("prefer")
+    prefer = call.header(b"prefer")
     found = _PREFER_WAIT.search(prefer) if prefer else None
     return min(float(found[1]), MAX_WAIT_SECONDS) if found else None

@@ -3,27 +3,49 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
-import uuid
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
 
-from service.api.problems import Problem, unavailable
+from service.api.asgi import Call
+from service.api.problems import Problem, of_error, unavailable
+from service.telemetry import get_logger
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from service.deadlines import Deadlines
+
+log = get_logger("api.gate")
 BODY_SECONDS = 10.0
 # A response of which a client takes nothing for so long is given up.
 SEND_SECONDS = 30.0
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _HEADER = b"x-request-id"
+_PUBLISHING = re.compile(r"/networks/([^/]+)/segments(/batch)?")
+
+
+class Door(Protocol):
+    """The two calls that publish."""
+
+    async def post_one(self, call: Call, send: Send) -> None:
+        """Take one command."""
+
+    async def post_batch(self, call: Call, send: Send) -> None:
+        """Take many."""
 
 
 class Gate:
-    """ASGI middleware. In scope["state"]: request_id, as sent in X-Request-Id or made here."""
+    """The outermost ASGI app. In scope["state"]: request_id, as sent in X-Request-Id or made here.
 
-    def __init__(self, app: ASGIApp, in_flight: int) -> None:
+    It leads the two calls that publish straight to their door, all else to the framework.
+    """
+
+    def __init__(self, app: ASGIApp, door: Door, deadlines: Deadlines, in_flight: int) -> None:
         self._app = app
+        self._door = door
+        self._deadlines = deadlines
         self._most = in_flight
         self._now = 0
 
@@ -44,8 +66,36 @@ class Gate:
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         sent = next((value for name, value in scope["headers"] if name == _HEADER), b"")
-        request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex.encode()
+        # Not a secret: it tells one request from another.
+        request_id = sent if _REQUEST_ID.fullmatch(sent) else b"%032x" % random.getrandbits(128)
         scope.setdefault("state", {})["request_id"] = request_id.decode()
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (_HEADER, request_id)]
+            await send(message)
+
+        path = _PUBLISHING.fullmatch(scope["path"]) if scope["method"] == "POST" else None
+        if path is None:
+            await self._app(
+                scope, self._received_in_time(receive), self._sent_in_time(send_with_id)
+            )
+            return
+        post = self._door.post_batch if path[2] else self._door.post_one
+        try:
+            await post(Call(scope, self._received_in_time(receive), path[1]), send_with_id)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
+            await self._answer(error, scope, receive, send_with_id)
+
+    async def _answer(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+        problem = of_error(error)
+        if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            state = scope["state"]
+            log.error("a request failed", path=scope["path"], **state, exc_info=error)
+        await problem.response()(scope, receive, send)
+
+    def _received_in_time(self, receive: Receive) -> Receive:
+        """Give a `receive` that waits for a body no longer than BODY_SECONDS in all, and then as long as it takes."""
         deadline = asyncio.get_running_loop().time() + BODY_SECONDS
         complete = False
 
@@ -54,19 +104,21 @@ class Gate:
             if complete:
                 return await receive()
             try:
-                async with asyncio.timeout_at(deadline):
+                with self._deadlines.until(deadline):
                     message = await receive()
             except TimeoutError:
-                raise Problem(
-                    408, "timeout", f"the body was not here within {BODY_SECONDS:.0f} s"
-                ) from None
+                detail = f"the body was not here within {BODY_SECONDS:.0f} s"
+                raise Problem(408, "timeout", detail) from None
             complete = not message.get("more_body", False)
             return message
 
+        return receive_in_time
+
+    def _sent_in_time(self, send: Send) -> Send:
+        """Give a `send` that gives up on a client who takes nothing for SEND_SECONDS."""
+
         async def send_in_time(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (_HEADER, request_id)]
-            async with asyncio.timeout(SEND_SECONDS):
+            with self._deadlines.within(SEND_SECONDS):
                 await send(message)
 
-        await self._app(scope, receive_in_time, send_in_time)
+        return send_in_time

@@ -40,15 +40,16 @@ def take(body: bytes, network_id: str) -> Intake:
     return Intake(command, key, value)
 
 
+class _Named(msgspec.Struct):
+    network_id: str | None = None
+
+
+_decode_named = msgspec.json.Decoder(_Named).decode
+
+
 def _names_network(body: bytes) -> bool:
-    """Whether a command, valid with its path's network, is so without it."""
-    if b"network_id" not in body and b"\\" not in body:
-        return False
-    try:
-        read_command(body, door=Door.HTTP)
-    except Refusal:
-        return False
-    return True
+    """Whether a command, valid with its path's network, names it."""
+    return b"network" in body and bool(_decode_named(body).network_id)
 
 
 def _with_network(body: bytes, network_id: str) -> bytes:

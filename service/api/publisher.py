@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
     from aiokafka.structs import RecordMetadata
 
+    from service.deadlines import Deadlines
     from service.publish import Header
     from service.settings import Settings
 
@@ -48,8 +49,9 @@ class Publisher:
     is back. So while one hangs, nothing new is taken, and what is refused then is refused for certain.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, deadlines: Deadlines) -> None:
         self._settings = settings
+        self._deadlines = deadlines
         self._topic = Topics(settings.topic_prefix).commands
         self._producer: AIOKafkaProducer | None = None
         self._broken = asyncio.Event()
@@ -66,7 +68,7 @@ class Publisher:
         stopping = asyncio.ensure_future(stop.wait())
         while not stop.is_set():
             try:
-                async with producing(self._settings) as producer:
+                async with producing(self._settings, linger_ms=0) as producer:
                     await producer.partitions_for(self._topic)
                     self._broken.clear()
                     self._producer = producer
@@ -104,7 +106,7 @@ class Publisher:
             raise unavailable("broker_away", _AWAY, "no")
         try:
             # Cancelled in here, the record has not been taken: the producer takes it with its last step.
-            async with asyncio.timeout_at(deadline):
+            with self._deadlines.until(deadline):
                 taken: asyncio.Future[RecordMetadata] = await producer.send(
                     self._topic, value, key, headers=headers
                 )
@@ -123,14 +125,13 @@ class Publisher:
 
         Raises: Problem 503, `published: no` where the broker refused it, else `unknown`.
         """
-        patience = deadline - asyncio.get_running_loop().time()
-        await asyncio.wait((taken,), timeout=max(0.0, patience))
-        if not taken.done():
+        try:
+            with self._deadlines.until(deadline):
+                sent = await asyncio.shield(taken)
+        except TimeoutError:
             self._hanging.add(taken)
             taken.add_done_callback(self._no_longer_hangs)
-            raise unavailable("broker_away", _AWAY, "unknown")
-        try:
-            sent = taken.result()
+            raise unavailable("broker_away", _AWAY, "unknown") from None
         except _REFUSED as error:
             raise unavailable("broker_refuses", type(error).__name__, "no") from error
         except KafkaError as error:

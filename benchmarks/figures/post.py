@@ -1,0 +1,125 @@
+"""POST → 201 at several concurrencies, beside a FastAPI app with an empty handler; and batches."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.figure import Figure, Sample
+from benchmarks.http_load import Load, make_request
+from benchmarks.load import NETWORK, make_load
+from benchmarks.processes import SEGMENTS
+from benchmarks.world import fresh_world
+from service.access.keys import Scope, create_key
+from stack.ports import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from benchmarks.figure import Limits
+    from benchmarks.world import Place, World
+
+CONCURRENCIES = (16, 64, 256)
+REQUESTS = 20_000
+BATCH = 1000
+OF_IT = "share of the empty handler's"
+NAMES = {n: f"POST → 201, broker acknowledged, {n} clients" for n in CONCURRENCIES}
+BATCH_NAME = "POST of batches of 1,000, events in it"
+PATH = f"/networks/{NETWORK}/segments"
+
+
+def _met(value: float, beside: Limits) -> bool:
+    return value >= 0.7 * beside["an empty handler"]
+
+
+FIGURES = (
+    *(Figure(name, "≥ 0.7 of an empty handler", "requests/s", _met) for name in NAMES.values()),
+    Figure(BATCH_NAME, "none", "events/s", lambda _value, _beside: True),
+)
+
+
+async def measure(place: Place) -> list[Sample]:
+    """Measure once: each concurrency on one api process, then on one process of the empty app."""
+    count = place.scaled(REQUESTS)
+    async with fresh_world(place) as world:
+        key = await _key(world)
+        messages = [
+            message
+            for message in make_load(count * 2)
+            if not any(word in message.value for word in (b'"enter"', b'"leave"'))
+        ]
+        async with _serving(world, SEGMENTS, "api", key=key) as port:
+            requests = [make_request(PATH, message.value, key) for message in messages]
+            rates = {n: await _rate(port, requests, n, 201) for n in CONCURRENCIES}
+            batches = [
+                make_request(
+                    f"{PATH}/batch",
+                    b"[" + b",".join(m.value for m in messages[at : at + BATCH]) + b"]",
+                    key,
+                )
+                for at in range(0, len(messages) - BATCH, BATCH)
+            ]
+            batch_rate = await _rate(port, batches, 2, 207) * BATCH if batches else 0.0
+        async with _serving(world, sys.executable, "-m", "benchmarks.empty_app") as port:
+            requests = [make_request(PATH, message.value) for message in messages]
+            empty = {n: await _rate(port, requests, n, 201) for n in CONCURRENCIES}
+    return [
+        *(Sample(NAMES[n], rates[n], {"an empty handler": empty[n]}) for n in CONCURRENCIES),
+        Sample(BATCH_NAME, batch_rate),
+    ]
+
+
+async def _key(world: World) -> str:
+    _, text = await create_key(world.owner, network_id=NETWORK, scopes={Scope.PUBLISH})
+    return text
+
+
+async def _rate(port: int, requests: list[bytes], connections: int, wanted: int) -> float:
+    warm = Load(requests[: len(requests) // 10])
+    await warm.send(port, connections)
+    load = Load(requests)
+    seconds = await load.send(port, connections)
+    if set(load.statuses) != {wanted}:
+        raise RuntimeError(f"answered {dict(load.statuses)}")
+    return len(requests) / seconds
+
+
+@asynccontextmanager
+async def _serving(world: World, *command: str, key: str | None = None) -> AsyncIterator[int]:
+    """Run a process that serves on a free port while the block runs."""
+    port = free_port()
+    more: dict[str, Any] = {
+        "SEGMENTS_HTTP_PORT": str(port),
+        "SEGMENTS_HTTP_RATE_LIMIT": "99999999/second",
+        "SEGMENTS_SIGNING_KEY": "the benchmark's signing key",
+    }
+    arguments = command if key is not None else (*command, str(port))
+    process = await asyncio.create_subprocess_exec(
+        *arguments, env=world.environment | more,
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        await _until_ready(port, "/health/ready" if key is not None else "/")
+        yield port
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _until_ready(port: int, path: str) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(
+                    f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+                )
+                status = (await reader.readline()).split()[1]
+                writer.close()
+                if status in (b"200", b"404"):
+                    return
+            except OSError:
+                pass
+            await asyncio.sleep(0.05)
