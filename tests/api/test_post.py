@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from projections.status import end_offsets
+from service import registry
 from tests.api.client import said
-from tests.support.database import folded, rows
+from tests.support.database import connected, folded, make_segments, rows, value
 from tests.support.roles import service
+from tests.support.waiting import holds
 
 if TYPE_CHECKING:
     from tests.api.client import Api
@@ -64,3 +67,137 @@ async def test_with_prefer_wait_the_outcome_is_answered(api: Api) -> None:
 async def test_without_a_projection_a_wait_ends_as_202(api: Api) -> None:
     answer = await api.post(said(), headers={"Prefer": "wait=0"})
     assert (answer.status_code, answer.json()["outcome"]) == (202, "queued")
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "reason", "pointers"),
+    [
+        (b"", 400, "not_json", []),
+        (b"{", 400, "not_json", []),
+        (b"[]", 400, "invalid_field", [""]),
+        (said(user=...), 400, "invalid_field", ["/user"]),
+        (said(segment_id="1", user=""), 400, "invalid_field", ["/user", "/segment_id"]),
+        (said(user_status="enter"), 400, "invalid_field", ["/user_status"]),
+        (said(user_status="expire"), 400, "invalid_field", ["/user_status"]),
+        (said(network_id="m"), 400, "invalid_field", ["/network_id"]),
+        (said(status_change_timestmp=AT), 400, "invalid_field", ["/status_change_timestmp"]),
+        (said(metadata=[]), 400, "invalid_field", ["/metadata"]),
+        (said(user_status="reset", expires_at=4_000_000_000), 400, "invalid_field", ["/expires_at"]),
+        (said(expires_at=AT), 400, "invalid_field", ["/expires_at"]),
+        (said(status_change_timestamp=5), 400, "timestamp_too_old", ["/status_change_timestamp"]),
+        (said(status_change_timestamp=AT * 1000), 400, "timestamp_in_future", ["/status_change_timestamp"]),
+        (said(reference_id="auto:1"), 400, "invalid_field", ["/reference_id"]),
+        (said(segment_id=2), 404, "unknown_segment", []),
+        (said(description="x" * 66_000), 413, "too_large", [""]),
+    ],
+)  # fmt: skip
+async def test_a_refused_command_is_a_problem_that_names_each_wrong_field(
+    api: Api, command: Any, status: int, reason: str, pointers: list[str]
+) -> None:
+    answer = await api.post(command)
+    body = answer.json()
+    assert (answer.status_code, body["reason"], body["status"]) == (status, reason, status)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert sorted(error["pointer"] for error in body.get("errors", [])) == sorted(pointers)
+    assert await published(api) == 0
+
+
+async def published(api: Api) -> int:
+    return sum((await end_offsets(api.settings)).values())
+
+
+async def test_an_archived_segment_refuses_commands_and_a_restored_one_takes_them_at_once(
+    api: Api,
+) -> None:
+    for archived, status in ((True, 409), (False, 201)):
+        async with connected(api.settings) as connection:
+            await registry.set_archived(connection, network_id="n", segment_id=1, archived=archived)
+        # That it exists may be remembered for a second; that it takes no commands never is.
+        await holds(lambda status=status: answers(api, status))
+
+
+async def answers(api: Api, status: int) -> bool:
+    return (await api.post(said())).status_code == status
+
+
+async def test_a_segment_that_was_just_created_takes_commands_at_once(api: Api) -> None:
+    assert (await api.post(said(segment_id=7))).status_code == 404
+    await make_segments(api.settings, [("n", 7)])
+    assert (await api.post(said(segment_id=7))).status_code == 201
+
+
+async def test_the_three_fields_may_stand_inside_metadata_and_numbers_keep_their_digits(
+    api: Api,
+) -> None:
+    inside = b"""{"user": "u", "segment_id": 1, "user_status": "block", "metadata": {"reference_id": "r",
+        "status_change_timestamp": 1700000000, "description": "why", "score": 1.10, "big": 12345678901234567890}}  """
+    body = (await api.post(inside)).json()
+    assert (body["reference_id"], body["status_change_timestamp"]) == ("r", AT)
+    async with service(api.settings):
+        await folded(api.settings)
+    (event,) = await rows(api.settings, "SELECT * FROM reporting.event")
+    assert (event["reference_id"], event["description"]) == ("r", "why")
+    assert event["metadata"] == '{"big": 12345678901234567890, "score": 1.10}'
+
+
+@pytest.mark.parametrize("body", [
+    b'{"network_id": "n", "user": "u", "segment_id": 1, "user_status": "add"}',
+    b'{"user": "u", "segment_id": 1, "user_status": "add", "network\\u005fid": "n"}',
+    b'{"user": "u", "segment_id": 1, "user_status": "add", "metadata": {"network_id": "m"}}',
+    b'{"user": "u", "segment_id": 1, "user_status": "add"}\n\t ',
+])  # fmt: skip
+async def test_a_body_may_name_its_network_or_not(api: Api, body: bytes) -> None:
+    assert (await api.post(body)).status_code == 201
+    async with service(api.settings):
+        await folded(api.settings)
+    assert [
+        row["network_id"] for row in await rows(api.settings, "SELECT * FROM reporting.event")
+    ] == ["n"]
+
+
+async def test_the_same_idempotency_key_is_one_event_and_with_another_body_a_conflict(
+    api: Api,
+) -> None:
+    def sent(**fields: Any) -> Any:
+        return api.post(said(**fields), headers={"Idempotency-Key": "k 1"})
+
+    async with service(api.settings):
+        answers = [await sent(), await sent(), await sent(user_status="block")]
+        await folded(api.settings)
+    assert [answer.status_code for answer in answers] == [201, 201, 201]
+    found = await rows(
+        api.settings,
+        "SELECT outcome, reason FROM reporting.result ORDER BY received_at, kafka_offset",
+    )
+    assert [(row["outcome"], row["reason"]) for row in found] == [
+        ("applied", None), ("duplicate", None), ("rejected", "conflict"),
+    ]  # fmt: skip
+    bad = await api.post(said(), headers={"Idempotency-Key": "x" * 256})
+    assert (bad.status_code, bad.json()["reason"]) == (400, "invalid_field")
+
+
+async def test_a_request_id_is_taken_or_made_and_is_what_the_record_says(api: Api) -> None:
+    given = await api.post(said(), headers={"X-Request-Id": "req-1"})
+    made = await api.post(said(user="v"), headers={"X-Request-Id": "not one"})
+    assert given.headers["x-request-id"] == "req-1"
+    assert len(made.headers["x-request-id"]) == 32
+    async with service(api.settings):
+        await folded(api.settings)
+    ids = await value(
+        api.settings, "SELECT array_agg(request_id ORDER BY person_id) FROM segments.event"
+    )
+    assert set(ids) == {"req-1", made.headers["x-request-id"]}
+
+
+async def test_dry_run_must_be_true_or_false(api: Api) -> None:
+    answer = await api.call("POST", "/networks/n/segments?dry_run=perhaps", json=said())
+    assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field")
+
+
+async def test_what_is_no_route_or_no_method_of_one_is_a_problem_too(api: Api) -> None:
+    for method, path, status in (("GET", "/nowhere", 404), ("DELETE", "/health/live", 405)):
+        answer = await api.call(method, path)
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            status,
+            "application/problem+json",
+        )

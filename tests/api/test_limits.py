@@ -1,0 +1,79 @@
+"""What one client, or a broker that is away, can't do to the others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from service.api import gate
+from tests.api.client import api_running, said
+from tests.support.waiting import holds
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+    from tests.api.client import Api
+
+pytestmark = pytest.mark.stack
+
+
+async def connect(api: Api) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, _, port = api.url.removeprefix("http://").partition(":")
+    return await asyncio.open_connection(host, int(port))
+
+
+async def begin(api: Api, length: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Send the headers of a POST, and none of its body."""
+    reader, writer = await connect(api)
+    writer.write(
+        f"POST /networks/n/segments HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n"
+        f"Authorization: Bearer {await api.key()}\r\n\r\n".encode()
+    )
+    await writer.drain()
+    return reader, writer
+
+
+async def test_slow_clients_hold_up_nobody_and_are_given_up(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "BODY_SECONDS", 1.0)
+    slow = [await begin(api, 100) for _ in range(50)]
+    began = time.monotonic()
+    assert (await api.post(said())).status_code == 201
+    assert time.monotonic() - began < 0.9
+    for reader, writer in slow:
+        assert b" 408 " in await reader.readline()
+        writer.close()
+
+
+async def test_a_body_that_comes_in_pieces_is_put_together(api: Api) -> None:
+    body = json.dumps(said(description="é" * 4000)).encode()
+    reader, writer = await begin(api, len(body))
+    for at in range(0, len(body), 4096):
+        writer.write(body[at : at + 4096])
+        await writer.drain()
+        await asyncio.sleep(0)
+    assert b" 201 " in await reader.readline()
+    writer.close()
+
+
+async def test_more_requests_than_may_be_in_flight_get_503_at_once(ready: Settings) -> None:
+    async with api_running(ready.model_copy(update={"http_in_flight": 3})) as api:
+        waiting = [await begin(api, 100) for _ in range(3)]
+        await holds(lambda: is_busy(api))
+        assert (await api.client.get("/health/live")).status_code == 200
+        for _, writer in waiting:
+            writer.close()
+        await holds(lambda: takes(api))
+
+
+async def is_busy(api: Api) -> bool:
+    answer = await api.post(said())
+    return answer.status_code == 503 and answer.json()["published"] == "no"
+
+
+async def takes(api: Api) -> bool:
+    return (await api.post(said())).status_code == 201
