@@ -1,0 +1,108 @@
+"""Kafka ends and comes back under a thousand HTTP clients: whoever was told 201 is in the log once, `no` is not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from service.access.keys import Scope, create_key
+from tests.api.client import free_port
+from tests.faults.test_servers import in_thread
+from tests.support.database import connected, folded, make_segments, rows, sound
+from tests.support.roles import Process, processes
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+    from stack import Stack
+
+pytestmark = [pytest.mark.stack, pytest.mark.fault]
+CLIENTS = 1000
+AT = 1_700_000_000
+
+
+class Client:
+    """One client on one connection: it posts a command, waits for the answer, posts the next one."""
+
+    def __init__(self, number: int, port: int, key: str) -> None:
+        self._number = number
+        self._port = port
+        self._head = (
+            f"POST /networks/n/segments HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n"
+        )
+        self.answers: list[tuple[str, int, dict[str, Any], float]] = []
+
+    async def run(self, until: float) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        count = 0
+        while time.monotonic() < until:
+            count += 1
+            reference = f"{self._number}-{count}"
+            began = time.monotonic()
+            status, body = await self._post(reader, writer, reference)
+            self.answers.append((reference, status, body, time.monotonic() - began))
+            if status == 503:
+                await asyncio.sleep(0.3)
+        writer.close()
+
+    async def _post(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reference: str
+    ) -> tuple[int, dict[str, Any]]:
+        command = {
+            "user": f"u{self._number}", "segment_id": 1, "user_status": "add", "reference_id": reference,
+            "status_change_timestamp": AT,
+        }  # fmt: skip
+        body = json.dumps(command).encode()
+        writer.write(f"{self._head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.split("content-length: ")[1].split("\r\n")[0])
+        return int(head.split()[1]), json.loads(await reader.readexactly(length))
+
+
+async def test_every_201_is_in_the_log_once_and_nothing_that_was_not_published(
+    own_stack: Stack, faulty: Settings
+) -> None:
+    await make_segments(faulty)
+    async with connected(faulty) as connection:
+        _, key = await create_key(connection, network_id="n", scopes={Scope.PUBLISH})
+    settings = faulty.model_copy(update={"http_port": free_port(), "http_in_flight": 2 * CLIENTS})
+    with processes(settings, "api", "ingest", "project") as running:
+        await running[0].says("serving")
+        clients = [Client(number, settings.http_port, key) for number in range(CLIENTS)]
+        until = time.monotonic() + 12
+        load = asyncio.gather(*(client.run(until) for client in clients))
+        await asyncio.sleep(3)
+        await in_thread(own_stack.kafka, "kill")
+        await asyncio.sleep(2)
+        await in_thread(own_stack.kafka, "start")
+        await load
+        await check(faulty, running[0], clients)
+
+
+async def check(settings: Settings, api: Process, clients: list[Client]) -> None:
+    said = defaultdict(set)
+    slowest = 0.0
+    for client in clients:
+        for reference, status, body, seconds in client.answers:
+            said[body.get("published", status)].add(reference)
+            slowest = max(slowest, seconds) if status == 503 else slowest
+    assert set(said) <= {201, "no", "unknown"}
+    assert len(said[201]) > CLIENTS / 4
+    assert len(said["no"]) > CLIENTS
+    # A thousand clients and all the rest share two cores here: alone it is within two seconds.
+    assert slowest < 4
+    assert psutil.Process(api.pid).memory_info().rss < 200 * 2**20
+    await folded(settings, 60)
+    await sound(settings)
+    found = await rows(settings, "SELECT reference_id, count(*) FROM reporting.event GROUP BY 1")
+    assert {row["count"] for row in found} == {1}
+    logged = {row["reference_id"] for row in found}
+    assert said[201] <= logged
+    assert not said["no"] & logged
+    assert logged <= said[201] | said["unknown"]
+    assert await rows(settings, "SELECT * FROM reporting.duplicate") == []
