@@ -289,6 +289,22 @@ async def test_a_retry_with_its_idempotency_key_would_be_a_duplicate_and_another
     assert (other.outcome, other.reason) == ("rejected", "conflict")
 
 
+async def write(connection: Any) -> None:
+    """Write as the role may, outside of a dry run."""
+    await connection.execute(
+        "INSERT INTO segments.person (network_id, user_id, salt) VALUES ('n', 'u', '')"
+    )
+
+
+async def test_a_dry_run_cannot_write_even_what_its_role_may(database: Settings) -> None:
+    async with log(database), connected(database, "segments_operate") as connection:
+        async with dry_runs(connection) as run:
+            assert (await once(run)).outcome == "applied"
+            with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+                await write(connection)
+        await write(connection)
+
+
 async def test_a_transaction_that_is_given_becomes_read_only(database: Settings) -> None:
     """As behind a transaction pooler, where the session is set up within the transaction."""
     pooled = database.model_copy(update={"database_pooler": "transaction"})
@@ -299,9 +315,7 @@ async def test_a_transaction_that_is_given_becomes_read_only(database: Settings)
     ):
         assert (await dry_run(connection, command())).outcome == "applied"
         with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
-            await connection.execute(
-                "INSERT INTO segments.person (network_id, user_id, salt) VALUES ('n', 'u', '')"
-            )
+            await write(connection)
 
 
 async def test_one_dry_run_sees_one_snapshot(database: Settings) -> None:
