@@ -100,8 +100,8 @@ class DryRun:
     async def judge(self, asked: Sequence[Asked]) -> list[Verdict]:
         """Judge the next commands, in their order.
 
-        Some hundreds at a time are quickest. Memory does not grow with what was asked before; the time for a key
-        grows with the square of what one dry run says of it.
+        Some hundreds at a time are quickest. Memory does not grow with what was asked before; the time for one key
+        grows with the square of what a dry run says of it, for each command has its key folded anew.
         """
         foreseen = await foresee(self._connection, asked, self.now_ms, self._earlier)
         folded = await self._fold([one for one in foreseen if one.candidate.segment_key])

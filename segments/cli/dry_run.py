@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 ROLE = "segments_operate"
-AT_ONCE = 500  # lines; of four times as many, a line is not cheaper
+AT_ONCE = 500  # lines; neither 100 nor 2,000 at once were quicker
 
 
 @asynccontextmanager
