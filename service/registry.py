@@ -10,6 +10,7 @@ import asyncpg
 from service.errors import NameTakenError, UnknownSegmentError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
 MAX_SEGMENT_ID = 2**31 - 1
@@ -64,6 +65,22 @@ async def load(connection: asyncpg.Connection[Any]) -> Registry:
             for row in rows
             if row["segment_key"] is not None
         },
+    )
+
+
+async def find(connection: asyncpg.Connection[Any], wanted: Iterable[tuple[str, int]]) -> Registry:
+    """Read of the registry these segments alone, each (network_id, segment_id); version -1, not being all of it."""
+    asked = list(wanted)
+    rows = await connection.fetch(
+        "SELECT s.network_id, s.segment_id, s.segment_key, s.archived_at IS NOT NULL AS archived"
+        " FROM unnest($1::text[], $2::integer[]) AS w (network_id, segment_id)"
+        " INNER JOIN segments.segment AS s ON w.network_id = s.network_id AND w.segment_id = s.segment_id",
+        [network_id for network_id, _ in asked],
+        [segment_id for _, segment_id in asked],
+    )
+    return Registry(
+        -1,
+        {(row[0], row[1]): Registered(row["segment_key"], row["archived"]) for row in rows},
     )
 
 

@@ -10,9 +10,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from schemas.command import check_size, read_command
+from service.publish import record_key
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from schemas.command import Command
 
 INTEGERS = ("segment_id", "status_change_timestamp", "expires_at")
 
@@ -34,6 +39,7 @@ class ImportFile:
 
     def __init__(self, path: Path, network_id: str | None) -> None:
         self._path = path
+        self.name = path.name
         self._network_id = network_id
         self.size = path.stat().st_size
         with path.open("rb") as file:
@@ -131,6 +137,13 @@ class ImportFile:
             text = first + (b", " if given else b"") + text[1:]
             given["network_id"] = self._network_id
         return Line(number, text, "", str(given.get("network_id")), str(given.get("user")), end)
+
+
+def read_value(value: bytes) -> Command:
+    """Read a command as the ingest will, under the record key that it is published with. Raises Refusal."""
+    command = read_command(value)
+    check_size(record_key(command.network_id, command.user), value)
+    return command
 
 
 def json_object(given: Mapping[str, Any], **raw: str | None) -> bytes:

@@ -5,26 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
-from schemas.command import UserStatus, check_times, read_command
+from schemas.command import UserStatus, check_times
 from schemas.headers import IDEMPOTENCY_KEY
 from schemas.refusal import Refusal
-from segments.cli.files import ImportFile, Line, json_object
+from segments.cli.dry_run import dry_import, dry_send
+from segments.cli.files import ImportFile, json_object, read_value
 from segments.cli.main import main
 from segments.cli.output import Failure, actor_option, command, load_settings, print_json
+from segments.cli.tally import tallied
 from service.kafka import producing
 from service.publish import Sender, publish, record_key
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
 
+    from segments.cli.files import Line
+    from segments.cli.tally import Tally
     from service.settings import Settings
 
 IN_FLIGHT = 2000
@@ -32,7 +33,7 @@ IN_FLIGHT = 2000
 
 def _check(value: bytes) -> None:
     """Check a command as the ingest will, as if it were received now; raises Refusal."""
-    command = read_command(value)
+    command = read_value(value)
     now_ms = time.time_ns() // 1_000_000
     at = command.status_change_timestamp
     check_times(command, now_ms // 1000 if at is None else at, now_ms)
@@ -65,7 +66,9 @@ def _metadata(_context: click.Context, _option: click.Parameter, value: str | No
 @click.option("--expires", type=int, help="When the override lapses, Unix seconds.")
 @click.option("--description", help="Why.")
 @click.option("--metadata", callback=_metadata, help="A JSON object of your own data.")
-@click.option("--dry-run", is_flag=True, help="Check it, publish nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Publish nothing; tell what would become of it, received now."
+)
 @actor_option
 async def send(
     *,
@@ -82,7 +85,11 @@ async def send(
     actor: str | None,
     as_json: bool,
 ) -> None:
-    """Publish one command; prints the position that the broker acknowledged."""
+    """Publish one command; prints the position that the broker acknowledged.
+
+    With --dry-run: prints the outcome, and what stands before and after; exit 1 if it would be rejected. It is judged
+    against the log, so it wants the database and no broker.
+    """
     settings = load_settings()
     given = {
         "network_id": network, "user": user, "segment_id": segment, "user_status": status,
@@ -95,30 +102,31 @@ async def send(
     except Refusal as refusal:
         raise Failure(str(refusal), exit_code=2) from refusal
     if dry_run:
-        result: dict[str, Any] = {"status": "valid"}
-    else:
-        async with producing(settings) as producer:
-            sent = await publish(
-                producer, settings, record_key(network, user), value, Sender("cli", actor)
-            )
-        result = {
-            "status": "queued", "reference_id": reference, "status_change_timestamp": at,
-            "topic": sent.topic, "partition": sent.partition, "offset": sent.offset,
-        }  # fmt: skip
-    if as_json:
-        print_json(result)
-    else:
-        click.echo(
-            "valid; nothing published"
-            if dry_run
-            else f"{result['topic']}:{result['partition']}:{result['offset']}"
+        await dry_send(settings, value, as_json=as_json)
+        return
+    async with producing(settings) as producer:
+        sent = await publish(
+            producer, settings, record_key(network, user), value, Sender("cli", actor)
         )
+    if as_json:
+        print_json(
+            {
+                "status": "queued", "reference_id": reference, "status_change_timestamp": at,
+                "topic": sent.topic, "partition": sent.partition, "offset": sent.offset,
+            }
+        )  # fmt: skip
+    else:
+        click.echo(f"{sent.topic}:{sent.partition}:{sent.offset}")
 
 
 @command(main, "import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--network", help="The tenant, for lines that name none.")
-@click.option("--dry-run", is_flag=True, help="Check every line, publish nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Publish nothing; count what would become of the lines, received now.",
+)
 @actor_option
 async def import_(
     *, file: Path, network: str | None, dry_run: bool, actor: str | None, as_json: bool
@@ -127,65 +135,50 @@ async def import_(
 
     CSV: the first line names the fields; metadata is JSON. Interrupted, the same call goes on where it stopped;
     every line carries an idempotency key made of file and line, so nothing is counted twice.
+    With --dry-run: counts the outcomes, each line judged after those before it.
     """
     settings = load_settings()
     source = ImportFile(file, network)
-    bad: list[dict[str, Any]] = []
-    counts: Counter[str] = Counter()
-    with Progress(console=Console(stderr=True), disable=as_json) as progress:
-        bar = progress.add_task(file.name, total=source.size)
-
-        def checked(line: Line) -> bool:
-            progress.update(bar, completed=line.end)
-            counts["lines"] += 1
-            try:
-                if line.value is None:
-                    raise ValueError(line.fault)  # noqa: TRY301
-                _check(line.value)
-            except (Refusal, ValueError) as error:
-                bad.append({"line": line.number, "error": str(error)})
-                return False
-            return True
-
+    with tallied(source, shown=not as_json) as tally:
         if dry_run:
-            for line in source.lines(0):
-                checked(line)
+            await dry_import(settings, source, tally)
         else:
             async with producing(settings) as producer:
-                await _publish_lines(producer, settings, source, checked, counts, actor)
-    result = {**counts, "published": counts["published"], "refused": len(bad), "errors": bad}
-    if as_json:
-        print_json(result)
-    else:
-        for one in bad[:100]:
-            click.echo(f"line {one['line']}: {one['error']}", err=True)
-        click.echo(f"{counts['lines']} lines, {counts['published']} published, {len(bad)} refused")
-    if bad:
-        raise Failure(f"{len(bad)} lines were refused.")
+                await _publish_lines(producer, settings, source, tally, actor)
+    tally.print(dry_run=dry_run, as_json=as_json)
 
 
 async def _publish_lines(
     producer: AIOKafkaProducer,
     settings: Settings,
     source: ImportFile,
-    checked: Any,
-    counts: Counter[str],
+    tally: Tally,
     actor: str | None,
 ) -> None:
     """Publish in blocks; each block's end is noted once the broker has all of it."""
     block: list[asyncio.Task[Any]] = []
-    number = source.resume_after()
-    for line in source.lines(number):
-        if checked(line) and line.value is not None:
+    for line in tally.counted(source.lines(source.resume_after())):
+        try:
+            value, key = _checked(line)
+        except (Refusal, ValueError) as error:
+            tally.refuse(line.number, str(error))
+        else:
             headers = ((IDEMPOTENCY_KEY, source.key(line.number).encode()),)
-            key = record_key(line.network_id, line.user)
-            sending = publish(producer, settings, key, line.value, Sender("import", actor), headers)
+            sending = publish(producer, settings, key, value, Sender("import", actor), headers)
             block.append(asyncio.ensure_future(sending))
         if len(block) >= IN_FLIGHT:
             await asyncio.gather(*block)
-            counts["published"] += len(block)
+            tally.published += len(block)
             block = []
             source.note(line.number)
     await asyncio.gather(*block)
-    counts["published"] += len(block)
+    tally.published += len(block)
     source.finish()
+
+
+def _checked(line: Line) -> tuple[bytes, bytes]:
+    """Give a line's command and its record key. Raises Refusal or ValueError."""
+    if line.value is None:
+        raise ValueError(line.fault)
+    _check(line.value)
+    return line.value, record_key(line.network_id, line.user)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import asyncpg
 
 SALT_BYTES = 16
@@ -82,13 +84,20 @@ class People:
                 del known[oldest]
 
 
+async def find_existing(
+    connection: asyncpg.Connection[Any], wanted: Iterable[Who]
+) -> dict[Who, Person]:
+    """Give those of the people whom Postgres knows; nobody is made."""
+    asked = list(wanted)
+    rows = await connection.fetch(_FIND, [who[0] for who in asked], [who[1] for who in asked])
+    return {(row[0], row[1]): Person(row[2], row[3], UNKNOWN_TIME) for row in rows}
+
+
 async def _look_up(connection: asyncpg.Connection[Any], missing: list[Who]) -> dict[Who, Person]:
     """Find or make people, in identifier order so that two makers never wait for each other in a ring."""
     fresh: dict[Who, Person] = {}
     while missing:
-        networks, users = [who[0] for who in missing], [who[1] for who in missing]
-        for row in await connection.fetch(_FIND, networks, users):
-            fresh[row[0], row[1]] = Person(row[2], row[3], UNKNOWN_TIME)
+        fresh |= await find_existing(connection, missing)
         missing = [who for who in missing if who not in fresh]
         if not missing:
             break

@@ -68,15 +68,6 @@ async def test_send_publishes_one_command_and_prints_where_it_stands(ready: Sett
     assert tuple(event.values()) == ("a@x", "A@x", '{"a": 1.10, "b": 100}', "why", "cli", "ann")
 
 
-async def test_a_dry_run_checks_and_publishes_nothing(ready: Settings) -> None:
-    assert (await run(ready, *SEND, "--dry-run")).out == "valid; nothing published\n"
-    assert (await run(ready, *SEND, "--dry-run", "--json")).json == {"status": "valid"}
-    refused = await run(ready, *SEND, "--dry-run", "--expires", "5")
-    assert (refused.code, refused.out) == (2, "")
-    status = await run(ready, "status", "--wait", "0", "--json")
-    assert (status.code, status.json["behind"]) == (0, [])
-
-
 async def test_import_of_csv_publishes_good_lines_and_tells_the_others_by_number(
     ready: Settings, tmp_path: Path
 ) -> None:

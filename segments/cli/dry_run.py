@@ -1,0 +1,96 @@
+"""`send --dry-run` and `import --dry-run`: what would become of commands, asked of the log; nothing is published."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from projections.dry_run import dry_run, dry_runs
+from schemas.refusal import Refusal
+from segments.cli.files import read_value
+from segments.cli.output import Failure, connected, print_json, print_rows
+from service.log.foresee import Asked
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    import asyncpg
+
+    from projections.dry_run import DryRun, Verdict
+    from segments.cli.files import ImportFile, Line
+    from segments.cli.tally import Tally
+    from service.settings import Settings
+
+ROLE = "segments_operate"
+AT_ONCE = 500  # lines; neither 100 nor 2,000 at once were quicker
+
+
+@asynccontextmanager
+async def _asking(settings: Settings) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """Connect to the log, or say why a dry run wants it."""
+    if settings.database_url is None:
+        raise Failure(
+            "A dry run is judged against the log in Postgres: SEGMENTS_DATABASE_URL is not set.", 2
+        )
+    async with connected(settings, ROLE) as connection:
+        yield connection
+
+
+async def dry_send(settings: Settings, value: bytes, *, as_json: bool) -> None:
+    """Print what would become of one valid command; Failure if it would be rejected."""
+    async with _asking(settings) as connection:
+        verdict = await dry_run(connection, read_value(value))
+    if as_json:
+        print_json(
+            {
+                "outcome": verdict.outcome,
+                "reason": verdict.reason,
+                "before": verdict.before,
+                "after": verdict.after,
+            }
+        )
+    else:
+        click.echo(f"{verdict.outcome}; nothing published")
+        print_rows([{"": "before", **verdict.before}, {"": "after", **verdict.after}])
+    if verdict.reason is not None:
+        raise Failure(f"It would be rejected: {_why(verdict)}")
+
+
+async def dry_import(settings: Settings, source: ImportFile, tally: Tally) -> None:
+    """Count what would become of a file's lines, were all received now, each after those before it."""
+    async with _asking(settings) as connection, dry_runs(connection) as run:
+        block: list[tuple[int, Asked | Exception]] = []
+        for line in tally.counted(source.lines(0)):
+            block.append((line.number, _read(source, line)))
+            if len(block) == AT_ONCE:
+                await _judge(run, block, tally)
+                block = []
+        await _judge(run, block, tally)
+
+
+def _read(source: ImportFile, line: Line) -> Asked | Exception:
+    """Read a line as the ingest would; its times are checked by the database's clock, with the rest."""
+    if line.value is None:
+        return ValueError(line.fault)
+    try:
+        return Asked(read_value(line.value), source.key(line.number))
+    except Refusal as refusal:
+        return refusal
+
+
+async def _judge(run: DryRun, block: Iterable[tuple[int, Asked | Exception]], tally: Tally) -> None:
+    verdicts = iter(await run.judge([asked for _, asked in block if isinstance(asked, Asked)]))
+    for number, asked in block:
+        if isinstance(asked, Exception):
+            tally.refuse(number, str(asked))
+            continue
+        verdict = next(verdicts)
+        tally.outcomes[verdict.outcome] += 1
+        if verdict.reason is not None:
+            tally.refuse(number, _why(verdict))
+
+
+def _why(verdict: Verdict) -> str:
+    return f"{verdict.reason}: {verdict.detail}"

@@ -1,0 +1,66 @@
+"""What an import comes to, as it goes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress, TaskID
+
+from segments.cli.output import Failure, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from segments.cli.files import ImportFile, Line
+
+MOST_ERRORS = 10_000  # that are kept to be told: a file may be wrong in every line
+SHOWN = 100
+
+
+class Tally:
+    """Counts lines, and keeps the first errors. outcomes: of a dry run's valid lines, else empty."""
+
+    def __init__(self, progress: Progress, bar: TaskID) -> None:
+        self._progress, self._bar = progress, bar
+        self.lines = self.published = self.refused = 0
+        self.outcomes: Counter[str] = Counter()
+        self.errors: list[dict[str, Any]] = []
+
+    def counted(self, lines: Iterable[Line]) -> Iterator[Line]:
+        """Pass lines on, and show how far they go."""
+        for line in lines:
+            self._progress.update(self._bar, completed=line.end)
+            self.lines += 1
+            yield line
+
+    def refuse(self, number: int, error: str) -> None:
+        """Count a line as refused, and why."""
+        self.refused += 1
+        if self.refused <= MOST_ERRORS:
+            self.errors.append({"line": number, "error": error})
+
+    def print(self, *, dry_run: bool, as_json: bool) -> None:
+        """Tell all; Failure if a line was refused."""
+        if as_json:
+            counts = {"lines": self.lines, "published": self.published, "refused": self.refused}
+            outcomes = {"outcomes": dict(self.outcomes)} if dry_run else {}
+            print_json({**counts, **outcomes, "errors": self.errors})
+        else:
+            for one in self.errors[:SHOWN]:
+                click.echo(f"line {one['line']}: {one['error']}", err=True)
+            for outcome, count in self.outcomes.most_common():
+                click.echo(f"{count} {outcome}")
+            click.echo(f"{self.lines} lines, {self.published} published, {self.refused} refused")
+        if self.refused:
+            raise Failure(f"{self.refused} lines {'would be' if dry_run else 'were'} refused.")
+
+
+@contextmanager
+def tallied(source: ImportFile, *, shown: bool) -> Iterator[Tally]:
+    """Count a file's lines, with a progress bar on stderr if it is to be shown."""
+    with Progress(console=Console(stderr=True), disable=not shown) as progress:
+        yield Tally(progress, progress.add_task(source.name, total=source.size))

@@ -1,0 +1,163 @@
+"""What the append would make of commands received now, by its own rules: asked of the log, nothing written.
+
+Identity is settled where the append settles it (`prepare.identify`, `resolve`); only what they are given differs: an
+imagined lane, and imagined people for those whom the log does not know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from schemas.command import check_times
+from schemas.event import Lane
+from schemas.headers import NO_HEADERS, Headers
+from schemas.refusal import Refusal
+from service import registry
+from service.database import statements
+from service.log.judge import Candidate, rejected
+from service.log.people import find_existing
+from service.log.prepare import Batch, identify
+from service.log.resolve import Known, Resolution, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import asyncpg
+
+    from schemas.command import Command
+    from service.log.earlier import Earlier
+    from service.log.judge import RejectedRecord
+    from service.log.resolve import Key, Place
+
+SQL = statements("service.log.sql")
+# No topic is called "" and no lane of the log is number 0: what lies here is never taken for what is in the log.
+LANE = Lane("", 0)
+LANE_ID = 0
+
+
+class Asked(NamedTuple):
+    """A command as `read_command` gives it, and its idempotency key, 1 to 255 printable ASCII characters, if any."""
+
+    command: Command
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What one command would come to: an event, a rejected record, or else a duplicate.
+
+    candidate: with its place; its record's offset counts the commands of a dry run from 1.
+    """
+
+    candidate: Candidate
+    is_event: bool
+    rejected: RejectedRecord | None
+
+
+@dataclass(slots=True)
+class _Imagined:
+    """A record that nobody sent."""
+
+    offset: int
+    timestamp: int
+    timestamp_type: int = 1
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: Sequence[tuple[str, bytes | None]] = ()
+
+
+async def foresee(
+    connection: asyncpg.Connection[Any], asked: Sequence[Asked], now_ms: int, earlier: Earlier
+) -> list[Foreseen]:
+    """Tell what commands would come to, were they received in this order, now and after `earlier`.
+
+    now_ms: Unix milliseconds. earlier: takes in what is accepted. Not for `expire`, which the service alone says.
+    What only Postgres would refuse (`unstorable`) is not foreseen.
+    """
+    candidates = [_candidate(one, earlier.count + n, now_ms) for n, one in enumerate(asked, 1)]
+    earlier.count += len(candidates)
+    await _identify(connection, candidates, now_ms, earlier)
+    refused = [refusal for c in candidates if (refusal := _refusal(c)) is not None]
+    out = {one.record.offset for one in refused}
+    resolution = await _resolve(
+        connection, [c for c in candidates if c.record.offset not in out], earlier
+    )
+    earlier.remember(resolution)
+    events = {c.record.offset for c in resolution.events}
+    rejections = {one.record.offset: one for one in (*refused, *resolution.rejected)}
+    return [
+        Foreseen(c, c.record.offset in events, rejections.get(c.record.offset)) for c in candidates
+    ]
+
+
+def _candidate(asked: Asked, number: int, now_ms: int) -> Candidate:
+    command, key = asked
+    time = command.status_change_timestamp
+    return Candidate(
+        _Imagined(number, now_ms),
+        command,
+        NO_HEADERS if key is None else Headers(idempotency_key=key),
+        now_ms,
+        now_ms // 1000 if time is None else time,
+    )
+
+
+def _refusal(candidate: Candidate) -> RejectedRecord | None:
+    """Check what the parser leaves to the receipt, in the contract's order."""
+    # What a topic may not say (not_allowed) has its place here, before the times.
+    try:
+        check_times(candidate.command, candidate.time, candidate.received_ms)
+    except Refusal as refusal:
+        return rejected(candidate, refusal.reason, refusal.detail)
+    return None
+
+
+async def _identify(
+    connection: asyncpg.Connection[Any],
+    candidates: list[Candidate],
+    now_ms: int,
+    earlier: Earlier,
+) -> None:
+    """Fill in what tells each command from others."""
+    wanted = {(c.command.network_id, c.command.user) for c in candidates}
+    found = await find_existing(connection, wanted)
+    people = {f"{who[0]}:{who[1]}": found.get(who) or earlier.person(who) for who in wanted}
+    segments = {(c.command.network_id, c.command.segment_id) for c in candidates}
+    known = await registry.find(connection, segments)
+    identify(Batch(LANE, LANE_ID, 0, 0, (), [], now_ms, known.version), candidates, known, people)
+
+
+async def _resolve(
+    connection: asyncpg.Connection[Any], candidates: list[Candidate], earlier: Earlier
+) -> Resolution:
+    places = await _known_places(connection, [c for c in candidates if c.segment_key is not None])
+    keys = await _known_keys(connection, candidates)
+    return resolve(
+        candidates,
+        LANE_ID,
+        earlier.places(candidates) | places,
+        earlier.keys(candidates) | keys,
+    )
+
+
+async def _known_places(
+    connection: asyncpg.Connection[Any], candidates: list[Candidate]
+) -> dict[Place, Known]:
+    if not candidates:
+        return {}
+    columns = (list(part) for part in zip(*(c.place for c in candidates), strict=True))
+    rows = await connection.fetch(SQL["known_places"], *columns)
+    return {candidates[row[0]].place: Known(*row[1:]) for row in rows}
+
+
+async def _known_keys(
+    connection: asyncpg.Connection[Any], candidates: list[Candidate]
+) -> dict[Key, Known]:
+    keys = [c.idempotency for c in candidates if c.idempotency is not None]
+    if not keys:
+        return {}
+    rows = await connection.fetch(
+        SQL["known_keys"], [key[0] for key in keys], [key[1] for key in keys]
+    )
+    return {(row[0], row[1]): Known(row[2], row[3], row[4]) for row in rows}
