@@ -1,4 +1,4 @@
-"""Waiting for the outcomes of commands that were just published: one question to Postgres for all who wait."""
+"""Outcomes of commands for those who publish them: foreseen, or waited for with one question for all who wait."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from projections.dry_run import dry_run
 from projections.worker import PROJECTION
 from service.access.ring import ROLE
 from service.database import transaction
+from service.errors import DatabaseAwayError
 from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 log = get_logger("projections.outcomes")
 POLL_SECONDS = 0.02
+FORESEE_SECONDS = 5
 # How far the log, and the projections, have come in the open lanes of these records.
 _REACHED = """
 SELECT w.nth::integer - 1 AS nth, l.epoch, l.next_offset > w.kafka_offset AS logged,
@@ -66,8 +69,26 @@ class Outcomes:
         return waiter.result.result() if waiter.result.done() else None
 
     async def foresee(self, command: Command, idempotency_key: str | None) -> dict[str, Any]:
-        """Say what would become of a command."""
-        raise NotImplementedError(command, idempotency_key)
+        """Say what would become of a command: outcome, before and after; of a rejected one also reason and detail.
+
+        Raises: DatabaseAwayError.
+        """
+        try:
+            async with (
+                asyncio.timeout(FORESEE_SECONDS),
+                transaction(self._pool, self._settings, ROLE) as connection,
+            ):
+                verdict = await dry_run(connection, command, idempotency_key)
+        except INFRASTRUCTURE as error:
+            raise DatabaseAwayError from error
+        foreseen: dict[str, Any] = {
+            "outcome": verdict.outcome,
+            "before": verdict.before,
+            "after": verdict.after,
+        }
+        if verdict.reason is not None:
+            foreseen |= {"reason": verdict.reason, "detail": verdict.detail}
+        return foreseen
 
     async def run(self, stop: asyncio.Event) -> None:
         """Ask for all who wait, as long as anybody does, until `stop` is set."""

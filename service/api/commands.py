@@ -92,8 +92,7 @@ class CommandDoor:
         except DatabaseAwayError:
             raise registry_away("no") from None
         if _dry_run(call):
-            foreseen = await self._outcomes.foresee(intake.command, sending.idempotency_key)
-            await answer(send, 200, foreseen, headers)
+            await answer(send, 200, await self._foresee(intake.command, sending), headers)
             return
         deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
         taken = await self._publisher.submit(
@@ -114,6 +113,12 @@ class CommandDoor:
             await answer(send, 202, queued | {"outcome": "queued"}, applied)
         else:
             await answer(send, 200, result | queued | {"status": result["outcome"]}, applied)
+
+    async def _foresee(self, command: Command, sending: Sending) -> dict[str, Any]:
+        try:
+            return await self._outcomes.foresee(command, sending.idempotency_key)
+        except DatabaseAwayError:
+            raise registry_away("no") from None
 
     async def post_batch(self, call: Call, send: Send) -> None:
         """Take up to 1,000 commands: 207, with what became of each, in their order."""

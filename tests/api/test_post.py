@@ -201,3 +201,28 @@ async def test_what_is_no_route_or_no_method_of_one_is_a_problem_too(api: Api) -
             status,
             "application/problem+json",
         )
+
+
+async def test_a_dry_run_says_outcome_before_and_after_and_publishes_nothing(api: Api) -> None:
+    dry = "/networks/n/segments?dry_run=true"
+    async with service(api.settings):
+        assert (await api.post(said(status_change_timestamp=AT))).status_code == 201
+        await folded(api.settings)
+    before = await published(api)
+    block = said(user_status="block", status_change_timestamp=AT + 1)
+    answer = await api.call("POST", dry, json=block)
+    assert answer.status_code == 200
+    body = answer.json()
+    assert set(body) == {"outcome", "before", "after"}
+    assert body["outcome"] == "applied"
+    assert (body["before"]["is_member"], body["before"]["override"]) == (True, "add")
+    assert (body["after"]["is_member"], body["after"]["override"]) == (False, "block")
+    again = (await api.call("POST", dry, json=said(status_change_timestamp=AT))).json()
+    assert again["outcome"] == "duplicate"
+    clash = said(status_change_timestamp=AT, description="other", reference_id="r")
+    assert (await api.post(clash | {"description": "first"})).status_code == 201
+    async with service(api.settings):
+        await folded(api.settings)
+    refused = (await api.call("POST", dry, json=clash)).json()
+    assert (refused["outcome"], refused["reason"]) == ("rejected", "conflict")
+    assert await published(api) == before + 1
