@@ -7,8 +7,10 @@ status is 1 if any count is not what the file says.
 
 import argparse
 import asyncio
+import json
 import logging
 import os
+import secrets
 import signal
 import sys
 import tempfile
@@ -29,11 +31,11 @@ from examples.cdnow import (
     load,
     records,
 )
-from examples.cdnow.program import Program, ProgramError, Running, free_port
+from examples.cdnow.program import Program, ProgramError, Running, free_port, post
 from examples.cdnow.reading import look, outcome_lines, read_all, read_outcomes
 from examples.cdnow.showing import Screen
 from examples.cdnow.upstream import publish
-from examples.cdnow.vocabulary import POWER_USER
+from examples.cdnow.vocabulary import CHURNED, POWER_USER
 from stack import Stack, StackError, StackOptions, start_stack
 
 WAIT_SECONDS = 120
@@ -59,15 +61,17 @@ def tell() -> Story:
 class Demonstration:
     """One run on one stack, step by step."""
 
-    def __init__(self, screen: Screen, stack: Stack, health_port: int, log_file: Path) -> None:
-        """`log_file` is where `segments run` writes."""
+    def __init__(self, screen: Screen, stack: Stack, port: int, log_file: Path) -> None:
+        """`port` is the API's; `log_file` is where `segments run` writes."""
         self._screen = screen
         self._stack = stack
-        self._health_port = health_port
+        self._api = f"http://127.0.0.1:{port}"
         self._log_file = log_file
         settings = {
             "SEGMENTS_DATABASE_URL": stack.database_url,
             "SEGMENTS_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
+            "SEGMENTS_SIGNING_KEY": os.environ.get("SEGMENTS_SIGNING_KEY")
+            or secrets.token_urlsafe(),
         }
         prefix = os.environ.get("SEGMENTS_TOPIC_PREFIX")
         self._exports = settings | ({"SEGMENTS_TOPIC_PREFIX": prefix} if prefix else {})
@@ -144,17 +148,18 @@ class Demonstration:
 
     def say_where(self) -> None:
         """Say how to connect to what runs."""
-        health = f"http://127.0.0.1:{self._health_port}"
         lines = {
             "SQL": f'psql "{self._stack.database_url}" -c "SELECT * FROM reporting.segment_size"',  # noqa: S608 - shown, not run
             "Kafka": f"{self._stack.bootstrap_servers}, topic {self._topic}",
-            "health": f"{health}/health/ready",
-            "metrics": f"{health}/metrics",
+            "API": f"{self._api}/docs",
+            "health": f"{self._api}/health/ready",
+            "metrics": f"{self._api}/metrics",
             "log": str(self._log_file),
         }
         self._screen.title("Where to look")
         for name, text in lines.items():
             self._screen.say(f"{name:8} {text}")
+        self.show_api()
         self._screen.title("In another terminal")
         for name, value in self._exports.items():
             self._screen.say(f"export {name}='{value}'")
@@ -166,6 +171,26 @@ class Demonstration:
             f".venv/bin/segments explain --network {NETWORK} --segment {POWER_USER}"
             " --user me@example.com"
         )
+
+    def show_api(self) -> None:
+        """Make a key, and show a call that blocks a customer with it, and what the API says it would do."""
+        key = self.program.call(
+            *("key", "create", "--network", NETWORK, "--scope", "publish,report,admin"),
+            *("--name", "make run"),
+        )
+        command = {
+            "user": PINNED,
+            "segment_id": CHURNED,
+            "user_status": "block",
+            "description": "Called us",
+        }
+        url, body = f"{self._api}/networks/{NETWORK}/segments", json.dumps(command)
+        self._screen.title("Over HTTP, with a key made just now")
+        self._screen.say(
+            f"curl -s '{url}' -H 'Prefer: wait=10' \\\n"
+            f"  -H 'Authorization: Bearer {key}' \\\n  -d '{body}'"
+        )
+        self._screen.say(f"with ?dry_run=true it says: {post(f'{url}?dry_run=true', body, key)}")
 
     def keep(self, running: Running) -> None:
         """Wait for Ctrl-C."""
@@ -205,7 +230,7 @@ def _run(screen: Screen, log_file: Path, *, once: bool) -> bool:
 def _show(screen: Screen, log_file: Path, story: Future[Story], *, once: bool) -> bool:
     screen.step("starting Kafka and Postgres, unless they are given")
     with start_stack(StackOptions.from_environment(os.environ)) as stack:
-        port = int(os.environ.get("SEGMENTS_HEALTH_PORT") or 0) or free_port()
+        port = int(os.environ.get("SEGMENTS_HTTP_PORT") or 0) or free_port()
         shown = Demonstration(screen, stack, port, log_file)
         shown.set_up()
         screen.step(f"segments run (log: {log_file})")

@@ -23,6 +23,19 @@ def free_port() -> int:
     return port
 
 
+def post(url: str, body: str, key: str) -> str:
+    """POST JSON with an API key and give what is answered. ProgramError when it is an error."""
+    request = urllib.request.Request(  # noqa: S310 - our own port
+        url, body.encode(), {"Authorization": f"Bearer {key}"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            text: str = answer.read().decode()
+            return text
+    except OSError as error:
+        raise ProgramError(f"POST {url} failed: {error}") from error
+
+
 class ProgramError(RuntimeError):
     """A call of the command line failed; the message is what it said."""
 
@@ -49,19 +62,19 @@ class Program:
         return done.stdout.rstrip()
 
     @contextlib.contextmanager
-    def running(self, log_file: Path, health_port: int) -> Iterator["Running"]:
+    def running(self, log_file: Path, port: int) -> Iterator["Running"]:
         """Run `segments run` while the block runs, ready to work; it is stopped in order."""
         with log_file.open("w+b") as log:
             process = subprocess.Popen(  # noqa: S603 - our own command line
                 [SEGMENTS, "run"],
-                env=self._environment | {"SEGMENTS_HEALTH_PORT": str(health_port)},
+                env=self._environment | {"SEGMENTS_HTTP_PORT": str(port)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
             running = Running(process, log)
             try:
-                running.await_ready(f"http://127.0.0.1:{health_port}/health/ready")
+                running.await_ready(f"http://127.0.0.1:{port}/health/ready")
                 yield running
             finally:
                 running.stop()

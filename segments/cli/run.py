@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import secrets
+import socket
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +17,7 @@ from service.errors import NotSetUpError
 from service.kafka import set_up_topics
 from service.migrations import check_database, set_up_database
 from stack import StackOptions, start_stack
+from stack.ports import free_port
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -47,29 +50,57 @@ async def api(*, as_json: bool) -> None:
 async def run(*, as_json: bool) -> None:
     """API, ingest and projections in one process, on the given stack or one started here."""
     settings = load_settings()
+    settings = settings.model_copy(update={"http_port": _port(settings)})
     with _stack(settings) as started:
         if started is not None:
             settings = settings.model_copy(
                 update={
                     "database_url": SecretStr(started.database_url),
                     "kafka_bootstrap_servers": started.bootstrap_servers,
+                    # Nobody else is on a stack that was just started: any key will do.
+                    "signing_key": settings.signing_key or SecretStr(secrets.token_urlsafe()),
                 }
             )
         if settings.setup_database_url is not None or not await _is_set_up(settings):
             await set_up_database(settings)
         await set_up_topics(settings)
-        urls = {
-            "database_url": settings.database_url.get_secret_value()
-            if started and settings.database_url
-            else "(as given)",
-            "kafka_bootstrap_servers": settings.kafka_bootstrap_servers,
-        }
-        if as_json:
-            print_json(urls)
-        else:
-            for name, value in urls.items():
-                click.echo(f"SEGMENTS_{name.upper()}={value}")
+        _say_where(settings, started=started is not None, as_json=as_json)
         await run_roles(settings, (*API, *INGEST, *PROJECT))
+
+
+def _say_where(settings: Settings, *, started: bool, as_json: bool) -> None:
+    """Print the exports for other terminals, and where the API is."""
+    host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
+    lines = {
+        "database_url": _shown(settings.database_url, started=started),
+        "kafka_bootstrap_servers": settings.kafka_bootstrap_servers,
+        "signing_key": _shown(settings.signing_key, started=started),
+    }
+    api_url = f"http://{host}:{settings.http_port}"
+    if as_json:
+        print_json({**lines, "api_url": api_url})
+        return
+    for name, value in lines.items():
+        if value is not None:
+            click.echo(f"SEGMENTS_{name.upper()}={value}")
+    click.echo(f"API: {api_url}/docs")
+
+
+def _shown(secret: SecretStr | None, *, started: bool) -> str | None:
+    """Give a secret's text if it was made here."""
+    if secret is None:
+        return None
+    return secret.get_secret_value() if started else "(as given)"
+
+
+def _port(settings: Settings) -> int:
+    """Give the port for the API: the one that was set, else the default one or, where that is taken, a free one."""
+    if "http_port" in settings.model_fields_set and settings.http_port:
+        return settings.http_port
+    with suppress(OSError), socket.create_server((settings.http_host, settings.http_port)) as found:
+        port: int = found.getsockname()[1]
+        return port
+    return free_port()
 
 
 async def _is_set_up(settings: Settings) -> bool:

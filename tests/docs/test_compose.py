@@ -34,7 +34,7 @@ def test_each_variable_of_ours_is_a_setting(services: dict[str, Any]) -> None:
 
 def test_each_service_of_ours_runs_a_command_that_exists(services: dict[str, Any]) -> None:
     commands = {name: service["command"][0] for name, service in ours(services).items()}
-    assert set(commands.values()) == {"setup", "ingest", "project"}
+    assert set(commands.values()) == {"setup", "api", "ingest", "project"}
     assert set(commands.values()) <= set(main.commands)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -64,6 +65,8 @@ async def test_the_purchases_give_what_direct_counting_of_the_file_says(
     assert f"{wanted.events:,}" in done.stdout
     assert PINNED in done.stdout
     assert "reporting.watermark" in done.stdout
+    assert re.search(r"curl -s 'http://127.0.0.1:\d+/networks/cdnow/segments'", done.stdout)
+    assert re.search(r"dry_run=true it says: {.*\"outcome\":\"applied\"", done.stdout)
     # nothing was left running
     await until(
         database,
