@@ -76,7 +76,7 @@ class Parts:
         return None
 
 
-async def api(settings: Settings, stop: asyncio.Event) -> None:
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serve the HTTP API on HTTP_HOST:HTTP_PORT until `stop` is set; then finish the requests under way."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(make_pool(settings, ROLE, CONNECTIONS))

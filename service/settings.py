@@ -113,6 +113,11 @@ class Settings(BaseSettings):
     health_port: int = Field(
         0, ge=0, le=65535, description="Port of /health/live, /health/ready and /metrics; 0: none"
     )
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s]+$",
+        description="Collector of traces, OTLP over HTTP, such as http://collector:4318; unset: no traces",
+    )
     log_format: Literal["json", "console"] = Field("json", description="How log lines look")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line that is written"

@@ -19,9 +19,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Call:
-    """One request. network_id: of the path. request_id: as Gate has it."""
+    """One request. network_id: of the path. request_id: as Gate has it. traceparent: of our own span, or None."""
 
-    __slots__ = ("_headers", "_query", "_receive", "network_id", "request_id")
+    __slots__ = ("_headers", "_query", "_receive", "network_id", "request_id", "traceparent")
 
     def __init__(self, scope: Scope, receive: Receive, network_id: str) -> None:
         self._headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -29,6 +29,7 @@ class Call:
         self._receive = receive
         self.network_id = network_id
         self.request_id: str = scope["state"]["request_id"]
+        self.traceparent: str | None = None
 
     def header(self, name: bytes) -> str | None:
         """Give a header by its name in lower case; of several the last."""

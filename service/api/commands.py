@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from opentelemetry.trace import SpanKind
 
 from schemas.command import check_size
 from schemas.headers import IDEMPOTENCY_KEY, TRACEPARENT
@@ -16,8 +19,11 @@ from service.api.problems import Problem, of_error, of_refusal, registry_away
 from service.api.publisher import ANSWER_SECONDS
 from service.errors import DatabaseAwayError
 from service.publish import Sender, signed_headers
+from service.tracing import TRACER, carried, traceparent_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from aiokafka.structs import RecordMetadata
     from starlette.types import Send
 
@@ -82,6 +88,10 @@ class CommandDoor:
 
     async def post_one(self, call: Call, send: Send) -> None:
         """Take one command: 201; with dry_run 200; with Prefer: wait 200 or 202."""
+        with self._traced(call, "POST /networks/{network_id}/segments"):
+            await self._post_one(call, send)
+
+    async def _post_one(self, call: Call, send: Send) -> None:
         sending = await self._sending(call)
         network_id, headers = call.network_id, sending.admission.headers
         try:
@@ -122,6 +132,21 @@ class CommandDoor:
 
     async def post_batch(self, call: Call, send: Send) -> None:
         """Take up to 1,000 commands: 207, with what became of each, in their order."""
+        with self._traced(call, "POST /networks/{network_id}/segments/batch"):
+            await self._post_batch(call, send)
+
+    @contextmanager
+    def _traced(self, call: Call, name: str) -> Iterator[None]:
+        """Make the block a span of the caller's trace, which the records carry on."""
+        if self._settings.otlp_endpoint is None:
+            yield
+            return
+        context = carried(call.header(b"traceparent"))
+        with TRACER.start_as_current_span(name, context, SpanKind.SERVER) as span:
+            call.traceparent = traceparent_of(span)
+            yield
+
+    async def _post_batch(self, call: Call, send: Send) -> None:
         sending = await self._sending(call)
         kind = (call.header(b"content-type") or "").partition(";")[0].strip().lower()
         try:
@@ -197,6 +222,12 @@ class CommandDoor:
         if sending.traceparent is not None:
             headers.append((TRACEPARENT, sending.traceparent.encode("ascii")))
         return headers
+
+
+def _traceparent(call: Call) -> str | None:
+    """Give our own span's, else the caller's as it was sent."""
+    sent = call.traceparent or call.header(b"traceparent")
+    return sent if sent is not None and _TRACEPARENT.fullmatch(sent) else None
 
 
 def _queued(command: Command, sent: RecordMetadata) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from segments.http import api as api_role
+from segments.roles import api as api_role
 from service.access.keys import Scope, create_key
 from tests.support.database import connected
 from tests.support.waiting import holds
