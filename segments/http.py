@@ -13,9 +13,12 @@ from starlette.exceptions import HTTPException
 from projections.outcomes import Outcomes
 from schemas.refusal import FieldError, Reason, Refusal, describe
 from service.access.ring import ROLE, KeyRing
+from service.api import admin
 from service.api.access import Access
+from service.api.admin import admin_routes
 from service.api.commands import CommandDoor
 from service.api.gate import Gate
+from service.api.intake import MAX_BODY
 from service.api.known_segments import KnownSegments
 from service.api.problems import Problem, of_error, of_refusal
 from service.api.publisher import Publisher
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 log = get_logger("api")
 CONNECTIONS = 8
+REGISTRY_CONNECTIONS = 2
 # At a stop, requests under way get so long to end.
 STOP_SECONDS = 10
 
@@ -42,9 +46,13 @@ STOP_SECONDS = 10
 class Parts:
     """What one api process is made of; `run` keeps them going."""
 
-    def __init__(self, settings: Settings, pool: asyncpg.Pool[Any]) -> None:
+    def __init__(
+        self, settings: Settings, pool: asyncpg.Pool[Any], registry_pool: asyncpg.Pool[Any]
+    ) -> None:
+        """pool: acts as segments_api; registry_pool: as segments_registry."""
         self.settings = settings
         self.pool = pool
+        self.registry_pool = registry_pool
         self.deadlines = Deadlines()
         self.keys = KeyRing(pool, settings)
         self.segments = KnownSegments(pool, settings)
@@ -80,7 +88,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serve the HTTP API on HTTP_HOST:HTTP_PORT until `stop` is set; then finish the requests under way."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(make_pool(settings, ROLE, CONNECTIONS))
-        parts = Parts(settings, pool)
+        registry_pool = await stack.enter_async_context(
+            make_pool(settings, admin.ROLE, REGISTRY_CONNECTIONS)
+        )
+        parts = Parts(settings, pool, registry_pool)
         ended = asyncio.Event()  # the parts go on until the last request is answered
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         tasks.create_task(parts.run(ended))
@@ -97,8 +108,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 def make_app(parts: Parts) -> ASGIApp:
     """Make the app of one process: a gate, behind it the two calls that publish, and FastAPI for all else."""
-    app = FastAPI(title="Segments", version="1")
+    app = FastAPI(title="Segments", version="1", max_body_size=MAX_BODY)
     _handle_errors(app)
+    app.include_router(admin_routes(parts.access, parts.registry_pool, parts.settings))
     app.router.routes.extend(parts.health().routes())
     door = CommandDoor(
         parts.access, parts.segments, parts.publisher, parts.outcomes, parts.settings

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -14,6 +16,25 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MAX_SEGMENT_ID = 2**31 - 1
+MAX_NAME_LENGTH = 255
+MAX_DESCRIPTION_LENGTH = 4096
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def name_fault(name: str) -> str | None:
+    """Say what is wrong with a segment's name, or None."""
+    if not name.strip() or len(name) > MAX_NAME_LENGTH or _CONTROL.search(name):
+        return "must be 1 to 255 characters on one line"
+    return None
+
+
+class Keep(Enum):
+    """What an edit leaves as it is."""
+
+    KEEP = "keep"
+
+
+KEEP = Keep.KEEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,24 +133,26 @@ async def create(
     Raises: NameTakenError when the network has that name or id already.
     """
     async with connection.transaction():
-        await _next_version(connection)
+        await lock(connection)
         if segment_id is None:
             segment_id = await connection.fetchval(
                 "SELECT coalesce(max(segment_id), 0) + 1 FROM segments.segment WHERE network_id = $1",
                 network_id,
             )
         try:
-            key = await connection.fetchval(
-                "INSERT INTO segments.segment (network_id, segment_id, segment_name, description,"
-                " is_visible, created_at, created_by)"
-                " VALUES ($1, $2, $3, $4, $5, clock_timestamp(), $6) RETURNING segment_key",
-                network_id,
-                segment_id,
-                name,
-                description,
-                is_visible,
-                actor,
-            )
+            # A savepoint, for several changes may share a transaction.
+            async with connection.transaction():
+                key = await connection.fetchval(
+                    "INSERT INTO segments.segment (network_id, segment_id, segment_name, description,"
+                    " is_visible, created_at, created_by)"
+                    " VALUES ($1, $2, $3, $4, $5, clock_timestamp(), $6) RETURNING segment_key",
+                    network_id,
+                    segment_id,
+                    name,
+                    description,
+                    is_visible,
+                    actor,
+                )
         except asyncpg.UniqueViolationError as error:
             raise NameTakenError(f"(network {network_id}, id {segment_id}, {name!r})") from error
         return await _record(connection, key, "created", actor)
@@ -140,33 +163,28 @@ async def edit(
     *,
     network_id: str,
     segment_id: int,
-    name: str | None = None,
-    description: str | None = None,
-    is_visible: bool | None = None,
+    name: str | Keep = KEEP,
+    description: str | Keep | None = KEEP,
+    is_visible: bool | Keep = KEEP,
     actor: str | None = None,
 ) -> Segment:
-    """Change name, description or visibility; what is None stays.
+    """Change name, description (None: it has none then) or visibility; an edit that changes nothing is no event.
 
     Raises: UnknownSegmentError, NameTakenError.
     """
     async with connection.transaction():
-        await _next_version(connection)
-        try:
-            key = await connection.fetchval(
-                "UPDATE segments.segment SET segment_name = coalesce($3, segment_name),"
-                " description = coalesce($4, description), is_visible = coalesce($5, is_visible)"
-                " WHERE network_id = $1 AND segment_id = $2 RETURNING segment_key",
-                network_id,
-                segment_id,
-                name,
-                description,
-                is_visible,
-            )
-        except asyncpg.UniqueViolationError as error:
-            raise NameTakenError(f"(network {network_id}, {name!r})") from error
-        if key is None:
-            raise UnknownSegmentError(f"(network {network_id}, id {segment_id})")
-        return await _record(connection, key, "edited", actor)
+        await lock(connection)
+        now = await get(connection, network_id, segment_id)
+        wanted = replace(
+            now,
+            segment_name=now.segment_name if name is KEEP else name,
+            description=now.description if description is KEEP else description,
+            is_visible=now.is_visible if is_visible is KEEP else is_visible,
+        )
+        if wanted == now:
+            return now
+        await _update(connection, wanted)
+        return await _record(connection, now.segment_key, "edited", actor)
 
 
 async def set_archived(
@@ -182,35 +200,57 @@ async def set_archived(
     Raises: UnknownSegmentError.
     """
     async with connection.transaction():
-        await _next_version(connection)
-        row = await connection.fetchrow(
-            "SELECT segment_key, archived_at IS NOT NULL AS archived FROM segments.segment"
-            " WHERE network_id = $1 AND segment_id = $2",
-            network_id,
-            segment_id,
-        )
-        if row is None:
-            raise UnknownSegmentError(f"(network {network_id}, id {segment_id})")
-        if row["archived"] == archived:
-            return await _get(connection, row["segment_key"])
+        await lock(connection)
+        now = await get(connection, network_id, segment_id)
+        if (now.archived_at is not None) == archived:
+            return now
         await connection.execute(
             "UPDATE segments.segment SET archived_at = CASE WHEN $2 THEN clock_timestamp() END"
             " WHERE segment_key = $1",
-            row["segment_key"],
+            now.segment_key,
             archived,
         )
         change = "archived" if archived else "restored"
-        return await _record(connection, row["segment_key"], change, actor)
+        return await _record(connection, now.segment_key, change, actor)
 
 
-async def _next_version(connection: asyncpg.Connection[Any]) -> None:
-    """Lock the registry against other changes and move its version; appends reload when they see it."""
-    await connection.execute("UPDATE segments.registry_version SET version = version + 1")
+async def _update(connection: asyncpg.Connection[Any], wanted: Segment) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(
+                "UPDATE segments.segment SET segment_name = $2, description = $3, is_visible = $4"
+                " WHERE segment_key = $1",
+                wanted.segment_key,
+                wanted.segment_name,
+                wanted.description,
+                wanted.is_visible,
+            )
+    except asyncpg.UniqueViolationError as error:
+        raise NameTakenError(f"(network {wanted.network_id}, {wanted.segment_name!r})") from error
+
+
+async def get(connection: asyncpg.Connection[Any], network_id: str, segment_id: int) -> Segment:
+    """Give one segment. Raises: UnknownSegmentError."""
+    row = await connection.fetchrow(
+        f"SELECT {_COLUMNS} FROM segments.segment WHERE network_id = $1 AND segment_id = $2",  # noqa: S608
+        network_id,
+        segment_id,
+    )
+    if row is None:
+        raise UnknownSegmentError(f"(network {network_id}, id {segment_id})")
+    return Segment(**dict(row))
+
+
+async def lock(connection: asyncpg.Connection[Any]) -> None:
+    """Lock the registry against other changes, until the transaction's end."""
+    await connection.execute("SELECT FROM segments.registry_version FOR UPDATE")
 
 
 async def _record(
     connection: asyncpg.Connection[Any], segment_key: int, change: str, actor: str | None
 ) -> Segment:
+    """Move the version, which tells appends to read anew, and write down what was done."""
+    await connection.execute("UPDATE segments.registry_version SET version = version + 1")
     await connection.execute(
         "INSERT INTO segments.registry_event (version, segment_key, change, segment_name, description,"
         " is_visible, archived, changed_at, actor)"

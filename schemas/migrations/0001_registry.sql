@@ -24,7 +24,8 @@ CREATE TABLE segments.segment (
     archived_at timestamptz,
     CONSTRAINT segment_id_is_positive CHECK (segment_id > 0),
     CONSTRAINT segment_id_once_per_network UNIQUE (network_id, segment_id),
-    CONSTRAINT segment_name_once_per_network UNIQUE (network_id, segment_name)
+    -- Deferrable, so that a file of segments may give two of them each other's name.
+    CONSTRAINT segment_name_once_per_network UNIQUE (network_id, segment_name) DEFERRABLE INITIALLY IMMEDIATE
 );
 
 -- Append-only: the segment as it stood after each change.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROLE = "segments_registry"
-MAX_NAME = 255
 COLUMNS = ("network_id", "segment_id", "segment_name", "description", "is_visible", "archived_at")
 
 
@@ -43,10 +41,8 @@ id_option = click.option(
 
 
 def _name(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    if value is not None and (
-        not value.strip() or len(value) > MAX_NAME or re.search(r"[\x00-\x1f]", value)
-    ):
-        raise click.BadParameter("must be 1 to 255 characters on one line")
+    if value is not None and (fault := registry.name_fault(value)):
+        raise click.BadParameter(fault)
     return value
 
 
@@ -109,7 +105,7 @@ async def list_(*, network: str | None, as_json: bool) -> None:
 @network_option
 @id_option
 @click.option("--name", callback=_name, help="The new name.")
-@click.option("--description", help="The new description.")
+@click.option("--description", help="The new description; empty: none.")
 @click.option("--hidden/--visible", "hidden", default=None, help="The new visibility.")
 @actor_option
 async def edit(
@@ -125,9 +121,14 @@ async def edit(
     """Change a segment's name, description or visibility."""
     async with connected(load_settings(), ROLE) as connection:
         found = await registry.edit(
-            connection, network_id=network, segment_id=segment_id, name=name, description=description,
-            is_visible=None if hidden is None else not hidden, actor=actor,
-        )  # fmt: skip
+            connection,
+            network_id=network,
+            segment_id=segment_id,
+            name=registry.KEEP if name is None else name,
+            description=registry.KEEP if description is None else description or None,
+            is_visible=registry.KEEP if hidden is None else not hidden,
+            actor=actor,
+        )
     _show(found, as_json=as_json)
 
 

@@ -6,14 +6,14 @@ import math
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads it
+
 from service.access.keys import Scope
 from service.api.problems import Problem, registry_away
 from service.errors import DatabaseAwayError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    from starlette.requests import Request
 
     from service.access.keys import ApiKey
     from service.access.ring import KeyRing

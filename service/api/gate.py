@@ -72,7 +72,12 @@ class Gate:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (_HEADER, request_id)]
+                more = scope["state"].get("headers", {})  # of the key's rate; see Access.admits
+                message["headers"] = [
+                    *message["headers"],
+                    (_HEADER, request_id),
+                    *((name.lower().encode(), value.encode()) for name, value in more.items()),
+                ]
             await send(message)
 
         path = _PUBLISHING.fullmatch(scope["path"]) if scope["method"] == "POST" else None

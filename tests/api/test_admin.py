@@ -1,0 +1,120 @@
+"""The registry over HTTP: as on the command line, with the key's name as actor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from service.access.keys import Scope
+from tests.api.client import api_running, said
+from tests.support.database import rows
+from tests.support.proxy import database_proxy
+
+if TYPE_CHECKING:
+    import httpx
+
+    from service.settings import Settings
+    from tests.api.client import Api
+
+pytestmark = pytest.mark.stack
+PATH = "/networks/n/admin/segments"
+
+
+async def create(api: Api, **fields: Any) -> httpx.Response:
+    return await api.call("POST", PATH, json=fields)
+
+
+async def patch(api: Api, number: int, **fields: Any) -> httpx.Response:
+    return await api.call("PATCH", f"{PATH}/{number}", json=fields)
+
+
+async def test_a_created_segment_gets_the_next_id_or_the_given_one_and_takes_commands(
+    api: Api,
+) -> None:
+    first = await create(api, name="Power user", description="Buys a lot")
+    assert (first.status_code, first.json()["segment_id"], first.json()["created_by"]) == (
+        201,
+        2,
+        "test key",
+    )
+    assert first.headers["location"] == f"{PATH}/2"
+    assert int(first.headers["ratelimit-remaining"]) > 0
+    given = await create(api, name="Churned", segment_id=40, is_visible=False)
+    assert (given.json()["segment_id"], given.json()["is_visible"]) == (40, False)
+    assert (await create(api, name="next")).json()["segment_id"] == 41
+    assert (await api.post(said(segment_id=41))).status_code == 201
+    listed = (await api.call("GET", PATH)).json()["segments"]
+    assert [one["segment_id"] for one in listed] == [1, 2, 40, 41]
+    assert (await api.call("GET", f"{PATH}/2")).json() == first.json()
+
+
+async def test_what_is_taken_is_409_and_what_is_not_there_404(api: Api) -> None:
+    await create(api, name="a")
+    for answer in (
+        await create(api, name="a"),
+        await create(api, name="b", segment_id=1),
+        await patch(api, 1, name="a"),
+    ):
+        assert (answer.status_code, answer.json()["reason"]) == (409, "name_taken")
+    for answer in (await patch(api, 9, name="x"), await api.call("GET", f"{PATH}/9")):
+        assert (answer.status_code, answer.json()["reason"]) == (404, "unknown_segment")
+
+
+@pytest.mark.parametrize(("body", "pointers"), [
+    ({}, ["/name"]),
+    ({"name": " "}, ["/name"]),
+    ({"name": "a\nb"}, ["/name"]),
+    ({"name": "x" * 256}, ["/name"]),
+    ({"name": "a\u0000"}, ["/name"]),
+    ({"name": 1, "is_visible": "yes"}, ["/is_visible", "/name"]),
+    ({"name": "a", "segment_id": 0}, ["/segment_id"]),
+    ({"name": "a", "segment_id": 2**31}, ["/segment_id"]),
+    ({"name": "a", "colour": "red"}, ["/colour"]),
+])  # fmt: skip
+async def test_a_bad_body_is_400_and_names_each_wrong_field(
+    api: Api, body: dict[str, Any], pointers: list[str]
+) -> None:
+    answer = await create(api, **body)
+    assert answer.status_code == 400
+    assert sorted(error["pointer"] for error in answer.json()["errors"]) == pointers
+
+
+async def test_a_change_touches_what_it_names_and_one_that_changes_nothing_is_no_event(
+    api: Api,
+) -> None:
+    await create(api, name="a", description="why")
+    changed = (await patch(api, 2, name="b", archived=True)).json()
+    assert (changed["name"], changed["description"], changed["archived_at"] is None) == (
+        "b",
+        "why",
+        False,
+    )
+    assert (await api.post(said(segment_id=2))).status_code == 409
+    assert (await patch(api, 2, name="b", archived=True)).json() == changed
+    assert (await patch(api, 2)).json() == changed
+    restored = (await patch(api, 2, archived=False, description=None)).json()
+    assert (restored["description"], restored["archived_at"]) == (None, None)
+    events = await rows(
+        api.settings,
+        "SELECT change, actor FROM segments.registry_event WHERE segment_name <> 'segment 1' ORDER BY version",
+    )
+    assert [(row["change"], row["actor"]) for row in events] == [
+        (change, "test key") for change in ("created", "edited", "archived", "edited", "restored")
+    ]
+
+
+async def test_only_admins_of_the_network_may(api: Api) -> None:
+    for scope in (Scope.PUBLISH, Scope.REPORT):
+        assert (await api.call("GET", PATH, scope)).status_code == 403
+    assert (await api.call("GET", "/networks/m/admin/segments")).status_code == 403
+    assert (await api.client.get(PATH)).status_code == 401
+
+
+async def test_without_a_database_the_registry_is_503(ready: Settings) -> None:
+    async with database_proxy(ready) as (proxy, through), api_running(through) as api:
+        assert (await api.call("GET", PATH)).status_code == 200
+        proxy.refuse()
+        answer = await create(api, name="a")
+        assert (answer.status_code, answer.json()["reason"]) == (503, "database_away")
+        assert "retry-after" in answer.headers
