@@ -43,6 +43,10 @@ class NameTakenError(SegmentsError):
     """A segment of this network has that name or id already."""
 
 
+class RegistryMovedError(SegmentsError):
+    """Somebody changed the registry meanwhile; nothing was done, try again."""
+
+
 class UnknownKeyError(SegmentsError):
     """No such API key."""
 

@@ -1,6 +1,17 @@
 """The command line: parses, calls one function, prints. Each module registers its commands on `main`."""
 
-from segments.cli import keys, lanes, look, publish, registry, rejections, run, setup
+from segments.cli import apply, keys, lanes, look, publish, registry, rejections, run, setup
 from segments.cli.main import main
 
-__all__ = ["keys", "lanes", "look", "main", "publish", "registry", "rejections", "run", "setup"]
+__all__ = [
+    "apply",
+    "keys",
+    "lanes",
+    "look",
+    "main",
+    "publish",
+    "registry",
+    "rejections",
+    "run",
+    "setup",
+]

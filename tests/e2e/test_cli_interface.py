@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CHANGING = {
     "segment create", "segment edit", "segment archive", "segment restore", "send", "import", "lane adopt", "lane skip",
-    "rejected retry", "key create", "key revoke",
+    "rejected retry", "key create", "key revoke", "apply",
 }  # fmt: skip
 SECRET = "hunter2-and-a-half"  # noqa: S105 - a secret of this test
 

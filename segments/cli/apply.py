@@ -1,0 +1,115 @@
+"""`apply`: a network's segments, stated as a file."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from segments.cli.main import main
+from segments.cli.options import network_callback
+from segments.cli.output import (
+    Failure,
+    actor_option,
+    command,
+    connected,
+    load_settings,
+    print_json,
+    print_rows,
+)
+from service import registry_file
+
+if TYPE_CHECKING:
+    from service.registry_file import Change
+
+ROLE = "segments_registry"
+
+
+@command(main)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--network", callback=network_callback, help="The tenant, if the file names none.")
+@click.option("--yes", is_flag=True, help="Don't ask before anything is changed.")
+@click.option("--dry-run", is_flag=True, help="Show the difference, change nothing.")
+@click.option(
+    "--archive-missing",
+    is_flag=True,
+    help="Archive segments that the file does not state; else they are only told.",
+)
+@actor_option
+async def apply(
+    *,
+    file: Path,
+    network: str | None,
+    yes: bool,
+    dry_run: bool,
+    archive_missing: bool,
+    actor: str | None,
+    as_json: bool,
+) -> None:
+    """Make the registry say what a YAML file says: shows the difference, asks, and does all of it or nothing.
+
+    The file: `network`, and a list `segments` of `name`, `id`, `description`, `hidden`, `archived`; only the name
+    has to be there. A segment is found by its id, or by its name where no id is given.
+    """
+    wanted = registry_file.read_file(file)
+    network_id = network or wanted.network
+    if network_id is None or (wanted.network or network_id) != network_id:
+        raise Failure("Name one network, in the file or with --network.", exit_code=2)
+    done: list[Change] = []
+    async with connected(load_settings(), ROLE) as connection:
+        changes = await registry_file.difference(connection, network_id, wanted.segments)
+        if not as_json:
+            _show(changes, archive_missing=archive_missing)
+        to_do = any(one.action != "missing" or archive_missing for one in changes)
+        if to_do and not dry_run and (yes or _agreed()):
+            done = await registry_file.apply(
+                connection,
+                network_id,
+                wanted.segments,
+                changes,
+                actor,
+                archive_missing=archive_missing,
+            )
+    if as_json:
+        print_json({"difference": [asdict(one) for one in changes], "done": len(done)})
+    else:
+        click.echo(f"{len(done)} segments changed")
+
+
+def _agreed() -> bool:
+    if not sys.stdin.isatty():
+        raise Failure("Nothing was changed: say --yes, or ask on a terminal.", exit_code=2)
+    return click.confirm("Do it?", err=True)
+
+
+def _show(changes: list[Change], *, archive_missing: bool) -> None:
+    rows = [_row(one, archive_missing=archive_missing) for one in changes]
+    if rows:
+        print_rows(rows)
+    else:
+        click.echo("the registry says what the file says")
+
+
+def _row(one: Change, *, archive_missing: bool) -> dict[str, Any]:
+    before, after = one.before or {}, one.after or {}
+    if one.action == "missing":
+        what = (
+            "archive: the file does not state it"
+            if archive_missing
+            else "not in the file; left as it is"
+        )
+    else:
+        what = "; ".join(
+            f"{name}: {before.get(name)!r} -> {value!r}" if before else f"{name}: {value!r}"
+            for name, value in after.items()
+            if before.get(name) != value
+        )
+    return {
+        "action": one.action,
+        "segment_id": one.segment_id,
+        "name": (after or before)["name"],
+        "what": what,
+    }

@@ -1,0 +1,202 @@
+"""A network's segments stated as a YAML file: the difference to the registry, and making it none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import asyncpg
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from schemas.rules import is_network_id
+from service import registry
+from service.errors import NameTakenError, RegistryMovedError, WrongUseError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from service.registry import Segment
+
+
+_NAMES = "segments.segment_name_once_per_network"
+
+
+def _is_name(name: str) -> str:
+    fault = registry.name_fault(name)
+    if fault is not None:
+        raise ValueError(fault)
+    return name
+
+
+class Entry(BaseModel):
+    """One segment of a file. What is left out is at its default; without an id it is found by its name."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    name: Annotated[str, AfterValidator(_is_name)]
+    id: Annotated[int, Field(ge=1, le=registry.MAX_SEGMENT_ID)] | None = None
+    description: Annotated[str, Field(max_length=registry.MAX_DESCRIPTION_LENGTH)] | None = None
+    hidden: bool = False
+    archived: bool = False
+
+
+class SegmentFile(BaseModel):
+    """A file. network: may be given on the command line instead."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    network: str | None = None
+    segments: list[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to be done to one segment. before: None for one to create; after: None for one that no line states."""
+
+    action: str  # create, change, or missing
+    segment_id: int | None
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, which refuses a name that is given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        names = [self.construct_object(name, deep=True) for name, _ in node.value]
+        for name in names:
+            if names.count(name) > 1:
+                raise yaml.MarkedYAMLError(problem=f"{name!r} twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def read_file(path: Path) -> SegmentFile:
+    """Read a file of segments. Raises: WrongUseError, naming the line or the entry."""
+    try:
+        with path.open("rb") as file:
+            given = yaml.load(file, _Loader)  # noqa: S506 - a safe loader
+        found = SegmentFile.model_validate(given)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise WrongUseError(f"{path.name}: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, one['loc'])) or 'the file'}: {one['msg']}"
+            for one in error.errors()
+        )
+        raise WrongUseError(f"{path.name}: {faults}") from error
+    if found.network is not None and not is_network_id(found.network):
+        raise WrongUseError(f"{path.name}: network: must be 1 to 64 of A-Z a-z 0-9 . _ -")
+    for what in ("name", "id"):
+        listed = [getattr(entry, what) for entry in found.segments]
+        twice = {one for one in listed if one is not None and listed.count(one) > 1}
+        if twice:
+            raise WrongUseError(f"{path.name}: {what} twice: {', '.join(map(str, sorted(twice)))}")
+    return found
+
+
+def compare(there: Sequence[Segment], wanted: Sequence[Entry]) -> list[Change]:
+    """Give the difference: what to create and to change, in the file's order, and what no line states.
+
+    Raises: WrongUseError where a line without an id names a segment that another line states by its id.
+    """
+    by_id = {one.segment_id: one for one in there}
+    by_name = {one.segment_name: one for one in there}
+    stated: set[int] = {entry.id for entry in wanted if entry.id is not None}
+    changes = []
+    for entry in wanted:
+        found = by_id.get(entry.id) if entry.id is not None else by_name.get(entry.name)
+        if found is not None and entry.id is None and found.segment_id in stated:
+            raise WrongUseError(f"{entry.name!r} and id {found.segment_id} are the same segment.")
+        after = _entry(entry)
+        if found is None:
+            changes.append(Change("create", entry.id, None, after))
+            continue
+        stated.add(found.segment_id)
+        if (before := _segment(found)) != after:
+            changes.append(Change("change", found.segment_id, before, after))
+    changes += [
+        Change("missing", one.segment_id, _segment(one), None)
+        for one in there
+        if one.segment_id not in stated
+    ]
+    return changes
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "name": entry.name, "description": entry.description or None,
+        "hidden": entry.hidden, "archived": entry.archived,
+    }  # fmt: skip
+
+
+def _segment(one: Segment) -> dict[str, Any]:
+    return {
+        "name": one.segment_name, "description": one.description,
+        "hidden": not one.is_visible, "archived": one.archived_at is not None,
+    }  # fmt: skip
+
+
+async def difference(
+    connection: asyncpg.Connection[Any], network_id: str, wanted: Sequence[Entry]
+) -> list[Change]:
+    """Compare a file with the registry as it is now."""
+    return compare(await registry.list_segments(connection, network_id), wanted)
+
+
+async def apply(
+    connection: asyncpg.Connection[Any],
+    network_id: str,
+    wanted: Sequence[Entry],
+    expected: Sequence[Change],
+    actor: str | None,
+    *,
+    archive_missing: bool = False,
+) -> list[Change]:
+    """Make the registry say what a file says, in one transaction that nobody else's change comes between.
+
+    expected: the difference that was agreed to.
+    Returns: what was done. Raises: RegistryMovedError when the difference is another one by now, NameTakenError.
+    """
+    async with connection.transaction():
+        await registry.lock(connection)
+        changes = await difference(connection, network_id, wanted)
+        if changes != list(expected):
+            raise RegistryMovedError
+        # Two segments may get each other's name: names are compared at the end.
+        await connection.execute(f"SET CONSTRAINTS {_NAMES} DEFERRED")
+        done = []
+        for change in changes:
+            if change.action == "missing" and (
+                not archive_missing or (change.before or {})["archived"]
+            ):
+                continue
+            await _carry_out(connection, network_id, change, actor)
+            done.append(change)
+        try:
+            await connection.execute(f"SET CONSTRAINTS {_NAMES} IMMEDIATE")
+        except asyncpg.UniqueViolationError as error:
+            raise NameTakenError(f"(network {network_id})") from error
+    return done
+
+
+async def _carry_out(
+    connection: asyncpg.Connection[Any], network_id: str, change: Change, actor: str | None
+) -> None:
+    after = change.after or {"archived": True}
+    number = change.segment_id
+    if change.action == "create":
+        made = await registry.create(
+            connection, network_id=network_id, name=after["name"], segment_id=number,
+            description=after["description"], is_visible=not after["hidden"], actor=actor,
+        )  # fmt: skip
+        number = made.segment_id
+    elif change.action == "change":
+        await registry.edit(
+            connection, network_id=network_id, segment_id=number or 0, name=after["name"],
+            description=after["description"], is_visible=not after["hidden"], actor=actor,
+        )  # fmt: skip
+    await registry.set_archived(
+        connection, network_id=network_id, segment_id=number or 0, archived=after["archived"], actor=actor,
+    )  # fmt: skip

@@ -1,0 +1,134 @@
+"""`segments apply`: a network's segments as a file; the difference first, then all of it or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.command_line import Said, run
+from tests.support.database import rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from service.settings import Settings
+
+pytestmark = pytest.mark.stack
+FILE = """
+network: shop
+segments:
+  - name: Power user
+    description: Buys a lot
+  - {name: Churned, id: 7, hidden: true}
+  - name: Old
+    archived: true
+"""
+
+
+async def apply(settings: Settings, path: Path, text: str, *options: str) -> Said:
+    file = path / "segments.yaml"
+    await asyncio.to_thread(file.write_text, text, "utf-8")
+    return await run(settings, "apply", str(file), "--actor", "ann", *options)
+
+
+async def listed(settings: Settings) -> list[tuple[Any, ...]]:
+    found = await rows(
+        settings,
+        "SELECT segment_id, segment_name, description, is_visible, archived_at FROM segments.segment"
+        " ORDER BY segment_id",
+    )
+    return [(*list(row.values())[:4], row["archived_at"] is not None) for row in found]
+
+
+async def changes(settings: Settings) -> int:
+    return len(await rows(settings, "SELECT 1 FROM segments.registry_event"))
+
+
+async def test_a_file_is_shown_then_applied_and_applied_again_is_no_change(
+    database: Settings, tmp_path: Path
+) -> None:
+    shown = await apply(database, tmp_path, FILE, "--dry-run")
+    assert (shown.code, await listed(database)) == (0, [])
+    assert all(
+        word in shown.out for word in ("create", "Power user", "Churned", "0 segments changed")
+    )
+    done = await apply(database, tmp_path, FILE, "--yes", "--json")
+    assert done.json["done"] == 3
+    assert await listed(database) == [
+        (1, "Power user", "Buys a lot", True, False),
+        (7, "Churned", None, False, False),
+        (8, "Old", None, True, True),
+    ]
+    before = await changes(database)
+    again = await apply(database, tmp_path, FILE, "--yes")
+    assert (again.code, await changes(database)) == (0, before)
+    assert "the registry says what the file says" in again.out
+    assert {
+        row["actor"] for row in await rows(database, "SELECT actor FROM segments.registry_event")
+    } == {"ann"}
+
+
+async def test_names_may_be_swapped_and_what_is_not_in_the_file_is_told_or_archived(
+    database: Settings, tmp_path: Path
+) -> None:
+    await apply(database, tmp_path, FILE, "--yes")
+    swapped = "network: shop\nsegments:\n- {id: 1, name: Churned}\n- {id: 7, name: Power user}\n"
+    told = await apply(database, tmp_path, swapped, "--yes")
+    assert "not in the file" in told.out
+    assert [row[1] for row in await listed(database)] == ["Churned", "Power user", "Old"]
+    await apply(database, tmp_path, "network: shop\nsegments: []\n", "--yes", "--archive-missing")
+    assert [row[4] for row in await listed(database)] == [True, True, True]
+    before = await changes(database)
+    await apply(database, tmp_path, "network: shop\nsegments: []\n", "--yes", "--archive-missing")
+    assert await changes(database) == before
+
+
+async def test_a_name_that_another_segment_keeps_undoes_all_of_it(
+    database: Settings, tmp_path: Path
+) -> None:
+    await apply(database, tmp_path, FILE, "--yes")
+    before = await listed(database)
+    clash = "network: shop\nsegments:\n- {name: New}\n- {id: 7, name: Old}\n"
+    said = await apply(database, tmp_path, clash, "--yes")
+    assert said.code == 1
+    assert "has that name" in said.err
+    assert await listed(database) == before
+
+
+async def test_without_a_terminal_and_without_yes_nothing_is_changed(
+    database: Settings, tmp_path: Path
+) -> None:
+    said = await apply(database, tmp_path, FILE)
+    assert (said.code, await listed(database)) == (2, [])
+    assert "--yes" in said.err
+
+
+@pytest.mark.parametrize(("text", "told"), [
+    ("segments: []", "Name one network"),
+    ("network: a b\nsegments: []", "network"),
+    ("network: n\nsegments:\n- {name: a}\n- {name: a}", "name twice: a"),
+    ("network: n\nsegments:\n- {name: a, id: 1}\n- {name: b, id: 1}", "id twice: 1"),
+    ("network: n\nsegments:\n- {name: a, name: b}", "line 3"),
+    ("network: n\nsegments:\n- {name: a, hiden: true}", "segments.0.hiden"),
+    ("network: n\nsegments:\n- {name: a, hidden: 'yes'}", "segments.0.hidden"),
+    ("network: n\nsegments:\n- {name: ' '}", "segments.0.name"),
+    ("network: n\nsegments: {", "line"),
+    ("- 1", "the file"),
+    ("network: !!python/object:os.system n", "line 1"),
+])  # fmt: skip
+async def test_a_file_that_is_not_as_it_must_be_is_wrong_use_and_says_where(
+    database: Settings, tmp_path: Path, text: str, told: str
+) -> None:
+    said = await apply(database, tmp_path, text, "--yes")
+    assert (said.code, said.out) == (2, "")
+    assert told in said.err
+    assert await listed(database) == []
+
+
+async def test_two_at_once_make_each_segment_once(database: Settings, tmp_path: Path) -> None:
+    said = await asyncio.gather(*(apply(database, tmp_path, FILE, "--yes") for _ in range(4)))
+    # Who came second saw another difference by then, or none.
+    assert {one.code for one in said} <= {0, 1}
+    assert len(await listed(database)) == 3
