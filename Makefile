@@ -18,8 +18,9 @@ install: .venv/.installed ## make .venv with everything, .venv/bin/segments amon
 lock: ## resolve the dependencies anew into requirements.lock (needs uv)
 	uv pip compile --quiet pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o requirements.lock
 
-published: install ## write the generated documents anew (JSON Schema, AsyncAPI)
+published: install ## write the generated documents anew (JSON Schema, AsyncAPI, OpenAPI)
 	$(BIN)/python -m schemas.documents
+	$(BIN)/python -m segments.documents
 
 run: install ## start a stack and the service, feed it the CDNOW purchases, show what came out; Ctrl-C ends all
 	@$(BIN)/python -m examples.cdnow
@@ -36,6 +37,7 @@ check: install ## lint, types, layers, drift of generated documents
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m schemas.documents --check
+	$(BIN)/python -m segments.documents --check
 	$(BIN)/sqlfluff lint --disable-progress-bar schemas/migrations
 
 bench: install ## measure every figure beside its limit, into benchmarks/RESULTS.md

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from projections.outcomes import Outcomes
 from schemas.refusal import FieldError, Reason, Refusal, describe
+from segments.openapi import openapi
 from service.access.ring import ROLE, KeyRing
 from service.api import admin
 from service.api.access import Access
@@ -108,14 +109,20 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 def make_app(parts: Parts) -> ASGIApp:
     """Make the app of one process: a gate, behind it the two calls that publish, and FastAPI for all else."""
-    app = FastAPI(title="Segments", version="1", max_body_size=MAX_BODY)
-    _handle_errors(app)
-    app.include_router(admin_routes(parts.access, parts.registry_pool, parts.settings))
-    app.router.routes.extend(parts.health().routes())
     door = CommandDoor(
         parts.access, parts.segments, parts.publisher, parts.outcomes, parts.settings
     )
-    return Gate(app, door, parts.deadlines, parts.settings.http_in_flight)
+    return Gate(make_framework(parts), door, parts.deadlines, parts.settings.http_in_flight)
+
+
+def make_framework(parts: Parts) -> FastAPI:
+    """Make the FastAPI app: all but the two calls that publish, and the document of them all."""
+    app = FastAPI(title="Segments", version="1", max_body_size=MAX_BODY)
+    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # as FastAPI's documentation has it
+    _handle_errors(app)
+    app.include_router(admin_routes(parts.access, parts.registry_pool, parts.settings))
+    app.router.routes.extend(parts.health().routes())
+    return app
 
 
 _REASONS = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
