@@ -44,20 +44,29 @@ LEFT JOIN projections.checkpoint AS c ON c.lane_id = l.lane_id AND c.projection 
 WHERE l.topic = $1 AND l.closed AND coalesce(c.next_offset, l.first_offset) < l.next_offset
 ORDER BY 1, 3
 """
+_OVERDUE = """
+SELECT count(*) FILTER (WHERE m.expires_at <= clock_timestamp()) AS overdue, count(*) AS lapsing
+FROM projections.membership AS m
+WHERE m.expires_at IS NOT NULL
+    AND m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+"""
+UNSIGNED = (
+    "SEGMENTS_SIGNING_KEY is not set here: where `segments project` has none either, no override lapses."
+)
 POLL_SECONDS = 0.05
 
 
 async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -> dict[str, Any]:
-    """Give {"watermark": …, "lanes": [a row of freshness with stopped_because, …], "overdue_expiries"}."""
+    """Give {"watermark": …, "lanes": [a row of freshness with stopped_because, …], "overdue_expiries", "warnings"}."""
     watermark = await connection.fetchrow("SELECT * FROM reporting.watermark")
     lanes = await connection.fetch(_FRESHNESS, Topics(settings.topic_prefix).commands)
-    overdue = await connection.fetchval(
-        "SELECT count(*) FROM reporting.override WHERE expires_at < clock_timestamp()"
-    )
+    expiries = await connection.fetchrow(_OVERDUE)
+    overdue, lapsing = expiries or (0, 0)
     return {
         "watermark": dict(watermark) if watermark else None,
         "lanes": [dict(lane) for lane in lanes],
         "overdue_expiries": overdue,
+        "warnings": [UNSIGNED] if lapsing and settings.signing_secret is None else [],
     }
 
 

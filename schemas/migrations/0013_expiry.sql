@@ -1,0 +1,28 @@
+-- Expiry: which overrides lapse when, and which of their expiries were published and may be on their way.
+
+-- A column and not an expression over the state: an index on the state would make every fold of a key write anew
+-- into all of its indexes, while most keys never lapse and their expires_at stays null.
+ALTER TABLE projections.membership
+ADD COLUMN expires_at timestamptz GENERATED ALWAYS AS ((state).expires_at) STORED;
+CREATE INDEX membership_lapses ON projections.membership (expires_at, segment_key, person_id) WHERE expires_at IS NOT NULL;
+
+-- One row for each key whose override is overdue; it goes when that override is gone.
+CREATE TABLE projections.expiry (
+    segment_key integer NOT NULL,
+    person_id bigint NOT NULL,
+    -- The event that stated the override.
+    named_lane_id integer NOT NULL,
+    named_offset bigint NOT NULL,
+    -- Where its expiry was published; null while somebody is about to.
+    topic text COLLATE "C",
+    partition integer,
+    epoch integer,
+    kafka_offset bigint,
+    times integer NOT NULL DEFAULT 0,
+    -- Before this moment nobody else publishes it.
+    again_at timestamptz NOT NULL,
+    CONSTRAINT expiry_pkey PRIMARY KEY (segment_key, person_id)
+);
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON projections.expiry TO segments_project;
+GRANT SELECT ON projections.expiry TO segments_operate;
