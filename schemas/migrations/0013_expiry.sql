@@ -26,3 +26,33 @@ CREATE TABLE projections.expiry (
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON projections.expiry TO segments_project;
 GRANT SELECT ON projections.expiry TO segments_operate;
+
+-- How far <prefix>.memberships was told of erasures.
+CREATE TABLE projections.farewell (
+    only_row boolean NOT NULL DEFAULT true CONSTRAINT farewell_pkey PRIMARY KEY CONSTRAINT farewell_only_row CHECK (only_row),
+    erasure_id bigint NOT NULL,
+    -- Whoever is at it holds this lease and renews it.
+    until timestamptz NOT NULL DEFAULT '-infinity'
+);
+INSERT INTO projections.farewell (erasure_id) VALUES (0);
+GRANT SELECT, UPDATE ON projections.farewell TO segments_project;
+GRANT SELECT ON projections.farewell TO segments_operate;
+
+-- Idempotency keys are forgotten 8 days after they were first seen; at most 5,000 a call, the oldest first. Gives the
+-- number of those that went. Appends never wait for it: whatever they hold is passed over.
+CREATE INDEX idempotency_seen ON segments.idempotency (seen_at);
+CREATE FUNCTION segments.forget_keys() RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH old AS MATERIALIZED (
+        SELECT i.network_id, i.key_digest FROM segments.idempotency AS i
+        WHERE i.seen_at < now() - interval '8 days'
+        ORDER BY i.seen_at LIMIT 5000 FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM segments.idempotency AS i USING old AS o
+        WHERE i.network_id = o.network_id AND i.key_digest = o.key_digest
+        RETURNING 1
+    )
+    SELECT count(*) FROM gone
+$$;
+REVOKE ALL ON FUNCTION segments.forget_keys() FROM public;
+GRANT EXECUTE ON FUNCTION segments.forget_keys() TO segments_ingest;

@@ -14,6 +14,7 @@ from service.log.encode import encode_row
 from service.log.expiries import find_named, settle_expiry
 from service.log.judge import Candidate, RejectedRecord, is_expiry, judge, rejected
 from service.log.people import UNKNOWN_TIME, Person
+from service.log.taken import refuse_taken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -188,6 +189,7 @@ async def identify_rest(
             identify(batch, [candidate], registry, {who: whose})
         else:
             strangers.append(candidate)
+    strangers = await refuse_taken(connection, batch, strangers)
     wanted = {(c.command.network_id, c.command.user) for c in strangers}
     wanted |= {
         (r.network_id, r.user)
