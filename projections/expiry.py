@@ -41,7 +41,9 @@ CLAIM_SECONDS, SEND_SECONDS = 15, 10
 _START = (datetime(1970, 1, 1, tzinfo=UTC), 0, 0)
 # Shared: no swap takes the slot away meanwhile.
 _SERVING = "SELECT slot FROM projections.generation WHERE projection = $1 FOR KEY SHARE"
-_LAPSES = "SELECT EXISTS (SELECT FROM projections.membership WHERE slot = $1 AND expires_at IS NOT NULL)"
+_LAPSES = (
+    "SELECT EXISTS (SELECT FROM projections.membership WHERE slot = $1 AND expires_at IS NOT NULL)"
+)
 # Once published and again due, an expiry waits as long as the workers have not passed it, whatever the time.
 _CLAIM = """
 WITH due AS MATERIALIZED (
@@ -135,9 +137,7 @@ async def publish_expiries(settings: Settings, stop: asyncio.Event) -> None:
                 await sleep_unless(stop, backoff.next())
 
 
-async def _warn_unsigned(
-    pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event
-) -> None:
+async def _warn_unsigned(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
     """Say once that nothing lapses, as soon as something is to lapse: what is not signed is not believed."""
     while not stop.is_set():
         async with transaction(pool, settings, ROLE) as connection:

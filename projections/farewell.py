@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     from service.settings import Settings
 
-    Tell = Callable[[asyncpg.Connection[Any], AIOKafkaProducer, Settings, list[asyncpg.Record]], Awaitable[None]]
+    Tell = Callable[
+        [asyncpg.Connection[Any], AIOKafkaProducer, Settings, list[asyncpg.Record]], Awaitable[None]
+    ]
 
 log = get_logger("projections.farewell")
 # Waited for: whoever holds it tells no more than a batch.
@@ -101,7 +103,9 @@ async def _bury(
     """Publish a null value for each key that is nobody's, where its record lies; gives how many."""
     topic = Topics(settings.topic_prefix).memberships
     nobodys = await _nobodys(connection, records)
-    sent = [await producer.send(topic, None, key, partition=partition) for key, partition in nobodys]
+    sent = [
+        await producer.send(topic, None, key, partition=partition) for key, partition in nobodys
+    ]
     await asyncio.gather(*sent)
     return len(sent)
 
@@ -112,7 +116,9 @@ async def _ends(reader: AIOKafkaConsumer, settings: Settings) -> dict[TopicParti
     reader._client.add_topic(topic)  # noqa: SLF001
     await reader._client.force_metadata_update()  # noqa: SLF001
     found = reader.partitions_for_topic(topic) or ()
-    ends: dict[TopicPartition, int] = await reader.end_offsets([TopicPartition(topic, one) for one in found])
+    ends: dict[TopicPartition, int] = await reader.end_offsets(
+        [TopicPartition(topic, one) for one in found]
+    )
     return ends
 
 

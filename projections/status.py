@@ -51,9 +51,7 @@ FROM projections.membership AS m
 WHERE m.expires_at IS NOT NULL
     AND m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
 """
-UNSIGNED = (
-    "SEGMENTS_SIGNING_KEY is not set here: where `segments project` has none either, no override lapses."
-)
+UNSIGNED = "SEGMENTS_SIGNING_KEY is not set here: where `segments project` has none either, no override lapses."
 POLL_SECONDS = 0.05
 
 

@@ -79,6 +79,6 @@ async def test_tombstones_bury_the_identifier_and_the_states_go_on_under_the_new
         settings,
         "SELECT concat_ws(':', network_id, segment_id, user_id), is_member FROM reporting.user_segment",
     )
-    assert standing == {tuple(row.values())[0]: row["is_member"] for row in states}
+    assert standing == {next(iter(row.values())): row["is_member"] for row in states}
     assert again == number + 1
     await sound(settings)

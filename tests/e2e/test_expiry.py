@@ -19,7 +19,7 @@ from service import registry
 from service.ingest.ingest import ingest
 from tests.e2e.test_reporting_memberships import read_topic
 from tests.histories import history
-from tests.support.database import connected, folded, make_segments, rows, sound, until
+from tests.support.database import connected, folded, rows, sound, until
 from tests.support.kafka import Said, publish
 from tests.support.referee import differences
 from tests.support.registries import make_registry
@@ -55,7 +55,7 @@ async def swept(settings: Settings, user: str = "witness") -> None:
     await publish(settings, [Said(user=user, status_change_timestamp=NOW - 60, expires_at=NOW - 1)])
     await until(
         settings,
-        f"SELECT count(*) FROM reporting.result WHERE user_id = '{user}' AND user_status = 'expire'",  # noqa: S608
+        f"SELECT count(*) FROM reporting.result WHERE user_id = '{user}' AND user_status = 'expire'",
     )
     await folded(settings)
 
@@ -87,9 +87,7 @@ async def test_an_override_lapses_within_seconds_of_its_time_and_says_why(ready:
         ready,
         "SELECT x.* FROM reporting.event AS x WHERE user_status = 'expire' AND user_id = 'ann@x.com'",
     )
-    named = await rows(
-        ready, "SELECT event_id FROM reporting.event WHERE user_status = 'add'"
-    )
+    named = await rows(ready, "SELECT event_id FROM reporting.event WHERE user_status = 'add'")
     assert (event["source"], event["actor"]) == ("expiry", None)
     assert event["status_change_timestamp"].timestamp() == due
     assert event["reference_id"] == f"expire:{named[0]['event_id']}"
@@ -179,7 +177,8 @@ async def test_what_was_claimed_by_a_process_that_died_is_published_by_another(
         async with connected(ready) as connection:
             await connection.execute(
                 "INSERT INTO projections.expiry (segment_key, person_id, named_lane_id, named_offset, again_at)"
-                " SELECT segment_key, person_id, lane_id, kafka_offset, now() + interval '2 seconds' FROM segments.event"
+                " SELECT segment_key, person_id, lane_id, kafka_offset, clock_timestamp() + interval '2 s'"
+                " FROM segments.event"
             )
         async with service(ready, publish_expiries):
             await until(ready, STANDING, lambda found: found == 0)
@@ -360,7 +359,9 @@ async def test_views_equal_the_oracle_while_overrides_lapse_and_after_a_rebuild(
         for at in range(0, len(sent), 400):
             await publish(settings, sent[at : at + 400])
             await folded(settings)
-        await until(settings, "SELECT count(*) = 0 FROM reporting.override WHERE expires_at < now()")
+        await until(
+            settings, "SELECT count(*) = 0 FROM reporting.override WHERE expires_at < now()"
+        )
         await until(settings, "SELECT count(*) = 0 FROM projections.expiry")
         await folded(settings)
     said = await expiries(settings)
