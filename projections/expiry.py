@@ -82,7 +82,8 @@ SELECT d.segment_key, d.person_id, d.expires_at, c.person_id IS NOT NULL AS ours
     s.network_id, s.segment_id, p.user_id, l.topic, l.partition, l.epoch, d.kafka_offset,
     segments.event_id(l.topic, l.partition, l.epoch, d.kafka_offset)::text AS event_id
 FROM (
-    SELECT *, count(*) OVER () AS page, row_number() OVER (ORDER BY expires_at, segment_key, person_id) AS place FROM due
+    SELECT *, count(*) OVER () AS page, row_number() OVER (ORDER BY expires_at, segment_key, person_id) AS place
+    FROM due
 ) AS d
 LEFT JOIN claimed AS c ON d.segment_key = c.segment_key AND d.person_id = c.person_id
 INNER JOIN segments.segment AS s ON s.segment_key = d.segment_key

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from service.registry import Registry
 
 # By position where the expiry tells it, which finds also whom an erasure renamed on the way; else by the user. Either
-# way it must be the very event: of that id and segment, an override of that user (or of an erased one) that lapses then.
+# way it must be the very event: that id and segment, an override of that user (or of an erased one) that lapses then.
 _NAMED = """
 SELECT w.number, e.lane_id, e.kafka_offset, e.person_id, p.salt
 FROM unnest(

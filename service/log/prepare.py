@@ -189,7 +189,12 @@ async def identify_rest(
             identify(batch, [candidate], registry, {who: whose})
         else:
             strangers.append(candidate)
-    strangers = await refuse_taken(connection, batch, strangers)
+    refused = await refuse_taken(connection, strangers)
+    if refused:
+        batch.rejected += refused
+        out = {one.record.offset for one in refused}
+        batch.candidates[:] = [c for c in batch.candidates if c.record.offset not in out]
+        strangers = [c for c in strangers if c.record.offset not in out]
     wanted = {(c.command.network_id, c.command.user) for c in strangers}
     wanted |= {
         (r.network_id, r.user)
@@ -200,9 +205,9 @@ async def identify_rest(
     identify(
         batch, strangers, registry, {f"{who[0]}:{who[1]}": person for who, person in found.items()}
     )
-    for refused in batch.rejected:
-        if refused.network_id is not None and refused.user is not None:
-            refused.person_id = found[refused.network_id, refused.user].person_id
+    for one in batch.rejected:
+        if one.network_id is not None and one.user is not None:
+            one.person_id = found[one.network_id, one.user].person_id
     for candidate in batch.odd:
         await _identify_odd(connection, batch, candidate, named.get(id(candidate)))
     return found

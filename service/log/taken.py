@@ -8,13 +8,15 @@ from schemas.refusal import Reason
 from service.log.judge import rejected
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import asyncpg
 
-    from service.log.judge import Candidate
-    from service.log.prepare import Batch
+    from service.log.judge import Candidate, RejectedRecord
 
+PREFIX = "erased:"
 _TAKEN = """
-SELECT w.number FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (network_id, user_id, number)
+SELECT w.number - 1 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (network_id, user_id, number)
 WHERE EXISTS (
     SELECT FROM segments.person AS p
     WHERE p.user_id = w.user_id AND p.network_id = w.network_id AND p.erased > 0
@@ -23,24 +25,20 @@ WHERE EXISTS (
 
 
 async def refuse_taken(
-    connection: asyncpg.Connection[Any], batch: Batch, strangers: list[Candidate]
-) -> list[Candidate]:
-    """Refuse commands about `erased:<n>` where an erased person is called that: the views would show two as one.
+    connection: asyncpg.Connection[Any], candidates: Sequence[Candidate]
+) -> list[RejectedRecord]:
+    """Refuse commands about a user whom only an erased person is called: the views would show two as one.
 
-    They are nobody's, for nobody else may be given that name. Gives the others.
+    They are nobody's, so that nobody is made of that name.
     """
-    alike = [c for c in strangers if c.command.user.startswith("erased:")]
+    alike = [c for c in candidates if c.command.user.startswith(PREFIX)]
     if not alike:
-        return strangers
+        return []
     taken = await connection.fetch(
         _TAKEN, [c.command.network_id for c in alike], [c.command.user for c in alike]
     )
-    refused = {id(alike[row["number"] - 1]) for row in taken}
-    for candidate in alike:
-        if id(candidate) in refused:
-            batch.candidates.remove(candidate)
-            why = "/user is what an erased person is called; nothing can be said of them"
-            refusal = rejected(candidate, Reason.INVALID_FIELD, why)
-            refusal.user = refusal.person_id = None
-            batch.rejected.append(refusal)
-    return [c for c in strangers if id(c) not in refused]
+    why = "/user is what an erased person is called; nothing can be said of them"
+    refused = [rejected(alike[row[0]], Reason.INVALID_FIELD, why) for row in taken]
+    for one in refused:
+        one.user = one.person_id = None
+    return refused
