@@ -23,7 +23,7 @@ from tests.support.database import connected, folded, rows, sound, until
 from tests.support.kafka import Said, publish
 from tests.support.referee import differences
 from tests.support.registries import make_registry
-from tests.support.roles import Process, processes, service
+from tests.support.roles import processes, service
 from tests.support.waiting import holds
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ async def test_several_publishers_publish_each_once_also_while_the_ingest_stands
             ],
         )
         await folded(ready)
-    with processes(ready, "project", "project") as (first, second):
+    with processes(ready, "project", "project"):
         async with service(ready, project, publish_expiries, publish_expiries):
             await until(
                 ready,
@@ -152,7 +152,7 @@ async def test_several_publishers_publish_each_once_also_while_the_ingest_stands
             # Even when a second saying is due, it waits for what is on its way.
             async with connected(ready) as connection:
                 await connection.execute("UPDATE projections.expiry SET again_at = now()")
-            await _sweeps(first, second)
+            await _sweeps(ready, 6)
         assert len(await expiries(ready)) == many
         async with service(ready, ingest):
             await until(ready, STANDING, lambda found: found == 0)
@@ -160,10 +160,16 @@ async def test_several_publishers_publish_each_once_also_while_the_ingest_stands
     assert len({record.value for record in await expiries(ready)}) == many
 
 
-async def _sweeps(*ones: Process) -> None:
-    """Wait until each process has slept through a whole second, and more than one sweep."""
-    began = time.monotonic()
-    await holds(lambda: time.monotonic() - began > 3 and all(one.running for one in ones))
+async def _sweeps(settings: Settings, count: int) -> None:
+    """Wait for so many sweeps: at its end each forgets what no longer stands."""
+    gone = "SELECT count(*) = 0 FROM projections.expiry WHERE segment_key = 0"
+    for _ in range(count):
+        async with connected(settings) as connection:
+            await connection.execute(
+                "INSERT INTO projections.expiry (segment_key, person_id, named_lane_id, named_offset, again_at)"
+                " VALUES (0, 0, 0, 0, '-infinity')"
+            )
+        await until(settings, gone)
 
 
 async def test_what_was_claimed_by_a_process_that_died_is_published_by_another(
@@ -303,6 +309,23 @@ async def test_an_expiry_that_an_erasure_overtook_lapses_and_brings_no_identifie
     people = await rows(ready, "SELECT user_id FROM segments.person")
     assert [row["user_id"] for row in people] == [f"erased:{number}"]
     await sound(ready)
+
+
+async def test_an_expiry_said_again_after_an_erasure_is_a_duplicate_still(ready: Settings) -> None:
+    async with service(ready, *ROLES):
+        await publish(
+            ready, [Said(user="ann", status_change_timestamp=NOW - 900, expires_at=NOW - 600)]
+        )
+        await until(ready, "SELECT count(*) FROM reporting.result WHERE user_status = 'expire'")
+        (record,) = await expiries(ready)
+        number = await erase(ready, "ann")
+        again = Said(record.value, key=record.key, headers=record.headers, lane=record.partition)
+        await publish(ready, [again])
+        await folded(ready)
+    assert await outcomes(ready) == [
+        (f"erased:{number}", "applied"),
+        (f"erased:{number}", "duplicate"),
+    ]
 
 
 async def test_without_a_signing_key_nothing_is_published_and_log_and_status_say_so_once(
