@@ -10,6 +10,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+from projections.farewell import say_farewell
 from projections.worker import PROJECTION, ROLE
 from schemas.topics import Topics
 from service.database import make_pool, transaction
@@ -35,11 +36,18 @@ INNER JOIN projections.generation AS g ON c.projection = g.projection AND c.slot
 LEFT JOIN projections.teller AS t ON t.lane_id = c.lane_id
 WHERE c.projection = $1 AND l.topic = $2 AND coalesce(t.next_offset, l.first_offset) < c.next_offset
 """
-_STATES = """
+_MET = """
 WITH keys AS MATERIALIZED (
     SELECT DISTINCT e.segment_key, e.person_id FROM segments.event AS e
     WHERE e.lane_id = $1 AND e.kafka_offset >= $2 AND e.kafka_offset < $3
 )
+"""
+_GIVEN = """
+WITH keys AS MATERIALIZED (
+    SELECT k.segment_key, k.person_id FROM unnest($1::integer[], $2::bigint[]) AS k (segment_key, person_id)
+)
+"""
+_STATES = """
 SELECT s.network_id, s.segment_id, p.user_id, (m.state).is_member AS is_member,
     ('{add,block}'::text[])[(m.state).override] AS override,
     (m.state).last_change_at AS last_change_at, (m.state).last_recorded_at AS last_recorded_at
@@ -68,6 +76,7 @@ async def relay_memberships(settings: Settings, stop: asyncio.Event) -> None:
             try:
                 async with producing(settings) as producer:
                     while not stop.is_set():
+                        await say_farewell(pool, producer, settings, _tell_keys)
                         if not await _tell(pool, producer, settings):
                             await sleep_unless(stop, EVERY_SECONDS)
             except INFRASTRUCTURE as error:
@@ -83,11 +92,30 @@ async def _tell(pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: S
         topics = Topics(settings.topic_prefix)
         lanes = await connection.fetch(_BEHIND, PROJECTION, topics.commands, BATCH)
         for lane in lanes:
-            rows = await connection.fetch(_STATES, lane["lane_id"], lane["first"], lane["until"])
-            sent = [await producer.send(topics.memberships, *_message(row)) for row in rows]
-            await asyncio.gather(*sent)
+            rows = await connection.fetch(
+                _MET + _STATES, lane["lane_id"], lane["first"], lane["until"]
+            )
+            await _send(producer, topics.memberships, rows)
             await connection.execute(_MOVE, lane["lane_id"], lane["until"])
     return bool(lanes)
+
+
+async def _tell_keys(
+    connection: asyncpg.Connection[Any],
+    producer: AIOKafkaProducer,
+    settings: Settings,
+    keys: list[asyncpg.Record],
+) -> None:
+    """Tell the states of keys: (segment_key, person_id)."""
+    segments, people = [row[0] for row in keys], [row[1] for row in keys]
+    rows = await connection.fetch(_GIVEN + _STATES, segments, people)
+    await _send(producer, Topics(settings.topic_prefix).memberships, rows)
+
+
+async def _send(producer: AIOKafkaProducer, topic: str, rows: list[asyncpg.Record]) -> None:
+    """Publish states and wait for the broker."""
+    sent = [await producer.send(topic, *_message(row)) for row in rows]
+    await asyncio.gather(*sent)
 
 
 def _message(row: asyncpg.Record) -> tuple[bytes, bytes]:

@@ -27,14 +27,14 @@ SELECT w.partition, w.end_offset, l.epoch, l.stopped_because,
     greatest(
         w.end_offset - coalesce(least(l.next_offset, min(coalesce(c.next_offset, l.first_offset))), 0), 0
     ) AS behind
-FROM unnest($2::integer[], $3::bigint[]) AS w (partition, end_offset)
+FROM unnest($2::integer[], $3::bigint[], $4::boolean[]) AS w (partition, end_offset, is_another)
 LEFT JOIN segments.lane AS l ON l.topic = $1 AND l.partition = w.partition AND NOT l.closed
 LEFT JOIN projections.generation AS g ON true
 LEFT JOIN projections.checkpoint AS c ON c.lane_id = l.lane_id AND c.projection = g.projection AND c.slot = g.slot
-GROUP BY w.partition, w.end_offset, l.lane_id
+GROUP BY w.partition, w.end_offset, w.is_another, l.lane_id
 HAVING coalesce(least(l.next_offset, min(coalesce(c.next_offset, l.first_offset))), 0) < w.end_offset
     OR l.stopped_because IS NOT NULL
-    OR l.next_offset > w.end_offset -- another topic than the log's: nothing of it is in
+    OR (w.is_another AND l.next_offset > w.end_offset) -- than the log's: nothing of it is in
 UNION ALL
 -- What an earlier epoch left unfolded.
 SELECT l.partition, l.next_offset, l.epoch, NULL, l.next_offset - coalesce(c.next_offset, l.first_offset)
@@ -44,20 +44,28 @@ LEFT JOIN projections.checkpoint AS c ON c.lane_id = l.lane_id AND c.projection 
 WHERE l.topic = $1 AND l.closed AND coalesce(c.next_offset, l.first_offset) < l.next_offset
 ORDER BY 1, 3
 """
+_LOG = "SELECT partition, next_offset FROM segments.lane WHERE topic = $1 AND NOT closed"
+_OVERDUE = """
+SELECT count(*) FILTER (WHERE m.expires_at <= clock_timestamp()) AS overdue, count(*) AS lapsing
+FROM projections.membership AS m
+WHERE m.expires_at IS NOT NULL
+    AND m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+"""
+UNSIGNED = "SEGMENTS_SIGNING_KEY is not set here: where `segments project` has none either, no override lapses."
 POLL_SECONDS = 0.05
 
 
 async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -> dict[str, Any]:
-    """Give {"watermark": …, "lanes": [a row of freshness with stopped_because, …], "overdue_expiries"}."""
+    """Give {"watermark": …, "lanes": [a row of freshness with stopped_because, …], "overdue_expiries", "warnings"}."""
     watermark = await connection.fetchrow("SELECT * FROM reporting.watermark")
     lanes = await connection.fetch(_FRESHNESS, Topics(settings.topic_prefix).commands)
-    overdue = await connection.fetchval(
-        "SELECT count(*) FROM reporting.override WHERE expires_at < clock_timestamp()"
-    )
+    expiries = await connection.fetchrow(_OVERDUE)
+    overdue, lapsing = expiries or (0, 0)
     return {
         "watermark": dict(watermark) if watermark else None,
         "lanes": [dict(lane) for lane in lanes],
         "overdue_expiries": overdue,
+        "warnings": [UNSIGNED] if lapsing and settings.signing_secret is None else [],
     }
 
 
@@ -96,10 +104,13 @@ async def wait_until_folded(
     partition, end_offset, behind, stopped_because. Empty: all is in.
     """
     topic = Topics(settings.topic_prefix).commands
+    # Asked before: what the log held then lies below the topic's end, or the topic was made anew.
+    log = dict(await connection.fetch(_LOG, topic))
     ends = await end_offsets(settings)
+    another = [log.get(partition, 0) > end for partition, end in ends.items()]
     deadline = time.monotonic() + seconds
     while True:
-        rows = await connection.fetch(_BEHIND, topic, list(ends), list(ends.values()))
+        rows = await connection.fetch(_BEHIND, topic, list(ends), list(ends.values()), another)
         behind = [dict(row) for row in rows]
         if (
             not behind

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from projections.expiry import publish_expiries
 from projections.memberships import relay_memberships
 from projections.worker import project
 from service.database import database_url
@@ -39,7 +40,7 @@ async def api(settings: Settings, stop: asyncio.Event) -> None:
 
 API: tuple[Role, ...] = (api,)
 INGEST: tuple[Role, ...] = (ingest, relay_rejected)
-PROJECT: tuple[Role, ...] = (project, relay_memberships)
+PROJECT: tuple[Role, ...] = (project, relay_memberships, publish_expiries)
 
 
 async def run_roles(settings: Settings, roles: tuple[Role, ...]) -> None:

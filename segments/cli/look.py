@@ -66,6 +66,8 @@ def _print_status(found: dict[str, Any]) -> None:
             click.echo(f"{name}: {value}")
     if found["overdue_expiries"]:
         click.echo(f"overdue expiries: {found['overdue_expiries']}")
+    for warning in found["warnings"]:
+        click.echo(f"warning: {warning}")
 
 
 @command(main)

@@ -28,6 +28,8 @@ log = get_logger("ingest.watch")
 EVERY_SECONDS = 1.0
 COMMIT_EVERY = 5
 HANGING_AFTER = 30
+# Rounds between two looks for idempotency keys to be forgotten; while there are many, the next round goes on.
+FORGET_EVERY, FORGET_MANY = 60, 5000
 # The row is locked by the update itself, so that quiet_at is before whatever is appended next.
 _SEE = """
 WITH locked AS MATERIALIZED (
@@ -62,6 +64,7 @@ class Watch:
         self._consumer = consumer
         self._lanes = lanes
         self._round = 0
+        self._forget_in = 1
         self._hidden: dict[TopicPartition, int] = {}
 
     async def run(self) -> None:
@@ -74,6 +77,7 @@ class Watch:
                     await self._look()
                 if self._round % COMMIT_EVERY == 0:
                     await self.commit()
+                await self._forget_keys()
             except INFRASTRUCTURE as error:
                 log.info("could not look after the lanes", error=f"{type(error).__name__}: {error}")
 
@@ -87,6 +91,14 @@ class Watch:
         if offsets:
             with suppress(KafkaError):
                 await self._consumer.commit(offsets)
+
+    async def _forget_keys(self) -> None:
+        self._forget_in -= 1
+        if self._forget_in > 0:
+            return
+        async with transaction(self._pool, self._settings, ROLE) as connection:
+            forgotten = await connection.fetchval("SELECT segments.forget_keys()")
+        self._forget_in = 1 if forgotten == FORGET_MANY else FORGET_EVERY
 
     async def _look(self) -> None:
         ours = {

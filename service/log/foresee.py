@@ -19,6 +19,7 @@ from service.log.judge import Candidate, rejected
 from service.log.people import find_existing
 from service.log.prepare import Batch, identify
 from service.log.resolve import Known, Resolution, resolve
+from service.log.taken import refuse_taken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,6 +80,10 @@ async def foresee(
     earlier.count += len(candidates)
     await _identify(connection, candidates, now_ms, earlier)
     refused = [refusal for c in candidates if (refusal := _refusal(c)) is not None]
+    late = {one.record.offset for one in refused}
+    refused += await refuse_taken(
+        connection, [c for c in candidates if c.record.offset not in late]
+    )
     out = {one.record.offset for one in refused}
     resolution = await _resolve(
         connection, [c for c in candidates if c.record.offset not in out], earlier

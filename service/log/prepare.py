@@ -11,8 +11,10 @@ from schemas.headers import NO_HEADERS
 from schemas.refusal import Reason, Refusal
 from service.log import identity
 from service.log.encode import encode_row
+from service.log.expiries import find_named, settle_expiry
 from service.log.judge import Candidate, RejectedRecord, is_expiry, judge, rejected
-from service.log.people import UNKNOWN_TIME
+from service.log.people import UNKNOWN_TIME, Person
+from service.log.taken import refuse_taken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,18 +22,14 @@ if TYPE_CHECKING:
     import asyncpg
 
     from schemas.event import Lane
+    from service.log.expiries import Named
     from service.log.judge import KafkaRecord
-    from service.log.people import People, Person, Who
+    from service.log.people import People, Who
     from service.registry import Registry
 
 LOG_APPEND_TIME = 1
 NO_RECORDS = "no records: transaction markers, aborted or compacted away"
 
-_NAMED = """
-SELECT e.lane_id, e.kafka_offset FROM segments.event AS e INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id
-WHERE e.person_id = $1 AND e.segment_key = $2 AND e.user_status <= 2 AND e.expires_at = to_timestamp($3)
-AND segments.event_id(l.topic, l.partition, l.epoch, e.kafka_offset)::text = $4
-"""
 FIRST_RECEIPT = """
 SELECT extract(epoch FROM r.received_at) FROM segments.rejected AS r
 INNER JOIN segments.lane AS l ON r.lane_id = l.lane_id
@@ -180,7 +178,24 @@ async def identify_rest(
 
     Returns: the people, to be remembered once the transaction is committed.
     """
-    wanted = {(c.command.network_id, c.command.user) for c in unknown}
+    named = await find_named(
+        connection, [c for c in (*unknown, *batch.odd) if is_expiry(c)], registry
+    )
+    strangers = []
+    for candidate in unknown:
+        if id(candidate) in named:  # nobody is made of an erased one's name
+            whose = Person(named[id(candidate)].person_id, b"", UNKNOWN_TIME)
+            who = f"{candidate.command.network_id}:{candidate.command.user}"
+            identify(batch, [candidate], registry, {who: whose})
+        else:
+            strangers.append(candidate)
+    refused = await refuse_taken(connection, strangers)
+    if refused:
+        batch.rejected += refused
+        out = {one.record.offset for one in refused}
+        batch.candidates[:] = [c for c in batch.candidates if c.record.offset not in out]
+        strangers = [c for c in strangers if c.record.offset not in out]
+    wanted = {(c.command.network_id, c.command.user) for c in strangers}
     wanted |= {
         (r.network_id, r.user)
         for r in batch.rejected
@@ -188,20 +203,23 @@ async def identify_rest(
     }
     found = await people.find(connection, wanted)
     identify(
-        batch, unknown, registry, {f"{who[0]}:{who[1]}": person for who, person in found.items()}
+        batch, strangers, registry, {f"{who[0]}:{who[1]}": person for who, person in found.items()}
     )
-    for refused in batch.rejected:
-        if refused.network_id is not None and refused.user is not None:
-            refused.person_id = found[refused.network_id, refused.user].person_id
+    for one in batch.rejected:
+        if one.network_id is not None and one.user is not None:
+            one.person_id = found[one.network_id, one.user].person_id
     for candidate in batch.odd:
-        await _identify_odd(connection, batch, candidate)
+        await _identify_odd(connection, batch, candidate, named.get(id(candidate)))
     return found
 
 
 async def _identify_odd(
-    connection: asyncpg.Connection[Any], batch: Batch, candidate: Candidate
+    connection: asyncpg.Connection[Any],
+    batch: Batch,
+    candidate: Candidate,
+    named: Named | None,
 ) -> None:
-    """Look up what a retry's first receipt was, and which event an expiry names."""
+    """Look up what a retry's first receipt was; settle which event an expiry names."""
     if candidate.headers.origin is not None and candidate.command.status_change_timestamp is None:
         await _honour_origin(connection, candidate)
         try:
@@ -211,11 +229,7 @@ async def _identify_odd(
             batch.rejected.append(rejected(candidate, refusal.reason, refusal.detail))
             return
     if is_expiry(candidate) and candidate.segment_key is not None:
-        named = (candidate.command.reference_id or "").removeprefix("expire:")
-        row = await connection.fetchrow(
-            _NAMED, candidate.place[0], candidate.segment_key, candidate.time, named
-        )
-        if row is None:
+        if named is None:
             batch.candidates.remove(candidate)
             batch.rejected.append(
                 rejected(
@@ -225,7 +239,7 @@ async def _identify_odd(
                 )
             )
         else:
-            candidate.expired = (row["lane_id"], row["kafka_offset"])
+            settle_expiry(candidate, named)
 
 
 async def _honour_origin(connection: asyncpg.Connection[Any], candidate: Candidate) -> None:

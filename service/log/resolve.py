@@ -15,7 +15,7 @@ Key = tuple[str, bytes]
 class Known(NamedTuple):
     """An event that is in the log already, by identity or idempotency key.
 
-    digest: of its content, or for a key of all that the key names.
+    digest: of its content, or for a key of all that the key names; empty if that was erased.
     """
 
     lane_id: int
@@ -82,7 +82,8 @@ def resolve(
 def _repeat(
     result: Resolution, candidate: Candidate, earlier: Known, digest: bytes, by: str
 ) -> bool:
-    if digest == earlier.digest:
+    # What was erased can't be compared any more: that its key comes again is taken for the retry that it mostly is.
+    if earlier.digest in (digest, b""):
         result.duplicates.append((candidate, earlier))
         return True
     what = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from projections.worker import project
 from service.ingest.ingest import ingest
 from tests.projections.folding import fold, log
 from tests.support.command_line import run
-from tests.support.database import connected, folded
+from tests.support.database import connected, folded, until
 from tests.support.kafka import Said, publish
 from tests.support.lane import said
 from tests.support.roles import service
@@ -71,7 +72,28 @@ async def test_status_counts_overrides_that_should_have_lapsed(database: Setting
     async with log(database) as (lane,):
         await lane.append(said(status_change_timestamp=AT, expires_at=AT + 60), said(user="v"))
         await fold(database)
-    assert (await run(database, "status", "--json")).json["overdue_expiries"] == 1
+    found = (await run(database, "status", "--json")).json
+    assert (found["overdue_expiries"], found["warnings"]) == (1, [])
+    unsigned = await run(database.model_copy(update={"signing_key": None}), "status")
+    assert "overdue expiries: 1\nwarning: SEGMENTS_SIGNING_KEY is not set" in unsigned.out
+
+
+async def test_status_wait_ends_while_more_and_more_is_published(ready: Settings) -> None:
+    stop = asyncio.Event()
+
+    async def flood() -> None:
+        while not stop.is_set():
+            await publish(ready, [Said(user="u", lane=n % 4) for n in range(200)])
+
+    async with service(ready):
+        flooding = asyncio.create_task(flood())
+        try:
+            await until(ready, "SELECT count(*) > 200 FROM segments.event")
+            for _ in range(3):
+                assert (await run(ready, "status", "--wait", "20")).code == 0
+        finally:
+            stop.set()
+            await flooding
 
 
 async def test_explain_tells_each_event_what_it_did_and_what_stands_now(database: Settings) -> None:

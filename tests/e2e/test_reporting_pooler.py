@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from projections.expiry import publish_expiries
 from projections.memberships import relay_memberships
 from projections.worker import project
 from service.ingest.ingest import ingest
 from service.relay import relay_rejected
 from tests.support.command_line import run
-from tests.support.database import connected, folded, sound, value
+from tests.support.database import connected, folded, sound, until, value
 from tests.support.kafka import Said, publish
 from tests.support.pooler import pooled
 from tests.support.roles import service
@@ -29,13 +30,26 @@ async def test_ingest_projections_and_every_command_work_behind_a_transaction_po
     async with pooled(settings) as (pooler, through):
         made = await run(through, "segment", "create", "--network", "n", "--name", "one", "--json")
         assert (made.code, made.json["segment_id"]) == (0, 1)
-        async with service(through, ingest, project, relay_rejected, relay_memberships):
+        async with service(
+            through, ingest, project, relay_rejected, relay_memberships, publish_expiries
+        ):
             await publish(
                 settings,
                 [Said(user=f"u{n % 40}", reference_id=f"{n}", lane=n % 4) for n in range(400)]
                 + [Said(user="x", segment_id=7), Said(b"not JSON")],
             )
             await folded(settings)
+            await publish(
+                settings,
+                [
+                    Said(
+                        user="brief",
+                        status_change_timestamp=1_700_000_000,
+                        expires_at=1_700_000_060,
+                    )
+                ],
+            )
+            await until(settings, "SELECT count(*) FROM segments.event WHERE user_status = 6")
             status = await run(through, "status", "--wait", "20", "--json")
             assert status.code == 0, status.err
             assert status.json["behind"] == []
@@ -56,7 +70,7 @@ async def test_ingest_projections_and_every_command_work_behind_a_transaction_po
         assert {row["reason"] for row in rejected} == {"unknown_segment", "not_json"}
         assert pooler.refused == []
         assert pooler.transactions > 100
-    assert await value(settings, "SELECT count(*) FROM segments.event") == 400
+    assert await value(settings, "SELECT count(*) FROM segments.event") == 402
     await sound(settings)
     async with connected(settings) as connection:
         assert await connection.fetchval("SELECT created_by IS NULL FROM segments.segment")

@@ -289,6 +289,20 @@ async def test_a_retry_with_its_idempotency_key_would_be_a_duplicate_and_another
     assert (other.outcome, other.reason) == ("rejected", "conflict")
 
 
+async def test_an_erased_persons_key_names_its_event_still_and_their_name_would_be_refused(
+    database: Settings,
+) -> None:
+    async with log(database) as (lane,):
+        await lane.append((said(user="ann"), [("idempotency-key", b"k")]))
+    async with connected(database, "segments_operate") as connection:
+        number = await connection.fetchval("SELECT segments.erase_person('n', 'ann', 'o', 'asked')")
+        again = await dry_run(connection, command(user="ann"), "k")
+        alike = await dry_run(connection, command(user=f"erased:{number}"))
+        free = await dry_run(connection, command(user=f"erased:{number + 1}"))
+    assert again.outcome == "duplicate"
+    assert (alike.outcome, alike.reason, free.outcome) == ("rejected", "invalid_field", "applied")
+
+
 async def write(connection: Any) -> None:
     """Write as the role may, outside of a dry run."""
     await connection.execute(

@@ -51,6 +51,8 @@ ALLOWED = {
     "segments_project": {
         **{f"segments.{name}": "s" for name in LOG},
         **{f"projections.{name}": "siudt" for name in KEPT},
+        "projections.expiry": "siud",
+        "projections.farewell": "su",
         "reporting.watermark": "s",
     },
     "segments_registry": {
@@ -83,6 +85,8 @@ ALLOWED = {
         },
         "segments.lane": "siu",
         **{f"projections.{name}": "s" for name in KEPT},
+        "projections.expiry": "s",
+        "projections.farewell": "s",
         "projections.checkpoint": "si",
         **{f"reporting.{name}": "s" for name in VIEWS},
         "migrations.applied": "s",
@@ -213,5 +217,6 @@ async def test_definer_functions_fix_their_search_path_and_are_known(
         "projections.analyze_grown",
         "reporting.membership_as_of",
         "segments.erase_person",
+        "segments.forget_keys",
     ]
     assert all(row["proconfig"] == ["search_path=pg_catalog, pg_temp"] for row in found)

@@ -1,4 +1,8 @@
--- Which events these idempotency keys name. Parameters: network_id[], key_digest[].
-SELECT i.network_id, i.key_digest, i.lane_id, i.kafka_offset, i.request
+-- Which events these idempotency keys name. An erased person's command can't be compared with any other, its salt is
+-- gone: the digest is empty then. Parameters: network_id[], key_digest[].
+SELECT i.network_id, i.key_digest, i.lane_id, i.kafka_offset,
+    CASE WHEN p.erased > 0 THEN ''::bytea ELSE i.request END AS request
 FROM unnest($1::text[], $2::bytea[]) AS w (network_id, key_digest)
 INNER JOIN segments.idempotency AS i ON i.network_id = w.network_id AND i.key_digest = w.key_digest
+LEFT JOIN segments.event AS e ON e.lane_id = i.lane_id AND e.kafka_offset = i.kafka_offset
+LEFT JOIN segments.person AS p ON p.person_id = e.person_id

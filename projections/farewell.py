@@ -1,0 +1,159 @@
+"""After an erasure: tombstones on `<prefix>.memberships` for what was told under the identifier that is gone.
+
+Nothing in the database remembers that identifier, not even for this: the topic itself is read through, and each of its
+keys that is nobody's state any more gets a null value. Then what stands is told under the new name, `erased:<n>`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import TopicPartition
+
+from projections.worker import ROLE
+from schemas.topics import Topics
+from service.database import transaction
+from service.kafka import reading
+from service.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    import asyncpg
+    from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+    from aiokafka.structs import ConsumerRecord
+
+    from service.settings import Settings
+
+    Tell = Callable[
+        [asyncpg.Connection[Any], AIOKafkaProducer, Settings, list[asyncpg.Record]], Awaitable[None]
+    ]
+
+log = get_logger("projections.farewell")
+# Waited for: whoever holds it tells no more than a batch.
+_LOCK = "SELECT FROM projections.teller WHERE lane_id = 0 FOR UPDATE"
+LEASE_SECONDS = 60
+# Erasures come one at a time, so the greatest number is the newest.
+_CLAIM = """
+UPDATE projections.farewell AS f SET until = now() + make_interval(secs => $1)
+FROM (SELECT max(x.erasure_id) AS newest FROM segments.erasure AS x) AS e
+WHERE f.erasure_id < e.newest AND f.until < now() RETURNING e.newest
+"""
+_RENEW = "UPDATE projections.farewell SET until = now() + make_interval(secs => $1)"
+_NOBODYS = """
+SELECT w.number - 1 FROM unnest($1::text[], $2::bigint[], $3::text[])
+    WITH ORDINALITY AS w (network_id, segment_id, user_id, number)
+WHERE NOT EXISTS (
+    SELECT FROM segments.person AS p
+    INNER JOIN segments.segment AS s ON s.network_id = p.network_id AND s.segment_id = w.segment_id
+    INNER JOIN projections.membership AS m
+        ON m.segment_key = s.segment_key AND m.person_id = p.person_id
+        AND m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+    WHERE p.user_id = w.user_id AND p.network_id = w.network_id
+)
+"""
+_RENAMED = """
+SELECT m.segment_key, m.person_id FROM segments.erasure AS x
+INNER JOIN projections.membership AS m ON m.person_id = x.person_id
+    AND m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+WHERE x.erasure_id > (SELECT f.erasure_id FROM projections.farewell AS f) AND x.erasure_id <= $1
+"""
+_SAID = "UPDATE projections.farewell SET erasure_id = $1, until = '-infinity'"
+
+
+async def say_farewell(
+    pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: Settings, tell: Tell
+) -> None:
+    """Clean the topic if anybody was erased since the last time, and no other process is at it.
+
+    tell: publishes the states of given keys and waits for the broker. It and the tombstones need the teller's lock, so
+    that no state is told in between. Interrupted, it begins anew when its lease has run out.
+    """
+    async with transaction(pool, settings, ROLE) as connection:
+        newest = await connection.fetchval(_CLAIM, LEASE_SECONDS)
+    if newest is None:
+        return
+    async with reading(settings) as reader:
+        async with transaction(pool, settings, ROLE) as connection:
+            # Whoever told under the old name has ended, for we hold the lock: it lies below these ends.
+            await connection.execute(_LOCK)
+            ends = await _ends(reader, settings)
+        reader.assign(list(ends))
+        await reader.seek_to_beginning(*ends)
+        buried = 0
+        while batch := await _next(reader, ends):
+            async with transaction(pool, settings, ROLE) as connection:
+                await connection.execute(_LOCK)
+                buried += await _bury(connection, producer, settings, batch)
+                await connection.execute(_RENEW, LEASE_SECONDS)
+    async with transaction(pool, settings, ROLE) as connection:
+        await connection.execute(_LOCK)
+        await tell(connection, producer, settings, await connection.fetch(_RENAMED, newest))
+        await connection.execute(_SAID, newest)
+    log.info("erasures told", keys=buried)
+
+
+async def _bury(
+    connection: asyncpg.Connection[Any],
+    producer: AIOKafkaProducer,
+    settings: Settings,
+    records: Sequence[ConsumerRecord[Any, Any]],
+) -> int:
+    """Publish a null value for each key that is nobody's, where its record lies; gives how many."""
+    topic = Topics(settings.topic_prefix).memberships
+    nobodys = await _nobodys(connection, records)
+    sent = [
+        await producer.send(topic, None, key, partition=partition) for key, partition in nobodys
+    ]
+    await asyncio.gather(*sent)
+    return len(sent)
+
+
+async def _ends(reader: AIOKafkaConsumer, settings: Settings) -> dict[TopicPartition, int]:
+    topic = Topics(settings.topic_prefix).memberships
+    await reader._client.force_metadata_update()  # noqa: SLF001 - aiokafka learns topics only by interest
+    reader._client.add_topic(topic)  # noqa: SLF001
+    await reader._client.force_metadata_update()  # noqa: SLF001
+    found = reader.partitions_for_topic(topic) or ()
+    ends: dict[TopicPartition, int] = await reader.end_offsets(
+        [TopicPartition(topic, one) for one in found]
+    )
+    return ends
+
+
+async def _next(
+    reader: AIOKafkaConsumer, ends: dict[TopicPartition, int]
+) -> list[ConsumerRecord[Any, Any]]:
+    """Give some more records below the ends; empty when all were read."""
+    while any([await reader.position(one) < end for one, end in ends.items()]):
+        fetched = await reader.getmany(timeout_ms=200, max_records=2000)
+        records = [record for some in fetched.values() for record in some]
+        if records:
+            return records
+    return []
+
+
+async def _nobodys(
+    connection: asyncpg.Connection[Any], records: Sequence[ConsumerRecord[Any, Any]]
+) -> list[tuple[bytes, int]]:
+    """Pick keys, with their partitions, that are not the key of any state."""
+    found = {
+        (record.key, record.partition): key
+        for record in records
+        if record.value is not None and (key := _key(record.key)) is not None
+    }
+    if not found:
+        return []
+    keys = list(found)
+    rows = await connection.fetch(_NOBODYS, *map(list, zip(*found.values(), strict=True)))
+    return [keys[row[0]] for row in rows]
+
+
+def _key(raw: bytes | None) -> tuple[str, int, str] | None:
+    """Read `network_id:segment_id:user`; None for what the service didn't write."""
+    try:
+        network_id, segment_id, user = (raw or b"").decode().split(":", 2)
+        return network_id, int(segment_id), user
+    except ValueError:
+        return None

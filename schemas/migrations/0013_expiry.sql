@@ -1,0 +1,58 @@
+-- Expiry: which overrides lapse when, and which of their expiries were published and may be on their way.
+
+-- A column and not an expression over the state: an index on the state would make every fold of a key write anew
+-- into all of its indexes, while most keys never lapse and their expires_at stays null.
+ALTER TABLE projections.membership
+ADD COLUMN expires_at timestamptz GENERATED ALWAYS AS ((state).expires_at) STORED;
+CREATE INDEX membership_lapses ON projections.membership (expires_at, segment_key, person_id) WHERE expires_at IS NOT NULL;
+
+-- One row for each key whose override is overdue; it goes when that override is gone.
+CREATE TABLE projections.expiry (
+    segment_key integer NOT NULL,
+    person_id bigint NOT NULL,
+    -- The event that stated the override.
+    named_lane_id integer NOT NULL,
+    named_offset bigint NOT NULL,
+    -- Where its expiry was published; null while somebody is about to.
+    topic text COLLATE "C",
+    partition integer,
+    epoch integer,
+    kafka_offset bigint,
+    times integer NOT NULL DEFAULT 0,
+    -- Before this moment nobody else publishes it.
+    again_at timestamptz NOT NULL,
+    CONSTRAINT expiry_pkey PRIMARY KEY (segment_key, person_id)
+);
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON projections.expiry TO segments_project;
+GRANT SELECT ON projections.expiry TO segments_operate;
+
+-- How far <prefix>.memberships was told of erasures.
+CREATE TABLE projections.farewell (
+    only_row boolean NOT NULL DEFAULT true CONSTRAINT farewell_pkey PRIMARY KEY CONSTRAINT farewell_only_row CHECK (only_row),
+    erasure_id bigint NOT NULL,
+    -- Whoever is at it holds this lease and renews it.
+    until timestamptz NOT NULL DEFAULT '-infinity'
+);
+INSERT INTO projections.farewell (erasure_id) VALUES (0);
+GRANT SELECT, UPDATE ON projections.farewell TO segments_project;
+GRANT SELECT ON projections.farewell TO segments_operate;
+
+-- Idempotency keys are forgotten 8 days after they were first seen; at most 5,000 a call, the oldest first. Gives the
+-- number of those that went. Appends never wait for it: whatever they hold is passed over.
+CREATE INDEX idempotency_seen ON segments.idempotency (seen_at);
+CREATE FUNCTION segments.forget_keys() RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH old AS MATERIALIZED (
+        SELECT i.network_id, i.key_digest FROM segments.idempotency AS i
+        WHERE i.seen_at < now() - interval '8 days'
+        ORDER BY i.seen_at LIMIT 5000 FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM segments.idempotency AS i USING old AS o
+        WHERE i.network_id = o.network_id AND i.key_digest = o.key_digest
+        RETURNING 1
+    )
+    SELECT count(*) FROM gone
+$$;
+REVOKE ALL ON FUNCTION segments.forget_keys() FROM public;
+GRANT EXECUTE ON FUNCTION segments.forget_keys() TO segments_ingest;
