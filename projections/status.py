@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiokafka import TopicPartition
 
-from schemas.topics import Topics
 from service.errors import TopicError
 from service.kafka import reading
+from service.sources import all_topics, list_sources
 
 if TYPE_CHECKING:
     import asyncpg
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 _FRESHNESS = """
 SELECT f.*, l.stopped_because FROM reporting.freshness AS f
 INNER JOIN reporting.lane AS l USING (kafka_topic, kafka_partition, kafka_epoch)
-WHERE f.kafka_topic = $1 ORDER BY f.kafka_topic, f.kafka_partition, f.kafka_epoch, f.projection
+WHERE f.kafka_topic = ANY ($1::text[]) ORDER BY f.kafka_topic, f.kafka_partition, f.kafka_epoch, f.projection
 """
 _BEHIND = """
-SELECT w.partition, w.end_offset, l.epoch, l.stopped_because,
+SELECT w.topic, w.partition, w.end_offset, l.epoch, l.stopped_because,
     greatest(
         w.end_offset - coalesce(least(l.next_offset, min(coalesce(c.next_offset, l.first_offset))), 0), 0
     ) AS behind
-FROM unnest($2::integer[], $3::bigint[]) AS w (partition, end_offset)
-LEFT JOIN segments.lane AS l ON l.topic = $1 AND l.partition = w.partition AND NOT l.closed
+FROM unnest($2::text[], $3::integer[], $4::bigint[]) AS w (topic, partition, end_offset)
+LEFT JOIN segments.lane AS l ON l.topic = w.topic AND l.partition = w.partition AND NOT l.closed
 LEFT JOIN projections.generation AS g ON true
 LEFT JOIN projections.checkpoint AS c ON c.lane_id = l.lane_id AND c.projection = g.projection AND c.slot = g.slot
-GROUP BY w.partition, w.end_offset, l.lane_id
+GROUP BY w.topic, w.partition, w.end_offset, l.lane_id
 HAVING coalesce(least(l.next_offset, min(coalesce(c.next_offset, l.first_offset))), 0) < w.end_offset
     OR l.stopped_because IS NOT NULL
     OR l.next_offset > w.end_offset -- another topic than the log's: nothing of it is in
 UNION ALL
 -- What an earlier epoch left unfolded.
-SELECT l.partition, l.next_offset, l.epoch, NULL, l.next_offset - coalesce(c.next_offset, l.first_offset)
+SELECT l.topic, l.partition, l.next_offset, l.epoch, NULL, l.next_offset - coalesce(c.next_offset, l.first_offset)
 FROM segments.lane AS l
 CROSS JOIN projections.generation AS g
 LEFT JOIN projections.checkpoint AS c ON c.lane_id = l.lane_id AND c.projection = g.projection AND c.slot = g.slot
-WHERE l.topic = $1 AND l.closed AND coalesce(c.next_offset, l.first_offset) < l.next_offset
-ORDER BY 1, 3
+WHERE l.topic = ANY ($1::text[]) AND l.closed AND coalesce(c.next_offset, l.first_offset) < l.next_offset
+ORDER BY 1, 2, 4
 """
 POLL_SECONDS = 0.05
 
@@ -50,7 +50,7 @@ POLL_SECONDS = 0.05
 async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -> dict[str, Any]:
     """Give {"watermark": …, "lanes": [a row of freshness with stopped_because, …], "overdue_expiries"}."""
     watermark = await connection.fetchrow("SELECT * FROM reporting.watermark")
-    lanes = await connection.fetch(_FRESHNESS, Topics(settings.topic_prefix).commands)
+    lanes = await connection.fetch(_FRESHNESS, await all_topics(connection, settings))
     overdue = await connection.fetchval(
         "SELECT count(*) FROM reporting.override WHERE expires_at < clock_timestamp()"
     )
@@ -61,30 +61,34 @@ async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -
     }
 
 
-async def end_offsets(settings: Settings) -> dict[int, int]:
-    """Ask Kafka for each partition's last stable offset; partition → offset, of the commands topic.
+async def end_offsets(
+    connection: asyncpg.Connection[Any], settings: Settings
+) -> dict[TopicPartition, int]:
+    """Ask Kafka for the last stable offset of each partition of each topic that is read.
 
-    Raises: TopicError when there is no such topic.
+    Raises: TopicError when there is no such topic; one that was revoked may be gone.
     """
-    topic = Topics(settings.topic_prefix).commands
+    sources = await list_sources(connection, settings)
     async with reading(settings) as reader:
         await reader._client.force_metadata_update()  # noqa: SLF001 - aiokafka learns topics only by interest
-        partitions = await _partitions(reader, topic)
-        if not partitions:
-            raise TopicError(f"There is no topic {topic}; run `segments setup`.")
-        ends = await reader.end_offsets([TopicPartition(topic, number) for number in partitions])
-        return {partition.partition: offset for partition, offset in ends.items()}
+        revoked = any(source.change == "revoked" for source in sources)
+        there = await reader.topics() if revoked else set()
+        partitions: list[TopicPartition] = []
+        for source in sources:
+            if source.change == "allowed" or (source.change == "revoked" and source.topic in there):
+                partitions += await _partitions(reader, source.topic)
+        return dict(await reader.end_offsets(partitions))
 
 
-async def _partitions(reader: Any, topic: str) -> set[int]:
+async def _partitions(reader: Any, topic: str) -> list[TopicPartition]:
     reader._client.add_topic(topic)  # noqa: SLF001
     for _ in range(50):
         found = reader.partitions_for_topic(topic)
         if found:
-            return set(found)
+            return [TopicPartition(topic, number) for number in found]
         await reader._client.force_metadata_update()  # noqa: SLF001
         await asyncio.sleep(POLL_SECONDS)
-    return set()
+    raise TopicError(f"There is no topic {topic}; run `segments setup`.")
 
 
 async def wait_until_folded(
@@ -93,13 +97,14 @@ async def wait_until_folded(
     """Wait until everything up to each lane's last stable offset at this call is in every projection.
 
     Returns: the lanes that are not there when the seconds pass, or at once when one of them is stopped:
-    partition, end_offset, behind, stopped_because. Empty: all is in.
+    topic, partition, end_offset, behind, stopped_because. Empty: all is in.
     """
-    topic = Topics(settings.topic_prefix).commands
-    ends = await end_offsets(settings)
+    topics = await all_topics(connection, settings)
+    ends = await end_offsets(connection, settings)
+    asked = [lane.topic for lane in ends], [lane.partition for lane in ends], list(ends.values())
     deadline = time.monotonic() + seconds
     while True:
-        rows = await connection.fetch(_BEHIND, topic, list(ends), list(ends.values()))
+        rows = await connection.fetch(_BEHIND, topics, *asked)
         behind = [dict(row) for row in rows]
         if (
             not behind
