@@ -45,11 +45,13 @@ ALLOWED = {
         },
         "segments.lane": "siu",
         "segments.relay": "siu",
+        "segments.source": "s",
         **{f"projections.{name}": "s" for name in KEPT},
         "projections.checkpoint": "si",
     },
     "segments_project": {
         **{f"segments.{name}": "s" for name in LOG},
+        "segments.source": "s",
         **{f"projections.{name}": "siudt" for name in KEPT},
         "reporting.watermark": "s",
     },
@@ -57,6 +59,8 @@ ALLOWED = {
         "segments.segment": "siu",
         "segments.registry_version": "siu",
         "segments.registry_event": "si",
+        "segments.source": "s",
+        "segments.source_event": "si",
         "segments.api_key": "si",
     },
     "segments_api": {
@@ -70,6 +74,7 @@ ALLOWED = {
                 "person",
                 "event",
                 "idempotency",
+                "source",
             )
         },
         **{f"projections.{name}": "s" for name in KEPT},
@@ -82,6 +87,8 @@ ALLOWED = {
             for name in ("lane_event", "rejected", "hole", "retry", "person")
         },
         "segments.lane": "siu",
+        "segments.source": "s",
+        "segments.source_event": "s",
         **{f"projections.{name}": "s" for name in KEPT},
         "projections.checkpoint": "si",
         **{f"reporting.{name}": "s" for name in VIEWS},
