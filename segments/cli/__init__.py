@@ -1,6 +1,7 @@
 """The command line: parses, calls one function, prints. Each module registers its commands on `main`."""
 
 from segments.cli import (
+    analysts,
     apply,
     keys,
     lanes,
@@ -15,6 +16,7 @@ from segments.cli import (
 from segments.cli.main import main
 
 __all__ = [
+    "analysts",
     "apply",
     "keys",
     "lanes",

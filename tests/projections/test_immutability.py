@@ -27,6 +27,7 @@ SERVICE = (
     "segments_operate",
     "segments_api",
     "segments_report",
+    "segments_report_network",
 )
 _COLUMN = """
 SELECT a.attname FROM pg_catalog.pg_attribute AS a
@@ -62,6 +63,9 @@ async def filled(database: Settings) -> AsyncIterator[asyncpg.Connection[Any]]:
                 " FROM segments.rejected LIMIT 1"
             )
             await sources.allow(connection, database, "t")
+            await connection.execute(
+                "INSERT INTO segments.analyst_event (role_name, network_id, change) VALUES ('ann', 'n', 'granted')"
+            )
             await connection.fetchval("SELECT segments.erase_person('n', 'b', 'me', 'asked')")
             yield connection
 
@@ -76,7 +80,7 @@ async def test_the_tables_that_may_change_are_known_and_each_other_one_has_a_row
     tables = await append_only(filled)
     assert set(tables) == {
         "event", "duplicate", "rejected", "hole", "registry_event", "lane_event", "retry", "erasure",
-        "source_event",
+        "source_event", "analyst_event",
     }  # fmt: skip
     for table in tables:
         assert await filled.fetchval(f"SELECT count(*) FROM segments.{table}") > 0, table
