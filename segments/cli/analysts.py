@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from schemas.rules import is_network_id
 from segments.cli.main import main
+from segments.cli.options import network_callback, network_option
 from segments.cli.output import (
     actor_option,
     command,
@@ -29,14 +29,8 @@ def analyst() -> None:
     """Say which roles of Postgres see which networks."""
 
 
-def _network(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not is_network_id(value):
-        raise click.BadParameter("must be 1 to 64 of A-Z a-z 0-9 . _ -")
-    return value
-
-
 @command(analyst, "list")
-@click.option("--network", callback=_network, help="Only this tenant's.")
+@click.option("--network", callback=network_callback, help="Only this tenant's.")
 @click.option("--history", is_flag=True, help="Every change, oldest first.")
 async def list_(*, network: str | None, history: bool, as_json: bool) -> None:
     """List who sees which network, and since when."""
@@ -50,7 +44,7 @@ async def list_(*, network: str | None, history: bool, as_json: bool) -> None:
 
 def _changing(name: str, change: Callable[..., Awaitable[dict[str, Any]]], help_text: str) -> None:
     @click.argument("role")
-    @click.option("--network", required=True, callback=_network, help="The tenant.")
+    @network_option
     @actor_option
     async def run(*, role: str, network: str, actor: str | None, as_json: bool) -> None:
         row = await change(load_settings(), role, network, actor)
