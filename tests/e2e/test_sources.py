@@ -18,6 +18,7 @@ from tests.support.database import folded, rows, sound, until, value
 from tests.support.kafka import Said, publish
 from tests.support.roles import processes, service
 from tests.support.topics import administered
+from tests.support.waiting import holds
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -173,7 +174,11 @@ async def test_a_topic_that_others_made_is_corrected_and_keeps_its_partitions(
     async with administered(settings) as client:
         await client.create_topics([NewTopic(topic, 1, 1)])
     await source(settings, "allow")
-    assert await topic_faults(settings, [topic]) == []
+
+    async def corrected() -> bool:
+        return not await topic_faults(settings, [topic])
+
+    await holds(corrected)
     async with administered(settings) as client:
         (described,) = await client.describe_topics([topic])
     assert len(described["partitions"]) == 1
