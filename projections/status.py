@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiokafka import TopicPartition
 
+from schemas.topics import Topics
 from service.errors import TopicError
 from service.kafka import reading
 from service.sources import all_topics, list_sources
@@ -62,21 +63,23 @@ async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -
 
 
 async def end_offsets(
-    connection: asyncpg.Connection[Any], settings: Settings
+    settings: Settings, connection: asyncpg.Connection[Any] | None = None
 ) -> dict[TopicPartition, int]:
     """Ask Kafka for the last stable offset of each partition of each topic that is read.
 
+    connection: where the topics are asked for; None: of `<prefix>.commands` alone.
     Raises: TopicError when there is no such topic; one that was revoked may be gone.
     """
-    sources = await list_sources(connection, settings)
+    changes = {Topics(settings.topic_prefix).commands: "allowed"}
+    if connection is not None:
+        changes = {one.topic: one.change for one in await list_sources(connection, settings)}
     async with reading(settings) as reader:
         await reader._client.force_metadata_update()  # noqa: SLF001 - aiokafka learns topics only by interest
-        revoked = any(source.change == "revoked" for source in sources)
-        there = await reader.topics() if revoked else set()
+        there = await reader.topics() if "revoked" in changes.values() else set()
         partitions: list[TopicPartition] = []
-        for source in sources:
-            if source.change == "allowed" or (source.change == "revoked" and source.topic in there):
-                partitions += await _partitions(reader, source.topic)
+        for topic, change in changes.items():
+            if change == "allowed" or (change == "revoked" and topic in there):
+                partitions += await _partitions(reader, topic)
         return dict(await reader.end_offsets(partitions))
 
 
@@ -100,7 +103,7 @@ async def wait_until_folded(
     topic, partition, end_offset, behind, stopped_because. Empty: all is in.
     """
     topics = await all_topics(connection, settings)
-    ends = await end_offsets(connection, settings)
+    ends = await end_offsets(settings, connection)
     asked = [lane.topic for lane in ends], [lane.partition for lane in ends], list(ends.values())
     deadline = time.monotonic() + seconds
     while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -214,3 +215,13 @@ async def test_a_topic_of_another_installation_is_not_taken(database: Settings) 
     other = database.model_copy(update={"topic_prefix": "other"})
     said = await run(other, "source", "allow", "--topic", crm(database), "--no-topics")
     assert (said.code, f"installation {database.topic_prefix}" in said.err) == (2, True)
+
+
+async def test_a_dry_run_says_what_the_first_topic_may_not_say(ready: Settings) -> None:
+    commands = Topics(ready.topic_prefix).commands
+    said = await run(ready, "source", "allow", "--topic", commands, "--statuses", "enter,leave")
+    assert said.code == 0, said.err
+    dry = ["send", "--network", "n", "--user", "u", "--segment", "1", "--dry-run", "--status"]
+    refused = await run(ready, *dry, "add", "--json")
+    assert (refused.code, json.loads(refused.out)["reason"]) == (1, "not_allowed")
+    assert (await run(ready, *dry, "enter")).code == 0

@@ -33,7 +33,7 @@ async def outcomes(settings: Settings, lane: int = 0, epoch: int = 0) -> list[st
 async def logged(settings: Settings, seconds: float = 20) -> None:
     """Wait until the log holds all that is in Kafka now; then law 1 holds."""
     async with connected(settings) as connection:
-        ends = await end_offsets(connection, settings)
+        ends = await end_offsets(settings, connection)
     for lane, end in ends.items():
         if end:
             await until(
