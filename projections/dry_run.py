@@ -52,28 +52,34 @@ class Verdict:
 
 
 async def dry_run(
-    connection: asyncpg.Connection[Any], command: Command, idempotency_key: str | None = None
+    connection: asyncpg.Connection[Any],
+    command: Command,
+    idempotency_key: str | None = None,
+    topic: str | None = None,
 ) -> Verdict:
     """Tell what would become of one command, received now by the database's clock.
 
     command: as `read_command` gives it; of its times nothing need be checked. idempotency_key: 1 to 255 printable ASCII
-    characters. connection: as `dry_runs` wants it.
+    characters. connection, topic: as `dry_runs` wants them.
     """
-    async with dry_runs(connection) as one:
+    async with dry_runs(connection, topic) as one:
         (verdict,) = await one.judge([Asked(command, idempotency_key)])
     return verdict
 
 
 @asynccontextmanager
-async def dry_runs(connection: asyncpg.Connection[Any]) -> AsyncIterator[DryRun]:
+async def dry_runs(
+    connection: asyncpg.Connection[Any], topic: str | None = None
+) -> AsyncIterator[DryRun]:
     """Open a dry run of any number of commands, in one snapshot and at one time.
 
     connection: outside of a transaction, or in one that has read nothing yet: that is made the snapshot.
+    topic: `<prefix>.commands`, where they would be published; None: without a look at what it may say.
     """
     async with _snapshot(connection):
         now_ms = await connection.fetchval(_NOW_MS)
         with Earlier(LANE_ID) as earlier:
-            yield DryRun(connection, now_ms, earlier)
+            yield DryRun(connection, now_ms, earlier, topic)
 
 
 @asynccontextmanager
@@ -92,7 +98,14 @@ class DryRun:
     now_ms: the time of their receipt, Unix milliseconds.
     """
 
-    def __init__(self, connection: asyncpg.Connection[Any], now_ms: int, earlier: Earlier) -> None:
+    def __init__(
+        self,
+        connection: asyncpg.Connection[Any],
+        now_ms: int,
+        earlier: Earlier,
+        topic: str | None,
+    ) -> None:
+        self._topic = topic
         self._connection = connection
         self._earlier = earlier
         self.now_ms = now_ms
@@ -103,7 +116,7 @@ class DryRun:
         Some hundreds at a time are quickest. Memory does not grow with what was asked before; the time for one key
         grows with the square of what a dry run says of it, for each command has its key folded anew.
         """
-        foreseen = await foresee(self._connection, asked, self.now_ms, self._earlier)
+        foreseen = await foresee(self._connection, asked, self.now_ms, self._earlier, self._topic)
         folded = await self._fold([one for one in foreseen if one.candidate.segment_key])
         return [_verdict(one, folded.get(one.candidate.record.offset, {})) for one in foreseen]
 

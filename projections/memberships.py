@@ -15,6 +15,7 @@ from projections.worker import PROJECTION, ROLE
 from schemas.topics import Topics
 from service.database import make_pool, transaction
 from service.kafka import producing
+from service.sources import all_topics
 from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE, sleep_unless
 
@@ -34,7 +35,7 @@ SELECT c.lane_id, coalesce(t.next_offset, l.first_offset) AS first,
 FROM projections.checkpoint AS c INNER JOIN segments.lane AS l ON c.lane_id = l.lane_id
 INNER JOIN projections.generation AS g ON c.projection = g.projection AND c.slot = g.slot
 LEFT JOIN projections.teller AS t ON t.lane_id = c.lane_id
-WHERE c.projection = $1 AND l.topic = $2 AND coalesce(t.next_offset, l.first_offset) < c.next_offset
+WHERE c.projection = $1 AND l.topic = ANY ($2::text[]) AND coalesce(t.next_offset, l.first_offset) < c.next_offset
 """
 _MET = """
 WITH keys AS MATERIALIZED (
@@ -89,13 +90,14 @@ async def _tell(pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: S
     async with transaction(pool, settings, ROLE) as connection:
         if await connection.fetchrow(_LOCK) is None:
             return False
-        topics = Topics(settings.topic_prefix)
-        lanes = await connection.fetch(_BEHIND, PROJECTION, topics.commands, BATCH)
+        topic = Topics(settings.topic_prefix).memberships
+        read = await all_topics(connection, settings)
+        lanes = await connection.fetch(_BEHIND, PROJECTION, read, BATCH)
         for lane in lanes:
             rows = await connection.fetch(
                 _MET + _STATES, lane["lane_id"], lane["first"], lane["until"]
             )
-            await _send(producer, topics.memberships, rows)
+            await _send(producer, topic, rows)
             await connection.execute(_MOVE, lane["lane_id"], lane["until"])
     return bool(lanes)
 

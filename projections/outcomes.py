@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from projections.dry_run import dry_run
 from projections.worker import PROJECTION
+from schemas.topics import Topics
 from service.access.ring import ROLE
 from service.database import transaction
 from service.errors import DatabaseAwayError
@@ -78,7 +79,8 @@ class Outcomes:
                 asyncio.timeout(FORESEE_SECONDS),
                 transaction(self._pool, self._settings, ROLE) as connection,
             ):
-                verdict = await dry_run(connection, command, idempotency_key)
+                topic = Topics(self._settings.topic_prefix).commands
+                verdict = await dry_run(connection, command, idempotency_key, topic)
         except INFRASTRUCTURE as error:
             raise DatabaseAwayError from error
         foreseen: dict[str, Any] = {

@@ -11,6 +11,7 @@ from aiokafka import TopicPartition
 from schemas.topics import Topics
 from service.errors import TopicError
 from service.kafka import reading
+from service.sources import all_topics, list_sources
 
 if TYPE_CHECKING:
     import asyncpg
@@ -20,31 +21,33 @@ if TYPE_CHECKING:
 _FRESHNESS = """
 SELECT f.*, l.stopped_because FROM reporting.freshness AS f
 INNER JOIN reporting.lane AS l USING (kafka_topic, kafka_partition, kafka_epoch)
-WHERE f.kafka_topic = $1 ORDER BY f.kafka_topic, f.kafka_partition, f.kafka_epoch, f.projection
+WHERE f.kafka_topic = ANY ($1::text[]) ORDER BY f.kafka_topic, f.kafka_partition, f.kafka_epoch, f.projection
 """
 _BEHIND = """
-SELECT w.partition, w.end_offset, l.epoch, l.stopped_because,
+SELECT w.topic, w.partition, w.end_offset, l.epoch, l.stopped_because,
     greatest(
         w.end_offset - coalesce(least(l.next_offset, min(coalesce(c.next_offset, l.first_offset))), 0), 0
     ) AS behind
-FROM unnest($2::integer[], $3::bigint[], $4::boolean[]) AS w (partition, end_offset, is_another)
-LEFT JOIN segments.lane AS l ON l.topic = $1 AND l.partition = w.partition AND NOT l.closed
+FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::boolean[]) AS w (topic, partition, end_offset, is_another)
+LEFT JOIN segments.lane AS l ON l.topic = w.topic AND l.partition = w.partition AND NOT l.closed
 LEFT JOIN projections.generation AS g ON true
 LEFT JOIN projections.checkpoint AS c ON c.lane_id = l.lane_id AND c.projection = g.projection AND c.slot = g.slot
-GROUP BY w.partition, w.end_offset, w.is_another, l.lane_id
+GROUP BY w.topic, w.partition, w.end_offset, w.is_another, l.lane_id
 HAVING coalesce(least(l.next_offset, min(coalesce(c.next_offset, l.first_offset))), 0) < w.end_offset
     OR l.stopped_because IS NOT NULL
     OR (w.is_another AND l.next_offset > w.end_offset) -- than the log's: nothing of it is in
 UNION ALL
 -- What an earlier epoch left unfolded.
-SELECT l.partition, l.next_offset, l.epoch, NULL, l.next_offset - coalesce(c.next_offset, l.first_offset)
+SELECT l.topic, l.partition, l.next_offset, l.epoch, NULL, l.next_offset - coalesce(c.next_offset, l.first_offset)
 FROM segments.lane AS l
 CROSS JOIN projections.generation AS g
 LEFT JOIN projections.checkpoint AS c ON c.lane_id = l.lane_id AND c.projection = g.projection AND c.slot = g.slot
-WHERE l.topic = $1 AND l.closed AND coalesce(c.next_offset, l.first_offset) < l.next_offset
-ORDER BY 1, 3
+WHERE l.topic = ANY ($1::text[]) AND l.closed AND coalesce(c.next_offset, l.first_offset) < l.next_offset
+ORDER BY 1, 2, 4
 """
-_LOG = "SELECT partition, next_offset FROM segments.lane WHERE topic = $1 AND NOT closed"
+_LOG = """
+SELECT topic, partition, next_offset FROM segments.lane WHERE topic = ANY ($1::text[]) AND NOT closed
+"""
 _OVERDUE = """
 SELECT count(*) FILTER (WHERE m.expires_at <= clock_timestamp()) AS overdue, count(*) AS lapsing
 FROM projections.membership AS m
@@ -58,7 +61,7 @@ POLL_SECONDS = 0.05
 async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -> dict[str, Any]:
     """Give {"watermark": …, "lanes": [a row of freshness with stopped_because, …], "overdue_expiries", "warnings"}."""
     watermark = await connection.fetchrow("SELECT * FROM reporting.watermark")
-    lanes = await connection.fetch(_FRESHNESS, Topics(settings.topic_prefix).commands)
+    lanes = await connection.fetch(_FRESHNESS, await all_topics(connection, settings))
     expiries = await connection.fetchrow(_OVERDUE)
     overdue, lapsing = expiries or (0, 0)
     return {
@@ -69,30 +72,36 @@ async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -
     }
 
 
-async def end_offsets(settings: Settings) -> dict[int, int]:
-    """Ask Kafka for each partition's last stable offset; partition → offset, of the commands topic.
+async def end_offsets(
+    settings: Settings, connection: asyncpg.Connection[Any] | None = None
+) -> dict[TopicPartition, int]:
+    """Ask Kafka for the last stable offset of each partition of each topic that is read.
 
-    Raises: TopicError when there is no such topic.
+    connection: where the topics are asked for; None: of `<prefix>.commands` alone.
+    Raises: TopicError when there is no such topic; one that was revoked may be gone.
     """
-    topic = Topics(settings.topic_prefix).commands
+    changes = {Topics(settings.topic_prefix).commands: "allowed"}
+    if connection is not None:
+        changes = {one.topic: one.change for one in await list_sources(connection, settings)}
     async with reading(settings) as reader:
         await reader._client.force_metadata_update()  # noqa: SLF001 - aiokafka learns topics only by interest
-        partitions = await _partitions(reader, topic)
-        if not partitions:
-            raise TopicError(f"There is no topic {topic}; run `segments setup`.")
-        ends = await reader.end_offsets([TopicPartition(topic, number) for number in partitions])
-        return {partition.partition: offset for partition, offset in ends.items()}
+        there = await reader.topics() if "revoked" in changes.values() else set()
+        partitions: list[TopicPartition] = []
+        for topic, change in changes.items():
+            if change == "allowed" or (change == "revoked" and topic in there):
+                partitions += await _partitions(reader, topic)
+        return dict(await reader.end_offsets(partitions))
 
 
-async def _partitions(reader: Any, topic: str) -> set[int]:
+async def _partitions(reader: Any, topic: str) -> list[TopicPartition]:
     reader._client.add_topic(topic)  # noqa: SLF001
     for _ in range(50):
         found = reader.partitions_for_topic(topic)
         if found:
-            return set(found)
+            return [TopicPartition(topic, number) for number in found]
         await reader._client.force_metadata_update()  # noqa: SLF001
         await asyncio.sleep(POLL_SECONDS)
-    return set()
+    raise TopicError(f"There is no topic {topic}; run `segments setup`.")
 
 
 async def wait_until_folded(
@@ -101,16 +110,24 @@ async def wait_until_folded(
     """Wait until everything up to each lane's last stable offset at this call is in every projection.
 
     Returns: the lanes that are not there when the seconds pass, or at once when one of them is stopped:
-    partition, end_offset, behind, stopped_because. Empty: all is in.
+    topic, partition, end_offset, behind, stopped_because. Empty: all is in.
     """
-    topic = Topics(settings.topic_prefix).commands
+    topics = await all_topics(connection, settings)
     # Asked before: what the log held then lies below the topic's end, or the topic was made anew.
-    log = dict(await connection.fetch(_LOG, topic))
-    ends = await end_offsets(settings)
-    another = [log.get(partition, 0) > end for partition, end in ends.items()]
+    log = {
+        TopicPartition(row["topic"], row["partition"]): row["next_offset"]
+        for row in await connection.fetch(_LOG, topics)
+    }
+    ends = await end_offsets(settings, connection)
+    asked = (
+        [lane.topic for lane in ends],
+        [lane.partition for lane in ends],
+        list(ends.values()),
+        [log.get(lane, 0) > end for lane, end in ends.items()],
+    )
     deadline = time.monotonic() + seconds
     while True:
-        rows = await connection.fetch(_BEHIND, topic, list(ends), list(ends.values()), another)
+        rows = await connection.fetch(_BEHIND, topics, *asked)
         behind = [dict(row) for row in rows]
         if (
             not behind

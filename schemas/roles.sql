@@ -5,7 +5,7 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY[
         'segments_owner', 'segments_erase', 'segments_ingest', 'segments_project',
-        'segments_registry', 'segments_operate', 'segments_api', 'segments_report'
+        'segments_registry', 'segments_operate', 'segments_api', 'segments_report', 'segments_report_network'
     ] LOOP
         IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = name) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', name);

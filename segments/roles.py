@@ -16,6 +16,7 @@ from service.database import database_url
 from service.ingest.ingest import ingest
 from service.kafka import topic_faults
 from service.relay import relay_rejected
+from service.sources import allowed_topics
 from service.telemetry import Health, get_logger, serve_health
 from service.tracing import tracing
 
@@ -59,6 +60,18 @@ async def run_roles(settings: Settings, roles: tuple[Role, ...]) -> None:
     log.info("stopped")
 
 
+async def _sources(settings: Settings) -> list[str]:
+    """List the topics besides our own that commands come from; Postgres away, none is known."""
+    try:
+        connection = await asyncpg.connect(database_url(settings), timeout=2)
+        try:
+            return await allowed_topics(connection, settings)
+        finally:
+            await connection.close()
+    except (asyncpg.PostgresError, OSError, TimeoutError):
+        return []
+
+
 def _health(settings: Settings, roles: tuple[Role, ...]) -> Health:
     health = Health()
 
@@ -72,7 +85,9 @@ def _health(settings: Settings, roles: tuple[Role, ...]) -> Health:
 
     async def kafka() -> str | None:
         try:
-            faults = await topic_faults(settings)
+            # The api speaks to its own topic alone, and must not wait for Postgres.
+            sources = [] if roles == API else await _sources(settings)
+            faults = await topic_faults(settings, sources)
         except Exception as error:  # noqa: BLE001 - whatever it is, Kafka can't be worked with
             return f"Kafka is away: {error}"
         return "; ".join(map(str, faults)) or None

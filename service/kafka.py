@@ -19,7 +19,7 @@ from service.errors import TopicError, WrongUseError
 from service.lenient import LenientMemoryRecords, LightPartitionRecords
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from service.settings import Settings
 
@@ -127,13 +127,13 @@ class TopicFault:
         return f"topic {self.topic}: {self.key} is {self.found}, must be {self.wanted}; run `segments setup`"
 
 
-def topics_of(settings: Settings) -> list[str]:
-    """List the topics of this prefix."""
+def topics_of(settings: Settings, sources: Sequence[str] = ()) -> list[str]:
+    """List the topics of this prefix, and the other ones that commands come from (`service.sources`)."""
     topics = Topics(settings.topic_prefix)
-    return [topics.commands, topics.rejected, topics.memberships]
+    return [topics.commands, *sources, topics.rejected, topics.memberships]
 
 
-async def set_up_topics(settings: Settings) -> list[str]:
+async def set_up_topics(settings: Settings, sources: Sequence[str] = ()) -> list[str]:
     """Make missing topics and correct those that were made without us; safe to repeat.
 
     Returns: what was done, a line each.
@@ -143,7 +143,7 @@ async def set_up_topics(settings: Settings) -> list[str]:
         done = []
         brokers = len((await admin.describe_cluster())["brokers"])
         replication = settings.topic_replication or min(3, brokers)
-        for topic in topics_of(settings):
+        for topic in topics_of(settings, sources):
             done += await _set_up_topic(admin, settings, topic, replication)
         return done
 
@@ -169,7 +169,8 @@ async def _set_up_topic(
         await admin.alter_configs([resource])
         done.append(f"corrected topic {topic}")
     (description,) = await admin.describe_topics([topic])
-    if len(description["partitions"]) < settings.topic_partitions:
+    # How many partitions another topic has is its publishers' affair.
+    if topic in topics_of(settings) and len(description["partitions"]) < settings.topic_partitions:
         await admin.create_partitions({topic: NewPartitions(settings.topic_partitions)})
         done.append(f"grew topic {topic} to {settings.topic_partitions} partitions")
     return done
@@ -183,11 +184,11 @@ async def _until_known(admin: AIOKafkaAdminClient, topic: str) -> None:
         await asyncio.sleep(0.05)
 
 
-async def topic_faults(settings: Settings) -> list[TopicFault]:
+async def topic_faults(settings: Settings, sources: Sequence[str] = ()) -> list[TopicFault]:
     """List what is wrong with the topics' configuration; every start looks."""
     async with administering(settings) as admin:
         faults = []
-        for topic in topics_of(settings):
+        for topic in topics_of(settings, sources):
             faults += await _faults(admin, settings, topic)
         return faults
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
 from service.errors import NameTakenError, UnknownSegmentError
+from service.sources import load_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
+
+    from service.log.allowed import Rule
 
 MAX_SEGMENT_ID = 2**31 - 1
 MAX_NAME_LENGTH = 255
@@ -62,10 +65,14 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The registry at one version: (network_id, segment_id) → what the append needs to know."""
+    """The registry at one version: (network_id, segment_id) → what the append needs to know.
+
+    rules: topic → what it may say.
+    """
 
     version: int
     segments: dict[tuple[str, int], Registered]
+    rules: Mapping[str, Rule] = field(default_factory=dict)
 
 
 _COLUMNS = """
@@ -74,7 +81,7 @@ _COLUMNS = """
 
 
 async def load(connection: asyncpg.Connection[Any]) -> Registry:
-    """Read the whole registry and its version in one snapshot."""
+    """Read the whole registry; no part of it is older than its version."""
     rows = await connection.fetch(
         "SELECT v.version, s.network_id, s.segment_id, s.segment_key, s.archived_at IS NOT NULL AS archived"
         " FROM segments.registry_version AS v LEFT JOIN segments.segment AS s ON true"
@@ -86,6 +93,7 @@ async def load(connection: asyncpg.Connection[Any]) -> Registry:
             for row in rows
             if row["segment_key"] is not None
         },
+        await load_rules(connection),
     )
 
 

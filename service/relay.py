@@ -11,6 +11,7 @@ from schemas.topics import Topics
 from service.database import make_pool, transaction
 from service.kafka import producing
 from service.log.append import ROLE
+from service.sources import all_topics
 from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE, sleep_unless
 
@@ -28,7 +29,7 @@ PAYLOAD_CHARACTERS = 4096
 _CLAIM = """
 SELECT l.lane_id, coalesce(y.next_offset, l.first_offset) AS start, l.next_offset, l.topic, l.partition, l.epoch
 FROM segments.lane AS l LEFT JOIN segments.relay AS y ON y.lane_id = l.lane_id
-WHERE l.topic = $1 AND coalesce(y.next_offset, l.first_offset) < l.next_offset
+WHERE l.topic = ANY ($1::text[]) AND coalesce(y.next_offset, l.first_offset) < l.next_offset
 """
 _MAKE = "INSERT INTO segments.relay (lane_id, next_offset) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 _LOCK = "SELECT next_offset FROM segments.relay WHERE lane_id = $1 FOR UPDATE SKIP LOCKED"
@@ -56,7 +57,7 @@ async def _relay_until(
 ) -> None:
     while not stop.is_set():
         async with transaction(pool, settings, ROLE) as connection:
-            lanes = await connection.fetch(_CLAIM, Topics(settings.topic_prefix).commands)
+            lanes = await connection.fetch(_CLAIM, await all_topics(connection, settings))
         for lane in lanes:
             async with transaction(pool, settings, ROLE) as connection:
                 await _relay_lane(connection, producer, settings, lane)

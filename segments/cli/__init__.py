@@ -1,9 +1,22 @@
 """The command line: parses, calls one function, prints. Each module registers its commands on `main`."""
 
-from segments.cli import apply, keys, lanes, look, publish, registry, rejections, run, setup
+from segments.cli import (
+    analysts,
+    apply,
+    keys,
+    lanes,
+    look,
+    publish,
+    registry,
+    rejections,
+    run,
+    setup,
+    sources,
+)
 from segments.cli.main import main
 
 __all__ = [
+    "analysts",
     "apply",
     "keys",
     "lanes",
@@ -14,4 +27,5 @@ __all__ = [
     "rejections",
     "run",
     "setup",
+    "sources",
 ]

@@ -9,6 +9,7 @@ import click
 
 from projections.dry_run import dry_run, dry_runs
 from schemas.refusal import Refusal
+from schemas.topics import Topics
 from segments.cli.files import read_value
 from segments.cli.output import Failure, connected, print_json, print_rows
 from service.log.foresee import Asked
@@ -41,7 +42,8 @@ async def _asking(settings: Settings) -> AsyncIterator[asyncpg.Connection[Any]]:
 async def dry_send(settings: Settings, value: bytes, *, as_json: bool) -> None:
     """Print what would become of one valid command; Failure if it would be rejected."""
     async with _asking(settings) as connection:
-        verdict = await dry_run(connection, read_value(value))
+        topic = Topics(settings.topic_prefix).commands
+        verdict = await dry_run(connection, read_value(value), topic=topic)
     if as_json:
         print_json(
             {
@@ -60,7 +62,8 @@ async def dry_send(settings: Settings, value: bytes, *, as_json: bool) -> None:
 
 async def dry_import(settings: Settings, source: ImportFile, tally: Tally) -> None:
     """Count what would become of a file's lines, were all received now, each after those before it."""
-    async with _asking(settings) as connection, dry_runs(connection) as run:
+    topic = Topics(settings.topic_prefix).commands
+    async with _asking(settings) as connection, dry_runs(connection, topic) as run:
         block: list[tuple[int, Asked | Exception]] = []
         for line in tally.counted(source.lines(0)):
             block.append((line.number, _read(source, line)))

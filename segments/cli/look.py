@@ -52,7 +52,7 @@ async def status(*, wait: float | None, as_json: bool) -> None:
         _print_status(found)
     if behind:
         lanes = "; ".join(
-            f"partition {row['partition']}: {row['behind']} behind"
+            f"{row['topic']}, partition {row['partition']}: {row['behind']} behind"
             + (f", stopped: {row['stopped_because']}" if row["stopped_because"] else "")
             for row in behind
         )

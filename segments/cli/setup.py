@@ -8,7 +8,15 @@ import click
 from pydantic import SecretStr
 
 from segments.cli.main import main
-from segments.cli.output import Failure, command, load_settings, print_json, print_rows
+from segments.cli.output import (
+    Failure,
+    command,
+    connected,
+    load_settings,
+    print_json,
+    print_rows,
+)
+from service.errors import WrongUseError
 from service.kafka import set_up_topics, topic_faults, topics_of, wanted_config
 from service.migrations import (
     ERASURE_SQL,
@@ -18,6 +26,10 @@ from service.migrations import (
     set_up_database,
 )
 from service.settings import PREFIX, Settings
+from service.sources import allowed_topics
+from service.waiting import INFRASTRUCTURE
+
+ROLE = "segments_operate"
 
 
 @command(main)
@@ -30,7 +42,9 @@ async def setup(*, check: bool, print_only: bool, no_topics: bool, as_json: bool
     """Make roles, tables and topics; safe to repeat, and for two at once."""
     settings = load_settings()
     if print_only:
-        lines = _sql() if no_topics else [*_sql(), *_topics(settings)]
+        lines = (
+            _sql() if no_topics else [*_sql(), *_topics(settings, await _known_sources(settings))]
+        )
         if as_json:
             print_json({"print": lines})
         else:
@@ -41,7 +55,7 @@ async def setup(*, check: bool, print_only: bool, no_topics: bool, as_json: bool
         return
     done = [f"applied {name}" for name in await set_up_database(settings)]
     if not no_topics:
-        done += await set_up_topics(settings)
+        done += await set_up_topics(settings, await _sources(settings))
     if as_json:
         print_json({"done": done})
     else:
@@ -50,7 +64,9 @@ async def setup(*, check: bool, print_only: bool, no_topics: bool, as_json: bool
 
 async def _check(settings: Settings, *, no_topics: bool, as_json: bool) -> None:
     warnings = await check_database(settings)
-    faults = [] if no_topics else [str(fault) for fault in await topic_faults(settings)]
+    faults = []
+    if not no_topics:
+        faults = [str(one) for one in await topic_faults(settings, await _sources(settings))]
     if as_json:
         print_json({"warnings": warnings, "faults": faults})
     else:
@@ -73,10 +89,24 @@ def _sql() -> list[str]:
     ]
 
 
-def _topics(settings: Settings) -> list[str]:
+async def _sources(settings: Settings) -> list[str]:
+    """List the topics besides our own that commands come from."""
+    async with connected(settings, ROLE) as connection:
+        return await allowed_topics(connection, settings)
+
+
+async def _known_sources(settings: Settings) -> list[str]:
+    """List them as far as there is a database that says so: --print needs none."""
+    try:
+        return await _sources(settings)
+    except (*INFRASTRUCTURE, WrongUseError):
+        return []
+
+
+def _topics(settings: Settings, sources: list[str]) -> list[str]:
     """What `setup` asks of Kafka, as commands of its own tools."""
     lines = []
-    for topic in topics_of(settings):
+    for topic in topics_of(settings, sources):
         config = " ".join(f"--config {k}={v}" for k, v in wanted_config(settings, topic).items())
         lines.append(
             f"-- kafka-topics.sh --create --topic {topic} --partitions {settings.topic_partitions} {config}"

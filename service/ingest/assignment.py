@@ -27,7 +27,11 @@ FROM segments.lane WHERE topic = $1 AND partition = $2 AND NOT closed
 """
 _MAKE = """
 WITH lane AS (
-    INSERT INTO segments.lane (topic, partition, first_offset, next_offset) VALUES ($1, $2, $3, $3)
+    -- An earlier epoch is there where the topic was closed as a source, and is one again: it was remade meanwhile.
+    INSERT INTO segments.lane (topic, partition, epoch, first_offset, next_offset, received_at, recorded_at)
+    SELECT $1, $2, coalesce(max(l.epoch) + 1, 0), $3::bigint, $3::bigint,
+        coalesce(max(l.received_at), '-infinity'), coalesce(max(l.recorded_at), '-infinity')
+    FROM segments.lane AS l WHERE l.topic = $1 AND l.partition = $2
     ON CONFLICT DO NOTHING RETURNING lane_id, next_offset
 ), checkpoints AS (
     INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset, complete_until, recorded_until)

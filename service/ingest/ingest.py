@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from contextlib import suppress
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -15,17 +16,18 @@ from faststream.kafka.annotations import KafkaMessage  # noqa: TC002 - FastStrea
 from faststream.kafka.message import KafkaMessage as RawMessage
 
 from schemas.topics import Topics
-from service.database import make_pool
+from service.database import make_pool, transaction
 from service.ingest.consumer import LaneConsumer
 from service.ingest.lane import LaneWriter
 from service.ingest.watch import Watch
 from service.kafka import connection_options, topic_faults
 from service.log.append import ROLE, Appender
+from service.sources import allowed_topics, read_topics
 from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     import asyncpg
 
@@ -49,37 +51,54 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises: what must end the process; faults of Kafka and Postgres are waited out.
     """
-    await _look_at_topics(settings, stop)
+    topics = await _look_at_topics(settings, stop)
     async with (
         make_pool(settings, ROLE, settings.ingest_lanes_at_once * 2 + 4) as pool,
         asyncio.TaskGroup() as tasks,
     ):
-        role = _Ingest(settings, pool, tasks)
+        role = _Ingest(settings, pool, tasks, topics)
         if await role.start(stop):
             # What is there by now stays: the collector need not walk through it for each 50,000 records again.
             gc.freeze()
             tasks.create_task(role.stop_when(stop))
 
 
-async def _look_at_topics(settings: Settings, stop: asyncio.Event) -> None:
-    """Say what is wrong with the topics; Kafka away is waited out."""
+async def _look_at_topics(settings: Settings, stop: asyncio.Event) -> Sequence[str]:
+    """Say what is wrong with the topics, and give those to read; Kafka away is waited out.
+
+    Postgres away is not: its own topic is read then, and the watch finds the others.
+    """
+    topics: list[str] = [Topics(settings.topic_prefix).commands]
+    others: list[str] = []
+    with suppress(*INFRASTRUCTURE):
+        async with (
+            make_pool(settings, ROLE, 1) as pool,
+            transaction(pool, settings, ROLE) as connection,
+        ):
+            topics = await read_topics(connection, settings)
+            others = await allowed_topics(connection, settings)
     backoff = Backoff()
     while not stop.is_set():
         try:
-            for fault in await topic_faults(settings):
+            for fault in await topic_faults(settings, others):
                 log.warning("topic misconfigured", fault=str(fault))
         except INFRASTRUCTURE as error:
             log.warning("waiting for Kafka", error=f"{type(error).__name__}: {error}")
             await sleep_unless(stop, backoff.next())
         else:
-            return
+            break
+    return topics
 
 
 class _Ingest(ConsumerRebalanceListener):
     """Holds the broker, the consumer and the lanes together."""
 
     def __init__(
-        self, settings: Settings, pool: asyncpg.Pool[Any], tasks: asyncio.TaskGroup
+        self,
+        settings: Settings,
+        pool: asyncpg.Pool[Any],
+        tasks: asyncio.TaskGroup,
+        topics: Sequence[str],
     ) -> None:
         self._settings = settings
         self._pool = pool
@@ -92,9 +111,9 @@ class _Ingest(ConsumerRebalanceListener):
         self._leaving: set[asyncio.Task[None]] = set()  # cancelled, and not at their end
         self._consumer: LaneConsumer | None = None
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._broker = self._make_broker()
+        self._broker = self._make_broker(topics)
 
-    def _make_broker(self) -> KafkaBroker:
+    def _make_broker(self, read: Sequence[str]) -> KafkaBroker:
         topics = Topics(self._settings.topic_prefix)
         broker = KafkaBroker(
             self._settings.kafka_bootstrap_servers.split(","),  # type: ignore[union-attr]
@@ -103,7 +122,7 @@ class _Ingest(ConsumerRebalanceListener):
             graceful_timeout=DRAIN_SECONDS,
         )
         subscriber = broker.subscriber(
-            topics.commands,
+            *read,
             group_id=topics.ingest_group,
             batch=True,
             batch_timeout_ms=EMPTY_FETCH_MS,
@@ -166,9 +185,18 @@ class _Ingest(ConsumerRebalanceListener):
 
     def _begin_watch(self) -> None:
         assert self._consumer is not None  # noqa: S101 - made by the broker's start
-        watch = Watch(self._pool, self._settings, self._consumer, self._lanes)
+        watch = Watch(self._pool, self._settings, self._consumer, self._lanes, self._subscribe)
         self._watch = watch
         self._watching = self._tasks.create_task(watch.run(), name="watch")
+
+    async def _subscribe(self, topics: Collection[str]) -> None:
+        """Read these topics from now on: one was allowed or closed. It costs a rebalance."""
+        assert self._consumer is not None  # noqa: S101 - the watch is its
+        log.info("topics changed", topics=sorted(topics))
+        # Between subscribing and the revocation that follows nothing is assigned: no lane may reach for its partition.
+        while self._lanes:
+            await self._close(set(self._lanes))
+        self._consumer.subscribe(sorted(topics), listener=self)
 
     async def stop_when(self, stop: asyncio.Event) -> None:
         """Wait for `stop` or a failure; then finish the batches under way and leave the group."""
@@ -211,7 +239,7 @@ class _Ingest(ConsumerRebalanceListener):
             )
             self._lanes[partition] = lane
             self._running[partition] = self._tasks.create_task(lane.run(), name=str(partition))
-        log.info("lanes assigned", lanes=sorted(p.partition for p in assigned))
+        log.info("lanes assigned", lanes=sorted(f"{p.topic}-{p.partition}" for p in assigned))
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Let the appends under way end, and drop the rest: the next owner reads it again."""
@@ -220,9 +248,13 @@ class _Ingest(ConsumerRebalanceListener):
     async def _close(self, partitions: set[TopicPartition]) -> None:
         closing = [p for p in partitions if p in self._lanes]
         await asyncio.gather(*(self._lanes[p].drain(DRAIN_SECONDS) for p in closing))
-        tasks = [self._running.pop(partition) for partition in closing]
-        for partition, task in zip(closing, tasks, strict=True):
+        # Two may be at it, the watch and a rebalance.
+        tasks = [
+            self._running.pop(partition) for partition in closing if partition in self._running
+        ]
+        for partition in closing:
             self._lanes.pop(partition, None)
+        for task in tasks:
             task.cancel()
         # Who waits for a Postgres that does not answer keeps neither the group nor a stop waiting.
         self._leaving = {task for task in self._leaving if not task.done()} | await _unfinished(

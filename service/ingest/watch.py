@@ -11,11 +11,12 @@ from aiokafka.errors import KafkaError
 
 from service.database import transaction
 from service.log.append import ROLE
+from service.sources import list_sources
 from service.telemetry import INGEST_LAG, LANE_STOPPED, get_logger
 from service.waiting import INFRASTRUCTURE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     import asyncpg
     from aiokafka import TopicPartition
@@ -47,6 +48,8 @@ _STATE = """
 SELECT l.topic, l.partition, l.epoch, l.next_offset, l.stopped_because FROM segments.lane AS l
 WHERE NOT l.closed AND l.topic = ANY ($1::text[])
 """
+# A topic that is gone and was closed holds nothing any more, and no watermark waits for it.
+_CLOSE = "UPDATE segments.lane SET closed = true WHERE topic = ANY ($1::text[]) AND NOT closed"
 
 
 class Watch:
@@ -58,7 +61,9 @@ class Watch:
         settings: Settings,
         consumer: LaneConsumer,
         lanes: Mapping[TopicPartition, LaneWriter],
+        subscribe: Callable[[Collection[str]], Awaitable[None]],
     ) -> None:
+        self._subscribe = subscribe
         self._pool = pool
         self._settings = settings
         self._consumer = consumer
@@ -74,7 +79,11 @@ class Watch:
             self._round += 1
             try:
                 async with asyncio.timeout(10):
-                    await self._look()
+                    topics = await self._read_topics()
+                if topics != self._consumer.subscription():
+                    await self._subscribe(topics)
+                async with asyncio.timeout(10):
+                    await self._look(topics)
                 if self._round % COMMIT_EVERY == 0:
                     await self.commit()
                 await self._forget_keys()
@@ -100,7 +109,16 @@ class Watch:
             forgotten = await connection.fetchval("SELECT segments.forget_keys()")
         self._forget_in = 1 if forgotten == FORGET_MANY else FORGET_EVERY
 
-    async def _look(self) -> None:
+    async def _read_topics(self) -> set[str]:
+        """Ask which topics are to be read; lanes of others are closed once none of ours is open."""
+        async with transaction(self._pool, self._settings, ROLE) as connection:
+            found = await list_sources(connection, self._settings)
+            closed = {one.topic for one in found if one.change == "closed"}
+            if closed and closed.isdisjoint(self._consumer.subscription()):
+                await connection.execute(_CLOSE, list(closed))
+        return {one.topic for one in found} - closed
+
+    async def _look(self, topics: Collection[str]) -> None:
         ours = {
             partition: lane
             for partition, lane in self._lanes.items()
@@ -113,9 +131,9 @@ class Watch:
         asked_at = datetime.now(UTC)
         ends = await self._consumer.end_offsets(list(ours))
         async with transaction(self._pool, self._settings, ROLE) as connection:
-            rows = await connection.fetch(_STATE, list({partition.topic for partition in ours}))
+            rows = await connection.fetch(_STATE, list(topics))
             found = {(row["topic"], row["partition"]): row for row in rows}
-            all_open = self._all_open(found)
+            all_open = self._all_open(topics, found)
             reading = [
                 lane for lane in ours.values() if lane.opened and not lane.opened.stopped_because
             ]
@@ -130,9 +148,8 @@ class Watch:
             )
         self._compare(ours, ends, found)
 
-    def _all_open(self, rows: Mapping[tuple[str, int], Any]) -> bool:
+    def _all_open(self, topics: Collection[str], rows: Mapping[tuple[str, int], Any]) -> bool:
         """Whether each partition has a lane: what lies in one without would be missing below the watermark."""
-        topics = {topic for topic, _ in rows}
         return all(
             (topic, number) in rows
             for topic in topics

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from schemas.refusal import Reason
+from schemas.topics import Topics
 from service import registry
 from service.database import REFUSED_VALUE_CLASSES, statements, transaction
 from service.errors import LaneLostError, LaneStoppedError
+from service.log.allowed import Allowed, allowed_on
 from service.log.encode import COLUMNS, copy_rows
 from service.log.identity import record_digest
 from service.log.judge import Candidate, rejected
@@ -32,6 +34,7 @@ from service.log.prepare import (
     find_holes,
     identify,
     identify_rest,
+    judge_anew,
     judge_records,
 )
 from service.log.resolve import Known, Place, Resolution, resolve
@@ -104,17 +107,22 @@ class Appender:
         batch = Batch(
             lane, lane_id, start, next_offset, records,
             find_holes(start, next_offset, [record.offset for record in records]), floor_ms, -1,
+            floor_ms=floor_ms,
         )  # fmt: skip
-        now_ms = 0
         if any(record.timestamp_type != LOG_APPEND_TIME for record in records):
-            now_ms = await self._now_ms()
+            batch.now_ms = await self._now_ms()
         if self._registry.version < 0:
             await self._load_registry()
         known, people = self._registry, self._people.known
+        batch.allowed = self._allowed(lane, known)
         unknown: list[Candidate] = []
         for at in range(0, len(records), CHUNK):
             valid, refused, batch.received_ms = judge_records(
-                records[at : at + CHUNK], batch.received_ms, now_ms, self._settings.signing_secret
+                records[at : at + CHUNK],
+                batch.received_ms,
+                batch.now_ms,
+                self._settings.signing_secret,
+                batch.allowed,
             )
             batch.candidates += valid
             batch.rejected += refused
@@ -135,11 +143,17 @@ class Appender:
         self._people.forget()
         self._registry = loaded
 
+    def _allowed(self, lane: Lane, known: registry.Registry) -> Allowed | None:
+        return allowed_on(lane.topic, known.rules, Topics(self._settings.topic_prefix).commands)
+
     async def _identify_anew(self, batch: Batch) -> None:
         """Identify all of a batch by the newest registry, and no one by memory."""
         batch.registry_version, batch.odd, batch.miskeyed = -1, [], 0
         await self._load_registry()
         known = self._registry
+        allowed = self._allowed(batch.lane, known)
+        if allowed != batch.allowed:
+            judge_anew(batch, self._settings.signing_secret, allowed)
         unknown = identify(batch, batch.candidates, known, self._people.known)
         await self._identify_rest(batch, unknown, known)
 

@@ -15,11 +15,13 @@ from schemas.headers import NO_HEADERS, Headers
 from schemas.refusal import Refusal
 from service import registry
 from service.database import statements
+from service.log.allowed import Allowed, allowed_on, check_allowed
 from service.log.judge import Candidate, rejected
 from service.log.people import find_existing
 from service.log.prepare import Batch, identify
 from service.log.resolve import Known, Resolution, resolve
 from service.log.taken import refuse_taken
+from service.sources import load_rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,17 +71,24 @@ class _Imagined:
 
 
 async def foresee(
-    connection: asyncpg.Connection[Any], asked: Sequence[Asked], now_ms: int, earlier: Earlier
+    connection: asyncpg.Connection[Any],
+    asked: Sequence[Asked],
+    now_ms: int,
+    earlier: Earlier,
+    topic: str | None = None,
 ) -> list[Foreseen]:
     """Tell what commands would come to, were they received in this order, now and after `earlier`.
 
-    now_ms: Unix milliseconds. earlier: takes in what is accepted. Not for `expire`, which the service alone says.
+    now_ms: Unix milliseconds. earlier: takes in what is accepted. topic: `<prefix>.commands`, which must be allowed to
+    say them; None: it is. Not for `expire`, which the service alone says.
     What only Postgres would refuse (`unstorable`) is not foreseen.
     """
     candidates = [_candidate(one, earlier.count + n, now_ms) for n, one in enumerate(asked, 1)]
     earlier.count += len(candidates)
     await _identify(connection, candidates, now_ms, earlier)
-    refused = [refusal for c in candidates if (refusal := _refusal(c)) is not None]
+    rules = {} if topic is None else await load_rules(connection)
+    allowed = None if topic is None else allowed_on(topic, rules, topic)
+    refused = [refusal for c in candidates if (refusal := _refusal(c, allowed)) is not None]
     late = {one.record.offset for one in refused}
     refused += await refuse_taken(
         connection, [c for c in candidates if c.record.offset not in late]
@@ -108,10 +117,11 @@ def _candidate(asked: Asked, number: int, now_ms: int) -> Candidate:
     )
 
 
-def _refusal(candidate: Candidate) -> RejectedRecord | None:
+def _refusal(candidate: Candidate, allowed: Allowed | None) -> RejectedRecord | None:
     """Check what the parser leaves to the receipt, in the contract's order."""
-    # What a topic may not say (not_allowed) has its place here, before the times.
     try:
+        if allowed is not None:
+            check_allowed(allowed, candidate.command, candidate.headers)
         check_times(candidate.command, candidate.time, candidate.received_ms)
     except Refusal as refusal:
         return rejected(candidate, refusal.reason, refusal.detail)

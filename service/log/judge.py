@@ -19,9 +19,12 @@ from schemas.command import (
 from schemas.headers import NO_HEADERS, Headers, read_headers
 from schemas.refusal import Reason, Refusal
 from schemas.rules import FUTURE_ALLOWED_MS, MIN_TIME
+from service.log.allowed import check_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from service.log.allowed import Allowed
 
 # Headers that a retry must keep; of any other nothing is stored.
 KEPT_HEADERS = frozenset({"idempotency-key", "segments-origin"})
@@ -85,14 +88,17 @@ class RejectedRecord:
 
 
 def judge(
-    record: KafkaRecord, received_ms: int, signing_secret: bytes | None
+    record: KafkaRecord,
+    received_ms: int,
+    signing_secret: bytes | None,
+    allowed: Allowed | None = None,
 ) -> Candidate | RejectedRecord:
     """Judge one record by itself, as far as no database is needed, in the contract's order of checks.
 
-    received_ms: the record's receipt, Unix milliseconds.
+    received_ms: the record's receipt, Unix milliseconds. allowed: what its topic may say; None: everything.
     """
     try:
-        return _judge(record, received_ms, signing_secret)
+        return _judge(record, received_ms, signing_secret, allowed)
     except Refusal as refusal:
         return RejectedRecord(
             record,
@@ -112,7 +118,12 @@ def judge(
         )
 
 
-def _judge(record: KafkaRecord, received_ms: int, signing_secret: bytes | None) -> Candidate:
+def _judge(
+    record: KafkaRecord,
+    received_ms: int,
+    signing_secret: bytes | None,
+    allowed: Allowed | None,
+) -> Candidate:
     key, value = record.key, record.value
     if value is None or len(value) + len(key or b"") > MAX_RECORD_BYTES:
         check_size(key, value)
@@ -123,6 +134,11 @@ def _judge(record: KafkaRecord, received_ms: int, signing_secret: bytes | None) 
     if headers.error is not None:
         try:
             headers.check()
+        except Refusal as refusal:
+            raise refusal_of(command, refusal) from None
+    if allowed is not None:
+        try:
+            check_allowed(allowed, command, headers)
         except Refusal as refusal:
             raise refusal_of(command, refusal) from None
     time = command.status_change_timestamp

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from schemas.event import Lane
+    from service.log.allowed import Allowed
     from service.log.expiries import Named
     from service.log.judge import KafkaRecord
     from service.log.people import People, Who
@@ -53,6 +54,10 @@ class Batch:
     rejected: list[RejectedRecord] = field(default_factory=list)
     odd: list[Candidate] = field(default_factory=list)  # those that _identify_odd must look at
     miskeyed: int = 0  # records whose key is not network_id:user
+    # What it was judged with, to do it again when what the topic may say has changed.
+    floor_ms: int = 0
+    now_ms: int = 0
+    allowed: Allowed | None = None
 
 
 def find_holes(start: int, next_offset: int, offsets: Sequence[int]) -> list[tuple[int, int]]:
@@ -75,11 +80,12 @@ def judge_records(
     floor_ms: int,
     now_ms: int,
     signing_secret: bytes | None,
+    allowed: Allowed | None = None,
 ) -> tuple[list[Candidate], list[RejectedRecord], int]:
     """Judge records in offset order.
 
     floor_ms: the lane's newest received_at, Unix milliseconds; now_ms: the database's clock, which stands in
-    for the timestamp of records that their producer stamped.
+    for the timestamp of records that their producer stamped; allowed: what their topic may say.
     Returns: the valid ones, the refused ones, and the new floor.
     """
     candidates: list[Candidate] = []
@@ -87,12 +93,20 @@ def judge_records(
     for record in records:
         stamped = record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now_ms
         floor_ms = max(floor_ms, stamped)
-        judged = judge(record, floor_ms, signing_secret)
+        judged = judge(record, floor_ms, signing_secret, allowed)
         if type(judged) is Candidate:
             candidates.append(judged)
         else:
             refused.append(judged)  # type: ignore[arg-type]
     return candidates, refused, floor_ms
+
+
+def judge_anew(batch: Batch, signing_secret: bytes | None, allowed: Allowed | None) -> None:
+    """Judge a batch's records by what the topic may say now; their receipt stays."""
+    batch.candidates, batch.rejected, _ = judge_records(
+        batch.records, batch.floor_ms, batch.now_ms, signing_secret, allowed
+    )
+    batch.allowed = allowed
 
 
 def identify(

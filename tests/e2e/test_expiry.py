@@ -383,7 +383,7 @@ async def test_views_equal_the_oracle_while_overrides_lapse_and_after_a_rebuild(
         await until(settings, "SELECT count(*) = 0 FROM projections.expiry")
         await folded(settings)
     said = await expiries(settings)
-    assert len(said) > 20
+    assert len(said) >= 10  # how many depends on when the history falls; none would prove nothing
     records = await read_topic(settings, Topics(settings.topic_prefix).commands)
     pairs = [(one, (one.topic, one.partition, one.offset, one.timestamp)) for one in records]
     secret = settings.signing_secret

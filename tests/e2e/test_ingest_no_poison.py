@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 pytestmark = pytest.mark.stack
-LARGE = {"max_request_size": 1_040_000, "max_batch_size": 1_040_000}
+LARGE: dict[str, Any] = {"max_request_size": 1_040_000, "max_batch_size": 1_040_000}
 BETWEEN = 7  # so many odd records between two good ones
 
 

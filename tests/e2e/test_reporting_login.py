@@ -87,6 +87,10 @@ async def test_every_role_and_command_works_for_a_login_that_owns_nothing(
         ["verify"],
         ["segment", "archive", "--network", "n", "--id", "2"],
         ["rejected", "show", row["position"]],
+        ["source", "allow", "--topic", "t", "--no-topics"],
+        ["source", "revoke", "--topic", "t"],
+        ["source", "list", "--history"],
+        ["analyst", "list"],
     ):
         said = await run(plain, *arguments)
         assert said.code == 0, (arguments, said.err)

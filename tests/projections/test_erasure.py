@@ -26,7 +26,7 @@ SECRETS = ("anna@x.com", "ANNA@x.com", "why-she-came", "her-own-words", "misspel
 _ALL = """
 SELECT format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
-WHERE n.nspname IN ('segments', 'projections', 'reporting', 'migrations') AND c.relkind IN ('r', 'v', 'm') ORDER BY 1
+WHERE n.nspname ~ '^(segments|projections|migrations|reporting(_network)?)$' AND c.relkind IN ('r', 'v', 'm') ORDER BY 1
 """
 
 

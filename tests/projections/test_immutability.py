@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
+from service import sources
 from tests.projections.folding import log
 from tests.support.database import connected
 from tests.support.lane import said
@@ -26,6 +27,7 @@ SERVICE = (
     "segments_operate",
     "segments_api",
     "segments_report",
+    "segments_report_network",
 )
 _COLUMN = """
 SELECT a.attname FROM pg_catalog.pg_attribute AS a
@@ -60,6 +62,10 @@ async def filled(database: Settings) -> AsyncIterator[asyncpg.Connection[Any]]:
                 "INSERT INTO segments.retry (lane_id, kafka_offset) SELECT lane_id, kafka_offset"
                 " FROM segments.rejected LIMIT 1"
             )
+            await sources.allow(connection, database, "t")
+            await connection.execute(
+                "INSERT INTO segments.analyst_event (role_name, network_id, change) VALUES ('ann', 'n', 'granted')"
+            )
             await connection.fetchval("SELECT segments.erase_person('n', 'b', 'me', 'asked')")
             yield connection
 
@@ -74,6 +80,7 @@ async def test_the_tables_that_may_change_are_known_and_each_other_one_has_a_row
     tables = await append_only(filled)
     assert set(tables) == {
         "event", "duplicate", "rejected", "hole", "registry_event", "lane_event", "retry", "erasure",
+        "source_event", "analyst_event",
     }  # fmt: skip
     for table in tables:
         assert await filled.fetchval(f"SELECT count(*) FROM segments.{table}") > 0, table

@@ -45,11 +45,13 @@ ALLOWED = {
         },
         "segments.lane": "siu",
         "segments.relay": "siu",
+        "segments.source": "s",
         **{f"projections.{name}": "s" for name in KEPT},
         "projections.checkpoint": "si",
     },
     "segments_project": {
         **{f"segments.{name}": "s" for name in LOG},
+        "segments.source": "s",
         **{f"projections.{name}": "siudt" for name in KEPT},
         "projections.expiry": "siud",
         "projections.farewell": "su",
@@ -59,6 +61,8 @@ ALLOWED = {
         "segments.segment": "siu",
         "segments.registry_version": "siu",
         "segments.registry_event": "si",
+        "segments.source": "s",
+        "segments.source_event": "si",
         "segments.api_key": "si",
     },
     "segments_api": {
@@ -72,6 +76,7 @@ ALLOWED = {
                 "person",
                 "event",
                 "idempotency",
+                "source",
             )
         },
         **{f"projections.{name}": "s" for name in KEPT},
@@ -84,6 +89,10 @@ ALLOWED = {
             for name in ("lane_event", "rejected", "hole", "retry", "person")
         },
         "segments.lane": "siu",
+        "segments.source": "s",
+        "segments.source_event": "s",
+        "segments.analyst": "s",
+        "segments.analyst_event": "s",
         **{f"projections.{name}": "s" for name in KEPT},
         "projections.expiry": "s",
         "projections.farewell": "s",
@@ -99,6 +108,7 @@ ALLOWED = {
         "segments.registry_version": "su",
     },
     "segments_report": {f"reporting.{name}": "s" for name in VIEWS},
+    "segments_report_network": {f"reporting_network.{name}": "s" for name in VIEWS},
 }
 COLUMNS = {
     "segments_api": {"segments.api_key": {"last_used_at"}},
@@ -118,12 +128,12 @@ SELECT format('%s.%s', n.nspname, c.relname) AS name, concat(
     CASE WHEN has_table_privilege($1, c.oid, 'REFERENCES') THEN 'r' END,
     CASE WHEN has_table_privilege($1, c.oid, 'TRIGGER') THEN 'g' END) AS rights
 FROM pg_class AS c JOIN pg_namespace AS n ON c.relnamespace = n.oid
-WHERE n.nspname IN ('segments', 'projections', 'reporting', 'migrations') AND c.relkind IN ('r', 'p', 'v', 'm', 'S')
+WHERE n.nspname ~ '^(segments|projections|migrations|reporting(_network)?)$' AND c.relkind IN ('r', 'p', 'v', 'm', 'S')
 """
 _COLUMNS = """
 SELECT format('%s.%s', n.nspname, c.relname) AS name, array_agg(a.attname::text) AS columns
 FROM pg_attribute AS a JOIN pg_class AS c ON a.attrelid = c.oid JOIN pg_namespace AS n ON c.relnamespace = n.oid
-WHERE n.nspname IN ('segments', 'projections', 'reporting', 'migrations') AND c.relkind IN ('r', 'p', 'v')
+WHERE n.nspname ~ '^(segments|projections|migrations|reporting(_network)?)$' AND c.relkind IN ('r', 'p', 'v')
     AND a.attnum > 0 AND NOT has_table_privilege($1, c.oid, 'UPDATE')
     AND has_column_privilege($1, c.oid, a.attnum, 'UPDATE')
 GROUP BY 1
@@ -154,7 +164,7 @@ async def test_no_role_may_create_anything_log_in_or_is_a_member_of_another(
         assert not await value(
             database,
             "SELECT bool_or(has_schema_privilege($1, oid, 'CREATE')) FROM pg_namespace"
-            " WHERE nspname IN ('segments', 'projections', 'reporting', 'migrations')",
+            " WHERE nspname ~ '^(segments|projections|migrations|reporting(_network)?)$'",
             role,
         ), role
         attributes = await rows(
@@ -170,17 +180,17 @@ async def test_public_has_nothing(database: Settings) -> None:
     schemas = await value(
         database,
         "SELECT array_agg(nspname) FROM pg_namespace AS n, aclexplode(n.nspacl) AS a WHERE a.grantee = 0"
-        " AND nspname IN ('segments', 'projections', 'reporting', 'migrations')",
+        " AND nspname ~ '^(segments|projections|migrations|reporting(_network)?)$'",
     )
     tables = await value(
         database,
         "SELECT array_agg(relname) FROM pg_class AS c, aclexplode(c.relacl) AS a WHERE a.grantee = 0"
-        " AND relnamespace::regnamespace::text IN ('segments', 'projections', 'reporting', 'migrations')",
+        " AND relnamespace::regnamespace::text ~ '^(segments|projections|migrations|reporting(_network)?)$'",
     )
     functions = await value(
         database,
         "SELECT array_agg(proname) FROM pg_proc AS p, aclexplode(coalesce(proacl, acldefault('f', proowner))) AS a"
-        " WHERE a.grantee = 0 AND pronamespace::regnamespace::text IN ('segments', 'projections', 'reporting')",
+        " WHERE a.grantee = 0 AND pronamespace::regnamespace::text ~ '^(segments|projections|reporting(_network)?)$'",
     )
     assert (schemas, tables, functions) == (None, None, None)
 
@@ -211,11 +221,12 @@ async def test_definer_functions_fix_their_search_path_and_are_known(
     found = await rows(
         database,
         "SELECT p.oid::regprocedure::text AS name, p.proconfig FROM pg_proc AS p WHERE p.prosecdef"
-        " AND pronamespace::regnamespace::text IN ('segments', 'projections', 'reporting') ORDER BY 1",
+        " AND pronamespace::regnamespace::text ~ '^(segments|projections|reporting(_network)?)$' ORDER BY 1",
     )
     assert [row["name"].split("(")[0] for row in found] == [
         "projections.analyze_grown",
         "reporting.membership_as_of",
+        "reporting_network.membership_as_of",
         "segments.erase_person",
         "segments.forget_keys",
     ]

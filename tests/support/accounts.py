@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from projections.status import end_offsets
-from tests.support.database import rows, sound, until
+from tests.support.database import connected, rows, sound, until
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -32,13 +32,14 @@ async def outcomes(settings: Settings, lane: int = 0, epoch: int = 0) -> list[st
 
 async def logged(settings: Settings, seconds: float = 20) -> None:
     """Wait until the log holds all that is in Kafka now; then law 1 holds."""
-    topic = f"{settings.topic_prefix}.commands"
-    for lane, end in (await end_offsets(settings)).items():
+    async with connected(settings) as connection:
+        ends = await end_offsets(settings, connection)
+    for lane, end in ends.items():
         if end:
             await until(
                 settings,
                 f"SELECT coalesce(max(next_offset), 0) >= {end} FROM segments.lane"
-                f" WHERE topic = '{topic}' AND partition = {lane} AND NOT closed",
+                f" WHERE topic = '{lane.topic}' AND partition = {lane.partition} AND NOT closed",
                 seconds=seconds,
             )
     await sound(settings)

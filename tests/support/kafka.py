@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 async def publish(
     settings: Settings,
     records: Sequence[Any],
+    topic: str | None = None,
     **options: Any,
 ) -> list[RecordMetadata]:
     """Publish records with `lane` (None: the partitioner's), `key`, `value` and `headers`, in their order."""
-    topic = Topics(settings.topic_prefix).commands
+    topic = topic or Topics(settings.topic_prefix).commands
     producer = AIOKafkaProducer(
         **connection_options(settings)
         | {"acks": "all", "enable_idempotence": True, "linger_ms": 1}

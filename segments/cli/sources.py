@@ -1,0 +1,152 @@
+"""`source`: which topics are read, and what each may say."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+
+import click
+
+from schemas.rules import ALLOWED, Door, is_network_id
+from segments.cli.main import main
+from segments.cli.output import (
+    actor_option,
+    command,
+    connected,
+    load_settings,
+    print_json,
+    print_rows,
+)
+from service import sources
+from service.errors import WrongUseError
+from service.kafka import administering, set_up_topics
+
+ROLE = "segments_registry"
+COLUMNS = ("topic", "change", "networks", "statuses", "changed_at", "actor")
+STATUSES = tuple(ALLOWED[Door.KAFKA])
+_TOPIC = re.compile(r"(?!\.{1,2}$|__)[A-Za-z0-9._-]{1,249}")
+
+
+@main.group()
+def source() -> None:
+    """Say which topics commands are read from, and what each may say."""
+
+
+def _topic(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    if not _TOPIC.fullmatch(value):
+        raise click.BadParameter("must be the name of a topic: 1 to 249 of A-Z a-z 0-9 . _ -")
+    return value
+
+
+def _split(value: str | None) -> list[str] | None:
+    return None if value is None else [name.strip() for name in value.split(",")]
+
+
+def _networks(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> list[str] | None:
+    names = _split(value)
+    if names is not None and not all(map(is_network_id, names)):
+        raise click.BadParameter("must be networks with commas, each 1 to 64 of A-Z a-z 0-9 . _ -")
+    return names
+
+
+def _statuses(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> list[str] | None:
+    names = _split(value)
+    if names is not None and not set(names) <= set(STATUSES):
+        raise click.BadParameter(f"must be of {', '.join(STATUSES)}, with commas")
+    return names
+
+
+topic_option = click.option("--topic", required=True, callback=_topic, help="The topic.")
+
+
+def _show(found: sources.Source, *, as_json: bool) -> None:
+    row = {name: value for name, value in asdict(found).items() if name in COLUMNS}
+    if as_json:
+        print_json(row)
+    else:
+        _print([row])
+
+
+def _print(rows: list[dict[str, object]]) -> None:
+    """Print for people: names with commas, and `all` where nothing is left out."""
+    for row in rows:
+        for column in ("networks", "statuses"):
+            names = row[column]
+            row[column] = ",".join(names) if isinstance(names, list) else "all"
+    print_rows(rows, COLUMNS)
+
+
+@command(source)
+@topic_option
+@click.option("--networks", callback=_networks, help="A,B: only for these tenants. Default: all.")
+@click.option(
+    "--statuses", callback=_statuses, help="enter,leave: only these user_status. Default: all."
+)
+@click.option("--no-topics", is_flag=True, help="Leave Kafka alone: do not make or correct it.")
+@actor_option
+async def allow(
+    *,
+    topic: str,
+    networks: list[str] | None,
+    statuses: list[str] | None,
+    no_topics: bool,
+    actor: str | None,
+    as_json: bool,
+) -> None:
+    """Read commands from a topic, and say what it may say, instead of what was said before.
+
+    The topic is made if it is missing, and corrected as by `setup`. Running processes begin to read it within seconds.
+    """
+    settings = load_settings()
+    if not no_topics:
+        await set_up_topics(settings, [topic])
+    async with connected(settings, ROLE) as connection:
+        found = await sources.allow(
+            connection, settings, topic, networks=networks, statuses=statuses, actor=actor
+        )
+    _show(found, as_json=as_json)
+
+
+@command(source, "list")
+@click.option("--history", is_flag=True, help="Every change, oldest first.")
+async def list_(*, history: bool, as_json: bool) -> None:
+    """List the topics, what each may say, and since when."""
+    settings = load_settings()
+    async with connected(settings, ROLE) as connection:
+        found = await sources.list_sources(connection, settings, history=history)
+    rows = [{name: asdict(one)[name] for name in COLUMNS} for one in found]
+    if as_json:
+        print_json(rows)
+    else:
+        _print(rows)
+
+
+@command(source)
+@topic_option
+@actor_option
+async def revoke(*, topic: str, actor: str | None, as_json: bool) -> None:
+    """Reject whatever a topic says from now on, as `not_allowed`; it is read on, so that nothing is lost."""
+    settings = load_settings()
+    async with connected(settings, ROLE) as connection:
+        found = await sources.revoke(connection, settings, topic, actor)
+    _show(found, as_json=as_json)
+
+
+@command(source)
+@topic_option
+@actor_option
+async def close(*, topic: str, actor: str | None, as_json: bool) -> None:
+    """Read a revoked topic no more, once it is deleted in Kafka; no watermark waits for its lanes then."""
+    settings = load_settings()
+    async with administering(settings) as admin:
+        if topic in await admin.list_topics():
+            raise WrongUseError(
+                f"{topic} is still in Kafka, and what lies there would be lost; delete it first."
+            )
+    async with connected(settings, ROLE) as connection:
+        found = await sources.close(connection, settings, topic, actor)
+    _show(found, as_json=as_json)

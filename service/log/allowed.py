@@ -1,0 +1,81 @@
+"""What a topic may say. Kafka's ACLs decide who writes it; this, what of theirs is taken. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from schemas.event import Position
+from schemas.refusal import Reason, Refusal
+from schemas.rules import UserStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from schemas.command import Command
+    from schemas.headers import Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one topic may say. networks, statuses: None for all. standing: False once it was revoked."""
+
+    networks: frozenset[str] | None = None
+    statuses: frozenset[str] | None = None
+    standing: bool = True
+
+    def objection(self, network_id: str, user_status: str) -> str | None:
+        """Say what speaks against a command, or None."""
+        if not self.standing:
+            return "this topic may not say anything: it was revoked, or never allowed"
+        if self.networks is not None and network_id not in self.networks:
+            # Not for whom it may: the networks' analysts read this, and know nothing of each other.
+            return f"/network_id: this topic may not speak for {network_id}"
+        if self.statuses is not None and user_status not in self.statuses:
+            said = ", ".join(sorted(self.statuses))
+            return f"/user_status: this topic may not say {user_status}, only {said}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What the records of one topic may say.
+
+    rule: None for everything. origins: the rules of all topics, where the service's own retries lie: such a one is
+    judged by the topic on which it was received first.
+    """
+
+    rule: Rule | None
+    origins: Mapping[str, Rule] | None = None
+
+
+NOTHING = Rule(standing=False)
+
+
+def allowed_on(topic: str, rules: Mapping[str, Rule], commands: str) -> Allowed | None:
+    """Say what a topic may say; None for everything. commands: the topic that the service publishes to itself."""
+    if topic != commands:
+        return Allowed(rules.get(topic, NOTHING))
+    return Allowed(rules.get(topic), rules) if rules else None
+
+
+def check_allowed(allowed: Allowed, command: Command, headers: Headers) -> None:
+    """Raise Refusal(not_allowed) if its topic may not say that.
+
+    An `expire` is never asked: nobody but the service can say it, and an override that nobody lifts would be worse.
+    """
+    if command.user_status is UserStatus.EXPIRE:
+        return
+    rule = allowed.rule
+    if allowed.origins is not None and headers.source == "retry" and headers.origin is not None:
+        rule = allowed.origins.get(_topic(headers.origin), rule)
+    objection = rule and rule.objection(command.network_id, command.user_status.text)
+    if objection:
+        raise Refusal(Reason.NOT_ALLOWED, objection)
+
+
+def _topic(origin: str) -> str:
+    try:
+        return Position.parse(origin).topic
+    except ValueError:
+        return ""
