@@ -1,4 +1,4 @@
-"""A projection worker: claims a lane, folds a batch, moves rows and checkpoint in one transaction; any number run."""
+"""A projection worker: claims lanes, folds a batch, moves rows and checkpoints in one transaction; any number run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from service.database import make_pool, statements, transaction
+from service.database import make_pool, single, statements, transaction
 from service.errors import FoldDriftError, NotSetUpError
 from service.migrations import migrations
 from service.telemetry import BATCH_SECONDS, COMPLETE_UNTIL, PROJECTION_LAG, REFOLDS, get_logger
 from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from service.settings import Settings
 
 log = get_logger("projections.worker")
@@ -24,7 +26,9 @@ SQL = statements("projections.fold")
 ROLE = "segments_project"
 PROJECTION = "membership"
 # With nothing to do a worker asks again after so long, doubling up to the second figure.
-FIRST_PAUSE, LAST_PAUSE = 0.004, 0.1
+FIRST_PAUSE, LAST_PAUSE = 0.002, 0.03
+# Lanes in which no more records wait are folded together in one transaction: each has its price.
+LITTLE = 250
 ADVANCE_SECONDS = 0.5
 
 
@@ -50,7 +54,7 @@ async def project(settings: Settings, stop: asyncio.Event) -> None:
 
 
 class Worker:
-    """Folds one batch after another, of whichever lane is free."""
+    """Folds one batch after another, of whichever lanes are free."""
 
     def __init__(
         self, pool: asyncpg.Pool[Any], settings: Settings, slot: int | None = None
@@ -65,7 +69,7 @@ class Worker:
         pause, backoff = FIRST_PAUSE, Backoff()
         while not stop.is_set():
             try:
-                worked = await self.step()
+                worked = await self._waits() and await self.step()
             except asyncpg.UndefinedTableError as error:
                 raise NotSetUpError from error
             except INFRASTRUCTURE as error:
@@ -80,17 +84,32 @@ class Worker:
                 await sleep_unless(stop, pause)
                 pause = min(pause * 1.5, LAST_PAUSE)
 
+    async def _waits(self) -> bool:
+        """Ask, cheaply, whether there is something to fold."""
+        async with single(self._pool, self._settings, ROLE) as connection:
+            waits: bool = await connection.fetchval(SQL["waiting"], PROJECTION)
+        return waits
+
     async def step(self) -> bool:
-        """Fold one batch of one lane; False when there is nothing to do, or others are at it."""
+        """Fold one batch, of one lane or of several in which little waits.
+
+        False when there is nothing to do, or others are at it.
+        """
         async with transaction(self._pool, self._settings, ROLE) as connection:
             slot = self._slot if self._slot is not None else await self._serving(connection)
-            row = await connection.fetchrow(SQL["claim"], PROJECTION, slot)
-            if row is None:
+            limit = self._settings.project_batch_records
+            lanes = await connection.fetch(
+                SQL["claim"], PROJECTION, slot, LITTLE, max(limit // LITTLE - 1, 0)
+            )
+            if not lanes:
                 return False
             began = time.perf_counter()
-            first = row["next_offset"]
-            end = min(row["log_offset"], first + self._settings.project_batch_records)
-            await fold_range(connection, slot, row["lane_id"], first, end)
+            spans = [
+                (row["lane_id"], first, min(row["log_offset"], first + limit))
+                for row in lanes
+                for first in (row["next_offset"],)
+            ]
+            await fold_ranges(connection, slot, spans)
         BATCH_SECONDS.labels("fold").observe(time.perf_counter() - began)
         return True
 
@@ -118,20 +137,32 @@ async def fold_range(
     connection: asyncpg.Connection[Any], slot: int, lane_id: int, first: int, end: int
 ) -> None:
     """Fold the offsets [first, end) of a claimed lane into a slot, and move its checkpoint."""
-    span = (slot, lane_id, first, end)
-    missing = await connection.fetchval(SQL["lock_keys"], *span)
+    await fold_ranges(connection, slot, [(lane_id, first, end)])
+
+
+async def fold_ranges(
+    connection: asyncpg.Connection[Any], slot: int, spans: Sequence[tuple[int, int, int]]
+) -> None:
+    """Fold ranges of claimed lanes into a slot in one go, and move their checkpoints.
+
+    spans: lane_id, first offset, next offset; each lane once.
+    """
+    batch = tuple(list(part) for part in zip(*spans, strict=True))
+    missing = await connection.fetchval(SQL["lock_keys"], slot, *batch)
     if missing:
-        made = await connection.execute(SQL["make_keys"], *span)
+        made = await connection.execute(SQL["make_keys"], slot, *batch)
         # Rows of our own making are ours; if another worker made some of them, those are to be locked too.
-        if made != f"INSERT 0 {missing}" and await connection.fetchval(SQL["lock_keys"], *span):
+        if made != f"INSERT 0 {missing}" and await connection.fetchval(
+            SQL["lock_keys"], slot, *batch
+        ):
             raise AssertionError("a key's row is missing after it was made")
-    done = await connection.fetchrow(SQL["apply"], *span, PROJECTION)
+    done = await connection.fetchrow(SQL["apply"], slot, *batch, PROJECTION)
     if done is None or done["keys"] != done["stated"]:
-        raise AssertionError(f"lane {lane_id}: {done} at [{first}, {end})")
+        raise AssertionError(f"{done} at {spans}")
     REFOLDS.inc(done["late"])
-    status = await connection.execute(SQL["move"], PROJECTION, slot, lane_id, first, end)
-    if status != "UPDATE 1":
-        raise AssertionError(f"lane {lane_id}: the checkpoint is not at {first}")
+    status = await connection.execute(SQL["move"], PROJECTION, slot, *batch)
+    if status != f"UPDATE {len(spans)}":
+        raise AssertionError(f"a checkpoint is not where its batch begins: {spans}")
 
 
 async def _advance(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:

@@ -70,10 +70,22 @@ async def connect(settings: Settings, role: str) -> asyncpg.Connection[Any]:
     return connection
 
 
+class _PooledConnection(asyncpg.Connection):
+    """A connection that leaves nothing behind in its session, so that giving it back takes no round trip."""
+
+    def get_reset_query(self) -> str:
+        """Reset nothing: all that we set is local to a transaction, and nothing listens or locks beyond one."""
+        return ""
+
+
 def make_pool(settings: Settings, role: str, size: int) -> asyncpg.Pool[Any]:
     """Make a pool acting as `role`; open it with `async with`. No connection is made before it is needed."""
     return asyncpg.create_pool(
-        database_url(settings), min_size=0, max_size=size, **_session(settings, role)
+        database_url(settings),
+        min_size=0,
+        max_size=size,
+        connection_class=_PooledConnection,
+        **_session(settings, role),
     )
 
 
@@ -90,3 +102,19 @@ async def transaction(
                 f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}"
             )
         yield connection  # type: ignore[misc]
+
+
+@asynccontextmanager
+async def single(
+    pool: asyncpg.Pool[Any], settings: Settings, role: str
+) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """Give a connection as `role` for one statement, which is a transaction of its own: one round trip.
+
+    Behind a transaction pooler it takes a transaction all the same, for the session to be set up in.
+    """
+    if settings.database_pooler == "transaction":
+        async with transaction(pool, settings, role) as connection:
+            yield connection
+    else:
+        async with pool.acquire() as connection:
+            yield connection  # type: ignore[misc]

@@ -1,12 +1,17 @@
--- Fold a batch of one lane into the state rows and sizes; its keys' rows are locked.
+-- Fold a batch of claimed lanes into the state rows and sizes; its keys' rows are locked.
 -- A key whose batch holds nothing earlier than what it has folded goes on from its state; any other is late and
 -- folded anew from the log below the checkpoints, twice: as it was (sign -1) and with the batch (sign 1).
--- Sizes are sums of signs. Parameters: slot, lane_id, first offset, next offset, projection.
+-- Sizes are sums of signs; all of a batch go to its first lane's rows, which are nobody else's while it is claimed.
+-- Parameters: slot, lane_id[], first offset[], next offset[], projection.
 WITH batch AS MATERIALIZED (
     SELECT e.segment_key, e.person_id, e.user_status, e.status_change_timestamp, e.received_at, e.recorded_at,
         e.lane_id, e.kafka_offset, e.expires_at, e.expired_lane_id, e.expired_offset
-    FROM segments.event AS e
-    WHERE e.lane_id = $2 AND e.kafka_offset >= $3 AND e.kafka_offset < $4
+    FROM unnest($2::integer[], $3::bigint[], $4::bigint[]) AS w (lane_id, first, until)
+    CROSS JOIN LATERAL (
+        SELECT * FROM segments.event AS f
+        WHERE f.lane_id = w.lane_id AND f.kafka_offset >= w.first AND f.kafka_offset < w.until
+        OFFSET 0
+    ) AS e
 ), touched AS MATERIALIZED (
     SELECT m.row_id, m.segment_key, m.person_id, m.state,
         -- Equal in both is taken for late: exact, and rare between batches.
@@ -64,7 +69,7 @@ WITH batch AS MATERIALIZED (
     RETURNING 1
 ), days AS (
     INSERT INTO projections.size_daily AS d (slot, segment_key, day, lane_id, joined, departed, restated_at)
-    SELECT $1, f.segment_key, (f.status_change_timestamp AT TIME ZONE 'UTC')::date, $2,
+    SELECT $1, f.segment_key, (f.status_change_timestamp AT TIME ZONE 'UTC')::date, ($2::integer[])[1],
         coalesce(sum(f.sign) FILTER (WHERE (f.state).effect & 1 <> 0 AND (f.state).is_member), 0),
         coalesce(sum(f.sign) FILTER (WHERE (f.state).effect & 1 <> 0 AND NOT (f.state).is_member), 0),
         max(f.recorded_at) FILTER (WHERE f.sign = 1)
@@ -77,7 +82,7 @@ WITH batch AS MATERIALIZED (
         restated_at = greatest(d.restated_at, excluded.restated_at)
 ), sizes AS (
     INSERT INTO projections.size AS z (slot, segment_key, lane_id, members, added, blocked)
-    SELECT $1, c.segment_key, $2, sum(c.members), sum(c.added), sum(c.blocked)
+    SELECT $1, c.segment_key, ($2::integer[])[1], sum(c.members), sum(c.added), sum(c.blocked)
     FROM (
         SELECT f.segment_key, (f.state).is_member::integer AS members,
             ((f.state).override = 1)::integer AS added, ((f.state).override = 2)::integer AS blocked

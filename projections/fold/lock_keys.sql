@@ -1,9 +1,14 @@
 -- Lock the state rows of a batch's keys, in key order, and count those that are missing.
--- LATERAL and OFFSET 0 keep it to one look-up a key, however large the table. Parameters: slot, lane_id, first
--- offset, next offset.
+-- LATERAL and OFFSET 0 keep it to one look-up a key, however large the table. Parameters: slot, lane_id[], first
+-- offset[], next offset[].
 WITH keys AS MATERIALIZED (
-    SELECT DISTINCT e.segment_key, e.person_id FROM segments.event AS e
-    WHERE e.lane_id = $2 AND e.kafka_offset >= $3 AND e.kafka_offset < $4
+    SELECT DISTINCT e.segment_key, e.person_id
+    FROM unnest($2::integer[], $3::bigint[], $4::bigint[]) AS w (lane_id, first, until)
+    CROSS JOIN LATERAL (
+        SELECT f.segment_key, f.person_id FROM segments.event AS f
+        WHERE f.lane_id = w.lane_id AND f.kafka_offset >= w.first AND f.kafka_offset < w.until
+        OFFSET 0
+    ) AS e
 ), locked AS MATERIALIZED (
     SELECT 1 FROM (SELECT k.segment_key, k.person_id FROM keys AS k ORDER BY k.segment_key, k.person_id) AS k
     CROSS JOIN LATERAL (

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
-from faststream.kafka.annotations import KafkaMessage  # noqa: TC002 - FastStream reads it
-from faststream.kafka.message import KafkaMessage as RawMessage
+from faststream.kafka.message import KafkaMessage
 
 from schemas.topics import Topics
 from service.database import make_pool, transaction
@@ -119,6 +118,8 @@ class _Ingest(ConsumerRebalanceListener):
             self._settings.kafka_bootstrap_servers.split(","),  # type: ignore[union-attr]
             logger=None,
             consumer_only=True,
+            # Without it each fetch would be handed over by way of another thread.
+            apply_types=False,
             graceful_timeout=DRAIN_SECONDS,
         )
         subscriber = broker.subscriber(
@@ -148,11 +149,11 @@ class _Ingest(ConsumerRebalanceListener):
         self._consumer.lanes = self._lanes
         return self._consumer
 
-    async def _take(self, message: KafkaMessage) -> None:
+    async def _take(self, fetched: Sequence[Any]) -> None:
         """Hand a fetch to its lanes. FastStream swallows errors, so one here is kept and ends the process."""
         try:
             batches: dict[TopicPartition, list[Any]] = {}
-            for partition, records in groupby(message.raw_message, key=_PARTITION):  # type: ignore[arg-type]
+            for partition, records in groupby(fetched, key=_PARTITION):
                 batches.setdefault(TopicPartition(*partition), []).extend(records)
             if self._consumer is not None:
                 self._consumer.hand_over(batches)
@@ -269,8 +270,8 @@ async def _unfinished(tasks: Collection[asyncio.Task[None]]) -> set[asyncio.Task
 
 async def _raw(message: Any) -> Any:
     """Parse nothing: headers and values are the lanes' business, and nothing here may fail."""
-    return RawMessage(body=b"", raw_message=message, consumer=None)  # type: ignore[arg-type]
+    return KafkaMessage(body=b"", raw_message=message, consumer=None)  # type: ignore[arg-type]
 
 
-async def _undecoded(_message: Any) -> bytes:
-    return b""
+async def _undecoded(message: Any) -> Any:
+    return message.raw_message
