@@ -59,6 +59,10 @@ class LaneStoppedError(SegmentsError):
     """The lane is stopped and waits for an operator."""
 
 
+class KafkaRefusedError(SegmentsError):
+    """Kafka refuses us: look at SEGMENTS_KAFKA_SECURITY_PROTOCOL, SEGMENTS_KAFKA_SASL_* and SEGMENTS_KAFKA_SSL_*."""
+
+
 class TopicError(SegmentsError):
     """A topic is not as the service needs it."""
 

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from service.database import connect
 from service.errors import SegmentsError
+from service.kafka_login import DENIED, refused
 from service.settings import PREFIX, Settings
 from service.telemetry import set_up_logging
 
@@ -114,6 +115,8 @@ def _failure(error: BaseException) -> BaseException:
         return Failure("The database is not set up; run `segments setup`.")
     if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
         return Failure(f"Postgres: {error}")
+    if isinstance(error, DENIED):
+        return Failure(str(refused(error)))
     if isinstance(error, KafkaError):
         return Failure(f"Kafka: {error}")
     if isinstance(error, OSError):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
 from pydantic import SecretStr
 
+from schemas.acls import acls, commands_of
+from schemas.topics import Topics
 from segments.cli.main import main
 from segments.cli.output import Failure, command, load_settings, print_json, print_rows
 from service.kafka import set_up_topics, topic_faults, topics_of, wanted_config
@@ -23,16 +26,18 @@ from service.settings import PREFIX, Settings
 @command(main)
 @click.option("--check", is_flag=True, help="Change nothing; say what is missing or unsafe.")
 @click.option(
-    "--print", "print_only", is_flag=True, help="Print the SQL and the topics, change nothing."
+    "--print", "print_only", is_flag=True, help="Print the SQL, the topics and the ACLs in Kafka, change nothing."
 )
 @click.option("--no-topics", is_flag=True, help="Leave Kafka alone.")
 async def setup(*, check: bool, print_only: bool, no_topics: bool, as_json: bool) -> None:
     """Make roles, tables and topics; safe to repeat, and for two at once."""
     settings = load_settings()
     if print_only:
+        needed = [] if no_topics else acls(Topics(settings.topic_prefix))
         lines = _sql() if no_topics else [*_sql(), *_topics(settings)]
+        lines += [f"-- {line}" for line in commands_of(needed)]
         if as_json:
-            print_json({"print": lines})
+            print_json({"print": lines, "acls": [asdict(acl) for acl in needed]})
         else:
             click.echo("\n".join(lines))
         return

@@ -20,6 +20,7 @@ from service.ingest.consumer import LaneConsumer
 from service.ingest.lane import LaneWriter
 from service.ingest.watch import Watch
 from service.kafka import connection_options, topic_faults
+from service.kafka_login import DENIED, refused
 from service.log.append import ROLE, Appender
 from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
@@ -127,6 +128,7 @@ class _Ingest(ConsumerRebalanceListener):
         }
         self._consumer = LaneConsumer(**options)
         self._consumer.lanes = self._lanes
+        self._consumer.fail = self._fail
         return self._consumer
 
     async def _take(self, message: KafkaMessage) -> None:
@@ -154,6 +156,8 @@ class _Ingest(ConsumerRebalanceListener):
                 # FastStream makes its consumer through this; ours feeds lanes and connects as the settings say.
                 self._broker.config.broker_config.builder = self._make_consumer
                 await self._broker.start()
+            except DENIED as error:
+                raise refused(error) from error
             except INFRASTRUCTURE as error:
                 log.warning("waiting for Kafka", error=f"{type(error).__name__}: {error}")
                 if self._consumer is not None:
