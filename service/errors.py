@@ -60,7 +60,7 @@ class LaneStoppedError(SegmentsError):
 
 
 class KafkaRefusedError(SegmentsError):
-    """Kafka refuses us: look at SEGMENTS_KAFKA_SECURITY_PROTOCOL, SEGMENTS_KAFKA_SASL_* and SEGMENTS_KAFKA_SSL_*."""
+    """Kafka refuses us."""
 
 
 class TopicError(SegmentsError):

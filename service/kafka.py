@@ -46,9 +46,7 @@ async def producing(settings: Settings, linger_ms: int = 2) -> AsyncIterator[AIO
     linger_ms: what it waits for more, so that many go together; with 0 what comes while others are on their way does.
     """
     options = connection_options(settings)
-    producer = AIOKafkaProducer(
-        **options, acks="all", enable_idempotence=True, linger_ms=linger_ms
-    )
+    producer = AIOKafkaProducer(**options, acks="all", enable_idempotence=True, linger_ms=linger_ms)
     try:
         await start(producer, options)
         yield producer

@@ -1,17 +1,20 @@
 """Logging in to Kafka: TLS and SASL from the settings, and what is said when the brokers refuse us.
 
-aiokafka tries every broker, logs why each failed, and then says only that it could not bootstrap. So a failed start
-is looked into: whoever is refused is told why, and does not try for ever; brokers that are away are waited for.
+aiokafka tries every broker, logs why each failed, and then says only that it could not bootstrap. So before a client
+starts we log in once ourselves: whoever is refused is told why, and does not try for ever; brokers that are away are
+waited for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
+import aiokafka.conn
 from aiokafka.abc import AbstractTokenProvider
-from aiokafka.conn import create_conn
+from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator, collect_hosts
 from aiokafka.errors import (
     AuthenticationFailedError,
     ClusterAuthorizationFailedError,
@@ -42,12 +45,31 @@ _LOGIN_REFUSED = (
     SaslAuthenticationFailed,
     UnsupportedSaslMechanismError,
 )
-_ASK_SECONDS = 5
-_PORT = 9092
+LOGIN_SECONDS = 10
 
 
 class _Client(Protocol):
     async def start(self) -> None: ...
+
+
+class _OAuth(OAuthAuthenticator):  # type: ignore[misc] # aiokafka has no types
+    """aiokafka's side of OAUTHBEARER, with an ear for the answer: a refusal comes without an error code.
+
+    Source: RFC 7628, section 3.2.2. Unheard, the broker's next words are taken for metadata of no brokers, and the
+    client tries for ever.
+    """
+
+    async def step(self, payload: bytes | None) -> tuple[bytes, bool] | None:
+        """Give the token; then look whether it was taken."""
+        if payload:
+            raise AuthenticationFailedError(
+                f"the token is refused: {payload.decode(errors='replace')}"
+            )
+        asked: tuple[bytes, bool] | None = await super().step(payload)
+        return asked
+
+
+aiokafka.conn.OAuthAuthenticator = _OAuth  # type: ignore[attr-defined]
 
 
 class TokenFile(AbstractTokenProvider):  # type: ignore[misc] # aiokafka has no types
@@ -120,49 +142,53 @@ async def start(client: _Client, options: dict[str, Any]) -> None:
     """Start a client that was made with these options of `connection_options`.
 
     Raises: KafkaRefusedError when the brokers refuse the login, the certificates, or what the start itself asks;
-    KafkaConnectionError, with what each broker said, when they are away.
+    KafkaConnectionError when they are away.
     """
+    if options["security_protocol"] != "PLAINTEXT":
+        await _try_login(**options)
     try:
         await client.start()
     except DENIED as error:
         raise refused(error) from error
-    except KafkaConnectionError as error:
-        reasons = await _ask_why(**options)
-        if reasons is None:
-            raise
-        raise KafkaConnectionError(reasons) from error
 
 
 def refused(error: KafkaError) -> KafkaRefusedError:
     """Say that an ACL is missing."""
     return KafkaRefusedError(
-        f"({type(error).__name__.removesuffix('Error')}: {error.args[0] if error.args else 'an operation'})"
+        f"{type(error).__name__.removesuffix('Error')}: {error.args[0] if error.args else 'an operation'}."
         " `segments setup --print` lists the ACLs that each role needs."
     )
 
 
-async def _ask_why(bootstrap_servers: list[str], **options: Any) -> str | None:
-    """Connect to each broker once more: what they say when they are away, None when one lets us in after all."""
-    reasons, final = [], False
-    for server in bootstrap_servers:
-        host, _, port = server.strip().rpartition(":")
+async def _try_login(bootstrap_servers: list[str], **options: Any) -> None:
+    """Log in to the first broker that lets us, and leave. Raises: as `start`, with what each broker said."""
+    faults: dict[str, BaseException] = {}
+    for host, port, _ in collect_hosts(bootstrap_servers, randomize=False):
+        server = f"{host}:{port}"
         try:
-            connection = await create_conn(
-                host.strip("[]") or server.strip(),
-                int(port) if host else _PORT,
-                request_timeout_ms=_ASK_SECONDS * 1000,
-                **options,
-            )
+            await _log_in_and_out(host, port, options)
         except (KafkaError, OSError, TimeoutError) as error:
-            cause = _tls_fault(error) or error
-            final = final or isinstance(cause, (*_LOGIN_REFUSED, ssl.SSLError))
-            reasons.append(f"{server}: {_say(cause)}")
+            faults[server] = _tls_fault(error) or error
         else:
-            await connection.close()
-            return None
-    if final:
-        raise KafkaRefusedError(f"({'; '.join(reasons)})")
-    return "; ".join(reasons)
+            return
+    said = "; ".join(f"{server}: {_say(fault)}" for server, fault in faults.items())
+    if any(isinstance(fault, (*_LOGIN_REFUSED, ssl.SSLError)) for fault in faults.values()):
+        raise KafkaRefusedError(said)
+    raise KafkaConnectionError(said)
+
+
+async def _log_in_and_out(host: str, port: int, options: dict[str, Any]) -> None:
+    timeout_ms = LOGIN_SECONDS * 1000
+    connection = AIOKafkaConnection(host, port, request_timeout_ms=timeout_ms, **options)
+    try:
+        await connection.connect()
+    except KafkaError:
+        # It was connected. Left to itself it would close when the loop is gone, as after a command.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await asyncio.shield(connection.close())
+        raise
+    await connection.close()
 
 
 def _tls_fault(error: BaseException | None) -> ssl.SSLError | None:
@@ -174,7 +200,11 @@ def _tls_fault(error: BaseException | None) -> ssl.SSLError | None:
 
 def _say(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted ({error.verify_message}); see SEGMENTS_KAFKA_SSL_CAFILE"
+        return f"its certificate is not trusted ({error.verify_message}), see SEGMENTS_KAFKA_SSL_CAFILE"
+    if isinstance(error, ssl.SSLError) and "CERTIFICATE" in (error.reason or ""):
+        return (
+            f"it wants another client certificate ({error.reason}), see SEGMENTS_KAFKA_SSL_CERTFILE"
+        )
     if isinstance(error, _LOGIN_REFUSED):
         return str(error.args[0]) if error.args else type(error).__name__
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

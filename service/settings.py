@@ -62,7 +62,9 @@ class Settings(BaseSettings):
     )
     kafka_sasl_mechanism: (
         Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None
-    ) = Field(None, description="PLAIN (also if unset), SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER")
+    ) = Field(
+        None, description="PLAIN (also if unset), SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"
+    )
     kafka_sasl_username: str | None = Field(None, description="SASL user")
     kafka_sasl_password: SecretStr | None = Field(None, description="SASL password")
     kafka_sasl_oauth_token_file: Path | None = Field(

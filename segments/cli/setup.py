@@ -26,7 +26,10 @@ from service.settings import PREFIX, Settings
 @command(main)
 @click.option("--check", is_flag=True, help="Change nothing; say what is missing or unsafe.")
 @click.option(
-    "--print", "print_only", is_flag=True, help="Print the SQL, the topics and the ACLs in Kafka, change nothing."
+    "--print",
+    "print_only",
+    is_flag=True,
+    help="Print the SQL, the topics and the ACLs in Kafka, change nothing.",
 )
 @click.option("--no-topics", is_flag=True, help="Leave Kafka alone.")
 async def setup(*, check: bool, print_only: bool, no_topics: bool, as_json: bool) -> None:

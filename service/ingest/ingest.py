@@ -156,12 +156,12 @@ class _Ingest(ConsumerRebalanceListener):
                 # FastStream makes its consumer through this; ours feeds lanes and connects as the settings say.
                 self._broker.config.broker_config.builder = self._make_consumer
                 await self._broker.start()
-            except DENIED as error:
-                raise refused(error) from error
             except INFRASTRUCTURE as error:
-                log.warning("waiting for Kafka", error=f"{type(error).__name__}: {error}")
                 if self._consumer is not None:
                     await self._consumer.stop()
+                if isinstance(error, DENIED):
+                    raise refused(error) from error
+                log.warning("waiting for Kafka", error=f"{type(error).__name__}: {error}")
                 await sleep_unless(stop, backoff.next())
             else:
                 self._begin_watch()
