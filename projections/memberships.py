@@ -15,6 +15,7 @@ from projections.worker import PROJECTION, ROLE
 from schemas.topics import Topics
 from service.database import make_pool, transaction
 from service.kafka import producing
+from service.kafka_login import DENIED
 from service.sources import all_topics
 from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE, sleep_unless
@@ -81,7 +82,8 @@ async def relay_memberships(settings: Settings, stop: asyncio.Event) -> None:
                         if not await _tell(pool, producer, settings):
                             await sleep_unless(stop, EVERY_SECONDS)
             except INFRASTRUCTURE as error:
-                log.info("memberships wait", error=f"{type(error).__name__}: {error}")
+                tell = log.error if isinstance(error, DENIED) else log.info
+                tell("memberships wait", error=f"{type(error).__name__}: {error}")
                 await sleep_unless(stop, 2)
 
 

@@ -63,6 +63,10 @@ class LaneStoppedError(SegmentsError):
     """The lane is stopped and waits for an operator."""
 
 
+class KafkaRefusedError(SegmentsError):
+    """Kafka refuses us."""
+
+
 class TopicError(SegmentsError):
     """A topic is not as the service needs it."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from schemas.topics import Topics
 from service.errors import TopicError, WrongUseError
+from service.kafka_login import DENIED, login_options, refused, start
 from service.lenient import LenientMemoryRecords, LightPartitionRecords
 
 if TYPE_CHECKING:
@@ -35,23 +35,8 @@ def connection_options(settings: Settings) -> dict[str, Any]:
     """Give the options that consumer, producer and admin client have in common."""
     if not settings.kafka_bootstrap_servers:
         raise WrongUseError("SEGMENTS_KAFKA_BOOTSTRAP_SERVERS is not set.")
-    options: dict[str, Any] = {
-        "bootstrap_servers": settings.kafka_bootstrap_servers.split(","),
-        "security_protocol": settings.kafka_security_protocol,
-    }
-    if "SASL" in settings.kafka_security_protocol:
-        options["sasl_mechanism"] = settings.kafka_sasl_mechanism or "PLAIN"
-        options["sasl_plain_username"] = settings.kafka_sasl_username
-        if settings.kafka_sasl_password:
-            options["sasl_plain_password"] = settings.kafka_sasl_password.get_secret_value()
-    if settings.kafka_security_protocol.endswith("SSL"):
-        context = ssl.create_default_context(
-            cafile=str(settings.kafka_ssl_cafile) if settings.kafka_ssl_cafile else None
-        )
-        if settings.kafka_ssl_certfile:
-            context.load_cert_chain(settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile)
-        options["ssl_context"] = context
-    return options
+    servers = settings.kafka_bootstrap_servers.split(",")
+    return {"bootstrap_servers": servers, **login_options(settings)}
 
 
 @asynccontextmanager
@@ -60,11 +45,10 @@ async def producing(settings: Settings, linger_ms: int = 2) -> AsyncIterator[AIO
 
     linger_ms: what it waits for more, so that many go together; with 0 what comes while others are on their way does.
     """
-    producer = AIOKafkaProducer(
-        **connection_options(settings), acks="all", enable_idempotence=True, linger_ms=linger_ms
-    )
+    options = connection_options(settings)
+    producer = AIOKafkaProducer(**options, acks="all", enable_idempotence=True, linger_ms=linger_ms)
     try:
-        await producer.start()
+        await start(producer, options)
         yield producer
     finally:
         # An idempotent producer would wait for ever for a broker that is away.
@@ -76,14 +60,15 @@ async def producing(settings: Settings, linger_ms: int = 2) -> AsyncIterator[AIO
 @asynccontextmanager
 async def reading(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     """Run a consumer of no group while the block runs, for a look at given offsets."""
+    options = connection_options(settings)
     reader = AIOKafkaConsumer(
-        **connection_options(settings),
+        **options,
         enable_auto_commit=False,
         isolation_level="read_committed",
         auto_offset_reset="none",
     )
     try:
-        await reader.start()
+        await start(reader, options)
         yield reader
     finally:
         await reader.stop()
@@ -92,9 +77,10 @@ async def reading(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
 @asynccontextmanager
 async def administering(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """Run an admin client while the block runs."""
-    admin = AIOKafkaAdminClient(**connection_options(settings))
+    options = connection_options(settings)
+    admin = AIOKafkaAdminClient(**options)
     try:
-        await admin.start()
+        await start(admin, options)
         yield admin
     finally:
         await admin.close()
@@ -160,13 +146,16 @@ async def _set_up_topic(
         await _until_known(admin, topic)
         return [f"made topic {name} with {settings.topic_partitions} partitions"]
     if error is not TopicAlreadyExistsError:
-        raise TopicError(f"{topic} can't be made: {message or error.__name__}")
+        _raise_for(topic, code, message, "made")
     done = []
     if await _faults(admin, settings, topic):
         resource = ConfigResource(
             ConfigResourceType.TOPIC, topic, configs=wanted_config(settings, topic)
         )
-        await admin.alter_configs([resource])
+        altered: Any
+        (altered,) = await admin.alter_configs([resource])
+        for code, message, *_ in altered.resources:
+            _raise_for(topic, code, message, "changed")
         done.append(f"corrected topic {topic}")
     (description,) = await admin.describe_topics([topic])
     # How many partitions another topic has is its publishers' affair.
@@ -174,6 +163,15 @@ async def _set_up_topic(
         await admin.create_partitions({topic: NewPartitions(settings.topic_partitions)})
         done.append(f"grew topic {topic} to {settings.topic_partitions} partitions")
     return done
+
+
+def _raise_for(topic: str, code: int, message: str | None, what: str) -> None:
+    """Raise KafkaRefusedError or TopicError for an answer's code, unless it is 0."""
+    error = for_code(code)
+    if error in DENIED:
+        raise refused(error(topic))
+    if code != 0:
+        raise TopicError(f"{topic} can't be {what}: {message or error.__name__}")
 
 
 async def _until_known(admin: AIOKafkaAdminClient, topic: str) -> None:
@@ -208,6 +206,8 @@ async def _config(admin: AIOKafkaAdminClient, topic: str) -> Mapping[str, str]:
     response: Any
     (response,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
     for code, _message, _type, _name, entries in response.resources:
+        if for_code(code) in DENIED:
+            raise refused(for_code(code)(f"DescribeConfigs of topic {topic}"))
         if code != 0:
             return {}
         return {entry[0]: entry[1] for entry in entries}

@@ -10,6 +10,7 @@ from schemas.rules import MAX_RECORD_BYTES
 from schemas.topics import Topics
 from service.database import make_pool, transaction
 from service.kafka import producing
+from service.kafka_login import DENIED
 from service.log.append import ROLE
 from service.sources import all_topics
 from service.telemetry import get_logger
@@ -48,7 +49,8 @@ async def relay_rejected(settings: Settings, stop: asyncio.Event) -> None:
                 async with producing(settings) as producer:
                     await _relay_until(stop, pool, producer, settings)
             except INFRASTRUCTURE as error:
-                log.info("relay waits", error=f"{type(error).__name__}: {error}")
+                tell = log.error if isinstance(error, DENIED) else log.info
+                tell("relay waits", error=f"{type(error).__name__}: {error}")
                 await sleep_unless(stop, 2)
 
 

@@ -58,16 +58,28 @@ class Settings(BaseSettings):
         description="Kafka brokers, host:port with commas; unset: a local stack is started by `run`",
     )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="How the brokers are spoken to"
+        "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
     )
     kafka_sasl_mechanism: (
         Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None
-    ) = Field(None, description="SASL mechanism")
+    ) = Field(
+        None, description="PLAIN (also if unset), SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"
+    )
     kafka_sasl_username: str | None = Field(None, description="SASL user")
     kafka_sasl_password: SecretStr | None = Field(None, description="SASL password")
-    kafka_ssl_cafile: Path | None = Field(None, description="CA certificates for the brokers, PEM")
-    kafka_ssl_certfile: Path | None = Field(None, description="Client certificate, PEM")
-    kafka_ssl_keyfile: Path | None = Field(None, description="Client key, PEM")
+    kafka_sasl_oauth_token_file: Path | None = Field(
+        None,
+        description="File with the OAUTHBEARER token; read at each connection, so another program may renew it",
+    )
+    kafka_ssl_cafile: Path | None = Field(
+        None, description="CA certificates for the brokers, PEM; unset: the system's"
+    )
+    kafka_ssl_certfile: Path | None = Field(
+        None, description="Client certificate with its chain, PEM, for mutual TLS"
+    )
+    kafka_ssl_keyfile: Path | None = Field(
+        None, description="Client key, PEM, no passphrase; unset: it is in the certificate's file"
+    )
     topic_prefix: str = Field(
         "segments",
         pattern="^[A-Za-z0-9._-]{1,100}$",

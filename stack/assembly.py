@@ -68,7 +68,8 @@ def start_stack(options: StackOptions | None = None) -> Iterator[Stack]:
 def _first_that_fits(options: StackOptions, home: Home, closing: contextlib.ExitStack) -> Stack:
     if _all_given(options):
         return _at_once(_given(options), home, closing)
-    if options.allow_docker and docker_answers(options.environment):
+    secured = options.kafka_listeners or options.kafka_scram
+    if options.allow_docker and not secured and docker_answers(options.environment):
         try:
             return _at_once(_docker(options, home) | _given(options), home, closing)
         except NotFittingError as reason:
@@ -105,6 +106,8 @@ def _local(options: StackOptions, home: Home) -> dict[str, _Start]:
             jars=kafka_jars(options.environment),
             fast_jvm=options.fast_jvm,
             overrides=options.kafka_overrides,
+            listeners=options.kafka_listeners,
+            scram=options.kafka_scram,
         )
         starts["kafka"] = partial(start_kafka, kafka, home)
     if options.database_url is None:

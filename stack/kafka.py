@@ -4,7 +4,7 @@ import base64
 import signal
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stack.errors import PortTakenError, StackError
@@ -46,6 +46,8 @@ class KafkaTools:
     jars: Path
     fast_jvm: bool
     overrides: Mapping[str, str]
+    listeners: Mapping[str, int] = field(default_factory=dict)
+    scram: Mapping[str, str] = field(default_factory=dict)
 
 
 def start_kafka(tools: KafkaTools, home: Home) -> tuple[str, LocalPart]:
@@ -64,6 +66,10 @@ def _start_once(tools: KafkaTools, home: Home) -> tuple[str, LocalPart]:
     home.data("kafka/tmp")  # native libraries are unpacked there, and would stay in /tmp
     config = folder / "server.properties"
     properties = server_properties(port, controller, str(folder / "data"), tools.overrides)
+    for protocol, at in tools.listeners.items():
+        properties["listeners"] += f",{protocol}://{LOOPBACK}:{at}"
+        properties["advertised.listeners"] += f",{protocol}://{LOOPBACK}:{at}"
+        properties["listener.security.protocol.map"] += f",{protocol}:{protocol}"
     config.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
     config.chmod(0o644)
     jvm = _jvm(tools, folder, home)
@@ -72,6 +78,7 @@ def _start_once(tools: KafkaTools, home: Home) -> tuple[str, LocalPart]:
         [
             *(*jvm, "kafka.tools.StorageTool", "format"),
             *("--standalone", f"--cluster-id={cluster}", f"--config={config}"),
+            *_scram_options(tools.scram),
         ]
     )
     if code != 0:
@@ -104,6 +111,14 @@ def server_properties(
         "log.dirs": data,
         **overrides,
     }
+
+
+def _scram_options(users: Mapping[str, str]) -> list[str]:
+    return [
+        f"--add-scram={mechanism}=[name={user},password={password}]"
+        for user, password in users.items()
+        for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512")
+    ]
 
 
 def _jvm(tools: KafkaTools, folder: Path, home: Home) -> list[str]:

@@ -25,6 +25,10 @@ class StackOptions:
     keep_logs_in: Path | None = None
     """Keep the logs here, in a folder for each stack. Without, they are kept upon failure only."""
     kafka_overrides: Mapping[str, str] = field(default_factory=dict)
+    kafka_listeners: Mapping[str, int] = field(default_factory=dict)
+    """Further listeners, security protocol to port; their keys and logins are `kafka_overrides`. Not in Docker."""
+    kafka_scram: Mapping[str, str] = field(default_factory=dict)
+    """Users of SCRAM-SHA-256 and SCRAM-SHA-512, with their passwords. Not in Docker."""
     postgres_overrides: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from service.database import connect
 from service.errors import SegmentsError
+from service.kafka_login import DENIED, refused
 from service.settings import PREFIX, Settings
 from service.telemetry import set_up_logging
 
@@ -108,6 +109,8 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def _failure(error: BaseException) -> BaseException:
+    if isinstance(error, DENIED):
+        error = refused(error)
     if isinstance(error, SegmentsError):
         return Failure(str(error), error.exit_code)
     if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InvalidSchemaNameError):

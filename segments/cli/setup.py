@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
 from pydantic import SecretStr
 
+from schemas.acls import acls, commands_of
+from schemas.topics import Topics
 from segments.cli.main import main
 from segments.cli.output import (
     Failure,
@@ -35,18 +38,22 @@ ROLE = "segments_operate"
 @command(main)
 @click.option("--check", is_flag=True, help="Change nothing; say what is missing or unsafe.")
 @click.option(
-    "--print", "print_only", is_flag=True, help="Print the SQL and the topics, change nothing."
+    "--print",
+    "print_only",
+    is_flag=True,
+    help="Print the SQL, the topics and the ACLs in Kafka, change nothing.",
 )
 @click.option("--no-topics", is_flag=True, help="Leave Kafka alone.")
 async def setup(*, check: bool, print_only: bool, no_topics: bool, as_json: bool) -> None:
     """Make roles, tables and topics; safe to repeat, and for two at once."""
     settings = load_settings()
     if print_only:
-        lines = (
-            _sql() if no_topics else [*_sql(), *_topics(settings, await _known_sources(settings))]
-        )
+        sources = [] if no_topics else await _known_sources(settings)
+        needed = [] if no_topics else acls(Topics(settings.topic_prefix), sources)
+        lines = _sql() if no_topics else [*_sql(), *_topics(settings, sources)]
+        lines += [f"-- {line}" for line in commands_of(needed)]
         if as_json:
-            print_json({"print": lines})
+            print_json({"print": lines, "acls": [asdict(acl) for acl in needed]})
         else:
             click.echo("\n".join(lines))
         return

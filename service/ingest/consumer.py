@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
 
+from service.kafka_login import DENIED, refused
 from service.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 log = get_logger("ingest.consumer")
 # How long one fetch waits for records. Until then tails without records are looked at.
@@ -42,10 +43,11 @@ class Intake(Protocol):
 
 
 class LaneConsumer(AIOKafkaConsumer):
-    """Feeds lanes. `lanes` and `room` are given by the ingest once the consumer is made."""
+    """Feeds lanes. `lanes`, `room` and `fail` are given by the ingest once the consumer is made."""
 
     lanes: Mapping[TopicPartition, Intake]
     room: asyncio.Event  # set by a lane that has room again
+    fail: Callable[[BaseException], None]  # ends the process
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -53,6 +55,7 @@ class LaneConsumer(AIOKafkaConsumer):
         self.room = asyncio.Event()
         self._sessions: dict[TopicPartition, int] = {}
         self._stalled: set[TopicPartition] = set()
+        self._has_fetched = False
 
     async def getmany(
         self, *_partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
@@ -79,10 +82,15 @@ class LaneConsumer(AIOKafkaConsumer):
                 if partition in self.lanes:
                     self.lanes[partition].look_again()
             return {}
-        except Exception:
+        except Exception as error:
             # Records of one partition may have been taken before another one's error: they were not given.
             self._rewind()
+            # FastStream tries again, and tells nobody. Who was never let in can do nothing but say so.
+            log.error("a fetch failed", error=f"{type(error).__name__}: {error}")  # noqa: TRY400 - no trace
+            if isinstance(error, DENIED) and not self._has_fetched:
+                self.fail(refused(error))
             raise
+        self._has_fetched = self._has_fetched or bool(batches)
         self._sessions = {tp: self.lanes[tp].session for tp in batches if tp in self.lanes}
         return batches
 

@@ -20,6 +20,7 @@ from service.ingest.consumer import LaneConsumer
 from service.ingest.lane import LaneWriter
 from service.ingest.watch import Watch
 from service.kafka import connection_options, topic_faults
+from service.kafka_login import DENIED, refused
 from service.log.append import ROLE, Appender
 from service.sources import allowed_topics, read_topics
 from service.telemetry import get_logger
@@ -147,6 +148,7 @@ class _Ingest(ConsumerRebalanceListener):
         }
         self._consumer = LaneConsumer(**options)
         self._consumer.lanes = self._lanes
+        self._consumer.fail = self._fail
         return self._consumer
 
     async def _take(self, fetched: Sequence[Any]) -> None:
@@ -175,9 +177,11 @@ class _Ingest(ConsumerRebalanceListener):
                 self._broker.config.broker_config.builder = self._make_consumer
                 await self._broker.start()
             except INFRASTRUCTURE as error:
-                log.warning("waiting for Kafka", error=f"{type(error).__name__}: {error}")
                 if self._consumer is not None:
                     await self._consumer.stop()
+                if isinstance(error, DENIED):
+                    raise refused(error) from error
+                log.warning("waiting for Kafka", error=f"{type(error).__name__}: {error}")
                 await sleep_unless(stop, backoff.next())
             else:
                 self._begin_watch()

@@ -1,0 +1,77 @@
+"""What each role must be allowed in Kafka: the least that it can work with, and nothing implied by something else.
+
+Kafka's own rules: Read and Write imply Describe, Alter implies it too, AlterConfigs implies DescribeConfigs; who may
+write any topic may write it idempotently since Kafka 2.8. Source: Kafka's documentation, "Authorization using ACLs".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from schemas.topics import Topics
+
+ROLES = {
+    "setup": "`setup`, and `run` at its start",
+    "api": "`api`",
+    "ingest": "`ingest`",
+    "project": "`project`",
+    "operator": "`status`, `lane`, `rejected retry`, `send`, `import`, `setup --check`",
+    "publisher": "whoever publishes commands: upstream services, a job that runs `send` or `import`",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Acl:
+    """One thing that a role must be allowed, in the words of `kafka-acls.sh`."""
+
+    role: str
+    resource: Literal["topic", "group"]
+    name: str
+    operation: Literal["Read", "Write", "Create", "Alter", "AlterConfigs", "DescribeConfigs"]
+
+
+def acls(topics: Topics, commands: Sequence[str] = ()) -> list[Acl]:
+    """List what each role must be allowed. commands: further topics that commands come in on."""
+    sources = [topics.commands, *(topic for topic in commands if topic != topics.commands)]
+    told = [topics.rejected, topics.memberships]
+    found = [
+        Acl("setup", "topic", topic, operation)
+        for topic in (*sources, *told)
+        for operation in ("Create", "Alter", "AlterConfigs")
+    ]
+    found += [Acl("api", "topic", topics.commands, "Write")]
+    found += [Acl("ingest", "topic", topic, "Read") for topic in sources]
+    found += [Acl("ingest", "topic", topics.rejected, "Write")]
+    found += [Acl("ingest", "group", topics.ingest_group, "Read")]
+    found += [Acl("project", "topic", topics.commands, "Write")]  # it publishes `expire`
+    found += [Acl("project", "topic", topics.memberships, "Write")]
+    found += [
+        Acl("project", "topic", topics.memberships, "Read")
+    ]  # after an erasure, to tell which keys are nobody's
+    found += [Acl("operator", "topic", topic, "Read") for topic in sources]
+    found += [Acl("operator", "topic", topics.commands, "Write")]
+    # Every start and /health/ready look whether the topics are as they must be.
+    found += [
+        Acl(role, "topic", topic, "DescribeConfigs")
+        for role in ("api", "ingest", "project", "operator")
+        for topic in (*sources, *told)
+    ]
+    found += [Acl("publisher", "topic", topic, "Write") for topic in sources]
+    return sorted(found, key=lambda acl: (list(ROLES).index(acl.role), acl.resource, acl.name))
+
+
+def commands_of(listed: Sequence[Acl]) -> list[str]:
+    """Write them as calls of Kafka's own tool; `$INGEST` and the like stand for the principals' names."""
+    return [
+        f'kafka-acls.sh --add --allow-principal "User:${role.upper()}" --{resource} {name} '
+        + " ".join(f"--operation {acl.operation}" for acl in group)
+        for (role, resource, name), group in groupby(
+            listed, key=attrgetter("role", "resource", "name")
+        )
+    ]
