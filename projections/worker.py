@@ -9,11 +9,13 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+from opentelemetry.trace import SpanKind
 
 from service.database import make_pool, single, statements, transaction
 from service.errors import FoldDriftError, NotSetUpError
 from service.migrations import migrations
 from service.telemetry import BATCH_SECONDS, COMPLETE_UNTIL, PROJECTION_LAG, REFOLDS, get_logger
+from service.tracing import TRACER, carried
 from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
 
 if TYPE_CHECKING:
@@ -103,15 +105,28 @@ class Worker:
             )
             if not lanes:
                 return False
-            began = time.perf_counter()
+            began, began_ns = time.perf_counter(), time.time_ns()
             spans = [
                 (row["lane_id"], first, min(row["log_offset"], first + limit))
                 for row in lanes
                 for first in (row["next_offset"],)
             ]
             await fold_ranges(connection, slot, spans)
+            traced = await self._take_traces(connection, spans)
+        for row in traced:
+            context = carried(row["traceparent"])
+            TRACER.start_span("fold", context, SpanKind.CONSUMER, start_time=began_ns).end()
         BATCH_SECONDS.labels("fold").observe(time.perf_counter() - began)
         return True
+
+    async def _take_traces(
+        self, connection: asyncpg.Connection[Any], spans: Sequence[tuple[int, int, int]]
+    ) -> list[asyncpg.Record]:
+        """Take the traces that go on here, if they are told to anybody."""
+        if self._settings.otlp_endpoint is None:
+            return []
+        batch = (list(part) for part in zip(*spans, strict=True))
+        return await connection.fetch(SQL["take_traces"], *batch)
 
     async def _serving(self, connection: asyncpg.Connection[Any]) -> int:
         # Shared: a swap waits for the batches under way, and none begins on the slot that it takes away.
@@ -180,7 +195,7 @@ async def _advance(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Ev
                 row = await connection.fetchrow(
                     "SELECT complete_until, projection_behind FROM reporting.watermark"
                 )
-            await _analyze_grown(pool, settings)
+            await _look_after_tables(pool, settings)
             if row is not None:
                 PROJECTION_LAG.labels(PROJECTION).set(row["projection_behind"])
                 if row["complete_until"] is not None:
@@ -190,6 +205,7 @@ async def _advance(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Ev
         await sleep_unless(stop, ADVANCE_SECONDS)
 
 
-async def _analyze_grown(pool: asyncpg.Pool[Any], settings: Settings) -> None:
+async def _look_after_tables(pool: asyncpg.Pool[Any], settings: Settings) -> None:
     async with transaction(pool, settings, ROLE) as connection:
         await connection.execute("SELECT projections.analyze_grown()")
+        await connection.execute(SQL["forget_traces"])

@@ -206,12 +206,8 @@ class CommandDoor:
         if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
             error = FieldError("", "header Idempotency-Key must be 1 to 255 printable ASCII")
             raise of_refusal(Refusal(Reason.INVALID_FIELD, describe([error]), [error]))
-        trace = call.header(b"traceparent")
-        if trace is not None and not _TRACEPARENT.fullmatch(trace):
-            trace = None
-        return Sending(
-            admission, Sender("http", admission.key.key_name, call.request_id), key, trace
-        )
+        sender = Sender("http", admission.key.key_name, call.request_id)
+        return Sending(admission, sender, key, _traceparent(call))
 
     def _headers(
         self, sending: Sending, intake: Intake, idempotency_key: str | None

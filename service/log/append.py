@@ -22,6 +22,7 @@ from schemas.topics import Topics
 from service import registry
 from service.database import REFUSED_VALUE_CLASSES, statements, transaction
 from service.errors import LaneLostError, LaneStoppedError
+from service.log import traces
 from service.log.allowed import Allowed, allowed_on
 from service.log.encode import COLUMNS, copy_rows
 from service.log.identity import record_digest
@@ -174,15 +175,19 @@ class Appender:
         Raises: LaneLostError when another process moved the lane, LaneStoppedError, and asyncpg and OS
         errors of the infrastructure; nothing is written then.
         """
+        traced = traces.begin(batch) if self._settings.otlp_endpoint is not None else []
         while True:
             try:
                 async with self._transaction() as connection:
                     recorded_at = await self._lock(connection, batch)
                     resolution, needed = await self._insert_events(connection, batch, recorded_at)
                     stored = await _insert_rest(connection, batch, resolution, recorded_at)
+                    if traced:
+                        await traces.hand_on(connection, batch.lane_id, traced)
             except _RegistryMovedError:
                 await self._identify_anew(batch)
                 continue
+            traces.end(traced)
             asked, left = self._asked.get(batch.lane_id, (_NONE, 0))
             self._asked[batch.lane_id] = (
                 (asked, left - 1) if needed < asked and left > 1 else (needed, EXACT_BATCHES)

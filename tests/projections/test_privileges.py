@@ -48,11 +48,13 @@ ALLOWED = {
         "segments.source": "s",
         **{f"projections.{name}": "s" for name in KEPT},
         "projections.checkpoint": "si",
+        "projections.trace": "i",
     },
     "segments_project": {
         **{f"segments.{name}": "s" for name in LOG},
         "segments.source": "s",
         **{f"projections.{name}": "siudt" for name in KEPT},
+        "projections.trace": "sd",
         "projections.expiry": "siud",
         "projections.farewell": "su",
         "reporting.watermark": "s",
