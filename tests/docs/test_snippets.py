@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import re
 import shlex
 import subprocess
@@ -14,8 +16,9 @@ import click
 import pytest
 
 from segments.cli import main
+from tests.api.client import api_running
 from tests.docs.pages import PAGES, blocks, read
-from tests.support.database import connected, folded, rows, value
+from tests.support.database import connected, folded, make_segments, rows, value
 from tests.support.roles import command_line, environment, service
 
 if TYPE_CHECKING:
@@ -81,6 +84,28 @@ async def test_the_readme_examples_do_what_they_say(settings: Settings) -> None:
     assert told[0].strip() == "1"
     assert "jo@example.com" in told[-1]
     assert "applied" in told[-1]
+
+
+@pytest.mark.stack
+async def test_the_calls_of_the_api_page_do_what_they_say(settings: Settings) -> None:
+    await make_segments(settings, [("acme", 1)])
+    async with service(settings), api_running(settings) as api:
+        environ = os.environ | {"API": api.url, "KEY": await api.key("acme")}
+        told = []
+        for block in blocks(read("docs/api.md"), "sh", marked=True):
+            for call in re.split(r"\n(?=curl)", block.strip()):
+                done = await asyncio.to_thread(
+                    subprocess.run, ["/bin/sh", "-c", call], env=environ,
+                    capture_output=True, text=True, timeout=60, check=False,
+                )  # fmt: skip
+                assert done.returncode == 0, done.stderr
+                told.append(json.loads(done.stdout))
+    one, waited, dry, many, created, changed, *_ = told
+    assert (one["status"], one["reference_id"]) == ("queued", "ticket-4711")
+    assert waited["outcome"] == "applied"
+    assert (dry["outcome"], dry["after"]["override"]) == ("applied", None)
+    assert [item["status"] for item in many["items"]] == [201, 400]
+    assert (created["segment_id"], changed["archived_at"] is None) == (2, False)
 
 
 @pytest.mark.stack
