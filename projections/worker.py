@@ -37,7 +37,8 @@ ADVANCE_SECONDS = 0.5
 def fold_digest() -> str:
     """Digest the SQL that decides what the projection's rows are: a slot made by other SQL is not added to."""
     fold = next(migration.sql for migration in migrations() if migration.name.endswith("_fold"))
-    return hashlib.sha256((fold + SQL["apply"]).encode()).hexdigest()
+    deciding = (fold, SQL["apply"], SQL["whole"], SQL["whole_by_step"])
+    return hashlib.sha256("".join(deciding).encode()).hexdigest()
 
 
 async def project(settings: Settings, stop: asyncio.Event) -> None:

@@ -222,3 +222,29 @@ async def test_a_killed_rebuild_leaves_all_well_and_the_next_one_works(database:
         assert await rebuild(database) > 80
     assert await read_views(database) == before
     await sound(database)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_rebuild_by_sets_gives_what_the_fold_gives_for_any_history(
+    database: Settings, seed: int
+) -> None:
+    """Late events, ties in a second and over lanes; some keys lapse, and are folded step by step."""
+    async with log(database, 3) as lanes:
+        for number, lane in enumerate(lanes):
+            await lane.append(*commands(seed * 3 + number, 300, users=25))
+        lapsing = (
+            said(
+                user=f"u{user}",
+                user_status=("add", "block")[user % 2],
+                status_change_timestamp=1_700_000_000 + seed,
+                expires_at=4_000_000_000 + again,
+            )
+            for user in range(0, 25, 4)
+            for again in range(2)
+        )
+        await lanes[0].append(*lapsing)
+        await fold(database)
+        before = await read_views(database)
+        await rebuild(database)
+    assert await read_views(database) == before
+    await sound(database)
