@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - pydantic reads it
+from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID  # noqa: TC003 - pydantic reads it
+from uuid import UUID
 
 from pydantic import BaseModel, Field
 

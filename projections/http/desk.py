@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from service.access.ring import ROLE
 from service.database import transaction
 from service.errors import DatabaseAwayError
+from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from service.settings import Settings
 
+log = get_logger("projections.http")
 READ_SECONDS = 5.0
 
 
@@ -41,4 +43,5 @@ class Desk:
             ):
                 yield connection
         except INFRASTRUCTURE as error:
+            log.warning("a question to Postgres failed", error=f"{type(error).__name__}: {error}")
             raise DatabaseAwayError from error

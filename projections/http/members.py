@@ -52,6 +52,7 @@ def member_routes(access: Access, desk: Desk) -> APIRouter:
     @router.get(
         PATH,
         summary="The members of a segment",
+        description="A page of JSON; all of them as lines of JSON or as CSV, where Accept says so.",
         responses={
             200: {"model": answers.Members | answers.OneMember, "content": _STREAMS},
             406: {"description": f"There is {', '.join(KINDS)}."},
@@ -60,9 +61,7 @@ def member_routes(access: Access, desk: Desk) -> APIRouter:
     async def members(
         segment_id: SegmentId,
         asked: Members,
-        accept: Annotated[
-            str | None, Header(description="Lines of JSON and CSV hold all members.")
-        ] = None,
+        accept: Annotated[str | None, Header(include_in_schema=False)] = None,
         admission: Admission = admitted,
     ) -> Response:
         if asked.user is not None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
+from fastapi import Path
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads it
 
 from service.access.keys import Scope
@@ -60,10 +61,10 @@ class Access:
     def admits(self, *scopes: Scope) -> Callable[[Request], Awaitable[Admission]]:
         """Give the dependency of a route for any of some scopes. The response takes its headers from request.state."""
 
-        async def admitted(request: Request) -> Admission:
-            admission = await self.admit(
-                request.headers.get("authorization"), request.path_params["network_id"], *scopes
-            )
+        async def admitted(
+            request: Request, network_id: Annotated[str, Path(description="The tenant.")]
+        ) -> Admission:
+            admission = await self.admit(request.headers.get("authorization"), network_id, *scopes)
             request.state.headers = admission.headers
             return admission
 
