@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
+from uuid import UUID  # noqa: TC003 - pydantic reads it
 
 from pydantic import BaseModel, Field
 

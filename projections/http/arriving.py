@@ -76,6 +76,7 @@ class Arriving:
             return None  # aged out before it was read
         except INFRASTRUCTURE as error:
             self._broken.set()
+            log.warning("a record could not be looked at", error=f"{type(error).__name__}: {error}")
             raise unavailable("broker_away", "the broker does not answer") from error
         row = None if record is None else _row(record, epoch)
         return row if row and row["network_id"] == network_id else None

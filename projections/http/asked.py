@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import Path, Query
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from starlette.convertors import Convertor, register_url_convertor
 
 from projections.http.wrong import wrong
 from projections.reading.results import Asked
@@ -71,6 +72,19 @@ def _is_user(user: str) -> str:
     return normal
 
 
+class _AnyText(Convertor[str]):
+    """A part of a path that may hold anything, slashes and line breaks too: `{user:any}`."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("any", _AnyText())
 _ABOUT_USER = (
     "An email or a user id; normalised as a command's is. `erased:<n>` finds an erased one."
 )

@@ -73,7 +73,7 @@ def member_routes(access: Access, desk: Desk) -> APIRouter:
         return await give(desk, cursors, admission.network_id, segment_id, asked, kind)
 
     @router.get(
-        PATH + "/{user:path}",
+        PATH + "/{user:any}",
         summary="One user in a segment",
         responses={200: {"model": answers.OneMember}},
     )
@@ -151,15 +151,15 @@ async def _pieces(
     yield heading
     left = limit
     while True:
-        rows = [row for _, row in chunk.members[:left]]
-        ended = chunk.keys < PIECE
+        members = chunk.members[:left]
+        left = None if left is None else left - len(members)
+        ended = chunk.keys < PIECE or left == 0
         after = chunk.last
-        del chunk
-        if rows:
-            yield encode(rows)
-        if left is not None:
-            left -= len(rows)
-        if ended or left == 0:
+        text = encode(row for _, row in members)
+        del chunk, members  # a slow client costs the text alone
+        if text:
+            yield text
+        if ended:
             return
         async with desk.reading() as connection:
             chunk = await read_chunk(connection, segment, moment, after, PIECE)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from projections.reading.rows import Row
     from service.api.access import Access
 
+PATH = "/networks/{network_id}/results"
+
 
 def result_routes(access: Access, desk: Desk, arriving: Arriving) -> APIRouter:
     """Give the route of results, for who publishes and for who reports."""
@@ -35,7 +37,7 @@ def result_routes(access: Access, desk: Desk, arriving: Arriving) -> APIRouter:
     teller = _Teller(desk, arriving)
 
     @router.get(
-        "/networks/{network_id}/results",
+        PATH,
         summary="What became of commands",
         responses={200: {"model": answers.Results}},
     )

@@ -46,7 +46,7 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
         return await _segments(desk, admission.network_id, asked)
 
     @router.get(
-        NETWORK + "/users/{user:path}/segments",
+        NETWORK + "/users/{user:any}/segments",
         summary="The segments of a user",
         responses=segments,
     )
@@ -66,7 +66,7 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
         return await _explain(desk, admission.network_id, segment_id, asked.which())
 
     @router.get(
-        MEMBERS + "/{user:path}/explanation",
+        MEMBERS + "/{user:any}/explanation",
         summary="Why a user is in a segment, or not",
         responses=explanation,
     )
