@@ -58,7 +58,7 @@ class Access:
         if cost > 0:
             admission.headers.update(self._count(admission.key, cost))
 
-    def admits(self, *scopes: Scope) -> Callable[[Request], Awaitable[Admission]]:
+    def admits(self, *scopes: Scope) -> Callable[[Request, str], Awaitable[Admission]]:
         """Give the dependency of a route for any of some scopes. The response takes its headers from request.state."""
 
         async def admitted(

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from tests.api.client import Api
 
 pytestmark = pytest.mark.stack
+_AS_OF = """
+SELECT user_id, override FROM reporting.membership_as_of($1, coalesce($2::timestamptz, 'infinity'), 'n', 1)
+WHERE is_member ORDER BY 1
+"""
 OF_SEGMENT = "WHERE network_id = 'n' AND segment_id = 1"
 
 
@@ -61,7 +65,7 @@ async def test_members_are_the_rows_of_view_membership_however_they_are_paged(ap
 
 
 async def test_as_of_gives_the_members_of_membership_as_of_on_both_clocks(api: Api) -> None:
-    chance = random.Random(3)
+    chance = random.Random(3)  # noqa: S311 - the same each time
     known: list[datetime] = []
     said_so = commands(seed=9, count=240, users=12)
     async with appended(api.settings) as (lane,):
@@ -77,8 +81,7 @@ async def test_as_of_gives_the_members_of_membership_as_of_on_both_clocks(api: A
         asked = {"as_of": at.isoformat()} | ({"known_at": known_at.isoformat()} if known_at else {})
         wanted = await rows(
             api.settings,
-            "SELECT user_id, override FROM reporting.membership_as_of($1, coalesce($2::timestamptz, 'infinity'), 'n', 1)"
-            " WHERE is_member ORDER BY 1",
+            _AS_OF,
             at, known_at,
         )  # fmt: skip
         found = await walk(api, MEMBERS, limit=2, **asked)
@@ -122,7 +125,7 @@ async def test_a_moment_is_rfc_3339_or_unix_seconds(api: Api) -> None:
 
 async def test_who_stays_is_on_one_page_whoever_comes_and_goes_between_pages(api: Api) -> None:
     users = [f"user {number:02}" for number in range(40)]
-    random.Random(1).shuffle(users)
+    random.Random(1).shuffle(users)  # noqa: S311 - the same each time
     async with appended(api.settings, *(said(user=user) for user in users)) as (lane,):
         met: list[str] = []
         leaving = set(users[::4])
@@ -176,7 +179,8 @@ async def test_a_page_ends_after_so_many_keys_even_without_a_member(
         said(user=f"u{n:02}", user_status="block", status_change_timestamp=AT) for n in range(30)
     ]
     async with appended(api.settings, *blocked, said(user="u30", status_change_timestamp=AT)):
-        for asked in ({}, {"as_of": AT}):
+        questions: list[dict[str, Any]] = [{}, {"as_of": AT}]
+        for asked in questions:
             sizes = [len(page) async for page in pages(api, MEMBERS, limit=2, **asked)]
             assert sizes == [0, 0, 0, 1]
 

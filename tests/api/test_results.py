@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 RESULTS = "/networks/n/results"
-UNKNOWN = (404, "unknown_result", [])
+UNKNOWN: tuple[int, str, list[str]] = (404, "unknown_result", [])
 
 
 async def view(settings: Settings, where: str, *arguments: Any) -> list[dict[str, Any]]:
     found = await rows(
         settings,
-        f"SELECT * FROM reporting.result WHERE {where} ORDER BY kafka_topic, kafka_partition, kafka_epoch, kafka_offset",
+        f"SELECT * FROM reporting.result WHERE {where}"
+        " ORDER BY kafka_topic, kafka_partition, kafka_epoch, kafka_offset",
         *arguments,
     )
     return [as_json([row])[0] for row in found]

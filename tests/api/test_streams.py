@@ -159,7 +159,7 @@ async def test_many_members_are_streamed_in_little_memory_beside_slow_clients(
             before = memory().rss
             (first, first_writer), *slow = [await _begin(api) for _ in range(12)]
             most = await _take_all(api, NDJSON, memory)
-            # The slow ones have taken nothing meanwhile: no session waits for them, pages are answered, nothing is lost.
+            # The slow ones have taken nothing meanwhile: no session waits for them, and pages are answered.
             assert await value(given, _IDLE) == 0
             assert len((await get(api, MEMBERS, limit=10))["members"]) == 10
             assert (await first.read()).count(b'{"network_id"') == MANY

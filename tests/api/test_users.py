@@ -30,7 +30,7 @@ async def test_a_users_segments_are_the_rows_of_user_segment_and_why(api: Api) -
                 row["segment_id"] for row in found
             )
             for view, keep in (
-                ("user_segment", lambda row: True),
+                ("user_segment", bool),
                 ("membership", lambda row: row["is_member"]),
             ):
                 wanted = as_json(
@@ -117,8 +117,8 @@ async def test_one_user_is_told_as_of_both_clocks(api: Api) -> None:
     "user",
     [
         "a/b", "a%2Fb", "50%", "a b+c&d=e?f#g", "straße", "日本語", "x" * 320, "explanation", "x/explanation",
-        "x/segments", "segments", "..", "a\nb", "a\n", '"quoted"', "=1+1", "Jo@X.com", " jo@x.com ", "İ@x.com", "-", "\\",
-        ",", "é", "é",
+        "x/segments", "segments", "..", "a\nb", "a\n", '"quoted"', "=1+1", "Jo@X.com", " jo@x.com ", "İ@x.com", "-",
+        "\\", ",", "\u00e9", "e\u0301",
     ],
 )  # fmt: skip
 async def test_any_identifier_finds_its_user_in_the_query_and_escaped_in_the_path(
