@@ -46,6 +46,7 @@ def acls(topics: Topics, commands: Sequence[str] = ()) -> list[Acl]:
         for operation in ("Create", "Alter", "AlterConfigs")
     ]
     found += [Acl("api", "topic", topics.commands, "Write")]
+    found += [Acl("api", "topic", topic, "Read") for topic in sources]  # to tell what is on its way
     found += [Acl("ingest", "topic", topic, "Read") for topic in sources]
     found += [Acl("ingest", "topic", topics.rejected, "Write")]
     found += [Acl("ingest", "group", topics.ingest_group, "Read")]

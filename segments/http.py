@@ -10,6 +10,8 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from projections.http.arriving import Arriving
+from projections.http.routes import reading_routes
 from projections.outcomes import Outcomes
 from schemas.refusal import FieldError, Reason, Refusal, describe
 from segments.openapi import openapi
@@ -60,11 +62,14 @@ class Parts:
         self.publisher = Publisher(settings, self.deadlines)
         self.access = Access(self.keys, settings)
         self.outcomes = Outcomes(pool, settings)
+        self.arriving = Arriving(settings)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep keys, registry and producer fresh until `stop` is set."""
         async with asyncio.TaskGroup() as tasks:
-            for part in (self.deadlines, self.keys, self.segments, self.publisher, self.outcomes):
+            for part in (
+                self.deadlines, self.keys, self.segments, self.publisher, self.outcomes, self.arriving,
+            ):  # fmt: skip
                 tasks.create_task(part.run(stop), name=type(part).__name__)
 
     def health(self) -> Health:
@@ -121,6 +126,7 @@ def make_framework(parts: Parts) -> FastAPI:
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # as FastAPI's documentation has it
     _handle_errors(app)
     app.include_router(admin_routes(parts.access, parts.registry_pool, parts.settings))
+    app.include_router(reading_routes(parts.access, parts.pool, parts.settings, parts.arriving))
     app.router.routes.extend(parts.health().routes())
     return app
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
+from fastapi import Path
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads it
 
 from service.access.keys import Scope
@@ -39,16 +40,17 @@ class Access:
         self._rate = Rate(settings.http_rate_limit)
 
     async def admit(
-        self, authorization: str | None, network_id: str, scope: Scope, cost: int = 1
+        self, authorization: str | None, network_id: str, *scopes: Scope, cost: int = 1
     ) -> Admission:
         """Admit a request to a network, or raise a Problem: 401, 403, 429 or 503.
 
-        authorization: the header as it was sent. The network is looked at before anything else is: a key of another
-        one learns nothing.
+        authorization: the header as it was sent. scopes: any of them will do. The network is looked at before anything
+        else is: a key of another one learns nothing.
         """
-        key = await self._key(authorization or "", scope)
-        if key.network_id != network_id or scope not in key.scopes:
-            raise Problem(403, "forbidden", f"this key may not {scope} in this network")
+        key = await self._key(authorization or "", scopes[0])
+        if key.network_id != network_id or key.scopes.isdisjoint(scopes):
+            wanted = " or ".join(scopes)
+            raise Problem(403, "forbidden", f"this key may not {wanted} in this network")
         return Admission(key, network_id, self._count(key, cost))
 
     def charge(self, admission: Admission, cost: int) -> None:
@@ -56,13 +58,13 @@ class Access:
         if cost > 0:
             admission.headers.update(self._count(admission.key, cost))
 
-    def admits(self, scope: Scope) -> Callable[[Request], Awaitable[Admission]]:
-        """Give the dependency of a route for one scope. The response takes its headers from request.state."""
+    def admits(self, *scopes: Scope) -> Callable[[Request, str], Awaitable[Admission]]:
+        """Give the dependency of a route for any of some scopes. The response takes its headers from request.state."""
 
-        async def admitted(request: Request) -> Admission:
-            admission = await self.admit(
-                request.headers.get("authorization"), request.path_params["network_id"], scope
-            )
+        async def admitted(
+            request: Request, network_id: Annotated[str, Path(description="The tenant.")]
+        ) -> Admission:
+            admission = await self.admit(request.headers.get("authorization"), network_id, *scopes)
             request.state.headers = admission.headers
             return admission
 

@@ -29,6 +29,7 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
 
     reason: a word for programs. errors: each wrong field by JSON pointer. published: of a command that got no
     acknowledgement, `no` (it is not in Kafka and never will be) or `unknown`; None where nothing was to be published.
+    more: further members of the problem.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         errors: Sequence[FieldError] = (),
         published: str | None = None,
         headers: Mapping[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(reason, detail)
         self.status = status
@@ -48,6 +50,7 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         self.errors = tuple(errors)
         self.published = published
         self.headers = dict(headers or {})
+        self.more = dict(more or {})
 
     def body(self) -> dict[str, Any]:
         """Give the members of the problem."""
@@ -64,7 +67,7 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
             ]
         if self.published is not None:
             body["published"] = self.published
-        return body
+        return body | self.more
 
     def response(self) -> Response:
         """Give the response."""

@@ -78,6 +78,8 @@ ALLOWED = {
                 "person",
                 "event",
                 "idempotency",
+                "duplicate",
+                "rejected",
                 "source",
             )
         },

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 FILES = [
     (package, entry.name)
-    for package in ("projections.fold", "service.log.sql")
+    for package in ("projections.fold", "projections.reading", "service.log.sql")
     for entry in sorted(resources.files(package).iterdir(), key=lambda entry: entry.name)
     if entry.name.endswith(".sql")
 ]
@@ -41,6 +41,6 @@ async def test_each_statement_can_be_prepared_by_its_role_and_begins_with_its_pu
 def _role(package: str, name: str) -> str:
     if package == "service.log.sql":
         return "segments_ingest"
-    if name == "dry_run.sql":
+    if package == "projections.reading" or name == "dry_run.sql":
         return "segments_api"
     return "segments_operate" if name.startswith("verify") else "segments_project"

@@ -1,0 +1,4 @@
+"""The routes that read: each parses, calls one function of projections.reading and shapes.
+
+May be imported from segments; imports projections.reading, and of service.api access and problems alone.
+"""

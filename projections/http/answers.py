@@ -1,0 +1,196 @@
+"""The answers of the routes that read, as their documentation; nothing is validated against them on its way out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID  # noqa: TC003 - pydantic reads it
+
+from pydantic import BaseModel, Field
+
+CompleteUntil = Annotated[
+    datetime | None,
+    Field(description="Every record received before it is in this answer. Null: not known yet."),
+]
+Next = Annotated[
+    str | None, Field(description="The `cursor` of the next page; null: there is none.")
+]
+Text = str | None
+Metadata = dict[str, Any] | None
+
+
+class Member(BaseModel):
+    """A member of a segment, as in view membership; `since` and what follows are of the event that began it."""
+
+    network_id: Annotated[str, Field(examples=["acme"])]
+    segment_id: Annotated[int, Field(examples=[1])]
+    segment_name: Annotated[str, Field(examples=["Power user"])]
+    user_id: Annotated[str, Field(examples=["jo@example.com"])]
+    since: datetime
+    cause: Annotated[str, Field(examples=["enter"], description="That event's user_status.")]
+    override: Annotated[Text, Field(examples=[None], description="add or null")]
+    reference_id: Annotated[Text, Field(examples=["nightly-7"])]
+    description: Text
+    metadata: Annotated[Metadata, Field(examples=[{"rule": "rfm-3"}])]
+    last_recorded_at: Annotated[
+        datetime, Field(description="The newest recorded_at of the user's events in this segment.")
+    ]
+
+
+class UserSegment(BaseModel):
+    """What stands for a user in a segment, as in view user_segment, and why."""
+
+    network_id: Annotated[str, Field(examples=["acme"])]
+    segment_id: Annotated[int, Field(examples=[1])]
+    segment_name: Annotated[str, Field(examples=["Power user"])]
+    user_id: Annotated[str, Field(examples=["jo@example.com"])]
+    is_member: bool
+    override: Annotated[Text, Field(description="add, block or null", examples=["block"])]
+    automation_says: Annotated[Text, Field(description="enter, leave or null", examples=["enter"])]
+    member_since: datetime | None
+    override_since: datetime | None
+    expires_at: Annotated[datetime | None, Field(description="When the override is to lapse.")]
+    last_change_at: datetime
+    last_recorded_at: datetime
+    since: Annotated[
+        datetime | None, Field(description="member_since; of who is no member override_since.")
+    ]
+    cause: Annotated[
+        Text,
+        Field(
+            description="user_status of the event that began the membership; of a blocked user `block`.",
+            examples=["block"],
+        ),
+    ]
+    reference_id: Annotated[Text, Field(description="That event's.", examples=["ticket-17"])]
+    description: Annotated[Text, Field(description="That event's.", examples=["Reseller"])]
+    metadata: Annotated[Metadata, Field(description="That event's.")]
+    override_reference_id: Annotated[
+        Text, Field(description="Of the event that last stated the override.")
+    ]
+    override_description: Text
+    override_metadata: Metadata
+
+
+class Result(BaseModel):
+    """What became of a command, as in view result."""
+
+    network_id: Text
+    reference_id: Annotated[Text, Field(examples=["ticket-17"])]
+    segment_id: int | None
+    user_id: Text
+    user_status: Annotated[Text, Field(examples=["block"])]
+    outcome: Annotated[
+        str,
+        Field(
+            description="queued, applied, no_change, ineffective, superseded, duplicate or rejected",
+            examples=["applied"],
+        ),
+    ]
+    reason: Annotated[Text, Field(description="Of a rejected one.")]
+    changed_membership: bool | None
+    changed_override: bool | None
+    status_change_timestamp: datetime | None
+    received_at: datetime | None
+    kafka_topic: Annotated[str, Field(examples=["segments.commands"])]
+    kafka_partition: int
+    kafka_epoch: int
+    kafka_offset: int
+    event_id: UUID | None
+
+
+class Size(BaseModel):
+    """A segment's size, as in view segment_size."""
+
+    network_id: str
+    segment_id: int
+    segment_name: str
+    members: int
+    added: Annotated[int, Field(description="Standing overrides `add`.")]
+    blocked: Annotated[int, Field(description="Standing overrides `block`.")]
+
+
+class Step(BaseModel):
+    """An event of the user in the segment, what it did, and what stood after it."""
+
+    event_id: UUID
+    status_change_timestamp: datetime
+    received_at: datetime
+    user_status: str
+    outcome: str
+    changed_membership: bool | None
+    changed_override: bool | None
+    reference_id: str
+    source: str
+    actor: Text
+    description: Text
+    expires_at: datetime | None
+    kafka_topic: str
+    kafka_partition: int
+    kafka_epoch: int
+    kafka_offset: int
+    is_member_after: bool | None
+    override_after: Text
+
+
+class Now(BaseModel):
+    """A row of view user_segment."""
+
+    network_id: str
+    segment_id: int
+    segment_name: str
+    user_id: str
+    is_member: bool
+    override: Text
+    automation_says: Text
+    member_since: datetime | None
+    override_since: datetime | None
+    last_change_at: datetime
+    last_recorded_at: datetime
+
+
+class Members(BaseModel):
+    """A page of members. It may be shorter than `limit` and not the last: `next` tells."""
+
+    members: list[Member]
+    next: Next
+    complete_until: CompleteUntil
+
+
+class OneMember(BaseModel):
+    """One user in one segment. members: their row as in a page; empty for who is no member."""
+
+    members: list[Member]
+    next: None
+    state: UserSegment
+    complete_until: CompleteUntil
+
+
+class UserSegments(BaseModel):
+    """Every segment that a user was ever seen in, by id."""
+
+    segments: list[UserSegment]
+    complete_until: CompleteUntil
+
+
+class Results(BaseModel):
+    """Results in the order of their positions."""
+
+    results: list[Result]
+    next: Next
+    complete_until: CompleteUntil
+
+
+class Sizes(BaseModel):
+    """The segments of a network, empty, archived and hidden ones too, by id."""
+
+    sizes: list[Size]
+    complete_until: CompleteUntil
+
+
+class Explanation(BaseModel):
+    """Why a user is in a segment, or not. events: in the order in which they happened."""
+
+    now: Annotated[Now | None, Field(description="Null: no event is projected yet.")]
+    events: list[Step]
+    complete_until: CompleteUntil

@@ -1,0 +1,139 @@
+"""Records that Kafka has and the log has not yet: looked at by one consumer of no group, kept for all who ask."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
+
+from schemas.command import read_command
+from schemas.refusal import Refusal
+from service.api.problems import unavailable
+from service.kafka import reading
+from service.telemetry import get_logger
+from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaConsumer
+    from aiokafka.structs import ConsumerRecord
+
+    from projections.reading.results import Asked
+    from projections.reading.rows import Row
+    from service.settings import Settings
+
+log = get_logger("projections.arriving")
+LOOK_SECONDS = 1.5
+_APPEND_TIME = 1
+
+
+class Arriving:
+    """Reads single records from Kafka. `run` keeps the consumer."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._reader: AIOKafkaConsumer | None = None
+        self._broken = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep a consumer until `stop` is set; Kafka away is waited out."""
+        backoff = Backoff()
+        stopping = asyncio.ensure_future(stop.wait())
+        while not stop.is_set():
+            try:
+                async with reading(self._settings) as reader:
+                    self._broken.clear()
+                    self._reader = reader
+                    backoff.reset()
+                    broken = asyncio.ensure_future(self._broken.wait())
+                    await asyncio.wait((broken, stopping), return_when=asyncio.FIRST_COMPLETED)
+                    broken.cancel()
+                    self._reader = None
+            except INFRASTRUCTURE as error:
+                log.info("waiting for Kafka", error=f"{type(error).__name__}: {error}")
+            finally:
+                self._reader = None
+            if not stop.is_set():
+                await sleep_unless(stop, backoff.next())
+        stopping.cancel()
+
+    async def row(self, network_id: str, asked: Asked, epoch: int) -> Row | None:
+        """Give the row of view result that a record on its way has, with outcome `queued`.
+
+        asked: a position of a topic that is ours. epoch: the one in which the log would have it.
+        None: there is no such record, or it is not that network's.
+        Raises: Problem 503 where the broker does not answer within LOOK_SECONDS.
+        """
+        try:
+            async with asyncio.timeout(LOOK_SECONDS), self._one_at_a_time:
+                if self._reader is None:
+                    raise TimeoutError
+                record = await self._look(self._reader, asked)
+        except OffsetOutOfRangeError:
+            return None  # aged out before it was read
+        except INFRASTRUCTURE as error:
+            self._broken.set()
+            log.warning("a record could not be looked at", error=f"{type(error).__name__}: {error}")
+            raise unavailable("broker_away", "the broker does not answer") from error
+        row = None if record is None else _row(record, epoch)
+        return row if row and row["network_id"] == network_id else None
+
+    @staticmethod
+    async def _look(reader: AIOKafkaConsumer, asked: Asked) -> ConsumerRecord[Any, Any] | None:
+        partition = TopicPartition(asked.topic, asked.partition)
+        if asked.partition not in (reader.partitions_for_topic(asked.topic) or ()):
+            await reader._client.add_topic(asked.topic)  # noqa: SLF001 - aiokafka learns topics only by interest
+            await reader._client.force_metadata_update()  # noqa: SLF001 - and partitions now and then
+            if asked.partition not in (reader.partitions_for_topic(asked.topic) or ()):
+                return None
+        end = (await reader.end_offsets([partition]))[partition]
+        if asked.offset >= end:
+            return None
+        reader.assign([partition])
+        reader.seek(partition, asked.offset)
+        record = await reader.getone(partition)
+        return record if record.offset == asked.offset else None
+
+
+def _row(record: ConsumerRecord[Any, Any], epoch: int) -> Row:
+    """Give the row of a record that is not in the log: what can be read of it, and outcome `queued`."""
+    received_at = None
+    if record.timestamp_type == _APPEND_TIME:
+        received_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+    command: Any
+    try:
+        command = read_command(record.value)
+        user_status = command.user_status.text
+    except Refusal as refusal:
+        command = refusal
+        user_status = refusal.user_status
+    at = command.status_change_timestamp
+    reference_id = command.reference_id
+    if isinstance(command, Refusal):
+        happened = None
+    elif at is None:
+        reference_id = reference_id or f"auto:{record.topic}-{record.partition}-{record.offset}"
+        happened = received_at.replace(microsecond=0) if received_at else None
+    else:
+        happened = datetime.fromtimestamp(at, UTC)
+    return {
+        "network_id": command.network_id,
+        "reference_id": reference_id,
+        "segment_id": command.segment_id,
+        "user_id": command.user,
+        "user_status": user_status,
+        "outcome": "queued",
+        "reason": None,
+        "changed_membership": None,
+        "changed_override": None,
+        "status_change_timestamp": happened,
+        "received_at": received_at,
+        "kafka_topic": record.topic,
+        "kafka_partition": record.partition,
+        "kafka_epoch": epoch,
+        "kafka_offset": record.offset,
+        "event_id": None,
+    }

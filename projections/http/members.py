@@ -1,0 +1,194 @@
+"""The members of a segment: a page, all of them as a stream, or one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Response
+from starlette.responses import StreamingResponse
+
+from projections.http import answers
+from projections.http.asked import (
+    MEMBERS_LIMIT,
+    Members,
+    OneUserThen,
+    SegmentId,
+    User,
+    micros,
+    of_micros,
+)
+from projections.http.cursors import Cursors, MembersCursor
+from projections.http.formats import CSV, JSON, KINDS, LINES, answer, negotiate
+from projections.http.wrong import wrong
+from projections.reading.members import COLUMNS, read_chunk, read_page
+from projections.reading.rows import Moment, find_segment, read_complete_until
+from projections.reading.users import read_user
+from service.access.keys import Scope
+from service.api.access import Admission  # noqa: TC001 - FastAPI reads it
+from service.api.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from projections.http.asked import MembersAsked, UserAskedThen
+    from projections.http.desk import Desk
+    from projections.reading.members import Chunk
+    from projections.reading.rows import Segment
+    from service.api.access import Access
+
+PATH = "/networks/{network_id}/segments/{segment_id}/members"
+# Keys of one piece of a stream, read in a transaction of its own.
+PIECE = 1000
+COMPLETE_UNTIL = "Segments-Complete-Until"
+_STREAMS: dict[str, Any] = {kind: {"schema": {"type": "string"}} for kind in KINDS if kind != JSON}
+
+
+def member_routes(access: Access, desk: Desk) -> APIRouter:
+    """Give the routes of members."""
+    router = APIRouter(tags=["reading"])
+    admitted: Any = Depends(access.admits(Scope.REPORT))
+    cursors = Cursors(desk.settings)
+
+    @router.get(
+        PATH,
+        summary="The members of a segment",
+        description="A page of JSON; all of them as lines of JSON or as CSV, where Accept says so.",
+        responses={
+            200: {"model": answers.Members | answers.OneMember, "content": _STREAMS},
+            406: {"description": f"There is {', '.join(KINDS)}."},
+        },
+    )
+    async def members(
+        segment_id: SegmentId,
+        asked: Members,
+        accept: Annotated[str | None, Header(include_in_schema=False)] = None,
+        admission: Admission = admitted,
+    ) -> Response:
+        if asked.user is not None:
+            if asked.limit is not None or asked.cursor is not None:
+                raise wrong("user", "is one: it goes with neither limit nor cursor")
+            return await _one(desk, admission.network_id, segment_id, asked)
+        kind = negotiate(accept)
+        give = _page if kind == JSON else _stream
+        return await give(desk, cursors, admission.network_id, segment_id, asked, kind)
+
+    @router.get(
+        PATH + "/{user:any}",
+        summary="One user in a segment",
+        responses={200: {"model": answers.OneMember}},
+    )
+    async def member(
+        segment_id: SegmentId, user: User, asked: OneUserThen, admission: Admission = admitted
+    ) -> Response:
+        return await _one(desk, admission.network_id, segment_id, asked, user)
+
+    return router
+
+
+def _place(
+    cursors: Cursors, network_id: str, segment_id: int, asked: MembersAsked
+) -> tuple[Moment, int]:
+    """Give the moment that is asked for, and the person_id to go on after. Raises: Problem 400."""
+    if asked.cursor is None:
+        return asked.moment, 0
+    cursor = cursors.read(asked.cursor, MembersCursor)
+    if (cursor.network_id, cursor.segment_id) != (network_id, segment_id):
+        raise wrong("cursor", "is of another segment")
+    for name, given in asked.moment._asdict().items():
+        if given is not None and micros(given) != getattr(cursor, name):
+            raise wrong("cursor", f"was given for another {name}")
+    return Moment(of_micros(cursor.as_of), of_micros(cursor.known_at)), cursor.after
+
+
+async def _page(
+    desk: Desk,
+    cursors: Cursors,
+    network_id: str,
+    segment_id: int,
+    asked: MembersAsked,
+    _kind: str = JSON,
+) -> Response:
+    moment, after = _place(cursors, network_id, segment_id, asked)
+    async with desk.reading() as connection:
+        segment = await find_segment(connection, network_id, segment_id)
+        until = await read_complete_until(connection)
+        rows, last = await read_page(
+            connection, segment, moment, after, asked.limit or MEMBERS_LIMIT
+        )
+    cursor = None
+    if last is not None:
+        as_of, known_at = map(micros, moment)
+        cursor = cursors.give(MembersCursor(network_id, segment_id, as_of, known_at, last))
+    return answer({"members": rows, "next": cursor, "complete_until": until})
+
+
+async def _stream(
+    desk: Desk,
+    cursors: Cursors,
+    network_id: str,
+    segment_id: int,
+    asked: MembersAsked,
+    kind: str,
+) -> Response:
+    """Answer with all members, or `limit` of them. What is away before the first of them is still told by a status."""
+    moment, after = _place(cursors, network_id, segment_id, asked)
+    async with desk.reading() as connection:
+        segment = await find_segment(connection, network_id, segment_id)
+        until = await read_complete_until(connection)
+        first = await read_chunk(connection, segment, moment, after, PIECE)
+    return StreamingResponse(
+        _pieces(desk, segment, moment, first, kind, asked.limit),
+        media_type="text/csv; charset=utf-8; header=present" if kind == CSV else kind,
+        headers={COMPLETE_UNTIL: until.isoformat()} if until else None,
+    )
+
+
+async def _pieces(
+    desk: Desk, segment: Segment, moment: Moment, chunk: Chunk, kind: str, limit: int | None
+) -> AsyncIterator[bytes]:
+    """Give members piece by piece. Between two of them nothing is held: however slow a client is, nobody waits."""
+    heading, encode = LINES[kind]
+    yield heading
+    left = limit
+    while True:
+        members = chunk.members[:left]
+        left = None if left is None else left - len(members)
+        ended = chunk.keys < PIECE or left == 0
+        after = chunk.last
+        text = encode(row for _, row in members)
+        del chunk, members  # a slow client costs the text alone
+        if text:
+            yield text
+        if ended:
+            return
+        async with desk.reading() as connection:
+            chunk = await read_chunk(connection, segment, moment, after, PIECE)
+
+
+async def _one(
+    desk: Desk,
+    network_id: str,
+    segment_id: int,
+    asked: UserAskedThen,
+    of_path: str | None = None,
+) -> Response:
+    user = asked.which(of_path)
+    async with desk.reading() as connection:
+        await find_segment(connection, network_id, segment_id)
+        until = await read_complete_until(connection)
+        found = await read_user(connection, network_id, user, segment_id, asked.moment)
+    if not found:
+        raise never_seen(until)
+    (state,) = found
+    members = [{name: state[name] for name in COLUMNS}] if state["is_member"] else []
+    return answer({"members": members, "next": None, "state": state, "complete_until": until})
+
+
+def never_seen(complete_until: Any) -> Problem:
+    """404: no event of that user in that segment, as far as it is asked for."""
+    return Problem(
+        404,
+        "unknown_user",
+        "this user was never seen in this segment",
+        more={"complete_until": complete_until},
+    )

@@ -1,0 +1,119 @@
+"""What became of commands: by the publisher's reference, or by the position that was answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Depends, Response
+
+from projections.http import answers
+from projections.http.asked import Results, position_of_reference, read_position
+from projections.http.cursors import Cursors, ResultsCursor
+from projections.http.formats import answer
+from projections.http.wrong import wrong
+from projections.reading import results as log_results
+from projections.reading.rows import read_complete_until
+from service.access.keys import Scope
+from service.api.access import Admission  # noqa: TC001 - FastAPI reads it
+from service.api.problems import Problem
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from projections.http.arriving import Arriving
+    from projections.http.asked import ResultsAsked
+    from projections.http.desk import Desk
+    from projections.reading.results import Asked
+    from projections.reading.rows import Row
+    from service.api.access import Access
+
+PATH = "/networks/{network_id}/results"
+
+
+def result_routes(access: Access, desk: Desk, arriving: Arriving) -> APIRouter:
+    """Give the route of results, for who publishes and for who reports."""
+    router = APIRouter(tags=["reading"])
+    admitted: Any = Depends(access.admits(Scope.REPORT, Scope.PUBLISH))
+    teller = _Teller(desk, arriving)
+
+    @router.get(
+        PATH,
+        summary="What became of commands",
+        responses={200: {"model": answers.Results}},
+    )
+    async def results(asked: Results, admission: Admission = admitted) -> Response:
+        if (asked.reference_id is None) == (asked.position is None):
+            raise wrong("reference_id", "give either reference_id or position")
+        if asked.position is not None:
+            position = read_position(asked.position)
+            return await teller.of_position(admission.network_id, position)
+        return await teller.of_reference(admission.network_id, asked)
+
+    return router
+
+
+class _Teller:
+    """Tells what became of commands, of the log or on their way to it."""
+
+    def __init__(self, desk: Desk, arriving: Arriving) -> None:
+        self._desk = desk
+        self._arriving = arriving
+        self._cursors = Cursors(desk.settings)
+
+    async def of_position(self, network_id: str, position: Asked) -> Response:
+        row, until = await self._at(network_id, position)
+        if row is None:
+            raise _unknown(until)
+        return answer({"results": [row], "next": None, "complete_until": until})
+
+    async def of_reference(self, network_id: str, asked: ResultsAsked) -> Response:
+        reference_id = asked.reference_id or ""
+        after = self._after(network_id, reference_id, asked.cursor)
+        async with self._desk.reading() as connection:
+            until = await read_complete_until(connection)
+            rows, last = await log_results.read_references(
+                connection, network_id, reference_id, after or (-1, -1), asked.limit
+            )
+        if not rows and after is None:
+            rows = await self._on_its_way(network_id, reference_id)
+            if not rows:
+                raise _unknown(until)
+        cursor = last and self._cursors.give(ResultsCursor(network_id, reference_id, *last))
+        return answer({"results": rows, "next": cursor, "complete_until": until})
+
+    def _after(
+        self, network_id: str, reference_id: str, cursor: str | None
+    ) -> tuple[int, int] | None:
+        if cursor is None:
+            return None
+        found = self._cursors.read(cursor, ResultsCursor)
+        if (found.network_id, found.reference_id) != (network_id, reference_id):
+            raise wrong("cursor", "is of another reference_id")
+        return found.lane_id, found.offset
+
+    async def _on_its_way(self, network_id: str, reference_id: str) -> list[Row]:
+        """Look for a reference that says its position, as it was answered to who gave none."""
+        position = position_of_reference(reference_id)
+        if position is None:
+            return []
+        row, _ = await self._at(network_id, position)
+        return [row] if row and row["reference_id"] == reference_id else []
+
+    async def _at(self, network_id: str, position: Asked) -> tuple[Row | None, datetime | None]:
+        async with self._desk.reading() as connection:
+            until = await read_complete_until(connection)
+            found = await log_results.read_position(
+                connection, self._desk.settings, network_id, position
+            )
+        if found.awaited is None:
+            return found.row, until
+        return await self._arriving.row(network_id, position, found.awaited), until
+
+
+def _unknown(complete_until: datetime | None) -> Problem:
+    return Problem(
+        404,
+        "unknown_result",
+        "nothing of it is known; whatever was received before complete_until and is not found does not exist",
+        more={"complete_until": complete_until},
+    )

@@ -1,0 +1,31 @@
+"""All routes that read, in the order in which they are to be matched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter
+
+from projections.http.desk import Desk
+from projections.http.members import member_routes
+from projections.http.results import result_routes
+from projections.http.users import user_routes
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from projections.http.arriving import Arriving
+    from service.api.access import Access
+    from service.settings import Settings
+
+
+def reading_routes(
+    access: Access, pool: asyncpg.Pool[Any], settings: Settings, arriving: Arriving
+) -> APIRouter:
+    """Give the routes. pool: acts as segments_api."""
+    desk = Desk(pool, settings)
+    router = APIRouter()
+    router.include_router(result_routes(access, desk, arriving))
+    router.include_router(user_routes(access, desk))  # explanations before users of any spelling
+    router.include_router(member_routes(access, desk))
+    return router

@@ -1,0 +1,109 @@
+"""One user's segments, why they are in one of them, and the sizes of all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Depends, Response
+
+from projections.explain import explain
+from projections.http import answers
+from projections.http.asked import (  # noqa: TC001 - FastAPI reads them
+    OneUser,
+    OneUserThen,
+    SegmentId,
+    User,
+)
+from projections.http.formats import answer
+from projections.http.members import PATH as MEMBERS
+from projections.http.members import never_seen
+from projections.reading.rows import find_segment, read_complete_until, read_sizes
+from projections.reading.users import read_user
+from service.access.keys import Scope
+from service.api.access import Admission  # noqa: TC001 - FastAPI reads it
+
+if TYPE_CHECKING:
+    from projections.http.asked import UserAskedThen
+    from projections.http.desk import Desk
+    from service.api.access import Access
+
+NETWORK = "/networks/{network_id}"
+
+
+def user_routes(access: Access, desk: Desk) -> APIRouter:
+    """Give the routes of users and sizes."""
+    router = APIRouter(tags=["reading"])
+    admitted: Any = Depends(access.admits(Scope.REPORT))
+    segments: Any = {200: {"model": answers.UserSegments}}
+    explanation: Any = {200: {"model": answers.Explanation}}
+
+    @router.get(
+        NETWORK + "/users/segments",
+        summary="The segments of a user, named in the query",
+        responses=segments,
+    )
+    async def segments_of(asked: OneUserThen, admission: Admission = admitted) -> Response:
+        return await _segments(desk, admission.network_id, asked)
+
+    @router.get(
+        NETWORK + "/users/{user:any}/segments",
+        summary="The segments of a user",
+        responses=segments,
+    )
+    async def segments_of_user(
+        user: User, asked: OneUserThen, admission: Admission = admitted
+    ) -> Response:
+        return await _segments(desk, admission.network_id, asked, user)
+
+    @router.get(
+        MEMBERS.removesuffix("members") + "explanation",
+        summary="Why a user, named in the query, is in a segment, or not",
+        responses=explanation,
+    )
+    async def explain_one(
+        segment_id: SegmentId, asked: OneUser, admission: Admission = admitted
+    ) -> Response:
+        return await _explain(desk, admission.network_id, segment_id, asked.which())
+
+    @router.get(
+        MEMBERS + "/{user:any}/explanation",
+        summary="Why a user is in a segment, or not",
+        responses=explanation,
+    )
+    async def explain_user(
+        segment_id: SegmentId, user: User, asked: OneUser, admission: Admission = admitted
+    ) -> Response:
+        return await _explain(desk, admission.network_id, segment_id, asked.which(user))
+
+    @router.get(
+        NETWORK + "/sizes",
+        summary="The sizes of all segments",
+        responses={200: {"model": answers.Sizes}},
+    )
+    async def sizes(admission: Admission = admitted) -> Response:
+        async with desk.reading() as connection:
+            until = await read_complete_until(connection)
+            rows = await read_sizes(connection, admission.network_id)
+        return answer({"sizes": rows, "complete_until": until})
+
+    return router
+
+
+async def _segments(
+    desk: Desk, network_id: str, asked: UserAskedThen, of_path: str | None = None
+) -> Response:
+    user = asked.which(of_path)
+    async with desk.reading() as connection:
+        until = await read_complete_until(connection)
+        rows = await read_user(connection, network_id, user, None, asked.moment)
+    return answer({"segments": rows, "complete_until": until})
+
+
+async def _explain(desk: Desk, network_id: str, segment_id: int, user: str) -> Response:
+    async with desk.reading() as connection:
+        await find_segment(connection, network_id, segment_id)
+        until = await read_complete_until(connection)
+        explained = await explain(connection, network_id, segment_id, user)
+    if not explained["events"]:
+        raise never_seen(until)
+    return answer({**explained, "complete_until": until})

@@ -1,0 +1,13 @@
+-- Rows of view result at some places of the log, in their order; those of one network alone.
+-- Parameters: $1 network_id, $2 lane_ids, $3 offsets.
+SELECT r.*
+FROM unnest($2::integer[], $3::bigint[]) WITH ORDINALITY AS w (lane_id, kafka_offset, nth)
+INNER JOIN segments.lane AS l ON w.lane_id = l.lane_id
+CROSS JOIN LATERAL (
+    SELECT v.* FROM reporting.result AS v
+    WHERE
+        v.kafka_topic = l.topic AND v.kafka_partition = l.partition AND v.kafka_epoch = l.epoch
+        AND v.kafka_offset = w.kafka_offset AND v.network_id = $1
+    OFFSET 0
+) AS r
+ORDER BY w.nth

@@ -1,0 +1,73 @@
+-- The keys of one user, by segment: what stands, since when, and why.
+-- Asked for a moment, the state is folded from the log; else it is the one that is kept.
+-- The event that began the membership says why; of a blocked user the one that last stated the block.
+-- Parameters: $1 network_id, $2 user_id, $3 segment_id or null, $4 happened until and $5 recorded until, or null.
+SELECT
+    s.network_id,
+    s.segment_id::bigint AS segment_id,
+    s.segment_name,
+    k.user_id,
+    (k.state).is_member AS is_member,
+    ('{add,block}'::text[])[(k.state).override] AS override,
+    ('{add,block,reset,enter,leave,expire}'::text[])[(k.state).automation_says] AS automation_says,
+    (k.state).member_since AS member_since,
+    (k.state).override_since AS override_since,
+    (k.state).expires_at AS expires_at,
+    (k.state).last_change_at AS last_change_at,
+    (k.state).last_recorded_at AS last_recorded_at,
+    CASE WHEN (k.state).is_member THEN (k.state).member_since ELSE (k.state).override_since END AS since,
+    ('{add,block,reset,enter,leave,expire}'::text[])[w.user_status] AS cause,
+    w.reference_id,
+    w.description,
+    w.metadata,
+    o.reference_id AS override_reference_id,
+    o.description AS override_description,
+    o.metadata AS override_metadata
+FROM (
+    SELECT
+        m.segment_key,
+        p.user_id,
+        CASE
+            WHEN $4::timestamptz IS NULL AND $5::timestamptz IS NULL THEN m.state
+            ELSE (
+                SELECT
+                    segments.fold(
+                        NULL, f.user_status, f.status_change_timestamp, f.received_at, f.recorded_at,
+                        f.lane_id, f.kafka_offset, f.expires_at, f.expired_lane_id, f.expired_offset
+                        ORDER BY f.status_change_timestamp, f.received_at, l.topic, l.partition, f.kafka_offset, l.epoch
+                    )
+                FROM segments.event AS f
+                INNER JOIN segments.lane AS l ON f.lane_id = l.lane_id
+                WHERE
+                    f.person_id = m.person_id
+                    AND f.segment_key = m.segment_key
+                    AND f.status_change_timestamp <= coalesce($4, 'infinity')
+                    AND f.recorded_at <= coalesce($5, 'infinity')
+            )
+        END AS state
+    FROM segments.person AS p
+    CROSS JOIN LATERAL (
+        SELECT n.segment_key, n.person_id, n.state FROM projections.membership AS n
+        WHERE
+            n.person_id = p.person_id
+            AND n.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+        OFFSET 0
+    ) AS m
+    WHERE p.user_id = $2 AND p.network_id = $1
+    OFFSET 0
+) AS k
+INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
+LEFT JOIN LATERAL (
+    SELECT x.user_status, x.reference_id, x.description, x.metadata FROM segments.event AS x
+    WHERE
+        x.lane_id = CASE WHEN (k.state).is_member THEN (k.state).member_lane_id ELSE (k.state).stated_lane_id END
+        AND x.kafka_offset = CASE WHEN (k.state).is_member THEN (k.state).member_offset ELSE (k.state).stated_offset END
+    OFFSET 0
+) AS w ON true
+LEFT JOIN LATERAL (
+    SELECT x.reference_id, x.description, x.metadata FROM segments.event AS x
+    WHERE x.lane_id = (k.state).stated_lane_id AND x.kafka_offset = (k.state).stated_offset
+    OFFSET 0
+) AS o ON true
+WHERE (k.state).is_member IS NOT NULL AND ($3::integer IS NULL OR s.segment_id = $3)
+ORDER BY s.segment_id

@@ -1,0 +1,204 @@
+"""What became of commands over HTTP: by reference, by position, and while they are on their way."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from service.access.keys import Scope
+from service.kafka import producing
+from tests.api.client import api_running, said
+from tests.api.reading import AT, appended, get, refused, walk
+from tests.api.test_members import as_json
+from tests.projections.folding import commands, fold
+from tests.support.database import connected, folded, rows, until
+from tests.support.lane import said as record
+from tests.support.roles import service
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+    from tests.api.client import Api
+
+pytestmark = pytest.mark.stack
+RESULTS = "/networks/n/results"
+UNKNOWN: tuple[int, str, list[str]] = (404, "unknown_result", [])
+
+
+async def view(settings: Settings, where: str, *arguments: Any) -> list[dict[str, Any]]:
+    found = await rows(
+        settings,
+        f"SELECT * FROM reporting.result WHERE {where}"
+        " ORDER BY kafka_topic, kafka_partition, kafka_epoch, kafka_offset",
+        *arguments,
+    )
+    return [as_json([row])[0] for row in found]
+
+
+async def test_a_campaigns_results_are_the_rows_of_view_result_page_by_page(api: Api) -> None:
+    batch = [
+        record(user=f"u{n}", reference_id="campaign", status_change_timestamp=AT,
+               user_status=("add", "block")[n % 2])
+        for n in range(20)
+    ]  # fmt: skip
+    refusals = [
+        record(user="u", reference_id="campaign", segment_id=99, status_change_timestamp=AT),
+        record(user="u1", reference_id="campaign", status_change_timestamp=AT, user_status="reset"),
+    ]
+    others = [
+        record(reference_id="campaign", network_id="m"),
+        record(reference_id="campaign", network_id="m", segment_id=77),
+        record(reference_id="another"),
+        *commands(seed=1, count=50),
+    ]
+    async with appended(api.settings, *batch, *others, *batch[:3], *refusals, lanes=2) as lanes:
+        await lanes[1].append(record(user="late", reference_id="campaign"), *batch[3:5])
+        await fold(api.settings)
+        wanted = await view(api.settings, "reference_id = 'campaign' AND network_id = 'n'")
+        assert len(wanted) == 28
+        assert {row["outcome"] for row in wanted} >= {"applied", "duplicate", "rejected"}
+        for limit in (1, 5, 28, 1000):
+            assert (
+                await walk(api, RESULTS, "results", reference_id="campaign", limit=limit) == wanted
+            )
+        cursor = (await get(api, RESULTS, reference_id="campaign", limit=5))["next"]
+        other = await refused(api, RESULTS, reference_id="another", cursor=cursor)
+        assert other == (400, "invalid_field", ["/cursor"])
+
+
+async def test_a_position_gives_its_row_of_view_result_with_or_without_the_epoch(api: Api) -> None:
+    async with appended(api.settings, *commands(seed=3, count=30), record(), record(), b"{}",
+                        record(segment_id=9), record(network_id="m")) as (lane,):  # fmt: skip
+        topic = lane.lane.topic
+        for row in await view(api.settings, "true"):
+            offset = row["kafka_offset"]
+            for position in (f"{topic}:0:{offset}", f"{topic}:0:0:{offset}"):
+                if row["network_id"] == "n":
+                    found = await get(api, RESULTS, position=position)
+                    assert (found["results"], found["next"]) == ([row], None)
+                else:  # another network's, or nobody's
+                    assert await refused(api, RESULTS, position=position) == UNKNOWN
+        for position in (
+            f"{topic}:0:1:0",
+            f"{topic}:0:999",
+            f"{topic}:3:0",
+            f"{topic}:7:0",
+            "other:0:0",
+        ):
+            assert await refused(api, RESULTS, position=position) == UNKNOWN
+
+
+async def test_in_the_log_and_not_projected_it_is_queued(api: Api) -> None:
+    async with appended(api.settings) as (lane,):
+        await lane.append(record(reference_id="r"))
+        for asked in ({"reference_id": "r"}, {"position": f"{lane.lane.topic}:0:0"}):
+            (row,) = (await get(api, RESULTS, **asked))["results"]
+            assert (row["outcome"], row["changed_membership"]) == ("queued", None)
+        await fold(api.settings)
+        (row,) = (await get(api, RESULTS, reference_id="r"))["results"]
+        assert row["outcome"] == "applied"
+
+
+async def test_acknowledged_and_not_in_the_log_it_is_queued_to_its_own_network(api: Api) -> None:
+    given = (
+        await api.post(said(user="Jo@X.com", reference_id="r", status_change_timestamp=AT))
+    ).json()
+    blank = (await api.post(said(user="blank"))).json()
+    position = f"{given['topic']}:{given['partition']}:{given['offset']}"
+    (row,) = (await get(api, RESULTS, position=position))["results"]
+    expected = {"network_id": "n", "reference_id": "r", "segment_id": 1, "user_id": "jo@x.com", "user_status": "add",
+                "outcome": "queued", "reason": None, "status_change_timestamp": "2023-11-14T22:13:20Z",
+                "kafka_epoch": 0, "kafka_offset": given["offset"], "event_id": None}  # fmt: skip
+    assert {name: row[name] for name in expected} == expected
+    for asked in (
+        {"position": f"{blank['topic']}:{blank['partition']}:0:{blank['offset']}"},
+        {"reference_id": blank["reference_id"]},
+    ):
+        (row,) = (await get(api, RESULTS, **asked))["results"]
+        assert (row["outcome"], row["reference_id"]) == ("queued", blank["reference_id"])
+    key = await api.key("m")
+    alien = await api.client.get(
+        "/networks/m/results",
+        params={"position": position},
+        headers={"Authorization": f"Bearer {key}"},
+    )
+    assert (alien.status_code, alien.json()["reason"]) == UNKNOWN[:2]
+    assert await refused(api, RESULTS, position=position + "9") == UNKNOWN
+    assert await refused(api, RESULTS, reference_id="r") == UNKNOWN  # until it is in the log
+    async with service(api.settings):
+        await folded(api.settings)
+    for sent in (given, blank):
+        wanted = await view(api.settings, "reference_id = $1", sent["reference_id"])
+        assert [row["outcome"] for row in wanted] == ["applied"]
+        assert (await get(api, RESULTS, reference_id=sent["reference_id"]))["results"] == wanted
+    assert (await get(api, RESULTS, position=position))["results"][0]["outcome"] == "applied"
+
+
+async def test_what_kafka_holds_between_records_and_what_nobody_can_read_is_unknown(
+    api: Api,
+) -> None:
+    topic = f"{api.settings.topic_prefix}.commands"
+    async with producing(api.settings) as producer:
+        sent = [await producer.send_and_wait(topic, value, b"key", partition=0)
+                for value in (b"not JSON", None, record(segment_id="x"), record(network_id="m"))]  # fmt: skip
+    outcomes = {}
+    for one in sent:
+        found = await api.call("GET", RESULTS, params={"position": f"{topic}:0:{one.offset}"})
+        outcomes[one.offset] = found.status_code
+    assert outcomes == {0: 404, 1: 404, 2: 200, 3: 404}
+    async with service(api.settings):
+        await folded(api.settings)
+    (row,) = (await get(api, RESULTS, position=f"{topic}:0:2"))["results"]
+    assert (row["outcome"], row["reason"]) == ("rejected", "invalid_field")
+
+
+async def test_unknown_says_until_when_all_is_known(api: Api) -> None:
+    async with service(api.settings):
+        await api.post(said(), headers={"Prefer": "wait=20"})
+        until_when = await until(api.settings, "SELECT complete_until FROM reporting.watermark")
+        found = (await api.call("GET", RESULTS, params={"reference_id": "nothing"})).json()
+        assert (found["status"], found["reason"]) == UNKNOWN[:2]
+        assert found["complete_until"] >= until_when.isoformat().replace("+00:00", "Z")[:19]
+
+
+async def test_an_earlier_epoch_keeps_its_positions_and_without_one_the_open_epoch_is_meant(
+    api: Api,
+) -> None:
+    async with appended(api.settings, record(reference_id="old")) as (lane,):
+        topic = lane.lane.topic
+        async with connected(api.settings) as connection:
+            await connection.execute("UPDATE segments.lane SET closed = true")
+            await connection.execute(
+                "INSERT INTO segments.lane (topic, partition, epoch, first_offset, next_offset)"
+                f" VALUES ('{topic}', 0, 1, 0, 0)"
+            )
+        (old,) = (await get(api, RESULTS, position=f"{topic}:0:0:0"))["results"]
+        assert (old["reference_id"], old["kafka_epoch"]) == ("old", 0)
+        assert await refused(api, RESULTS, position=f"{topic}:0:0") == UNKNOWN
+        given = [await api.post(said(user=f"u{n}")) for n in range(12)]
+        body = next(one.json() for one in given if one.json()["partition"] == 0)
+        (new,) = (await get(api, RESULTS, position=f"{topic}:0:{body['offset']}"))["results"]
+        assert (new["outcome"], new["kafka_epoch"]) == ("queued", 1)
+
+
+async def test_who_publishes_may_ask_and_who_reports_too(api: Api) -> None:
+    for scope in (Scope.PUBLISH, Scope.REPORT):
+        answer = await api.call("GET", RESULTS, scope, params={"reference_id": "x"})
+        assert answer.status_code == 404
+        assert "ratelimit-remaining" in answer.headers
+    assert (await api.call("GET", RESULTS, Scope.ADMIN)).status_code == 403
+
+
+async def test_with_the_broker_away_what_the_log_has_is_told_and_the_rest_is_503_at_once(
+    ready: Settings,
+) -> None:
+    away = ready.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
+    async with appended(ready, record()) as (lane,), api_running(away, wait=False) as api:
+        topic = lane.lane.topic
+        assert len((await get(api, RESULTS, position=f"{topic}:0:0"))["results"]) == 1
+        began = time.monotonic()
+        answer = await api.call("GET", RESULTS, params={"position": f"{topic}:0:1"})
+        assert time.monotonic() - began < 3
+        assert (answer.status_code, answer.json()["reason"]) == (503, "broker_away")
+        assert "retry-after" in answer.headers
