@@ -166,7 +166,7 @@ def _publishing() -> dict[str, Any]:
         "The same key and body is one event however often it is sent; in a batch the key of item N is KEY:N.",
     )  # fmt: skip
     wait = _parameter(
-        "header", "Prefer", {"type": "string", "examples": ["wait=10"]},
+        "header", "Prefer", {"type": "string", "examples": ["wait=1"]},
         "wait=N: answer with the outcome, or 202 after N seconds, at most 30.",
     )  # fmt: skip
     dry_run = _parameter(
