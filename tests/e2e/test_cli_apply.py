@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from service import registry
 from tests.support.command_line import Said, run
-from tests.support.database import rows
+from tests.support.database import connected, rows, until
 from tests.support.roles import command_line
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 pytestmark = pytest.mark.stack
+WAITING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name = 'segments_registry'
+"""
 FILE = """
 network: shop
 segments:
@@ -134,15 +139,25 @@ async def test_a_file_that_is_not_as_it_must_be_is_wrong_use_and_says_where(
     assert await listed(database) == []
 
 
-async def test_two_at_once_make_each_segment_once(database: Settings, tmp_path: Path) -> None:
+async def test_some_at_once_make_each_segment_once(database: Settings, tmp_path: Path) -> None:
     file = tmp_path / "segments.yaml"
     await asyncio.to_thread(file.write_text, FILE, "utf-8")
-    # Processes: in threads they would share one standard output.
-    said = await asyncio.gather(
-        *(asyncio.to_thread(command_line, database, "apply", str(file), "--yes") for _ in range(4))
-    )
+    async with connected(database) as connection:
+        async with connection.transaction():
+            await registry.lock(connection)
+            # Processes: in threads they would share one standard output.
+            running = [
+                asyncio.create_task(
+                    asyncio.to_thread(command_line, database, "apply", str(file), "--yes")
+                )
+                for _ in range(3)
+            ]
+            # Each has its difference, the same, and waits to apply it.
+            await until(database, WAITING, lambda waiting: waiting == len(running), seconds=60)
+        said = await asyncio.gather(*running)
     # Who said --yes agrees to the difference that is left once the others are done, too.
-    assert [(one.returncode, one.stderr) for one in said] == [(0, "")] * 4
+    assert [(one.returncode, one.stderr) for one in said] == [(0, "")] * len(said)
+    assert sum("3 segments changed" in one.stdout for one in said) == 1
     assert len(await listed(database)) == 3
     assert await changes(database) == 4
 
