@@ -13,15 +13,15 @@ from starlette.exceptions import HTTPException
 from projections.http.arriving import Arriving
 from projections.http.routes import reading_routes
 from projections.outcomes import Outcomes
-from schemas.refusal import FieldError, Reason, Refusal, describe
+from schemas.refusal import Reason, Refusal, describe
 from segments.openapi import openapi
 from service.access.ring import ROLE, KeyRing
 from service.api import admin
 from service.api.access import Access
 from service.api.admin import admin_routes
+from service.api.bodies import field_errors
 from service.api.commands import CommandDoor
 from service.api.gate import Gate
-from service.api.intake import MAX_BODY
 from service.api.known_segments import KnownSegments
 from service.api.problems import Problem, of_error, of_refusal
 from service.api.publisher import Publisher
@@ -122,10 +122,10 @@ def make_app(parts: Parts) -> ASGIApp:
 
 def make_framework(parts: Parts) -> FastAPI:
     """Make the FastAPI app: all but the two calls that publish, and the document of them all."""
-    app = FastAPI(title="Segments", version="1", max_body_size=MAX_BODY)
+    app = FastAPI(title="Segments", version="1")
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # as FastAPI's documentation has it
     _handle_errors(app)
-    app.include_router(admin_routes(parts.access, parts.registry_pool, parts.settings))
+    app.include_router(admin_routes(parts.access, parts.pool, parts.registry_pool, parts.settings))
     app.include_router(reading_routes(parts.access, parts.pool, parts.settings, parts.arriving))
     app.router.routes.extend(parts.health().routes())
     return app
@@ -169,8 +169,5 @@ def _handle_errors(app: FastAPI) -> None:
 
 def _invalid(error: RequestValidationError) -> Problem:
     """400, naming each wrong parameter or field; FastAPI would say 422."""
-    errors = [
-        FieldError("/" + "/".join(str(part) for part in one["loc"][1:]), one["msg"])
-        for one in error.errors()
-    ]
+    errors = field_errors((one["loc"][1:], one["msg"]) for one in error.errors())
     return of_refusal(Refusal(Reason.INVALID_FIELD, describe(errors), errors))

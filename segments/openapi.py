@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from fastapi.openapi.utils import get_openapi
 
 from schemas.documents import command_schema
+from schemas.refusal import FieldError
 from service.api.intake import MAX_ITEMS
-from service.api.problems import MEDIA_TYPE
+from service.api.problems import MEDIA_TYPE, Problem
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -87,16 +89,23 @@ _QUEUED = {
         "outcome": {"type": "string", "description": "With Prefer: wait."},
     },
 }
+# Of each status: a reason that it is answered for, as the example, and what it says.
 _PROBLEMS = {
-    400: "A wrong body or parameter; `errors` names each wrong field.",
-    401: "No key, or none that is good.",
-    403: "The key may not do this, or not in this network.",
-    404: "No such segment, user or result.",
-    408: "The body did not come in time.",
-    409: "The segment is archived, or a name is taken.",
-    413: "Too large.",
-    429: "Too much for this key; RateLimit-Reset and Retry-After say how long to wait.",
-    503: "The broker or the database is away, or too many requests are in flight; see Retry-After.",
+    400: ("invalid_field", "A wrong body or parameter; `errors` names each wrong field."),
+    401: ("unauthenticated", "No key, or none that is good."),
+    403: ("forbidden", "The key may not do this, or not in this network."),
+    404: ("unknown_segment", "No such segment, user or result."),
+    408: ("timeout", "The body did not come in time."),
+    409: ("name_taken", "The segment is archived, a name is taken, or no id is left."),
+    413: ("too_large", "Too large."),
+    429: (
+        "too_many_requests",
+        "Too much for this key; RateLimit-Reset and Retry-After say how long to wait.",
+    ),
+    503: (
+        "database_away",
+        "The broker or the database is away, or too many requests are in flight; see Retry-After.",
+    ),
 }
 _HEADERS = {
     "X-Request-Id": "Taken as sent, or made.",
@@ -145,8 +154,12 @@ def _command() -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any]) -> None:
-    """Add what every call has: the key, and the problems that may be answered."""
+    """Add what every call has: network, request id, the key, and the problems that may be answered."""
     operation["security"] = [{"key": []}]
+    parameters = operation.setdefault("parameters", [])
+    if all(one["name"] != "network_id" for one in parameters):
+        parameters.insert(0, _NETWORK)
+    parameters.append(_REQUEST_ID)
     responses = operation["responses"]
     responses.pop("422", None)
     for answer in responses.values():
@@ -154,13 +167,17 @@ def _complete(operation: dict[str, Any]) -> None:
             name: {"schema": {"type": "string"}, "description": said}
             for name, said in _HEADERS.items()
         }
-    for status, said in _PROBLEMS.items():
-        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for status, (reason, said) in _PROBLEMS.items():
+        errors = (
+            [FieldError("/segment_id", "is required")] if status == HTTPStatus.BAD_REQUEST else []
+        )
+        example = Problem(status, reason, said, errors=errors).body()
+        schema = {"$ref": "#/components/schemas/Problem"}
+        content = {MEDIA_TYPE: {"schema": schema, "example": example}}
         responses.setdefault(str(status), {"description": said, "content": content})
 
 
 def _publishing() -> dict[str, Any]:
-    network = _parameter("path", "network_id", {"type": "string"}, "The tenant.", required=True)
     key = _parameter(
         "header", "Idempotency-Key", {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
         "The same key and body is one event however often it is sent; in a batch the key of item N is KEY:N.",
@@ -190,7 +207,7 @@ def _publishing() -> dict[str, Any]:
         "tags": ["commands"],
         "summary": "Publish a command",
         "operationId": "post_command",
-        "parameters": [network, dry_run, key, wait],
+        "parameters": [dry_run, key, wait],
         "requestBody": {"required": True, "content": _json(_COMMAND)},
         "responses": {
             "201": {"description": "The broker has it.", "content": _json(queued)},
@@ -205,7 +222,7 @@ def _publishing() -> dict[str, Any]:
         "tags": ["commands"],
         "summary": f"Publish up to {MAX_ITEMS:,} commands",
         "operationId": "post_commands",
-        "parameters": [network, key],
+        "parameters": [key],
         "requestBody": {
             "required": True,
             "content": {**_json(items), "application/x-ndjson": {"schema": {"type": "string"}}},
@@ -259,3 +276,10 @@ def _parameter(
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:
     return {"application/json": {"schema": schema}}
+
+
+_NETWORK = _parameter("path", "network_id", {"type": "string"}, "The tenant.", required=True)
+_REQUEST_ID = _parameter(
+    "header", "X-Request-Id", {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
+    "Comes back in the answer, and stands in the log; else one is made.",
+)  # fmt: skip

@@ -43,6 +43,10 @@ class NameTakenError(SegmentsError):
     """A segment of this network has that name or id already."""
 
 
+class NoIdLeftError(SegmentsError):
+    """The network's highest segment id is the highest there is; name a lower one."""
+
+
 class RegistryMovedError(SegmentsError):
     """Somebody changed the registry meanwhile; nothing was done, try again."""
 

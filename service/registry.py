@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from service.errors import NameTakenError, UnknownSegmentError
+from schemas.rules import MAX_SEGMENT_ID
+from service.errors import NameTakenError, NoIdLeftError, UnknownSegmentError
 from service.sources import load_rules
 
 if TYPE_CHECKING:
@@ -17,18 +17,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from service.log.allowed import Rule
-
-MAX_SEGMENT_ID = 2**31 - 1
-MAX_NAME_LENGTH = 255
-MAX_DESCRIPTION_LENGTH = 4096
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-def name_fault(name: str) -> str | None:
-    """Say what is wrong with a segment's name, or None."""
-    if not name.strip() or len(name) > MAX_NAME_LENGTH or _CONTROL.search(name):
-        return "must be 1 to 255 characters on one line"
-    return None
 
 
 class Keep(Enum):
@@ -136,17 +124,14 @@ async def create(
     is_visible: bool = True,
     actor: str | None = None,
 ) -> Segment:
-    """Create a segment; without an id it gets the network's highest + 1.
+    """Create a segment; without an id it gets the network's highest + 1. An empty description is none.
 
-    Raises: NameTakenError when the network has that name or id already.
+    Raises: NameTakenError when the network has that name or id already, NoIdLeftError.
     """
     async with connection.transaction():
         await lock(connection)
         if segment_id is None:
-            segment_id = await connection.fetchval(
-                "SELECT coalesce(max(segment_id), 0) + 1 FROM segments.segment WHERE network_id = $1",
-                network_id,
-            )
+            segment_id = await _next_id(connection, network_id)
         try:
             # A savepoint, for several changes may share a transaction.
             async with connection.transaction():
@@ -157,7 +142,7 @@ async def create(
                     network_id,
                     segment_id,
                     name,
-                    description,
+                    description or None,
                     is_visible,
                     actor,
                 )
@@ -176,7 +161,7 @@ async def edit(
     is_visible: bool | Keep = KEEP,
     actor: str | None = None,
 ) -> Segment:
-    """Change name, description (None: it has none then) or visibility; an edit that changes nothing is no event.
+    """Change name, description (None or empty: it has none then) or visibility; no change is no event.
 
     Raises: UnknownSegmentError, NameTakenError.
     """
@@ -186,13 +171,23 @@ async def edit(
         wanted = replace(
             now,
             segment_name=now.segment_name if name is KEEP else name,
-            description=now.description if description is KEEP else description,
+            description=now.description if description is KEEP else description or None,
             is_visible=now.is_visible if is_visible is KEEP else is_visible,
         )
         if wanted == now:
             return now
         await _update(connection, wanted)
         return await _record(connection, now.segment_key, "edited", actor)
+
+
+async def _next_id(connection: asyncpg.Connection[Any], network_id: str) -> int:
+    highest: int = await connection.fetchval(
+        "SELECT coalesce(max(segment_id), 0) FROM segments.segment WHERE network_id = $1",
+        network_id,
+    )
+    if highest == MAX_SEGMENT_ID:
+        raise NoIdLeftError(f"(network {network_id})")
+    return highest + 1
 
 
 async def set_archived(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from schemas.json_text import escape
 from schemas.rules import is_network_id
+from schemas.segment import (  # noqa: TC001 - pydantic reads them
+    SegmentDescription,
+    SegmentId,
+    SegmentName,
+)
 from service import registry
 from service.errors import NameTakenError, RegistryMovedError, WrongUseError
 
@@ -23,21 +30,14 @@ if TYPE_CHECKING:
 _NAMES = "segments.segment_name_once_per_network"
 
 
-def _is_name(name: str) -> str:
-    fault = registry.name_fault(name)
-    if fault is not None:
-        raise ValueError(fault)
-    return name
-
-
 class Entry(BaseModel):
     """One segment of a file. What is left out is at its default; without an id it is found by its name."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    name: Annotated[str, AfterValidator(_is_name)]
-    id: Annotated[int, Field(ge=1, le=registry.MAX_SEGMENT_ID)] | None = None
-    description: Annotated[str, Field(max_length=registry.MAX_DESCRIPTION_LENGTH)] | None = None
+    name: SegmentName
+    id: SegmentId | None = None
+    description: SegmentDescription | None = None
     hidden: bool = False
     archived: bool = False
 
@@ -62,7 +62,13 @@ class Change:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which refuses a name that is given twice."""
+    """PyYAML's safe loader, which refuses a name that is given twice, and says where a value is none."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:  # a date that is none, a number too long
+            raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
         names = [self.construct_object(name, deep=True) for name, _ in node.value]
@@ -77,23 +83,30 @@ def read_file(path: Path) -> SegmentFile:
     try:
         with path.open("rb") as file:
             given = yaml.load(file, _Loader)  # noqa: S506 - a safe loader
-        found = SegmentFile.model_validate(given)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise WrongUseError(f"{path.name}: {' '.join(str(error).split())}") from error
+    try:
+        found = SegmentFile.model_validate(given)
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(map(str, one['loc'])) or 'the file'}: {one['msg']}"
+            f"{'.'.join(escape(str(part)) for part in one['loc']) or 'the file'}: "
+            f"{one['msg'].removeprefix('Value error, ')}"
             for one in error.errors()
         )
         raise WrongUseError(f"{path.name}: {faults}") from error
-    if found.network is not None and not is_network_id(found.network):
-        raise WrongUseError(f"{path.name}: network: must be 1 to 64 of A-Z a-z 0-9 . _ -")
-    for what in ("name", "id"):
-        listed = [getattr(entry, what) for entry in found.segments]
-        twice = {one for one in listed if one is not None and listed.count(one) > 1}
-        if twice:
-            raise WrongUseError(f"{path.name}: {what} twice: {', '.join(map(str, sorted(twice)))}")
+    _check_whole(path.name, found)
     return found
+
+
+def _check_whole(file: str, found: SegmentFile) -> None:
+    """Check what no entry by itself can be wrong in."""
+    if found.network is not None and not is_network_id(found.network):
+        raise WrongUseError(f"{file}: network: must be 1 to 64 of A-Z a-z 0-9 . _ -")
+    for what in ("name", "id"):
+        counted = Counter(getattr(entry, what) for entry in found.segments)
+        twice = sorted(one for one, times in counted.items() if one is not None and times > 1)
+        if twice:
+            raise WrongUseError(f"{file}: {what} twice: {', '.join(map(str, twice))}")
 
 
 def compare(there: Sequence[Segment], wanted: Sequence[Entry]) -> list[Change]:
@@ -167,7 +180,8 @@ async def apply(
         # Two segments may get each other's name: names are compared at the end.
         await connection.execute(f"SET CONSTRAINTS {_NAMES} DEFERRED")
         done = []
-        for change in changes:
+        # Ids that the file gives come first: the rest get the highest + 1, and must not meet them.
+        for change in sorted(changes, key=lambda one: one.segment_id is None):
             if change.action == "missing" and (
                 not archive_missing or (change.before or {})["archived"]
             ):

@@ -21,6 +21,7 @@ from segments.cli.output import (
     print_rows,
 )
 from service import registry_file
+from service.errors import RegistryMovedError
 
 if TYPE_CHECKING:
     from service.registry_file import Change
@@ -52,7 +53,9 @@ async def apply(
     """Make the registry say what a YAML file says: shows the difference, asks, and does all of it or nothing.
 
     The file: `network`, and a list `segments` of `name`, `id`, `description`, `hidden`, `archived`; only the name
-    has to be there. A segment is found by its id, or by its name where no id is given.
+    has to be there. A segment is found by its id, or by its name where no id is given; new ones get the ids that the
+    file gives, then the others the network's highest + 1. What a line leaves out is at its default: no description,
+    neither hidden nor archived.
     """
     wanted = registry_file.read_file(file)
     network_id = network or wanted.network
@@ -60,19 +63,23 @@ async def apply(
         raise Failure("Name one network, in the file or with --network.", exit_code=2)
     done: list[Change] = []
     async with connected(load_settings(), ROLE) as connection:
-        changes = await registry_file.difference(connection, network_id, wanted.segments)
-        if not as_json:
-            _show(changes, archive_missing=archive_missing)
-        to_do = any(one.action != "missing" or archive_missing for one in changes)
-        if to_do and not dry_run and (yes or _agreed()):
-            done = await registry_file.apply(
-                connection,
-                network_id,
-                wanted.segments,
-                changes,
-                actor,
-                archive_missing=archive_missing,
-            )
+        while True:
+            changes = await registry_file.difference(connection, network_id, wanted.segments)
+            if not as_json:
+                _show(changes, archive_missing=archive_missing)
+            to_do = any(one.action != "missing" or archive_missing for one in changes)
+            if dry_run or not to_do or not (yes or _agreed()):
+                break
+            try:
+                done = await registry_file.apply(
+                    connection, network_id, wanted.segments, changes, actor,
+                    archive_missing=archive_missing,
+                )  # fmt: skip
+                break
+            except RegistryMovedError:
+                # By now it is another difference than was shown. Who says --yes agrees to that one too.
+                if not yes:
+                    raise
     if as_json:
         print_json({"difference": [asdict(one) for one in changes], "done": len(done)})
     else:

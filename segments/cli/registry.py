@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from schemas.rules import MAX_SEGMENT_ID
+from schemas.segment import description_fault, name_fault
 from segments.cli.main import main
 from segments.cli.options import network_callback, network_option
 from segments.cli.output import (
@@ -35,13 +37,21 @@ id_option = click.option(
     "--id",
     "segment_id",
     required=True,
-    type=click.IntRange(1, registry.MAX_SEGMENT_ID),
+    type=click.IntRange(1, MAX_SEGMENT_ID),
     help="The segment's id.",
 )
 
 
 def _name(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    if value is not None and (fault := registry.name_fault(value)):
+    if value is not None and (fault := name_fault(value)):
+        raise click.BadParameter(fault)
+    return value
+
+
+def _description(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> str | None:
+    if value is not None and (fault := description_fault(value)):
         raise click.BadParameter(fault)
     return value
 
@@ -60,10 +70,10 @@ def _show(found: registry.Segment, *, as_json: bool) -> None:
 @click.option(
     "--id",
     "segment_id",
-    type=click.IntRange(1, registry.MAX_SEGMENT_ID),
+    type=click.IntRange(1, MAX_SEGMENT_ID),
     help="Default: the network's highest + 1.",
 )
-@click.option("--description", help="What it is for.")
+@click.option("--description", callback=_description, help="What it is for.")
 @click.option("--hidden", is_flag=True, help="Not shown to users of the product.")
 @actor_option
 async def create(
@@ -105,7 +115,7 @@ async def list_(*, network: str | None, as_json: bool) -> None:
 @network_option
 @id_option
 @click.option("--name", callback=_name, help="The new name.")
-@click.option("--description", help="The new description; empty: none.")
+@click.option("--description", callback=_description, help="The new description; empty: none.")
 @click.option("--hidden/--visible", "hidden", default=None, help="The new visibility.")
 @actor_option
 async def edit(
@@ -125,7 +135,7 @@ async def edit(
             network_id=network,
             segment_id=segment_id,
             name=registry.KEEP if name is None else name,
-            description=registry.KEEP if description is None else description or None,
+            description=registry.KEEP if description is None else description,
             is_visible=registry.KEEP if hidden is None else not hidden,
             actor=actor,
         )

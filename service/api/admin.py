@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime  # noqa: TC003 - pydantic reads it
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, Path, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Depends, Path, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.rules import MAX_SEGMENT_ID
+from schemas.segment import (  # noqa: TC001 - pydantic reads them
+    SegmentDescription,
+    SegmentId,
+    SegmentName,
+)
 from service import registry
 from service.access.keys import Scope
+from service.access.ring import ROLE as READING_ROLE
 from service.api.access import Admission  # noqa: TC001 - FastAPI reads it
+from service.api.bodies import read_body, takes
 from service.database import transaction
 from service.errors import DatabaseAwayError
 from service.waiting import INFRASTRUCTURE
+
+_T = TypeVar("_T")
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,29 +34,15 @@ if TYPE_CHECKING:
     from service.api.access import Access
     from service.settings import Settings
 
+    Work = Callable[[asyncpg.Connection[Any]], Awaitable[_T]]
+
 ROLE = "segments_registry"
 PATH = "/networks/{network_id}/admin/segments"
 
 
-def _is_name(name: str) -> str:
-    fault = registry.name_fault(name)
-    if fault is not None:
-        raise ValueError(fault)
-    return name
-
-
-def _is_text(text: str) -> str:
-    """Refuse what Postgres text can't hold."""
-    if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
-        raise ValueError("must hold neither NUL nor lone surrogates")
-    return text
-
-
-Text = Annotated[str, AfterValidator(_is_text)]
-Name = Annotated[Text, AfterValidator(_is_name), Field(examples=["Power user"])]
-Description = Annotated[Text, Field(max_length=registry.MAX_DESCRIPTION_LENGTH)]
-SegmentId = Annotated[int, Field(ge=1, le=registry.MAX_SEGMENT_ID)]
-PathId = Annotated[int, Path(ge=1, le=registry.MAX_SEGMENT_ID)]
+PathId = Annotated[int, Path(ge=1, le=MAX_SEGMENT_ID)]
+# Long enough for another change of the registry to end.
+SECONDS = 5.0
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
 
@@ -54,19 +51,25 @@ class NewSegment(BaseModel):
 
     model_config = _STRICT
 
-    name: Name
-    description: Description | None = None
+    name: SegmentName
+    description: SegmentDescription | None = None
     is_visible: bool = True
     segment_id: SegmentId | None = None
+
+
+def _without_defaults(schema: dict[str, Any]) -> None:
+    """Tell no defaults: a client that filled them in would change what it only left out."""
+    for field in schema["properties"].values():
+        field.pop("default", None)
 
 
 class SegmentChange(BaseModel):
     """What to change of a segment; what is left out stays. A description of null is taken away."""
 
-    model_config = _STRICT
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_without_defaults)
 
-    name: Name = "as it is"
-    description: Description | None = None
+    name: SegmentName = "as it is"
+    description: SegmentDescription | None = None
     is_visible: bool = True
     archived: Annotated[bool, Field(description="An archived segment refuses commands.")] = False
 
@@ -98,62 +101,98 @@ def _shown(one: registry.Segment) -> SegmentShown:
     )  # fmt: skip
 
 
-def admin_routes(access: Access, pool: asyncpg.Pool[Any], settings: Settings) -> APIRouter:
-    """Give the routes of the registry. pool: acts as segments_registry."""
-    router = APIRouter(tags=["admin"])
-    admitted: Any = Depends(access.admits(Scope.ADMIN))
+class _Desk:
+    """The registry as the two roles of the API may see it."""
 
-    async def on_registry(
-        work: Callable[[asyncpg.Connection[Any]], Awaitable[registry.Segment]],
-    ) -> SegmentShown:
+    def __init__(
+        self, reading: asyncpg.Pool[Any], changing: asyncpg.Pool[Any], settings: Settings
+    ) -> None:
+        self._reading = reading
+        self._changing = changing
+        self._settings = settings
+
+    async def read(self, work: Work[_T]) -> _T:
+        """Look something up. Raises: DatabaseAwayError, and what the registry raises."""
+        return await self._run(self._reading, READING_ROLE, work)
+
+    async def change(self, work: Work[_T]) -> _T:
+        """Change something, in one transaction. Raises as `read` does."""
+        return await self._run(self._changing, ROLE, work)
+
+    async def _run(self, pool: asyncpg.Pool[Any], role: str, work: Work[_T]) -> _T:
         try:
-            async with transaction(pool, settings, ROLE) as connection:
-                return _shown(await work(connection))
+            async with (
+                asyncio.timeout(SECONDS),
+                transaction(pool, self._settings, role) as connection,
+            ):
+                return await work(connection)
         except INFRASTRUCTURE as error:
             raise DatabaseAwayError from error
 
-    @router.post(PATH, status_code=201, summary="Create a segment")
+
+def admin_routes(
+    access: Access, pool: asyncpg.Pool[Any], registry_pool: asyncpg.Pool[Any], settings: Settings
+) -> APIRouter:
+    """Give the routes of the registry. pool: acts as segments_api; registry_pool: as segments_registry."""
+    router = APIRouter(tags=["admin"])
+    desk = _Desk(pool, registry_pool, settings)
+    admitted: Any = Depends(access.admits(Scope.ADMIN))
+
+    @router.post(
+        PATH, status_code=201, summary="Create a segment", openapi_extra=dict(takes(NewSegment))
+    )
     async def create(
-        new: NewSegment, response: Response, admission: Admission = admitted
+        request: Request, response: Response, admission: Admission = admitted
     ) -> SegmentShown:
-        made = await on_registry(
-            lambda connection: registry.create(
-                connection,
-                network_id=admission.network_id,
-                name=new.name,
-                segment_id=new.segment_id,
-                description=new.description,
-                is_visible=new.is_visible,
-                actor=admission.key.key_name,
-            )
-        )
+        new = await read_body(request, NewSegment)
+        made = await desk.change(lambda connection: _create(connection, admission, new))
         response.headers["Location"] = (
             f"/networks/{made.network_id}/admin/segments/{made.segment_id}"
         )
-        return made
+        return _shown(made)
 
     @router.get(PATH, summary="List the segments")
     async def list_all(admission: Admission = admitted) -> SegmentsShown:
-        try:
-            async with transaction(pool, settings, ROLE) as connection:
-                found = await registry.list_segments(connection, admission.network_id)
-        except INFRASTRUCTURE as error:
-            raise DatabaseAwayError from error
+        found = await desk.read(
+            lambda connection: registry.list_segments(connection, admission.network_id)
+        )
         return SegmentsShown(segments=[_shown(one) for one in found])
 
     @router.get(PATH + "/{segment_id}", summary="Show a segment")
     async def show(segment_id: PathId, admission: Admission = admitted) -> SegmentShown:
-        return await on_registry(
-            lambda connection: registry.get(connection, admission.network_id, segment_id)
+        return _shown(
+            await desk.read(
+                lambda connection: registry.get(connection, admission.network_id, segment_id)
+            )
         )
 
-    @router.patch(PATH + "/{segment_id}", summary="Edit, archive or restore a segment")
+    @router.patch(
+        PATH + "/{segment_id}", summary="Edit, archive or restore a segment",
+        openapi_extra=dict(takes(SegmentChange)),
+    )  # fmt: skip
     async def change(
-        segment_id: PathId, to: SegmentChange, admission: Admission = admitted
+        request: Request, segment_id: PathId, admission: Admission = admitted
     ) -> SegmentShown:
-        return await on_registry(lambda connection: _change(connection, admission, segment_id, to))
+        to = await read_body(request, SegmentChange)
+        return _shown(
+            await desk.change(lambda connection: _change(connection, admission, segment_id, to))
+        )
 
     return router
+
+
+async def _create(
+    connection: asyncpg.Connection[Any], admission: Admission, new: NewSegment
+) -> registry.Segment:
+    return await registry.create(
+        connection,
+        network_id=admission.network_id,
+        name=new.name,
+        segment_id=new.segment_id,
+        description=new.description,
+        is_visible=new.is_visible,
+        actor=admission.key.key_name,
+    )
 
 
 async def _change(

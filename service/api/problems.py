@@ -9,7 +9,7 @@ import msgspec
 from starlette.responses import Response
 
 from schemas.refusal import FieldError, Reason, Refusal
-from service.errors import DatabaseAwayError, NameTakenError, UnknownSegmentError
+from service.errors import DatabaseAwayError, NameTakenError, NoIdLeftError, UnknownSegmentError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +21,11 @@ _STATUS = {
     Reason.NOT_ALLOWED: 403,
     Reason.UNKNOWN_SEGMENT: 404,
     Reason.SEGMENT_ARCHIVED: 409,
+}
+_OF_REGISTRY: dict[type[Exception], tuple[int, str, str]] = {
+    UnknownSegmentError: (404, "unknown_segment", "no such segment in this network"),
+    NameTakenError: (409, "name_taken", "a segment of this network has that name or id already"),
+    NoIdLeftError: (409, "no_id_left", "the highest id is taken: give a segment_id"),
 }
 
 
@@ -104,10 +109,8 @@ def of_error(error: Exception) -> Problem:
         return error
     if isinstance(error, Refusal):
         return of_refusal(error)
-    if isinstance(error, UnknownSegmentError):
-        return Problem(404, "unknown_segment", "no such segment in this network")
-    if isinstance(error, NameTakenError):
-        return Problem(409, "name_taken", "a segment of this network has that name or id already")
     if isinstance(error, DatabaseAwayError):
         return registry_away()
+    if (known := _OF_REGISTRY.get(type(error))) is not None:
+        return Problem(*known)
     return Problem(500, "internal", "something went wrong here; it is in the log")

@@ -67,15 +67,20 @@ async def test_what_is_taken_is_409_and_what_is_not_there_404(api: Api) -> None:
     ({"name": "a\nb"}, ["/name"]),
     ({"name": "x" * 256}, ["/name"]),
     ({"name": "a\u0000"}, ["/name"]),
+    ({"name": "a\u0085b"}, ["/name"]),
+    ({"name": "a\u2028b"}, ["/name"]),
+    ({"name": "a", "description": "x" * 4097}, ["/description"]),
+    ({"name": "a", "x/y~": 1}, ["/x~1y~0"]),
+    ([], [""]),
     ({"name": 1, "is_visible": "yes"}, ["/is_visible", "/name"]),
     ({"name": "a", "segment_id": 0}, ["/segment_id"]),
     ({"name": "a", "segment_id": 2**31}, ["/segment_id"]),
     ({"name": "a", "colour": "red"}, ["/colour"]),
 ])  # fmt: skip
 async def test_a_bad_body_is_400_and_names_each_wrong_field(
-    api: Api, body: dict[str, Any], pointers: list[str]
+    api: Api, body: Any, pointers: list[str]
 ) -> None:
-    answer = await create(api, **body)
+    answer = await api.call("POST", PATH, json=body)
     assert answer.status_code == 400
     assert sorted(error["pointer"] for error in answer.json()["errors"]) == pointers
 
@@ -102,6 +107,60 @@ async def test_a_change_touches_what_it_names_and_one_that_changes_nothing_is_no
     assert [(row["change"], row["actor"]) for row in events] == [
         (change, "test key") for change in ("created", "edited", "archived", "edited", "restored")
     ]
+
+
+async def test_an_empty_description_is_none_and_a_null_of_what_must_be_there_is_400(
+    api: Api,
+) -> None:
+    made = (await create(api, name="a", description="")).json()
+    assert made["description"] is None
+    assert (await patch(api, 2, description="")).json() == made
+    for field in ("name", "is_visible", "archived"):
+        answer = await patch(api, 2, **{field: None})
+        assert [one["pointer"] for one in answer.json()["errors"]] == [f"/{field}"]
+    events = "SELECT 1 FROM segments.registry_event"
+    assert len(await rows(api.settings, events)) == 2
+
+
+async def test_after_the_highest_id_there_is_none_left_to_give(api: Api) -> None:
+    assert (await create(api, name="last", segment_id=2**31 - 1)).status_code == 201
+    answer = await create(api, name="one more")
+    assert (answer.status_code, answer.json()["reason"]) == (409, "no_id_left")
+    assert (await create(api, name="lower", segment_id=7)).status_code == 201
+
+
+@pytest.mark.parametrize(("body", "status", "reason"), [
+    (b"", 400, "not_json"),
+    (b"{", 400, "not_json"),
+    (b'\xef\xbb\xbf{"name": "a"}', 400, "not_json"),
+    ('{"name": "a"}'.encode("utf-16"), 400, "not_json"),
+    (b'{"name": "a\\ud800"}', 400, "not_json"),
+    (b'{"name": "a\xff"}', 400, "not_json"),
+    (b"[" * 20_000, 400, "not_json"),
+    (b'{"name": "a", "segment_id": 1e0}', 400, "invalid_field"),
+    (b'{"name": "' + b"x" * 70_000 + b'"}', 413, "too_large"),
+])  # fmt: skip
+async def test_a_body_that_can_not_be_read_is_a_problem_and_only_for_who_may(
+    api: Api, body: bytes, status: int, reason: str
+) -> None:
+    for path in (PATH, f"{PATH}/1"):
+        method = "POST" if path == PATH else "PATCH"
+        answer = await api.call(method, path, content=body)
+        assert (answer.status_code, answer.json()["reason"]) == (status, reason)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert (await api.client.request(method, path, content=body)).status_code == 401
+        other = path.replace("/n/", "/m/")
+        assert (await api.call(method, other, content=body)).status_code == 403
+
+
+async def test_the_document_tells_no_default_of_what_a_change_leaves_out(api: Api) -> None:
+    document = (await api.client.get("/openapi.json")).json()
+    body = document["paths"][PATH.replace("/n/", "/{network_id}/") + "/{segment_id}"]["patch"][
+        "requestBody"
+    ]
+    properties = body["content"]["application/json"]["schema"]["properties"]
+    assert set(properties) == {"name", "description", "is_visible", "archived"}
+    assert not any("default" in field for field in properties.values())
 
 
 async def test_only_admins_of_the_network_may(api: Api) -> None:

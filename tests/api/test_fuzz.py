@@ -12,7 +12,7 @@ import pytest
 
 from projections.status import end_offsets
 from tests.api.client import said
-from tests.support.database import folded, sound
+from tests.support.database import folded, sound, value
 from tests.support.roles import service
 
 if TYPE_CHECKING:
@@ -66,6 +66,16 @@ def mutated(chance: random.Random) -> bytes:
     return bytes(body)
 
 
+def odd_segment(chance: random.Random) -> bytes:
+    """Give a body for the registry, perhaps a right one."""
+    fields = ("name", "description", "is_visible", "segment_id", "archived", "user", "\ud800", "")
+    segment: dict[str, Any] = {"name": f"s{chance.random()}"}
+    for _ in range(chance.randrange(3)):
+        segment[chance.choice(fields)] = chance.choice([*ODD, True, False, "x"])
+    body = json.dumps(segment).encode()
+    return body[: chance.randrange(len(body))] if chance.random() < 0.2 else body
+
+
 def bodies(count: int) -> Iterator[bytes]:
     chance = random.Random(7)  # noqa: S311 - to be had again
     yield from RAW
@@ -112,6 +122,24 @@ async def test_broken_bodies_get_4xx_and_nothing_but_what_is_right_is_published(
     async with service(api.settings):
         await folded(api.settings)
     await sound(api.settings)
+
+
+async def test_broken_segments_get_4xx_and_nothing_but_what_is_right_is_recorded(api: Api) -> None:
+    chance = random.Random(9)  # noqa: S311 - to be had again
+    headers = {"Authorization": f"Bearer {await api.key()}"}
+    path = "/networks/n/admin/segments"
+    found: Counter[tuple[str, int]] = Counter()
+    for method, to in (("POST", path), ("PATCH", f"{path}/1")):
+        for body in (*RAW, *(odd_segment(chance) for _ in range(150))):
+            answer = await api.client.request(method, to, content=body, headers=headers)
+            found[method, answer.status_code] += 1
+            assert answer.status_code in (200, 201) or 400 <= answer.status_code < 500, answer.text
+    assert found["POST", 201] > 30
+    assert found["PATCH", 200] > 30
+    assert found["POST", 400] > 50
+    assert (
+        await value(api.settings, "SELECT count(*) FROM segments.segment") == 1 + found["POST", 201]
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from service import registry
 from tests.support.command_line import Said, run
-from tests.support.database import rows
+from tests.support.database import connected, rows, until
+from tests.support.roles import command_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 pytestmark = pytest.mark.stack
+WAITING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name = 'segments_registry'
+"""
 FILE = """
 network: shop
 segments:
@@ -57,9 +63,9 @@ async def test_a_file_is_shown_then_applied_and_applied_again_is_no_change(
     done = await apply(database, tmp_path, FILE, "--yes", "--json")
     assert done.json["done"] == 3
     assert await listed(database) == [
-        (1, "Power user", "Buys a lot", True, False),
         (7, "Churned", None, False, False),
-        (8, "Old", None, True, True),
+        (8, "Power user", "Buys a lot", True, False),
+        (9, "Old", None, True, True),
     ]
     before = await changes(database)
     again = await apply(database, tmp_path, FILE, "--yes")
@@ -74,10 +80,10 @@ async def test_names_may_be_swapped_and_what_is_not_in_the_file_is_told_or_archi
     database: Settings, tmp_path: Path
 ) -> None:
     await apply(database, tmp_path, FILE, "--yes")
-    swapped = "network: shop\nsegments:\n- {id: 1, name: Churned}\n- {id: 7, name: Power user}\n"
+    swapped = "network: shop\nsegments:\n- {id: 8, name: Churned}\n- {id: 7, name: Power user}\n"
     told = await apply(database, tmp_path, swapped, "--yes")
     assert "not in the file" in told.out
-    assert [row[1] for row in await listed(database)] == ["Churned", "Power user", "Old"]
+    assert [row[1] for row in await listed(database)] == ["Power user", "Churned", "Old"]
     await apply(database, tmp_path, "network: shop\nsegments: []\n", "--yes", "--archive-missing")
     assert [row[4] for row in await listed(database)] == [True, True, True]
     before = await changes(database)
@@ -117,6 +123,12 @@ async def test_without_a_terminal_and_without_yes_nothing_is_changed(
     ("network: n\nsegments: {", "line"),
     ("- 1", "the file"),
     ("network: !!python/object:os.system n", "line 1"),
+    ("network: n\nsegments:\n- {name: 2024-13-45}", "line 3"),
+    ("network: n\nsegments:\n- {name: a, id: " + "1" * 5000 + "}", "line 3"),
+    ("network: n\nsegments: " + "[" * 5000, "recursion"),
+    ('network: n\nsegments:\n- {name: "\\ud800"}', "segments.0.name: must be"),
+    ('network: n\nsegments:\n- {name: a, description: "\\0"}', "segments.0.description: holds NUL"),
+    ("network: n\nsegments:\n- {name: yes}", "segments.0.name"),
 ])  # fmt: skip
 async def test_a_file_that_is_not_as_it_must_be_is_wrong_use_and_says_where(
     database: Settings, tmp_path: Path, text: str, told: str
@@ -127,8 +139,42 @@ async def test_a_file_that_is_not_as_it_must_be_is_wrong_use_and_says_where(
     assert await listed(database) == []
 
 
-async def test_two_at_once_make_each_segment_once(database: Settings, tmp_path: Path) -> None:
-    said = await asyncio.gather(*(apply(database, tmp_path, FILE, "--yes") for _ in range(4)))
-    # Who came second saw another difference by then, or none.
-    assert {one.code for one in said} <= {0, 1}
+async def test_some_at_once_make_each_segment_once(database: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "segments.yaml"
+    await asyncio.to_thread(file.write_text, FILE, "utf-8")
+    async with connected(database) as connection:
+        async with connection.transaction():
+            await registry.lock(connection)
+            # Processes: in threads they would share one standard output.
+            running = [
+                asyncio.create_task(
+                    asyncio.to_thread(command_line, database, "apply", str(file), "--yes")
+                )
+                for _ in range(3)
+            ]
+            # Each has its difference, the same, and waits to apply it.
+            await until(database, WAITING, lambda waiting: waiting == len(running), seconds=60)
+        said = await asyncio.gather(*running)
+    # Who said --yes agrees to the difference that is left once the others are done, too.
+    assert [(one.returncode, one.stderr) for one in said] == [(0, "")] * len(said)
+    assert sum("3 segments changed" in one.stdout for one in said) == 1
     assert len(await listed(database)) == 3
+    assert await changes(database) == 4
+
+
+async def test_ids_that_a_file_gives_are_not_taken_by_lines_above_that_give_none(
+    database: Settings, tmp_path: Path
+) -> None:
+    text = "network: n\nsegments:\n- {name: a}\n- {name: b, id: 1}\n"
+    said = await apply(database, tmp_path, text, "--yes")
+    assert (said.code, said.err) == (0, "")
+    assert [row[:2] for row in await listed(database)] == [(1, "b"), (2, "a")]
+
+
+async def test_an_id_renames_and_the_old_name_is_free_for_another(
+    database: Settings, tmp_path: Path
+) -> None:
+    await apply(database, tmp_path, "network: n\nsegments:\n- {name: a}\n", "--yes")
+    text = "network: n\nsegments:\n- {id: 1, name: b}\n- {id: 2, name: a}\n"
+    assert (await apply(database, tmp_path, text, "--yes")).code == 0
+    assert [row[:2] for row in await listed(database)] == [(1, "b"), (2, "a")]

@@ -1,0 +1,55 @@
+"""Bodies of the calls that go through FastAPI: read after the key was looked at, as strictly as commands are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from schemas.json_text import escape
+from schemas.refusal import FieldError, Reason, Refusal, describe
+from service.api.asgi import Call
+from service.api.intake import MAX_BODY
+from service.api.problems import of_refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from starlette.requests import Request
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+async def read_body(request: Request, model: type[_Model]) -> _Model:
+    """Read a body of JSON in UTF-8, whatever its Content-Type. Raises: Problem 400, 408 or 413.
+
+    FastAPI would read it before it asks who is there, in any encoding, and answer too much of it as plain text.
+    """
+    try:
+        body = await Call(request.scope, request.receive, "").body(MAX_BODY)
+        return model.model_validate_json(body)
+    except Refusal as refusal:
+        raise of_refusal(refusal) from refusal
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        if faults[0]["type"] == "json_invalid":
+            raise of_refusal(Refusal(Reason.NOT_JSON, faults[0]["msg"])) from error
+        errors = field_errors((one["loc"], one["msg"]) for one in faults)
+        raise of_refusal(Refusal(Reason.INVALID_FIELD, describe(errors), errors)) from error
+
+
+def field_errors(faults: Iterable[tuple[Iterable[Any], str]]) -> list[FieldError]:
+    """Name each wrong field by its JSON pointer. faults: pydantic's place and message."""
+    return [
+        FieldError(
+            "".join(f"/{escape(str(part))}" for part in place),
+            message.removeprefix("Value error, "),
+        )
+        for place, message in faults
+    ]
+
+
+def takes(model: type[BaseModel]) -> Mapping[str, Any]:
+    """Say for OpenAPI what a call takes."""
+    content = {"application/json": {"schema": model.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
