@@ -55,7 +55,7 @@ def member_routes(access: Access, desk: Desk) -> APIRouter:
         description="A page of JSON; all of them as lines of JSON or as CSV, where Accept says so.",
         responses={
             200: {"model": answers.Members | answers.OneMember, "content": _STREAMS},
-            406: {"description": f"There is {', '.join(KINDS)}."},
+            406: {"description": f"Accept names none of {', '.join(KINDS)}."},
         },
     )
     async def members(

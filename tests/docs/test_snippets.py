@@ -100,11 +100,19 @@ async def test_the_calls_of_the_api_page_do_what_they_say(settings: Settings) ->
                 )  # fmt: skip
                 assert done.returncode == 0, done.stderr
                 told.append(json.loads(done.stdout))
-    one, waited, dry, many, created, changed, *_ = told
+    one, waited, dry, many, members, ben, sizes, created, changed, *_ = told
     assert (one["status"], one["reference_id"]) == ("queued", "ticket-4711")
     assert waited["outcome"] == "applied"
     assert (dry["outcome"], dry["after"]["override"]) == ("applied", None)
     assert [item["status"] for item in many["items"]] == [201, 400]
+    assert [
+        member["segment_id"] for member in members["members"] if member["user_id"] == "ben"
+    ] == []
+    assert (ben["segments"][0]["override"], ben["segments"][0]["description"]) == (
+        "block",
+        "Reseller",
+    )
+    assert [size["segment_id"] for size in sizes["sizes"]] == [1]
     assert (created["segment_id"], changed["archived_at"] is None) == (2, False)
 
 
