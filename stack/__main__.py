@@ -11,7 +11,9 @@ from stack import StackError, StackOptions, start_stack
 def main() -> int:
     """Print two lines that a shell can `export`; logs and failures go to stderr."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGINT too: a shell's background job begins with it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         with start_stack(StackOptions.from_environment(os.environ)) as stack:
             sys.stdout.write(
