@@ -164,12 +164,10 @@ class _Rebuild:
         return sum(counts)
 
     async def _fold_share(self, new: int, lanes: list[int], offsets: list[int], share: int) -> int:
-        count = 0
         async with self._transaction() as connection:
-            for statement in ("whole", "whole_by_step"):
-                count += await connection.fetchval(
-                    SQL[statement], new, lanes, offsets, SHARES, share, timeout=36_000
-                )
+            count: int = await connection.fetchval(
+                SQL["whole"], new, lanes, offsets, SHARES, share, timeout=36_000
+            )
         return count
 
     async def swap(self, old: int, new: int) -> bool:

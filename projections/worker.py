@@ -36,9 +36,8 @@ ADVANCE_SECONDS = 0.5
 
 def fold_digest() -> str:
     """Digest the SQL that decides what the projection's rows are: a slot made by other SQL is not added to."""
-    fold = next(migration.sql for migration in migrations() if migration.name.endswith("_fold"))
-    deciding = (fold, SQL["apply"], SQL["whole"], SQL["whole_by_step"])
-    return hashlib.sha256("".join(deciding).encode()).hexdigest()
+    folds = (one.sql for one in migrations() if one.name.endswith(("_fold", "_rebuild")))
+    return hashlib.sha256("".join((*folds, SQL["apply"], SQL["whole"])).encode()).hexdigest()
 
 
 async def project(settings: Settings, stop: asyncio.Event) -> None:
