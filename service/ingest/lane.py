@@ -13,6 +13,7 @@ import asyncpg
 from service.errors import LaneLostError, LaneStoppedError, NotSetUpError
 from service.ingest.assignment import OpenLane, open_lane
 from service.ingest.evict import evict_holder
+from service.log.together import LITTLE
 from service.telemetry import BATCH_SECONDS, MISKEYED, RECORDS, get_logger
 from service.waiting import INFRASTRUCTURE, Backoff
 
@@ -142,7 +143,7 @@ class LaneWriter:
         self._consumer.room.set()
 
     async def _work(self, opened: OpenLane, backoff: LaneBackoff) -> None:
-        ready: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
+        ready: asyncio.Queue[tuple[Batch, bool]] = asyncio.Queue(maxsize=1)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._prepare(opened, ready, backoff))
@@ -165,16 +166,20 @@ class LaneWriter:
         raise LaneStoppedError
 
     async def _prepare(
-        self, opened: OpenLane, ready: asyncio.Queue[Batch], backoff: LaneBackoff
+        self, opened: OpenLane, ready: asyncio.Queue[tuple[Batch, bool]], backoff: LaneBackoff
     ) -> None:
         start, floor_ms = opened.next_offset, opened.received_ms
         while True:
             await self._fed.wait()
-            await self._batches.acquire()
-            self._held += 1
+            # Little needs no place: it takes hardly any memory, and goes with other lanes' in one statement.
+            has_place = len(self._pending) > LITTLE
+            if has_place:
+                await self._batches.acquire()
+                self._held += 1
             records, next_offset = self._take(start)
             if next_offset == start:
-                self._give_back()
+                if has_place:
+                    self._give_back()
                 continue
             batch = await _tried(
                 lambda n=next_offset, r=records, s=start, f=floor_ms: self._appender.prepare(  # type: ignore[misc]
@@ -183,7 +188,7 @@ class LaneWriter:
                 backoff,
             )
             start, floor_ms = next_offset, batch.received_ms
-            await ready.put(batch)
+            await ready.put((batch, has_place))
 
     def _take(self, start: int) -> tuple[list[Any], int]:
         """Take the next batch of what was fed: its records, and the offset where it ends."""
@@ -197,20 +202,33 @@ class LaneWriter:
         self._fed.clear()
         return records, start if self.expected is None else self.expected
 
-    async def _store(self, ready: asyncio.Queue[Batch], backoff: LaneBackoff) -> None:
+    async def _store(self, ready: asyncio.Queue[tuple[Batch, bool]], backoff: LaneBackoff) -> None:
         while True:
-            batch = await ready.get()
-            async with self._slots, self._storing:
-                began = time.perf_counter()
-                stored = await _tried(lambda b=batch: self._store_or_evict(b), backoff)  # type: ignore[misc]
-                BATCH_SECONDS.labels("store").observe(time.perf_counter() - began)
-            self._give_back()
+            batch, has_place = await ready.get()
+            stored = await self._store_together(batch) or await self._store_alone(batch, backoff)
+            if has_place:
+                self._give_back()
             self.stored_to = stored.next_offset
             self._count(batch, stored)
 
+    async def _store_together(self, batch: Batch) -> Stored | None:
+        async with self._storing:
+            began = time.perf_counter()
+            stored = await self._appender.store_together(batch)
+            if stored is not None:
+                BATCH_SECONDS.labels("store").observe(time.perf_counter() - began)
+        return stored
+
+    async def _store_alone(self, batch: Batch, backoff: LaneBackoff) -> Stored:
+        async with self._slots, self._storing:
+            began = time.perf_counter()
+            stored = await _tried(lambda: self._store_or_evict(batch), backoff)
+            BATCH_SECONDS.labels("store").observe(time.perf_counter() - began)
+        return stored
+
     async def _store_or_evict(self, batch: Batch) -> Stored:
         async with evict_holder(self._settings, batch.lane_id):
-            return await self._appender.store(batch)
+            return await self._appender.store_alone(batch)
 
     def _count(self, batch: Batch, stored: Stored) -> None:
         topic, partition = self.partition.topic, str(self.partition.partition)

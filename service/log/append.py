@@ -4,6 +4,7 @@ Optimistic first: COPY the events and let the unique index object. When it does,
 commands it holds, then COPY the rest. For some batches after that those are asked for beforehand which may well be
 repeats, or all, if that was of no use. Only the index decides: what was asked decides nothing but the cost.
 A value that Postgres refuses is isolated by halving, each try in a savepoint.
+Little batches are tried in one statement with those of other lanes first (`together.py`).
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ import asyncpg
 from schemas.refusal import Reason
 from schemas.topics import Topics
 from service import registry
-from service.database import REFUSED_VALUE_CLASSES, statements, transaction
+from service.database import REFUSED_VALUE_CLASSES, single, statements, transaction
 from service.errors import LaneLostError, LaneStoppedError
+from service.gather import Gather
 from service.log import traces
 from service.log.allowed import Allowed, allowed_on
 from service.log.encode import COLUMNS, copy_rows
@@ -32,6 +34,7 @@ from service.log.prepare import (
     LOG_APPEND_TIME,
     NO_RECORDS,
     Batch,
+    are_plain,
     find_holes,
     identify,
     identify_rest,
@@ -40,12 +43,14 @@ from service.log.prepare import (
 )
 from service.log.resolve import Known, Place, Resolution, resolve
 from service.log.rows import duplicate_rows, hole_rows, key_rows, rejected_rows
+from service.log.together import LITTLE, MOST_LANES, append_together, is_ordinary
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from schemas.event import Lane
     from service.log.judge import KafkaRecord
+    from service.log.people import Person, Who
     from service.settings import Settings
 
 SQL = statements("service.log.sql")
@@ -82,6 +87,8 @@ class Appender:
         self._settings = settings
         self._people = People(settings.people_cache)
         self._registry = registry.Registry(-1, {})
+        self._together = Gather(self._append_together, MOST_LANES)
+        self._acquaint = Gather(self._find_people, MOST_LANES)
         self._asked: dict[
             int, tuple[int, int]
         ] = {}  # lane_id → what is asked, for so many batches yet
@@ -162,6 +169,10 @@ class Appender:
         self, batch: Batch, unknown: list[Candidate], known: registry.Registry
     ) -> None:
         """Ask Postgres for what is not remembered, if anything; then the batch is ready."""
+        if unknown and len(unknown) <= LITTLE and not batch.rejected and are_plain(unknown):
+            found = await self._acquaint({(c.command.network_id, c.command.user) for c in unknown})
+            identify(batch, unknown, known, {f"{who[0]}:{who[1]}": p for who, p in found.items()})
+            unknown = []
         if unknown or batch.odd or batch.rejected:
             memory = self._people.known
             async with self._transaction() as connection:
@@ -169,8 +180,36 @@ class Appender:
             self._people.remember(memory, found)
         batch.registry_version = known.version
 
+    async def _find_people(self, asked: Sequence[set[Who]]) -> Sequence[dict[Who, Person]]:
+        """Find or make the people of several batches at once."""
+        memory = self._people.known
+        async with single(self._pool, self._settings, ROLE) as connection:
+            found = await self._people.find(connection, set().union(*asked))
+        self._people.remember(memory, found)
+        return [found] * len(asked)
+
+    async def _append_together(self, batches: Sequence[Batch]) -> Sequence[bool]:
+        return await append_together(self._pool, self._settings, ROLE, batches)
+
     async def store(self, batch: Batch) -> Stored:
-        """Append a prepared batch in one transaction.
+        """Append a prepared batch in one transaction: together with other lanes', if that is possible, or alone.
+
+        Raises: as `store_alone`.
+        """
+        return await self.store_together(batch) or await self.store_alone(batch)
+
+    async def store_together(self, batch: Batch) -> Stored | None:
+        """Append a little batch in one statement with those of other lanes; None when it has to be stored alone."""
+        if self._asked.get(batch.lane_id, (_NONE, 0))[0] != _NONE or not is_ordinary(batch):
+            return None
+        if self._settings.otlp_endpoint is not None and traces.are_in(batch):
+            return None
+        if not await self._together(batch):
+            return None
+        return Stored(batch.next_offset, len(batch.candidates), 0, 0, 0, ())
+
+    async def store_alone(self, batch: Batch) -> Stored:
+        """Append a prepared batch in a transaction of its own.
 
         Raises: LaneLostError when another process moved the lane, LaneStoppedError, and asyncpg and OS
         errors of the infrastructure; nothing is written then.
@@ -212,7 +251,7 @@ class Appender:
     ) -> tuple[Resolution, int]:
         """Insert the batch's events; the second of the result is what had to be asked for."""
         candidates = batch.candidates
-        asked, _ = self._asked.get(batch.lane_id, (_NONE, 0))
+        asked = _ALL if batch.may_repeat else self._asked.get(batch.lane_id, (_NONE, 0))[0]
         while True:
             places, needed = await _known_places(connection, candidates, asked)
             keys = await _known_keys(connection, candidates)

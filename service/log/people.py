@@ -27,11 +27,25 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS p
 """
-_MAKE = """
-INSERT INTO segments.person (network_id, user_id, salt)
-SELECT w.network_id, w.user_id, w.salt FROM unnest($1::text[], $2::text[], $3::bytea[]) AS w (network_id, user_id, salt)
-ORDER BY w.user_id, w.network_id
-ON CONFLICT DO NOTHING RETURNING network_id, user_id, person_id, salt
+# One round trip for both. Of two who make the same person the second one gets no row, and finds them the next time.
+_FIND_OR_MAKE = """
+WITH asked AS MATERIALIZED (
+    SELECT w.network_id, w.user_id, w.salt AS new_salt, p.person_id, p.salt
+    FROM unnest($1::text[], $2::text[], $3::bytea[]) AS w (network_id, user_id, salt)
+    LEFT JOIN LATERAL (
+        SELECT q.person_id, q.salt FROM segments.person AS q
+        WHERE q.user_id = w.user_id AND q.network_id = w.network_id AND q.erased = 0
+        OFFSET 0
+    ) AS p ON true
+), made AS (
+    INSERT INTO segments.person (network_id, user_id, salt)
+    SELECT a.network_id, a.user_id, a.new_salt FROM asked AS a WHERE a.person_id IS NULL
+    ORDER BY a.user_id, a.network_id
+    ON CONFLICT DO NOTHING RETURNING network_id, user_id, person_id, salt
+)
+SELECT network_id, user_id, person_id, salt, false AS is_new FROM asked WHERE person_id IS NOT NULL
+UNION ALL
+SELECT network_id, user_id, person_id, salt, true FROM made
 """
 
 
@@ -97,15 +111,11 @@ async def _look_up(connection: asyncpg.Connection[Any], missing: list[Who]) -> d
     """Find or make people, in identifier order so that two makers never wait for each other in a ring."""
     fresh: dict[Who, Person] = {}
     while missing:
-        fresh |= await find_existing(connection, missing)
-        missing = [who for who in missing if who not in fresh]
-        if not missing:
-            break
         random = os.urandom(SALT_BYTES * len(missing))
         salts = [random[i : i + SALT_BYTES] for i in range(0, len(random), SALT_BYTES)]
         networks, users = [who[0] for who in missing], [who[1] for who in missing]
-        for row in await connection.fetch(_MAKE, networks, users, salts):
-            fresh[row[0], row[1]] = Person(row[2], row[3], 0)
+        for row in await connection.fetch(_FIND_OR_MAKE, networks, users, salts):
+            fresh[row[0], row[1]] = Person(row[2], row[3], 0 if row[4] else UNKNOWN_TIME)
         # Whom another process made in between is found in the next round.
         missing = [who for who in missing if who not in fresh]
     return fresh

@@ -14,7 +14,7 @@ from service.log.encode import encode_row
 from service.log.expiries import find_named, settle_expiry
 from service.log.judge import Candidate, RejectedRecord, is_expiry, judge, rejected
 from service.log.people import UNKNOWN_TIME, Person
-from service.log.taken import refuse_taken
+from service.log.taken import PREFIX, refuse_taken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,6 +58,7 @@ class Batch:
     floor_ms: int = 0
     now_ms: int = 0
     allowed: Allowed | None = None
+    may_repeat: bool = False  # the log may hold one of its commands: ask before the COPY
 
 
 def find_holes(start: int, next_offset: int, offsets: Sequence[int]) -> list[tuple[int, int]]:
@@ -178,6 +179,14 @@ def _identify_by_headers(batch: Batch, candidate: Candidate, salt: bytes) -> Non
         user=command.user,
         reference_id=command.reference_id,
         status_change_timestamp=command.status_change_timestamp,
+    )
+
+
+def are_plain(candidates: Sequence[Candidate]) -> bool:
+    """Whether all that is to be found out of these is who their people are: no retries, expiries, erased names."""
+    return not any(
+        c.headers.origin is not None or is_expiry(c) or c.command.user.startswith(PREFIX)
+        for c in candidates
     )
 
 

@@ -26,6 +26,11 @@ class Traced(NamedTuple):
     span: Span
 
 
+def are_in(batch: Batch) -> bool:
+    """Whether a record of a batch carries a trace."""
+    return any(c.headers.traceparent is not None for c in batch.candidates)
+
+
 def begin(batch: Batch) -> list[Traced]:
     """Begin a span for each traced record of a batch; it is told only once it ends."""
     carrying = [c for c in batch.candidates if c.headers.traceparent is not None][:MOST]

@@ -1,0 +1,78 @@
+-- The append in one statement, of several lanes in which little waits: what is ordinary, and nothing else.
+-- False, and nothing written, when a lane is not where its batch starts, is stopped or held by somebody, when the
+-- registry moved or an erasure is under way; an error when a command is in the log already or a value is refused.
+-- Either way each lane is then appended alone. A function, for each of its statements sees what is committed by then:
+-- the registry's version and the clock are read once the lanes are locked.
+CREATE FUNCTION segments.append_together(
+    lanes integer [], starts bigint [], ends bigint [], last_timestamps bigint [], last_digests bytea [],
+    last_receipts bigint [], expected_version bigint,
+    event_lanes integer [], offsets bigint [], segment_keys integer [], people bigint [], times bigint [],
+    receipts bigint [], statuses smallint [], contents bytea [], reference_ids text [], discriminators text [],
+    expiries bigint [], sources text [], actors text [], request_ids text [], users_sent text [], descriptions text [],
+    metadata text []
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    found bigint;
+    floor timestamptz;
+    now timestamptz;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock_shared(hashtext('segments.erasure')) THEN
+        RETURN false;
+    END IF;
+    SELECT count(*), max(greatest(k.recorded_at, k.quiet_at)) INTO found, floor FROM (
+        SELECT l.recorded_at, l.quiet_at FROM segments.lane AS l
+        INNER JOIN unnest(lanes, starts) AS w (lane_id, start) ON l.lane_id = w.lane_id AND l.next_offset = w.start
+        WHERE NOT l.closed AND l.stopped_because IS NULL
+        FOR UPDATE OF l SKIP LOCKED
+    ) AS k;
+    IF found <> cardinality(lanes) OR expected_version <> (SELECT v.version FROM segments.registry_version AS v) THEN
+        RETURN false;
+    END IF;
+    now := greatest(clock_timestamp(), floor + interval '1 microsecond');
+    -- They come in identity order.
+    INSERT INTO segments.event (
+        lane_id, kafka_offset, segment_key, person_id, status_change_timestamp, received_at, recorded_at, user_status,
+        content, reference_id, discriminator, expires_at, source, actor, request_id, user_sent, description, metadata
+    )
+    SELECT e.lane_id, e.kafka_offset, e.segment_key, e.person_id, to_timestamp(e.time),
+        to_timestamp(e.receipt / 1000) + (e.receipt % 1000) * interval '1 millisecond', now, e.user_status,
+        e.content, e.reference_id, e.discriminator, to_timestamp(e.expires_at), e.source, e.actor, e.request_id,
+        e.user_sent, e.description, e.metadata::jsonb
+    FROM unnest(
+        event_lanes, offsets, segment_keys, people, times, receipts, statuses, contents, reference_ids, discriminators,
+        expiries, sources, actors, request_ids, users_sent, descriptions, append_together.metadata
+    ) AS e (
+        lane_id, kafka_offset, segment_key, person_id, time, receipt, user_status, content, reference_id,
+        discriminator, expires_at, source, actor, request_id, user_sent, description, metadata
+    );
+    UPDATE segments.lane AS l SET
+        next_offset = w.until,
+        events = l.events + w.until - w.start,
+        last_offset = w.until - 1,
+        last_timestamp = w.timestamp,
+        last_digest = w.digest,
+        received_at = greatest(
+            l.received_at, to_timestamp(w.receipt / 1000) + (w.receipt % 1000) * interval '1 millisecond'
+        ),
+        recorded_at = now,
+        quiet_offset = w.until,
+        quiet_at = now
+    FROM unnest(lanes, starts, ends, last_timestamps, last_digests, last_receipts)
+        AS w (lane_id, start, until, timestamp, digest, receipt)
+    WHERE l.lane_id = w.lane_id AND l.next_offset = w.start AND l.stopped_because IS NULL AND NOT l.closed;
+    GET DIAGNOSTICS found = ROW_COUNT;
+    IF found <> cardinality(lanes) THEN
+        RAISE EXCEPTION '% of % lanes moved', found, cardinality(lanes);
+    END IF;
+    RETURN true;
+END $$;
+REVOKE ALL ON FUNCTION segments.append_together(
+    integer [], bigint [], bigint [], bigint [], bytea [], bigint [], bigint, integer [], bigint [], integer [],
+    bigint [], bigint [], bigint [], smallint [], bytea [], text [], text [], bigint [], text [], text [], text [],
+    text [], text [], text []
+) FROM public;
+GRANT EXECUTE ON FUNCTION segments.append_together(
+    integer [], bigint [], bigint [], bigint [], bytea [], bigint [], bigint, integer [], bigint [], integer [],
+    bigint [], bigint [], bigint [], smallint [], bytea [], text [], text [], bigint [], text [], text [], text [],
+    text [], text [], text []
+) TO segments_ingest;
