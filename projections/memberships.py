@@ -88,7 +88,7 @@ async def relay_memberships(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _tell(pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: Settings) -> bool:
-    """Tell one batch of each lane; False when there is nothing to tell, or another process tells."""
+    """Tell one batch of each lane; False when no more waits than belongs into the next round, or another one tells."""
     async with transaction(pool, settings, ROLE) as connection:
         if await connection.fetchrow(_LOCK) is None:
             return False
@@ -101,7 +101,7 @@ async def _tell(pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: S
             )
             await _send(producer, topic, rows)
             await connection.execute(_MOVE, lane["lane_id"], lane["until"])
-    return bool(lanes)
+    return any(lane["until"] - lane["first"] >= BATCH for lane in lanes)
 
 
 async def _tell_keys(

@@ -68,10 +68,10 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Fold until `stop` is set."""
-        pause, backoff = FIRST_PAUSE, Backoff()
+        pause, backoff, worked = FIRST_PAUSE, Backoff(), False
         while not stop.is_set():
             try:
-                worked = await self._waits() and await self.step()
+                worked = (worked or await self._waits()) and await self.step()
             except asyncpg.UndefinedTableError as error:
                 raise NotSetUpError from error
             except INFRASTRUCTURE as error:

@@ -27,6 +27,18 @@ EVERY_SECONDS = 0.5
 BATCH = 500
 # Longer payloads are cut in the topic; the table has them whole.
 PAYLOAD_CHARACTERS = 4096
+# Lanes in which nothing was refused: all at once. Nothing lies there to be published, whoever else is at it.
+_PASS = """
+INSERT INTO segments.relay AS y (lane_id, next_offset)
+SELECT l.lane_id, l.next_offset
+FROM segments.lane AS l LEFT JOIN segments.relay AS o ON o.lane_id = l.lane_id
+WHERE l.topic = ANY ($1::text[]) AND coalesce(o.next_offset, l.first_offset) < l.next_offset AND NOT EXISTS (
+    SELECT FROM segments.rejected AS r WHERE r.lane_id = l.lane_id
+        AND r.kafka_offset >= coalesce(o.next_offset, l.first_offset) AND r.kafka_offset < l.next_offset
+)
+ORDER BY l.lane_id
+ON CONFLICT (lane_id) DO UPDATE SET next_offset = excluded.next_offset WHERE y.next_offset < excluded.next_offset
+"""
 _CLAIM = """
 SELECT l.lane_id, coalesce(y.next_offset, l.first_offset) AS start, l.next_offset, l.topic, l.partition, l.epoch
 FROM segments.lane AS l LEFT JOIN segments.relay AS y ON y.lane_id = l.lane_id
@@ -59,7 +71,9 @@ async def _relay_until(
 ) -> None:
     while not stop.is_set():
         async with transaction(pool, settings, ROLE) as connection:
-            lanes = await connection.fetch(_CLAIM, await all_topics(connection, settings))
+            topics = await all_topics(connection, settings)
+            await connection.execute(_PASS, topics)
+            lanes = await connection.fetch(_CLAIM, topics)
         for lane in lanes:
             async with transaction(pool, settings, ROLE) as connection:
                 await _relay_lane(connection, producer, settings, lane)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 log = get_logger("ingest.consumer")
 # How long one fetch waits for records. Until then tails without records are looked at.
 POLL_SECONDS = 0.2
+# How much the broker gathers while records come, and for how long; the first one after a pause comes at once.
+GATHER_BYTES, GATHER_MS = 16 * 1024, 6
 # Without room for so long, the partitions are paused, so that polling goes on and the group keeps us.
 STALL_SECONDS = 0.25
 
@@ -92,7 +94,14 @@ class LaneConsumer(AIOKafkaConsumer):
             raise
         self._has_fetched = self._has_fetched or bool(batches)
         self._sessions = {tp: self.lanes[tp].session for tp in batches if tp in self.lanes}
+        self._pace(busy=bool(batches))
         return batches
+
+    def _pace(self, *, busy: bool) -> None:
+        """While records come, let the broker gather some for each answer: one for each record would cost us more."""
+        fetcher = self._fetcher
+        bytes_, wait_ms = (GATHER_BYTES, GATHER_MS) if busy else (1, int(POLL_SECONDS * 1000))
+        fetcher._fetch_min_bytes, fetcher._fetch_max_wait_ms = bytes_, wait_ms  # noqa: SLF001 - read for each request
 
     def hand_over(self, batches: Mapping[TopicPartition, Sequence[Any]]) -> None:
         """Feed what getmany gave to its lanes. A lane opened anew in between drops it and reads again."""
