@@ -50,8 +50,8 @@ async def project(settings: Settings, stop: asyncio.Event) -> None:
             make_pool(settings, ROLE, settings.project_tasks + 2)
         )
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(settings.project_tasks):
-                tasks.create_task(Worker(pool, settings).run(stop))
+            for number in range(settings.project_tasks):
+                tasks.create_task(Worker(pool, settings, least=LITTLE if number else 0).run(stop))
             tasks.create_task(_advance(pool, settings, stop))
 
 
@@ -59,8 +59,15 @@ class Worker:
     """Folds one batch after another, of whichever lanes are free."""
 
     def __init__(
-        self, pool: asyncpg.Pool[Any], settings: Settings, slot: int | None = None
+        self,
+        pool: asyncpg.Pool[Any],
+        settings: Settings,
+        slot: int | None = None,
+        *,
+        least: int = 0,
     ) -> None:
+        """Make it. least: with no more records waiting in any lane it leaves them to another worker beside it."""
+        self._least = least
         self._pool = pool
         self._settings = settings
         self._slot = slot  # None: the serving one
@@ -71,7 +78,7 @@ class Worker:
         pause, backoff, worked = FIRST_PAUSE, Backoff(), False
         while not stop.is_set():
             try:
-                worked = (worked or await self._waits()) and await self.step()
+                worked = ((worked and not self._least) or await self._waits()) and await self.step()
             except asyncpg.UndefinedTableError as error:
                 raise NotSetUpError from error
             except INFRASTRUCTURE as error:
@@ -87,10 +94,10 @@ class Worker:
                 pause = min(pause * 1.5, LAST_PAUSE)
 
     async def _waits(self) -> bool:
-        """Ask, cheaply, whether there is something to fold."""
+        """Ask, cheaply, whether there is something to fold, and enough for this worker."""
         async with single(self._pool, self._settings, ROLE) as connection:
-            waits: bool = await connection.fetchval(SQL["waiting"], PROJECTION)
-        return waits
+            waits: int = await connection.fetchval(SQL["waiting"], PROJECTION)
+        return waits > self._least
 
     async def step(self) -> bool:
         """Fold one batch, of one lane or of several in which little waits.
