@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 from projections.farewell import say_farewell
-from projections.worker import PROJECTION, ROLE
+from projections.worker import PROJECTION, ROLE, SQL
 from schemas.topics import Topics
-from service.database import make_pool, transaction
+from service.database import make_pool, single, transaction
 from service.kafka import producing
 from service.kafka_login import DENIED
 from service.sources import all_topics
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 log = get_logger("projections.memberships")
 EVERY_SECONDS = 0.25
-BATCH = 1000
+BATCH = 4000
+# While so many records of a lane wait to be folded, the views go first: told is then only so often.
+MUCH, PATIENCE_SECONDS = 2000, 5.0
 _LOCK = "SELECT FROM projections.teller WHERE lane_id = 0 FOR UPDATE SKIP LOCKED"
 _BEHIND = """
 SELECT c.lane_id, coalesce(t.next_offset, l.first_offset) AS first,
@@ -77,14 +80,27 @@ async def relay_memberships(settings: Settings, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
                 async with producing(settings) as producer:
-                    while not stop.is_set():
-                        await say_farewell(pool, producer, settings, _tell_keys)
-                        if not await _tell(pool, producer, settings):
-                            await sleep_unless(stop, EVERY_SECONDS)
+                    await _tell_until(stop, pool, producer, settings)
             except INFRASTRUCTURE as error:
                 tell = log.error if isinstance(error, DENIED) else log.info
                 tell("memberships wait", error=f"{type(error).__name__}: {error}")
                 await sleep_unless(stop, 2)
+
+
+async def _tell_until(
+    stop: asyncio.Event, pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: Settings
+) -> None:
+    told = time.monotonic()
+    while not stop.is_set():
+        await say_farewell(pool, producer, settings, _tell_keys)
+        async with single(pool, settings, ROLE) as connection:
+            behind: int = await connection.fetchval(SQL["waiting"], PROJECTION)
+        if behind > MUCH and time.monotonic() - told < PATIENCE_SECONDS:
+            await sleep_unless(stop, EVERY_SECONDS)
+            continue
+        told = time.monotonic()
+        if not await _tell(pool, producer, settings):
+            await sleep_unless(stop, EVERY_SECONDS)
 
 
 async def _tell(pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: Settings) -> bool:

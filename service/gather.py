@@ -37,6 +37,16 @@ class Gather(Generic[_Asked, _Answer]):
             self._running = asyncio.create_task(self._run())
         return await answer
 
+    def stop(self) -> set[asyncio.Task[None]]:
+        """Cancel the round under way, if any, and whoever waits; gives what is not at its end yet."""
+        for _, future in self._waiting:
+            future.cancel()
+        self._waiting = []
+        if self._running is None:
+            return set()
+        self._running.cancel()
+        return {self._running}
+
     async def _run(self) -> None:
         try:
             while self._waiting:
@@ -54,6 +64,10 @@ class Gather(Generic[_Asked, _Answer]):
             for _, future in round_:
                 if not future.done():
                     future.set_exception(error)
+        except asyncio.CancelledError:
+            for _, future in round_:
+                future.cancel()
+            raise
         else:
             for (_, future), answer in zip(round_, answers, strict=True):
                 if not future.done():

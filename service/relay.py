@@ -28,7 +28,7 @@ BATCH = 500
 # Longer payloads are cut in the topic; the table has them whole.
 PAYLOAD_CHARACTERS = 4096
 # Lanes in which nothing was refused: all at once. Nothing lies there to be published, whoever else is at it.
-_PASS = """
+_LEAVE_BEHIND = """
 INSERT INTO segments.relay AS y (lane_id, next_offset)
 SELECT l.lane_id, l.next_offset
 FROM segments.lane AS l LEFT JOIN segments.relay AS o ON o.lane_id = l.lane_id
@@ -72,7 +72,7 @@ async def _relay_until(
     while not stop.is_set():
         async with transaction(pool, settings, ROLE) as connection:
             topics = await all_topics(connection, settings)
-            await connection.execute(_PASS, topics)
+            await connection.execute(_LEAVE_BEHIND, topics)
             lanes = await connection.fetch(_CLAIM, topics)
         for lane in lanes:
             async with transaction(pool, settings, ROLE) as connection:

@@ -1,6 +1,7 @@
 -- The append in one statement, of several lanes in which little waits: what is ordinary, and nothing else.
 -- False, and nothing written, when a lane is not where its batch starts, is stopped or held by somebody, when the
--- registry moved or an erasure is under way; an error when a command is in the log already or a value is refused.
+-- registry moved or an erasure is under way; an error when a command is in the log already, a value is refused, or
+-- somebody holds a command back for longer than a second (the other lanes need not wait with that one).
 -- Either way each lane is then appended alone. A function, for each of its statements sees what is committed by then:
 -- the registry's version and the clock are read once the lanes are locked.
 CREATE FUNCTION segments.append_together(

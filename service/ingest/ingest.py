@@ -210,7 +210,7 @@ class _Ingest(ConsumerRebalanceListener):
         stopping.cancel()
         self._watching.cancel()
         await self._close(set(self._lanes))
-        if await _unfinished({self._watching, *self._leaving}):
+        if await _unfinished({self._watching, *self._leaving, *self._appender.stop()}):
             log.warning("Postgres does not answer: its connections are dropped")
             self._pool.terminate()
         await self._watch.commit()

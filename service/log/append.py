@@ -93,6 +93,10 @@ class Appender:
             int, tuple[int, int]
         ] = {}  # lane_id → what is asked, for so many batches yet
 
+    def stop(self) -> set[asyncio.Task[None]]:
+        """End what is under way for several lanes, once none of them waits for it; gives what is not at its end yet."""
+        return self._together.stop() | self._acquaint.stop()
+
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[asyncpg.Connection[Any]]:
         async with transaction(self._pool, self._settings, ROLE) as connection:
