@@ -100,6 +100,8 @@ class LaneConsumer(AIOKafkaConsumer):
     def _pace(self, *, busy: bool) -> None:
         """While records come, let the broker gather some for each answer: one for each record would cost us more."""
         fetcher = self._fetcher
+        if fetcher is None:
+            return  # stopped
         bytes_, wait_ms = (GATHER_BYTES, GATHER_MS) if busy else (1, int(POLL_SECONDS * 1000))
         fetcher._fetch_min_bytes, fetcher._fetch_max_wait_ms = bytes_, wait_ms  # noqa: SLF001 - read for each request
 
