@@ -20,7 +20,6 @@ POSTGRES_SETTINGS = {
     "shared_buffers": "512MB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
-    "wal_compression": "on",
     "max_connections": "300",
     "timezone": "UTC",
     "log_timezone": "UTC",
