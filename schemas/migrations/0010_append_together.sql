@@ -11,7 +11,7 @@ CREATE FUNCTION segments.append_together(
     receipts bigint [], statuses smallint [], contents bytea [], reference_ids text [], discriminators text [],
     expiries bigint [], sources text [], actors text [], request_ids text [], users_sent text [], descriptions text [],
     metadata text []
-) RETURNS boolean LANGUAGE plpgsql AS $$
+) RETURNS boolean LANGUAGE plpgsql SET lock_timeout = '1s' AS $$
 DECLARE
     found bigint;
     floor timestamptz;

@@ -53,13 +53,14 @@ def started(arguments: list[str], **given: str) -> Iterator[subprocess.Popen[str
 def offspring(process: subprocess.Popen[str]) -> tuple[set[int], Path]:
     """The process ids of all it started, and the folder of its data."""
     children = psutil.Process(process.pid).children(recursive=True)
-    clusters = set()
+    folders = set()
     for child in children:
         with suppress(psutil.NoSuchProcess):  # a session that ended since
-            if child.name() == "postgres":
-                clusters.add(Path(child.cwd()))
-    (cluster,) = clusters
-    return {child.pid for child in children}, cluster.parents[1]
+            # One that is about to end may be nowhere any more.
+            if child.name() == "postgres" and (Path(child.cwd()) / "PG_VERSION").exists():
+                folders.add(Path(child.cwd()).parents[1])
+    (folder,) = folders
+    return {child.pid for child in children}, folder
 
 
 @pytest.mark.parametrize("arguments", [RUNNING, PAUSED], ids=["running", "paused"])
