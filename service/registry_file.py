@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from service.registry import Segment
 
 
+# YAML 1.1 alone has them, and what a segment is would no longer stand in its own lines.
+_MERGE = "tag:yaml.org,2002:merge"
 _NAMES = "segments.segment_name_once_per_network"
 
 
@@ -62,9 +64,12 @@ class Change:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which refuses a name that is given twice, and says where a value is none."""
+    """PyYAML's safe loader, which refuses merge keys and a name that is given twice, and says where a value is none."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
+        if node.tag == _MERGE:
+            problem = "merge keys (<<) are not taken: write out what is to stand here"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
         try:
             return super().construct_object(node, deep)
         except ValueError as error:  # a date that is none, a number too long

@@ -68,8 +68,10 @@ async def apply(
             if not as_json:
                 _show(changes, archive_missing=archive_missing)
             to_do = any(one.action != "missing" or archive_missing for one in changes)
-            if dry_run or not to_do or not (yes or _agreed()):
+            if dry_run or not to_do:
                 break
+            if not yes:
+                _ask()
             try:
                 done = await registry_file.apply(
                     connection, network_id, wanted.segments, changes, actor,
@@ -86,10 +88,12 @@ async def apply(
         click.echo(f"{len(done)} segments changed")
 
 
-def _agreed() -> bool:
+def _ask() -> None:
+    """Ask whether to do it. Raises: Failure, where the answer is no, or there is nobody to ask."""
     if not sys.stdin.isatty():
         raise Failure("Nothing was changed: say --yes, or ask on a terminal.", exit_code=2)
-    return click.confirm("Do it?", err=True)
+    if not click.confirm("Do it?", err=True):
+        raise Failure("Nothing was changed.")
 
 
 def _show(changes: list[Change], *, archive_missing: bool) -> None:

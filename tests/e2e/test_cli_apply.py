@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pty
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -111,6 +113,26 @@ async def test_without_a_terminal_and_without_yes_nothing_is_changed(
     assert "--yes" in said.err
 
 
+@pytest.mark.parametrize(
+    ("answers", "code", "told", "there"),
+    [("n", 1, "Nothing was changed", 0), ("y", 0, "Do it?", 3), ("\x04", 1, "Aborted", 0)],
+)
+async def test_who_is_asked_on_a_terminal_and_does_not_agree_has_changed_nothing_and_is_told_by_the_exit_code(
+    database: Settings, tmp_path: Path, answers: str, code: int, told: str, there: int
+) -> None:
+    file = tmp_path / "segments.yaml"
+    await asyncio.to_thread(file.write_text, FILE, "utf-8")
+    keyboard, terminal = pty.openpty()
+    try:
+        os.write(keyboard, f"{answers}\n".encode())
+        said = await asyncio.to_thread(command_line, database, "apply", str(file), stdin=terminal)
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
+    assert (said.returncode, told in said.stderr) == (code, True), said.stderr
+    assert len(await listed(database)) == there
+
+
 @pytest.mark.parametrize(("text", "told"), [
     ("segments: []", "Name one network"),
     ("network: a b\nsegments: []", "network"),
@@ -129,6 +151,8 @@ async def test_without_a_terminal_and_without_yes_nothing_is_changed(
     ('network: n\nsegments:\n- {name: "\\ud800"}', "segments.0.name: must be"),
     ('network: n\nsegments:\n- {name: a, description: "\\0"}', "segments.0.description: holds NUL"),
     ("network: n\nsegments:\n- {name: yes}", "segments.0.name"),
+    ("network: n\nsegments:\n- &a {name: a}\n- {<<: *a, name: b}", "merge keys (<<) are not taken"),
+    ("network: n\nsegments:\n- &a {name: a}\n- {<<: [*a], name: b}", "line 4, column 4"),
 ])  # fmt: skip
 async def test_a_file_that_is_not_as_it_must_be_is_wrong_use_and_says_where(
     database: Settings, tmp_path: Path, text: str, told: str

@@ -35,12 +35,12 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def command_line(
-    settings: Settings, *arguments: str, timeout: float = 60
+    settings: Settings, *arguments: str, timeout: float = 60, stdin: int | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command line to its end."""
+    """Run the command line to its end. stdin: a file to read from, else this process' own."""
     return subprocess.run(
         [sys.executable, "-c", "from segments.cli import main; main()", *arguments],
-        env=environment(settings), capture_output=True, text=True, timeout=timeout, check=False,
+        env=environment(settings), capture_output=True, text=True, timeout=timeout, check=False, stdin=stdin,
     )  # fmt: skip
 
 
