@@ -55,7 +55,8 @@ def member_routes(access: Access, desk: Desk) -> APIRouter:
         description="A page of JSON; all of them as lines of JSON or as CSV, where Accept says so.",
         responses={
             200: {"model": answers.Members | answers.OneMember, "content": _STREAMS},
-            406: {"description": f"Accept names none of {', '.join(KINDS)}."},
+            404: {},
+            406: {},
         },
     )
     async def members(
@@ -75,7 +76,7 @@ def member_routes(access: Access, desk: Desk) -> APIRouter:
     @router.get(
         PATH + "/{user:any}",
         summary="One user in a segment",
-        responses={200: {"model": answers.OneMember}},
+        responses={200: {"model": answers.OneMember}, 404: {}},
     )
     async def member(
         segment_id: SegmentId, user: User, asked: OneUserThen, admission: Admission = admitted

@@ -39,7 +39,7 @@ def result_routes(access: Access, desk: Desk, arriving: Arriving) -> APIRouter:
     @router.get(
         PATH,
         summary="What became of commands",
-        responses={200: {"model": answers.Results}},
+        responses={200: {"model": answers.Results}, 404: {}},
     )
     async def results(asked: Results, admission: Admission = admitted) -> Response:
         if (asked.reference_id is None) == (asked.position is None):

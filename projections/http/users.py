@@ -35,7 +35,7 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
     router = APIRouter(tags=["reading"])
     admitted: Any = Depends(access.admits(Scope.REPORT))
     segments: Any = {200: {"model": answers.UserSegments}}
-    explanation: Any = {200: {"model": answers.Explanation}}
+    explanation: Any = {200: {"model": answers.Explanation}, 404: {}}
 
     @router.get(
         NETWORK + "/users/segments",

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from fastapi import Path
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads it
 
-from service.access.keys import Scope
 from service.api.problems import Problem, registry_away
 from service.errors import DatabaseAwayError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from service.access.keys import ApiKey
+    from service.access.keys import ApiKey, Scope
     from service.access.ring import KeyRing
     from service.settings import Settings
 
@@ -40,26 +39,34 @@ class Access:
         self._rate = Rate(settings.http_rate_limit)
 
     async def admit(
-        self, authorization: str | None, network_id: str, *scopes: Scope, cost: int = 1
+        self,
+        authorization: str | None,
+        network_id: str,
+        *scopes: Scope,
+        published: str | None = None,
     ) -> Admission:
         """Admit a request to a network, or raise a Problem: 401, 403, 429 or 503.
 
-        authorization: the header as it was sent. scopes: any of them will do. The network is looked at before anything
-        else is: a key of another one learns nothing.
+        authorization: the header as it was sent. scopes: any of them will do. published: what 429 and 503 say of the
+        commands that the request holds; None where it holds none. The network is looked at before anything else is: a
+        key of another one learns nothing.
         """
-        key = await self._key(authorization or "", scopes[0])
+        key = await self._key(authorization or "", published)
         if key.network_id != network_id or key.scopes.isdisjoint(scopes):
             wanted = " or ".join(scopes)
             raise Problem(403, "forbidden", f"this key may not {wanted} in this network")
-        return Admission(key, network_id, self._count(key, cost))
+        return Admission(key, network_id, self._count(key, 1, published))
 
-    def charge(self, admission: Admission, cost: int) -> None:
-        """Count more against the key's rate: what a batch holds is known only once it is read."""
+    def charge(self, admission: Admission, cost: int, published: str) -> None:
+        """Count more against the key's rate: what a batch holds is known only once it is read. published: as above."""
         if cost > 0:
-            admission.headers.update(self._count(admission.key, cost))
+            admission.headers.update(self._count(admission.key, cost, published))
 
     def admits(self, *scopes: Scope) -> Callable[[Request, str], Awaitable[Admission]]:
-        """Give the dependency of a route for any of some scopes. The response takes its headers from request.state."""
+        """Give the dependency of a route that publishes nothing, for any of some scopes.
+
+        The response takes its headers from request.state.
+        """
 
         async def admitted(
             request: Request, network_id: Annotated[str, Path(description="The tenant.")]
@@ -70,7 +77,7 @@ class Access:
 
         return admitted
 
-    async def _key(self, sent: str, scope: Scope) -> ApiKey:
+    async def _key(self, sent: str, published: str | None) -> ApiKey:
         if not sent[: len(_BEARER)].lower() == _BEARER:
             raise Problem(
                 401, "unauthenticated", "send Authorization: Bearer KEY", headers=_CHALLENGE
@@ -78,7 +85,7 @@ class Access:
         try:
             key = await self._keys.find(sent[len(_BEARER) :].strip())
         except DatabaseAwayError:
-            raise registry_away("no" if scope is Scope.PUBLISH else None) from None
+            raise registry_away(published) from None
         if key is None:
             raise Problem(
                 401,
@@ -88,7 +95,7 @@ class Access:
             )
         return key
 
-    def _count(self, key: ApiKey, cost: int) -> dict[str, str]:
+    def _count(self, key: ApiKey, cost: int, published: str | None) -> dict[str, str]:
         """Count a request against the key's window; gives the headers that say how much is left of it."""
         used, seconds = self._rate.use(key.key_id, cost)
         headers = {
@@ -103,7 +110,7 @@ class Access:
             "too_many_requests",
             f"this key may send {self._rate.most} in {self._rate.seconds} s",
             headers=headers | {"Retry-After": str(math.ceil(seconds))},
-            published="no",
+            published=published,
         )
 
 

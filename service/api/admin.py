@@ -139,8 +139,9 @@ def admin_routes(
     admitted: Any = Depends(access.admits(Scope.ADMIN))
 
     @router.post(
-        PATH, status_code=201, summary="Create a segment", openapi_extra=dict(takes(NewSegment))
-    )
+        PATH, status_code=201, summary="Create a segment", responses={409: {}},
+        openapi_extra=dict(takes(NewSegment)),
+    )  # fmt: skip
     async def create(
         request: Request, response: Response, admission: Admission = admitted
     ) -> SegmentShown:
@@ -158,7 +159,7 @@ def admin_routes(
         )
         return SegmentsShown(segments=[_shown(one) for one in found])
 
-    @router.get(PATH + "/{segment_id}", summary="Show a segment")
+    @router.get(PATH + "/{segment_id}", summary="Show a segment", responses={404: {}})
     async def show(segment_id: PathId, admission: Admission = admitted) -> SegmentShown:
         return _shown(
             await desk.read(
@@ -168,6 +169,7 @@ def admin_routes(
 
     @router.patch(
         PATH + "/{segment_id}", summary="Edit, archive or restore a segment",
+        responses={404: {}, 409: {}},
         openapi_extra=dict(takes(SegmentChange)),
     )  # fmt: skip
     async def change(

@@ -14,7 +14,14 @@ from schemas.headers import IDEMPOTENCY_KEY, TRACEPARENT
 from schemas.refusal import FieldError, Reason, Refusal, describe
 from service.access.keys import Scope
 from service.api.asgi import answer
-from service.api.intake import MAX_BATCH_BODY, MAX_BODY, Intake, split_batch, take
+from service.api.intake import (
+    MAX_BATCH_BODY,
+    MAX_BODY,
+    Intake,
+    check_received_now,
+    split_batch,
+    take,
+)
 from service.api.problems import Problem, of_error, of_refusal, registry_away
 from service.api.publisher import ANSWER_SECONDS
 from service.errors import DatabaseAwayError
@@ -95,8 +102,8 @@ class CommandDoor:
         sending = await self._sending(call)
         network_id, headers = call.network_id, sending.admission.headers
         try:
-            intake = take(await call.body(MAX_BODY), network_id)
-            await self._segments.check(network_id, intake.command.segment_id)
+            body = await call.body(MAX_BODY)
+            intake = await self._take(body, network_id, asyncio.get_running_loop().time())
         except Refusal as refusal:
             raise of_refusal(refusal) from refusal
         except DatabaseAwayError:
@@ -123,6 +130,17 @@ class CommandDoor:
             await answer(send, 202, queued | {"outcome": "queued"}, applied)
         else:
             await answer(send, 200, result | queued | {"status": result["outcome"]}, applied)
+
+    async def _take(self, body: bytes, network_id: str, since: float) -> Intake:
+        """Read a command and check it, in the contract's order. since: as KnownSegments has it.
+
+        Raises: Refusal, DatabaseAwayError.
+        """
+        intake = take(body, network_id)
+        await self._segments.check_allowed(intake.command, since)
+        check_received_now(intake.command)
+        await self._segments.check_segment(intake.command, since)
+        return intake
 
     async def _foresee(self, command: Command, sending: Sending) -> dict[str, Any]:
         try:
@@ -154,10 +172,11 @@ class CommandDoor:
             items = split_batch(body, lines=kind in _LINES)
         except Refusal as refusal:
             raise of_refusal(refusal) from refusal
-        self._access.charge(sending.admission, len(items) - 1)
-        deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
+        self._access.charge(sending.admission, len(items) - 1, "no")
+        began = asyncio.get_running_loop().time()
+        deadline = began + ANSWER_SECONDS
         submitted = [
-            await self._submit_item(sending, number, item, deadline)
+            await self._submit_item(sending, number, item, began)
             for number, item in enumerate(items)
         ]
         answers = [
@@ -165,18 +184,20 @@ class CommandDoor:
         ]
         await answer(send, 207, {"items": answers}, sending.admission.headers)
 
-    async def _submit_item(
-        self, sending: Sending, number: int, item: bytes, deadline: float
-    ) -> Any:
-        """Give an item to the producer; gives (command, future), or the problem that it has."""
+    async def _submit_item(self, sending: Sending, number: int, item: bytes, began: float) -> Any:
+        """Give an item to the producer; gives (command, future), or the problem that it has.
+
+        began: the loop's time when its batch was read.
+        """
         key = sending.idempotency_key
         network_id = sending.admission.network_id
         try:
             check_size(None, item)
-            intake = take(item, network_id)
-            await self._segments.check(network_id, intake.command.segment_id)
+            intake = await self._take(item, network_id, began)
             headers = self._headers(sending, intake, None if key is None else f"{key}:{number}")
-            taken = await self._publisher.submit(intake.key, intake.value, headers, deadline)
+            taken = await self._publisher.submit(
+                intake.key, intake.value, headers, began + ANSWER_SECONDS
+            )
         except DatabaseAwayError:
             return registry_away("no")
         except (Problem, Refusal) as error:
@@ -200,7 +221,7 @@ class CommandDoor:
 
     async def _sending(self, call: Call) -> Sending:
         admission = await self._access.admit(
-            call.header(b"authorization"), call.network_id, Scope.PUBLISH
+            call.header(b"authorization"), call.network_id, Scope.PUBLISH, published="no"
         )
         key = call.header(b"idempotency-key")
         if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):

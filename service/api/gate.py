@@ -26,6 +26,11 @@ _HEADER = b"x-request-id"
 _PUBLISHING = re.compile(r"/networks/([^/]+)/segments(/batch)?")
 
 
+def _publishing(scope: Scope) -> re.Match[str] | None:
+    """Give the path of a call that publishes; None for any other call."""
+    return _PUBLISHING.fullmatch(scope["path"]) if scope["method"] == "POST" else None
+
+
 class Door(Protocol):
     """The two calls that publish."""
 
@@ -55,7 +60,8 @@ class Gate:
             await self._app(scope, receive, send)
             return
         if self._now >= self._most and not scope["path"].startswith("/health/"):
-            problem = unavailable("busy", "too many requests are in flight", "no")
+            published = "no" if _publishing(scope) else None
+            problem = unavailable("busy", "too many requests are in flight", published)
             await problem.response()(scope, receive, send)
             return
         self._now += 1
@@ -80,7 +86,7 @@ class Gate:
                 ]
             await send(message)
 
-        path = _PUBLISHING.fullmatch(scope["path"]) if scope["method"] == "POST" else None
+        path = _publishing(scope)
         if path is None:
             await self._app(
                 scope, self._received_in_time(receive), self._sent_in_time(send_with_id)

@@ -17,7 +17,7 @@ _WHITE_SPACE = b" \t\r\n"
 
 
 class Intake(NamedTuple):
-    """A command that was found valid, with record key and value as they will be published."""
+    """A command that was read, with record key and value as they will be published."""
 
     command: Command
     key: bytes
@@ -25,19 +25,23 @@ class Intake(NamedTuple):
 
 
 def take(body: bytes, network_id: str) -> Intake:
-    """Read one command of a network, as the ingest will when it is received now.
+    """Read one command of a network, as the ingest will; of its times nothing is checked.
 
     What was sent is published as it stands: numbers keep their digits. A network_id that it leaves out is added at
     its end. Raises: Refusal.
     """
     command = read_command(body, door=Door.HTTP, network_id=network_id)
-    now_ms = time.time_ns() // 1_000_000
-    at = command.status_change_timestamp
-    check_times(command, now_ms // 1000 if at is None else at, now_ms)
     value = body if _names_network(body) else _with_network(body, network_id)
     key = f"{network_id}:{command.user}".encode()
     check_size(key, value)
     return Intake(command, key, value)
+
+
+def check_received_now(command: Command) -> None:
+    """Check a command's times as the ingest will when it is received now. Raises: Refusal."""
+    now_ms = time.time_ns() // 1_000_000
+    at = command.status_change_timestamp
+    check_times(command, now_ms // 1000 if at is None else at, now_ms)
 
 
 class _Named(msgspec.Struct):

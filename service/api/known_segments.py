@@ -1,21 +1,30 @@
-"""The registry as the API remembers it: it may say that a segment exists; that none does, only Postgres says."""
+"""The registry as the API remembers it: that a segment exists and what the topic may say.
+
+It may say yes; no is said only by what Postgres said since the request came.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any
 
+from schemas.headers import NO_HEADERS
 from schemas.refusal import Reason, Refusal
+from schemas.topics import Topics
 from service import registry
 from service.access.ring import ROLE
 from service.database import transaction
 from service.errors import DatabaseAwayError
+from service.log.allowed import allowed_on, check_allowed
 from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE, sleep_unless
 
 if TYPE_CHECKING:
     import asyncpg
 
+    from schemas.command import Command
+    from service.log.allowed import Allowed
     from service.settings import Settings
 
 log = get_logger("api.segments")
@@ -25,38 +34,76 @@ _VERSION = "SELECT version FROM segments.registry_version"
 
 
 class KnownSegments:
-    """Says whether a segment takes commands. `run` keeps it fresh."""
+    """Says whether a command may be said here, and whether its segment takes commands. `run` keeps it fresh.
+
+    What is said is said of `<prefix>.commands`, to which the API publishes. since: the loop's time when the request
+    came; nothing is refused by a registry that was read before it.
+    """
 
     def __init__(self, pool: asyncpg.Pool[Any], settings: Settings) -> None:
         self._pool = pool
         self._settings = settings
+        self._commands = Topics(settings.topic_prefix).commands
         self._known = registry.Registry(-1, {})
+        self._allowed: Allowed | None = None
+        self._read_at = self._away_at = -math.inf
 
-    async def check(self, network_id: str, segment_id: int) -> None:
-        """Check that a segment takes commands.
+    async def check_allowed(self, command: Command, since: float) -> None:
+        """Check that the topic may say a command.
+
+        Raises: Refusal (not_allowed), DatabaseAwayError.
+        """
+        if self._known.version < 0:
+            await self._ask(since)
+        if self._allowed is None:
+            return
+        try:
+            check_allowed(self._allowed, command, NO_HEADERS)
+        except Refusal:
+            await self._ask(since)
+            if self._allowed is not None:
+                check_allowed(self._allowed, command, NO_HEADERS)
+
+    async def check_segment(self, command: Command, since: float) -> None:
+        """Check that a command's segment takes commands.
 
         Raises: Refusal (unknown_segment, segment_archived), DatabaseAwayError.
         """
-        found = self._known.segments.get((network_id, segment_id))
+        wanted = (command.network_id, command.segment_id)
+        found = self._known.segments.get(wanted)
         if found is None or found.archived:
-            await self._load()
-            found = self._known.segments.get((network_id, segment_id))
+            await self._ask(since)
+            found = self._known.segments.get(wanted)
         if found is None:
             raise Refusal(Reason.UNKNOWN_SEGMENT, "no such segment in this network")
         if found.archived:
             raise Refusal(Reason.SEGMENT_ARCHIVED, "the segment is archived")
 
+    async def _ask(self, since: float) -> None:
+        """Have read the registry no earlier than `since`. Of many commands of one request the first waits for it."""
+        if self._read_at >= since:
+            return
+        if self._away_at >= since:
+            raise DatabaseAwayError
+        await self._load()
+
     async def _load(self) -> None:
         """Read the registry, if it moved."""
+        began = asyncio.get_running_loop().time()
         try:
             async with (
                 asyncio.timeout(LOOKUP_SECONDS),
                 transaction(self._pool, self._settings, ROLE) as connection,
             ):
-                if await connection.fetchval(_VERSION) != self._known.version:
-                    self._known = await registry.load(connection)
+                known = self._known
+                if await connection.fetchval(_VERSION) != known.version:
+                    known = await registry.load(connection)
         except INFRASTRUCTURE as error:
+            self._away_at = began
             raise DatabaseAwayError from error
+        if began >= self._read_at:  # of two at once the later one knows better
+            self._read_at, self._known = began, known
+            self._allowed = allowed_on(self._commands, known.rules, self._commands)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read the registry when it moved, each second, until `stop` is set."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schemas.event import Position
-from schemas.refusal import Reason, Refusal
+from schemas.refusal import FieldError, Reason, Refusal
 from schemas.rules import UserStatus
 
 if TYPE_CHECKING:
@@ -24,16 +24,18 @@ class Rule:
     statuses: frozenset[str] | None = None
     standing: bool = True
 
-    def objection(self, network_id: str, user_status: str) -> str | None:
-        """Say what speaks against a command, or None."""
+    def objection(self, network_id: str, user_status: str) -> FieldError | None:
+        """Say what speaks against a command, or None. pointer: "" where no field of it would help."""
         if not self.standing:
-            return "this topic may not say anything: it was revoked, or never allowed"
+            return FieldError(
+                "", "this topic may not say anything: it was revoked, or never allowed"
+            )
         if self.networks is not None and network_id not in self.networks:
             # Not for whom it may: the networks' analysts read this, and know nothing of each other.
-            return f"/network_id: this topic may not speak for {network_id}"
+            return FieldError("/network_id", f"this topic may not speak for {network_id}")
         if self.statuses is not None and user_status not in self.statuses:
             said = ", ".join(sorted(self.statuses))
-            return f"/user_status: this topic may not say {user_status}, only {said}"
+            return FieldError("/user_status", f"this topic may not say {user_status}, only {said}")
         return None
 
 
@@ -70,8 +72,10 @@ def check_allowed(allowed: Allowed, command: Command, headers: Headers) -> None:
     if allowed.origins is not None and headers.source == "retry" and headers.origin is not None:
         rule = allowed.origins.get(_topic(headers.origin), rule)
     objection = rule and rule.objection(command.network_id, command.user_status.text)
+    if objection and objection.pointer:
+        raise Refusal(Reason.NOT_ALLOWED, str(objection), [objection])
     if objection:
-        raise Refusal(Reason.NOT_ALLOWED, objection)
+        raise Refusal(Reason.NOT_ALLOWED, objection.message)
 
 
 def _topic(origin: str) -> str:

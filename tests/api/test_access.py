@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 PATH = "/networks/n/segments"
+# Calls of every kind that publish nothing.
+NOT_PUBLISHING = [
+    ("GET", "/networks/n/results?reference_id=r"), ("GET", "/networks/n/sizes"),
+    ("GET", "/networks/n/admin/segments"), ("POST", "/networks/n/admin/segments"),
+]  # fmt: skip
 
 
 async def status_with(api: Api, key: str | None, path: str = PATH) -> int:
@@ -132,6 +137,11 @@ async def test_a_known_key_outlasts_an_outage_of_the_database_for_a_while_and_an
         )
         assert (away.status_code, away.json()["published"]) == (503, "no")
         assert int(away.headers["retry-after"]) > 0
+        for method, path in NOT_PUBLISHING:
+            other = await api.client.request(
+                method, path, headers={"Authorization": f"Bearer {unknown}"}
+            )
+            assert (other.status_code, "published" in other.json()) == (503, False), path
         # A segment that is known to exist takes commands; whether another one does can't be said.
         asked = await api.post(said(segment_id=5))
         assert (asked.status_code, asked.json()["published"]) == (503, "no")
@@ -166,6 +176,11 @@ async def test_who_sends_too_much_gets_429_and_the_headers_say_how_much_is_left(
             "no",
         )
         assert 0 < int(more.headers["retry-after"]) <= 3600
+        batch = await api.call("POST", f"{PATH}/batch", json=[said()])
+        assert (batch.status_code, batch.json()["published"]) == (429, "no")
+        for method, path in NOT_PUBLISHING:
+            answer = await api.call(method, path, json={"name": "a"} if method == "POST" else None)
+            assert (answer.status_code, "published" in answer.json()) == (429, False), path
         # Another key has a limit of its own.
         assert (await api.call("POST", PATH, Scope.PUBLISH, json=said())).status_code == 201
 

@@ -65,6 +65,8 @@ async def test_more_requests_than_may_be_in_flight_get_503_at_once(ready: Settin
         waiting = [await begin(api, 100) for _ in range(3)]
         await holds(lambda: is_busy(api))
         assert (await api.client.get("/health/live")).status_code == 200
+        read = await api.call("GET", "/networks/n/sizes")
+        assert (read.status_code, "published" in read.json()) == (503, False)
         for _, writer in waiting:
             writer.close()
         await holds(lambda: takes(api))

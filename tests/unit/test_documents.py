@@ -128,3 +128,45 @@ def test_the_asyncapi_document_has_the_three_topics_and_all_headers() -> None:
 def test_the_reasons_of_a_rejected_record_are_the_contract_s() -> None:
     schema = asyncapi()["components"]["messages"]["rejected"]["payload"]["schema"]
     assert schema["properties"]["reason"]["enum"] == [str(reason) for reason in Reason]
+
+
+def calls() -> dict[str, dict[str, Any]]:
+    """Give what each call of the HTTP API answers with, by status."""
+    document = json.loads((PUBLISHED / OPENAPI).read_text("utf-8"))
+    return {
+        f"{method.upper()} {path.removeprefix('/networks/{network_id}')}": operation["responses"]
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if path.startswith("/networks/")
+    }
+
+
+WRITES = {
+    "POST /segments", "POST /segments/batch", "POST /admin/segments", "PATCH /admin/segments/{segment_id}",
+}  # fmt: skip
+
+
+def test_a_problem_is_listed_where_it_can_happen_and_nowhere_else() -> None:
+    found = calls()
+    listing: dict[str, set[str]] = {}
+    for call, responses in found.items():
+        for status in responses:
+            listing.setdefault(status, set()).add(call)
+    assert {call for call in found if not call.startswith("GET ")} == WRITES
+    assert listing["408"] == listing["413"] == WRITES
+    assert listing["409"] == WRITES - {"POST /segments/batch"}  # there it is in the items
+    assert listing["406"] == {"GET /segments/{segment_id}/members"}
+    assert listing["400"] == set(found) - {"GET /sizes", "GET /admin/segments"}
+    assert listing["404"].isdisjoint({"POST /segments/batch", "GET /sizes", "GET /admin/segments"})
+    for status in ("401", "403", "429", "503"):
+        assert listing[status] == set(found)
+
+
+def test_only_where_something_is_published_a_problem_says_what_was() -> None:
+    told = {
+        (call, status)
+        for call, responses in calls().items()
+        for status, answer in responses.items()
+        if "published" in answer["content"].get("application/problem+json", {}).get("example", {})
+    }
+    assert told == {(f"POST /segments{one}", s) for one in ("", "/batch") for s in ("429", "503")}

@@ -1,0 +1,95 @@
+"""The problems that a call may answer: each status where it can happen, and nowhere else."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from projections.http.formats import KINDS
+from schemas.refusal import FieldError
+from service.api.problems import MEDIA_TYPE, Problem
+
+# The calls that publish, by their tag, and the one of them that is answered for its one command.
+PUBLISHING = "commands"
+ONE_COMMAND = "post_command"
+
+
+class _Said(NamedTuple):
+    """Of a status: a reason that it is answered for, as the example, and what it says."""
+
+    reason: str
+    says: str
+
+
+_OF_ANY = {
+    401: _Said("unauthenticated", "No key, or none that is good."),
+    403: _Said("forbidden", "The key may not do this, or not in this network."),
+    429: _Said(
+        "too_many_requests",
+        "Too much for this key; RateLimit-Reset and Retry-After say how long to wait.",
+    ),
+    503: _Said(
+        "database_away",
+        "The broker or the database is away, or too many requests are in flight; see Retry-After.",
+    ),
+}
+_OF_INPUT = {
+    400: _Said("invalid_field", "A wrong body or parameter; `errors` names each wrong field.")
+}
+_OF_BODIES = {
+    408: _Said("timeout", "The body did not come in time."),
+    413: _Said("too_large", "Too large."),
+}
+# Of those calls alone that name the status among their responses.
+_OF_THOSE_THAT_SAY_SO = {
+    404: _Said("unknown_segment", "No such segment, user or result."),
+    406: _Said("not_acceptable", f"Accept names none of {', '.join(KINDS)}."),
+    409: _Said("name_taken", "The name or the id is taken, or no id is left."),
+}
+_OF_ONE_COMMAND = {
+    403: _Said(
+        "not_allowed", "The key may not publish in this network, or the topic may not say that."
+    ),
+    404: _Said("unknown_segment", "No such segment in this network."),
+    409: _Said("segment_archived", "The segment is archived."),
+}
+# Of these statuses it is not plain that a command is not in Kafka.
+_TOLD_APART = (429, 503)
+
+
+def add_problems(operation: dict[str, Any]) -> None:
+    """Fill in an operation's responses. Its parameters are those that may be wrong, and the network."""
+    responses = operation["responses"]
+    possible = _possible(operation)
+    for status in (*possible, 422):  # 422: FastAPI's own word for 400
+        responses.pop(str(status), None)
+    if operation["operationId"] == ONE_COMMAND:
+        possible |= _OF_ONE_COMMAND
+    for status, said in sorted(possible.items()):
+        told = PUBLISHING in operation["tags"] and status in _TOLD_APART
+        responses[str(status)] = _response(status, said, "no" if told else None)
+
+
+def _possible(operation: dict[str, Any]) -> dict[int, _Said]:
+    """Tell which statuses can be answered."""
+    has_body = "requestBody" in operation
+    possible = dict(_OF_ANY)
+    if has_body or any(one["name"] != "network_id" for one in operation["parameters"]):
+        possible |= _OF_INPUT
+    if has_body:
+        possible |= _OF_BODIES
+    return possible | {
+        status: said
+        for status, said in _OF_THOSE_THAT_SAY_SO.items()
+        if str(status) in operation["responses"]
+    }
+
+
+def _response(status: int, said: _Said, published: str | None) -> dict[str, Any]:
+    errors = [FieldError("/segment_id", "is required")] if status == HTTPStatus.BAD_REQUEST else []
+    example = Problem(status, *said, errors=errors, published=published).body()
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        "description": said.says,
+        "content": {MEDIA_TYPE: {"schema": schema, "example": example}},
+    }
