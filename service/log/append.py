@@ -1,9 +1,7 @@
 """The append: one batch of one lane, in one transaction, exactly once.
 
-Optimistic first: COPY the events and let the unique index object. When it does, the exact way: ask the log which
-commands it holds, then COPY the rest. For some batches after that those are asked for beforehand which may well be
-repeats, or all, if that was of no use. Only the index decides: what was asked decides nothing but the cost.
-A value that Postgres refuses is isolated by halving, each try in a savepoint.
+Optimistic first: most batches hold no duplicate, and then no question is asked. Once one did, the next batches of its
+lane go the exact way at once (`settle.py`).
 Little batches are tried in one statement with those of other lanes first (`together.py`).
 """
 
@@ -12,23 +10,16 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
-
-from schemas.refusal import Reason
 from schemas.topics import Topics
 from service import registry
-from service.database import REFUSED_VALUE_CLASSES, single, statements, transaction
+from service.database import single, statements, transaction
 from service.errors import LaneLostError, LaneStoppedError
 from service.gather import Gather
 from service.log import traces
 from service.log.allowed import Allowed, allowed_on
-from service.log.encode import COLUMNS, copy_rows
 from service.log.identity import record_digest
-from service.log.judge import Candidate, rejected
 from service.log.people import People
 from service.log.prepare import (
     LOG_APPEND_TIME,
@@ -41,30 +32,29 @@ from service.log.prepare import (
     judge_anew,
     judge_records,
 )
-from service.log.resolve import Known, Place, Resolution, resolve
-from service.log.rows import duplicate_rows, hole_rows, key_rows, rejected_rows
+from service.log.rows import duplicate_rows, hole_rows, rejected_rows
+from service.log.settle import ALL, NONE, insert_events
 from service.log.together import LITTLE, MOST_LANES, append_together, is_ordinary
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from datetime import datetime
+
+    import asyncpg
 
     from schemas.event import Lane
-    from service.log.judge import KafkaRecord
+    from service.log.judge import Candidate, KafkaRecord
     from service.log.people import Person, Who
+    from service.log.resolve import Resolution
     from service.settings import Settings
 
 SQL = statements("service.log.sql")
 ROLE = "segments_ingest"
 # After a batch with repeats, so many batches of the lane go the exact way at once.
 EXACT_BATCHES = 8
-# Of which commands the log is asked before the COPY.
-_NONE, _SUSPECTS, _ALL = range(3)
 # Records that are judged and identified in one go: they lie in the processor's cache together, and the appends
 # of other lanes aren't kept waiting for longer. 4,000 at once cost a third more.
 CHUNK = 250
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_ONE_MICROSECOND = timedelta(microseconds=1)
-_BY_PLACE = attrgetter("place")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +194,7 @@ class Appender:
 
     async def store_together(self, batch: Batch) -> Stored | None:
         """Append a little batch in one statement with those of other lanes; None when it has to be stored alone."""
-        if self._asked.get(batch.lane_id, (_NONE, 0))[0] != _NONE or not is_ordinary(batch):
+        if self._asked.get(batch.lane_id, (NONE, 0))[0] != NONE or not is_ordinary(batch):
             return None
         if self._settings.otlp_endpoint is not None and traces.are_in(batch):
             return None
@@ -223,7 +213,10 @@ class Appender:
             try:
                 async with self._transaction() as connection:
                     recorded_at = await self._lock(connection, batch)
-                    resolution, needed = await self._insert_events(connection, batch, recorded_at)
+                    asked, left = self._asked.get(batch.lane_id, (NONE, 0))
+                    resolution, needed = await insert_events(
+                        connection, batch, recorded_at, ALL if batch.may_repeat else asked
+                    )
                     stored = await _insert_rest(connection, batch, resolution, recorded_at)
                     if traced:
                         await traces.hand_on(connection, batch.lane_id, traced)
@@ -231,7 +224,6 @@ class Appender:
                 await self._identify_anew(batch)
                 continue
             traces.end(traced)
-            asked, left = self._asked.get(batch.lane_id, (_NONE, 0))
             self._asked[batch.lane_id] = (
                 (asked, left - 1) if needed < asked and left > 1 else (needed, EXACT_BATCHES)
             )
@@ -250,140 +242,9 @@ class Appender:
         now: datetime = clock["now"]
         return now
 
-    async def _insert_events(
-        self, connection: asyncpg.Connection[Any], batch: Batch, recorded_at: datetime
-    ) -> tuple[Resolution, int]:
-        """Insert the batch's events; the second of the result is what had to be asked for."""
-        candidates = batch.candidates
-        asked = _ALL if batch.may_repeat else self._asked.get(batch.lane_id, (_NONE, 0))[0]
-        while True:
-            places, needed = await _known_places(connection, candidates, asked)
-            keys = await _known_keys(connection, candidates)
-            resolution = resolve(candidates, batch.lane_id, places, keys)
-            try:
-                async with connection.transaction():
-                    await _copy_events(connection, resolution.events, batch.lane_id, recorded_at)
-                    await _copy_keys(connection, resolution, recorded_at)
-            except asyncpg.UniqueViolationError:
-                # Another lane may have been quicker even on the exact way; its rows are visible to the next round.
-                asked = _ALL
-            except asyncpg.PostgresError as error:
-                if not _refuses_value(error):
-                    raise
-                unstorable = await _find_unstorable(
-                    connection, resolution.events, batch.lane_id, recorded_at
-                )
-                refused = {id(candidate) for candidate, _ in unstorable}
-                batch.rejected += [rejected(c, Reason.UNSTORABLE, why) for c, why in unstorable]
-                candidates[:] = [c for c in candidates if id(c) not in refused]
-            else:
-                return resolution, needed
-
 
 class _RegistryMovedError(Exception):
     """The registry moved since the batch was prepared, or somebody was erased."""
-
-
-def _refuses_value(error: asyncpg.PostgresError) -> bool:
-    return (error.sqlstate or "")[:2] in REFUSED_VALUE_CLASSES
-
-
-async def _copy_events(
-    connection: asyncpg.Connection[Any],
-    events: list[Candidate],
-    lane_id: int,
-    recorded_at: datetime,
-) -> None:
-    """COPY events in identity order, so that two lanes never wait for each other in a ring."""
-    if not events:
-        return
-    recorded_us = (recorded_at - _EPOCH) // _ONE_MICROSECOND
-    stream = copy_rows(sorted(events, key=_BY_PLACE), lane_id, recorded_us)
-
-    async def source() -> AsyncIterator[bytes]:
-        yield stream
-
-    await connection.copy_to_table(
-        "event", schema_name="segments", columns=COLUMNS, source=source(), format="binary"
-    )
-
-
-async def _copy_keys(
-    connection: asyncpg.Connection[Any], resolution: Resolution, recorded_at: datetime
-) -> None:
-    if resolution.keys:
-        columns, rows = key_rows(resolution, recorded_at)
-        await connection.copy_records_to_table(
-            "idempotency", schema_name="segments", columns=columns, records=rows
-        )
-
-
-async def _known_places(
-    connection: asyncpg.Connection[Any], candidates: list[Candidate], asked: int
-) -> tuple[dict[Place, Known], int]:
-    """Find which of the commands that are asked for the log holds, and which had to be asked for to find them.
-
-    Those of archived segments are asked for always: a repeat is a duplicate there too, any other is refused.
-    """
-    wanted = [
-        c
-        for c in candidates
-        if (asked == _ALL or (asked == _SUSPECTS and c.suspect) or c.archived)
-        and c.segment_key is not None
-    ]
-    if not wanted:
-        return {}, _NONE
-    rows = await connection.fetch(
-        SQL["known_places"],
-        *(list(part) for part in zip(*(c.place for c in wanted), strict=True)),
-    )
-    found = [wanted[row[0]] for row in rows]
-    needed = max((_SUSPECTS if c.suspect else _ALL for c in found), default=_NONE)
-    return {c.place: Known(*row[1:]) for c, row in zip(found, rows, strict=True)}, needed
-
-
-async def _known_keys(
-    connection: asyncpg.Connection[Any], candidates: list[Candidate]
-) -> dict[tuple[str, bytes], Known]:
-    keys = [c.idempotency for c in candidates if c.idempotency is not None]
-    if not keys:
-        return {}
-    rows = await connection.fetch(
-        SQL["known_keys"], [key[0] for key in keys], [key[1] for key in keys]
-    )
-    return {(row[0], row[1]): Known(row[2], row[3], row[4]) for row in rows}
-
-
-async def _find_unstorable(
-    connection: asyncpg.Connection[Any],
-    events: list[Candidate],
-    lane_id: int,
-    recorded_at: datetime,
-) -> list[tuple[Candidate, str]]:
-    """Halve until each value that Postgres refuses stands alone; nothing stays inserted."""
-    try:
-        async with connection.transaction():
-            await _copy_events(connection, events, lane_id, recorded_at)
-            raise _UndoError  # noqa: TRY301 - the way out of a savepoint
-    except _UndoError:
-        return []
-    except asyncpg.UniqueViolationError:
-        if len(events) == 1:
-            return []
-    except asyncpg.PostgresError as error:
-        if not _refuses_value(error):
-            raise
-        if len(events) == 1:
-            return [(events[0], f"Postgres refuses it: {error.sqlstate}")]
-    half = len(events) // 2
-    return [
-        *await _find_unstorable(connection, events[:half], lane_id, recorded_at),
-        *await _find_unstorable(connection, events[half:], lane_id, recorded_at),
-    ]
-
-
-class _UndoError(Exception):
-    """Roll back to the savepoint."""
 
 
 async def _insert_rest(

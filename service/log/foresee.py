@@ -14,12 +14,12 @@ from schemas.event import Lane
 from schemas.headers import NO_HEADERS, Headers
 from schemas.refusal import Refusal
 from service import registry
-from service.database import statements
 from service.log.allowed import Allowed, allowed_on, check_allowed
 from service.log.judge import Candidate, rejected
 from service.log.people import find_existing
 from service.log.prepare import Batch, identify
-from service.log.resolve import Known, Resolution, resolve
+from service.log.resolve import resolve
+from service.log.settle import ALL, known_keys, known_places
 from service.log.taken import refuse_taken
 from service.sources import load_rules
 
@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from schemas.command import Command
     from service.log.earlier import Earlier
     from service.log.judge import RejectedRecord
-    from service.log.resolve import Key, Place
+    from service.log.resolve import Resolution
 
-SQL = statements("service.log.sql")
 # No topic is called "" and no lane of the log is number 0: what lies here is never taken for what is in the log.
 LANE = Lane("", 0)
 LANE_ID = 0
@@ -146,33 +145,11 @@ async def _identify(
 async def _resolve(
     connection: asyncpg.Connection[Any], candidates: list[Candidate], earlier: Earlier
 ) -> Resolution:
-    places = await _known_places(connection, [c for c in candidates if c.segment_key is not None])
-    keys = await _known_keys(connection, candidates)
+    places, _ = await known_places(connection, candidates, ALL)
+    keys = await known_keys(connection, candidates)
     return resolve(
         candidates,
         LANE_ID,
         earlier.places(candidates) | places,
         earlier.keys(candidates) | keys,
     )
-
-
-async def _known_places(
-    connection: asyncpg.Connection[Any], candidates: list[Candidate]
-) -> dict[Place, Known]:
-    if not candidates:
-        return {}
-    columns = (list(part) for part in zip(*(c.place for c in candidates), strict=True))
-    rows = await connection.fetch(SQL["known_places"], *columns)
-    return {candidates[row[0]].place: Known(*row[1:]) for row in rows}
-
-
-async def _known_keys(
-    connection: asyncpg.Connection[Any], candidates: list[Candidate]
-) -> dict[Key, Known]:
-    keys = [c.idempotency for c in candidates if c.idempotency is not None]
-    if not keys:
-        return {}
-    rows = await connection.fetch(
-        SQL["known_keys"], [key[0] for key in keys], [key[1] for key in keys]
-    )
-    return {(row[0], row[1]): Known(row[2], row[3], row[4]) for row in rows}
