@@ -2,7 +2,7 @@
 
 Nothing is published and nothing written: all is read in one REPEATABLE READ, READ ONLY snapshot, by the roles
 segments_api or segments_operate. Identity is settled by the append's rules (`service.log.foresee`), the state is
-folded by the fold (`fold/dry_run.sql`), over all that the log holds, projected already or not. What is still in Kafka
+folded by the fold (`imagined.py`), over all that the log holds, projected already or not. What is still in Kafka
 is not seen, and what arrives before the command itself does may change its outcome.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from service.database import statements
+from projections.imagined import Imagined
 from service.log.earlier import Earlier
 from service.log.foresee import LANE_ID, Asked, Foreseen, foresee
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from schemas.command import Command
 
-SQL = statements("projections.fold")
 _NOW_MS = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 STATE = ("is_member", "override", "automation_says", "member_since", "override_since", "expires_at")
 # Of a key that nothing is known of.
@@ -108,39 +107,18 @@ class DryRun:
         self._topic = topic
         self._connection = connection
         self._earlier = earlier
+        self._imagined = Imagined(connection, earlier)
         self.now_ms = now_ms
 
     async def judge(self, asked: Sequence[Asked]) -> list[Verdict]:
         """Judge the next commands, in their order.
 
-        Some hundreds at a time are quickest. Memory does not grow with what was asked before; the time for one key
-        grows with the square of what a dry run says of it, for each command has its key folded anew.
+        Some hundreds at a time are quickest. Neither memory nor time grow with what was asked before, but for commands
+        that are earlier than others of their key: each of those has it folded anew.
         """
         foreseen = await foresee(self._connection, asked, self.now_ms, self._earlier, self._topic)
-        folded = await self._fold([one for one in foreseen if one.candidate.segment_key])
+        folded = await self._imagined.fold([one for one in foreseen if one.candidate.segment_key])
         return [_verdict(one, folded.get(one.candidate.record.offset, {})) for one in foreseen]
-
-    async def _fold(self, foreseen: list[Foreseen]) -> dict[int, dict[bool, Mapping[str, Any]]]:
-        """Fold their keys. Gives by number the rows of dry_run.sql: False the one before, True the one after."""
-        asked = [
-            (nth, segment_key, person_id, time if one.is_event else None)
-            for one in foreseen
-            for person_id, segment_key, time, *_ in [one.candidate.place]
-            for nth in [one.candidate.record.offset]
-        ]
-        said = self._earlier.of_keys(
-            (person_id, segment_key) for _, segment_key, person_id, _ in asked
-        )
-        folded: dict[int, dict[bool, Mapping[str, Any]]] = {}
-        for row in await self._connection.fetch(
-            SQL["dry_run"], *_columns(said, 6), *_columns(asked, 4)
-        ):
-            folded.setdefault(row["nth"], {})[row["after"]] = row
-        return folded
-
-
-def _columns(rows: Sequence[tuple[Any, ...]], count: int) -> list[list[Any]]:
-    return [[row[column] for row in rows] for column in range(count)]
 
 
 def _verdict(foreseen: Foreseen, folded: Mapping[bool, Mapping[str, Any]]) -> Verdict:

@@ -1,16 +1,17 @@
 -- What commands would do at their place in the fold, were they received now: outcome, and their key's state before and
 -- after. Folded is all of the key that the log holds, projected or not, and what is said earlier in the same dry run.
 -- Of every command asked about two rows, `after` false and true; none if nothing is or would be known of its key.
--- outcome is null where `time` is: the command would be no event, and only the state is asked for.
--- Parameters: what is said, columns nth, segment_key, person_id, user_status, time, expires_at (Unix seconds), and what
--- is asked about, columns nth, segment_key, person_id, time: $1 to $6 and $7 to $10.
+-- outcome is null where `time` is: the command would be no event, and only the state is asked for. state and newest, the
+-- time of the newest event in Unix seconds, say where the key stands: dry_run_straight.sql goes on from there.
+-- Parameters: what is asked about, columns nth, segment_key, person_id, time, and what is said, columns nth, segment_key,
+-- person_id, user_status, time, expires_at (Unix seconds): $1 to $4 and $5 to $10.
 WITH said AS MATERIALIZED (
     SELECT s.nth, s.segment_key, s.person_id, s.user_status, to_timestamp(s.time) AS time, to_timestamp(s.expires_at) AS expires_at
-    FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::smallint[], $5::bigint[], $6::bigint[])
+    FROM unnest($5::bigint[], $6::integer[], $7::bigint[], $8::smallint[], $9::bigint[], $10::bigint[])
         AS s (nth, segment_key, person_id, user_status, time, expires_at)
 ), asked AS MATERIALIZED (
     SELECT a.nth, a.segment_key, a.person_id, to_timestamp(a.time) AS time
-    FROM unnest($7::bigint[], $8::integer[], $9::bigint[], $10::bigint[]) AS a (nth, segment_key, person_id, time)
+    FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bigint[]) AS a (nth, segment_key, person_id, time)
 ), input AS (
     SELECT a.nth AS asked, a.time AS asked_time, 0 AS nth, l.topic, l.partition, l.epoch,
         e.user_status, e.status_change_timestamp, e.received_at, e.recorded_at,
@@ -63,6 +64,8 @@ SELECT f.asked AS nth, s.after,
     ('{add,block,reset,enter,leave,expire}'::text[])[(s.state).automation_says] AS automation_says,
     (s.state).member_since AS member_since,
     (s.state).override_since AS override_since,
-    (s.state).expires_at AS expires_at
+    (s.state).expires_at AS expires_at,
+    extract(epoch FROM (s.state).last_timestamp)::bigint AS newest,
+    s.state::text AS state
 FROM folded AS f
 CROSS JOIN LATERAL (VALUES (false, f.before), (true, f.after)) AS s (after, state)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from service.log.people import SALT_BYTES, UNKNOWN_TIME, Person
 from service.log.resolve import Known
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from service.log.judge import Candidate
     from service.log.people import Who
@@ -23,6 +23,9 @@ CREATE TABLE event (
     person_id INTEGER, segment_key INTEGER, time INTEGER, reference_id TEXT, discriminator TEXT,
     nth INTEGER, content BLOB, user_status INTEGER, expires_at INTEGER,
     PRIMARY KEY (person_id, segment_key, time, reference_id, discriminator)
+) WITHOUT ROWID;
+CREATE TABLE standing (
+    person_id INTEGER, segment_key INTEGER, newest INTEGER, state TEXT, PRIMARY KEY (person_id, segment_key)
 ) WITHOUT ROWID;
 CREATE TABLE key (
     network_id TEXT, digest BLOB, lane_id INTEGER, offset INTEGER, request BLOB, PRIMARY KEY (network_id, digest)
@@ -38,9 +41,23 @@ _OF_KEY = """
 SELECT nth, segment_key, person_id, user_status, time, expires_at FROM event
 WHERE person_id = ? AND segment_key = ?
 """
+_STANDING = "SELECT newest, state FROM standing WHERE person_id = ? AND segment_key = ?"
 
 # nth, segment_key, person_id, user_status, time and expires_at in Unix seconds
 Said = tuple[int, int, int, int, int, int | None]
+# person_id, segment_key
+KeyNumbers = tuple[int, int]
+
+
+class Standing(NamedTuple):
+    """Where a key stands after all that was asked so far.
+
+    newest: the time of its newest event, Unix seconds. state: as the fold gave it, in words of its own; None for both
+    while nothing is known of the key.
+    """
+
+    newest: int | None
+    state: str | None
 
 
 class Earlier:
@@ -102,8 +119,20 @@ class Earlier:
             [(*key, *known) for key, known in resolution.keys.items()],
         )
 
-    def of_keys(self, keys: Iterable[tuple[int, int]]) -> list[Said]:
-        """List what was said of keys, each (person_id, segment_key)."""
+    def standing(self, keys: Iterable[KeyNumbers]) -> dict[KeyNumbers, Standing]:
+        """Give where keys stand, those of them that were asked about before."""
+        found = {key: self._one(_STANDING, key) for key in keys}
+        return {key: Standing(*row) for key, row in found.items() if row}
+
+    def keep_standing(self, standing: Mapping[KeyNumbers, Standing]) -> None:
+        """Take in where keys stand now."""
+        self._database.executemany(
+            "INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?)",
+            [(*key, *one) for key, one in standing.items()],
+        )
+
+    def of_keys(self, keys: Iterable[KeyNumbers]) -> list[Said]:
+        """List what was said of keys."""
         return [row for key in sorted(set(keys)) for row in self._database.execute(_OF_KEY, key)]
 
     def _one(self, query: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:

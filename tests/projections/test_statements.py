@@ -41,6 +41,6 @@ async def test_each_statement_can_be_prepared_by_its_role_and_begins_with_its_pu
 def _role(package: str, name: str) -> str:
     if package == "service.log.sql":
         return "segments_ingest"
-    if package == "projections.reading" or name == "dry_run.sql":
+    if package == "projections.reading" or name.startswith("dry_run"):
         return "segments_api"
     return "segments_operate" if name.startswith("verify") else "segments_project"
