@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -11,7 +10,7 @@ from opentelemetry.trace import SpanKind
 
 from schemas.command import check_size
 from schemas.headers import IDEMPOTENCY_KEY, TRACEPARENT
-from schemas.refusal import FieldError, Reason, Refusal, describe
+from schemas.refusal import Refusal
 from service.access.keys import Scope
 from service.api.asgi import answer
 from service.api.intake import (
@@ -24,6 +23,7 @@ from service.api.intake import (
 )
 from service.api.problems import Problem, of_error, of_refusal, registry_away
 from service.api.publisher import ANSWER_SECONDS
+from service.api.wishes import idempotency_key, is_dry_run, is_lines, traceparent, wait_seconds
 from service.errors import DatabaseAwayError
 from service.publish import Sender, signed_headers
 from service.tracing import TRACER, carried, traceparent_of
@@ -41,12 +41,6 @@ if TYPE_CHECKING:
     from service.api.publisher import Publisher
     from service.publish import Header
     from service.settings import Settings
-
-MAX_WAIT_SECONDS = 30
-_LINES = ("application/x-ndjson", "application/jsonl")
-_PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})\"?", re.IGNORECASE)
-_IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Handle(NamedTuple):
@@ -108,7 +102,7 @@ class CommandDoor:
             raise of_refusal(refusal) from refusal
         except DatabaseAwayError:
             raise registry_away("no") from None
-        if _dry_run(call):
+        if is_dry_run(call):
             await answer(send, 200, await self._foresee(intake.command, sending), headers)
             return
         deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
@@ -120,7 +114,7 @@ class CommandDoor:
         )
         sent = await self._publisher.acknowledged(taken, deadline)
         queued = _queued(intake.command, sent)
-        seconds = _wait_seconds(call)
+        seconds = wait_seconds(call)
         if seconds is None:
             await answer(send, 201, queued, headers)
             return
@@ -166,10 +160,9 @@ class CommandDoor:
 
     async def _post_batch(self, call: Call, send: Send) -> None:
         sending = await self._sending(call)
-        kind = (call.header(b"content-type") or "").partition(";")[0].strip().lower()
         try:
             body = await call.body(MAX_BATCH_BODY)
-            items = split_batch(body, lines=kind in _LINES)
+            items = split_batch(body, lines=is_lines(call))
         except Refusal as refusal:
             raise of_refusal(refusal) from refusal
         self._access.charge(sending.admission, len(items) - 1, "no")
@@ -223,12 +216,8 @@ class CommandDoor:
         admission = await self._access.admit(
             call.header(b"authorization"), call.network_id, Scope.PUBLISH, published="no"
         )
-        key = call.header(b"idempotency-key")
-        if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
-            error = FieldError("", "header Idempotency-Key must be 1 to 255 printable ASCII")
-            raise of_refusal(Refusal(Reason.INVALID_FIELD, describe([error]), [error]))
         sender = Sender("http", admission.key.key_name, call.request_id)
-        return Sending(admission, sender, key, _traceparent(call))
+        return Sending(admission, sender, idempotency_key(call), traceparent(call))
 
     def _headers(
         self, sending: Sending, intake: Intake, idempotency_key: str | None
@@ -239,12 +228,6 @@ class CommandDoor:
         if sending.traceparent is not None:
             headers.append((TRACEPARENT, sending.traceparent.encode("ascii")))
         return headers
-
-
-def _traceparent(call: Call) -> str | None:
-    """Give our own span's, else the caller's as it was sent."""
-    sent = call.traceparent or call.header(b"traceparent")
-    return sent if sent is not None and _TRACEPARENT.fullmatch(sent) else None
 
 
 def _queued(command: Command, sent: RecordMetadata) -> dict[str, Any]:
@@ -260,17 +243,3 @@ def _queued(command: Command, sent: RecordMetadata) -> dict[str, Any]:
         "partition": sent.partition,
         "offset": sent.offset,
     }
-
-
-def _dry_run(call: Call) -> bool:
-    said = call.query("dry_run")
-    if said not in (None, "true", "false"):
-        raise Problem(400, "invalid_field", "query parameter dry_run must be true or false")
-    return said == "true"
-
-
-def _wait_seconds(call: Call) -> float | None:
-    """Read `Prefer: wait=N` (RFC 7240), at most 30."""
-    prefer = call.header(b"prefer")
-    found = _PREFER_WAIT.search(prefer) if prefer else None
-    return min(float(found[1]), MAX_WAIT_SECONDS) if found else None
