@@ -22,7 +22,7 @@ published: install ## write the generated documents anew (JSON Schema, AsyncAPI,
 	$(BIN)/python -m schemas.documents
 	$(BIN)/python -m segments.documents
 
-run: install ## start a stack and the service, feed it the CDNOW purchases, show what came out; Ctrl-C ends all
+run: install ## start a stack and the service, feed it the CDNOW purchases, show what came out; on a terminal until Ctrl-C
 	@$(BIN)/python -m examples.cdnow
 
 test: install ## test everything against a real Kafka and a real Postgres

@@ -36,9 +36,13 @@ class Acl:
     operation: Literal["Read", "Write", "Create", "Alter", "AlterConfigs", "DescribeConfigs"]
 
 
-def acls(topics: Topics, commands: Sequence[str] = ()) -> list[Acl]:
-    """List what each role must be allowed. commands: further topics that commands come in on."""
+def acls(topics: Topics, commands: Sequence[str] = (), revoked: Sequence[str] = ()) -> list[Acl]:
+    """List what each role must be allowed.
+
+    commands: further topics that commands come in on. revoked: those that may say nothing any more, and are read on.
+    """
     sources = [topics.commands, *(topic for topic in commands if topic != topics.commands)]
+    read = [*sources, *(topic for topic in revoked if topic not in sources)]
     told = [topics.rejected, topics.memberships]
     found = [
         Acl("setup", "topic", topic, operation)
@@ -46,8 +50,8 @@ def acls(topics: Topics, commands: Sequence[str] = ()) -> list[Acl]:
         for operation in ("Create", "Alter", "AlterConfigs")
     ]
     found += [Acl("api", "topic", topics.commands, "Write")]
-    found += [Acl("api", "topic", topic, "Read") for topic in sources]  # to tell what is on its way
-    found += [Acl("ingest", "topic", topic, "Read") for topic in sources]
+    found += [Acl("api", "topic", topic, "Read") for topic in read]  # to tell what is on its way
+    found += [Acl("ingest", "topic", topic, "Read") for topic in read]
     found += [Acl("ingest", "topic", topics.rejected, "Write")]
     found += [Acl("ingest", "group", topics.ingest_group, "Read")]
     found += [Acl("project", "topic", topics.commands, "Write")]  # it publishes `expire`
@@ -55,7 +59,7 @@ def acls(topics: Topics, commands: Sequence[str] = ()) -> list[Acl]:
     found += [
         Acl("project", "topic", topics.memberships, "Read")
     ]  # after an erasure, to tell which keys are nobody's
-    found += [Acl("operator", "topic", topic, "Read") for topic in sources]
+    found += [Acl("operator", "topic", topic, "Read") for topic in read]
     found += [Acl("operator", "topic", topics.commands, "Write")]
     # Every start and /health/ready look whether the topics are as they must be.
     found += [

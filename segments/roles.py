@@ -16,6 +16,7 @@ from service.database import database_url
 from service.ingest.ingest import ingest
 from service.kafka import topic_faults
 from service.relay import relay_rejected
+from service.settings import unknown_variables
 from service.sources import allowed_topics
 from service.telemetry import Health, get_logger, serve_health
 from service.tracing import tracing
@@ -54,6 +55,8 @@ async def run_roles(settings: Settings, roles: tuple[Role, ...]) -> None:
         stack.enter_context(tracing(settings, "-".join(role.__name__ for role in roles)))
         await stack.enter_async_context(serve_health(settings, _health(settings, roles)))
         log.info("started", roles=[role.__name__ for role in roles])
+        if names := unknown_variables():
+            log.warning("variables that are no setting", names=names)
         async with asyncio.TaskGroup() as tasks:
             for role in roles:
                 tasks.create_task(role(settings, stop), name=role.__name__)

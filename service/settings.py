@@ -15,15 +15,24 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 PREFIX = "SEGMENTS_"
+_FILE = "_FILE"
 _HOST = re.compile(r"(\[[^\]]+\]|[^:]*)(:[0-9]*)?")
+
+
+def _variable(field_name: str) -> str:
+    return PREFIX + field_name.upper()
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return field.annotation in (SecretStr, SecretStr | None)
 
 
 class _SecretFiles(PydanticBaseSettingsSource):
     """`SEGMENTS_X_FILE` names a file that holds the value of `SEGMENTS_X`; its last newline is cut."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
-        if not path or field.annotation not in (SecretStr, SecretStr | None):
+        path = os.environ.get(_variable(field_name) + _FILE)
+        if not path or not _is_secret(field):
             return None, field_name, False
         return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
 
@@ -178,3 +187,12 @@ class Settings(BaseSettings):
     def signing_secret(self) -> bytes | None:
         """The signing key's bytes, if there is one."""
         return self.signing_key.get_secret_value().encode() if self.signing_key else None
+
+
+def unknown_variables() -> list[str]:
+    """List the variables of the environment that look like settings and are none, as a misspelt one."""
+    known = {_variable(name) for name in Settings.model_fields}
+    known |= {
+        _variable(n) + _FILE for n, field in Settings.model_fields.items() if _is_secret(field)
+    }
+    return sorted(n for n in os.environ if n.upper().startswith(PREFIX) and n.upper() not in known)

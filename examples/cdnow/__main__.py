@@ -159,9 +159,9 @@ class Demonstration:
         self._screen.title("Where to look")
         for name, text in lines.items():
             self._screen.say(f"{name:8} {text}")
-        self.show_api()
+        key = self.show_api()
         self._screen.title("In another terminal")
-        for name, value in self._exports.items():
+        for name, value in {**self._exports, "API": self._api, "KEY": key}.items():
             self._screen.say(f"export {name}='{value}'")
         self._screen.say(
             f".venv/bin/segments send --network {NETWORK} --user me@example.com"
@@ -172,8 +172,11 @@ class Demonstration:
             " --user me@example.com"
         )
 
-    def show_api(self) -> None:
-        """Make a key, and show a call that blocks a customer with it, and what the API says it would do."""
+    def show_api(self) -> str:
+        """Make a key, and show a call that blocks a customer with it, and what the API says it would do.
+
+        Returns: the key.
+        """
         key = self.program.call(
             *("key", "create", "--network", NETWORK, "--scope", "publish,report,admin"),
             *("--name", "make run"),
@@ -191,6 +194,7 @@ class Demonstration:
             f"  -H 'Authorization: Bearer {key}' \\\n  -d '{body}'"
         )
         self._screen.say(f"with ?dry_run=true it says: {post(f'{url}?dry_run=true', body, key)}")
+        return key
 
     def keep(self, running: Running) -> None:
         """Wait for Ctrl-C."""
@@ -204,7 +208,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--once", action="store_true", help="end once all is shown")
     once = parser.parse_args(arguments).once or not sys.stdout.isatty()
     logging.basicConfig(level=logging.INFO, format="         %(message)s")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGINT too: a shell's background job begins with it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="segments-run-"))
     log_file = folder / "segments.log"
     try:
@@ -245,6 +251,11 @@ def _show(screen: Screen, log_file: Path, story: Future[Story], *, once: bool) -
             )
             if not once:
                 shown.keep(running)
+    if once:
+        screen.say(
+            "\nThis has ended, and all that it started: the API answers no more, nor do servers that were not given."
+            "\nOn a terminal, and without --once, it goes on until Ctrl-C."
+        )
     return right
 
 

@@ -16,6 +16,7 @@ from segments.cli.output import (
     actor_option,
     command,
     connected,
+    counted,
     load_settings,
     print_json,
     print_rows,
@@ -85,7 +86,7 @@ async def apply(
     if as_json:
         print_json({"difference": [asdict(one) for one in changes], "done": len(done)})
     else:
-        click.echo(f"{len(done)} segments changed")
+        click.echo(f"{counted(len(done), 'segment')} changed")
 
 
 def _ask() -> None:

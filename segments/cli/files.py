@@ -79,8 +79,15 @@ class ImportFile:
 
     def _csv_lines(self, after: int) -> Iterator[Line]:
         with self._path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.DictReader(file)
             end = 0
+
+            def measured() -> Iterator[str]:
+                nonlocal end
+                for text in file:
+                    end += len(text)
+                    yield text
+
+            reader = csv.DictReader(measured())
             while True:
                 row: dict[Any, Any] | None = None
                 fault = ""
@@ -88,7 +95,6 @@ class ImportFile:
                     row = next(reader, None)
                     if row is None:
                         return
-                    end += sum(len(text) + 1 for text in row.values() if isinstance(text, str))
                 except csv.Error as error:
                     fault = str(error)
                 number = reader.reader.line_num

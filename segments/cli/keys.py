@@ -41,6 +41,20 @@ def _scopes(_context: click.Context, _option: click.Parameter, value: str) -> fr
         raise click.BadParameter("must be publish, report, admin, with commas") from error
 
 
+def _expiry(
+    _context: click.Context, _option: click.Parameter, value: int | None
+) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        expires_at = datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise click.BadParameter("must be Unix seconds, before the year 10000") from error
+    if expires_at <= datetime.now(UTC):
+        raise click.BadParameter("must be a time to come; to end a key, `segments key revoke` it")
+    return expires_at
+
+
 def _row(found: ApiKey) -> dict[str, Any]:
     return asdict(found) | {"scopes": sorted(found.scopes)}
 
@@ -58,14 +72,19 @@ def _row(found: ApiKey) -> dict[str, Any]:
 @click.option(
     "--name", help="Who or what uses it: the actor of what it publishes. Default: its id."
 )
-@click.option("--expires", type=click.IntRange(1), help="When it lapses, Unix seconds.")
+@click.option(
+    "--expires",
+    type=click.IntRange(1),
+    callback=_expiry,
+    help="When it lapses, Unix seconds; a time to come.",
+)
 @actor_option
 async def create(
     *,
     network: str,
     scopes: frozenset[keys.Scope],
     name: str | None,
-    expires: int | None,
+    expires: datetime | None,
     actor: str | None,
     as_json: bool,
 ) -> None:
@@ -76,7 +95,7 @@ async def create(
             network_id=network,
             scopes=scopes,
             name=name,
-            expires_at=None if expires is None else datetime.fromtimestamp(expires, UTC),
+            expires_at=expires,
             actor=actor,
         )
     if as_json:

@@ -16,6 +16,7 @@ from segments.cli.output import (
     Failure,
     command,
     connected,
+    counted,
     load_settings,
     print_json,
     print_rows,
@@ -105,7 +106,7 @@ async def verify(*, as_json: bool) -> None:
     else:
         click.echo("every view equals the fold of the log; every offset is accounted for once")
     if differences:
-        raise Failure(f"{len(differences)} differences")
+        raise Failure(counted(len(differences), "difference"))
 
 
 @command(main)
@@ -116,4 +117,4 @@ async def rebuild(*, projection: str, as_json: bool) -> None:
     if as_json:
         print_json({"projection": projection, "events": events})
     else:
-        click.echo(f"{projection} rebuilt from {events} events")
+        click.echo(f"{projection} rebuilt from {counted(events, 'event')}")

@@ -120,7 +120,8 @@ def _failure(error: BaseException) -> BaseException:
     if isinstance(error, KafkaError):
         return Failure(f"Kafka: {error}")
     if isinstance(error, OSError):
-        return Failure(f"Can't reach Postgres or Kafka: {error}")
+        # A timeout has no text of its own.
+        return Failure(f"Can't reach Postgres or Kafka: {str(error) or type(error).__name__}")
     return error
 
 
@@ -170,6 +171,19 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+def counted(count: int, noun: str) -> str:
+    """Say how many, as in `1 line` and `2 lines`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_cell, value))
+    return str(plain(value))
+
+
 def print_json(value: Any) -> None:
     """Print one JSON value on stdout."""
     click.echo(json.dumps(plain(value), ensure_ascii=False))
@@ -186,6 +200,6 @@ def print_rows(rows: Iterable[Mapping[str, Any]], columns: Iterable[str] | None 
     for name in names:
         table.add_column(name, overflow="fold")
     for row in listed:
-        table.add_row(*("" if row[name] is None else str(plain(row[name])) for name in names))
+        table.add_row(*(_cell(row[name]) for name in names))
     width = None if sys.stdout.isatty() else 240
     Console(width=width, highlight=False, markup=False, emoji=False).print(table)

@@ -133,8 +133,12 @@ async def import_(
 ) -> None:
     """Publish the commands of a CSV or NDJSON file.
 
-    CSV: the first line names the fields; metadata is JSON. Interrupted, the same call goes on where it stopped;
-    every line carries an idempotency key made of file and line, so nothing is counted twice.
+    CSV: the first line names the fields; metadata is JSON. Interrupted, the same call goes on where it stopped.
+
+    Every line carries an idempotency key made of the whole file's content and the line's number: the same file counts
+    once, however often it is imported. A corrected file is another file: its good lines count again, unless they give
+    a time. So import the mended lines in a file of their own, or give each line a time and a reference_id.
+
     With --dry-run: counts the outcomes, each line judged after those before it.
     """
     settings = load_settings()

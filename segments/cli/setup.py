@@ -28,8 +28,8 @@ from service.migrations import (
     roles_sql,
     set_up_database,
 )
-from service.settings import PREFIX, Settings
-from service.sources import allowed_topics
+from service.settings import PREFIX, Settings, unknown_variables
+from service.sources import allowed_topics, read_topics
 from service.waiting import INFRASTRUCTURE
 
 ROLE = "segments_operate"
@@ -48,8 +48,8 @@ async def setup(*, check: bool, print_only: bool, no_topics: bool, as_json: bool
     """Make roles, tables and topics; safe to repeat, and for two at once."""
     settings = load_settings()
     if print_only:
-        sources = [] if no_topics else await _known_sources(settings)
-        needed = [] if no_topics else acls(Topics(settings.topic_prefix), sources)
+        sources, revoked = ([], []) if no_topics else await _known_sources(settings)
+        needed = [] if no_topics else acls(Topics(settings.topic_prefix), sources, revoked)
         lines = _sql() if no_topics else [*_sql(), *_topics(settings, sources)]
         lines += [f"-- {line}" for line in commands_of(needed)]
         if as_json:
@@ -102,12 +102,15 @@ async def _sources(settings: Settings) -> list[str]:
         return await allowed_topics(connection, settings)
 
 
-async def _known_sources(settings: Settings) -> list[str]:
-    """List them as far as there is a database that says so: --print needs none."""
+async def _known_sources(settings: Settings) -> tuple[list[str], list[str]]:
+    """List them, and those revoked, as far as there is a database that says so: --print needs none."""
     try:
-        return await _sources(settings)
+        async with connected(settings, ROLE) as connection:
+            allowed = await allowed_topics(connection, settings)
+            read = await read_topics(connection, settings)
     except (*INFRASTRUCTURE, WrongUseError):
-        return []
+        return [], []
+    return allowed, [topic for topic in read if topic not in allowed]
 
 
 def _topics(settings: Settings, sources: list[str]) -> list[str]:
@@ -123,8 +126,13 @@ def _topics(settings: Settings, sources: list[str]) -> list[str]:
 
 @command(main)
 async def config(*, as_json: bool) -> None:
-    """List every setting: name, meaning, default, value (without secrets)."""
+    """List every setting: name, meaning, default, value (without secrets).
+
+    Variables that begin with SEGMENTS_ and are no setting, misspelt perhaps, are told on stderr.
+    """
     settings = load_settings()
+    for name in unknown_variables():
+        click.echo(f"warning: {name} is no setting; it changes nothing", err=True)
     rows = [_setting(settings, name) for name in Settings.model_fields]
     if as_json:
         print_json(rows)

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from segments.cli.output import Failure, print_json
+from segments.cli.output import Failure, counted, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,13 +54,28 @@ class Tally:
                 click.echo(f"line {one['line']}: {one['error']}", err=True)
             for outcome, count in self.outcomes.most_common():
                 click.echo(f"{count} {outcome}")
-            click.echo(f"{self.lines} lines, {self.published} published, {self.refused} refused")
+            lines = counted(self.lines, "line")
+            click.echo(f"{lines}, {self.published} published, {self.refused} refused")
         if self.refused:
-            raise Failure(f"{self.refused} lines {'would be' if dry_run else 'were'} refused.")
+            raise Failure(self._refused(dry_run=dry_run))
+
+    def _refused(self, *, dry_run: bool) -> str:
+        lines, one = counted(self.refused, "line"), self.refused == 1
+        if dry_run:
+            return f"{lines} would be refused."
+        # A file that is mended is another file: its lines have other idempotency keys.
+        return (
+            f"{lines} {'was' if one else 'were'} refused. Mend {'it' if one else 'them'} in a file of"
+            f" {'its' if one else 'their'} own and import that: in this file, mended, the other lines would be new"
+            " commands again, unless they give a time (best with a reference_id)."
+        )
 
 
 @contextmanager
 def tallied(source: ImportFile, *, shown: bool) -> Iterator[Tally]:
     """Count a file's lines, with a progress bar on stderr if it is to be shown."""
     with Progress(console=Console(stderr=True), disable=not shown) as progress:
-        yield Tally(progress, progress.add_task(source.name, total=source.size))
+        bar = progress.add_task(source.name, total=source.size)
+        yield Tally(progress, bar)
+        # Blank lines at the end were not given, and letters were counted for bytes.
+        progress.update(bar, completed=source.size)

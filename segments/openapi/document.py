@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _ABOUT = """\
 Commands go to Kafka, and are answered once the broker has them; what became of them is told by `results`, or at
-once with `Prefer: wait=N`. Every error is a problem (RFC 9457); of a command that was not taken, `published` says
-whether it may be in Kafka all the same. Safe retries: send the same `Idempotency-Key`, or give a
+once with `Prefer: wait=N`. Every error is a problem (RFC 9457); of a command that met 429 or 503, `published` says
+whether it may be in Kafka all the same. Safe retries: send the same with the same `Idempotency-Key`, or with its
 `status_change_timestamp`.
 """
 _HEADERS = {

@@ -156,14 +156,20 @@ class LaneConsumer(AIOKafkaConsumer):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.room.wait(), STALL_SECONDS)
                 return {}
-            full = [tp for tp in self.lanes if self._is_ours(tp)]
-            if full:
+            ours = [tp for tp in self.lanes if self._is_ours(tp)]
+            if ours:
                 # A long stall, as when the database is away. Paused, the partitions lose what was fetched ahead,
                 # but polling goes on, and with it our place in the group.
-                if not self._stalled.issuperset(full):
-                    log.warning("no lane has room: partitions paused", partitions=len(full))
-                self._stalled.update(full)
-                self.pause(*full)
+                self._warn_of_stall(ours)
+                self.pause(*ours)
             # A lane may open or get room meanwhile: what arrives for it is given, or it would pass as a hole.
             return await self._fetch((), 10, max_records)
         return {}
+
+    def _warn_of_stall(self, partitions: Sequence[TopicPartition]) -> None:
+        """Say once that lanes are full; one that is not open yet, or stopped, is not."""
+        lanes = {tp: self.lanes[tp] for tp in partitions}
+        full = {tp for tp, lane in lanes.items() if lane.expected is not None and not lane.has_room}
+        if not self._stalled.issuperset(full):
+            log.warning("no lane has room: partitions paused", partitions=len(full))
+        self._stalled.update(full)

@@ -87,7 +87,7 @@ def _repeat(
         result.duplicates.append((candidate, earlier))
         return True
     what = (
-        "this idempotency key named another command"
+        "this idempotency key names another command, which"
         if by == "idempotency key"
         else "the same network, segment, user, time and reference_id, with other content,"
     )

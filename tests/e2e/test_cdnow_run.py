@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -66,6 +67,9 @@ async def test_the_purchases_give_what_direct_counting_of_the_file_says(
     assert PINNED in done.stdout
     assert "reporting.watermark" in done.stdout
     assert re.search(r"curl -s 'http://127.0.0.1:\d+/networks/cdnow/segments'", done.stdout)
+    assert re.search(r"^export API='http://127.0.0.1:\d+'$", done.stdout, re.MULTILINE)
+    assert re.search(r"^export KEY='segk_\w+_[\w-]+'$", done.stdout, re.MULTILINE)
+    assert "This has ended" in done.stdout
     assert re.search(r"dry_run=true it says: {.*\"outcome\":\"applied\"", done.stdout)
     # nothing was left running
     await until(
@@ -74,3 +78,19 @@ async def test_the_purchases_give_what_direct_counting_of_the_file_says(
         " WHERE datname = current_database() AND pid <> pg_backend_pid()",
         lambda sessions: sessions == 0,
     )
+
+
+def test_a_run_in_the_background_of_a_script_ends_on_sigint(database: Settings) -> None:
+    """A shell without job control starts it with SIGINT ignored."""
+    with subprocess.Popen(
+        ["/bin/sh", "-c", 'trap "" INT; exec "$0" -m examples.cdnow --once', sys.executable],
+        env=environment(database), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as running:  # fmt: skip
+        assert running.stdout is not None
+        try:
+            assert "reading the CDNOW purchases" in running.stdout.readline()
+            running.send_signal(signal.SIGINT)
+            told, _ = running.communicate(timeout=60)
+        finally:
+            running.kill()
+    assert (running.returncode, told.splitlines()[-1]) == (0, "Stopped.")

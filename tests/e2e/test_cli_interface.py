@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING
 
 import click
 import pytest
+import structlog.testing
 from pydantic import SecretStr
 
 from segments.cli import main
+from segments.cli.output import Failure, run_async
+from segments.roles import run_roles
 from service.settings import Settings
 from tests.support.command_line import run
 from tests.support.roles import command_line
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -138,6 +142,51 @@ async def test_config_lists_every_setting_with_meaning_default_and_value_but_no_
     plain = await run(None, "config", **environ)
     assert SECRET not in listed.out + plain.out + plain.err
     assert all(name in plain.out for name in rows)
+
+
+UNKNOWN = {
+    "SEGMENTS_TOPIC_PREFX": "mine",
+    "SEGMENTS_HTTP_PORT_FILE": "x",
+}  # only secrets come in files
+
+
+async def test_config_warns_of_each_variable_that_is_no_setting_and_of_no_other(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "secret"
+    path.write_text(SECRET, encoding="utf-8")
+    known = {
+        "SEGMENTS_ACTOR": "ann",
+        "SEGMENTS_SIGNING_KEY_FILE": str(path),
+        "segments_topic_prefix": "mine",
+    }
+    told = await run(None, "config", "--json", **known, **UNKNOWN)
+    assert (told.code, len(told.json)) == (0, len(Settings.model_fields))
+    assert told.err.splitlines() == [
+        f"warning: {name} is no setting; it changes nothing" for name in sorted(UNKNOWN)
+    ]
+
+
+async def test_a_role_warns_once_at_its_start_of_variables_that_are_no_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def role(_settings: Settings, _stop: asyncio.Event) -> None:
+        pass
+
+    for name, value in UNKNOWN.items():
+        monkeypatch.setenv(name, value)
+    with structlog.testing.capture_logs() as lines:
+        await run_roles(Settings(), (role, role))
+    warned = [line["names"] for line in lines if line["log_level"] == "warning"]
+    assert [set(names) >= set(UNKNOWN) for names in warned] == [True]
+
+
+def test_an_error_without_a_text_is_told_by_its_name() -> None:
+    async def late() -> None:
+        raise TimeoutError
+
+    with pytest.raises(Failure, match=r"^Can't reach Postgres or Kafka: TimeoutError$"):
+        run_async(late())
 
 
 async def test_each_secret_is_also_read_from_a_file_whose_last_newline_is_cut(

@@ -131,6 +131,42 @@ async def test_import_of_ndjson_keeps_the_text_of_each_line_and_a_second_import_
     assert metadata == '{"big": 12345678901234567890.5, "price": 1.10}'
 
 
+def _line(user: str, **more: Any) -> str:
+    return json.dumps({"user": user, "segment_id": 1, "user_status": "add"} | more) + "\n"
+
+
+async def test_a_file_that_was_mended_counts_good_lines_again_but_for_those_with_a_time(
+    ready: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.ndjson"
+    good = _line("ann") + _line("ben", status_change_timestamp=1700000000)
+    path.write_text(good + _line("cid", extra=1), encoding="utf-8")
+    done = await run(ready, "import", str(path), "--network", "n")
+    assert (done.code, done.out) == (1, "3 lines, 2 published, 1 refused\n")
+    assert "Error: 1 line was refused. Mend it in a file of its own and import that" in done.err
+    assert "100%" in done.err
+    path.write_text(good + _line("cid"), encoding="utf-8")
+    async with service(ready, ingest):
+        assert (await run(ready, "import", str(path), "--network", "n")).code == 0
+        await until(ready, "SELECT sum(next_offset - first_offset) = 5 FROM segments.lane")
+    events = await rows(ready, "SELECT user_id FROM reporting.event ORDER BY user_id")
+    assert [row["user_id"] for row in events] == ["ann", "ann", "ben", "cid"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "ndjson"])
+def test_the_last_line_of_a_file_ends_where_the_file_does(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"x.{ending}"
+    path.write_text(
+        'network_id,user,description\nn,ann,"a ""b"",\nc"\nn,ben,\n'
+        if ending == "csv"
+        else _line("ann") * 3,
+        encoding="utf-8",
+    )
+    file = ImportFile(path, None)
+    *_, last = file.lines(0)
+    assert last.end == file.size
+
+
 async def test_an_import_that_was_killed_goes_on_and_counts_nothing_twice(
     ready: Settings, tmp_path: Path
 ) -> None:

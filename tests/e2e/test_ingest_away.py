@@ -95,9 +95,11 @@ async def test_a_database_behind_a_dead_router_is_waited_for(
         async with database_proxy(ready) as (proxy, through):
             small = through.model_copy(update={"ingest_batch_records": 5})
             async with service(small, ingest):
-                for start, cut in ((0, False), (400, True)):
+                await publish_some(ready, 40)
+                await logged(ready)  # only a lane that is open can be full
+                for start, cut in ((40, False), (440, True)):
                     proxy.swallow()
-                    before = said_in(lines, PAUSED) if start else 0
+                    before = said_in(lines, PAUSED)
                     await publish_some(ready, 400, first=start)
                     await holds(partial(pauses, before))
                     if cut:
@@ -105,17 +107,23 @@ async def test_a_database_behind_a_dead_router_is_waited_for(
                     proxy.mend()
                     await logged(ready)
         assert said_in(lines, "lanes assigned") == 1
-    await all_events(ready, 800)
+    await all_events(ready, 840)
 
 
-async def test_ingest_starts_while_the_database_is_away(ready: Settings) -> None:
-    async with database_proxy(ready) as (proxy, through):
-        proxy.refuse()
-        async with service(through, ingest):
-            await publish_some(ready, 40)
-            await holds(lambda: proxy.refused >= 4)
-            proxy.mend()
-            await logged(ready)
+async def test_ingest_starts_while_the_database_is_away(
+    ready: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lanes that are not open yet are paused as well, and nobody is told that they are full."""
+    monkeypatch.setattr(consumer, "STALL_SECONDS", 0.001)
+    with structlog.testing.capture_logs() as lines:
+        async with database_proxy(ready) as (proxy, through):
+            proxy.refuse()
+            async with service(through, ingest):
+                await publish_some(ready, 40)
+                await holds(lambda: proxy.refused >= 4)
+                proxy.mend()
+                await logged(ready)
+    assert (said_in(lines, "waiting") > 0, said_in(lines, PAUSED)) == (True, 0)
     await all_events(ready, 40)
 
 

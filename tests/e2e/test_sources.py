@@ -167,6 +167,23 @@ async def test_setup_makes_checks_and_prints_the_allowed_topics(settings: Settin
     assert (await run(settings, "setup", "--check", "--json")).json["faults"] == []
 
 
+async def test_setup_prints_that_a_topic_may_be_read_until_it_is_closed(database: Settings) -> None:
+    """A revoked topic is read on: whoever takes the ACL away for it stops the ingest."""
+    topic = crm(database)
+
+    async def printed() -> set[tuple[str, str]]:
+        listed = (await run(database, "setup", "--print", "--json")).json["acls"]
+        return {(acl["role"], acl["operation"]) for acl in listed if acl["name"] == topic}
+
+    reading = {(role, "Read") for role in ("api", "ingest", "operator")}
+    await source(database, "allow", "--no-topics")
+    assert await printed() > reading | {("publisher", "Write")}
+    await source(database, "revoke")
+    assert await printed() == reading
+    await source(database, "close")
+    assert await printed() == set()
+
+
 async def test_a_topic_that_others_made_is_corrected_and_keeps_its_partitions(
     settings: Settings,
 ) -> None:
