@@ -142,7 +142,7 @@ async def test_verify_ends_with_1_on_any_difference_and_rebuild_mends_it(
     assert broken.json["differences"] == [
         {"view": "segment_size", "key": "n/1", "expected": "2/2/0", "found": "7/2/0"}
     ]
-    assert "1 differences" in broken.err
+    assert broken.err == "Error: 1 difference\n"
     assert "segment_size" in (await run(database, "verify")).out
     rebuilt = await run(database, "rebuild", "--json")
     assert rebuilt.json == {"projection": "membership", "events": 2}
