@@ -10,7 +10,7 @@ from projections.dry_run import dry_run
 from projections.worker import PROJECTION
 from schemas.topics import Topics
 from service.access.ring import ROLE
-from service.database import transaction
+from service.database import hurried
 from service.errors import DatabaseAwayError
 from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = get_logger("projections.outcomes")
 POLL_SECONDS = 0.02
-FORESEE_SECONDS = 5
+FORESEE_SECONDS, LOOK_SECONDS = 5, 5
 # How far the log, and the projections, have come in the open lanes of these records.
 _REACHED = """
 SELECT w.nth::integer - 1 AS nth, l.epoch, l.next_offset > w.kafka_offset AS logged,
@@ -75,10 +75,7 @@ class Outcomes:
         Raises: DatabaseAwayError.
         """
         try:
-            async with (
-                asyncio.timeout(FORESEE_SECONDS),
-                transaction(self._pool, self._settings, ROLE) as connection,
-            ):
+            async with hurried(self._pool, self._settings, ROLE, FORESEE_SECONDS) as connection:
                 topic = Topics(self._settings.topic_prefix).commands
                 verdict = await dry_run(connection, command, idempotency_key, topic)
         except INFRASTRUCTURE as error:
@@ -104,8 +101,7 @@ class Outcomes:
                 wanted.cancel()
                 continue
             try:
-                async with asyncio.timeout(5):
-                    await self._look()
+                await self._look()
             except INFRASTRUCTURE as error:
                 log.info("outcomes are not looked for", error=f"{type(error).__name__}: {error}")
                 await sleep_unless(stop, backoff.next())
@@ -116,7 +112,7 @@ class Outcomes:
 
     async def _look(self) -> None:
         waiting = list(self._waiting)
-        async with transaction(self._pool, self._settings, ROLE) as connection:
+        async with hurried(self._pool, self._settings, ROLE, LOOK_SECONDS) as connection:
             reached = await connection.fetch(
                 _REACHED,
                 PROJECTION,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from importlib import resources
 from types import MappingProxyType
@@ -95,13 +96,40 @@ async def transaction(
 ) -> AsyncIterator[asyncpg.Connection[Any]]:
     """Run one transaction as `role`; behind a transaction pooler the session is set up within it."""
     async with pool.acquire() as connection, connection.transaction():
-        if settings.database_pooler == "transaction":
-            await connection.execute(
-                f"SET LOCAL ROLE {role}; SET LOCAL search_path = pg_catalog, segments;"
-                f"SET LOCAL timezone = 'UTC'; SET LOCAL jit = off;"
-                f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}"
-            )
+        await _set_up(connection, settings, role)
         yield connection  # type: ignore[misc]
+
+
+@asynccontextmanager
+async def hurried(
+    pool: asyncpg.Pool[Any], settings: Settings, role: str, seconds: float
+) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """Run one transaction as `role` that is at its end after so many seconds, waits for a connection included.
+
+    The connection is cut then: to cancel a statement, or to roll back, would wait for a Postgres that may be silent.
+
+    Raises: TimeoutError, or an error of a connection that is lost.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    async with pool.acquire(timeout=seconds) as connection:
+        cut = loop.call_at(until, connection.terminate)
+        try:
+            async with connection.transaction():
+                await _set_up(connection, settings, role)
+                yield connection  # type: ignore[misc]
+        finally:
+            cut.cancel()
+
+
+async def _set_up(connection: Any, settings: Settings, role: str) -> None:
+    """Set a transaction up whose session a pooler may have given to others."""
+    if settings.database_pooler == "transaction":
+        await connection.execute(
+            f"SET LOCAL ROLE {role}; SET LOCAL search_path = pg_catalog, segments;"
+            f"SET LOCAL timezone = 'UTC'; SET LOCAL jit = off;"
+            f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}"
+        )
 
 
 @asynccontextmanager

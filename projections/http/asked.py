@@ -10,10 +10,10 @@ from fastapi import Path, Query
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.convertors import Convertor, register_url_convertor
 
-from projections.http.wrong import wrong
 from projections.reading.results import Asked
 from projections.reading.rows import Moment
 from schemas.rules import MAX_SEGMENT_ID, MAX_USER_LENGTH, normalise_user
+from service.api.parameters import wrong
 
 MEMBERS_LIMIT, MEMBERS_LIMIT_MOST = 500, 5_000
 RESULTS_LIMIT, RESULTS_LIMIT_MOST = 100, 1_000

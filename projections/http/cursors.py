@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from projections.http.wrong import wrong
+from service.api.parameters import wrong
 
 if TYPE_CHECKING:
     from service.settings import Settings

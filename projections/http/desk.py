@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from service.access.ring import ROLE
-from service.database import transaction
+from service.database import hurried
 from service.errors import DatabaseAwayError
 from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE
@@ -37,10 +36,7 @@ class Desk:
         Raises: DatabaseAwayError when Postgres is away, or has not answered within READ_SECONDS.
         """
         try:
-            async with (
-                asyncio.timeout(READ_SECONDS),
-                transaction(self._pool, self.settings, ROLE) as connection,
-            ):
+            async with hurried(self._pool, self.settings, ROLE, READ_SECONDS) as connection:
                 yield connection
         except INFRASTRUCTURE as error:
             log.warning("a question to Postgres failed", error=f"{type(error).__name__}: {error}")

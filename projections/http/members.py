@@ -19,12 +19,12 @@ from projections.http.asked import (
 )
 from projections.http.cursors import Cursors, MembersCursor
 from projections.http.formats import CSV, JSON, KINDS, LINES, answer, negotiate
-from projections.http.wrong import wrong
 from projections.reading.members import COLUMNS, read_chunk, read_page
 from projections.reading.rows import Moment, find_segment, read_complete_until
 from projections.reading.users import read_user
 from service.access.keys import Scope
 from service.api.access import Admission  # noqa: TC001 - FastAPI reads it
+from service.api.parameters import wrong
 from service.api.problems import Problem
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from projections.http import answers
 from projections.http.asked import Results, position_of_reference, read_position
 from projections.http.cursors import Cursors, ResultsCursor
 from projections.http.formats import answer
-from projections.http.wrong import wrong
 from projections.reading import results as log_results
 from projections.reading.rows import read_complete_until
 from service.access.keys import Scope
 from service.api.access import Admission  # noqa: TC001 - FastAPI reads it
+from service.api.parameters import wrong
 from service.api.problems import Problem
 
 if TYPE_CHECKING:
@@ -97,7 +97,11 @@ class _Teller:
         if position is None:
             return []
         row, _ = await self._at(network_id, position)
-        return [row] if row and row["reference_id"] == reference_id else []
+        # A repeat has the reference of what it repeats, and what was refused has none.
+        stands = row and (
+            row["reference_id"] == reference_id or row["outcome"] in ("duplicate", "rejected")
+        )
+        return [row] if row and stands else []
 
     async def _at(self, network_id: str, position: Asked) -> tuple[Row | None, datetime | None]:
         async with self._desk.reading() as connection:

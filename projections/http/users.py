@@ -21,6 +21,7 @@ from projections.reading.rows import find_segment, read_complete_until, read_siz
 from projections.reading.users import read_user
 from service.access.keys import Scope
 from service.api.access import Admission  # noqa: TC001 - FastAPI reads it
+from service.api.parameters import Nothing  # noqa: TC001 - FastAPI reads it
 
 if TYPE_CHECKING:
     from projections.http.asked import UserAskedThen
@@ -80,7 +81,7 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
         summary="The sizes of all segments",
         responses={200: {"model": answers.Sizes}},
     )
-    async def sizes(admission: Admission = admitted) -> Response:
+    async def sizes(_: Nothing, admission: Admission = admitted) -> Response:
         async with desk.reading() as connection:
             until = await read_complete_until(connection)
             rows = await read_sizes(connection, admission.network_id)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from service.access.keys import ApiKey, KnownKey, find_keys, note_use, split
-from service.database import transaction
+from service.database import hurried
 from service.errors import DatabaseAwayError
 from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE, sleep_unless
 
 if TYPE_CHECKING:
+    import asyncio
+
     import asyncpg
 
     from service.settings import Settings
@@ -29,6 +30,7 @@ NOTE_USE_SECONDS = 5.0
 # A key that nobody used for so long is forgotten.
 IDLE_SECONDS = 600.0
 LOOKUP_SECONDS = 1.5
+REFRESH_WITHIN_SECONDS = 10.0
 
 
 @dataclass(slots=True)
@@ -75,10 +77,7 @@ class KeyRing:
     async def _look_up(self, key_id: str) -> _Remembered | None:
         now = time.monotonic()
         try:
-            async with (
-                asyncio.timeout(LOOKUP_SECONDS),
-                transaction(self._pool, self._settings, ROLE) as connection,
-            ):
+            async with hurried(self._pool, self._settings, ROLE, LOOKUP_SECONDS) as connection:
                 known = (await find_keys(connection, [key_id])).get(key_id)
         except INFRASTRUCTURE as error:
             raise DatabaseAwayError from error
@@ -93,8 +92,7 @@ class KeyRing:
         while not stop.is_set():
             await sleep_unless(stop, REFRESH_SECONDS)
             try:
-                async with asyncio.timeout(10):
-                    await self._refresh()
+                await self._refresh()
             except INFRASTRUCTURE as error:
                 log.info("keys are not refreshed", error=f"{type(error).__name__}: {error}")
 
@@ -106,7 +104,7 @@ class KeyRing:
         if not self._remembered:
             return
         asked = list(self._remembered)
-        async with transaction(self._pool, self._settings, ROLE) as connection:
+        async with hurried(self._pool, self._settings, ROLE, REFRESH_WITHIN_SECONDS) as connection:
             found = await find_keys(connection, asked)
             if self._used and now - self._noted >= NOTE_USE_SECONDS:
                 self._noted = now

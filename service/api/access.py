@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from fastapi import Path
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads it
 
+from service.api.parameters import refuse_repeated
 from service.api.problems import Problem, registry_away
 from service.errors import DatabaseAwayError
 
@@ -59,6 +60,13 @@ class Access:
 
     def charge(self, admission: Admission, cost: int, published: str) -> None:
         """Count more against the key's rate: what a batch holds is known only once it is read. published: as above."""
+        if cost >= self._rate.most:
+            raise Problem(
+                429,
+                "too_many_requests",
+                f"{cost + 1} at once are more than this key may send in {self._rate.seconds} s: {self._rate.most}",
+                published=published,
+            )
         if cost > 0:
             admission.headers.update(self._count(admission.key, cost, published))
 
@@ -73,6 +81,7 @@ class Access:
         ) -> Admission:
             admission = await self.admit(request.headers.get("authorization"), network_id, *scopes)
             request.state.headers = admission.headers
+            refuse_repeated(request)
             return admission
 
         return admitted
@@ -97,13 +106,13 @@ class Access:
 
     def _count(self, key: ApiKey, cost: int, published: str | None) -> dict[str, str]:
         """Count a request against the key's window; gives the headers that say how much is left of it."""
-        used, seconds = self._rate.use(key.key_id, cost)
+        passes, left, seconds = self._rate.take(key.key_id, cost)
         headers = {
             "RateLimit-Limit": str(self._rate.most),
-            "RateLimit-Remaining": str(max(0, self._rate.most - used)),
+            "RateLimit-Remaining": str(left),
             "RateLimit-Reset": str(math.ceil(seconds)),
         }
-        if used <= self._rate.most:
+        if passes:
             return headers
         raise Problem(
             429,
@@ -128,11 +137,15 @@ class Rate:
         self._ends = 0.0
         self._used: dict[str, int] = {}
 
-    def use(self, name: str, cost: int) -> tuple[int, float]:
-        """Take from a name's window; gives what is used of it by now, and the seconds until it ends."""
+    def take(self, name: str, cost: int) -> tuple[bool, int, float]:
+        """Take from a name's window, all or nothing; gives whether, what is left, and the seconds until it ends."""
         now = time.monotonic()
         if now >= self._ends:
             self._ends = now + self.seconds
             self._used.clear()
-        used = self._used[name] = self._used.get(name, 0) + cost
-        return used, self._ends - now
+        left = self.most - self._used.get(name, 0)
+        passes = cost <= left
+        if passes:
+            left -= cost
+            self._used[name] = self.most - left
+        return passes, left, self._ends - now

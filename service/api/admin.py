@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime  # noqa: TC003 - pydantic reads it
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -20,7 +19,8 @@ from service.access.keys import Scope
 from service.access.ring import ROLE as READING_ROLE
 from service.api.access import Admission  # noqa: TC001 - FastAPI reads it
 from service.api.bodies import read_body, takes
-from service.database import transaction
+from service.api.parameters import Nothing  # noqa: TC001 - FastAPI reads it
+from service.database import hurried
 from service.errors import DatabaseAwayError
 from service.waiting import INFRASTRUCTURE
 
@@ -121,10 +121,7 @@ class _Desk:
 
     async def _run(self, pool: asyncpg.Pool[Any], role: str, work: Work[_T]) -> _T:
         try:
-            async with (
-                asyncio.timeout(SECONDS),
-                transaction(pool, self._settings, role) as connection,
-            ):
+            async with hurried(pool, self._settings, role, SECONDS) as connection:
                 return await work(connection)
         except INFRASTRUCTURE as error:
             raise DatabaseAwayError from error
@@ -143,7 +140,7 @@ def admin_routes(
         openapi_extra=dict(takes(NewSegment)),
     )  # fmt: skip
     async def create(
-        request: Request, response: Response, admission: Admission = admitted
+        request: Request, response: Response, _: Nothing, admission: Admission = admitted
     ) -> SegmentShown:
         new = await read_body(request, NewSegment)
         made = await desk.change(lambda connection: _create(connection, admission, new))
@@ -153,14 +150,14 @@ def admin_routes(
         return _shown(made)
 
     @router.get(PATH, summary="List the segments")
-    async def list_all(admission: Admission = admitted) -> SegmentsShown:
+    async def list_all(_: Nothing, admission: Admission = admitted) -> SegmentsShown:
         found = await desk.read(
             lambda connection: registry.list_segments(connection, admission.network_id)
         )
         return SegmentsShown(segments=[_shown(one) for one in found])
 
     @router.get(PATH + "/{segment_id}", summary="Show a segment", responses={404: {}})
-    async def show(segment_id: PathId, admission: Admission = admitted) -> SegmentShown:
+    async def show(segment_id: PathId, _: Nothing, admission: Admission = admitted) -> SegmentShown:
         return _shown(
             await desk.read(
                 lambda connection: registry.get(connection, admission.network_id, segment_id)
@@ -173,7 +170,7 @@ def admin_routes(
         openapi_extra=dict(takes(SegmentChange)),
     )  # fmt: skip
     async def change(
-        request: Request, segment_id: PathId, admission: Admission = admitted
+        request: Request, segment_id: PathId, _: Nothing, admission: Admission = admitted
     ) -> SegmentShown:
         to = await read_body(request, SegmentChange)
         return _shown(

@@ -21,27 +21,46 @@ _encode = msgspec.json.Encoder().encode
 class Call:
     """One request. network_id: of the path. request_id: as Gate has it. traceparent: of our own span, or None."""
 
-    __slots__ = ("_headers", "_query", "_receive", "network_id", "request_id", "traceparent")
+    __slots__ = (
+        "_headers",
+        "_query",
+        "_receive",
+        "_sent",
+        "_state",
+        "network_id",
+        "request_id",
+        "traceparent",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, network_id: str) -> None:
-        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+        # Of several with one name the first, as the framework has it.
+        self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+        self._sent = scope["headers"]
+        self._state = scope["state"]
         self._query: bytes = scope["query_string"]
         self._receive = receive
         self.network_id = network_id
-        self.request_id: str = scope["state"]["request_id"]
+        self.request_id: str = self._state["request_id"]
         self.traceparent: str | None = None
 
+    def answers_with(self, headers: Mapping[str, str]) -> None:
+        """Have the answer carry headers, whatever it is; see Gate."""
+        self._state["headers"] = headers
+
     def header(self, name: bytes) -> str | None:
-        """Give a header by its name in lower case; of several the last."""
+        """Give a header by its name in lower case; of several the first."""
         found = self._headers.get(name)
         return None if found is None else found.decode("latin-1")
 
-    def query(self, name: str) -> str | None:
-        """Give a query parameter; of several the last."""
+    def is_repeated(self, name: bytes) -> bool:
+        """Whether a header was sent more than once."""
+        return name in self._headers and sum(sent == name for sent, _ in self._sent) > 1
+
+    def query(self) -> dict[str, list[str]]:
+        """Give the query parameters, each with all its values."""
         if not self._query:
-            return None
-        found = parse_qs(self._query.decode("latin-1"), keep_blank_values=True).get(name)
-        return found[-1] if found else None
+            return {}
+        return parse_qs(self._query.decode("latin-1"), keep_blank_values=True)
 
     async def body(self, limit: int) -> bytes:
         """Read the body. Raises: Refusal (too_large), Problem when it takes too long."""

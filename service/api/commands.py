@@ -10,7 +10,7 @@ from opentelemetry.trace import SpanKind
 
 from schemas.command import check_size
 from schemas.headers import IDEMPOTENCY_KEY, TRACEPARENT
-from schemas.refusal import Refusal
+from schemas.refusal import Reason, Refusal
 from service.access.keys import Scope
 from service.api.asgi import answer
 from service.api.intake import (
@@ -23,7 +23,15 @@ from service.api.intake import (
 )
 from service.api.problems import Problem, of_error, of_refusal, registry_away
 from service.api.publisher import ANSWER_SECONDS
-from service.api.wishes import idempotency_key, is_dry_run, is_lines, traceparent, wait_seconds
+from service.api.wishes import (
+    check_batch_query,
+    idempotency_key,
+    is_dry_run,
+    is_lines,
+    item_keys,
+    traceparent,
+    wait_seconds,
+)
 from service.errors import DatabaseAwayError
 from service.publish import Sender, signed_headers
 from service.tracing import TRACER, carried, traceparent_of
@@ -94,16 +102,18 @@ class CommandDoor:
 
     async def _post_one(self, call: Call, send: Send) -> None:
         sending = await self._sending(call)
-        network_id, headers = call.network_id, sending.admission.headers
+        dry = is_dry_run(call)
         try:
             body = await call.body(MAX_BODY)
-            intake = await self._take(body, network_id, asyncio.get_running_loop().time())
+            since = asyncio.get_running_loop().time()
+            intake = await self._take(body, sending, sending.idempotency_key, since)
         except Refusal as refusal:
             raise of_refusal(refusal) from refusal
         except DatabaseAwayError:
             raise registry_away("no") from None
-        if is_dry_run(call):
-            await answer(send, 200, await self._foresee(intake.command, sending), headers)
+        if dry:
+            foreseen = await self._foresee(intake.command, sending.idempotency_key)
+            await answer(send, 200, foreseen, {})
             return
         deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
         taken = await self._publisher.submit(
@@ -116,29 +126,41 @@ class CommandDoor:
         queued = _queued(intake.command, sent)
         seconds = wait_seconds(call)
         if seconds is None:
-            await answer(send, 201, queued, headers)
+            await answer(send, 201, queued, {})
             return
         result = await self._outcomes.wait(Handle(sent.topic, sent.partition, sent.offset), seconds)
-        applied = headers | {"Preference-Applied": f"wait={int(seconds)}"}
+        applied = {"Preference-Applied": f"wait={int(seconds)}"}
         if result is None:
             await answer(send, 202, queued | {"outcome": "queued"}, applied)
         else:
-            await answer(send, 200, result | queued | {"status": result["outcome"]}, applied)
+            await answer(send, 200, _settled(queued, result), applied)
 
-    async def _take(self, body: bytes, network_id: str, since: float) -> Intake:
-        """Read a command and check it, in the contract's order. since: as KnownSegments has it.
+    async def _take(self, body: bytes, sending: Sending, key: str | None, since: float) -> Intake:
+        """Read a command and check it, in the contract's order. key: its own. since: as KnownSegments has it.
 
         Raises: Refusal, DatabaseAwayError.
         """
-        intake = take(body, network_id)
+        intake = take(body, sending.admission.network_id)
         await self._segments.check_allowed(intake.command, since)
         check_received_now(intake.command)
-        await self._segments.check_segment(intake.command, since)
+        try:
+            await self._segments.check_segment(intake.command, since)
+        except Refusal as refusal:
+            archived = refusal.reason is Reason.SEGMENT_ARCHIVED
+            if not (archived and await self._is_repeat(intake.command, key)):
+                raise
         return intake
 
-    async def _foresee(self, command: Command, sending: Sending) -> dict[str, Any]:
+    async def _is_repeat(self, command: Command, key: str | None) -> bool:
+        """Whether the log has a command already: its publisher retries, and is told as the first time."""
+        if key is None and command.status_change_timestamp is None:
+            return False
+        foreseen = await self._outcomes.foresee(command, key)
+        return bool(foreseen["outcome"] == "duplicate")
+
+    async def _foresee(self, command: Command, key: str | None) -> dict[str, Any]:
         try:
-            return await self._outcomes.foresee(command, sending.idempotency_key)
+            return await self._outcomes.foresee(command, key)
         except DatabaseAwayError:
             raise registry_away("no") from None
 
@@ -160,34 +182,36 @@ class CommandDoor:
 
     async def _post_batch(self, call: Call, send: Send) -> None:
         sending = await self._sending(call)
+        check_batch_query(call)
         try:
             body = await call.body(MAX_BATCH_BODY)
-            items = split_batch(body, lines=is_lines(call))
+            items = await asyncio.to_thread(split_batch, body, lines=is_lines(call))
         except Refusal as refusal:
             raise of_refusal(refusal) from refusal
+        keys = item_keys(sending.idempotency_key, len(items))
         self._access.charge(sending.admission, len(items) - 1, "no")
         began = asyncio.get_running_loop().time()
         deadline = began + ANSWER_SECONDS
         submitted = [
-            await self._submit_item(sending, number, item, began)
-            for number, item in enumerate(items)
+            await self._submit_item(sending, key, item, began)
+            for key, item in zip(keys, items, strict=True)
         ]
         answers = [
             await self._answer_item(number, one, deadline) for number, one in enumerate(submitted)
         ]
-        await answer(send, 207, {"items": answers}, sending.admission.headers)
+        await answer(send, 207, {"items": answers}, {})
 
-    async def _submit_item(self, sending: Sending, number: int, item: bytes, began: float) -> Any:
+    async def _submit_item(
+        self, sending: Sending, key: str | None, item: bytes, began: float
+    ) -> Any:
         """Give an item to the producer; gives (command, future), or the problem that it has.
 
-        began: the loop's time when its batch was read.
+        key: its own. began: the loop's time when its batch was read.
         """
-        key = sending.idempotency_key
-        network_id = sending.admission.network_id
         try:
             check_size(None, item)
-            intake = await self._take(item, network_id, began)
-            headers = self._headers(sending, intake, None if key is None else f"{key}:{number}")
+            intake = await self._take(item, sending, key, began)
+            headers = self._headers(sending, intake, key)
             taken = await self._publisher.submit(
                 intake.key, intake.value, headers, began + ANSWER_SECONDS
             )
@@ -216,6 +240,7 @@ class CommandDoor:
         admission = await self._access.admit(
             call.header(b"authorization"), call.network_id, Scope.PUBLISH, published="no"
         )
+        call.answers_with(admission.headers)
         sender = Sender("http", admission.key.key_name, call.request_id)
         return Sending(admission, sender, idempotency_key(call), traceparent(call))
 
@@ -243,3 +268,19 @@ def _queued(command: Command, sent: RecordMetadata) -> dict[str, Any]:
         "partition": sent.partition,
         "offset": sent.offset,
     }
+
+
+def _settled(queued: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """A command's row of view result, with position and time as in 201; what its row can't say is as it was given."""
+    at = result["status_change_timestamp"]
+    return (
+        result
+        | queued
+        | {
+            "status": result["outcome"],
+            "reference_id": result["reference_id"] or queued["reference_id"],
+            "status_change_timestamp": queued["status_change_timestamp"]
+            if at is None
+            else int(at.timestamp()),
+        }
+    )

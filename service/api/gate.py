@@ -23,6 +23,7 @@ BODY_SECONDS = 10.0
 SEND_SECONDS = 30.0
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _HEADER = b"x-request-id"
+_ONLY_POST = Problem(405, "method_not_allowed", "only POST goes here", headers={"Allow": "POST"})
 _PUBLISHING = re.compile(r"/networks/([^/]+)/segments(/batch)?")
 
 
@@ -59,6 +60,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        send = self._with_id(scope, send)
         if self._now >= self._most and not scope["path"].startswith("/health/"):
             published = "no" if _publishing(scope) else None
             problem = unavailable("busy", "too many requests are in flight", published)
@@ -70,7 +72,8 @@ class Gate:
         finally:
             self._now -= 1
 
-    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _with_id(self, scope: Scope, send: Send) -> Send:
+        """Give a `send` whose answer carries the request's id, and what is to be said of its key's rate."""
         sent = next((value for name, value in scope["headers"] if name == _HEADER), b"")
         # Not a secret: it tells one request from another.
         request_id = sent if _REQUEST_ID.fullmatch(sent) else b"%032x" % random.getrandbits(128)
@@ -78,25 +81,29 @@ class Gate:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                more = scope["state"].get("headers", {})  # of the key's rate; see Access.admits
-                message["headers"] = [
-                    *message["headers"],
-                    (_HEADER, request_id),
-                    *((name.lower().encode(), value.encode()) for name, value in more.items()),
-                ]
+                # A refusal's own say what was left when it was refused.
+                more = {
+                    name.lower().encode(): value.encode()
+                    for name, value in scope["state"].get("headers", {}).items()
+                } | dict(message["headers"])
+                message["headers"] = [*more.items(), (_HEADER, request_id)]
             await send(message)
 
-        path = _publishing(scope)
+        return send_with_id
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = _PUBLISHING.fullmatch(scope["path"])
         if path is None:
-            await self._app(
-                scope, self._received_in_time(receive), self._sent_in_time(send_with_id)
-            )
+            await self._app(scope, self._received_in_time(receive), self._sent_in_time(send))
+            return
+        if scope["method"] != "POST":
+            await _ONLY_POST.response()(scope, receive, send)
             return
         post = self._door.post_batch if path[2] else self._door.post_one
         try:
-            await post(Call(scope, self._received_in_time(receive), path[1]), send_with_id)
+            await post(Call(scope, self._received_in_time(receive), path[1]), send)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
-            await self._answer(error, scope, receive, send_with_id)
+            await self._answer(error, scope, receive, send)
 
     async def _answer(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
         problem = of_error(error)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,6 +15,8 @@ MAX_BODY = 64 * 1024
 MAX_BATCH_BODY = 4 * 1024 * 1024
 MAX_ITEMS = 1000
 _WHITE_SPACE = b" \t\r\n"
+# A string, even one that doesn't end; or what makes the structure.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{},]', re.DOTALL)
 
 
 class Intake(NamedTuple):
@@ -45,7 +48,7 @@ def check_received_now(command: Command) -> None:
 
 
 class _Named(msgspec.Struct):
-    network_id: str | None = None
+    network_id: Any = None  # of equal names the last counts, whatever the others hold
 
 
 _decode_named = msgspec.json.Decoder(_Named).decode
@@ -67,17 +70,41 @@ def split_batch(body: bytes, *, lines: bool) -> list[bytes]:
     Raises: Refusal (not_json, too_large, invalid_field) where it is none as a whole; items are looked at one by one.
     """
     if lines:
-        items = [line for line in body.splitlines() if line.strip(_WHITE_SPACE)]
+        items = [line for line in body.split(b"\n") if line.strip(_WHITE_SPACE)]
     else:
         try:
             items = [bytes(item) for item in msgspec.json.decode(body, type=list[msgspec.Raw])]
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise Refusal(Reason.NOT_JSON, f"not a JSON array: {error}"[:200]) from error
+            items = _split_array(body.strip(_WHITE_SPACE))
+            if not items:
+                raise Refusal(Reason.NOT_JSON, f"not a JSON array: {error}"[:200]) from error
     if len(items) > MAX_ITEMS:
         raise _batch_refused(f"holds {len(items)} commands, {MAX_ITEMS} are allowed")
     if not items:
         raise _batch_refused("holds no command")
     return items
+
+
+def _split_array(body: bytes) -> list[bytes]:
+    """Split what is an array but for what its items hold, by its brackets and commas; empty: it is none.
+
+    So that an item that is no JSON, has a lone surrogate, or is nested too deeply harms no other.
+    """
+    items: list[bytes] = []
+    depth, start = 0, 1
+    for token in _TOKEN.finditer(body):
+        what = token.group()
+        if what in (b"[", b"{"):
+            depth += 1
+        elif what in (b"]", b"}"):
+            depth -= 1
+        if (what == b"," and depth == 1) or depth == 0:
+            items.append(body[start : token.start()].strip(_WHITE_SPACE))
+            start = token.end()
+        if depth == 0:
+            break
+    is_array = body[:1] == b"[" and body[start - 1 : start] == b"]" and start == len(body)
+    return items if is_array else []
 
 
 def _batch_refused(message: str) -> Refusal:

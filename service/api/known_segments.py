@@ -14,7 +14,7 @@ from schemas.refusal import Reason, Refusal
 from schemas.topics import Topics
 from service import registry
 from service.access.ring import ROLE
-from service.database import transaction
+from service.database import hurried
 from service.errors import DatabaseAwayError
 from service.log.allowed import allowed_on, check_allowed
 from service.telemetry import get_logger
@@ -91,10 +91,7 @@ class KnownSegments:
         """Read the registry, if it moved."""
         began = asyncio.get_running_loop().time()
         try:
-            async with (
-                asyncio.timeout(LOOKUP_SECONDS),
-                transaction(self._pool, self._settings, ROLE) as connection,
-            ):
+            async with hurried(self._pool, self._settings, ROLE, LOOKUP_SECONDS) as connection:
                 known = self._known
                 if await connection.fetchval(_VERSION) != known.version:
                     known = await registry.load(connection)

@@ -15,12 +15,22 @@ Key = tuple[str, bytes]
 class Known(NamedTuple):
     """An event that is in the log already, by identity or idempotency key.
 
-    digest: of its content, or for a key of all that the key names; empty if that was erased.
+    digest: of its content, or for a key of all that the key names; empty if that was erased. segment_key, user_status:
+    of what a key of the log names, which an erasure leaves.
     """
 
     lane_id: int
     offset: int
     digest: bytes
+    segment_key: int | None = None
+    user_status: int | None = None
+
+    def is_said_by(self, candidate: Candidate, digest: bytes) -> bool:
+        """Whether a command with the same identity or key is this one, as far as it can be told once that is erased."""
+        if self.digest:
+            return self.digest == digest
+        told = (candidate.segment_key, candidate.command.user_status)
+        return (self.segment_key, self.user_status) == told
 
 
 @dataclass(slots=True)
@@ -82,8 +92,7 @@ def resolve(
 def _repeat(
     result: Resolution, candidate: Candidate, earlier: Known, digest: bytes, by: str
 ) -> bool:
-    # What was erased can't be compared any more: that its key comes again is taken for the retry that it mostly is.
-    if earlier.digest in (digest, b""):
+    if earlier.is_said_by(candidate, digest):
         result.duplicates.append((candidate, earlier))
         return True
     what = (

@@ -102,7 +102,7 @@ async def known_keys(
     rows = await connection.fetch(
         SQL["known_keys"], [key[0] for key in keys], [key[1] for key in keys]
     )
-    return {(row[0], row[1]): Known(row[2], row[3], row[4]) for row in rows}
+    return {(row[0], row[1]): Known(*row[2:]) for row in rows}
 
 
 def _refuses_value(error: asyncpg.PostgresError) -> bool:
