@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -153,6 +155,42 @@ async def test_a_known_key_outlasts_an_outage_of_the_database_for_a_while_and_an
         await holds(lambda: accepted(api, unknown))
 
 
+async def test_a_database_that_says_nothing_holds_up_no_request_beyond_its_limit(
+    ready: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connections stay open: a statement that is cancelled, or rolled back, is not answered either."""
+    monkeypatch.setattr(ring, "REFRESH_SECONDS", 0.05)
+    async with database_proxy(ready) as (proxy, through), api_running(through) as api:
+        async with connected(ready) as connection:
+            _, unknown = await create_key(connection, network_id="n", scopes={Scope.PUBLISH})
+        calls: list[tuple[str, str, Any]] = [
+            ("GET", "/networks/n/sizes", None),
+            ("GET", "/networks/n/admin/segments", None),
+            ("PATCH", "/networks/n/admin/segments/1", {"name": "other"}),
+            ("POST", f"{PATH}?dry_run=true", said()),
+            ("POST", PATH, said(segment_id=7)),
+        ]
+        # So that connections are open, on which all is then asked.
+        for method, path, body in calls:
+            await api.call(method, path, json=body)
+        proxy.swallow()
+        began = time.monotonic()
+        answers = await asyncio.gather(
+            *(api.call(method, path, json=body) for method, path, body in calls),
+            api.client.post(PATH, json=said(), headers={"Authorization": f"Bearer {unknown}"}),
+        )
+        assert time.monotonic() - began < 8
+        assert {answer.status_code for answer in answers} == {503}
+        assert (await api.post(said())).status_code == 201
+        proxy.mend()
+        await holds(lambda: accepted(api, unknown))
+        await holds(lambda: sizes_are_told(api))
+
+
+async def sizes_are_told(api: Api) -> bool:
+    return (await api.call("GET", "/networks/n/sizes")).status_code == 200
+
+
 async def accepted(api: Api, key: str) -> bool:
     return await status_with(api, key) == 201
 
@@ -181,6 +219,15 @@ async def test_who_sends_too_much_gets_429_and_the_headers_say_how_much_is_left(
         for method, path in NOT_PUBLISHING:
             answer = await api.call(method, path, json={"name": "a"} if method == "POST" else None)
             assert (answer.status_code, "published" in answer.json()) == (429, False), path
+        # What is refused takes nothing, and says what is left; more than the limit at once can never pass.
+        for size, left in ((1, "9"), (11, "8"), (9, "7"), (2, "5")):
+            some = [said()] * size
+            answer = await api.call("POST", f"{PATH}/batch", Scope.ADMIN, Scope.PUBLISH, json=some)
+            assert answer.status_code == (429 if size > 8 else 207)
+            assert answer.headers.get_list("ratelimit-remaining") == [left], size
+            assert ("retry-after" in answer.headers) == (size == 9)
+        refused = await api.call("POST", PATH, Scope.ADMIN, Scope.PUBLISH, json={})
+        assert (refused.status_code, refused.headers["ratelimit-remaining"]) == (400, "4")
         # Another key has a limit of its own.
         assert (await api.call("POST", PATH, Scope.PUBLISH, json=said())).status_code == 201
 

@@ -177,3 +177,14 @@ async def test_without_a_database_the_registry_is_503(ready: Settings) -> None:
         answer = await create(api, name="a")
         assert (answer.status_code, answer.json()["reason"]) == (503, "database_away")
         assert "retry-after" in answer.headers
+
+
+async def test_a_parameter_that_does_not_exist_changes_nothing(api: Api) -> None:
+    for method, path, body in (
+        ("POST", PATH, {"name": "new"}), ("PATCH", f"{PATH}/1", {"name": "new"}),
+        ("GET", PATH, None), ("GET", f"{PATH}/1", None),
+    ):  # fmt: skip
+        answer = await api.call(method, f"{path}?dry_run=true", json=body)
+        assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field"), method
+    listed = (await api.call("GET", PATH)).json()["segments"]
+    assert "new" not in [one["name"] for one in listed]

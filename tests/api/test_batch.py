@@ -75,3 +75,58 @@ async def test_an_idempotency_key_makes_a_batch_safe_to_send_again(api: Api) -> 
     assert sorted((row["user_id"], row["outcome"]) for row in outcomes) == [
         ("a", "applied"), ("a", "duplicate"), ("b", "applied"), ("b", "duplicate"),
     ]  # fmt: skip
+
+
+async def test_items_that_no_json_parser_takes_harm_no_other(api: Api) -> None:
+    good = json.dumps(said(user="a"))
+    for bad in (
+        '{"user": "\\ud800", "segment_id": 1, "user_status": "add"}',
+        '{"metadata": ' + "[" * 3000 + "]" * 3000 + "}",
+        '{"user": "]},{[", "segment_id": 1, "user_status": "add", "metadata": {"a": NaN}}',
+        "nonsense",
+        "",
+    ):
+        body = f" [{good}, {bad} ,{good}]\n".encode()
+        answer = await api.call("POST", PATH, content=body)
+        assert answer.status_code == 207, (bad, answer.text)
+        assert [item["status"] for item in answer.json()["items"]] == [201, 400, 201], bad
+    for none in (b"[", b"[1", b"[}", b"{}", b"[1] 2", b'["', b"[1}]", b""):
+        answer = await api.call("POST", PATH, content=none)
+        assert (answer.status_code, answer.json()["reason"]) == (400, "not_json"), none
+
+
+async def test_only_a_line_feed_ends_a_line(api: Api) -> None:
+    lines = (
+        b'{"user": "a",\r"segment_id": 1, "user_status": "add"}\r\n' + json.dumps(said()).encode()
+    )
+    answer = await api.call("POST", PATH, content=lines, headers=NDJSON)
+    assert [item["status"] for item in answer.json()["items"]] == [201, 201]
+
+
+async def test_an_equal_name_of_another_type_is_no_mistake_of_ours(api: Api) -> None:
+    """Of equal names the last counts."""
+    odd = (
+        b'{"network_id": 5, "user": "x", "segment_id": 1, "user_status": "add", "network_id": "n"}'
+    )
+    assert (await api.post(odd)).status_code == 201
+    answer = await api.call("POST", PATH, content=b"[" + odd + b"," + odd[:-5] + b"null}]")
+    assert [item["status"] for item in answer.json()["items"]] == [201, 201]
+
+
+@pytest.mark.parametrize(("items", "longest"), [(1, 253), (11, 252), (101, 251)])
+async def test_a_key_that_leaves_no_room_for_the_items_places_is_refused_before_anything_is_sent(
+    api: Api, items: int, longest: int
+) -> None:
+    commands = [said(user=f"u{n}") for n in range(items)]
+    refused = await batch(api, commands, **{"Idempotency-Key": "k" * (longest + 1)})
+    assert (refused.status_code, refused.json()["reason"]) == (400, "invalid_field")
+    assert sum((await end_offsets(api.settings)).values()) == 0
+    taken = await batch(api, commands, **{"Idempotency-Key": "k" * longest})
+    assert {item["status"] for item in taken.json()["items"]} == {201}
+
+
+async def test_a_batch_has_no_parameters_and_no_dry_run(api: Api) -> None:
+    for query in ("dry_run=true", "dry_run=false", "x=1"):
+        answer = await api.call("POST", f"{PATH}?{query}", json=[said()])
+        assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field"), query
+    assert sum((await end_offsets(api.settings)).values()) == 0

@@ -64,6 +64,48 @@ async def test_with_prefer_wait_the_outcome_is_answered(api: Api) -> None:
     assert (again.status_code, again.json()["outcome"]) == (200, "duplicate")
 
 
+async def test_what_a_wait_answers_is_what_results_say_under_the_reference_that_was_answered(
+    api: Api,
+) -> None:
+    """Also of a repeat, whose row has the reference of what it repeats, and of a refused one, whose row has none."""
+    key = {"Idempotency-Key": "k"}
+    async with service(api.settings):
+        answered = [
+            (await api.post(command, headers={"Prefer": "wait=10"} | headers)).json()
+            for command, headers in (
+                (said(), key), (said(), key), (said(user_status="block"), key),
+                (said(user="v", status_change_timestamp=AT), {}),
+            )
+        ]  # fmt: skip
+    assert [one["outcome"] for one in answered] == [
+        "applied",
+        "duplicate",
+        "rejected",
+        "applied",
+    ]
+    for one in answered:
+        position = f"{one['topic']}:{one['partition']}:{one['offset']}"
+        for asked in (
+            {"position": position},
+            {"reference_id": f"auto:{position.replace(':', '-')}"},
+        ):
+            found = await api.call("GET", "/networks/n/results", params=asked)
+            if "reference_id" in asked and one is answered[3]:
+                assert found.status_code == 404  # a time was given: its reference is another
+                continue
+            (row,) = (
+                row
+                for row in found.json()["results"]
+                if (row["kafka_partition"], row["kafka_offset"])
+                == (one["partition"], one["offset"])
+            )
+            kept = {"status_change_timestamp", "reference_id"}
+            assert {k: v for k, v in row.items() if k not in kept} == {
+                k: v for k, v in one.items() if k in row and k not in kept
+            }
+            assert row["reference_id"] in (one["reference_id"], None)
+
+
 async def test_without_a_projection_a_wait_ends_as_202(api: Api) -> None:
     answer = await api.post(said(), headers={"Prefer": "wait=0"})
     assert (answer.status_code, answer.json()["outcome"]) == (202, "queued")
@@ -189,13 +231,59 @@ async def test_a_request_id_is_taken_or_made_and_is_what_the_record_says(api: Ap
     assert set(ids) == {"req-1", made.headers["x-request-id"]}
 
 
-async def test_dry_run_must_be_true_or_false(api: Api) -> None:
-    answer = await api.call("POST", "/networks/n/segments?dry_run=perhaps", json=said())
+@pytest.mark.parametrize(
+    "query", ["dry_run=perhaps", "dryrun=true", "Dry_Run=true", "dry_run=true&dry_run=false", "dry_run", "x="]
+)  # fmt: skip
+async def test_a_dry_run_that_is_mistyped_publishes_nothing(api: Api, query: str) -> None:
+    answer = await api.call("POST", f"/networks/n/segments?{query}", json=said())
     assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field")
+    assert answer.json()["errors"][0]["pointer"] == f"/{query.partition('=')[0]}"
+    assert await published(api) == 0
+
+
+async def test_two_idempotency_keys_are_refused_and_of_two_credentials_the_first_counts(
+    api: Api,
+) -> None:
+    own = [("Authorization", f"Bearer {await api.key()}")]
+    other = [("Authorization", "Bearer sgk_nobodys")]
+
+    async def sent(*headers: tuple[str, str]) -> int:
+        answer = await api.client.post("/networks/n/segments", json=said(), headers=[*headers])
+        return answer.status_code
+
+    two = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    assert [await sent(*own, *two), await sent(*own, *other), await sent(*other, *own)] == [
+        400,
+        201,
+        401,
+    ]
+
+
+async def test_a_retry_is_taken_when_its_segment_was_archived_meanwhile(api: Api) -> None:
+    """As the append would: that it is a repeat is looked at first."""
+    key = {"Idempotency-Key": "k"}
+    timed = said(user="v", status_change_timestamp=AT)
+    async with service(api.settings):
+        first = [await api.post(said(), headers=key), await api.post(timed)]
+        await folded(api.settings)
+        async with connected(api.settings) as connection:
+            await registry.set_archived(connection, network_id="n", segment_id=1, archived=True)
+        await holds(lambda: answers(api, 409))
+        again = [await api.post(said(), headers=key), await api.post(timed)]
+        batch = await api.call(
+            "POST", "/networks/n/segments/batch", json=[timed, said(user="w"), timed | {"reference_id": "r"}]
+        )  # fmt: skip
+    assert [one.status_code for one in first + again] == [201] * 4
+    assert [item["status"] for item in batch.json()["items"]] == [201, 409, 409]
 
 
 async def test_what_is_no_route_or_no_method_of_one_is_a_problem_too(api: Api) -> None:
-    for method, path, status in (("GET", "/nowhere", 404), ("DELETE", "/health/live", 405)):
+    for method, path, status in (
+        ("GET", "/nowhere", 404),
+        ("DELETE", "/health/live", 405),
+        ("GET", "/networks/n/segments", 405),
+        ("DELETE", "/networks/n/segments/batch", 405),
+    ):
         answer = await api.call(method, path)
         assert (answer.status_code, answer.headers["content-type"]) == (
             status,

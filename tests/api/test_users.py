@@ -199,5 +199,10 @@ async def test_sizes_are_those_of_view_segment_size(api: Api) -> None:
         wanted = await rows(
             api.settings, "SELECT * FROM reporting.segment_size WHERE network_id = 'n' ORDER BY segment_id"
         )  # fmt: skip
+        for query in ("as_of=2026-01-01T00:00:00Z", "x=1"):
+            refused = await api.call("GET", f"/networks/n/sizes?{query}")
+            assert (refused.status_code, refused.json()["reason"]) == (400, "invalid_field")
+        twice = await api.call("GET", "/networks/n/users/u/segments?as_of=1&as_of=2")
+        assert (twice.status_code, twice.json()["errors"][0]["pointer"]) == (400, "/as_of")
     assert found["sizes"] == wanted
     assert "complete_until" in found

@@ -91,6 +91,10 @@ async def test_a_retry_by_key_after_an_erasure_is_a_duplicate_still(lane: LogLan
     await erase(lane.settings, "ann")
     assert await lane.append(first) == ["duplicate"]
     assert await lane.append(keyed("other", user="bob", segment_id=2)) == ["conflict"]
+    # Segment and status are left to compare; the rest of the erased command is not.
+    for other in ({"segment_id": 2}, {"segment_id": 77}, {"user_status": "block"}):
+        given = {"user": "ann", "status_change_timestamp": AT} | other
+        assert await lane.append(keyed("k", **given)) == ["conflict"], other
 
 
 async def test_the_name_of_an_erased_person_is_given_to_nobody_else(lane: LogLane) -> None:
