@@ -108,8 +108,8 @@ class Gate:
     async def _answer(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
         problem = of_error(error)
         if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            state = scope["state"]
-            log.error("a request failed", path=scope["path"], **state, exc_info=error)
+            request_id = scope["state"]["request_id"]
+            log.error("a request failed", path=scope["path"], request_id=request_id, exc_info=error)
         await problem.response()(scope, receive, send)
 
     def _received_in_time(self, receive: Receive) -> Receive:

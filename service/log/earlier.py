@@ -116,7 +116,7 @@ class Earlier:
         )
         self._database.executemany(
             "INSERT INTO key VALUES (?, ?, ?, ?, ?)",
-            [(*key, *known) for key, known in resolution.keys.items()],
+            [(*key, *known[:3]) for key, known in resolution.keys.items()],
         )
 
     def standing(self, keys: Iterable[KeyNumbers]) -> dict[KeyNumbers, Standing]:
