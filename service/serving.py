@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from service.errors import AddressError
+from service.heads import BoundedHeads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -34,6 +35,7 @@ async def serving(app: Any, host: str, port: int, **options: Any) -> AsyncIterat
     listening = _listen(host, port)
     config = uvicorn.Config(
         app,
+        http=BoundedHeads,
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
+from service import heads
 from service.api import gate
 from tests.api.client import api_running, said
 from tests.support.waiting import holds
@@ -47,6 +49,42 @@ async def test_slow_clients_hold_up_nobody_and_are_given_up(
     for reader, writer in slow:
         assert b" 408 " in await reader.readline()
         writer.close()
+
+
+@pytest.mark.parametrize("dribble", [b"", b"x"], ids=["silent", "dribbling"])
+async def test_who_sends_no_whole_head_is_cut_off(
+    ready: Settings, monkeypatch: pytest.MonkeyPatch, dribble: bytes
+) -> None:
+    monkeypatch.setattr(heads, "HEAD_SECONDS", 1.0)
+    async with api_running(ready) as api:
+        reader, writer = await connect(api)
+        # The second request of a connection too.
+        writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n" if dribble else b"")
+        if dribble:
+            await reader.readuntil(b"}")
+        began = time.monotonic()
+        writer.write(b"GET /" if dribble else b"")
+        while not reader.at_eof() and time.monotonic() - began < 4:
+            writer.write(dribble)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    assert await reader.read(1) == b""
+        assert 0.8 < time.monotonic() - began < 3
+        writer.close()
+
+
+async def test_a_head_without_end_is_cut_off(api: Api) -> None:
+    reader, writer = await connect(api)
+    writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\n")
+    with suppress(ConnectionError):
+        for _ in range(100):
+            writer.write(b"X-Long: " + b"x" * 8192 + b"\r\n")
+            await writer.drain()
+        assert await reader.read() == b""
+    writer.close()
+    # Many headers, within the bound, are none of our business.
+    many = {f"X-{n}": "x" * 100 for n in range(100)}
+    assert (await api.client.get("/health/live", headers=many)).status_code == 200
 
 
 async def test_a_body_that_comes_in_pieces_is_put_together(api: Api) -> None:
