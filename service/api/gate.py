@@ -81,12 +81,15 @@ class Gate:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                # A refusal's own say what was left when it was refused.
-                more = {
-                    name.lower().encode(): value.encode()
+                own = message["headers"]
+                more = [
+                    (name.lower().encode(), value.encode())
                     for name, value in scope["state"].get("headers", {}).items()
-                } | dict(message["headers"])
-                message["headers"] = [*more.items(), (_HEADER, request_id)]
+                ]
+                if message["status"] == HTTPStatus.TOO_MANY_REQUESTS:
+                    # It may say itself what was left when it was refused.
+                    more = [line for line in more if line[0] not in dict(own)]
+                message["headers"] = [*own, (_HEADER, request_id), *more]
             await send(message)
 
         return send_with_id
