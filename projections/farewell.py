@@ -6,41 +6,36 @@ keys that is nobody's state any more gets a null value. Then what stands is told
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import TopicPartition
 
 from projections.worker import ROLE
 from schemas.topics import Topics
-from service.database import transaction
+from service.database import single, transaction
 from service.kafka import reading
 from service.telemetry import get_logger
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable, Sequence
 
     import asyncpg
-    from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+    from aiokafka import AIOKafkaConsumer
     from aiokafka.structs import ConsumerRecord
 
+    from projections.teller import Teller
+    from service.fenced import Record
     from service.settings import Settings
 
-    Tell = Callable[
-        [asyncpg.Connection[Any], AIOKafkaProducer, Settings, list[asyncpg.Record]], Awaitable[None]
-    ]
+    StatesOf = Callable[[asyncpg.Connection[Any], list[asyncpg.Record]], Awaitable[list[Record]]]
 
 log = get_logger("projections.farewell")
-# Waited for: whoever holds it tells no more than a batch.
-_LOCK = "SELECT FROM projections.teller WHERE lane_id = 0 FOR UPDATE"
-LEASE_SECONDS = 60
 # Erasures come one at a time, so the greatest number is the newest.
-_CLAIM = """
-UPDATE projections.farewell AS f SET until = now() + make_interval(secs => $1)
-FROM (SELECT max(x.erasure_id) AS newest FROM segments.erasure AS x) AS e
-WHERE f.erasure_id < e.newest AND f.until < now() RETURNING e.newest
+_NEWEST = """
+SELECT max(x.erasure_id) FROM segments.erasure AS x
+HAVING max(x.erasure_id) > (SELECT f.erasure_id FROM projections.farewell AS f)
 """
-_RENEW = "UPDATE projections.farewell SET until = now() + make_interval(secs => $1)"
 _NOBODYS = """
 SELECT w.number - 1 FROM unnest($1::text[], $2::bigint[], $3::text[])
     WITH ORDINALITY AS w (network_id, segment_id, user_id, number)
@@ -59,55 +54,46 @@ INNER JOIN projections.membership AS m ON m.person_id = x.person_id
     AND m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
 WHERE x.erasure_id > (SELECT f.erasure_id FROM projections.farewell AS f) AND x.erasure_id <= $1
 """
-_SAID = "UPDATE projections.farewell SET erasure_id = $1, until = '-infinity'"
+_SAID = "UPDATE projections.farewell SET erasure_id = $1 WHERE erasure_id < $1"
 
 
 async def say_farewell(
-    pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: Settings, tell: Tell
+    teller: Teller, stop: asyncio.Event, states_of: StatesOf, tell: Callable[[], Awaitable[Any]]
 ) -> None:
-    """Clean the topic if anybody was erased since the last time, and no other process is at it.
+    """Clean the topic if anybody was erased since the last time; interrupted, it is begun anew.
 
-    tell: publishes the states of given keys and waits for the broker. It and the tombstones need the teller's lock, so
-    that no state is told in between. Interrupted, it begins anew when its lease has run out.
+    states_of: reads the states of given keys, as records. tell: tells what waits, so that it need not until the end.
     """
-    async with transaction(pool, settings, ROLE) as connection:
-        newest = await connection.fetchval(_CLAIM, LEASE_SECONDS)
+    async with single(teller.pool, teller.settings, ROLE) as connection:
+        newest = await connection.fetchval(_NEWEST)
     if newest is None:
         return
-    async with reading(settings) as reader:
-        async with transaction(pool, settings, ROLE) as connection:
-            # Whoever told under the old name has ended, for we hold the lock: it lies below these ends.
-            await connection.execute(_LOCK)
-            ends = await _ends(reader, settings)
+    # All that was told under the old name lies below these ends: we tell no such thing any more, and nobody else can.
+    # Also what was aborted is read, for some consumers do.
+    async with reading(teller.settings, "read_uncommitted") as reader:
+        ends = await _ends(reader, teller.settings)
         reader.assign(list(ends))
         await reader.seek_to_beginning(*ends)
         buried = 0
         while batch := await _next(reader, ends):
-            async with transaction(pool, settings, ROLE) as connection:
-                await connection.execute(_LOCK)
-                buried += await _bury(connection, producer, settings, batch)
-                await connection.execute(_RENEW, LEASE_SECONDS)
-    async with transaction(pool, settings, ROLE) as connection:
-        await connection.execute(_LOCK)
-        await tell(connection, producer, settings, await connection.fetch(_RENAMED, newest))
+            buried += await _bury(teller, batch)
+            await tell()
+            if stop.is_set() or teller.lost.is_set():
+                return
+    async with transaction(teller.pool, teller.settings, ROLE) as connection:
+        renamed = await states_of(connection, await connection.fetch(_RENAMED, newest))
+    await teller.publish(renamed)
+    async with single(teller.pool, teller.settings, ROLE) as connection:
         await connection.execute(_SAID, newest)
     log.info("erasures told", keys=buried)
 
 
-async def _bury(
-    connection: asyncpg.Connection[Any],
-    producer: AIOKafkaProducer,
-    settings: Settings,
-    records: Sequence[ConsumerRecord[Any, Any]],
-) -> int:
+async def _bury(teller: Teller, records: Sequence[ConsumerRecord[Any, Any]]) -> int:
     """Publish a null value for each key that is nobody's, where its record lies; gives how many."""
-    topic = Topics(settings.topic_prefix).memberships
-    nobodys = await _nobodys(connection, records)
-    sent = [
-        await producer.send(topic, None, key, partition=partition) for key, partition in nobodys
-    ]
-    await asyncio.gather(*sent)
-    return len(sent)
+    async with single(teller.pool, teller.settings, ROLE) as connection:
+        nobodys = await _nobodys(connection, records)
+    await teller.publish([(key, None, partition) for key, partition in nobodys])
+    return len(nobodys)
 
 
 async def _ends(reader: AIOKafkaConsumer, settings: Settings) -> dict[TopicPartition, int]:

@@ -1,7 +1,8 @@
 """Telling `<prefix>.memberships`, a compacted topic, the state of each key that changed; at least once each.
 
 It tails the log below the checkpoints and publishes what then stands for the keys it meets, so the last word on a
-key is never older than the key's last event. One process tells at a time, for two could tell in the wrong order.
+key is never older than the key's last event. One process tells at a time, for two could tell in the wrong order
+(`projections.teller`). No transaction of Postgres is open while Kafka is asked.
 """
 
 from __future__ import annotations
@@ -12,27 +13,30 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from projections.farewell import say_farewell
+from projections.teller import telling
 from projections.worker import PROJECTION, ROLE, SQL
-from schemas.topics import Topics
 from service.database import make_pool, single, transaction
-from service.kafka import producing
 from service.kafka_login import DENIED
 from service.sources import all_topics
 from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE, sleep_unless
 
 if TYPE_CHECKING:
-    import asyncpg
-    from aiokafka import AIOKafkaProducer
+    from collections.abc import Iterator
 
+    import asyncpg
+
+    from projections.teller import Teller
+    from service.fenced import Record
     from service.settings import Settings
 
 log = get_logger("projections.memberships")
 EVERY_SECONDS = 0.25
+# How often whoever does not tell asks whether to take over.
+ASIDE_SECONDS = 1.0
 BATCH = 4000
 # While so many records of a lane wait to be folded, the views go first: told is then only so often.
 MUCH, PATIENCE_SECONDS = 2000, 5.0
-_LOCK = "SELECT FROM projections.teller WHERE lane_id = 0 FOR UPDATE SKIP LOCKED"
 _BEHIND = """
 SELECT c.lane_id, coalesce(t.next_offset, l.first_offset) AS first,
     least(c.next_offset, coalesce(t.next_offset, l.first_offset) + $3) AS until
@@ -68,80 +72,106 @@ CROSS JOIN LATERAL (
     SELECT q.user_id FROM segments.person AS q WHERE q.person_id = k.person_id OFFSET 0
 ) AS p
 """
+# Forward, whoever comes late: what lies below was told when this was sent.
 _MOVE = """
-INSERT INTO projections.teller (lane_id, next_offset) VALUES ($1, $2)
-ON CONFLICT (lane_id) DO UPDATE SET next_offset = excluded.next_offset
+INSERT INTO projections.teller AS t (lane_id, next_offset)
+SELECT w.lane_id, w.next_offset FROM unnest($1::integer[], $2::bigint[]) AS w (lane_id, next_offset) ORDER BY w.lane_id
+ON CONFLICT (lane_id) DO UPDATE SET next_offset = excluded.next_offset WHERE t.next_offset < excluded.next_offset
 """
 
 
 async def relay_memberships(settings: Settings, stop: asyncio.Event) -> None:
     """Tell states until `stop` is set; faults are waited out."""
-    async with make_pool(settings, ROLE, 1) as pool:
+    async with make_pool(settings, ROLE, 2) as pool:
         while not stop.is_set():
             try:
-                async with producing(settings) as producer:
-                    await _tell_until(stop, pool, producer, settings)
+                async with telling(pool, settings) as teller:
+                    if teller is not None:
+                        await _tell_until(stop, teller)
+                await sleep_unless(stop, ASIDE_SECONDS)
             except INFRASTRUCTURE as error:
                 tell = log.error if isinstance(error, DENIED) else log.info
                 tell("memberships wait", error=f"{type(error).__name__}: {error}")
                 await sleep_unless(stop, 2)
 
 
-async def _tell_until(
-    stop: asyncio.Event, pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: Settings
-) -> None:
-    told = time.monotonic()
-    while not stop.is_set():
-        await say_farewell(pool, producer, settings, _tell_keys)
-        async with single(pool, settings, ROLE) as connection:
+async def _tell_until(stop: asyncio.Event, teller: Teller) -> None:
+    """Tell until `stop` is set or another process tells."""
+    rounds = _Rounds(teller)
+    while not stop.is_set() and not teller.lost.is_set():
+        await say_farewell(teller, stop, _states_of, rounds.next)
+        if not await rounds.next():
+            await sleep_unless(stop, EVERY_SECONDS)
+
+
+class _Rounds:
+    """Rounds of telling; some seconds apart while much waits to be folded."""
+
+    def __init__(self, teller: Teller) -> None:
+        self._teller = teller
+        self._told = time.monotonic()
+
+    async def next(self) -> bool:
+        """Tell a round if it is time for one; whether more waits."""
+        async with single(self._teller.pool, self._teller.settings, ROLE) as connection:
             behind: int = await connection.fetchval(SQL["waiting"], PROJECTION)
-        if behind > MUCH and time.monotonic() - told < PATIENCE_SECONDS:
-            await sleep_unless(stop, EVERY_SECONDS)
-            continue
-        told = time.monotonic()
-        if not await _tell(pool, producer, settings):
-            await sleep_unless(stop, EVERY_SECONDS)
-
-
-async def _tell(pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: Settings) -> bool:
-    """Tell one batch of each lane; False when no more waits than belongs into the next round, or another one tells."""
-    async with transaction(pool, settings, ROLE) as connection:
-        if await connection.fetchrow(_LOCK) is None:
+        if behind > MUCH and time.monotonic() - self._told < PATIENCE_SECONDS:
             return False
-        topic = Topics(settings.topic_prefix).memberships
-        read = await all_topics(connection, settings)
-        lanes = await connection.fetch(_BEHIND, PROJECTION, read, BATCH)
-        for lane in lanes:
-            rows = await connection.fetch(
-                _MET + _STATES, lane["lane_id"], lane["first"], lane["until"]
+        self._told = time.monotonic()
+        return await _tell(self._teller)
+
+
+async def _tell(teller: Teller) -> bool:
+    """Tell one batch of each lane; False when no more waits than belongs into the next round.
+
+    What it tells was read after whatever was told before, by us or by anybody: that is what keeps the order.
+    """
+    async with transaction(teller.pool, teller.settings, ROLE) as connection:
+        topics = await all_topics(connection, teller.settings)
+        lanes = await connection.fetch(_BEHIND, PROJECTION, topics, BATCH)
+    for some in _together(lanes):
+        async with transaction(teller.pool, teller.settings, ROLE) as connection:
+            records = [
+                _record(row)
+                for lane in some
+                for row in await connection.fetch(
+                    _MET + _STATES, lane["lane_id"], lane["first"], lane["until"]
+                )
+            ]
+        await teller.publish(records)
+        async with single(teller.pool, teller.settings, ROLE) as connection:
+            await connection.execute(
+                _MOVE, [lane["lane_id"] for lane in some], [lane["until"] for lane in some]
             )
-            await _send(producer, topic, rows)
-            await connection.execute(_MOVE, lane["lane_id"], lane["until"])
     return any(lane["until"] - lane["first"] >= BATCH for lane in lanes)
 
 
-async def _tell_keys(
-    connection: asyncpg.Connection[Any],
-    producer: AIOKafkaProducer,
-    settings: Settings,
-    keys: list[asyncpg.Record],
-) -> None:
-    """Tell the states of keys: (segment_key, person_id)."""
+def _together(lanes: list[asyncpg.Record]) -> Iterator[list[asyncpg.Record]]:
+    """Part lanes into such as are told in one transaction: of no more than a batch's offsets, or one lane alone."""
+    some: list[asyncpg.Record] = []
+    offsets = 0
+    for lane in lanes:
+        offsets += lane["until"] - lane["first"]
+        if some and offsets > BATCH:
+            yield some
+            some, offsets = [], lane["until"] - lane["first"]
+        some.append(lane)
+    if some:
+        yield some
+
+
+async def _states_of(
+    connection: asyncpg.Connection[Any], keys: list[asyncpg.Record]
+) -> list[Record]:
+    """Read the states of keys (segment_key, person_id), as records to tell."""
     segments, people = [row[0] for row in keys], [row[1] for row in keys]
-    rows = await connection.fetch(_GIVEN + _STATES, segments, people)
-    await _send(producer, Topics(settings.topic_prefix).memberships, rows)
+    return [_record(row) for row in await connection.fetch(_GIVEN + _STATES, segments, people)]
 
 
-async def _send(producer: AIOKafkaProducer, topic: str, rows: list[asyncpg.Record]) -> None:
-    """Publish states and wait for the broker."""
-    sent = [await producer.send(topic, *_message(row)) for row in rows]
-    await asyncio.gather(*sent)
-
-
-def _message(row: asyncpg.Record) -> tuple[bytes, bytes]:
-    """Give value and key of one state; the key is `network_id:segment_id:user`."""
+def _record(row: asyncpg.Record) -> Record:
+    """Give the record of one state; its key is `network_id:segment_id:user`."""
     value = {
         name: item.isoformat() if hasattr(item, "isoformat") else item for name, item in row.items()
     }
     key = f"{row['network_id']}:{row['segment_id']}:{row['user_id']}"
-    return json.dumps(value).encode(), key.encode()
+    return key.encode(), json.dumps(value).encode(), None

@@ -31,7 +31,7 @@ class Acl:
     """One thing that a role must be allowed, in the words of `kafka-acls.sh`."""
 
     role: str
-    resource: Literal["topic", "group"]
+    resource: Literal["topic", "group", "transactional-id"]
     name: str
     operation: Literal["Read", "Write", "Create", "Alter", "AlterConfigs", "DescribeConfigs"]
 
@@ -59,6 +59,7 @@ def acls(topics: Topics, commands: Sequence[str] = (), revoked: Sequence[str] = 
     found += [
         Acl("project", "topic", topics.memberships, "Read")
     ]  # after an erasure, to tell which keys are nobody's
+    found += [Acl("project", "transactional-id", topics.teller, "Write")]
     found += [Acl("operator", "topic", topic, "Read") for topic in read]
     found += [Acl("operator", "topic", topics.commands, "Write")]
     # Every start and /health/ready look whether the topics are as they must be.

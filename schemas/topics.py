@@ -1,11 +1,11 @@
-"""Names of topics and consumer groups: all follow from the prefix."""
+"""Names of topics, consumer groups and transactions: all follow from the prefix."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """The topics and the consumer group of one installation (`SEGMENTS_TOPIC_PREFIX`)."""
+    """The topics, the consumer group and the transactional id of one installation (`SEGMENTS_TOPIC_PREFIX`)."""
 
     prefix: str
 
@@ -22,6 +22,11 @@ class Topics:
     @property
     def memberships(self) -> str:
         """What stands now for each key; compacted."""
+        return f"{self.prefix}.memberships"
+
+    @property
+    def teller(self) -> str:
+        """The transactional id of whoever tells what stands now."""
         return f"{self.prefix}.memberships"
 
     @property

@@ -58,13 +58,15 @@ async def producing(settings: Settings, linger_ms: int = 2) -> AsyncIterator[AIO
 
 
 @asynccontextmanager
-async def reading(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+async def reading(
+    settings: Settings, isolation_level: str = "read_committed"
+) -> AsyncIterator[AIOKafkaConsumer]:
     """Run a consumer of no group while the block runs, for a look at given offsets."""
     options = connection_options(settings)
     reader = AIOKafkaConsumer(
         **options,
         enable_auto_commit=False,
-        isolation_level="read_committed",
+        isolation_level=isolation_level,
         auto_offset_reset="none",
     )
     try:

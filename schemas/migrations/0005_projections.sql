@@ -63,12 +63,11 @@ CREATE TABLE projections.size_daily (
 CREATE TABLE projections.size_daily_0 PARTITION OF projections.size_daily FOR VALUES IN (0) WITH (fillfactor = 75);
 CREATE TABLE projections.size_daily_1 PARTITION OF projections.size_daily FOR VALUES IN (1) WITH (fillfactor = 75);
 
--- How far <prefix>.memberships was told, per lane of the log. One process tells at a time: it locks the first row.
+-- How far <prefix>.memberships was told, per lane of the log.
 CREATE TABLE projections.teller (
     lane_id integer CONSTRAINT teller_pkey PRIMARY KEY,
     next_offset bigint NOT NULL
 );
-INSERT INTO projections.teller (lane_id, next_offset) VALUES (0, 0);
 
 -- Autovacuum looks at a table once a minute at the soonest. Until then the planner takes one that fills quickly for
 -- empty, and statements prepared meanwhile walk through all of it: so the workers have tables analyzed that grew tenfold.

@@ -30,9 +30,7 @@ GRANT SELECT ON projections.expiry TO segments_operate;
 -- How far <prefix>.memberships was told of erasures.
 CREATE TABLE projections.farewell (
     only_row boolean NOT NULL DEFAULT true CONSTRAINT farewell_pkey PRIMARY KEY CONSTRAINT farewell_only_row CHECK (only_row),
-    erasure_id bigint NOT NULL,
-    -- Whoever is at it holds this lease and renews it.
-    until timestamptz NOT NULL DEFAULT '-infinity'
+    erasure_id bigint NOT NULL
 );
 INSERT INTO projections.farewell (erasure_id) VALUES (0);
 GRANT SELECT, UPDATE ON projections.farewell TO segments_project;

@@ -15,6 +15,7 @@ from schemas.acls import ROLES, Acl, acls
 from schemas.topics import Topics
 from segments.roles import INGEST, PROJECT
 from service.errors import KafkaRefusedError
+from service.fenced import fenced
 from service.ingest.ingest import ingest
 from service.kafka import producing, reading, set_up_topics, topic_faults
 from service.kafka_login import DENIED
@@ -109,6 +110,11 @@ async def _tell(settings: Settings) -> Any:
         await producer.send_and_wait(Topics(settings.topic_prefix).memberships, b"{}", b"key")
 
 
+async def _take_over(settings: Settings) -> Any:
+    async with fenced(settings, Topics(settings.topic_prefix).teller):
+        pass
+
+
 async def _ingest(settings: Settings) -> None:
     try:
         async with asyncio.timeout(15):
@@ -133,6 +139,7 @@ CASES = [
     ("ingest", "ingest_group", "Read", _ingest),
     ("ingest", "rejected", "DescribeConfigs", _ingest),
     ("project", "memberships", "Write", _tell),
+    ("project", "teller", "Write", _take_over),
     ("project", "memberships", "DescribeConfigs", topic_faults),
     ("project", "commands", "Write", _send),
     ("api", "commands", "Write", _send),
@@ -153,7 +160,7 @@ async def test_without_one_of_its_acls_a_role_is_refused_at_once_and_told_why(
 ) -> None:
     unrestricted = kafka.unrestricted(database)
     name = getattr(Topics(database.topic_prefix), resource)
-    kind: Any = "group" if resource == "ingest_group" else "topic"
+    kind: Any = {"ingest_group": "group", "teller": "transactional-id"}.get(resource, "topic")
     await allow(unrestricted, [acl for acl in needed(database) if acl.role == role])
     await deny(unrestricted, Acl(role, kind, name, operation))
     if operation != "Create":

@@ -57,6 +57,7 @@ ALLOWED = {
         "projections.trace": "sd",
         "projections.expiry": "siud",
         "projections.farewell": "su",
+        "projections.telling": "su",
         "reporting.watermark": "s",
     },
     "segments_registry": {
@@ -100,6 +101,7 @@ ALLOWED = {
         **{f"projections.{name}": "s" for name in KEPT},
         "projections.expiry": "s",
         "projections.farewell": "s",
+        "projections.telling": "s",
         "projections.checkpoint": "si",
         **{f"reporting.{name}": "s" for name in VIEWS},
         "migrations.applied": "s",
