@@ -130,20 +130,20 @@ async def _tell(teller: Teller) -> bool:
         topics = await all_topics(connection, teller.settings)
         lanes = await connection.fetch(_BEHIND, PROJECTION, topics, BATCH)
     for some in _together(lanes):
-        async with transaction(teller.pool, teller.settings, ROLE) as connection:
-            records = [
-                _record(row)
-                for lane in some
-                for row in await connection.fetch(
-                    _MET + _STATES, lane["lane_id"], lane["first"], lane["until"]
-                )
-            ]
+        records = [record for lane in some for record in await _states_in(teller, lane)]
         await teller.publish(records)
         async with single(teller.pool, teller.settings, ROLE) as connection:
             await connection.execute(
                 _MOVE, [lane["lane_id"] for lane in some], [lane["until"] for lane in some]
             )
     return any(lane["until"] - lane["first"] >= BATCH for lane in lanes)
+
+
+async def _states_in(teller: Teller, lane: asyncpg.Record) -> list[Record]:
+    """Read the states of the keys that a stretch of a lane meets."""
+    async with single(teller.pool, teller.settings, ROLE) as connection:
+        rows = await connection.fetch(_MET + _STATES, lane["lane_id"], lane["first"], lane["until"])
+    return [_record(row) for row in rows]
 
 
 def _together(lanes: list[asyncpg.Record]) -> Iterator[list[asyncpg.Record]]:

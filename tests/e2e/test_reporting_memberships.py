@@ -30,9 +30,13 @@ FROM segments.lane AS l LEFT JOIN projections.teller AS t USING (lane_id)
 """
 
 
-async def read_topic(settings: Settings, topic: str) -> list[Any]:
+async def read_topic(
+    settings: Settings, topic: str, isolation_level: str = "read_uncommitted"
+) -> list[Any]:
     """Read a topic from its begin to its end."""
-    reader = AIOKafkaConsumer(**connection_options(settings), enable_auto_commit=False)
+    reader = AIOKafkaConsumer(
+        **connection_options(settings), enable_auto_commit=False, isolation_level=isolation_level
+    )
     await reader.start()
     try:
         partitions = [TopicPartition(topic, number) for number in range(settings.topic_partitions)]
@@ -47,6 +51,32 @@ async def read_topic(settings: Settings, topic: str) -> list[Any]:
         return records
     finally:
         await reader.stop()
+
+
+async def last_words(
+    settings: Settings, isolation_level: str = "read_uncommitted"
+) -> dict[str, Any]:
+    """Give the last value of each key of the memberships topic, None for a tombstone."""
+    topic = Topics(settings.topic_prefix).memberships
+    return {
+        record.key.decode(): record.value and json.loads(record.value)
+        for record in await read_topic(settings, topic, isolation_level)
+    }
+
+
+async def standing(settings: Settings) -> dict[str, Any]:
+    """Give what each key's last value should be."""
+    return {
+        f"{row['network_id']}:{row['segment_id']}:{row['user_id']}": {
+            name: value.isoformat() if hasattr(value, "isoformat") else value
+            for name, value in row.items()
+        }
+        for row in await rows(
+            settings,
+            "SELECT network_id, segment_id, user_id, is_member, override, last_change_at, last_recorded_at"
+            " FROM reporting.user_segment",
+        )
+    }
 
 
 async def test_the_last_word_on_each_key_is_the_state_that_the_views_show(
@@ -76,20 +106,7 @@ async def test_the_last_word_on_each_key_is_the_state_that_the_views_show(
             settings, "SELECT bool_and(r.next_offset >= l.next_offset) FROM segments.lane AS l LEFT JOIN segments.relay"
             " AS r USING (lane_id)",
         )  # fmt: skip
-    last: dict[bytes, Any] = {}
-    for record in await read_topic(settings, Topics(settings.topic_prefix).memberships):
-        last[record.key] = json.loads(record.value)
-    states = {
-        f"{row['network_id']}:{row['segment_id']}:{row['user_id']}".encode(): {
-            name: value.isoformat() if hasattr(value, "isoformat") else value
-            for name, value in row.items()
-        }
-        for row in await rows(
-            settings,
-            "SELECT network_id, segment_id, user_id, is_member, override, last_change_at, last_recorded_at"
-            " FROM reporting.user_segment",
-        )
-    }
+    last, states = await last_words(settings), await standing(settings)
     assert len(states) == 12
     assert last == states
     (refused,) = await read_topic(settings, Topics(settings.topic_prefix).rejected)

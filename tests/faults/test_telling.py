@@ -1,0 +1,105 @@
+"""The last word on `<prefix>.memberships` is the newest one, whoever is stopped while it tells."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.test_erasure_told import FAREWELL, erase
+from tests.e2e.test_reporting_memberships import _TOLD, last_words, standing
+from tests.support.database import make_segments, until, value
+from tests.support.lane import log_lanes, said
+from tests.support.roles import Process, processes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from service.settings import Settings
+    from stack import Stack
+    from tests.support.lane import LogLane
+
+pytestmark = [pytest.mark.stack, pytest.mark.fault]
+# More states than one request holds: the teller keeps the rest to itself.
+USERS = [f"u{number}" for number in range(1500)]
+LEVELS = ("read_uncommitted", "read_committed")
+# The teller has asked for states since then, and goes on to publish them.
+_IN_HAND = """
+SELECT EXISTS (
+    SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND state LIKE 'idle%' AND query LIKE '%keys AS MATERIALIZED%'
+        AND state_change > '{}'::timestamptz
+)
+"""
+
+
+async def say(lane: LogLane, status: str, users: list[str] = USERS) -> None:
+    """Append a command for each user; the log has it, and Kafka is not asked."""
+    await lane.append(*(said(user=user, user_status=status) for user in users))
+
+
+@asynccontextmanager
+async def in_hand(own_stack: Stack, settings: Settings) -> AsyncIterator[tuple[LogLane, Process]]:
+    """Give a lane, and a project process that is about to publish states while the broker stands still."""
+    settings = settings.model_copy(update={"project_batch_records": 5000})
+    await make_segments(settings)
+    async with log_lanes(settings) as (lane,):
+        with processes(settings, "project") as (teller,):
+            await say(lane, "add", USERS[:10])
+            await until(settings, _TOLD)  # from now on it tells at once
+            await asyncio.to_thread(own_stack.kafka.pause)
+            try:
+                since = await value(settings, "SELECT clock_timestamp()::text")
+                await say(lane, "add")
+                await until(settings, _IN_HAND.format(since))
+                yield lane, teller
+            finally:
+                await asyncio.to_thread(own_stack.kafka.resume)
+
+
+async def wrong(settings: Settings, level: str) -> dict[str, tuple[Any, Any]]:
+    """List the keys whose last word is not what stands: what was told, what stands."""
+    told, states = await last_words(settings, level), await standing(settings)
+    return {
+        key: (told.get(key), states.get(key))
+        for key in told.keys() | states.keys()
+        if told.get(key) != states.get(key)
+    }
+
+
+@pytest.mark.parametrize("erased", [[], USERS[-100:]], ids=["states", "erased"])
+async def test_a_teller_that_was_stopped_adds_nothing_when_it_wakes(
+    own_stack: Stack, faulty: Settings, erased: list[str]
+) -> None:
+    async with in_hand(own_stack, faulty) as (lane, stopped):
+        stopped.pause()
+        await asyncio.to_thread(own_stack.kafka.resume)
+        with processes(faulty, "project"):
+            await say(lane, "block")
+            await until(faulty, _TOLD, seconds=30)
+            number = max([await erase(faulty, user) for user in erased], default=0)
+            await until(faulty, FAREWELL.format(number))
+            stopped.resume()
+            # It has sent, or tried to send, all that it had: only then it turns to its own session, which was ended.
+            await stopped.says("memberships wait")
+            for level in LEVELS:
+                assert await wrong(faulty, level) == {}, level
+
+
+async def test_a_broker_that_stands_still_is_given_up_and_told_later(
+    own_stack: Stack, faulty: Settings
+) -> None:
+    async with in_hand(own_stack, faulty) as (lane, teller):
+        open_too_long = (
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'segments_project'"
+            " AND datname = current_database() AND xact_start < now() - interval '2 s'"
+        )
+        await teller.says("memberships wait", 20)
+        assert await value(faulty, open_too_long) == 0
+        await asyncio.to_thread(own_stack.kafka.resume)
+        await say(lane, "block")
+        await until(faulty, _TOLD, seconds=30)
+        for level in LEVELS:
+            assert await wrong(faulty, level) == {}, level
