@@ -13,7 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, ProducerClosed
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, ProducerClosed
 
 from service.kafka import connection_options
 from service.kafka_login import start
@@ -48,20 +48,26 @@ class FencedProducer:
     async def publish(self, topic: str, records: Sequence[Record]) -> None:
         """Publish all in one transaction, in their order, and wait for the broker.
 
-        Raises: ProducerFenced when another one has started; TimeoutError after 8 s; other KafkaErrors.
+        Raises: ProducerFenced when another one has started; other KafkaErrors, after 8 s at the latest.
         """
         if not records:
             return
-        async with asyncio.timeout(SECONDS):
-            await self._producer.begin_transaction()
-            sent = []
-            for key, value, partition in records:
-                future = await self._producer.send(topic, value, key, partition=partition)
-                future.add_done_callback(_look_at)
-                sent.append(future)
-            # aiokafka would commit although one of them had failed.
-            await asyncio.gather(*sent)
-            await self._producer.commit_transaction()
+        try:
+            async with asyncio.timeout(SECONDS):
+                await self._transact(topic, records)
+        except TimeoutError as error:
+            raise KafkaTimeoutError(f"not taken by the brokers within {SECONDS} s") from error
+
+    async def _transact(self, topic: str, records: Sequence[Record]) -> None:
+        await self._producer.begin_transaction()
+        sent = []
+        for key, value, partition in records:
+            future = await self._producer.send(topic, value, key, partition=partition)
+            future.add_done_callback(_look_at)
+            sent.append(future)
+        # aiokafka would commit although one of them had failed.
+        await asyncio.gather(*sent)
+        await self._producer.commit_transaction()
 
 
 @asynccontextmanager

@@ -7,11 +7,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import ProducerFenced
 
 from projections.memberships import relay_memberships
 from projections.worker import project
 from schemas.topics import Topics
 from service.ingest.ingest import ingest
+from service.kafka import connection_options
 from tests.e2e.test_reporting_memberships import _TOLD, read_topic
 from tests.support.database import connected, folded, make_segments, rows, sound, until
 from tests.support.kafka import Said, publish
@@ -42,6 +45,32 @@ async def erase(settings: Settings, user: str) -> int:
             "SELECT segments.erase_person('n', $1, 'officer', 'asked')", user
         )
     return number
+
+
+async def test_what_a_teller_left_unfinished_is_aborted_and_its_identifiers_are_buried_too(
+    settings: Settings,
+) -> None:
+    """Who reads uncommitted records meets it all the same."""
+    await make_segments(settings)
+    topics = Topics(settings.topic_prefix)
+    unfinished = AIOKafkaProducer(
+        **connection_options(settings), transactional_id=topics.teller, linger_ms=0
+    )
+    await unfinished.start()
+    await unfinished.begin_transaction()
+    await unfinished.send_and_wait(topics.memberships, b'{"is_member": true}', b"n:1:eve")
+    async with service(settings, ingest, project, relay_memberships):
+        await publish(settings, [Said(user="ann"), Said(user="bob")])
+        await folded(settings)
+        await until(settings, _TOLD)
+        number = await erase(settings, "ann")
+        await until(settings, FAREWELL.format(number))
+    assert await last_words(settings) == {
+        "n:1:eve": None, "n:1:ann": None, f"n:1:erased:{number}": True, "n:1:bob": True,
+    }  # fmt: skip
+    with pytest.raises(ProducerFenced):
+        await unfinished.commit_transaction()
+    await unfinished.stop()
 
 
 async def test_tombstones_bury_the_identifier_and_the_states_go_on_under_the_new_name(
