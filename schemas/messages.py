@@ -146,7 +146,7 @@ class RejectedMessage(BaseModel):
 
 
 class MembershipMessage(BaseModel):
-    """What now stands for one user in one segment, on `<prefix>.memberships`; at least once."""
+    """What now stands for one user in one segment, on `<prefix>.memberships`; in transactions, at least once."""
 
     model_config = ConfigDict(title="Membership")
 
