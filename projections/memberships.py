@@ -7,7 +7,6 @@ key is never older than the key's last event. One process tells at a time, for t
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE, sleep_unless
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator
 
     import asyncpg

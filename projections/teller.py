@@ -84,9 +84,7 @@ async def telling(pool: asyncpg.Pool[Any], settings: Settings) -> AsyncIterator[
                 await connection.execute(_LEAVE, me)
 
 
-async def _keep(
-    pool: asyncpg.Pool[Any], settings: Settings, me: UUID, lost: asyncio.Event
-) -> None:
+async def _keep(pool: asyncpg.Pool[Any], settings: Settings, me: UUID, lost: asyncio.Event) -> None:
     """Renew the lease until it is lost."""
     while not lost.is_set():
         await asyncio.sleep(RENEW_SECONDS)
