@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 LEASE_SECONDS, RENEW_SECONDS = 5, 1
+TOGETHER = 4000
 _TAKE = """
 UPDATE projections.telling SET holder = $1, until = now() + make_interval(secs => $2)
 WHERE until < now() RETURNING true
@@ -57,8 +58,9 @@ class Teller:
         self._topic = Topics(settings.topic_prefix).memberships
 
     async def publish(self, records: Sequence[Record]) -> None:
-        """Publish in one transaction and wait for the broker. After an error this teller must not go on."""
-        await self._producer.publish(self._topic, records)
+        """Publish in their order, so many in one transaction. After an error this teller must not go on."""
+        for start in range(0, len(records), TOGETHER):
+            await self._producer.publish(self._topic, records[start : start + TOGETHER])
 
 
 @asynccontextmanager

@@ -13,7 +13,13 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, ProducerClosed
+from aiokafka.errors import (
+    IllegalOperation,
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    ProducerClosed,
+)
 
 from service.kafka import connection_options
 from service.kafka_login import start
@@ -57,6 +63,9 @@ class FencedProducer:
                 await self._transact(topic, records)
         except TimeoutError as error:
             raise KafkaTimeoutError(f"not taken by the brokers within {SECONDS} s") from error
+        except (AssertionError, IllegalOperation) as error:
+            # aiokafka's words for going on with a transaction that was refused meanwhile.
+            raise KafkaError(f"the transaction was refused: {error}") from error
 
     async def _transact(self, topic: str, records: Sequence[Record]) -> None:
         await self._producer.begin_transaction()

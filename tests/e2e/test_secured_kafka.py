@@ -106,8 +106,9 @@ async def _send(settings: Settings) -> Any:
 
 
 async def _tell(settings: Settings) -> Any:
-    async with producing(settings) as producer:
-        await producer.send_and_wait(Topics(settings.topic_prefix).memberships, b"{}", b"key")
+    topics = Topics(settings.topic_prefix)
+    async with fenced(settings, topics.teller) as producer:
+        await producer.publish(topics.memberships, [(b"key", b"{}", None)])
 
 
 async def _take_over(settings: Settings) -> Any:

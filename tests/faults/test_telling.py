@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault]
 # More states than one request holds: the teller keeps the rest to itself.
-USERS = [f"u{number}" for number in range(1500)]
+USERS = [f"u{number}" for number in range(4000)]
 LEVELS = ("read_uncommitted", "read_committed")
 # The teller has asked for states since then, and goes on to publish them.
 _IN_HAND = """
