@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from projections.worker import SQL
+from projections.worker import SQL, fold_digest
 
 if TYPE_CHECKING:
     import asyncpg
@@ -17,18 +17,25 @@ CHECKS = (
     "verify_rows",
     "verify_size",
     "verify_daily",
+    "verify_watermark",
+    "verify_generation",
+    "verify_published",
 )
 
 
 async def verify(connection: asyncpg.Connection[Any]) -> list[dict[str, str | None]]:
     """Compare every view that a projection feeds with the fold of the log, and law 1's tiling and counters.
 
-    Returns: what differs, at most 100 a check: view, key, expected, found. Empty: all is well.
+    And what leads the projections on: checkpoints and watermarks, which slot serves and what SQL made it, how far the
+    topics were told.
+
+    Returns: what differs, at most 100 a check: view or table, key, expected, found. Empty: all is well.
     """
     differences = []
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await connection.execute("SET LOCAL work_mem = '128MB'")
         for check in CHECKS:
-            rows = await connection.fetch(SQL[check], timeout=3600)
+            parameters = (fold_digest(),) if check == "verify_generation" else ()
+            rows = await connection.fetch(SQL[check], *parameters, timeout=3600)
             differences += [dict(row) for row in rows]
     return differences

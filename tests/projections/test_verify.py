@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from projections.rebuild import rebuild
 from projections.verify import verify
+from projections.worker import project
+from service.ingest.ingest import ingest
 from tests.projections.folding import fold, log
-from tests.support.database import connected
+from tests.support.database import connected, folded
+from tests.support.kafka import Said, publish
 from tests.support.lane import said
+from tests.support.roles import service
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -60,6 +65,42 @@ TAMPERED = {
         "UPDATE projections.checkpoint SET next_offset = next_offset + 5", {"freshness"},
     ),
     "a checkpoint": ("UPDATE projections.checkpoint SET next_offset = 0", {"user_segment"}),
+    "a row without a state": (
+        ("INSERT INTO projections.membership SELECT slot, 2, person_id, NULL FROM projections.membership AS m"
+        " WHERE NOT EXISTS (SELECT FROM projections.membership AS n WHERE n.segment_key = 2"
+        " AND n.person_id = m.person_id)"),
+        {"user_segment"},
+    ),
+    "a state set to null": ("UPDATE projections.membership SET state = NULL WHERE segment_key = 1", {"user_segment"}),
+    "until when all is complete": (
+        "UPDATE projections.checkpoint SET complete_until = complete_until + interval '1 day'", {"watermark"},
+    ),
+    "until when all is recorded": (
+        "UPDATE projections.checkpoint SET recorded_until = recorded_until + interval '1 day'", {"watermark"},
+    ),
+    "until when all is recorded, past what is not projected": (
+        ("UPDATE projections.checkpoint AS c SET next_offset = 0, recorded_until = e.recorded_at + interval '1 s'"
+        " FROM segments.event AS e WHERE e.kafka_offset = 0"),
+        {"watermark"},
+    ),
+    "which slot serves": ("UPDATE projections.generation SET slot = 1 - slot", {"freshness"}),
+    "what SQL made the slot": ("UPDATE projections.generation SET digest = 'x'", {"projections.generation"}),
+    "that any SQL made it": ("UPDATE projections.generation SET digest = NULL", {"projections.generation"}),
+    "a generation that went": ("DELETE FROM projections.generation", {"projections.generation"}),
+    "how far memberships were told": (
+        "INSERT INTO projections.teller SELECT lane_id, next_offset + 1 FROM projections.checkpoint",
+        {"projections.teller"},
+    ),
+    "a lane that was told of and is none": ("INSERT INTO projections.teller VALUES (99, 1)", {"projections.teller"}),
+    "how far refusals were told": (
+        "INSERT INTO segments.relay SELECT lane_id, next_offset + 1 FROM segments.lane", {"segments.relay"},
+    ),
+    "an expiry that is not said again": (
+        ("INSERT INTO projections.expiry (segment_key, person_id, named_lane_id, named_offset, again_at)"
+        " SELECT segment_key, person_id, lane_id, kafka_offset, now() + interval '62 minutes' FROM segments.event"
+        " WHERE kafka_offset = 0"),
+        {"projections.expiry"},
+    ),
     "a person that went": ("DELETE FROM segments.person WHERE user_id = 'u'", {"user_segment"}),
 }  # fmt: skip
 
@@ -86,9 +127,54 @@ async def test_verify_names_the_view_of_whatever_was_tampered_with(database: Set
         assert await verify(connection) == []
 
 
+async def test_verify_waits_for_nothing_that_is_only_not_done_yet(database: Settings) -> None:
+    """No digest before the first fold, a lane without a checkpoint, told less than all, an expiry on its way."""
+    async with log(database, 2) as (lane, other):
+        await lane.append(said(), b"not JSON")
+        await other.append(b"not JSON")
+        async with connected(database) as connection:
+            assert await verify(connection) == []
+            await connection.execute(
+                "DELETE FROM projections.checkpoint WHERE lane_id = $1", other.lane_id
+            )
+            assert await verify(connection) == []
+            await fold(database)
+            await connection.execute(
+                "INSERT INTO projections.expiry (segment_key, person_id, named_lane_id, named_offset, again_at)"
+                " SELECT segment_key, person_id, lane_id, kafka_offset, now() + interval '1 hour' FROM segments.event"
+            )
+            await connection.execute(
+                "INSERT INTO projections.teller SELECT lane_id, 1 FROM projections.checkpoint"
+            )
+            assert await verify(connection) == []
+
+
 async def test_verify_sees_one_snapshot_while_events_are_folded(database: Settings) -> None:
     async with log(database) as (lane,), connected(database, "segments_operate") as operator:
         for turn in range(15):
             await lane.append(*(said(user=f"u{n}", reference_id=f"{turn}") for n in range(20)))
             _, differences = await asyncio.gather(fold(database), verify(operator))
             assert differences == []
+
+
+async def test_verify_finds_nothing_while_records_come_lanes_are_opened_and_rebuilds_swap(
+    ready: Settings,
+) -> None:
+    small = ready.model_copy(update={"ingest_batch_records": 60, "project_batch_records": 40})
+    async with service(small, ingest, project), connected(ready, "segments_operate") as operator:
+        for turn in range(8):
+            await publish(
+                ready,
+                [
+                    Said(user=f"u{n}", reference_id=f"{turn}", lane=n % min(turn + 1, 4))
+                    for n in range(100)
+                ],
+            )
+            rebuilding = asyncio.create_task(rebuild(small))
+            while True:
+                assert await verify(operator) == []
+                if rebuilding.done():
+                    break
+            await rebuilding
+        await folded(ready)
+        assert await verify(operator) == []

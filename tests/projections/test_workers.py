@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from projections.rebuild import rebuild
-from projections.worker import ROLE, Worker, fold_range, project
+from projections.worker import ROLE, Worker, fold_digest, fold_range, project
 from service.database import make_pool, transaction
 from service.errors import FoldDriftError, NotSetUpError
 from tests.projections.folding import commands, fold, log, read_views
@@ -62,6 +62,9 @@ async def test_a_late_event_is_folded_with_what_lies_below_the_checkpoints_and_n
                 transaction(pool, database, ROLE) as connection,
             ):
                 await fold_range(connection, 0, lane.lane_id, begin, end)
+                await connection.execute(
+                    "UPDATE projections.generation SET digest = $1", fold_digest()
+                )
 
         await fold_lane(first, 0, 1)
         # Late, and the block of the other lane is in the log already but not below its checkpoint.

@@ -1,0 +1,25 @@
+-- What is still to be published waits no longer than it may: the topic of memberships is not told ahead of the views, the
+-- topic of refused records not ahead of the log, and an expiry is said again after an hour at the latest. A minute is left
+-- to clocks. clock_timestamp(), for what is committed may be later than now().
+SELECT v.view, v.key, v.expected, v.found FROM (
+    SELECT 'projections.teller' AS view, coalesce(nullif(concat_ws('-', l.topic, l.partition, l.epoch), ''), 'lane ' || t.lane_id) AS key,
+        coalesce('at most ' || coalesce(c.next_offset, l.first_offset), 'a lane') AS expected, t.next_offset::text AS found
+    FROM projections.teller AS t
+    CROSS JOIN projections.generation AS g
+    LEFT JOIN segments.lane AS l ON t.lane_id = l.lane_id
+    LEFT JOIN projections.checkpoint AS c ON g.projection = c.projection AND g.slot = c.slot AND t.lane_id = c.lane_id
+    WHERE t.lane_id <> 0 AND g.projection = 'membership'
+        AND (l.lane_id IS NULL OR t.next_offset > coalesce(c.next_offset, l.first_offset))
+    UNION ALL
+    SELECT 'segments.relay', coalesce(nullif(concat_ws('-', l.topic, l.partition, l.epoch), ''), 'lane ' || y.lane_id),
+        coalesce('at most ' || l.next_offset, 'a lane'), y.next_offset::text
+    FROM segments.relay AS y LEFT JOIN segments.lane AS l ON y.lane_id = l.lane_id
+    WHERE l.lane_id IS NULL OR y.next_offset > l.next_offset
+    UNION ALL
+    SELECT 'projections.expiry', concat_ws('/', s.network_id, s.segment_id, p.user_id) || ' again_at',
+        'at most ' || clock_timestamp() + interval '61 minutes', x.again_at::text
+    FROM projections.expiry AS x
+    LEFT JOIN segments.segment AS s ON x.segment_key = s.segment_key
+    LEFT JOIN segments.person AS p ON x.person_id = p.person_id
+    WHERE x.again_at > clock_timestamp() + interval '61 minutes'
+) AS v ORDER BY 1, 2 LIMIT 100

@@ -1,0 +1,34 @@
+-- The watermark promises no more than the log allows. Both times come from one: a lane's last receipt or when its end was
+-- last seen, its last append or when it was last seen quiet; a lane that was opened later begins with those of others, so
+-- the newest of all lanes bounds each. 5 s are left to clocks. Nothing that is not projected yet was recorded before.
+WITH newest AS (
+    SELECT max(greatest(received_at + interval '5 seconds', end_seen_at)) AS complete_until,
+        max(greatest(recorded_at, quiet_at) + interval '5 seconds') AS recorded_until
+    FROM segments.lane
+), serving AS (
+    SELECT c.lane_id, concat_ws('-', l.topic, l.partition, l.epoch) AS lane, c.next_offset, c.complete_until, c.recorded_until
+    FROM projections.checkpoint AS c
+    INNER JOIN projections.generation AS g ON c.projection = g.projection AND c.slot = g.slot
+    INNER JOIN segments.lane AS l ON c.lane_id = l.lane_id
+)
+SELECT 'watermark' AS view, v.lane || ' ' || v.what AS key, 'at most ' || v.bound AS expected, v.found::text AS found
+FROM (
+    SELECT s.lane, 'complete_until' AS what, n.complete_until AS bound, s.complete_until AS found
+    FROM serving AS s CROSS JOIN newest AS n
+    UNION ALL
+    SELECT s.lane, 'recorded_until', n.recorded_until, s.recorded_until
+    FROM serving AS s CROSS JOIN newest AS n
+    UNION ALL
+    -- recorded_at never falls in a lane: the first of each kind is its least.
+    SELECT s.lane, 'recorded_until, what is recorded and not projected', least(
+        (SELECT e.recorded_at FROM segments.event AS e
+            WHERE e.lane_id = s.lane_id AND e.kafka_offset >= s.next_offset ORDER BY e.kafka_offset LIMIT 1),
+        (SELECT d.recorded_at FROM segments.duplicate AS d
+            WHERE d.lane_id = s.lane_id AND d.kafka_offset >= s.next_offset ORDER BY d.kafka_offset LIMIT 1),
+        (SELECT r.recorded_at FROM segments.rejected AS r
+            WHERE r.lane_id = s.lane_id AND r.kafka_offset >= s.next_offset ORDER BY r.kafka_offset LIMIT 1)
+    ), s.recorded_until
+    FROM serving AS s
+) AS v
+WHERE v.found > v.bound
+ORDER BY 2 LIMIT 100
