@@ -12,23 +12,29 @@ SELECT s.segment_key, p.person_id, p.user_id
 FROM segments.segment AS s INNER JOIN segments.person AS p ON p.network_id = s.network_id
 WHERE s.network_id = $1 AND s.segment_id = $2 AND p.user_id IN ($3, reporting.normalise_user($3))
 """
+# Each part is read once for the whole key; FULL, though each has its other, for that is hashed or merged always: a loop
+# over a key with many events would take the square of their number.
 # Parameters: network_id, segment_id, user_id, segment_key, person_id.
 _EVENTS = """
 SELECT r.event_id, r.status_change_timestamp, r.received_at, r.user_status, r.outcome, r.changed_membership,
     r.changed_override, r.reference_id, e.source, e.actor, e.description, e.expires_at,
-    r.kafka_topic, r.kafka_partition, r.kafka_epoch, r.kafka_offset,
+    kafka_topic, kafka_partition, kafka_epoch, kafka_offset,
     (h.state).is_member AS is_member_after, ('{add,block}'::text[])[(h.state).override] AS override_after
-FROM reporting.result AS r
-INNER JOIN reporting.event AS e
-    ON e.kafka_topic = r.kafka_topic AND e.kafka_partition = r.kafka_partition
-    AND e.kafka_epoch = r.kafka_epoch AND e.kafka_offset = r.kafka_offset
-    AND e.network_id = $1 AND e.segment_id = $2 AND e.user_id = $3
-INNER JOIN segments.lane AS l
-    ON l.topic = r.kafka_topic AND l.partition = r.kafka_partition AND l.epoch = r.kafka_epoch
-LEFT JOIN (SELECT * FROM projections.history WHERE segment_key = $4 AND person_id = $5) AS h
-    ON h.lane_id = l.lane_id AND h.kafka_offset = r.kafka_offset
-WHERE r.network_id = $1 AND r.segment_id = $2 AND r.user_id = $3 AND r.outcome NOT IN ('duplicate', 'rejected')
-ORDER BY h.place NULLS LAST, r.received_at, r.kafka_topic, r.kafka_partition, r.kafka_offset
+FROM (
+    SELECT * FROM reporting.result
+    WHERE network_id = $1 AND segment_id = $2 AND user_id = $3 AND outcome NOT IN ('duplicate', 'rejected')
+) AS r
+FULL JOIN (
+    SELECT kafka_topic, kafka_partition, kafka_epoch, kafka_offset, source, actor, description, expires_at
+    FROM reporting.event WHERE network_id = $1 AND segment_id = $2 AND user_id = $3
+) AS e USING (kafka_topic, kafka_partition, kafka_epoch, kafka_offset)
+FULL JOIN (
+    SELECT l.topic AS kafka_topic, l.partition AS kafka_partition, l.epoch AS kafka_epoch, f.kafka_offset,
+        f.state, f.place
+    FROM projections.history AS f INNER JOIN segments.lane AS l ON l.lane_id = f.lane_id
+    WHERE f.segment_key = $4 AND f.person_id = $5
+) AS h USING (kafka_topic, kafka_partition, kafka_epoch, kafka_offset)
+ORDER BY h.place NULLS LAST, r.received_at, kafka_topic, kafka_partition, kafka_offset
 """
 _NOW = "SELECT * FROM reporting.user_segment WHERE network_id = $1 AND segment_id = $2 AND user_id = $3"
 
