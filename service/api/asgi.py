@@ -90,10 +90,12 @@ def _too_large(limit: int) -> Refusal:
     return Refusal(Reason.TOO_LARGE, describe([error]), [error])
 
 
-async def answer(send: Send, status: int, body: Any, headers: Mapping[str, str]) -> None:
-    """Send JSON."""
+async def answer(
+    send: Send, status: int, body: Any, headers: Mapping[str, str] | None = None
+) -> None:
+    """Send JSON. headers: beside those of `Call.answers_with`."""
     content = _encode(body)
-    lines = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    lines = [(name.encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
     lines += [_JSON, (b"content-length", b"%d" % len(content))]
     await send({"type": "http.response.start", "status": status, "headers": lines})
     await send({"type": "http.response.body", "body": content})

@@ -107,14 +107,14 @@ class CommandDoor:
             body = await call.body(MAX_BODY)
             since = asyncio.get_running_loop().time()
             intake = await self._take(body, sending, sending.idempotency_key, since)
+            if dry:
+                foreseen = await self._outcomes.foresee(intake.command, sending.idempotency_key)
+                await answer(send, 200, foreseen)
+                return
         except Refusal as refusal:
             raise of_refusal(refusal) from refusal
         except DatabaseAwayError:
             raise registry_away("no") from None
-        if dry:
-            foreseen = await self._foresee(intake.command, sending.idempotency_key)
-            await answer(send, 200, foreseen, {})
-            return
         deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
         taken = await self._publisher.submit(
             intake.key,
@@ -126,7 +126,7 @@ class CommandDoor:
         queued = _queued(intake.command, sent)
         seconds = wait_seconds(call)
         if seconds is None:
-            await answer(send, 201, queued, {})
+            await answer(send, 201, queued)
             return
         result = await self._outcomes.wait(Handle(sent.topic, sent.partition, sent.offset), seconds)
         applied = {"Preference-Applied": f"wait={int(seconds)}"}
@@ -157,12 +157,6 @@ class CommandDoor:
             return False
         foreseen = await self._outcomes.foresee(command, key)
         return bool(foreseen["outcome"] == "duplicate")
-
-    async def _foresee(self, command: Command, key: str | None) -> dict[str, Any]:
-        try:
-            return await self._outcomes.foresee(command, key)
-        except DatabaseAwayError:
-            raise registry_away("no") from None
 
     async def post_batch(self, call: Call, send: Send) -> None:
         """Take up to 1,000 commands: 207, with what became of each, in their order."""
@@ -199,7 +193,7 @@ class CommandDoor:
         answers = [
             await self._answer_item(number, one, deadline) for number, one in enumerate(submitted)
         ]
-        await answer(send, 207, {"items": answers}, {})
+        await answer(send, 207, {"items": answers})
 
     async def _submit_item(
         self, sending: Sending, key: str | None, item: bytes, began: float
