@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from service.connections import Connection
 from service.errors import AddressError
-from service.heads import BoundedHeads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -35,7 +35,7 @@ async def serving(app: Any, host: str, port: int, **options: Any) -> AsyncIterat
     listening = _listen(host, port)
     config = uvicorn.Config(
         app,
-        http=BoundedHeads,
+        http=Connection,
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -8,37 +8,38 @@ from urllib.parse import parse_qs
 import msgspec
 
 from schemas.refusal import FieldError, Reason, Refusal, describe
+from service.api.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.types import Receive, Scope, Send
 
+    from service.deadlines import Deadlines
+
 _JSON = (b"content-type", b"application/json")
+# A body that is not here after so long is refused.
+BODY_SECONDS = 10.0
 _encode = msgspec.json.Encoder().encode
 
 
 class Call:
     """One request. network_id: of the path. request_id: as Gate has it. traceparent: of our own span, or None."""
 
-    __slots__ = (
-        "_headers",
-        "_query",
-        "_receive",
-        "_sent",
-        "_state",
-        "network_id",
-        "request_id",
-        "traceparent",
-    )
+    __slots__ = ("_deadlines", "_headers", "_query", "_receive", "_send", "_sent", "_state",
+                 "network_id", "request_id", "traceparent")  # fmt: skip
 
-    def __init__(self, scope: Scope, receive: Receive, network_id: str) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, network_id: str, deadlines: Deadlines
+    ) -> None:
         # Of several with one name the first, as the framework has it.
         self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         self._sent = scope["headers"]
         self._state = scope["state"]
         self._query: bytes = scope["query_string"]
         self._receive = receive
+        self._send = send
+        self._deadlines = deadlines
         self.network_id = network_id
         self.request_id: str = self._state["request_id"]
         self.traceparent: str | None = None
@@ -63,26 +64,55 @@ class Call:
         return parse_qs(self._query.decode("latin-1"), keep_blank_values=True)
 
     async def body(self, limit: int) -> bytes:
-        """Read the body. Raises: Refusal (too_large), Problem when it takes too long."""
-        said = self._headers.get(b"content-length", b"0")
-        if said.isdigit() and int(said) > limit:
-            raise _too_large(limit)
-        message = await self._receive()
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body", False):
-            if len(body) > limit:
-                raise _too_large(limit)
-            return body
-        parts, size = [body], len(body)
-        while message.get("more_body", False):
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise Refusal(Reason.NOT_JSON, "the body ends too early")
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > limit:
-                raise _too_large(limit)
-        return b"".join(parts)
+        """Read the body. Raises: Refusal (too_large), Problem 408."""
+        try:
+            with self._deadlines.within(BODY_SECONDS):
+                return await read_whole(self._receive, self._headers, limit)
+        except TimeoutError:
+            raise too_slow() from None
+
+    async def answer(
+        self, status: int, body: Any, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Send JSON. headers: beside those of `answers_with`."""
+        content = _encode(body)
+        lines = [_JSON, (b"content-length", b"%d" % len(content))]
+        if headers:
+            lines += encoded(headers)
+        lines += own_headers(self._state)
+        await self._send({"type": "http.response.start", "status": status, "headers": lines})
+        await self._send({"type": "http.response.body", "body": content})
+
+
+def own_headers(state: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
+    """Give what every answer to a request carries: its id, and what is to be said of its key's rate."""
+    return [(b"x-request-id", state["request_id"].encode()), *encoded(state.get("headers", {}))]
+
+
+def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Write headers as ASGI has them."""
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+
+async def read_whole(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
+    """Read a body of at most so many bytes. Raises: Refusal (too_large; not_json where it ends too early)."""
+    said = headers.get(b"content-length", b"0")
+    if said.isdigit() and int(said) > limit:
+        raise _too_large(limit)
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if len(body) <= limit and not message.get("more_body", False):
+        return body
+    parts, size = [body], len(body)
+    while size <= limit and message.get("more_body", False):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refusal(Reason.NOT_JSON, "the body ends too early")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+    if size > limit:
+        raise _too_large(limit)
+    return b"".join(parts)
 
 
 def _too_large(limit: int) -> Refusal:
@@ -90,12 +120,6 @@ def _too_large(limit: int) -> Refusal:
     return Refusal(Reason.TOO_LARGE, describe([error]), [error])
 
 
-async def answer(
-    send: Send, status: int, body: Any, headers: Mapping[str, str] | None = None
-) -> None:
-    """Send JSON. headers: beside those of `Call.answers_with`."""
-    content = _encode(body)
-    lines = [(name.encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
-    lines += [_JSON, (b"content-length", b"%d" % len(content))]
-    await send({"type": "http.response.start", "status": status, "headers": lines})
-    await send({"type": "http.response.body", "body": content})
+def too_slow() -> Problem:
+    """408: the body was not here in time."""
+    return Problem(408, "timeout", f"the body was not here within {BODY_SECONDS:.0f} s")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from schemas.json_text import escape
 from schemas.refusal import FieldError, Reason, Refusal, describe
-from service.api.asgi import Call
+from service.api import asgi
 from service.api.intake import MAX_BODY
 from service.api.problems import of_refusal
 
@@ -26,10 +27,13 @@ async def read_body(request: Request, model: type[_Model]) -> _Model:
     FastAPI would read it before it asks who is there, in any encoding, and answer too much of it as plain text.
     """
     try:
-        body = await Call(request.scope, request.receive, "").body(MAX_BODY)
+        async with asyncio.timeout(asgi.BODY_SECONDS):
+            body = await asgi.read_whole(request.receive, dict(request.headers.raw), MAX_BODY)
         return model.model_validate_json(body)
     except Refusal as refusal:
         raise of_refusal(refusal) from refusal
+    except TimeoutError:
+        raise asgi.too_slow() from None
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         if faults[0]["type"] == "json_invalid":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from opentelemetry.trace import SpanKind
@@ -12,7 +11,6 @@ from schemas.command import check_size
 from schemas.headers import IDEMPOTENCY_KEY, TRACEPARENT
 from schemas.refusal import Reason, Refusal
 from service.access.keys import Scope
-from service.api.asgi import answer
 from service.api.intake import (
     MAX_BATCH_BODY,
     MAX_BODY,
@@ -37,10 +35,9 @@ from service.publish import Sender, signed_headers
 from service.tracing import TRACER, carried, traceparent_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable
 
     from aiokafka.structs import RecordMetadata
-    from starlette.types import Send
 
     from schemas.command import Command
     from service.api.access import Access, Admission
@@ -95,12 +92,11 @@ class CommandDoor:
         self._outcomes = outcomes
         self._settings = settings
 
-    async def post_one(self, call: Call, send: Send) -> None:
+    async def post_one(self, call: Call) -> None:
         """Take one command: 201; with dry_run 200; with Prefer: wait 200 or 202."""
-        with self._traced(call, "POST /networks/{network_id}/segments"):
-            await self._post_one(call, send)
+        await self._traced(call, "POST /networks/{network_id}/segments", self._post_one)
 
-    async def _post_one(self, call: Call, send: Send) -> None:
+    async def _post_one(self, call: Call) -> None:
         sending = await self._sending(call)
         dry = is_dry_run(call)
         try:
@@ -109,7 +105,7 @@ class CommandDoor:
             intake = await self._take(body, sending, sending.idempotency_key, since)
             if dry:
                 foreseen = await self._outcomes.foresee(intake.command, sending.idempotency_key)
-                await answer(send, 200, foreseen)
+                await call.answer(200, foreseen)
                 return
         except Refusal as refusal:
             raise of_refusal(refusal) from refusal
@@ -126,14 +122,14 @@ class CommandDoor:
         queued = _queued(intake.command, sent)
         seconds = wait_seconds(call)
         if seconds is None:
-            await answer(send, 201, queued)
+            await call.answer(201, queued)
             return
         result = await self._outcomes.wait(Handle(sent.topic, sent.partition, sent.offset), seconds)
         applied = {"Preference-Applied": f"wait={int(seconds)}"}
         if result is None:
-            await answer(send, 202, queued | {"outcome": "queued"}, applied)
+            await call.answer(202, queued | {"outcome": "queued"}, applied)
         else:
-            await answer(send, 200, _settled(queued, result), applied)
+            await call.answer(200, _settled(queued, result), applied)
 
     async def _take(self, body: bytes, sending: Sending, key: str | None, since: float) -> Intake:
         """Read a command and check it, in the contract's order. key: its own. since: as KnownSegments has it.
@@ -158,23 +154,21 @@ class CommandDoor:
         foreseen = await self._outcomes.foresee(command, key)
         return bool(foreseen["outcome"] == "duplicate")
 
-    async def post_batch(self, call: Call, send: Send) -> None:
+    async def post_batch(self, call: Call) -> None:
         """Take up to 1,000 commands: 207, with what became of each, in their order."""
-        with self._traced(call, "POST /networks/{network_id}/segments/batch"):
-            await self._post_batch(call, send)
+        await self._traced(call, "POST /networks/{network_id}/segments/batch", self._post_batch)
 
-    @contextmanager
-    def _traced(self, call: Call, name: str) -> Iterator[None]:
-        """Make the block a span of the caller's trace, which the records carry on."""
+    async def _traced(self, call: Call, name: str, post: Callable[[Call], Awaitable[None]]) -> None:
+        """Post in a span of the caller's trace, which the records carry on."""
         if self._settings.otlp_endpoint is None:
-            yield
+            await post(call)
             return
         context = carried(call.header(b"traceparent"))
         with TRACER.start_as_current_span(name, context, SpanKind.SERVER) as span:
             call.traceparent = traceparent_of(span)
-            yield
+            await post(call)
 
-    async def _post_batch(self, call: Call, send: Send) -> None:
+    async def _post_batch(self, call: Call) -> None:
         sending = await self._sending(call)
         check_batch_query(call)
         try:
@@ -193,7 +187,7 @@ class CommandDoor:
         answers = [
             await self._answer_item(number, one, deadline) for number, one in enumerate(submitted)
         ]
-        await answer(send, 207, {"items": answers})
+        await call.answer(207, {"items": answers})
 
     async def _submit_item(
         self, sending: Sending, key: str | None, item: bytes, began: float

@@ -1,14 +1,13 @@
-"""What every request passes first: a bound on requests in flight, a time limit for bodies, a request id."""
+"""What every request passes first: a bound on requests in flight, and a request id."""
 
 from __future__ import annotations
 
-import asyncio
 import random
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from service.api.asgi import Call
+from service.api.asgi import Call, own_headers
 from service.api.problems import Problem, of_error, unavailable
 from service.telemetry import get_logger
 
@@ -18,27 +17,20 @@ if TYPE_CHECKING:
     from service.deadlines import Deadlines
 
 log = get_logger("api.gate")
-BODY_SECONDS = 10.0
 # A response of which a client takes nothing for so long is given up.
 SEND_SECONDS = 30.0
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-_HEADER = b"x-request-id"
 _ONLY_POST = Problem(405, "method_not_allowed", "only POST goes here", headers={"Allow": "POST"})
 _PUBLISHING = re.compile(r"/networks/([^/]+)/segments(/batch)?")
-
-
-def _publishing(scope: Scope) -> re.Match[str] | None:
-    """Give the path of a call that publishes; None for any other call."""
-    return _PUBLISHING.fullmatch(scope["path"]) if scope["method"] == "POST" else None
 
 
 class Door(Protocol):
     """The two calls that publish."""
 
-    async def post_one(self, call: Call, send: Send) -> None:
+    async def post_one(self, call: Call) -> None:
         """Take one command."""
 
-    async def post_batch(self, call: Call, send: Send) -> None:
+    async def post_batch(self, call: Call) -> None:
         """Take many."""
 
 
@@ -60,82 +52,38 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        send = self._with_id(scope, send)
+        scope.setdefault("state", {})["request_id"] = _request_id(scope)
+        path = _PUBLISHING.fullmatch(scope["path"])
+        posts = path is not None and scope["method"] == "POST"
         if self._now >= self._most and not scope["path"].startswith("/health/"):
-            published = "no" if _publishing(scope) else None
-            problem = unavailable("busy", "too many requests are in flight", published)
-            await problem.response()(scope, receive, send)
+            problem = unavailable(
+                "busy", "too many requests are in flight", "no" if posts else None
+            )
+            await problem.response()(scope, receive, _with_own_headers(scope, send))
             return
         self._now += 1
         try:
-            await self._pass(scope, receive, send)
+            if path is None:
+                await self._app(scope, receive, self._in_time(_with_own_headers(scope, send)))
+            elif posts:
+                await self._post(path, scope, receive, send)
+            else:
+                await _ONLY_POST.response()(scope, receive, _with_own_headers(scope, send))
         finally:
             self._now -= 1
 
-    def _with_id(self, scope: Scope, send: Send) -> Send:
-        """Give a `send` whose answer carries the request's id, and what is to be said of its key's rate."""
-        sent = next((value for name, value in scope["headers"] if name == _HEADER), b"")
-        # Not a secret: it tells one request from another.
-        request_id = sent if _REQUEST_ID.fullmatch(sent) else b"%032x" % random.getrandbits(128)
-        scope.setdefault("state", {})["request_id"] = request_id.decode()
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                own = message["headers"]
-                more = [
-                    (name.lower().encode(), value.encode())
-                    for name, value in scope["state"].get("headers", {}).items()
-                ]
-                if message["status"] == HTTPStatus.TOO_MANY_REQUESTS:
-                    # It may say itself what was left when it was refused.
-                    more = [line for line in more if line[0] not in dict(own)]
-                message["headers"] = [*own, (_HEADER, request_id), *more]
-            await send(message)
-
-        return send_with_id
-
-    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = _PUBLISHING.fullmatch(scope["path"])
-        if path is None:
-            await self._app(scope, self._received_in_time(receive), self._sent_in_time(send))
-            return
-        if scope["method"] != "POST":
-            await _ONLY_POST.response()(scope, receive, send)
-            return
+    async def _post(self, path: re.Match[str], scope: Scope, receive: Receive, send: Send) -> None:
         post = self._door.post_batch if path[2] else self._door.post_one
         try:
-            await post(Call(scope, self._received_in_time(receive), path[1]), send)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
-            await self._answer(error, scope, receive, send)
+            await post(Call(scope, receive, send, path[1], self._deadlines))
+        except Exception as error:
+            problem = of_error(error)
+            if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+                request_id = scope["state"]["request_id"]
+                log.exception("a request failed", path=scope["path"], request_id=request_id)
+            await problem.response()(scope, receive, _with_own_headers(scope, send))
 
-    async def _answer(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-        problem = of_error(error)
-        if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            request_id = scope["state"]["request_id"]
-            log.error("a request failed", path=scope["path"], request_id=request_id, exc_info=error)
-        await problem.response()(scope, receive, send)
-
-    def _received_in_time(self, receive: Receive) -> Receive:
-        """Give a `receive` that waits for a body no longer than BODY_SECONDS in all, and then as long as it takes."""
-        deadline = asyncio.get_running_loop().time() + BODY_SECONDS
-        complete = False
-
-        async def receive_in_time() -> Message:
-            nonlocal complete
-            if complete:
-                return await receive()
-            try:
-                with self._deadlines.until(deadline):
-                    message = await receive()
-            except TimeoutError:
-                detail = f"the body was not here within {BODY_SECONDS:.0f} s"
-                raise Problem(408, "timeout", detail) from None
-            complete = not message.get("more_body", False)
-            return message
-
-        return receive_in_time
-
-    def _sent_in_time(self, send: Send) -> Send:
+    def _in_time(self, send: Send) -> Send:
         """Give a `send` that gives up on a client who takes nothing for SEND_SECONDS."""
 
         async def send_in_time(message: Message) -> None:
@@ -143,3 +91,26 @@ class Gate:
                 await send(message)
 
         return send_in_time
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return str(value, "ascii")
+    # Not a secret: it tells one request from another.
+    return f"{random.getrandbits(128):032x}"
+
+
+def _with_own_headers(scope: Scope, send: Send) -> Send:
+    """Give a `send` whose answer carries what every answer does."""
+
+    async def send_with_them(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            # It may say itself what was left of the rate when it was refused.
+            said: list[Any] = message["headers"]
+            names = {name for name, _ in said}
+            own = own_headers(scope["state"])
+            message["headers"] = [*said, *(line for line in own if line[0] not in names)]
+        await send(message)
+
+    return send_with_them

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service import heads
-from service.api import gate
+from service import connections
+from service.api import asgi
 from tests.api.client import api_running, said
 from tests.support.waiting import holds
 
@@ -27,11 +27,13 @@ async def connect(api: Api) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]
     return await asyncio.open_connection(host, int(port))
 
 
-async def begin(api: Api, length: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def begin(
+    api: Api, length: int, path: str = "segments"
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Send the headers of a POST, and none of its body."""
     reader, writer = await connect(api)
     writer.write(
-        f"POST /networks/n/segments HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n"
+        f"POST /networks/n/{path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n"
         f"Authorization: Bearer {await api.key()}\r\n\r\n".encode()
     )
     await writer.drain()
@@ -41,7 +43,7 @@ async def begin(api: Api, length: int) -> tuple[asyncio.StreamReader, asyncio.St
 async def test_slow_clients_hold_up_nobody_and_are_given_up(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gate, "BODY_SECONDS", 1.0)
+    monkeypatch.setattr(asgi, "BODY_SECONDS", 1.0)
     slow = [await begin(api, 100) for _ in range(50)]
     began = time.monotonic()
     assert (await api.post(said())).status_code == 201
@@ -51,11 +53,22 @@ async def test_slow_clients_hold_up_nobody_and_are_given_up(
         writer.close()
 
 
+@pytest.mark.parametrize("path", ["segments", "segments/batch", "admin/segments"])
+async def test_a_body_that_does_not_come_is_refused(
+    api: Api, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(asgi, "BODY_SECONDS", 0.2)
+    reader, writer = await begin(api, 100, path)
+    writer.write(b"{")
+    assert b" 408 " in await reader.readline()
+    writer.close()
+
+
 @pytest.mark.parametrize("dribble", [b"", b"x"], ids=["silent", "dribbling"])
 async def test_who_sends_no_whole_head_is_cut_off(
     ready: Settings, monkeypatch: pytest.MonkeyPatch, dribble: bytes
 ) -> None:
-    monkeypatch.setattr(heads, "HEAD_SECONDS", 1.0)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 1.0)
     async with api_running(ready) as api:
         reader, writer = await connect(api)
         # The second request of a connection too.

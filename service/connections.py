@@ -1,4 +1,4 @@
-"""A bound on the head of a request, which uvicorn leaves unbounded: in time, and in size."""
+"""What a connection of uvicorn lacks: a bound on the head of a request, in time and in size; answers in one piece."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEAD_SECONDS = 10.0
 HEAD_BYTES = 64 * 1024
 
 
-class BoundedHeads(HttpToolsProtocol):
+class Connection(HttpToolsProtocol):
     """uvicorn's protocol. A timer is only set where a head does not come in one piece."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -26,6 +26,7 @@ class BoundedHeads(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head."""
         super().connection_made(transport)
+        self.transport = _Joined(transport, self.loop)  # type: ignore[assignment]
         self._in_head = True
         self._limit = self.loop.call_later(HEAD_SECONDS, transport.close)
 
@@ -61,3 +62,34 @@ class BoundedHeads(HttpToolsProtocol):
         if self._limit is not None:
             self._limit.cancel()
             self._limit = None
+
+
+class _Joined:
+    """A transport that sends together what is written in one step of the event loop.
+
+    uvicorn writes the head of an answer and then its body; each would be a packet that wakes the client.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Send data before the next step."""
+        if not self._held:
+            self._loop.call_soon(self._flush)
+        self._held.append(data)
+
+    def close(self) -> None:
+        """Send what is held, and close."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        held, self._held = self._held, []
+        if held:
+            self._transport.write(b"".join(held))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
