@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from schemas.refusal import FieldError, Reason, Refusal, describe
+from service.api.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,8 +63,18 @@ class Call:
             return {}
         return parse_qs(self._query.decode("latin-1"), keep_blank_values=True)
 
+    def _check_not_encoded(self) -> None:
+        """Refuse a body of any Content-Encoding but `identity`. Raises: Problem 415 (RFC 9110, section 15.5.16)."""
+        said = b",".join(value for name, value in self._sent if name == b"content-encoding")
+        if any(one.strip().lower() not in (b"", b"identity") for one in said.split(b",")):
+            detail = "bodies are read as they stand: send it without Content-Encoding"
+            headers = {"Accept-Encoding": "identity"}
+            raise Problem(415, "unsupported_encoding", detail, headers=headers)
+
     async def body(self, limit: int) -> bytes:
-        """Read the body. Raises: Refusal (too_large), Problem when it takes too long."""
+        """Read the body. Raises: Refusal (too_large), Problem when it takes too long or is encoded."""
+        if b"content-encoding" in self._headers:
+            self._check_not_encoded()
         said = self._headers.get(b"content-length", b"0")
         if said.isdigit() and int(said) > limit:
             raise _too_large(limit)
