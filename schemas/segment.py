@@ -15,8 +15,10 @@ _NOT_IN_A_NAME: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff
 
 def name_fault(name: str) -> str | None:
     """Say what is wrong with a segment's name, or None."""
-    if not name.strip() or len(name) > MAX_NAME_LENGTH or _NOT_IN_A_NAME.search(name):
+    if not name or len(name) > MAX_NAME_LENGTH or _NOT_IN_A_NAME.search(name):
         return f"must be 1 to {MAX_NAME_LENGTH} characters on one line, none of them a control"
+    if name != name.strip():  # nobody could tell it from the name without
+        return "must neither begin nor end with white space"
     return None
 
 
@@ -46,7 +48,7 @@ SegmentName = Annotated[
     AfterValidator(_name),
     Field(
         examples=["Power user"],
-        json_schema_extra={"minLength": 1, "maxLength": MAX_NAME_LENGTH, "pattern": r"\S"},
+        json_schema_extra={"minLength": 1, "maxLength": MAX_NAME_LENGTH, "pattern": r"^\S(.*\S)?$"},
     ),
 ]
 SegmentDescription = Annotated[

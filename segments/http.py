@@ -7,8 +7,8 @@ import gc
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from projections.http.arriving import Arriving
@@ -34,6 +34,7 @@ from service.telemetry import Health, get_logger
 
 if TYPE_CHECKING:
     import asyncpg
+    from fastapi import FastAPI
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import ASGIApp
@@ -128,7 +129,8 @@ def make_app(parts: Parts) -> ASGIApp:
 
 def make_framework(parts: Parts) -> FastAPI:
     """Make the FastAPI app: all but the two calls that publish, and the document of them all."""
-    app = FastAPI(title="Segments", version="1")
+    # With the scripts of /docs: who runs it may have no internet. ReDoc would load a picture from elsewhere.
+    app = FastAPIOffline(title="Segments", version="1", redoc_url=None)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # as FastAPI's documentation has it
     _handle_errors(app)
     app.include_router(admin_routes(parts.access, parts.pool, parts.registry_pool, parts.settings))

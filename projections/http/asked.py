@@ -12,7 +12,7 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from projections.reading.results import Asked
 from projections.reading.rows import Moment
-from schemas.rules import MAX_SEGMENT_ID, MAX_USER_LENGTH, normalise_user
+from schemas.rules import MAX_USER_LENGTH, normalise_user
 from service.api.parameters import wrong
 
 MEMBERS_LIMIT, MEMBERS_LIMIT_MOST = 500, 5_000
@@ -94,7 +94,6 @@ Time = Annotated[
     Field(examples=["2026-01-31T12:00:00Z", "1767225600"]),
 ]
 User = Annotated[str, AfterValidator(_is_user), Path(description=_ABOUT_USER)]
-SegmentId = Annotated[int, Path(ge=1, le=MAX_SEGMENT_ID)]
 _CLOSED = ConfigDict(extra="forbid")
 
 

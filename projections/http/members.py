@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Response
 from starlette.responses import StreamingResponse
 
 from projections.http import answers
@@ -12,40 +12,38 @@ from projections.http.asked import (
     MEMBERS_LIMIT,
     Members,
     OneUserThen,
-    SegmentId,
     User,
     micros,
     of_micros,
 )
 from projections.http.cursors import Cursors, MembersCursor
-from projections.http.formats import CSV, JSON, KINDS, LINES, answer, negotiate
+from projections.http.formats import KINDS, STREAMS, answer, lines, reaches
 from projections.reading.members import COLUMNS, read_chunk, read_page
 from projections.reading.rows import Moment, find_segment, read_complete_until
 from projections.reading.users import read_user
 from service.access.keys import Scope
+from service.api.accepting import JSON, Accept, negotiate, takes_json
 from service.api.access import Admission  # noqa: TC001 - FastAPI reads it
-from service.api.parameters import wrong
+from service.api.parameters import PathId, wrong
 from service.api.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from projections.http.asked import MembersAsked, UserAskedThen
     from projections.http.desk import Desk
     from projections.reading.members import Chunk
-    from projections.reading.rows import Segment
+    from projections.reading.rows import Row, Segment
     from service.api.access import Access
 
 PATH = "/networks/{network_id}/segments/{segment_id}/members"
 # Keys of one piece of a stream, read in a transaction of its own.
 PIECE = 1000
-COMPLETE_UNTIL = "Segments-Complete-Until"
-_STREAMS: dict[str, Any] = {kind: {"schema": {"type": "string"}} for kind in KINDS if kind != JSON}
 
 
 def member_routes(access: Access, desk: Desk) -> APIRouter:
     """Give the routes of members."""
-    router = APIRouter(tags=["reading"])
+    router = APIRouter(tags=["reading"], responses={406: {}})
     admitted: Any = Depends(access.admits(Scope.REPORT))
     cursors = Cursors(desk.settings)
 
@@ -54,22 +52,22 @@ def member_routes(access: Access, desk: Desk) -> APIRouter:
         summary="The members of a segment",
         description="A page of JSON; all of them as lines of JSON or as CSV, where Accept says so.",
         responses={
-            200: {"model": answers.Members | answers.OneMember, "content": _STREAMS},
+            200: {"model": answers.Members | answers.OneMember, "content": STREAMS},
             404: {},
-            406: {},
         },
     )
     async def members(
-        segment_id: SegmentId,
+        segment_id: PathId,
         asked: Members,
-        accept: Annotated[str | None, Header(include_in_schema=False)] = None,
+        accept: Accept = None,
         admission: Admission = admitted,
     ) -> Response:
         if asked.user is not None:
             if asked.limit is not None or asked.cursor is not None:
                 raise wrong("user", "is one: it goes with neither limit nor cursor")
+            negotiate(accept)
             return await _one(desk, admission.network_id, segment_id, asked)
-        kind = negotiate(accept)
+        kind = negotiate(accept, KINDS)
         give = _page if kind == JSON else _stream
         return await give(desk, cursors, admission.network_id, segment_id, asked, kind)
 
@@ -79,7 +77,11 @@ def member_routes(access: Access, desk: Desk) -> APIRouter:
         responses={200: {"model": answers.OneMember}, 404: {}},
     )
     async def member(
-        segment_id: SegmentId, user: User, asked: OneUserThen, admission: Admission = admitted
+        segment_id: PathId,
+        user: User,
+        asked: OneUserThen,
+        admission: Admission = admitted,
+        _: None = takes_json,
     ) -> Response:
         return await _one(desk, admission.network_id, segment_id, asked, user)
 
@@ -137,18 +139,21 @@ async def _stream(
         segment = await find_segment(connection, network_id, segment_id)
         until = await read_complete_until(connection)
         first = await read_chunk(connection, segment, moment, after, PIECE)
-    return StreamingResponse(
-        _pieces(desk, segment, moment, first, kind, asked.limit),
-        media_type="text/csv; charset=utf-8; header=present" if kind == CSV else kind,
-        headers={COMPLETE_UNTIL: until.isoformat()} if until else None,
-    )
+    media_type, heading, encode = lines(kind, COLUMNS)
+    pieces = _pieces(desk, segment, moment, first, asked.limit, heading, encode)
+    return StreamingResponse(pieces, media_type=media_type, headers=reaches(until))
 
 
 async def _pieces(
-    desk: Desk, segment: Segment, moment: Moment, chunk: Chunk, kind: str, limit: int | None
+    desk: Desk,
+    segment: Segment,
+    moment: Moment,
+    chunk: Chunk,
+    limit: int | None,
+    heading: bytes,
+    encode: Callable[[Iterable[Row]], bytes],
 ) -> AsyncIterator[bytes]:
     """Give members piece by piece. Between two of them nothing is held: however slow a client is, nobody waits."""
-    heading, encode = LINES[kind]
     yield heading
     left = limit
     while True:

@@ -13,6 +13,7 @@ from projections.http.formats import answer
 from projections.reading import results as log_results
 from projections.reading.rows import read_complete_until
 from service.access.keys import Scope
+from service.api.accepting import takes_json
 from service.api.access import Admission  # noqa: TC001 - FastAPI reads it
 from service.api.parameters import wrong
 from service.api.problems import Problem
@@ -32,7 +33,7 @@ PATH = "/networks/{network_id}/results"
 
 def result_routes(access: Access, desk: Desk, arriving: Arriving) -> APIRouter:
     """Give the route of results, for who publishes and for who reports."""
-    router = APIRouter(tags=["reading"])
+    router = APIRouter(tags=["reading"], responses={406: {}})
     admitted: Any = Depends(access.admits(Scope.REPORT, Scope.PUBLISH))
     teller = _Teller(desk, arriving)
 
@@ -41,7 +42,9 @@ def result_routes(access: Access, desk: Desk, arriving: Arriving) -> APIRouter:
         summary="What became of commands",
         responses={200: {"model": answers.Results}, 404: {}},
     )
-    async def results(asked: Results, admission: Admission = admitted) -> Response:
+    async def results(
+        asked: Results, admission: Admission = admitted, _: None = takes_json
+    ) -> Response:
         if (asked.reference_id is None) == (asked.position is None):
             raise wrong("reference_id", "give either reference_id or position")
         if asked.position is not None:

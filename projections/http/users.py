@@ -11,17 +11,22 @@ from projections.http import answers
 from projections.http.asked import (  # noqa: TC001 - FastAPI reads them
     OneUser,
     OneUserThen,
-    SegmentId,
     User,
 )
-from projections.http.formats import answer
+from projections.http.formats import KINDS, STREAMS, answer, lines, reaches
 from projections.http.members import PATH as MEMBERS
 from projections.http.members import never_seen
-from projections.reading.rows import find_segment, read_complete_until, read_sizes
+from projections.reading.rows import (
+    SIZE_COLUMNS,
+    find_segment,
+    read_complete_until,
+    read_sizes,
+)
 from projections.reading.users import read_user
 from service.access.keys import Scope
+from service.api.accepting import JSON, Accept, negotiate, takes_json
 from service.api.access import Admission  # noqa: TC001 - FastAPI reads it
-from service.api.parameters import Nothing  # noqa: TC001 - FastAPI reads it
+from service.api.parameters import Nothing, PathId  # noqa: TC001 - FastAPI reads them
 
 if TYPE_CHECKING:
     from projections.http.asked import UserAskedThen
@@ -33,7 +38,7 @@ NETWORK = "/networks/{network_id}"
 
 def user_routes(access: Access, desk: Desk) -> APIRouter:
     """Give the routes of users and sizes."""
-    router = APIRouter(tags=["reading"])
+    router = APIRouter(tags=["reading"], responses={406: {}})
     admitted: Any = Depends(access.admits(Scope.REPORT))
     segments: Any = {200: {"model": answers.UserSegments}}
     explanation: Any = {200: {"model": answers.Explanation}, 404: {}}
@@ -43,7 +48,9 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
         summary="The segments of a user, named in the query",
         responses=segments,
     )
-    async def segments_of(asked: OneUserThen, admission: Admission = admitted) -> Response:
+    async def segments_of(
+        asked: OneUserThen, admission: Admission = admitted, _: None = takes_json
+    ) -> Response:
         return await _segments(desk, admission.network_id, asked)
 
     @router.get(
@@ -52,7 +59,7 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
         responses=segments,
     )
     async def segments_of_user(
-        user: User, asked: OneUserThen, admission: Admission = admitted
+        user: User, asked: OneUserThen, admission: Admission = admitted, _: None = takes_json
     ) -> Response:
         return await _segments(desk, admission.network_id, asked, user)
 
@@ -62,7 +69,10 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
         responses=explanation,
     )
     async def explain_one(
-        segment_id: SegmentId, asked: OneUser, admission: Admission = admitted
+        segment_id: PathId,
+        asked: OneUser,
+        admission: Admission = admitted,
+        _: None = takes_json,
     ) -> Response:
         return await _explain(desk, admission.network_id, segment_id, asked.which())
 
@@ -72,20 +82,28 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
         responses=explanation,
     )
     async def explain_user(
-        segment_id: SegmentId, user: User, asked: OneUser, admission: Admission = admitted
+        segment_id: PathId,
+        user: User,
+        asked: OneUser,
+        admission: Admission = admitted,
+        _: None = takes_json,
     ) -> Response:
         return await _explain(desk, admission.network_id, segment_id, asked.which(user))
 
     @router.get(
         NETWORK + "/sizes",
         summary="The sizes of all segments",
-        responses={200: {"model": answers.Sizes}},
+        responses={200: {"model": answers.Sizes, "content": STREAMS}},
     )
-    async def sizes(_: Nothing, admission: Admission = admitted) -> Response:
+    async def sizes(_: Nothing, admission: Admission = admitted, accept: Accept = None) -> Response:
+        kind = negotiate(accept, KINDS)
         async with desk.reading() as connection:
             until = await read_complete_until(connection)
             rows = await read_sizes(connection, admission.network_id)
-        return answer({"sizes": rows, "complete_until": until})
+        if kind == JSON:
+            return answer({"sizes": rows, "complete_until": until})
+        media_type, heading, encode = lines(kind, SIZE_COLUMNS)
+        return Response(heading + encode(rows), media_type=media_type, headers=reaches(until))
 
     return router
 

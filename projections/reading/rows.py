@@ -17,7 +17,10 @@ _COMPLETE_UNTIL = "SELECT complete_until FROM reporting.watermark"
 _SEGMENT = """
 SELECT segment_key, segment_id, segment_name FROM segments.segment WHERE network_id = $1 AND segment_id = $2
 """
-_SIZES = "SELECT * FROM reporting.segment_size WHERE network_id = $1 ORDER BY segment_id"
+SIZE_COLUMNS = ("network_id", "segment_id", "segment_name", "members", "added", "blocked")
+_SIZES = f"""
+SELECT {", ".join(SIZE_COLUMNS)} FROM reporting.segment_size WHERE network_id = $1 ORDER BY segment_id
+"""  # noqa: S608 - constants
 
 Row = dict[str, Any]
 

@@ -66,12 +66,13 @@ async def apply(
     async with connected(load_settings(), ROLE) as connection:
         while True:
             changes = await registry_file.difference(connection, network_id, wanted.segments)
-            if not as_json:
-                _show(changes, archive_missing=archive_missing)
             to_do = any(one.action != "missing" or archive_missing for one in changes)
+            asking = to_do and not dry_run and not yes
+            if asking or not as_json:
+                _show(changes, archive_missing=archive_missing, err=as_json)
             if dry_run or not to_do:
                 break
-            if not yes:
+            if asking:
                 _ask()
             try:
                 done = await registry_file.apply(
@@ -97,10 +98,11 @@ def _ask() -> None:
         raise Failure("Nothing was changed.")
 
 
-def _show(changes: list[Change], *, archive_missing: bool) -> None:
+def _show(changes: list[Change], *, archive_missing: bool, err: bool) -> None:
+    """Show the difference. err: on stderr, where stdout is for JSON alone."""
     rows = [_row(one, archive_missing=archive_missing) for one in changes]
     if rows:
-        print_rows(rows)
+        print_rows(rows, err=err)
     else:
         click.echo("the registry says what the file says")
 

@@ -35,7 +35,7 @@ class Line:
 
 
 class ImportFile:
-    """A file to import. What the broker has is noted in `<file>.progress`, taken away at the end."""
+    """A file to import. What was done of it is noted in `<file>.progress`, taken away at the end."""
 
     def __init__(self, path: Path, network_id: str | None) -> None:
         self._path = path
@@ -48,19 +48,22 @@ class ImportFile:
 
     def key(self, number: int) -> str:
         """Give the idempotency key of a line: of this file, and of no other."""
-        return f"import:{self._digest[:32]}:{self._network_id or ''}:{number}"
+        return f"{self._named()}:{number}"
 
-    def resume_after(self) -> int:
-        """Give the last line that was noted, 0 for none or for another file."""
+    def _named(self) -> str:
+        return f"import:{self._digest[:32]}:{self._network_id or ''}"
+
+    def noted(self) -> tuple[int, dict[str, Any]]:
+        """Give the last line that was noted, with what came of those up to it; 0 for none, or of another import."""
         try:
             noted = json.loads(self._progress.read_text("utf-8"))
         except (OSError, ValueError):
-            return 0
-        return int(noted["line"]) if noted.get("digest") == self._digest else 0
+            return 0, {}
+        return (noted["line"], noted["done"]) if noted.get("import") == self._named() else (0, {})
 
-    def note(self, number: int) -> None:
-        """Note that the broker has all lines up to this one."""
-        text = json.dumps({"digest": self._digest, "line": number})
+    def note(self, number: int, done: Mapping[str, Any]) -> None:
+        """Note that the broker has all lines up to this one. done: what came of them, as JSON."""
+        text = json.dumps({"import": self._named(), "line": number, "done": done})
         # Written aside and renamed: whoever is killed here leaves the old note or the new one.
         aside = self._progress.with_name(self._progress.name + ".new")
         aside.write_text(text, "utf-8")

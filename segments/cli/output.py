@@ -189,11 +189,13 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(plain(value), ensure_ascii=False))
 
 
-def print_rows(rows: Iterable[Mapping[str, Any]], columns: Iterable[str] | None = None) -> None:
-    """Print rows as a table for people."""
+def print_rows(
+    rows: Iterable[Mapping[str, Any]], columns: Iterable[str] | None = None, *, err: bool = False
+) -> None:
+    """Print rows as a table for people. err: on stderr."""
     listed = [dict(row) for row in rows]
     if not listed:
-        click.echo("(none)")
+        click.echo("(none)", err=err)
         return
     names = list(columns) if columns is not None else list(listed[0])
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -201,5 +203,5 @@ def print_rows(rows: Iterable[Mapping[str, Any]], columns: Iterable[str] | None 
         table.add_column(name, overflow="fold")
     for row in listed:
         table.add_row(*(_cell(row[name]) for name in names))
-    width = None if sys.stdout.isatty() else 240
-    Console(width=width, highlight=False, markup=False, emoji=False).print(table)
+    width = None if (sys.stderr if err else sys.stdout).isatty() else 240
+    Console(stderr=err, width=width, highlight=False, markup=False, emoji=False).print(table)

@@ -133,7 +133,8 @@ async def import_(
 ) -> None:
     """Publish the commands of a CSV or NDJSON file.
 
-    CSV: the first line names the fields; metadata is JSON. Interrupted, the same call goes on where it stopped.
+    CSV: the first line names the fields; metadata is JSON. Interrupted, the same call goes on where it stopped, and
+    tells apart what was published before.
 
     Every line carries an idempotency key made of the whole file's content and the line's number: the same file counts
     once, however often it is imported. A corrected file is another file: its good lines count again, unless they give
@@ -161,7 +162,9 @@ async def _publish_lines(
 ) -> None:
     """Publish in blocks; each block's end is noted once the broker has all of it."""
     block: list[asyncio.Task[Any]] = []
-    for line in tally.counted(source.lines(source.resume_after())):
+    after, done = source.noted()
+    tally.go_on(done)
+    for line in tally.counted(source.lines(after)):
         try:
             value, key = _checked(line)
         except (Refusal, ValueError) as error:
@@ -174,7 +177,7 @@ async def _publish_lines(
             await asyncio.gather(*block)
             tally.published += len(block)
             block = []
-            source.note(line.number)
+            source.note(line.number, tally.done())
     await asyncio.gather(*block)
     tally.published += len(block)
     source.finish()

@@ -13,22 +13,42 @@ from rich.progress import Progress, TaskID
 from segments.cli.output import Failure, counted, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from segments.cli.files import ImportFile, Line
 
 MOST_ERRORS = 10_000  # that are kept to be told: a file may be wrong in every line
 SHOWN = 100
+_AGAIN = "What was imported before is published again, as a duplicate; --dry-run counts duplicates beforehand."
 
 
 class Tally:
-    """Counts lines, and keeps the first errors. outcomes: of a dry run's valid lines, else empty."""
+    """Counts lines, and keeps the first errors. outcomes: of a dry run's valid lines, else empty.
+
+    interrupted: lines that were published before the import was interrupted that this one goes on with.
+    """
 
     def __init__(self, progress: Progress, bar: TaskID) -> None:
         self._progress, self._bar = progress, bar
-        self.lines = self.published = self.refused = 0
+        self.lines = self.published = self.interrupted = self.refused = 0
         self.outcomes: Counter[str] = Counter()
         self.errors: list[dict[str, Any]] = []
+
+    def done(self) -> dict[str, Any]:
+        """Give what came of the lines so far, to be noted."""
+        published = self.interrupted + self.published
+        return {
+            "lines": self.lines,
+            "published": published,
+            "refused": self.refused,
+            "errors": self.errors,
+        }
+
+    def go_on(self, done: Mapping[str, Any]) -> None:
+        """Count what was noted before the import was interrupted; nothing, if nothing was."""
+        if done:
+            self.lines, self.interrupted = done["lines"], done["published"]
+            self.refused, self.errors = done["refused"], done["errors"]
 
     def counted(self, lines: Iterable[Line]) -> Iterator[Line]:
         """Pass lines on, and show how far they go."""
@@ -46,7 +66,10 @@ class Tally:
     def print(self, *, dry_run: bool, as_json: bool) -> None:
         """Tell all; Failure if a line was refused."""
         if as_json:
-            counts = {"lines": self.lines, "published": self.published, "refused": self.refused}
+            counts = {
+                "lines": self.lines, "published": self.published,
+                "published_before_interruption": self.interrupted, "refused": self.refused,
+            }  # fmt: skip
             outcomes = {"outcomes": dict(self.outcomes)} if dry_run else {}
             print_json({**counts, **outcomes, "errors": self.errors})
         else:
@@ -55,7 +78,10 @@ class Tally:
             for outcome, count in self.outcomes.most_common():
                 click.echo(f"{count} {outcome}")
             lines = counted(self.lines, "line")
-            click.echo(f"{lines}, {self.published} published, {self.refused} refused")
+            before = f"{self.interrupted} before the interruption, " if self.interrupted else ""
+            click.echo(f"{lines}, {self.published} published, {before}{self.refused} refused")
+            if self.published:
+                click.echo(_AGAIN, err=True)
         if self.refused:
             raise Failure(self._refused(dry_run=dry_run))
 

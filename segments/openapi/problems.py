@@ -5,7 +5,6 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from projections.http.formats import KINDS
 from schemas.refusal import FieldError
 from service.api.problems import MEDIA_TYPE, Problem
 
@@ -39,11 +38,12 @@ _OF_INPUT = {
 _OF_BODIES = {
     408: _Said("timeout", "The body did not come in time."),
     413: _Said("too_large", "Too large."),
+    415: _Said("unsupported_encoding", "The body has a Content-Encoding other than `identity`."),
 }
 # Of those calls alone that name the status among their responses.
 _OF_THOSE_THAT_SAY_SO = {
     404: _Said("unknown_segment", "No such segment, user or result."),
-    406: _Said("not_acceptable", f"Accept names none of {', '.join(KINDS)}."),
+    406: _Said("not_acceptable", "Accept names nothing that there is of it."),
     409: _Said("name_taken", "The name or the id is taken, or no id is left."),
 }
 _OF_ONE_COMMAND = {

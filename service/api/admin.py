@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime  # noqa: TC003 - pydantic reads it
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.rules import MAX_SEGMENT_ID
 from schemas.segment import (  # noqa: TC001 - pydantic reads them
     SegmentDescription,
     SegmentId,
@@ -17,9 +16,10 @@ from schemas.segment import (  # noqa: TC001 - pydantic reads them
 from service import registry
 from service.access.keys import Scope
 from service.access.ring import ROLE as READING_ROLE
+from service.api.accepting import takes_json
 from service.api.access import Admission  # noqa: TC001 - FastAPI reads it
 from service.api.bodies import read_body, takes
-from service.api.parameters import Nothing  # noqa: TC001 - FastAPI reads it
+from service.api.parameters import Nothing, PathId  # noqa: TC001 - FastAPI reads them
 from service.database import hurried
 from service.errors import DatabaseAwayError
 from service.waiting import INFRASTRUCTURE
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 ROLE = "segments_registry"
 PATH = "/networks/{network_id}/admin/segments"
 
-
-PathId = Annotated[int, Path(ge=1, le=MAX_SEGMENT_ID)]
 # Long enough for another change of the registry to end.
 SECONDS = 5.0
 _STRICT = ConfigDict(extra="forbid", strict=True)
@@ -149,15 +147,22 @@ def admin_routes(
         )
         return _shown(made)
 
-    @router.get(PATH, summary="List the segments")
-    async def list_all(_: Nothing, admission: Admission = admitted) -> SegmentsShown:
+    @router.get(PATH, summary="List the segments", responses={406: {}})
+    async def list_all(
+        _: Nothing, admission: Admission = admitted, _json: None = takes_json
+    ) -> SegmentsShown:
         found = await desk.read(
             lambda connection: registry.list_segments(connection, admission.network_id)
         )
         return SegmentsShown(segments=[_shown(one) for one in found])
 
-    @router.get(PATH + "/{segment_id}", summary="Show a segment", responses={404: {}})
-    async def show(segment_id: PathId, _: Nothing, admission: Admission = admitted) -> SegmentShown:
+    @router.get(PATH + "/{segment_id}", summary="Show a segment", responses={404: {}, 406: {}})
+    async def show(
+        segment_id: PathId,
+        _: Nothing,
+        admission: Admission = admitted,
+        _json: None = takes_json,
+    ) -> SegmentShown:
         return _shown(
             await desk.read(
                 lambda connection: registry.get(connection, admission.network_id, segment_id)

@@ -11,7 +11,7 @@ from schemas.refusal import FieldError, Reason, Refusal, describe
 from service.api.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from starlette.types import Receive, Scope, Send
 
@@ -64,10 +64,11 @@ class Call:
         return parse_qs(self._query.decode("latin-1"), keep_blank_values=True)
 
     async def body(self, limit: int) -> bytes:
-        """Read the body. Raises: Refusal (too_large), Problem 408."""
+        """Read the body. Raises: as `check_head` and `read_whole`; Problem 408."""
+        check_head(self._sent, limit)
         try:
             with self._deadlines.within(BODY_SECONDS):
-                return await read_whole(self._receive, self._headers, limit)
+                return await read_whole(self._receive, limit)
         except TimeoutError:
             raise too_slow() from None
 
@@ -94,11 +95,19 @@ def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
 
 
-async def read_whole(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
+def check_head(headers: Iterable[tuple[bytes, bytes]], limit: int) -> None:
+    """Refuse a body by its headers. Raises: Refusal (too_large), Problem 415 (RFC 9110, section 15.5.16)."""
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit() and int(value) > limit:
+            raise _too_large(limit)
+        if name == b"content-encoding":
+            for coding in value.split(b","):
+                if coding.strip().lower() not in (b"", b"identity"):
+                    raise _encoded_body()
+
+
+async def read_whole(receive: Receive, limit: int) -> bytes:
     """Read a body of at most so many bytes. Raises: Refusal (too_large; not_json where it ends too early)."""
-    said = headers.get(b"content-length", b"0")
-    if said.isdigit() and int(said) > limit:
-        raise _too_large(limit)
     message = await receive()
     body: bytes = message.get("body", b"")
     if len(body) <= limit and not message.get("more_body", False):
@@ -118,6 +127,11 @@ async def read_whole(receive: Receive, headers: Mapping[bytes, bytes], limit: in
 def _too_large(limit: int) -> Refusal:
     error = FieldError("", f"the body must be at most {limit} bytes")
     return Refusal(Reason.TOO_LARGE, describe([error]), [error])
+
+
+def _encoded_body() -> Problem:
+    detail = "bodies are read as they stand: send it without Content-Encoding"
+    return Problem(415, "unsupported_encoding", detail, headers={"Accept-Encoding": "identity"})
 
 
 def too_slow() -> Problem:

@@ -22,13 +22,14 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 async def read_body(request: Request, model: type[_Model]) -> _Model:
-    """Read a body of JSON in UTF-8, whatever its Content-Type. Raises: Problem 400, 408 or 413.
+    """Read a body of JSON in UTF-8, whatever its Content-Type. Raises: Problem 400, 408, 413 or 415.
 
     FastAPI would read it before it asks who is there, in any encoding, and answer too much of it as plain text.
     """
     try:
+        asgi.check_head(request.headers.raw, MAX_BODY)
         async with asyncio.timeout(asgi.BODY_SECONDS):
-            body = await asgi.read_whole(request.receive, dict(request.headers.raw), MAX_BODY)
+            body = await asgi.read_whole(request.receive, MAX_BODY)
         return model.model_validate_json(body)
     except Refusal as refusal:
         raise of_refusal(refusal) from refusal

@@ -1,20 +1,25 @@
-"""Query parameters: each one known and sent once: a misspelt or repeated one would be another question."""
+"""Parameters: an id is written in one way; of the query each is known and sent once, else it is another question."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import re
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import Query
-from pydantic import BaseModel, ConfigDict
+from fastapi import Path, Query
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from schemas.json_text import escape
 from schemas.refusal import FieldError, Reason, Refusal, describe
+from schemas.rules import MAX_SEGMENT_ID
 from service.api.problems import of_refusal
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from service.api.problems import Problem
+
+
+_PLAIN = re.compile("-?[1-9][0-9]{0,18}|0")
 
 
 class NothingAsked(BaseModel):
@@ -24,6 +29,17 @@ class NothingAsked(BaseModel):
 
 
 Nothing = Annotated[NothingAsked, Query()]
+
+
+def _is_plain(text: Any) -> Any:
+    """Refuse what pydantic would take for an integer besides: `1.0`, `+1`, `01`. Raises: ValueError."""
+    if not _PLAIN.fullmatch(text):
+        raise ValueError("must be a plain decimal integer")
+    return text
+
+
+# The id of a segment in a path: one address for one segment.
+PathId = Annotated[int, Field(ge=1, le=MAX_SEGMENT_ID), BeforeValidator(_is_plain), Path()]
 
 
 def wrong(name: str, message: str) -> Problem:

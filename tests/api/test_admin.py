@@ -69,6 +69,10 @@ async def test_what_is_taken_is_409_and_what_is_not_there_404(api: Api) -> None:
     ({"name": "a\u0000"}, ["/name"]),
     ({"name": "a\u0085b"}, ["/name"]),
     ({"name": "a\u2028b"}, ["/name"]),
+    ({"name": " a"}, ["/name"]),
+    ({"name": "a "}, ["/name"]),
+    ({"name": "a\u00a0"}, ["/name"]),
+    ({"name": "\u3000a b\u3000"}, ["/name"]),
     ({"name": "a", "description": "x" * 4097}, ["/description"]),
     ({"name": "a", "x/y~": 1}, ["/x~1y~0"]),
     ([], [""]),
@@ -188,3 +192,40 @@ async def test_a_parameter_that_does_not_exist_changes_nothing(api: Api) -> None
         assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field"), method
     listed = (await api.call("GET", PATH)).json()["segments"]
     assert "new" not in [one["name"] for one in listed]
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "1.0",
+        "01",
+        "+1",
+        "%201",
+        "1%20",
+        "1_0",
+        "1e0",
+        "%EF%BC%91",
+        "0",
+        "-1",
+        "2147483648",
+        "x",
+        "9" * 5000,
+    ],
+)
+async def test_an_id_in_a_path_is_a_plain_decimal_integer(api: Api, number: str) -> None:
+    one = "/networks/n/segments/" + number
+    calls = [("GET", f"{PATH}/{number}"), ("PATCH", f"{PATH}/{number}"), ("GET", f"{one}/members"),
+             ("GET", f"{one}/members/u"), ("GET", f"{one}/explanation?user=u")]  # fmt: skip
+    for method, path in calls:
+        answer = await api.call(method, path, content=b"{}" if method == "PATCH" else None)
+        assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field"), path
+        assert [error["pointer"] for error in answer.json()["errors"]] == ["/segment_id"]
+
+
+async def test_a_change_of_a_segment_keeps_its_name_free_of_white_space_at_the_ends(
+    api: Api,
+) -> None:
+    answer = await patch(api, 1, name=" One ")
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/name"]
+    assert "white space" in answer.json()["detail"]
+    assert (await patch(api, 1, name="One  more")).json()["name"] == "One  more"

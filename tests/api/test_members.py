@@ -274,7 +274,7 @@ async def test_without_a_database_reading_is_503(ready: Settings) -> None:
         await get(api, MEMBERS)
         proxy.refuse()
         for path in paths:
-            for accept in ("application/json", "text/csv"):
+            for accept in ("application/json", "text/csv, */*;q=0.1"):
                 answer = await api.call("GET", path, headers={"Accept": accept})
                 assert (answer.status_code, answer.json()["reason"]) == (503, "database_away")
                 assert "retry-after" in answer.headers

@@ -138,6 +138,52 @@ async def test_accept_chooses_and_what_there_is_not_is_406(
         assert found.headers["content-type"].partition(";")[0] == given
 
 
+async def test_sizes_come_as_lines_and_as_csv_too(api: Api) -> None:
+    path = "/networks/n/sizes"
+    async with appended(api.settings, *commands(seed=9, count=60, users=9)):
+        sizes = (await get(api, path))["sizes"]
+        assert [size["members"] > 0 for size in sizes] == [True, True]
+        found = await api.call("GET", path, headers={"Accept": NDJSON})
+        assert found.headers["content-type"] == NDJSON
+        assert lines(found.text) == sizes
+        sheet = await api.call("GET", path, headers={"Accept": CSV})
+        assert sheet.headers["content-type"] == "text/csv; charset=utf-8; header=present"
+        for answer in (found, sheet):
+            assert answer.headers["segments-complete-until"].endswith("+00:00")
+    heading = ["network_id", "segment_id", "segment_name", "members", "added", "blocked"]
+    assert list(csv.reader(io.StringIO(sheet.text, newline=""))) == [
+        heading,
+        *([str(size[name]) for name in heading] for size in sizes),
+    ]
+    nobody = await api.call("GET", "/networks/e/sizes", network="e", headers={"Accept": CSV})
+    assert nobody.text == ",".join(heading) + "\r\n"
+
+
+JSON_ALONE = [
+    "/networks/n/segments/1/members?user=u",
+    "/networks/n/segments/1/members/u",
+    "/networks/n/segments/1/members/u/explanation",
+    "/networks/n/segments/1/explanation?user=u",
+    "/networks/n/users/u/segments",
+    "/networks/n/users/segments?user=u",
+    "/networks/n/results?reference_id=r",
+    "/networks/n/admin/segments",
+    "/networks/n/admin/segments/1",
+]
+
+
+@pytest.mark.parametrize("path", [*JSON_ALONE, "/networks/n/sizes"])
+async def test_a_read_never_answers_what_was_not_asked_for(api: Api, path: str) -> None:
+    async with appended(api.settings, said(user="u", reference_id="r")):
+        for accept in (*([] if path.endswith("/sizes") else [CSV, NDJSON]), "text/html"):
+            found = await api.call("GET", path, headers={"Accept": accept})
+            assert (found.status_code, found.json()["reason"]) == (406, "not_acceptable"), accept
+            assert (await api.client.get(path, headers={"Accept": accept})).status_code == 401
+        for accept in ("*/*", "application/json", f"{CSV};q=0.5, application/*;q=0.1"):
+            found = await api.call("GET", path, headers={"Accept": accept})
+            assert found.status_code == 200, found.text
+
+
 async def test_a_stream_of_an_undefined_segment_is_404(api: Api) -> None:
     found = await api.call("GET", "/networks/n/segments/9/members", headers={"Accept": CSV})
     assert (found.status_code, found.json()["reason"]) == (404, "unknown_segment")

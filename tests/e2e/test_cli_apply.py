@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import pty
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from tests.support.database import connected, rows, until
 from tests.support.roles import command_line
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
     from service.settings import Settings
@@ -122,15 +124,36 @@ async def test_who_is_asked_on_a_terminal_and_does_not_agree_has_changed_nothing
 ) -> None:
     file = tmp_path / "segments.yaml"
     await asyncio.to_thread(file.write_text, FILE, "utf-8")
+    said = await asyncio.to_thread(_answered, database, answers, "apply", str(file))
+    assert (said.returncode, told in said.stderr) == (code, True), said.stderr
+    assert len(await listed(database)) == there
+
+
+async def test_who_wants_json_and_is_asked_sees_the_difference_first_and_json_alone_on_stdout(
+    database: Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "segments.yaml"
+    await asyncio.to_thread(file.write_text, FILE, "utf-8")
+    said = await asyncio.to_thread(_answered, database, "y", "apply", str(file), "--json")
+    assert said.returncode == 0, said.stderr
+    assert json.loads(said.stdout)["done"] == 3
+    shown, _, _ = said.stderr.partition("Do it?")
+    assert all(word in shown for word in ("create", "Power user", "hidden: True"))
+    agreed = await run(database, "apply", str(file), "--json", "--yes")
+    assert (agreed.json["done"], agreed.err) == (0, "")
+
+
+def _answered(
+    settings: Settings, answers: str, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line with a terminal as its standard input, on which this was typed."""
     keyboard, terminal = pty.openpty()
     try:
         os.write(keyboard, f"{answers}\n".encode())
-        said = await asyncio.to_thread(command_line, database, "apply", str(file), stdin=terminal)
+        return command_line(settings, *arguments, stdin=terminal)
     finally:
         os.close(keyboard)
         os.close(terminal)
-    assert (said.returncode, told in said.stderr) == (code, True), said.stderr
-    assert len(await listed(database)) == there
 
 
 @pytest.mark.parametrize(("text", "told"), [
@@ -142,6 +165,7 @@ async def test_who_is_asked_on_a_terminal_and_does_not_agree_has_changed_nothing
     ("network: n\nsegments:\n- {name: a, hiden: true}", "segments.0.hiden"),
     ("network: n\nsegments:\n- {name: a, hidden: 'yes'}", "segments.0.hidden"),
     ("network: n\nsegments:\n- {name: ' '}", "segments.0.name"),
+    ("network: n\nsegments:\n- {name: 'a '}", "segments.0.name: must neither"),
     ("network: n\nsegments: {", "line"),
     ("- 1", "the file"),
     ("network: !!python/object:os.system n", "line 1"),

@@ -121,7 +121,7 @@ async def test_import_of_ndjson_keeps_the_text_of_each_line_and_a_second_import_
         assert list(errors) == [4, 5, 6, 7, 8]
         assert errors[6] == "not JSON: not UTF-8"
         again = await run(ready, "import", str(path), "--network", "n", "--json")
-        assert again.json["published"] == 2
+        assert (again.json["published"], again.json["published_before_interruption"]) == (2, 0)
         await until(ready, "SELECT sum(next_offset) = 4 FROM segments.lane")
     assert await value(ready, "SELECT sum(events) FROM segments.lane") == 2
     assert await value(ready, "SELECT sum(duplicates) FROM segments.lane") == 2
@@ -144,6 +144,7 @@ async def test_a_file_that_was_mended_counts_good_lines_again_but_for_those_with
     done = await run(ready, "import", str(path), "--network", "n")
     assert (done.code, done.out) == (1, "3 lines, 2 published, 1 refused\n")
     assert "Error: 1 line was refused. Mend it in a file of its own and import that" in done.err
+    assert "What was imported before is published again, as a duplicate" in done.err
     assert "100%" in done.err
     path.write_text(good + _line("cid"), encoding="utf-8")
     async with service(ready, ingest):
@@ -179,9 +180,11 @@ async def test_an_import_that_was_killed_goes_on_and_counts_nothing_twice(
     await asyncio.to_thread(_kill_at_first_note, ready, path, progress)
     noted = json.loads(progress.read_text(encoding="utf-8"))["line"]  # noqa: ASYNC240 - a small file
     assert 0 < noted < count
-    done = await run(ready, "import", str(path), "--json")
+    done = await run(ready, "import", str(path))
     assert done.code == 0, done.err
-    assert done.json["lines"] == count - noted
+    assert done.out == (
+        f"{count} lines, {count - noted} published, {noted} before the interruption, 0 refused\n"
+    )
     assert not progress.exists()  # noqa: ASYNC240
     async with service(ready, ingest):
         await until(ready, "SELECT sum(events) = 6000 FROM segments.lane")
@@ -189,9 +192,35 @@ async def test_an_import_that_was_killed_goes_on_and_counts_nothing_twice(
     assert await value(ready, "SELECT sum(rejected) FROM segments.lane") == 0
 
 
-def _kill_at_first_note(settings: Settings, path: Path, progress: Path) -> None:
+async def test_lines_refused_before_an_import_was_killed_are_told_by_the_one_that_goes_on(
+    ready: Settings, tmp_path: Path
+) -> None:
+    path, count = tmp_path / "many.ndjson", 6_000
+    path.write_text(
+        _line("wrong", extra=1) + "".join(_line(f"u{n}") for n in range(count)), encoding="utf-8"
+    )
+    await asyncio.to_thread(
+        _kill_at_first_note, ready, path, Path(f"{path}.progress"), "--network", "n"
+    )
+    # For another network it is another import.
+    other = tmp_path / "other" / path.name
+    other.parent.mkdir()
+    for name in (path.name, f"{path.name}.progress"):
+        (tmp_path / "other" / name).write_bytes((tmp_path / name).read_bytes())
+    elsewhere = await run(ready, "import", str(other), "--network", "m", "--json")
+    assert (elsewhere.json["published"], elsewhere.json["refused"]) == (count, 1)
+    done = await run(ready, "import", str(path), "--network", "n", "--json")
+    assert done.code == 1
+    assert (done.json["lines"], done.json["refused"]) == (count + 1, 1)
+    assert [error["line"] for error in done.json["errors"]] == [1]
+    before = done.json["published_before_interruption"]
+    assert before >= 2000
+    assert done.json["published"] == count - before
+
+
+def _kill_at_first_note(settings: Settings, path: Path, progress: Path, *options: str) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", "from segments.cli import main; main()", "import", str(path), "--json"],
+        [sys.executable, "-c", "from segments.cli import main; main()", "import", str(path), "--json", *options],
         env=environment(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as importing:  # fmt: skip
         while not progress.exists():

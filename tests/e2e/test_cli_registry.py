@@ -54,3 +54,13 @@ async def test_a_taken_name_and_an_unknown_segment_end_with_1(database: Settings
     unknown = await run(database, "segment", "archive", "--network", "n", "--id", "9")
     assert (unknown.code, unknown.out) == (1, "")
     assert "No such segment" in unknown.err
+
+
+async def test_a_name_with_white_space_at_its_ends_is_wrong_use(database: Settings) -> None:
+    await run(database, "segment", "create", "--network", "n", "--name", "One")
+    for arguments in (("create", "--name", " One "), ("edit", "--id", "1", "--name", "One\u00a0")):
+        said = await run(database, "segment", arguments[0], "--network", "n", *arguments[1:])
+        assert (said.code, said.out) == (2, "")
+        assert "white space" in said.err
+    names = await rows(database, "SELECT segment_name FROM segments.segment")
+    assert [row["segment_name"] for row in names] == ["One"]
