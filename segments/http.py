@@ -23,6 +23,7 @@ from service.api.admin import admin_routes
 from service.api.bodies import field_errors
 from service.api.commands import CommandDoor
 from service.api.gate import Gate
+from service.api.in_flight import InFlight
 from service.api.known_segments import KnownSegments
 from service.api.problems import Problem, of_error, of_refusal
 from service.api.publisher import Publisher
@@ -64,7 +65,8 @@ class Parts:
         self.keys = KeyRing(pool, settings)
         self.segments = KnownSegments(pool, settings)
         self.publisher = Publisher(settings, self.deadlines)
-        self.access = Access(self.keys, settings)
+        self.in_flight = InFlight(settings.http_in_flight)
+        self.access = Access(self.keys, settings, self.in_flight)
         self.outcomes = Outcomes(pool, settings)
         self.arriving = Arriving(settings)
 
@@ -124,7 +126,7 @@ def make_app(parts: Parts) -> ASGIApp:
     door = CommandDoor(
         parts.access, parts.segments, parts.publisher, parts.outcomes, parts.settings
     )
-    return Gate(make_framework(parts), door, parts.deadlines, parts.settings.http_in_flight)
+    return Gate(make_framework(parts), door, parts.deadlines, parts.in_flight)
 
 
 def make_framework(parts: Parts) -> FastAPI:

@@ -129,7 +129,9 @@ class Settings(BaseSettings):
         description="What one API key may send to one api process: NUMBER/second, /minute or /hour",
     )
     http_in_flight: int = Field(
-        2000, ge=1, description="Requests that one api process works on at once; more get 503"
+        2000,
+        ge=1,
+        description="Requests that one api process works on at once, half of them of one network; more get 503",
     )
     health_port: int = Field(
         0, ge=0, le=65535, description="Port of /health/live, /health/ready and /metrics; 0: none"

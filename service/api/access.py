@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from fastapi import Path
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads it
@@ -14,10 +14,11 @@ from service.api.problems import Problem, registry_away
 from service.errors import DatabaseAwayError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, MutableMapping
 
     from service.access.keys import ApiKey, Scope
     from service.access.ring import KeyRing
+    from service.api.in_flight import InFlight
     from service.settings import Settings
 
 _BEARER = "bearer "
@@ -35,12 +36,14 @@ class Admission(NamedTuple):
 class Access:
     """Admits requests. Limits are counted per key, in this process."""
 
-    def __init__(self, keys: KeyRing, settings: Settings) -> None:
+    def __init__(self, keys: KeyRing, settings: Settings, in_flight: InFlight) -> None:
         self._keys = keys
+        self._in_flight = in_flight
         self._rate = Rate(settings.http_rate_limit)
 
     async def admit(
         self,
+        state: MutableMapping[str, Any],
         authorization: str | None,
         network_id: str,
         *scopes: Scope,
@@ -48,6 +51,7 @@ class Access:
     ) -> Admission:
         """Admit a request to a network, or raise a Problem: 401, 403, 429 or 503.
 
+        state: the request's, as scope["state"] has it; its `headers` are what its answer carries, whatever it is.
         authorization: the header as it was sent. scopes: any of them will do. published: what 429 and 503 say of the
         commands that the request holds; None where it holds none. The network is looked at before anything else is: a
         key of another one learns nothing.
@@ -56,7 +60,9 @@ class Access:
         if key.network_id != network_id or key.scopes.isdisjoint(scopes):
             wanted = " or ".join(scopes)
             raise Problem(403, "forbidden", f"this key may not {wanted} in this network")
-        return Admission(key, network_id, self._count(key, 1, published))
+        state["headers"] = headers = self._count(key, 1, published)
+        self._in_flight.claim(state, network_id, published)
+        return Admission(key, network_id, headers)
 
     def charge(self, admission: Admission, cost: int, published: str) -> None:
         """Count more against the key's rate: what a batch holds is known only once it is read. published: as above."""
@@ -71,16 +77,14 @@ class Access:
             admission.headers.update(self._count(admission.key, cost, published))
 
     def admits(self, *scopes: Scope) -> Callable[[Request, str], Awaitable[Admission]]:
-        """Give the dependency of a route that publishes nothing, for any of some scopes.
-
-        The response takes its headers from request.state.
-        """
+        """Give the dependency of a route that publishes nothing, for any of some scopes."""
 
         async def admitted(
             request: Request, network_id: Annotated[str, Path(description="The tenant.")]
         ) -> Admission:
-            admission = await self.admit(request.headers.get("authorization"), network_id, *scopes)
-            request.state.headers = admission.headers
+            admission = await self.admit(
+                request.scope["state"], request.headers.get("authorization"), network_id, *scopes
+            )
             refuse_repeated(request)
             return admission
 

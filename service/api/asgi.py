@@ -24,10 +24,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Call:
-    """One request. network_id: of the path. request_id: as Gate has it. traceparent: of our own span, or None."""
+    """One request. network_id: of the path. request_id: as Gate has it. traceparent: of our own span, or None.
 
-    __slots__ = ("_deadlines", "_headers", "_query", "_receive", "_send", "_sent", "_state",
-                 "network_id", "request_id", "traceparent")  # fmt: skip
+    state: as scope["state"] has it.
+    """
+
+    __slots__ = ("_deadlines", "_headers", "_query", "_receive", "_send", "_sent",
+                 "network_id", "request_id", "state", "traceparent")  # fmt: skip
 
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, network_id: str, deadlines: Deadlines
@@ -35,18 +38,14 @@ class Call:
         # Of several with one name the first, as the framework has it.
         self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         self._sent = scope["headers"]
-        self._state = scope["state"]
+        self.state = scope["state"]
         self._query: bytes = scope["query_string"]
         self._receive = receive
         self._send = send
         self._deadlines = deadlines
         self.network_id = network_id
-        self.request_id: str = self._state["request_id"]
+        self.request_id: str = self.state["request_id"]
         self.traceparent: str | None = None
-
-    def answers_with(self, headers: Mapping[str, str]) -> None:
-        """Have the answer carry headers, whatever it is; see Gate."""
-        self._state["headers"] = headers
 
     def header(self, name: bytes) -> str | None:
         """Give a header by its name in lower case; of several the first."""
@@ -75,12 +74,12 @@ class Call:
     async def answer(
         self, status: int, body: Any, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Send JSON. headers: beside those of `answers_with`."""
+        """Send JSON. headers: beside those of `own_headers`."""
         content = _encode(body)
         lines = [_JSON, (b"content-length", b"%d" % len(content))]
         if headers:
             lines += encoded(headers)
-        lines += own_headers(self._state)
+        lines += own_headers(self.state)
         await self._send({"type": "http.response.start", "status": status, "headers": lines})
         await self._send({"type": "http.response.body", "body": content})
 

@@ -226,9 +226,12 @@ class CommandDoor:
 
     async def _sending(self, call: Call) -> Sending:
         admission = await self._access.admit(
-            call.header(b"authorization"), call.network_id, Scope.PUBLISH, published="no"
+            call.state,
+            call.header(b"authorization"),
+            call.network_id,
+            Scope.PUBLISH,
+            published="no",
         )
-        call.answers_with(admission.headers)
         sender = Sender("http", admission.key.key_name, call.request_id)
         return Sending(admission, sender, idempotency_key(call), traceparent(call))
 

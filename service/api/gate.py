@@ -14,6 +14,7 @@ from service.telemetry import get_logger
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from service.api.in_flight import InFlight
     from service.deadlines import Deadlines
 
 log = get_logger("api.gate")
@@ -21,6 +22,8 @@ log = get_logger("api.gate")
 SEND_SECONDS = 30.0
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _ONLY_POST = Problem(405, "method_not_allowed", "only POST goes here", headers={"Allow": "POST"})
+# However busy it is, it says so.
+_ALWAYS = ("/health/", "/metrics")
 _PUBLISHING = re.compile(r"/networks/([^/]+)/segments(/batch)?")
 
 
@@ -40,28 +43,30 @@ class Gate:
     It leads the two calls that publish straight to their door, all else to the framework.
     """
 
-    def __init__(self, app: ASGIApp, door: Door, deadlines: Deadlines, in_flight: int) -> None:
+    def __init__(self, app: ASGIApp, door: Door, deadlines: Deadlines, in_flight: InFlight) -> None:
         self._app = app
         self._door = door
         self._deadlines = deadlines
-        self._most = in_flight
-        self._now = 0
+        self._in_flight = in_flight
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer 503 when too many are in flight."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope.setdefault("state", {})["request_id"] = _request_id(scope)
+        state = scope.setdefault("state", {})
+        state["request_id"] = _request_id(scope)
         path = _PUBLISHING.fullmatch(scope["path"])
         posts = path is not None and scope["method"] == "POST"
-        if self._now >= self._most and not scope["path"].startswith("/health/"):
+        if scope["path"].startswith(_ALWAYS):
+            await self._app(scope, receive, self._in_time(_with_own_headers(scope, send)))
+            return
+        if not self._in_flight.enter():
             problem = unavailable(
                 "busy", "too many requests are in flight", "no" if posts else None
             )
             await problem.response()(scope, receive, _with_own_headers(scope, send))
             return
-        self._now += 1
         try:
             if path is None:
                 await self._app(scope, receive, self._in_time(_with_own_headers(scope, send)))
@@ -70,7 +75,7 @@ class Gate:
             else:
                 await _ONLY_POST.response()(scope, receive, _with_own_headers(scope, send))
         finally:
-            self._now -= 1
+            self._in_flight.leave(state)
 
     async def _post(self, path: re.Match[str], scope: Scope, receive: Receive, send: Send) -> None:
         post = self._door.post_batch if path[2] else self._door.post_one

@@ -28,13 +28,13 @@ async def connect(api: Api) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def begin(
-    api: Api, length: int, path: str = "segments"
+    api: Api, length: int, path: str = "segments", network: str = "n"
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Send the headers of a POST, and none of its body."""
     reader, writer = await connect(api)
     writer.write(
-        f"POST /networks/n/{path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n"
-        f"Authorization: Bearer {await api.key()}\r\n\r\n".encode()
+        f"POST /networks/{network}/{path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n"
+        f"Authorization: Bearer {await api.key(network)}\r\n\r\n".encode()
     )
     await writer.drain()
     return reader, writer
@@ -113,9 +113,10 @@ async def test_a_body_that_comes_in_pieces_is_put_together(api: Api) -> None:
 
 async def test_more_requests_than_may_be_in_flight_get_503_at_once(ready: Settings) -> None:
     async with api_running(ready.model_copy(update={"http_in_flight": 3})) as api:
-        waiting = [await begin(api, 100) for _ in range(3)]
+        waiting = [await begin(api, 100, network=network) for network in "klm"]
         await holds(lambda: is_busy(api))
-        assert (await api.client.get("/health/live")).status_code == 200
+        for path in ("/health/live", "/metrics"):
+            assert (await api.client.get(path)).status_code == 200
         read = await api.call("GET", "/networks/n/sizes")
         assert (read.status_code, "published" in read.json()) == (503, False)
         for _, writer in waiting:
@@ -123,8 +124,26 @@ async def test_more_requests_than_may_be_in_flight_get_503_at_once(ready: Settin
         await holds(lambda: takes(api))
 
 
-async def is_busy(api: Api) -> bool:
-    answer = await api.post(said())
+async def test_the_slow_clients_of_one_network_hold_up_no_other(ready: Settings) -> None:
+    async with api_running(ready.model_copy(update={"http_in_flight": 6})) as api:
+        waiting = [await begin(api, 100, network="other") for _ in range(3)]
+        await holds(lambda: is_busy(api, "other"))
+        assert (await api.post(said())).status_code == 201
+        assert (await api.call("GET", "/networks/n/sizes")).status_code == 200
+        read = await api.call("GET", "/networks/other/sizes", network="other")
+        assert (read.status_code, "published" in read.json()) == (503, False)
+        for _, writer in waiting:
+            writer.close()
+        await holds(lambda: is_read(api, "other"))
+
+
+async def is_read(api: Api, network: str) -> bool:
+    path = f"/networks/{network}/sizes"
+    return (await api.call("GET", path, network=network)).status_code == 200
+
+
+async def is_busy(api: Api, network: str = "n") -> bool:
+    answer = await api.post(said(), network)
     return answer.status_code == 503 and answer.json()["published"] == "no"
 
 
