@@ -11,6 +11,7 @@ from service.ingest.assignment import find_fault
 from service.kafka import reading
 from service.log.identity import record_digest
 from service.log.judge import Candidate, RejectedRecord, judge
+from service.log.keyed import name_by_keys
 from service.log.people import People
 from service.log.prepare import LOG_APPEND_TIME, find_holes
 from service.log.rows import REJECTED, rejected_row
@@ -200,7 +201,7 @@ def _skipped(
 
 
 async def _identify(connection: asyncpg.Connection[Any], refused: list[RejectedRecord]) -> None:
-    """Tie each refused record to its person, where one can be read: else erasure would not find it."""
+    """Tie each refused record to its person, where its value or its key names one: else erasure would not find it."""
     whose = {
         (r.network_id, r.user) for r in refused if r.network_id is not None and r.user is not None
     }
@@ -208,6 +209,7 @@ async def _identify(connection: asyncpg.Connection[Any], refused: list[RejectedR
     for one in refused:
         person = people.get((one.network_id, one.user))  # type: ignore[arg-type]
         one.person_id = None if person is None else person.person_id
+    await name_by_keys(connection, refused)
 
 
 async def _read(settings: Settings, partition: TopicPartition, start: int, to: int) -> list[Any]:

@@ -25,21 +25,25 @@ SERVICE_ROLES = (
     "segments_operate",
     "segments_api",
 )
-# The erasing function runs as its own role: the owner of the tables must not be able to do what it does.
-# Given away by the login itself, which alone is a member of both; while migrations run it is the owner's.
-_TAKE_ERASURE_BACK = """
-DO $$ BEGIN
-    IF EXISTS (
-        SELECT FROM pg_catalog.pg_proc AS p INNER JOIN pg_catalog.pg_namespace AS n ON p.pronamespace = n.oid
-        WHERE n.nspname = 'segments' AND p.proname = 'erase_person'
-    ) THEN
-        ALTER FUNCTION segments.erase_person(text, text, text, text) OWNER TO segments_owner;
-    END IF;
-END $$
+# The erasing functions run as their own role: the owner of the tables must not be able to do what they do.
+# Given away by the login itself, which alone is a member of both; while migrations run they are the owner's.
+_OWN_ERASURE = """\
+DO $$
+DECLARE
+    erasing regprocedure;
+BEGIN
+    FOR erasing IN
+        SELECT p.oid FROM pg_catalog.pg_proc AS p INNER JOIN pg_catalog.pg_namespace AS n ON p.pronamespace = n.oid
+        WHERE n.nspname = 'segments' AND p.proname IN ('erase_person', 'erase_rejected')
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s OWNER TO {owner}', erasing);
+    END LOOP;
+END $$;
 """
-ERASURE_SQL = """\
+_TAKE_ERASURE_BACK = _OWN_ERASURE.format(owner="segments_owner")
+ERASURE_SQL = f"""\
 GRANT CREATE ON SCHEMA segments TO segments_erase;
-ALTER FUNCTION segments.erase_person(text, text, text, text) OWNER TO segments_erase;
+{_OWN_ERASURE.format(owner="segments_erase")}\
 REVOKE CREATE ON SCHEMA segments FROM segments_erase;
 """
 # By the catalogue: a name in a schema that the login may not use would be an error.

@@ -112,10 +112,13 @@ CREATE TABLE segments.rejected (
     payload_text text,
     -- The headers that decide something, to be kept by a retry: {name: text}.
     headers jsonb,
+    -- Whom the record key names, where that is another than person_id: for erasure alone, and in no view.
+    key_person_id bigint,
     CONSTRAINT rejected_position PRIMARY KEY (lane_id, kafka_offset)
 );
 CREATE INDEX rejected_reference ON segments.rejected (reference_id) WHERE reference_id IS NOT NULL;
 CREATE INDEX rejected_person ON segments.rejected (person_id) WHERE person_id IS NOT NULL;
+CREATE INDEX rejected_key_person ON segments.rejected (key_person_id) WHERE key_person_id IS NOT NULL;
 
 -- When a rejected record was published again. Append-only, so that rejected itself never changes.
 CREATE TABLE segments.retry (

@@ -4,7 +4,7 @@ CREATE FUNCTION segments.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% on %.% refused: it is append-only', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME
         USING ERRCODE = 'integrity_constraint_violation',
-              HINT = 'Free text of one person is blanked by segments.erase_person(); nothing else changes the log.';
+              HINT = 'Free text is blanked by segments.erase_person() and erase_rejected(); nothing else changes the log.';
 END $$;
 
 -- An update by the erasing role may blank free text and touch nothing else.
@@ -21,7 +21,7 @@ BEGIN
     END IF;
     RAISE EXCEPTION '% on %.% refused: it is append-only', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME
         USING ERRCODE = 'integrity_constraint_violation',
-              HINT = 'Free text of one person is blanked by segments.erase_person(); nothing else changes the log.';
+              HINT = 'Free text is blanked by segments.erase_person() and erase_rejected(); nothing else changes the log.';
 END $$;
 
 CREATE TRIGGER event_is_immutable BEFORE UPDATE ON segments.event FOR EACH ROW
@@ -79,7 +79,7 @@ BEGIN
     UPDATE segments.event AS e SET user_sent = NULL, description = NULL, metadata = NULL WHERE e.person_id = person;
     UPDATE segments.rejected AS r
     SET detail = NULL, record_key = NULL, payload = NULL, payload_text = NULL, headers = NULL
-    WHERE r.person_id = person;
+    WHERE r.person_id = person OR r.key_person_id = person;
     RETURN number;
 END $$;
 -- Said here, while it is still the owner's: setup gives it to its own role in the end.

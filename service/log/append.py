@@ -20,6 +20,7 @@ from service.gather import Gather
 from service.log import traces
 from service.log.allowed import Allowed, allowed_on
 from service.log.identity import record_digest
+from service.log.keyed import name_by_keys
 from service.log.people import People
 from service.log.prepare import (
     LOG_APPEND_TIME,
@@ -254,6 +255,7 @@ async def _insert_rest(
     recorded_at: datetime,
 ) -> Stored:
     refused = [*batch.rejected, *resolution.rejected]
+    await name_by_keys(connection, refused)
     for table, (columns, rows) in {
         "duplicate": duplicate_rows(batch, resolution, recorded_at),
         "rejected": rejected_rows(batch, refused, recorded_at),

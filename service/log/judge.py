@@ -85,6 +85,7 @@ class RejectedRecord:
     status_change_timestamp: int | None = None
     reference_id: str | None = None
     person_id: int | None = None
+    key_person_id: int | None = None  # whom its key names, where that is another (keyed)
 
 
 def judge(

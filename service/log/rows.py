@@ -18,7 +18,7 @@ UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 REJECTED = (
     "lane_id", "kafka_offset", "received_at", "recorded_at", "reason", "detail", "network_id", "person_id",
     "segment_id", "user_status", "status_change_timestamp", "reference_id", "record_key", "payload",
-    "payload_text", "headers",
+    "payload_text", "headers", "key_person_id",
 )  # fmt: skip
 
 
@@ -77,6 +77,7 @@ def rejected_row(lane_id: int, refused: RejectedRecord, recorded_at: datetime) -
         record.value,
         None if record.value is None else _storable(record.value.decode("utf-8", "replace")),
         _kept_headers(record.headers),
+        refused.key_person_id,
     )
 
 

@@ -8,20 +8,30 @@ from schemas.refusal import Reason
 from service.log.judge import rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import asyncpg
 
     from service.log.judge import Candidate, RejectedRecord
+    from service.log.people import Who
 
 PREFIX = "erased:"
 _TAKEN = """
-SELECT w.number - 1 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (network_id, user_id, number)
+SELECT w.network_id, w.user_id FROM unnest($1::text[], $2::text[]) AS w (network_id, user_id)
 WHERE EXISTS (
     SELECT FROM segments.person AS p
     WHERE p.user_id = w.user_id AND p.network_id = w.network_id AND p.erased > 0
 )
 """
+
+
+async def find_taken(connection: asyncpg.Connection[Any], wanted: Iterable[Who]) -> set[Who]:
+    """Find those of the (network_id, user) that only an erased person is called; asks nothing where none is alike."""
+    alike = [who for who in wanted if who[1].startswith(PREFIX)]
+    if not alike:
+        return set()
+    taken = await connection.fetch(_TAKEN, [who[0] for who in alike], [who[1] for who in alike])
+    return {(row[0], row[1]) for row in taken}
 
 
 async def refuse_taken(
@@ -34,11 +44,13 @@ async def refuse_taken(
     alike = [c for c in candidates if c.command.user.startswith(PREFIX)]
     if not alike:
         return []
-    taken = await connection.fetch(
-        _TAKEN, [c.command.network_id for c in alike], [c.command.user for c in alike]
-    )
+    taken = await find_taken(connection, [(c.command.network_id, c.command.user) for c in alike])
     why = "/user is what an erased person is called; nothing can be said of them"
-    refused = [rejected(alike[row[0]], Reason.INVALID_FIELD, why) for row in taken]
+    refused = [
+        rejected(c, Reason.INVALID_FIELD, why)
+        for c in alike
+        if (c.command.network_id, c.command.user) in taken
+    ]
     for one in refused:
         one.user = one.person_id = None
     return refused

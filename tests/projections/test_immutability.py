@@ -49,8 +49,8 @@ async def filled(database: Settings) -> AsyncIterator[asyncpg.Connection[Any]]:
         command = said(
             user="a@x.com", status_change_timestamp=at, reference_id="r", description="d"
         )
-        assert await lane.append(command, command, b"{", said(user="b", segment_id=9)) == [
-            "event", "duplicate", "not_json", "unknown_segment",
+        assert await lane.append(command, command, b"{", said(user="b", segment_id=9), b"[") == [
+            "event", "duplicate", "not_json", "unknown_segment", "not_json",
         ]  # fmt: skip
         # A batch that ends past its last record holds a hole.
         batch = await lane.appender.prepare(
@@ -67,6 +67,10 @@ async def filled(database: Settings) -> AsyncIterator[asyncpg.Connection[Any]]:
                 "INSERT INTO segments.analyst_event (role_name, network_id, change) VALUES ('ann', 'n', 'granted')"
             )
             await connection.fetchval("SELECT segments.erase_person('n', 'b', 'me', 'asked')")
+            await connection.fetchval(
+                "SELECT segments.erase_rejected(kafka_topic, kafka_partition, 0, kafka_offset, 'me', 'asked')"
+                " FROM reporting.rejected WHERE kafka_offset = 2"
+            )
             yield connection
 
 
@@ -80,7 +84,7 @@ async def test_the_tables_that_may_change_are_known_and_each_other_one_has_a_row
     tables = await append_only(filled)
     assert set(tables) == {
         "event", "duplicate", "rejected", "hole", "registry_event", "lane_event", "retry", "erasure",
-        "source_event", "analyst_event",
+        "source_event", "analyst_event", "rejected_erasure",
     }  # fmt: skip
     for table in tables:
         assert await filled.fetchval(f"SELECT count(*) FROM segments.{table}") > 0, table

@@ -98,6 +98,7 @@ ALLOWED = {
         "segments.source_event": "s",
         "segments.analyst": "s",
         "segments.analyst_event": "s",
+        "segments.rejected_erasure": "s",
         **{f"projections.{name}": "s" for name in KEPT},
         "projections.expiry": "s",
         "projections.farewell": "s",
@@ -111,6 +112,8 @@ ALLOWED = {
         "segments.event": "s",
         "segments.rejected": "s",
         "segments.erasure": "si",
+        "segments.rejected_erasure": "si",
+        "segments.lane": "s",
         "segments.registry_version": "su",
     },
     "segments_report": {f"reporting.{name}": "s" for name in VIEWS},
@@ -234,6 +237,7 @@ async def test_definer_functions_fix_their_search_path_and_are_known(
         "reporting.membership_as_of",
         "reporting_network.membership_as_of",
         "segments.erase_person",
+        "segments.erase_rejected",
         "segments.forget_keys",
     ]
     assert all(row["proconfig"] == ["search_path=pg_catalog, pg_temp"] for row in found)

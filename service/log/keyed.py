@@ -1,0 +1,51 @@
+"""Whose a refused record is by its key: `network_id:user` names a person also where the value can't be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from schemas.rules import MAX_USER_LENGTH, is_network_id, normalise_user
+from service.log.people import People
+from service.log.taken import find_taken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import asyncpg
+
+    from service.log.judge import RejectedRecord
+    from service.log.people import Who
+
+
+async def name_by_keys(
+    connection: asyncpg.Connection[Any], refused: Iterable[RejectedRecord]
+) -> None:
+    """Fill in key_person_id, making who is new: where a key names another person than the value, erasure finds both.
+
+    In the transaction that stores them, for only there it is known what is refused; erasure is kept out of it. Nobody
+    is remembered: who is made here is there only once that is committed.
+    """
+    named = [
+        (one, who)
+        for one in refused
+        if (who := named_by(one.record.key)) is not None and who != (one.network_id, one.user)
+    ]
+    wanted = {who for _, who in named}
+    people = await People(0).find(connection, wanted - await find_taken(connection, wanted))
+    for one, who in named:
+        one.key_person_id = people[who].person_id if who in people else None
+
+
+def named_by(key: bytes | None) -> Who | None:
+    """Read (network_id, normalised user) of a record's key; None where it is of another form than `network_id:user`.
+
+    A user may hold a colon, a network_id may not.
+    """
+    try:
+        network_id, colon, user = (key or b"").decode().partition(":")
+    except UnicodeDecodeError:
+        return None
+    user = normalise_user(user)
+    if not colon or not is_network_id(network_id) or "\0" in user:
+        return None
+    return (network_id, user) if 0 < len(user) <= MAX_USER_LENGTH else None
