@@ -88,6 +88,13 @@ async def administering(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient
         await admin.close()
 
 
+async def cluster_id(settings: Settings) -> str | None:
+    """Give the cluster's own id, whichever of its brokers is asked."""
+    async with administering(settings) as admin:
+        found: str | None = (await admin.describe_cluster())["cluster_id"]
+    return found
+
+
 def wanted_config(settings: Settings, topic: str) -> dict[str, str]:
     """Say how a topic of ours must be configured."""
     topics = Topics(settings.topic_prefix)

@@ -45,8 +45,13 @@ WITH closed AS (
     FROM projections.checkpoint AS c CROSS JOIN adopted AS a WHERE c.lane_id = $1
 ), hole AS (
     INSERT INTO segments.hole (lane_id, first_offset, next_offset, cause, recorded_at)
-    SELECT lane_id, $2::bigint, $3::bigint, 'adopted past it: retention or a gap in the remade topic', $6
-    FROM adopted WHERE $3::bigint > $2::bigint
+    SELECT a.lane_id, h.first_offset, h.next_offset, h.cause, $6
+    FROM adopted AS a CROSS JOIN (
+        VALUES
+        ($2::bigint, $7::bigint, 'no longer in the topic when the lane was adopted: retention, or deleted'),
+        ($7::bigint, $3::bigint, 'passed by, as an operator chose: ' || $4)
+    ) AS h (first_offset, next_offset, cause)
+    WHERE h.next_offset > h.first_offset
 )
 INSERT INTO segments.lane_event (lane_id, action, reason, detail, actor)
 SELECT lane_id, 'adopted', $4, 'from offset ' || $3::bigint, $5 FROM adopted RETURNING lane_id
@@ -68,7 +73,8 @@ async def adopt(
     """Begin a new epoch of a partition whose topic was remade, truncated or outran its retention.
 
     start: the offset to go on from; None: the earliest there is. What lies before it, down to the topic's begin
-    or to where the log stood if retention took more, is a hole of the new epoch.
+    or to where the log stood if retention took more, is a hole of the new epoch; two, where retention took some of
+    it and the rest was there to be read.
     force: also where the topic still holds what the log has read.
     Returns: kafka_topic, kafka_partition, kafka_epoch, first_offset, next_offset.
     Raises: WrongUseError.
@@ -93,7 +99,9 @@ async def adopt(
         old = await _open_row(connection, partition)
         first = min(begin, old["next_offset"])
         await connection.execute(_CLOSE, old["lane_id"])
-        await connection.fetchval(_ADOPT, old["lane_id"], first, start, reason, actor, old["now"])
+        await connection.fetchval(
+            _ADOPT, old["lane_id"], first, start, reason, actor, old["now"], begin
+        )
     return {
         "kafka_topic": partition.topic,
         "kafka_partition": partition.partition,

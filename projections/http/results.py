@@ -11,6 +11,7 @@ from projections.http.asked import Results, position_of_reference, read_position
 from projections.http.cursors import Cursors, ResultsCursor
 from projections.http.formats import answer
 from projections.reading import results as log_results
+from projections.reading.results import Found
 from projections.reading.rows import read_complete_until
 from service.access.keys import Scope
 from service.api.accepting import takes_json
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from projections.http.asked import ResultsAsked
     from projections.http.desk import Desk
     from projections.reading.results import Asked
-    from projections.reading.rows import Row
     from service.api.access import Access
 
 PATH = "/networks/{network_id}/results"
@@ -64,10 +64,10 @@ class _Teller:
         self._cursors = Cursors(desk.settings)
 
     async def of_position(self, network_id: str, position: Asked) -> Response:
-        row, until = await self._at(network_id, position)
-        if row is None:
-            raise _unknown(until)
-        return answer({"results": [row], "next": None, "complete_until": until})
+        found, until = await self._at(network_id, position)
+        if found.row is None:
+            raise _unknown(until, found.hole)
+        return answer({"results": [found.row], "next": None, "complete_until": until})
 
     async def of_reference(self, network_id: str, asked: ResultsAsked) -> Response:
         reference_id = asked.reference_id or ""
@@ -78,9 +78,10 @@ class _Teller:
                 connection, network_id, reference_id, after or (-1, -1), asked.limit
             )
         if not rows and after is None:
-            rows = await self._on_its_way(network_id, reference_id)
-            if not rows:
-                raise _unknown(until)
+            found = await self._on_its_way(network_id, reference_id)
+            if found.row is None:
+                raise _unknown(until, found.hole)
+            rows = [found.row]
         cursor = last and self._cursors.give(ResultsCursor(network_id, reference_id, *last))
         return answer({"results": rows, "next": cursor, "complete_until": until})
 
@@ -94,33 +95,33 @@ class _Teller:
             raise wrong("cursor", "is of another reference_id")
         return found.lane_id, found.offset
 
-    async def _on_its_way(self, network_id: str, reference_id: str) -> list[Row]:
+    async def _on_its_way(self, network_id: str, reference_id: str) -> Found:
         """Look for a reference that says its position, as it was answered to who gave none."""
         position = position_of_reference(reference_id)
         if position is None:
-            return []
-        row, _ = await self._at(network_id, position)
+            return Found(None)
+        found, _ = await self._at(network_id, position)
         # A repeat has the reference of what it repeats, and what was refused has none.
-        stands = row and (
-            row["reference_id"] == reference_id or row["outcome"] in ("duplicate", "rejected")
+        stands = found.row is None or (
+            found.row["reference_id"] == reference_id
+            or found.row["outcome"] in ("duplicate", "rejected")
         )
-        return [row] if row and stands else []
+        return found if stands else Found(None)
 
-    async def _at(self, network_id: str, position: Asked) -> tuple[Row | None, datetime | None]:
+    async def _at(self, network_id: str, position: Asked) -> tuple[Found, datetime | None]:
         async with self._desk.reading() as connection:
             until = await read_complete_until(connection)
             found = await log_results.read_position(
                 connection, self._desk.settings, network_id, position
             )
-        if found.awaited is None:
-            return found.row, until
-        return await self._arriving.row(network_id, position, found.awaited), until
+        if found.awaited is not None:
+            found = Found(await self._arriving.row(network_id, position, found.awaited))
+        return found, until
 
 
-def _unknown(complete_until: datetime | None) -> Problem:
-    return Problem(
-        404,
-        "unknown_result",
-        "nothing of it is known; whatever was received before complete_until and is not found does not exist",
-        more={"complete_until": complete_until},
-    )
+def _unknown(complete_until: datetime | None, hole: str | None) -> Problem:
+    """Say that nothing is known. hole: why the log has no record of that position."""
+    detail = "nothing of it is known; whatever was received before complete_until and is not found does not exist"
+    if hole is not None:
+        detail = f"the log has no record of that position: {hole}"
+    return Problem(404, "unknown_result", detail, more={"complete_until": complete_until})

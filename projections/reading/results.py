@@ -28,10 +28,14 @@ class Asked(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What the log says of a position. awaited: the epoch in which the log may come to it yet; None: it never will."""
+    """What the log says of a position.
+
+    awaited: the epoch in which the log may come to it yet; None: it never will. hole: why no record of it is there.
+    """
 
     row: Row | None
-    awaited: int | None
+    awaited: int | None = None
+    hole: str | None = None
 
 
 async def read_references(
@@ -72,4 +76,7 @@ async def read_position(
     if asked.offset >= lane["next_offset"]:
         return Found(None, None if lane["closed"] else lane["epoch"])
     rows = await connection.fetch(_SQL["results"], network_id, [lane["lane_id"]], [asked.offset])
-    return Found(plain(rows[0]) if rows else None, None)
+    if rows:
+        return Found(plain(rows[0]))
+    place = (lane["lane_id"], asked.offset)
+    return Found(None, hole=await connection.fetchval(_SQL["hole"], network_id, *place))

@@ -35,53 +35,30 @@ class Line:
 
 
 class ImportFile:
-    """A file to import. What was done of it is noted in `<file>.progress`, taken away at the end."""
+    """A file to import."""
 
     def __init__(self, path: Path, network_id: str | None) -> None:
-        self._path = path
+        self.path = path
         self.name = path.name
         self._network_id = network_id
         self.size = path.stat().st_size
         with path.open("rb") as file:
-            self._digest = hashlib.file_digest(file, "sha256").hexdigest()
-        self._progress = path.with_name(path.name + ".progress")
+            digest = hashlib.file_digest(file, "sha256")
+        self.identity = f"import:{digest.hexdigest()[:32]}:{network_id or ''}"
 
     def key(self, number: int) -> str:
         """Give the idempotency key of a line: of this file, and of no other."""
-        return f"{self._named()}:{number}"
-
-    def _named(self) -> str:
-        return f"import:{self._digest[:32]}:{self._network_id or ''}"
-
-    def noted(self) -> tuple[int, dict[str, Any]]:
-        """Give the last line that was noted, with what came of those up to it; 0 for none, or of another import."""
-        try:
-            noted = json.loads(self._progress.read_text("utf-8"))
-        except (OSError, ValueError):
-            return 0, {}
-        return (noted["line"], noted["done"]) if noted.get("import") == self._named() else (0, {})
-
-    def note(self, number: int, done: Mapping[str, Any]) -> None:
-        """Note that the broker has all lines up to this one. done: what came of them, as JSON."""
-        text = json.dumps({"import": self._named(), "line": number, "done": done})
-        # Written aside and renamed: whoever is killed here leaves the old note or the new one.
-        aside = self._progress.with_name(self._progress.name + ".new")
-        aside.write_text(text, "utf-8")
-        aside.replace(self._progress)
-
-    def finish(self) -> None:
-        """Forget the notes: all is published."""
-        self._progress.unlink(missing_ok=True)
+        return f"{self.identity}:{number}"
 
     def lines(self, after: int) -> Iterator[Line]:
         """Give the lines after that number; the CSV heading is line 1."""
-        if self._path.suffix.lower() == ".csv":
+        if self.path.suffix.lower() == ".csv":
             yield from self._csv_lines(after)
         else:
             yield from self._json_lines(after)
 
     def _csv_lines(self, after: int) -> Iterator[Line]:
-        with self._path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        with self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             end = 0
 
             def measured() -> Iterator[str]:
@@ -126,7 +103,7 @@ class ImportFile:
 
     def _json_lines(self, after: int) -> Iterator[Line]:
         end = 0
-        with self._path.open("rb") as file:
+        with self.path.open("rb") as file:
             for number, raw in enumerate(file, 1):
                 end += len(raw)
                 text = raw.removeprefix(codecs.BOM_UTF8 if number == 1 else b"").strip(b" \t\r\n")
@@ -146,6 +123,37 @@ class ImportFile:
             text = first + (b", " if given else b"") + text[1:]
             given["network_id"] = self._network_id
         return Line(number, text, "", str(given.get("network_id")), str(given.get("user")), end)
+
+
+class Progress:
+    """What was done of an import, noted beside the file in `<file>.progress` and taken away at the end.
+
+    cluster_id, topic: where it goes. What one cluster has of the file, another one has not.
+    """
+
+    def __init__(self, file: ImportFile, cluster_id: str | None, topic: str) -> None:
+        self._path = file.path.with_name(file.name + ".progress")
+        self._identity = [file.identity, cluster_id, topic]
+
+    def noted(self) -> tuple[int, dict[str, Any]]:
+        """Give the last line that was noted, with what came of those up to it; 0 for none, or of another import."""
+        try:
+            noted = json.loads(self._path.read_text("utf-8"))
+        except (OSError, ValueError):
+            return 0, {}
+        return (noted["line"], noted["done"]) if noted.get("import") == self._identity else (0, {})
+
+    def note(self, number: int, done: Mapping[str, Any]) -> None:
+        """Note that the broker has all lines up to this one. done: what came of them, as JSON."""
+        text = json.dumps({"import": self._identity, "line": number, "done": done})
+        # Written aside and renamed: whoever is killed here leaves the old note or the new one.
+        aside = self._path.with_name(self._path.name + ".new")
+        aside.write_text(text, "utf-8")
+        aside.replace(self._path)
+
+    def finish(self) -> None:
+        """Forget the notes: all is published."""
+        self._path.unlink(missing_ok=True)
 
 
 def read_value(value: bytes) -> Command:

@@ -21,6 +21,12 @@ from service import lanes
 from service.database import make_pool
 
 ROLE = "segments_operate"
+_LANES = "SELECT * FROM reporting.lane ORDER BY kafka_topic, kafka_partition, kafka_epoch"
+_HISTORY = """
+SELECT l.topic AS kafka_topic, l.partition AS kafka_partition, l.epoch AS kafka_epoch,
+    e.action, e.reason, e.detail, e.actor, e.happened_at
+FROM segments.lane_event AS e INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id ORDER BY e.lane_event_id
+"""
 
 
 @main.group()
@@ -29,12 +35,13 @@ def lane() -> None:
 
 
 @command(lane, "list")
-async def list_(*, as_json: bool) -> None:
+@click.option(
+    "--history", is_flag=True, help="What was done to them instead, oldest first: why each stopped."
+)
+async def list_(*, history: bool, as_json: bool) -> None:
     """List lanes: how far each has come, what its offsets held, and why it stands still."""
     async with connected(load_settings(), ROLE) as connection:
-        rows = await connection.fetch(
-            "SELECT * FROM reporting.lane ORDER BY kafka_topic, kafka_partition, kafka_epoch"
-        )
+        rows = await connection.fetch(_HISTORY if history else _LANES)
     if as_json:
         print_json([dict(row) for row in rows])
     else:

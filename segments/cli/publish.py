@@ -13,12 +13,13 @@ import click
 from schemas.command import UserStatus, check_times
 from schemas.headers import IDEMPOTENCY_KEY
 from schemas.refusal import Refusal
+from schemas.topics import Topics
 from segments.cli.dry_run import dry_import, dry_send
-from segments.cli.files import ImportFile, json_object, read_value
+from segments.cli.files import ImportFile, Progress, json_object, read_value
 from segments.cli.main import main
 from segments.cli.output import Failure, actor_option, command, load_settings, print_json
 from segments.cli.tally import tallied
-from service.kafka import producing
+from service.kafka import cluster_id, producing
 from service.publish import Sender, publish, record_key
 
 if TYPE_CHECKING:
@@ -162,7 +163,8 @@ async def _publish_lines(
 ) -> None:
     """Publish in blocks; each block's end is noted once the broker has all of it."""
     block: list[asyncio.Task[Any]] = []
-    after, done = source.noted()
+    progress = Progress(source, await cluster_id(settings), Topics(settings.topic_prefix).commands)
+    after, done = progress.noted()
     tally.go_on(done)
     for line in tally.counted(source.lines(after)):
         try:
@@ -177,10 +179,10 @@ async def _publish_lines(
             await asyncio.gather(*block)
             tally.published += len(block)
             block = []
-            source.note(line.number, tally.done())
+            progress.note(line.number, tally.done())
     await asyncio.gather(*block)
     tally.published += len(block)
-    source.finish()
+    progress.finish()
 
 
 def _checked(line: Line) -> tuple[bytes, bytes]:

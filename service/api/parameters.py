@@ -38,8 +38,9 @@ def _is_plain(text: Any) -> Any:
     return text
 
 
+PlainInteger = Annotated[int, BeforeValidator(_is_plain)]
 # The id of a segment in a path: one address for one segment.
-PathId = Annotated[int, Field(ge=1, le=MAX_SEGMENT_ID), BeforeValidator(_is_plain), Path()]
+PathId = Annotated[PlainInteger, Field(ge=1, le=MAX_SEGMENT_ID), Path()]
 
 
 def wrong(name: str, message: str) -> Problem:

@@ -233,6 +233,11 @@ async def test_a_key_of_another_network_or_scope_learns_nothing(api: Api) -> Non
         (f"{MEMBERS}?limit=0", "/limit"),
         (f"{MEMBERS}?limit=5001", "/limit"),
         (f"{MEMBERS}?limit=x", "/limit"),
+        (f"{MEMBERS}?limit=1.0", "/limit"),
+        (f"{MEMBERS}?limit=%2B1", "/limit"),
+        (f"{MEMBERS}?limit=01", "/limit"),
+        (f"{MEMBERS}?limit=1_0", "/limit"),
+        (f"{MEMBERS}?limit=", "/limit"),
         (f"{MEMBERS}?asof=1", "/asof"),
         (f"{MEMBERS}?as_of=yesterday", "/as_of"),
         (f"{MEMBERS}?as_of=2026-01-01", "/as_of"),
@@ -261,6 +266,8 @@ async def test_a_key_of_another_network_or_scope_learns_nothing(api: Api) -> Non
         ("/networks/n/results?position=t:2147483648:0", "/position"),
         ("/networks/n/results?position=t:0:9223372036854775808", "/position"),
         ("/networks/n/results?reference_id=r&limit=1001", "/limit"),
+        ("/networks/n/results?reference_id=r&limit=1.0", "/limit"),
+        ("/networks/n/results?reference_id=r&limit=-0", "/limit"),
     ],
 )  # fmt: skip
 async def test_a_wrong_parameter_is_400_and_named(api: Api, path: str, wrong: str) -> None:

@@ -6,8 +6,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiokafka import TopicPartition
 
+from service import lanes, sources
 from service.access.keys import Scope
+from service.database import make_pool
+from service.ingest.ingest import ingest
 from service.kafka import producing
 from tests.api.client import api_running, said
 from tests.api.reading import AT, appended, get, refused, walk
@@ -151,6 +155,30 @@ async def test_what_kafka_holds_between_records_and_what_nobody_can_read_is_unkn
         await folded(api.settings)
     (row,) = (await get(api, RESULTS, position=f"{topic}:0:2"))["results"]
     assert (row["outcome"], row["reason"]) == ("rejected", "invalid_field")
+
+
+async def test_a_position_that_an_operator_passed_by_says_so_and_not_that_it_does_not_exist(
+    api: Api,
+) -> None:
+    settings = api.settings
+    sent = [(await api.post(said(user=f"u{n}"))).json() for n in range(8)]
+    passed, kept = [one for one in sent if one["partition"] == sent[-1]["partition"]][-2:]
+    lane = TopicPartition(kept["topic"], kept["partition"])
+    async with service(settings, ingest):
+        await until(settings, "SELECT count(*) = 4 FROM segments.lane")
+    async with make_pool(settings, lanes.ROLE, 1) as pool:
+        await lanes.adopt(pool, settings, lane, kept["offset"], "ticket 17", None, force=True)
+    position = f"{lane.topic}:{lane.partition}:{passed['offset']}"
+    for asked in ({"position": position}, {"reference_id": passed["reference_id"]}):
+        found = (await api.call("GET", RESULTS, params=asked)).json()
+        assert (found["status"], found["reason"]) == UNKNOWN[:2]
+        assert found["detail"] == (
+            "the log has no record of that position: passed by, as an operator chose: ticket 17"
+        )
+    async with connected(settings) as connection:
+        await sources.allow(connection, settings, lane.topic, networks=["m"])
+    found = (await api.call("GET", RESULTS, params={"position": position})).json()
+    assert "ticket" not in found["detail"]
 
 
 async def test_unknown_says_until_when_all_is_known(api: Api) -> None:

@@ -163,4 +163,27 @@ async def test_a_lane_whose_topic_is_another_is_adopted_in_a_new_epoch_and_goes_
     )  # fmt: skip
     assert [tuple(row.values()) for row in lanes] == [(0, 0, 3, 3, 0, 0), (1, 0, 4, 3, 0, 1)]
     assert await value(ready, "SELECT stopped_lanes FROM reporting.watermark") == 0
+    assert await value(ready, "SELECT cause FROM reporting.hole") == (
+        "passed by, as an operator chose: remade"
+    )
+    await _is_stopped_no_more(ready)
     await sound(ready)
+
+
+async def _is_stopped_no_more(settings: Settings) -> None:
+    """Its closed epoch is not stopped, wherever lanes are shown; why it was is told on."""
+    for schema in ("reporting", "reporting_network"):
+        assert await value(settings, f"SELECT count(stopped_because) FROM {schema}.lane") == 0
+    listed = (await run(settings, "lane", "list", "--json")).json
+    assert [row["stopped_because"] for row in listed] == [None] * 5
+    status = (await run(settings, "status", "--json")).json
+    assert {row["stopped_because"] for row in status["lanes"]} == {None}
+    told = (await run(settings, "lane", "list", "--history", "--json")).json
+    happened = [row for row in told if row["action"] != "opened"]
+    assert [(row["kafka_epoch"], row["action"]) for row in happened] == [
+        (0, "stopped"),
+        (1, "adopted"),
+    ]
+    assert "segments lane adopt" in happened[0]["reason"]
+    assert (happened[1]["reason"], happened[1]["detail"]) == ("remade", "from offset 1")
+    assert "adopted" in (await run(settings, "lane", "list", "--history")).out

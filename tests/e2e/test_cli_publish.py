@@ -14,6 +14,7 @@ import pytest
 
 from segments.cli.files import ImportFile
 from service.ingest.ingest import ingest
+from service.kafka import cluster_id, set_up_topics
 from tests.support.command_line import run
 from tests.support.database import rows, until, value
 from tests.support.roles import environment, service
@@ -216,6 +217,28 @@ async def test_lines_refused_before_an_import_was_killed_are_told_by_the_one_tha
     before = done.json["published_before_interruption"]
     assert before >= 2000
     assert done.json["published"] == count - before
+
+
+async def test_an_import_that_was_killed_begins_anew_on_another_topic_or_cluster(
+    ready: Settings, tmp_path: Path
+) -> None:
+    path, count = tmp_path / "many.ndjson", 4_000
+    path.write_text("".join(_line(f"u{n}") for n in range(count)), encoding="utf-8")
+    progress = Path(f"{path}.progress")
+    await asyncio.to_thread(_kill_at_first_note, ready, path, progress, "--network", "n")
+    note = progress.read_text(encoding="utf-8")  # noqa: ASYNC240 - a small file
+    another = ready.model_copy(update={"topic_prefix": f"{ready.topic_prefix}_another"})
+    await set_up_topics(another)
+    elsewhere = await run(another, "import", str(path), "--network", "n", "--json")
+    assert (elsewhere.code, elsewhere.json["published"]) == (0, count), elsewhere.err
+    of_another_cluster = note.replace(str(await cluster_id(ready)), "a cluster of that name, remade")
+    assert of_another_cluster != note
+    progress.write_text(of_another_cluster, encoding="utf-8")  # noqa: ASYNC240
+    assert (await run(ready, "import", str(path), "--network", "n", "--json")).json["published"] == count
+    progress.write_text(note, encoding="utf-8")  # noqa: ASYNC240
+    here = (await run(ready, "import", str(path), "--network", "n", "--json")).json
+    assert here["published"] + here["published_before_interruption"] == count
+    assert here["published_before_interruption"] >= 2000
 
 
 def _kill_at_first_note(settings: Settings, path: Path, progress: Path, *options: str) -> None:

@@ -171,8 +171,32 @@ async def test_a_lane_that_retention_outran_stops_and_adopt_makes_a_hole(ready: 
         await adopt(ready)
         await folded(ready)
     assert await users(ready) == ["a", "b", "kept"]
-    (hole,) = await rows(ready, "SELECT kafka_epoch, first_offset, next_offset FROM reporting.hole")
-    assert hole == {"kafka_epoch": 1, "first_offset": 2, "next_offset": 4}
+    (hole,) = await rows(
+        ready, "SELECT kafka_epoch, first_offset, next_offset, cause FROM reporting.hole"
+    )
+    assert (hole["kafka_epoch"], hole["first_offset"], hole["next_offset"]) == (1, 2, 4)
+    assert hole["cause"] == "no longer in the topic when the lane was adopted: retention, or deleted"
+    await sound(ready)
+
+
+async def test_what_retention_took_and_what_an_operator_passed_by_are_two_holes(
+    ready: Settings,
+) -> None:
+    await read_and_stop(ready, "a", "b")
+    await publish_users(ready, "gone", "gone", "there", "kept")
+    await delete_records(ready, 0, 4)
+    done = await adopt(ready, 5)
+    assert (done["first_offset"], done["next_offset"]) == (2, 5)
+    async with service(ready):
+        await folded(ready)
+    assert await users(ready) == ["a", "b", "kept"]
+    found = await rows(
+        ready, "SELECT first_offset, next_offset, cause FROM reporting.hole ORDER BY 1"
+    )
+    assert [tuple(row.values()) for row in found] == [
+        (2, 4, "no longer in the topic when the lane was adopted: retention, or deleted"),
+        (4, 5, "passed by, as an operator chose: a test"),
+    ]
     await sound(ready)
 
 
