@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaProducer
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aiokafka.client import AIOKafkaClient
+    from aiokafka.producer.message_accumulator import MessageAccumulator
 
     from service.settings import Settings
 
@@ -69,6 +70,8 @@ class FencedProducer:
 
     async def _transact(self, topic: str, records: Sequence[Record]) -> None:
         await self._producer.begin_transaction()
+        # Should it fail twice, aiokafka forgets the first one.
+        self._producer._txn_manager.wait_for_transaction_end().add_done_callback(_look_at)  # noqa: SLF001
         sent = []
         for key, value, partition in records:
             future = await self._producer.send(topic, value, key, partition=partition)
@@ -126,8 +129,15 @@ async def _close(producer: AIOKafkaProducer) -> None:
         ended = producer._txn_manager.wait_for_transaction_end()  # noqa: SLF001
         if ended is not None and ended.done():
             _look_at(ended)
-    producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
+    _fail_all(producer._message_accumulator)  # noqa: SLF001
     producer._closed = True  # noqa: SLF001 - else it laments that nobody closed it
+
+
+def _fail_all(unsent: MessageAccumulator) -> None:
+    """Fail what was not sent, as an ended sender has done before us; nobody waits for these batches to go any more."""
+    unsent.fail_all(ProducerClosed())
+    for batch in chain(*unsent._batches.values(), unsent._pending_batches):  # noqa: SLF001
+        _look_at(batch._drain_waiter)  # noqa: SLF001
 
 
 async def _end(sender: asyncio.Task[None], client: AIOKafkaClient) -> None:
@@ -146,5 +156,5 @@ async def _end(sender: asyncio.Task[None], client: AIOKafkaClient) -> None:
 
 def _look_at(future: asyncio.Future[Any]) -> None:
     """Look whether it failed, so that one which nobody waits for any more is not lamented as unseen."""
-    if not future.cancelled():
+    if future.done() and not future.cancelled():
         future.exception()
