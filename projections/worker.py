@@ -14,7 +14,15 @@ from opentelemetry.trace import SpanKind
 from service.database import make_pool, single, statements, transaction
 from service.errors import FoldDriftError, NotSetUpError
 from service.migrations import migrations
-from service.telemetry import BATCH_SECONDS, COMPLETE_UNTIL, PROJECTION_LAG, REFOLDS, get_logger
+from service.telemetry import (
+    BATCH_SECONDS,
+    COMPLETE_UNTIL,
+    PROJECTION_LAG,
+    REFOLDS,
+    get_logger,
+    measures,
+    tell,
+)
 from service.tracing import TRACER, carried
 from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
 
@@ -45,6 +53,7 @@ async def project(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises: FoldDriftError, NotSetUpError; faults of Postgres are waited out.
     """
+    measures(REFOLDS)
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
             make_pool(settings, ROLE, settings.project_tasks + 2)
@@ -206,7 +215,7 @@ async def _advance(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Ev
             if row is not None:
                 PROJECTION_LAG.labels(PROJECTION).set(row["projection_behind"])
                 if row["complete_until"] is not None:
-                    COMPLETE_UNTIL.set(row["complete_until"].timestamp())
+                    tell(COMPLETE_UNTIL, row["complete_until"].timestamp())
         except INFRASTRUCTURE as error:
             log.debug("could not advance the watermarks", error=f"{type(error).__name__}: {error}")
         await sleep_unless(stop, ADVANCE_SECONDS)

@@ -23,7 +23,7 @@ from service.kafka import connection_options, topic_faults
 from service.kafka_login import DENIED, refused
 from service.log.append import ROLE, Appender
 from service.sources import allowed_topics, read_topics
-from service.telemetry import get_logger
+from service.telemetry import MISKEYED, get_logger, measures
 from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises: what must end the process; faults of Kafka and Postgres are waited out.
     """
+    measures(MISKEYED)
     topics = await _look_at_topics(settings, stop)
     async with (
         make_pool(settings, ROLE, settings.ingest_lanes_at_once * 2 + 4) as pool,

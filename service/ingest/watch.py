@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from service.database import transaction
 from service.log.append import ROLE
 from service.sources import list_sources
-from service.telemetry import INGEST_LAG, LANE_STOPPED, get_logger
+from service.telemetry import INGEST_LAG, LANE_STOPPED, get_logger, tell
 from service.waiting import INFRASTRUCTURE
 
 if TYPE_CHECKING:
@@ -125,7 +125,8 @@ class Watch:
             if lane.opened is not None and partition in self._consumer.assignment()
         }
         if not ours:
-            INGEST_LAG.set(0)
+            tell(INGEST_LAG, 0)
+            tell(LANE_STOPPED, 0)
             return
         # The time before the question: what was received before it lies below the answer.
         asked_at = datetime.now(UTC)
@@ -181,8 +182,8 @@ class Watch:
             if was != (row["epoch"], row["stopped_because"]):
                 lane.look_again()
             self._count_rounds(partition, ends[partition], hides=hides)
-        INGEST_LAG.set(lag)
-        LANE_STOPPED.set(stopped)
+        tell(INGEST_LAG, lag)
+        tell(LANE_STOPPED, stopped)
 
     def _end(self, partition: TopicPartition, stable: int) -> int:
         """Give where the partition ends, hidden records and all."""

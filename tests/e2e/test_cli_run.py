@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from projections.worker import project
+from service.ingest.ingest import ingest
 from tests.support.database import folded, value
 from tests.support.kafka import Said, publish
-from tests.support.roles import Process
+from tests.support.roles import Process, service
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -89,7 +91,7 @@ async def test_run_serves_health_and_the_metrics_of_the_contract_and_ends_with_0
         await publish(ready, [Said(user="u", status_change_timestamp=1_700_000_000)])
         await folded(ready)
         text = await answers(port, "/metrics", 200)
-        while "segments_complete_until_seconds 0.0" in text or "segments_refolds_total 0.0" in text:
+        while "segments_complete_until_seconds" not in text or "segments_refolds_total 0.0" in text:
             text = await answers(port, "/metrics", 200)
     finally:
         begun = time.monotonic()
@@ -110,6 +112,44 @@ async def test_run_serves_health_and_the_metrics_of_the_contract_and_ends_with_0
         r'^segments_projection_lag_records\{projection="membership"\} 0\.0', text, re.MULTILINE
     )
     assert await value(ready, "SELECT count(*) FROM segments.event") == 3
+
+
+@pytest.mark.parametrize(
+    ("role", "measured"),
+    [
+        ("api", set()),
+        ("ingest", {"records_total", "ingest_lag_records", "lane_stopped", "batch_seconds_count", "miskeyed_total"}),
+        ("project", {"projection_lag_records", "complete_until_seconds", "batch_seconds_count", "refolds_total"}),
+    ],
+)  # fmt: skip
+async def test_a_process_tells_only_what_it_measures(
+    ready: Settings, role: str, measured: set[str]
+) -> None:
+    port = free_port()
+    rest = [one for one in (ingest, project) if one.__name__ != role]
+    process = Process(
+        ready.model_copy(update={"health_port": port, "http_port": free_port()}), role
+    )
+    try:
+        await answers(port, "/health/ready", 200)
+        names: set[str] = set()
+        while role == "project" and "projection_lag_records" not in names:
+            names = _names(await answers(port, "/metrics", 200))
+        # Of a log without lanes it is not known, and 0 would be 1970.
+        assert "complete_until_seconds" not in names
+        await publish(ready, [Said(user="u", lane=lane) for lane in range(4)])
+        async with service(ready, *rest):
+            await folded(ready)
+            names = _names(await answers(port, "/metrics", 200))
+            while not measured <= names:
+                names = _names(await answers(port, "/metrics", 200))
+    finally:
+        process.stop()
+    assert {name for name in names if not name.endswith(("_bucket", "_sum"))} == measured
+
+
+def _names(text: str) -> set[str]:
+    return set(re.findall(r"^segments_([a-z_]+)", text, re.MULTILINE))
 
 
 async def test_a_taken_health_port_ends_with_1_and_says_so(ready: Settings) -> None:
