@@ -95,7 +95,9 @@ class Worker:
                     log.warning("waiting", error=f"{type(error).__name__}: {error}")
                 await sleep_unless(stop, backoff.next())
                 continue
-            backoff.reset()
+            if backoff.began:
+                log.info("going on")
+                backoff.reset()
             if worked:
                 pause = FIRST_PAUSE
             else:

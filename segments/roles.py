@@ -12,6 +12,7 @@ import asyncpg
 from projections.expiry import publish_expiries
 from projections.memberships import relay_memberships
 from projections.worker import project
+from service.chatter import tell_of_kafka
 from service.database import database_url
 from service.ingest.ingest import ingest
 from service.kafka import topic_faults
@@ -58,7 +59,7 @@ async def run_roles(settings: Settings, roles: tuple[Role, ...]) -> None:
         if names := unknown_variables():
             log.warning("variables that are no setting", names=names)
         async with asyncio.TaskGroup() as tasks:
-            for role in roles:
+            for role in (tell_of_kafka, *roles):
                 tasks.create_task(role(settings, stop), name=role.__name__)
     log.info("stopped")
 

@@ -58,9 +58,7 @@ BATCH_SECONDS = Histogram(
     ["stage"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
-REFOLDS = Counter(
-    "segments_refolds", "Keys folded again because an event came late", registry=None
-)
+REFOLDS = Counter("segments_refolds", "Keys folded again because an event came late", registry=None)
 MISKEYED = Counter(
     "segments_miskeyed",
     "Records whose key is not network_id:user, so that order rests on time alone",

@@ -53,7 +53,8 @@ class Arriving:
                     broken.cancel()
                     self._reader = None
             except INFRASTRUCTURE as error:
-                log.info("waiting for Kafka", error=f"{type(error).__name__}: {error}")
+                if not backoff.began:
+                    log.info("waiting for Kafka", error=f"{type(error).__name__}: {error}")
             finally:
                 self._reader = None
             if not stop.is_set():

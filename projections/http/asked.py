@@ -13,7 +13,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from projections.reading.results import Asked
 from projections.reading.rows import Moment
 from schemas.rules import MAX_USER_LENGTH, normalise_user
-from service.api.parameters import PlainInteger, wrong
+from service.api.parameters import PLAIN, wrong
 
 MEMBERS_LIMIT, MEMBERS_LIMIT_MOST = 500, 5_000
 RESULTS_LIMIT, RESULTS_LIMIT_MOST = 100, 1_000
@@ -136,12 +136,13 @@ class MembersAsked(UserAskedThen):
     """The members of a segment, or one of them."""
 
     limit: Annotated[
-        PlainInteger | None,
+        int | None,
         Field(
             ge=1,
             le=MEMBERS_LIMIT_MOST,
             description=f"Most members of one answer; {MEMBERS_LIMIT} in a page, all in a stream.",
         ),
+        PLAIN,
     ] = None
     cursor: Annotated[
         str | None,
@@ -167,7 +168,7 @@ class ResultsAsked(BaseModel):
             examples=["segments.commands:3:4711"],
         ),
     ] = None
-    limit: Annotated[PlainInteger, Field(ge=1, le=RESULTS_LIMIT_MOST)] = RESULTS_LIMIT
+    limit: Annotated[int, Field(ge=1, le=RESULTS_LIMIT_MOST), PLAIN] = RESULTS_LIMIT
     cursor: Annotated[
         str | None,
         Field(min_length=1, max_length=2000, description="The last page's `next`."),

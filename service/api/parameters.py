@@ -38,9 +38,10 @@ def _is_plain(text: Any) -> Any:
     return text
 
 
-PlainInteger = Annotated[int, BeforeValidator(_is_plain)]
+# Of an integer in a path or a query; after its bounds, or JSON Schema would not know them.
+PLAIN = BeforeValidator(_is_plain)
 # The id of a segment in a path: one address for one segment.
-PathId = Annotated[PlainInteger, Field(ge=1, le=MAX_SEGMENT_ID), Path()]
+PathId = Annotated[int, Field(ge=1, le=MAX_SEGMENT_ID), PLAIN, Path()]
 
 
 def wrong(name: str, message: str) -> Problem:

@@ -78,7 +78,8 @@ class Publisher:
                     broken.cancel()
                     self._producer = None
             except INFRASTRUCTURE as error:
-                log.warning("waiting for Kafka", error=f"{type(error).__name__}: {error}")
+                if not backoff.began:
+                    log.warning("waiting for Kafka", error=f"{type(error).__name__}: {error}")
             finally:
                 self._producer = None
                 self._hanging.clear()

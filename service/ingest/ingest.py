@@ -84,7 +84,8 @@ async def _look_at_topics(settings: Settings, stop: asyncio.Event) -> Sequence[s
             for fault in await topic_faults(settings, others):
                 log.warning("topic misconfigured", fault=str(fault))
         except INFRASTRUCTURE as error:
-            log.warning("waiting for Kafka", error=f"{type(error).__name__}: {error}")
+            if not backoff.began:
+                log.warning("waiting for Kafka", error=f"{type(error).__name__}: {error}")
             await sleep_unless(stop, backoff.next())
         else:
             break
@@ -182,7 +183,8 @@ class _Ingest(ConsumerRebalanceListener):
                     await self._consumer.stop()
                 if isinstance(error, DENIED):
                     raise refused(error) from error
-                log.warning("waiting for Kafka", error=f"{type(error).__name__}: {error}")
+                if not backoff.began:
+                    log.warning("waiting for Kafka", error=f"{type(error).__name__}: {error}")
                 await sleep_unless(stop, backoff.next())
             else:
                 self._begin_watch()

@@ -231,10 +231,14 @@ async def test_an_import_that_was_killed_begins_anew_on_another_topic_or_cluster
     await set_up_topics(another)
     elsewhere = await run(another, "import", str(path), "--network", "n", "--json")
     assert (elsewhere.code, elsewhere.json["published"]) == (0, count), elsewhere.err
-    of_another_cluster = note.replace(str(await cluster_id(ready)), "a cluster of that name, remade")
+    of_another_cluster = note.replace(
+        str(await cluster_id(ready)), "a cluster of that name, remade"
+    )
     assert of_another_cluster != note
     progress.write_text(of_another_cluster, encoding="utf-8")  # noqa: ASYNC240
-    assert (await run(ready, "import", str(path), "--network", "n", "--json")).json["published"] == count
+    assert (await run(ready, "import", str(path), "--network", "n", "--json")).json[
+        "published"
+    ] == count
     progress.write_text(note, encoding="utf-8")  # noqa: ASYNC240
     here = (await run(ready, "import", str(path), "--network", "n", "--json")).json
     assert here["published"] + here["published_before_interruption"] == count

@@ -175,7 +175,9 @@ async def test_a_lane_that_retention_outran_stops_and_adopt_makes_a_hole(ready: 
         ready, "SELECT kafka_epoch, first_offset, next_offset, cause FROM reporting.hole"
     )
     assert (hole["kafka_epoch"], hole["first_offset"], hole["next_offset"]) == (1, 2, 4)
-    assert hole["cause"] == "no longer in the topic when the lane was adopted: retention, or deleted"
+    assert (
+        hole["cause"] == "no longer in the topic when the lane was adopted: retention, or deleted"
+    )
     await sound(ready)
 
 
