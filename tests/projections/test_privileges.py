@@ -81,6 +81,7 @@ ALLOWED = {
                 "idempotency",
                 "duplicate",
                 "rejected",
+                "hole",
                 "source",
             )
         },
