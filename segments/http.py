@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from projections.http.arriving import Arriving
 from projections.http.routes import reading_routes
+from projections.http.searching import Searching
 from projections.outcomes import Outcomes
 from schemas.refusal import Reason, Refusal, describe
 from segments.openapi import openapi
@@ -69,12 +70,14 @@ class Parts:
         self.access = Access(self.keys, settings, self.in_flight)
         self.outcomes = Outcomes(pool, settings)
         self.arriving = Arriving(settings)
+        self.searching = Searching(settings)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep keys, registry and producer fresh until `stop` is set."""
         async with asyncio.TaskGroup() as tasks:
             for part in (
                 self.deadlines, self.keys, self.segments, self.publisher, self.outcomes, self.arriving,
+                self.searching,
             ):  # fmt: skip
                 tasks.create_task(part.run(stop), name=type(part).__name__)
 
@@ -136,7 +139,9 @@ def make_framework(parts: Parts) -> FastAPI:
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # as FastAPI's documentation has it
     _handle_errors(app)
     app.include_router(admin_routes(parts.access, parts.pool, parts.registry_pool, parts.settings))
-    app.include_router(reading_routes(parts.access, parts.pool, parts.settings, parts.arriving))
+    app.include_router(
+        reading_routes(parts.access, parts.pool, parts.settings, parts.arriving, parts.searching)
+    )
     app.router.routes.extend(parts.health().routes())
     return app
 

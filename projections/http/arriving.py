@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
+from projections.http.kept_reader import KeptReader, partitions_of
 from schemas.command import read_command
 from schemas.refusal import Refusal
 from service.api.problems import unavailable
-from service.kafka import reading
 from service.telemetry import get_logger
-from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
+from service.waiting import INFRASTRUCTURE
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
@@ -33,33 +33,8 @@ class Arriving:
     """Reads single records from Kafka. `run` keeps the consumer."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._reader: AIOKafkaConsumer | None = None
-        self._broken = asyncio.Event()
-        self._one_at_a_time = asyncio.Lock()
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Keep a consumer until `stop` is set; Kafka away is waited out."""
-        backoff = Backoff()
-        stopping = asyncio.ensure_future(stop.wait())
-        while not stop.is_set():
-            try:
-                async with reading(self._settings) as reader:
-                    self._broken.clear()
-                    self._reader = reader
-                    backoff.reset()
-                    broken = asyncio.ensure_future(self._broken.wait())
-                    await asyncio.wait((broken, stopping), return_when=asyncio.FIRST_COMPLETED)
-                    broken.cancel()
-                    self._reader = None
-            except INFRASTRUCTURE as error:
-                if not backoff.began:
-                    log.info("waiting for Kafka", error=f"{type(error).__name__}: {error}")
-            finally:
-                self._reader = None
-            if not stop.is_set():
-                await sleep_unless(stop, backoff.next())
-        stopping.cancel()
+        self._kept = KeptReader(settings)
+        self.run = self._kept.run
 
     async def row(self, network_id: str, asked: Asked, epoch: int) -> Row | None:
         """Give the row of view result that a record on its way has, with outcome `queued`.
@@ -69,27 +44,22 @@ class Arriving:
         Raises: Problem 503 where the broker does not answer within LOOK_SECONDS.
         """
         try:
-            async with asyncio.timeout(LOOK_SECONDS), self._one_at_a_time:
-                if self._reader is None:
-                    raise TimeoutError
-                record = await self._look(self._reader, asked)
+            async with asyncio.timeout(LOOK_SECONDS), self._kept.lent() as reader:
+                record = await self._look(reader, asked)
         except OffsetOutOfRangeError:
             return None  # aged out before it was read
         except INFRASTRUCTURE as error:
-            self._broken.set()
+            self._kept.replace()
             log.warning("a record could not be looked at", error=f"{type(error).__name__}: {error}")
             raise unavailable("broker_away", "the broker does not answer") from error
-        row = None if record is None else _row(record, epoch)
+        row = None if record is None else queued_row(record, epoch)
         return row if row and row["network_id"] == network_id else None
 
     @staticmethod
     async def _look(reader: AIOKafkaConsumer, asked: Asked) -> ConsumerRecord[Any, Any] | None:
         partition = TopicPartition(asked.topic, asked.partition)
-        if asked.partition not in (reader.partitions_for_topic(asked.topic) or ()):
-            await reader._client.add_topic(asked.topic)  # noqa: SLF001 - aiokafka learns topics only by interest
-            await reader._client.force_metadata_update()  # noqa: SLF001 - and partitions now and then
-            if asked.partition not in (reader.partitions_for_topic(asked.topic) or ()):
-                return None
+        if asked.partition not in await partitions_of(reader, asked.topic, {asked.partition}):
+            return None
         end = (await reader.end_offsets([partition]))[partition]
         if asked.offset >= end:
             return None
@@ -99,7 +69,7 @@ class Arriving:
         return record if record.offset == asked.offset else None
 
 
-def _row(record: ConsumerRecord[Any, Any], epoch: int) -> Row:
+def queued_row(record: ConsumerRecord[Any, Any], epoch: int) -> Row:
     """Give the row of a record that is not in the log: what can be read of it, and outcome `queued`."""
     received_at = None
     if record.timestamp_type == _APPEND_TIME:

@@ -25,17 +25,21 @@ if TYPE_CHECKING:
     from projections.http.arriving import Arriving
     from projections.http.asked import ResultsAsked
     from projections.http.desk import Desk
-    from projections.reading.results import Asked
+    from projections.http.searching import Searching
+    from projections.reading.results import Asked, Fronts
+    from projections.reading.rows import Row
     from service.api.access import Access
 
 PATH = "/networks/{network_id}/results"
 
 
-def result_routes(access: Access, desk: Desk, arriving: Arriving) -> APIRouter:
+def result_routes(
+    access: Access, desk: Desk, arriving: Arriving, searching: Searching
+) -> APIRouter:
     """Give the route of results, for who publishes and for who reports."""
     router = APIRouter(tags=["reading"], responses={406: {}})
     admitted: Any = Depends(access.admits(Scope.REPORT, Scope.PUBLISH))
-    teller = _Teller(desk, arriving)
+    teller = _Teller(desk, arriving, searching)
 
     @router.get(
         PATH,
@@ -58,9 +62,10 @@ def result_routes(access: Access, desk: Desk, arriving: Arriving) -> APIRouter:
 class _Teller:
     """Tells what became of commands, of the log or on their way to it."""
 
-    def __init__(self, desk: Desk, arriving: Arriving) -> None:
+    def __init__(self, desk: Desk, arriving: Arriving, searching: Searching) -> None:
         self._desk = desk
         self._arriving = arriving
+        self._searching = searching
         self._cursors = Cursors(desk.settings)
 
     async def of_position(self, network_id: str, position: Asked) -> Response:
@@ -74,14 +79,16 @@ class _Teller:
         after = self._after(network_id, reference_id, asked.cursor)
         async with self._desk.reading() as connection:
             until = await read_complete_until(connection)
+            # Before the rows: what is appended meanwhile is looked for in Kafka.
+            fronts = await log_results.read_fronts(connection, self._desk.settings)
             rows, last = await log_results.read_references(
                 connection, network_id, reference_id, after or (-1, -1), asked.limit
             )
         if not rows and after is None:
-            found = await self._on_its_way(network_id, reference_id)
-            if found.row is None:
-                raise _unknown(until, found.hole)
-            rows = [found.row]
+            rows, hole = await self._on_its_way(network_id, reference_id, fronts)
+            rows = rows[: asked.limit]
+            if not rows:
+                raise _unknown(until, hole)
         cursor = last and self._cursors.give(ResultsCursor(network_id, reference_id, *last))
         return answer({"results": rows, "next": cursor, "complete_until": until})
 
@@ -95,18 +102,23 @@ class _Teller:
             raise wrong("cursor", "is of another reference_id")
         return found.lane_id, found.offset
 
-    async def _on_its_way(self, network_id: str, reference_id: str) -> Found:
-        """Look for a reference that says its position, as it was answered to who gave none."""
+    async def _on_its_way(
+        self, network_id: str, reference_id: str, fronts: Fronts
+    ) -> tuple[list[Row], str | None]:
+        """Look for a reference on its way: at the position that it says, if it was made for one; else everywhere.
+
+        Gives the rows, and why the log has no record of that position.
+        """
         position = position_of_reference(reference_id)
         if position is None:
-            return Found(None)
+            return await self._searching.rows(network_id, reference_id, fronts), None
         found, _ = await self._at(network_id, position)
+        if found.row is None:
+            return [], found.hole
         # A repeat has the reference of what it repeats, and what was refused has none.
-        stands = found.row is None or (
-            found.row["reference_id"] == reference_id
-            or found.row["outcome"] in ("duplicate", "rejected")
-        )
-        return found if stands else Found(None)
+        stands = found.row["reference_id"] == reference_id
+        stands = stands or found.row["outcome"] in ("duplicate", "rejected")
+        return [found.row] if stands else [], None
 
     async def _at(self, network_id: str, position: Asked) -> tuple[Found, datetime | None]:
         async with self._desk.reading() as connection:

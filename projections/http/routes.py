@@ -15,17 +15,22 @@ if TYPE_CHECKING:
     import asyncpg
 
     from projections.http.arriving import Arriving
+    from projections.http.searching import Searching
     from service.api.access import Access
     from service.settings import Settings
 
 
 def reading_routes(
-    access: Access, pool: asyncpg.Pool[Any], settings: Settings, arriving: Arriving
+    access: Access,
+    pool: asyncpg.Pool[Any],
+    settings: Settings,
+    arriving: Arriving,
+    searching: Searching,
 ) -> APIRouter:
     """Give the routes. pool: acts as segments_api."""
     desk = Desk(pool, settings)
     router = APIRouter()
-    router.include_router(result_routes(access, desk, arriving))
+    router.include_router(result_routes(access, desk, arriving, searching))
     router.include_router(user_routes(access, desk))  # explanations before users of any spelling
     router.include_router(member_routes(access, desk))
     return router

@@ -38,6 +38,20 @@ class Found(NamedTuple):
     hole: str | None = None
 
 
+# Of each topic that commands are read from, by partition: epoch and next offset of its open lane.
+Fronts = dict[str, dict[int, tuple[int, int]]]
+
+
+async def read_fronts(connection: asyncpg.Connection[Any], settings: Settings) -> Fronts:
+    """Read how far the log has come in all open lanes."""
+    fronts: Fronts = {}
+    for row in await connection.fetch(_SQL["fronts"], Topics(settings.topic_prefix).commands):
+        lanes = fronts.setdefault(row["topic"], {})
+        if row["partition"] is not None:
+            lanes[row["partition"]] = (row["epoch"], row["next_offset"])
+    return fronts
+
+
 async def read_references(
     connection: asyncpg.Connection[Any],
     network_id: str,
