@@ -13,6 +13,8 @@ import msgspec
 
 _NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
 _EXPONENT_LENGTH: Final = 10
+_VAST: Final = 10**_EXPONENT_LENGTH
+"""Stands for any exponent of more digits: no digits of a record could make up for it."""
 _EXPONENT_LIMIT: Final = (2**31 - 1) // 2
 """Postgres' numeric reads no exponent from here on (numeric.c, set_var_from_str)."""
 _SCALE_LIMIT: Final = 16_383
@@ -21,45 +23,61 @@ _SCALE_LIMIT: Final = 16_383
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
-class NumberOutOfRangeError(ValueError):
-    """A number is beyond a double's range, or has more decimals than Postgres' numeric holds."""
+class NumberError(ValueError):
+    """A number can't be kept; says why."""
+
+
+class NumberOutOfRangeError(NumberError):
+    """A double would be infinite."""
+
+
+class NumberTooFineError(NumberError):
+    """It has more decimals than Postgres' numeric holds."""
 
 
 def canonical_number(text: str) -> str:
     """Write a JSON number so that equal values have equal texts, without losing a digit.
 
     An integral value is all its digits (`1.0`, `1e0` and `10e-1` are `1`, `-0` is `0`), any other
-    its digits without trailing zeros and a negative exponent (`0.10` is `1e-1`).
+    its digits without trailing zeros and a negative exponent (`0.10` is `1e-1`). One that a double
+    would round to zero is within its range, and no less exact (`1e-400`).
 
-    Raises NumberOutOfRangeError.
+    Raises NumberOutOfRangeError or NumberTooFineError.
     """
+    sign, whole, fraction, exponent = _parts(text)
+    digits = (whole + fraction).lstrip("0")
+    if not digits:
+        return "0"
+    if math.isinf(float(text)):
+        raise NumberOutOfRangeError("is a number beyond the range of a double")
+    short = digits.rstrip("0")
+    power = exponent - len(fraction) + len(digits) - len(short)
+    if -power > _SCALE_LIMIT:
+        raise NumberTooFineError(f"has more than {_SCALE_LIMIT:,} decimals, which can't be stored")
+    return f"{sign}{short}{'0' * power}" if power >= 0 else f"{sign}{short}e{power}"
+
+
+def is_stored_as_sent(text: str) -> bool:
+    """Whether Postgres' numeric reads a JSON number as it stands; `0e-99999` it does not, for all that it is 0."""
+    if len(text) <= _SCALE_LIMIT and "e" not in text and "E" not in text:
+        return True
+    _, _, fraction, exponent = _parts(text)
+    return abs(exponent) < _EXPONENT_LIMIT and len(fraction) - exponent <= _SCALE_LIMIT
+
+
+def _parts(text: str) -> tuple[str, str, str, int]:
+    """Give sign, digits before and behind the point, and exponent of a JSON number. Raises ValueError."""
     match = _NUMBER.fullmatch(text)
     if match is None:
         raise ValueError("not a JSON number")
     sign, whole, fraction, exponent = match.group(1, 2, 3, 4)
-    fraction = fraction or ""
-    power = _exponent(exponent) - len(fraction)
-    if -power > _SCALE_LIMIT or math.isinf(float(text)):
-        raise NumberOutOfRangeError
-    digits = (whole + fraction).lstrip("0")
-    if not digits:
-        return "0"
-    short = digits.rstrip("0")
-    power += len(digits) - len(short)
-    return f"{sign}{short}{'0' * power}" if power >= 0 else f"{sign}{short}e{power}"
+    return sign, whole, fraction or "", 0 if exponent is None else _exponent(exponent)
 
 
-def _exponent(text: str | None) -> int:
-    if text is None:
-        return 0
-    sign, digits = ("-", text[1:]) if text[0] == "-" else ("", text.removeprefix("+"))
+def _exponent(text: str) -> int:
+    sign, digits = (-1, text[1:]) if text[0] == "-" else (1, text.removeprefix("+"))
     digits = digits.lstrip("0") or "0"
-    if len(digits) > _EXPONENT_LENGTH:
-        raise NumberOutOfRangeError
-    exponent = int(sign + digits)
-    if abs(exponent) >= _EXPONENT_LIMIT:
-        raise NumberOutOfRangeError
-    return exponent
+    return sign * (int(digits) if len(digits) <= _EXPONENT_LENGTH else _VAST)
 
 
 def canonical_real(text: str) -> msgspec.Raw:

@@ -13,7 +13,7 @@ import msgspec
 
 from schemas.canonical import canonical_json, compact_json
 from schemas.fields import FieldReader, encodable, guess, kind
-from schemas.json_text import JsonObject, escape, read_json, unstorable
+from schemas.json_text import JsonObject, escape, read_json, stored_as_sent, unstorable
 from schemas.rules import (
     ALLOWED,
     BY_TEXT,
@@ -220,7 +220,7 @@ class _Reader(FieldReader):
             return sent, None
         text = (
             raw.decode()
-            if len(rest) == len(sent)
+            if len(rest) == len(sent) and stored_as_sent(sent)
             else compact_json(encodable(rest, canonical=False)).decode()
         )
         return sent, Metadata(text, canonical_json(encodable(rest, canonical=True)))

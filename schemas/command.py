@@ -5,7 +5,8 @@ The plain route here takes what is evidently right, as nearly every record is, a
 the cost; it never refuses, it only gives up, and then the careful route decides. Whatever the
 plain route accepts, the careful one accepts with the same result (a property test holds them to
 it). It gives up on escapes of NUL and of ASCII letters, metadata
-given twice or with many brackets, very long integers, "" where an integer is meant, `expire`.
+given twice or with many brackets, very long integers, numbers that Postgres does not read as they
+are written, "" where an integer is meant, `expire`.
 """
 
 import re
@@ -13,7 +14,13 @@ from typing import Any, Final
 
 import msgspec
 
-from schemas.canonical import canonical_json, canonical_real, compact_json, content
+from schemas.canonical import (
+    canonical_json,
+    canonical_real,
+    compact_json,
+    content,
+    is_stored_as_sent,
+)
 from schemas.careful import read_carefully
 from schemas.checks import check_size, check_time, check_times, refusal_of
 from schemas.json_text import MAX_DEPTH
@@ -57,9 +64,10 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     """A command that is valid by itself; only its times are still to be checked (`check_times`).
 
     user: normalised; user_sent: as it was sent. metadata: JSON text less the lifted fields, every
-    number with the digits it was sent with, None if absent or empty. status_change_timestamp and
-    expires_at: Unix seconds, None if absent. content: bytes that are equal exactly if the contract
-    calls the contents equal (`schemas.canonical.content`).
+    number with the digits it was sent with (but a number that Postgres does not read as it is
+    written in its canonical form: `0e-99999` is `0`), None if absent or empty.
+    status_change_timestamp and expires_at: Unix seconds, None if absent. content: bytes that are
+    equal exactly if the contract calls the contents equal (`schemas.canonical.content`).
     """
 
     network_id: str
@@ -109,6 +117,8 @@ class _Reals(dict[str, msgspec.Raw]):
     """`canonical_real`; of short numbers it remembers a few, for a call from msgspec is dear."""
 
     def __missing__(self, text: str) -> msgspec.Raw:
+        if not is_stored_as_sent(text):
+            raise ValueError
         real = canonical_real(text)
         if len(text) <= _SHORT:
             if len(self) >= _REMEMBERED:

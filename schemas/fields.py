@@ -4,7 +4,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from schemas.canonical import canonical_real
+from schemas.canonical import canonical_real, is_stored_as_sent
 from schemas.json_text import Integer, JsonObject, Real, has_unstorable_character
 from schemas.refusal import FieldError, Reason, Refusal, describe
 
@@ -108,5 +108,6 @@ def encodable(value: Any, *, canonical: bool) -> Any:
     if isinstance(value, Integer):
         return msgspec.Raw("0" if value == "-0" else str(value))
     if isinstance(value, Real):
-        return canonical_real(value) if canonical else msgspec.Raw(str(value))
+        as_sent = not canonical and is_stored_as_sent(value)
+        return msgspec.Raw(str(value)) if as_sent else canonical_real(value)
     return value

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, NoReturn
 
-from schemas.canonical import NumberOutOfRangeError, canonical_number
+from schemas.canonical import NumberError, canonical_number, is_stored_as_sent
 from schemas.refusal import FieldError, Reason, Refusal
 
 MAX_DEPTH: Final = 64
@@ -128,8 +128,8 @@ def too_deep(text: str) -> bool:
 def unstorable(value: Any, pointer: str = "") -> Iterator[FieldError]:
     """Name what JSON can say and Postgres can't store, duplicate keys that don't count included.
 
-    NUL and lone surrogates in keys and strings; numbers beyond a double's range (or with more
-    than 16,383 decimals, which Postgres' numeric refuses).
+    NUL and lone surrogates in keys and strings; numbers beyond a double's range, or with more
+    decimals than Postgres' numeric holds.
     """
     if isinstance(value, JsonObject):
         for key, item in value.pairs:
@@ -143,10 +143,19 @@ def unstorable(value: Any, pointer: str = "") -> Iterator[FieldError]:
     elif isinstance(value, (Integer, Real)):
         try:
             canonical_number(value)
-        except NumberOutOfRangeError:
-            yield FieldError(pointer, "is a number beyond the range of a double")
+        except NumberError as error:
+            yield FieldError(pointer, str(error))
     elif isinstance(value, str) and has_unstorable_character(value):
         yield FieldError(pointer, "holds NUL or a lone surrogate, which can't be stored")
+
+
+def stored_as_sent(value: Any) -> bool:
+    """Whether Postgres reads every number as it stands, duplicate keys that don't count included."""
+    if isinstance(value, JsonObject):
+        return all(stored_as_sent(item) for _, item in value.pairs)
+    if isinstance(value, list):
+        return all(stored_as_sent(item) for item in value)
+    return not isinstance(value, Real) or is_stored_as_sent(value)
 
 
 def has_unstorable_character(text: str) -> bool:

@@ -40,26 +40,22 @@ class FieldError:
     message: str
 
     def __str__(self) -> str:
-        """`pointer: message`, the names inside metadata left out: they may be personal."""
-        pointer = self.pointer
-        if pointer.startswith("/metadata/") and pointer[10:] not in _LIFTED:
-            pointer = "/metadata/…"
-        elif pointer == "":
-            pointer = "the command"
-        elif pointer[10:] not in _LIFTED and not _PLAIN_POINTER.fullmatch(pointer):
-            pointer = "/…"
-        return f"{pointer}: {self.message}"
+        """`pointer: message`, with `…` for names that are no plain ones: they may be personal."""
+        names = self.pointer.split("/")[1:]
+        shown = (name if _PLAIN_NAME.fullmatch(name) else "…" for name in names)
+        return f"{'/' + '/'.join(shown) if names else 'the command'}: {self.message}"
 
 
-_PLAIN_POINTER = re.compile(r"/[A-Za-z_][A-Za-z0-9_.-]{0,63}")
-_LIFTED = frozenset({"reference_id", "status_change_timestamp", "description"})
+# As fields are called, or a place in an array.
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}|[0-9]{1,5}")
 
 
 class Refusal(Exception):  # noqa: N818 - a refusal is the word of the contract, and no fault of ours
     """A record that is not accepted.
 
-    `detail` says what is wrong, where, and what may have caused it; it holds nothing that
-    identifies a person and can be stored as Postgres text. `errors` names each wrong field.
+    `detail` says what is wrong, where, and what may have caused it; it quotes no value,
+    of names plain ones alone (`FieldError`), and can be stored as Postgres text. `errors` names
+    each wrong field.
     The rest is what could be read of the record, each None unless it is valid by itself:
     `user` normalised, `segment_id` 1 … 2³¹-1, `status_change_timestamp` in Unix seconds and
     within the years 1 … 9999.

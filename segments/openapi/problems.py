@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from schemas.refusal import FieldError
 from service.api.problems import MEDIA_TYPE, Problem
 
-# The calls that publish, by their tag, and the one of them that is answered for its one command.
+# The calls that publish, by their tag and by their names.
 PUBLISHING = "commands"
 ONE_COMMAND = "post_command"
+MANY_COMMANDS = "post_commands"
 
 
 class _Said(NamedTuple):
@@ -46,12 +47,21 @@ _OF_THOSE_THAT_SAY_SO = {
     406: _Said("not_acceptable", "Accept names nothing that there is of it."),
     409: _Said("name_taken", "The name or the id is taken, or no id is left."),
 }
-_OF_ONE_COMMAND = {
-    403: _Said(
-        "not_allowed", "The key may not publish in this network, or the topic may not say that."
-    ),
-    404: _Said("unknown_segment", "No such segment in this network."),
-    409: _Said("segment_archived", "The segment is archived."),
+# Of one call alone.
+_OF_CALL = {
+    ONE_COMMAND: {
+        403: _Said(
+            "not_allowed", "The key may not publish in this network, or the topic may not say that."
+        ),
+        404: _Said("unknown_segment", "No such segment in this network."),
+        409: _Said("segment_archived", "The segment is archived."),
+    },
+    MANY_COMMANDS: {
+        413: _Said(
+            "too_large",
+            "Too large, or more commands than the key may ever send at once by its rate.",
+        ),
+    },
 }
 # Of these statuses it is not plain that a command is not in Kafka.
 _TOLD_APART = (429, 503)
@@ -63,8 +73,7 @@ def add_problems(operation: dict[str, Any]) -> None:
     possible = _possible(operation)
     for status in (*possible, 422):  # 422: FastAPI's own word for 400
         responses.pop(str(status), None)
-    if operation["operationId"] == ONE_COMMAND:
-        possible |= _OF_ONE_COMMAND
+    possible |= _OF_CALL.get(operation["operationId"], {})
     for status, said in sorted(possible.items()):
         told = PUBLISHING in operation["tags"] and status in _TOLD_APART
         responses[str(status)] = _response(status, said, "no" if told else None)

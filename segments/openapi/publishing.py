@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from segments.openapi.pieces import json_content, parameter
-from segments.openapi.problems import ONE_COMMAND, PUBLISHING
+from segments.openapi.problems import MANY_COMMANDS, ONE_COMMAND, PUBLISHING
 from service.api.intake import MAX_ITEMS
 
 _COMMAND = {"$ref": "#/components/schemas/Command"}
@@ -58,7 +58,7 @@ def publishing() -> dict[str, Any]:
     many = {
         "tags": [PUBLISHING],
         "summary": f"Publish up to {MAX_ITEMS:,} commands",
-        "operationId": "post_commands",
+        "operationId": MANY_COMMANDS,
         "parameters": [key],
         "requestBody": {
             "required": True,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from fastapi import Path
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads it
 
-from service.api.parameters import refuse_repeated
+from service.api.parameters import refuse_misread
 from service.api.problems import Problem, registry_away
 from service.errors import DatabaseAwayError
 
@@ -65,13 +65,15 @@ class Access:
         return Admission(key, network_id, headers)
 
     def charge(self, admission: Admission, cost: int, published: str) -> None:
-        """Count more against the key's rate: what a batch holds is known only once it is read. published: as above."""
+        """Count more against the key's rate: what a batch holds is known only once it is read. published: as above.
+
+        Raises: Problem 429; 413 for what could never pass, however long its sender waits.
+        """
         if cost >= self._rate.most:
             raise Problem(
-                429,
-                "too_many_requests",
+                413,
+                "too_large",
                 f"{cost + 1} at once are more than this key may send in {self._rate.seconds} s: {self._rate.most}",
-                published=published,
             )
         if cost > 0:
             admission.headers.update(self._count(admission.key, cost, published))
@@ -85,7 +87,7 @@ class Access:
             admission = await self.admit(
                 request.scope["state"], request.headers.get("authorization"), network_id, *scopes
             )
-            refuse_repeated(request)
+            refuse_misread(request)
             return admission
 
         return admitted

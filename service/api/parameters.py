@@ -1,9 +1,10 @@
-"""Parameters: an id is written in one way; of the query each is known and sent once, else it is another question."""
+"""Parameters: in UTF-8, an id in one way; of the query each is known and sent once, else it is another question."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import unquote_plus, unquote_to_bytes
 
 from fastapi import Path, Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from service.api.problems import Problem
 
 
+_NOT_UTF8 = "must be UTF-8, percent-encoded"
 _PLAIN = re.compile("-?[1-9][0-9]{0,18}|0")
 
 
@@ -50,10 +52,28 @@ def wrong(name: str, message: str) -> Problem:
     return of_refusal(Refusal(Reason.INVALID_FIELD, describe(errors), errors))
 
 
-def refuse_repeated(request: Request) -> None:
-    """Refuse a parameter that was sent more than once. Raises: Problem 400."""
+def refuse_misread(request: Request) -> None:
+    """Refuse what would be read as another parameter than was sent. Raises: Problem 400.
+
+    That is one sent more than once, and what is not UTF-8: the framework reads U+FFFD, which may be somebody's name.
+    """
+    for name, value in request.path_params.items():
+        if "\ufffd" in value and not _is_utf8(request.scope["raw_path"]):
+            raise wrong(name, _NOT_UTF8)
+    for part in request.scope["query_string"].split(b"&"):
+        if not _is_utf8(part):
+            raise wrong(unquote_plus(part.partition(b"=")[0].decode("latin-1")), _NOT_UTF8)
     seen: set[str] = set()
     for name, _ in request.query_params.multi_items():
         if name in seen:
             raise wrong(name, "was sent more than once")
         seen.add(name)
+
+
+def _is_utf8(escaped: bytes) -> bool:
+    """Whether a part of a URL is UTF-8, percent-encoded."""
+    try:
+        unquote_to_bytes(escaped).decode()
+    except UnicodeDecodeError:
+        return False
+    return True

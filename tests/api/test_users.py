@@ -152,6 +152,26 @@ def _fits_a_path(user: str) -> bool:
     return user != ".." and not user.endswith("/explanation")
 
 
+@pytest.mark.parametrize("bytes_", ["%FF", "%ED", "a%C3", "%ED%A0%80", "%C0%AF", "%EF%BF%BD%FF"])
+async def test_what_is_not_utf8_is_no_user_rather_than_a_user_of_question_marks(
+    api: Api, bytes_: str
+) -> None:
+    wrong = (400, "invalid_field", ["/user"])
+    async with appended(api.settings, said(user="\ufffd"), said(user="a\ufffd")):
+        for path in (
+            SEGMENTS.format(bytes_), f"{MEMBERS}/{bytes_}", f"{MEMBERS}/{bytes_}/explanation",
+            f"{MEMBERS}?user={bytes_}", f"{MEMBERS}/u?user={bytes_}", f"/networks/n/users/segments?user={bytes_}",
+            f"/networks/n/segments/1/explanation?user={bytes_}",
+        ):  # fmt: skip
+            assert await refused(api, path) == wrong, path
+        results = await refused(api, f"/networks/n/results?reference_id={bytes_}")
+        assert results == (400, "invalid_field", ["/reference_id"])
+        assert (await api.call("GET", f"/networks/{bytes_}/sizes")).status_code == 403
+        # U+FFFD itself is a character as any other.
+        assert len((await get(api, SEGMENTS.format("%EF%BF%BD")))["segments"]) == 1
+        assert len((await get(api, MEMBERS, user="\ufffd"))["members"]) == 1
+
+
 async def test_who_was_never_seen_is_404_in_a_segment_and_has_no_segments(api: Api) -> None:
     async with appended(api.settings, said(segment_id=2), said(user="v", network_id="m")):
         for user in ("nobody", "u", "v"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -54,6 +55,28 @@ def good(number: int, **fields: object) -> bytes:
 
 
 MARKED = good(99, description="marked")
+
+
+async def test_every_number_that_is_taken_can_be_stored_and_shown(lane: LogLane) -> None:
+    numbers = [
+        "0e-99999",
+        "0E999999999999",
+        "10e-16384",
+        "1e-16383",
+        "1e-400",
+        "1.7976931348623157e308",
+        "0e1073741822",
+    ]
+    values = [
+        said(reference_id=n, metadata={"a": [0.5]}).replace(b"0.5", n.encode()) for n in numbers
+    ]
+    assert await lane.append(*values) == ["event"] * len(numbers)
+    found = await rows(
+        lane.settings, "SELECT reference_id, metadata->'a'->>0 AS kept FROM reporting.event"
+    )
+    assert {row["reference_id"]: Decimal(row["kept"]) for row in found} == {
+        n: Decimal(n) for n in numbers
+    }
 
 
 async def test_only_the_record_that_postgres_refuses_is_rejected(lane: LogLane) -> None:

@@ -44,8 +44,8 @@ Choices where the contract is silent
 17. An expire for a segment that does not exist is `unknown_segment`.
 18. `not_allowed` is never said: section 2 gives no command that `<prefix>.commands` forbids.
 
-Not modelled: metadata's 16 KiB as sent, holes, erasure, the registry's past (change
-`model.segments` between appends), records stamped by their producer (give `timestamp_ms` as
+Not modelled: metadata's 16 KiB as sent, numbers of more than 16,383 decimals, holes, erasure, the
+registry's past (change `model.segments` between appends), records stamped by their producer (give `timestamp_ms` as
 what the service takes for the receipt).
 """
 

@@ -101,7 +101,7 @@ def test_a_lifted_time_counts_for_the_expiry() -> None:
 
 EQUAL_NUMBERS = [
     ["1", "1.0", "1e0", "10e-1", "1E+0", "0.1e1", "1.000", "100e-2"],
-    ["0", "-0", "0.0", "-0.0", "0e99999", "0e-10"],
+    ["0", "-0", "0.0", "-0.0", "0e99999", "0e-10", "0e-99999", "0e999999999999"],
     ["100", "1e2", "1E2", "1.0e2", "10e1", "100.0"],
     ["0.1", "1e-1", "0.10", "10e-2", "0.01E1"],
     ["-1.5", "-15e-1", "-1.50", "-0.15e1"],
@@ -109,6 +109,8 @@ EQUAL_NUMBERS = [
     ["12345678901234567890123", "12345678901234567890123.0"],
     ["12345678901234567890124"],
     ["1e-400", "10e-401"],
+    ["2e-400"],
+    ["1e-16383", "10e-16384"],
     ["1" + "0" * 300, "1e300"],
 ]
 
@@ -138,9 +140,34 @@ def test_a_number_beyond_a_double_is_refused_wherever_it_stands(number: str) -> 
     assert wrong(raw(segment_id=f'{number},"segment_id":7')) == ["/segment_id"]
 
 
-@pytest.mark.parametrize("number", ["1e-16384", "1.5e-16383", "0e-16384", "0e1073741823"])
-def test_a_number_that_postgres_has_no_room_for_is_refused(number: str) -> None:
-    assert wrong(raw(metadata=f'{{"a":{number}}}')) == ["/metadata/a"]
+FINE = ["1e-16384", "1.5e-16383", "1e-20000", "-1e-999999999999", "12e-16385"]
+
+
+@pytest.mark.parametrize("number", FINE)
+def test_a_number_with_more_decimals_than_postgres_holds_is_refused_for_that(number: str) -> None:
+    """A double rounds it to zero, so it is not beyond its range; and as zero it would be another number."""
+    refused = refusal(raw(metadata=f'{{"a":{number}}}'))
+    assert [error.pointer for error in refused.errors] == ["/metadata/a"]
+    assert refused.detail == "/metadata/a: has more than 16,383 decimals, which can't be stored"
+
+
+UNREAD = {
+    "0e-16384": "0", "0e1073741823": "0", "0e999999999999": "0", "-0.00E-99999999999999999999": "0",
+    "10e-16384": "1e-16383", "1.500e-16382": "15e-16383",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("number", UNREAD)
+def test_a_number_that_postgres_does_not_read_as_it_is_written_is_kept_by_its_value(
+    number: str,
+) -> None:
+    kept = read_command(raw(metadata=f'{{"b":{number},"c":[1.50,{{"d":{number}}}]}}'))
+    assert kept.metadata == f'{{"b":{UNREAD[number]},"c":[1.50,{{"d":{UNREAD[number]}}}]}}'
+    assert content(number) == content(UNREAD[number])
+    # Of equal keys the last counts, and Postgres reads the others too.
+    assert read_command(raw(metadata=f'{{"b":{number},"b":1.0}}')).metadata == '{"b":1.0}'
+    lifted = read_command(raw(metadata=f'{{"b":{number},"reference_id":"r"}}'))
+    assert (lifted.metadata, lifted.reference_id) == (f'{{"b":{UNREAD[number]}}}', "r")
 
 
 @pytest.mark.parametrize(

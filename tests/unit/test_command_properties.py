@@ -20,7 +20,23 @@ NUMBERS = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
     st.decimals(allow_nan=False, allow_infinity=False).map(lambda d: f"{d:e}"),
     st.sampled_from(
-        ["-0", "1.0", "1e2", "1E+2", "1e400", "9" * 310, "0e99999", "1e-400", "01", "1.", "NaN"]
+        [
+            "-0",
+            "1.0",
+            "1e2",
+            "1E+2",
+            "1e400",
+            "9" * 310,
+            "0e99999",
+            "1e-400",
+            "1e-20000",
+            "0e-20000",
+            "0E+99999999999",
+            "10e-16384",
+            "01",
+            "1.",
+            "NaN",
+        ]
     ),
 )
 STRINGS = st.one_of(
@@ -180,7 +196,7 @@ def test_contents_are_equal_exactly_if_their_values_are(
 
 
 LITERALS = st.from_regex(
-    r"-?(0|[1-9][0-9]{0,9})(\.[0-9]{1,9})?([eE][+-]?[0-9]{1,2})?", fullmatch=True
+    r"-?(0|[1-9][0-9]{0,9})(\.[0-9]{1,9})?([eE][+-]?[0-9]{1,2}|[eE]-[0-9]{4})?", fullmatch=True
 )
 
 

@@ -258,7 +258,8 @@ PERSONAL = "p3rs0nal"
         encode(network_id=PERSONAL + "@"),
         encode(**{PERSONAL + "@example.com": 1}),
         encode(**{"a/" + PERSONAL: 1}),
-        raw(metadata=f'{{"{PERSONAL}":{{"{PERSONAL}":"\\u0000"}}}}'),
+        raw(metadata=f'{{"{PERSONAL}@x.com":{{"{PERSONAL} b":"\\u0000"}}}}'),
+        raw(metadata=f'{{"é{PERSONAL}":[{{"+{PERSONAL}":1e400}}]}}'),
         raw(user=f'"{PERSONAL}'),
         raw(user=f"{PERSONAL}"),
         raw(user=f'"{PERSONAL}\\x"'),
@@ -277,6 +278,19 @@ def test_a_detail_names_field_and_fault() -> None:
     assert refused.errors == (FieldError("/segment_id", "must be an integer; a string was sent"),)
     assert refused.detail == "/segment_id: must be an integer; a string was sent"
     assert str(refused) == f"invalid_field: {refused.detail}"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "pointer"),
+    [
+        ('{"a":1e400,"a":2}', "/metadata/a"),
+        ('{"a":[0,{"b.c":["\\u0000"]}]}', "/metadata/a/1/b.c/0"),
+        ('{"a":{"jo@x.com":{"b":"\\ud800"}}}', "/metadata/a/…/b"),
+        ('{"a/b":{"":1e400}}', "/metadata/…/…"),
+    ],
+)
+def test_a_detail_points_into_metadata_by_every_plain_name(metadata: str, pointer: str) -> None:
+    assert refusal(raw(metadata=metadata)).detail.startswith(f"{pointer}: ")
 
 
 def test_a_detail_can_be_stored_as_postgres_text() -> None:
