@@ -58,6 +58,12 @@ class Metadata:
     canonical: bytes
 
 
+_BATCH: Final = {
+    Door.KAFKA: ": a batch? One command a record",
+    Door.HTTP: ": many commands are one array of objects, sent to …/segments/batch",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What the careful route read. user: as it was sent; times: Unix seconds."""
@@ -91,13 +97,15 @@ class _Reader(FieldReader):
         self._path_network = network_id
         self._signed = expiry_signed and door is Door.KAFKA
         self._allowed = ALLOWED[door]
+        self._batch = _BATCH[door]
         self._tree: JsonObject = JsonObject([])
         self._storable = True
 
     def read(self) -> Reading:
         tree = read_json(self._value)
         if not isinstance(tree, JsonObject):
-            self._wrong("", f"must be a JSON object; {kind(tree)} was sent{guess(tree)}")
+            meant = self._batch if isinstance(tree, list) else guess(tree)
+            self._wrong("", f"must be a JSON object; {kind(tree)} was sent{meant}")
             raise self._refusal()
         self._tree = tree
         self._errors += islice(unstorable(tree), MAX_ERRORS)

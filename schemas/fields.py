@@ -92,8 +92,6 @@ _KINDS: Final = (
 
 def guess(value: Any) -> str:
     """Guess how something else came to stand where an object should."""
-    if isinstance(value, list):
-        return ": a batch? One command a record"
     if type(value) is str and value.lstrip().startswith("{"):
         return ": JSON encoded twice?"
     return ""

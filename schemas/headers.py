@@ -49,7 +49,7 @@ class Headers(NamedTuple):
         """Raise Refusal(invalid_field) if the idempotency-key is not one."""
         if self.error is not None:
             error = FieldError("", self.error)
-            raise Refusal(Reason.INVALID_FIELD, describe([error]), [error])
+            raise Refusal(Reason.INVALID_FIELD, describe([error], whole=""), [error])
 
 
 NO_HEADERS: Final = Headers()

@@ -40,10 +40,20 @@ class FieldError:
     message: str
 
     def __str__(self) -> str:
-        """`pointer: message`, with `…` for names that are no plain ones: they may be personal."""
+        """As `shown`, of a command alone."""
+        return self.shown("the command", "")
+
+    def shown(self, whole: str, under: str) -> str:
+        """`pointer: message`, with `…` for names that are no plain ones: they may be personal.
+
+        whole, under: as `describe` has them.
+        """
+        if self.pointer == "":
+            place = under or whole
+            return f"{place}: {self.message}" if place else self.message
         names = self.pointer.split("/")[1:]
         shown = (name if _PLAIN_NAME.fullmatch(name) else "…" for name in names)
-        return f"{'/' + '/'.join(shown) if names else 'the command'}: {self.message}"
+        return f"{under}/{'/'.join(shown)}: {self.message}"
 
 
 # As fields are called, or a place in an array.
@@ -96,8 +106,12 @@ class Refusal(Exception):  # noqa: N818 - a refusal is the word of the contract,
         return f"{self.reason}: {self.detail}"
 
 
-def describe(errors: Sequence[FieldError]) -> str:
-    """One line for a list of wrong fields: the first five, and how many more there are."""
-    named = "; ".join(str(error) for error in errors[:_NAMED_IN_DETAIL])
+def describe(errors: Sequence[FieldError], *, whole: str = "the command", under: str = "") -> str:
+    """One line for a list of wrong fields: the first five, and how many more there are.
+
+    whole: what pointer "" is; empty where the message says it. under: the pointer of the item of a batch that they
+    are in.
+    """
+    named = "; ".join(error.shown(whole, under) for error in errors[:_NAMED_IN_DETAIL])
     more = len(errors) - _NAMED_IN_DETAIL
     return (named if more <= 0 else f"{named}; and {more} more")[:_DETAIL_LENGTH]

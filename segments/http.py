@@ -184,5 +184,5 @@ def _handle_errors(app: FastAPI) -> None:
 
 def _invalid(error: RequestValidationError) -> Problem:
     """400, naming each wrong parameter or field; FastAPI would say 422."""
-    errors = field_errors((one["loc"][1:], one["msg"]) for one in error.errors())
-    return of_refusal(Refusal(Reason.INVALID_FIELD, describe(errors), errors))
+    errors = field_errors(error.errors(), "parameter", skipped=1)
+    return of_refusal(Refusal(Reason.INVALID_FIELD, describe(errors, whole=""), errors))

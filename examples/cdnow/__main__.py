@@ -139,8 +139,8 @@ class Demonstration:
 
     def show(self) -> None:
         """Show a few rows of each view, why one customer is where they are, and the status."""
-        for view, rows in asyncio.run(look(self._stack.database_url, ROWS)).items():
-            self._screen.rows(f"reporting.{view}", rows)
+        for view, found in asyncio.run(look(self._stack.database_url, ROWS)).items():
+            self._screen.rows(f"reporting.{view}", found)
         explain = ("explain", "--network", NETWORK, "--segment", str(POWER_USER), "--user", PINNED)
         for call in (explain, ("status",)):
             self._screen.title(f"segments {' '.join(call)}")

@@ -88,6 +88,13 @@ class Line(NamedTuple):
     found: int
 
 
+class Look(NamedTuple):
+    """A few rows of a query, and how many it has."""
+
+    rows: list[dict[str, Any]]
+    count: int
+
+
 class Found(NamedTuple):
     """What the views say."""
 
@@ -150,12 +157,14 @@ def outcome_lines(
         yield Line(what, said.get(what, 0), after.get(what, 0) - before.get(what, 0))
 
 
-async def look(database_url: str, rows: int) -> dict[str, list[dict[str, Any]]]:
+async def look(database_url: str, rows: int) -> dict[str, Look]:
     """Read a few rows of each view."""
-    return {
-        view: [dict(row) for row in await _fetch(database_url, f"{query} LIMIT {rows}")]
-        for view, query in VIEWS.items()
-    }
+    looks = {}
+    for view, query in VIEWS.items():
+        few = [dict(row) for row in await _fetch(database_url, f"{query} LIMIT {rows}")]
+        (counted,) = await _fetch(database_url, f"SELECT count(*) FROM ({query}) AS found")  # noqa: S608 - our own queries
+        looks[view] = Look(few, counted["count"])
+    return looks
 
 
 async def _fetch(database_url: str, query: str, *arguments: Any) -> list[asyncpg.Record]:

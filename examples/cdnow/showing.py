@@ -1,24 +1,25 @@
-"""Printing for people: compact tables, cut to the width at hand."""
+"""Printing for people: compact tables, or rows from top to bottom where a table is too wide."""
 
 import datetime as dt
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from examples.cdnow.reading import Line
+from examples.cdnow.reading import Line, Look
 
-_WIDTH_OF_FILES = 140
+_WIDTH_OF_FILES = 200
+_ANY_WIDTH = 10_000
 
 
 class Screen:
     """Where the report goes: a terminal, or a file or pipe as text."""
 
-    def __init__(self) -> None:
-        """Take stdout as it is."""
-        self._console = Console(highlight=False, markup=False, emoji=False)
+    def __init__(self, console: Console | None = None) -> None:
+        """Take stdout as it is, unless a console is given."""
+        self._console = console or Console(highlight=False, markup=False, emoji=False)
         if not self._console.is_terminal:
             self._console.width = _WIDTH_OF_FILES
         self._began = time.monotonic()
@@ -49,17 +50,33 @@ class Screen:
         self._console.print(table)
         return all(line.expected == line.found for line in lines)
 
-    def rows(self, title: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Show a few rows of a view."""
-        listed = list(rows)
-        self.title(title)
-        if not listed:
+    def rows(self, title: str, look: Look) -> None:
+        """Show a few rows of a view, and say how many there are."""
+        if not look.rows:
+            self.title(title)
             self.say("(none)")
             return
-        table = _table(tuple(listed[0]))
-        for row in listed:
+        self.title(f"{title} ({len(look.rows)} of {look.count:,} rows)")
+        table = _table(tuple(look.rows[0]))
+        for row in look.rows:
             table.add_row(*map(_cell, row.values()))
-        self._console.print(table)
+        if self._fits(table):
+            self._console.print(table)
+        else:
+            self._list(look.rows)
+
+    def _fits(self, table: Table) -> bool:
+        options = self._console.options.update(width=_ANY_WIDTH)
+        return self._console.measure(table, options=options).maximum <= self._console.width
+
+    def _list(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Show rows one after the other, a line for each column, nothing cut."""
+        width = max(map(len, rows[0]))
+        for number, row in enumerate(rows):
+            if number:
+                self.say()
+            for column, value in row.items():
+                self.say(f"{column:{width}}  {_cell(value)}")
 
 
 def _table(columns: Sequence[str]) -> Table:

@@ -59,7 +59,7 @@ class Access:
         key = await self._key(authorization or "", published)
         if key.network_id != network_id or key.scopes.isdisjoint(scopes):
             wanted = " or ".join(scopes)
-            raise Problem(403, "forbidden", f"this key may not {wanted} in this network")
+            raise Problem(403, "forbidden", f"it takes a key of this network with scope {wanted}")
         state["headers"] = headers = self._count(key, 1, published)
         self._in_flight.claim(state, network_id, published)
         return Admission(key, network_id, headers)

@@ -125,7 +125,7 @@ async def read_whole(receive: Receive, limit: int) -> bytes:
 
 def _too_large(limit: int) -> Refusal:
     error = FieldError("", f"the body must be at most {limit} bytes")
-    return Refusal(Reason.TOO_LARGE, describe([error]), [error])
+    return Refusal(Reason.TOO_LARGE, describe([error], whole=""), [error])
 
 
 def _encoded_body() -> Problem:

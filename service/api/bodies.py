@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_SAID = {
+    "missing": "is required",
+    "model_type": "must be a JSON object",
+    "string_type": "must be a string",
+    "bool_type": "must be true or false",
+    "int_type": "must be an integer, without fraction and exponent",
+    "int_parsing": "must be an integer",
+}
 
 
 async def read_body(request: Request, model: type[_Model]) -> _Model:
@@ -39,19 +47,33 @@ async def read_body(request: Request, model: type[_Model]) -> _Model:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         if faults[0]["type"] == "json_invalid":
             raise of_refusal(Refusal(Reason.NOT_JSON, faults[0]["msg"])) from error
-        errors = field_errors((one["loc"], one["msg"]) for one in faults)
-        raise of_refusal(Refusal(Reason.INVALID_FIELD, describe(errors), errors)) from error
+        errors = field_errors(faults)
+        detail = describe(errors, whole="the body")
+        raise of_refusal(Refusal(Reason.INVALID_FIELD, detail, errors)) from error
 
 
-def field_errors(faults: Iterable[tuple[Iterable[Any], str]]) -> list[FieldError]:
-    """Name each wrong field by its JSON pointer. faults: pydantic's place and message."""
+def field_errors(
+    faults: Iterable[Mapping[str, Any]], what: str = "field", skipped: int = 0
+) -> list[FieldError]:
+    """Name each wrong field by its JSON pointer. faults: pydantic's, in the words that commands are refused in.
+
+    what: what there is none of, where one too many was sent. skipped: how many parts of each place say nothing.
+    """
     return [
         FieldError(
-            "".join(f"/{escape(str(part))}" for part in place),
-            message.removeprefix("Value error, "),
+            "".join(f"/{escape(str(part))}" for part in fault["loc"][skipped:]), _said(fault, what)
         )
-        for place, message in faults
+        for fault in faults
     ]
+
+
+def _said(fault: Mapping[str, Any], what: str) -> str:
+    if fault["type"] == "extra_forbidden":
+        return f"there is no such {what}"
+    message: str = (
+        fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
+    )
+    return _SAID.get(fault["type"], message)
 
 
 def takes(model: type[BaseModel]) -> Mapping[str, Any]:

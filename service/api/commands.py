@@ -218,10 +218,7 @@ class CommandDoor:
                 submitted = problem
             else:
                 return _queued(command, sent) | {"status": 201}
-        body: dict[str, Any] = submitted.body()
-        if "errors" in body:
-            for error in body["errors"]:
-                error["pointer"] = f"/{number}{error['pointer']}"
+        body: dict[str, Any] = submitted.body(f"/{number}")
         return body
 
     async def _sending(self, call: Call) -> Sending:

@@ -77,11 +77,11 @@ def split_batch(body: bytes, *, lines: bool) -> list[bytes]:
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             items = _split_array(body.strip(_WHITE_SPACE))
             if not items:
-                raise Refusal(Reason.NOT_JSON, f"not a JSON array: {error}"[:200]) from error
+                raise Refusal(Reason.NOT_JSON, _no_array(body, error)) from error
     if len(items) > MAX_ITEMS:
-        raise _batch_refused(f"holds {len(items)} commands, {MAX_ITEMS} are allowed")
+        raise _batch_refused(f"the batch holds {len(items)} commands, {MAX_ITEMS} are allowed")
     if not items:
-        raise _batch_refused("holds no command")
+        raise _batch_refused("the batch holds no command")
     return items
 
 
@@ -107,6 +107,16 @@ def _split_array(body: bytes) -> list[bytes]:
     return items if is_array else []
 
 
+def _no_array(body: bytes, error: Exception) -> str:
+    """Say what a batch is instead of an array."""
+    if body.lstrip(_WHITE_SPACE)[:1] == b"{":
+        return (
+            "not a JSON array but an object: lines of objects are sent with Content-Type: application/x-ndjson,"
+            " a single command to …/segments"
+        )
+    return f"not a JSON array: {error}"[:200]
+
+
 def _batch_refused(message: str) -> Refusal:
     error = FieldError("", message)
-    return Refusal(Reason.INVALID_FIELD, describe([error]), [error])
+    return Refusal(Reason.INVALID_FIELD, describe([error], whole=""), [error])

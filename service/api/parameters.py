@@ -49,7 +49,7 @@ PathId = Annotated[int, Field(ge=1, le=MAX_SEGMENT_ID), PLAIN, Path()]
 def wrong(name: str, message: str) -> Problem:
     """Give the problem 400 of one parameter, or with no name of a header."""
     errors = [FieldError(f"/{escape(name)}" if name else "", message)]
-    return of_refusal(Refusal(Reason.INVALID_FIELD, describe(errors), errors))
+    return of_refusal(Refusal(Reason.INVALID_FIELD, describe(errors, whole=""), errors))
 
 
 def refuse_misread(request: Request) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from starlette.responses import Response
 
-from schemas.refusal import FieldError, Reason, Refusal
+from schemas.refusal import FieldError, Reason, Refusal, describe
 from service.errors import DatabaseAwayError, NameTakenError, NoIdLeftError, UnknownSegmentError
 
 if TYPE_CHECKING:
@@ -57,18 +57,19 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         self.headers = dict(headers or {})
         self.more = dict(more or {})
 
-    def body(self) -> dict[str, Any]:
-        """Give the members of the problem."""
+    def body(self, under: str = "") -> dict[str, Any]:
+        """Give the members of the problem. under: the JSON pointer of the item of a batch that has it."""
         body: dict[str, Any] = {
             "type": f"urn:segments:problem:{self.reason}",
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
-            "detail": self.detail,
+            "detail": describe(self.errors, under=under) if self.errors and under else self.detail,
             "reason": self.reason,
         }
         if self.errors:
             body["errors"] = [
-                {"pointer": error.pointer, "detail": error.message} for error in self.errors
+                {"pointer": f"{under}{error.pointer}", "detail": error.message}
+                for error in self.errors
             ]
         if self.published is not None:
             body["published"] = self.published
