@@ -92,7 +92,7 @@ class Look(NamedTuple):
     """A few rows of a query, and how many it has."""
 
     rows: list[dict[str, Any]]
-    count: int
+    total: int
 
 
 class Found(NamedTuple):

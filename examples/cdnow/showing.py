@@ -56,7 +56,7 @@ class Screen:
             self.title(title)
             self.say("(none)")
             return
-        self.title(f"{title} ({len(look.rows)} of {look.count:,} rows)")
+        self.title(f"{title} ({len(look.rows)} of {look.total:,} rows)")
         table = _table(tuple(look.rows[0]))
         for row in look.rows:
             table.add_row(*map(_cell, row.values()))
