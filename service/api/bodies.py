@@ -25,7 +25,6 @@ _SAID = {
     "string_type": "must be a string",
     "bool_type": "must be true or false",
     "int_type": "must be an integer, without fraction and exponent",
-    "int_parsing": "must be an integer",
 }
 
 

@@ -86,7 +86,7 @@ async def test_an_items_detail_names_the_place_that_its_pointers_name(api: Api) 
         ("PATCH", f"{ADMIN}/1", {"archived": "yes"}, "/archived: must be true or false"),
         ("PATCH", f"{ADMIN}/1", {"name": " a"}, "/name: must neither begin nor end with white space"),
         ("GET", f"{ONE}/1/members?as_off=1", None, "/as_off: there is no such parameter"),
-        ("GET", f"{ONE}/1/members?limit=x", None, "/limit: must be an integer"),
+        ("GET", f"{ONE}/1/members?limit=x", None, "/limit: must be a plain decimal integer"),
         ("GET", f"{ONE}/1/members?limit=0", None, "/limit: must be greater than or equal to 1"),
     ],
 )  # fmt: skip
