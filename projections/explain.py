@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from projections.reading.rows import find_segment
+
 if TYPE_CHECKING:
     import asyncpg
 
@@ -36,7 +38,13 @@ FULL JOIN (
 ) AS h USING (kafka_topic, kafka_partition, kafka_epoch, kafka_offset)
 ORDER BY h.place NULLS LAST, r.received_at, kafka_topic, kafka_partition, kafka_offset
 """
-_NOW = "SELECT * FROM reporting.user_segment WHERE network_id = $1 AND segment_id = $2 AND user_id = $3"
+_NOW = """
+SELECT u.*, (
+    SELECT o.expires_at FROM reporting.override AS o
+    WHERE o.network_id = $1 AND o.segment_id = $2 AND o.user_id = $3
+) AS expires_at
+FROM reporting.user_segment AS u WHERE u.network_id = $1 AND u.segment_id = $2 AND u.user_id = $3
+"""
 
 
 async def explain(
@@ -45,8 +53,10 @@ async def explain(
     """Explain one key.
 
     user: as sent; it is normalised here, and `erased:<n>` finds an erased one.
-    Returns: {"now": a row of reporting.user_segment or None, "events": one per event in the fold's order}.
+    Returns: {"now": a row of reporting.user_segment, and until when its override stands (expires_at), or None,
+    "events": one per event in the fold's order}. Raises: UnknownSegmentError.
     """
+    await find_segment(connection, network_id, segment_id)
     key = await connection.fetchrow(_KEY, network_id, segment_id, user)
     if key is None:
         return {"now": None, "events": []}

@@ -12,14 +12,12 @@ import asyncpg
 from projections.worker import PROJECTION, ROLE, SQL, fold_digest, fold_range
 from service.database import make_pool, transaction
 from service.errors import SegmentsError, WrongUseError
-from service.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from service.settings import Settings
 
-log = get_logger("projections.rebuild")
 SHARES = 2  # connections that fold side by side, each its share of the people
 TABLES = ("membership", "size", "size_daily")
 CLOSE = 2000  # offsets apart, below which the swap folds the rest itself
@@ -192,7 +190,6 @@ class _Rebuild:
                 new,
                 fold_digest(),
             )
-        log.info("swapped", projection=PROJECTION, slot=new)
         return True
 
     async def _catch_up(self, old: int, new: int) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from service.database import database_url
-from service.errors import WrongUseError
+from service.errors import NotThereError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -80,12 +80,12 @@ async def grant(
     """Let a role see a network's rows, in schema `reporting_network`; again is no change.
 
     Returns: role_name, network_id, change, changed_at, actor.
-    Raises: WrongUseError when there is no such role, or when it sees all networks anyway.
+    Raises: NotThereError when there is no such role, RefusedError when it sees all networks anyway.
     """
     async with _changing(settings) as connection:
         found = await _find(connection, role)
         if found["sees_all_as"]:
-            raise WrongUseError(
+            raise RefusedError(
                 f"{role} sees every network, being {', '.join(found['sees_all_as'])}; revoke that first."
             )
         standing = [row[0] for row in await connection.fetch(_STANDING, role)]
@@ -110,13 +110,13 @@ async def revoke(
     """Let a role see a network's rows no more; without any network it loses the schema.
 
     Returns: role_name, network_id, change, changed_at, actor.
-    Raises: WrongUseError when it was not granted.
+    Raises: NotThereError when there is no such role, or it was not granted the network.
     """
     async with _changing(settings) as connection:
         found = await _find(connection, role)
         standing = [row[0] for row in await connection.fetch(_STANDING, role)]
         if network_id not in standing:
-            raise WrongUseError(f"{role} was not granted network {network_id}.")
+            raise NotThereError(f"{role} was not granted network {network_id}.")
         await _record(connection, role, [network_id], "revoked", actor)
         if standing == [network_id] and found["is_analyst"]:
             await connection.execute(f"REVOKE {GROUP} FROM {await _quoted(connection, role)}")
@@ -126,7 +126,7 @@ async def revoke(
 async def _find(connection: asyncpg.Connection[Any], role: str) -> asyncpg.Record:
     row: asyncpg.Record | None = await connection.fetchrow(_ROLE, role)
     if row is None:
-        raise WrongUseError(f"There is no role {role} in Postgres; CREATE ROLE it first.")
+        raise NotThereError(f"There is no role {role} in Postgres; CREATE ROLE it first.")
     return row
 
 

@@ -23,6 +23,14 @@ class WrongUseError(SegmentsError):
     exit_code = 2
 
 
+class NotThereError(SegmentsError):
+    """Not found."""
+
+
+class RefusedError(SegmentsError):
+    """Refused."""
+
+
 class MigrationDriftError(SegmentsError):
     """An applied migration is not the one in this program; use the program that made the database."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.refusal import Reason
 from service.database import transaction
-from service.errors import WrongUseError
+from service.errors import NotThereError, RefusedError
 from service.ingest.assignment import find_fault
 from service.kafka import reading
 from service.log.identity import record_digest
@@ -77,7 +77,7 @@ async def adopt(
     it and the rest was there to be read.
     force: also where the topic still holds what the log has read.
     Returns: kafka_topic, kafka_partition, kafka_epoch, first_offset, next_offset.
-    Raises: WrongUseError.
+    Raises: NotThereError, RefusedError.
     """
     async with transaction(pool, settings, ROLE) as connection:
         old = await _open_row(connection, partition)
@@ -89,12 +89,12 @@ async def adopt(
     start = begin if start is None else start
     last = old["last_offset"]
     if fault is None and not force and last is not None and start <= last:
-        raise WrongUseError(
+        raise RefusedError(
             "The topic is the one that the log has read; read anew, commands without a time would count twice."
             " If you know better, say --force."
         )
     if not begin <= start <= end:
-        raise WrongUseError(f"The topic holds offsets {begin} to {end}; {start} is not among them.")
+        raise RefusedError(f"The topic holds offsets {begin} to {end}; {start} is not among them.")
     async with transaction(pool, settings, ROLE) as connection:
         old = await _open_row(connection, partition)
         first = min(begin, old["next_offset"])
@@ -116,7 +116,7 @@ async def _open_row(
 ) -> asyncpg.Record:
     row: asyncpg.Record | None = await connection.fetchrow(_OPEN, *partition)
     if row is None:
-        raise WrongUseError(f"There is no lane {partition.topic}-{partition.partition}.")
+        raise NotThereError(f"There is no lane {partition.topic}-{partition.partition}.")
     return row
 
 
@@ -150,7 +150,7 @@ async def skip(
     async with transaction(pool, settings, ROLE) as connection:
         row = await _open_row(connection, partition)
         if row["next_offset"] != start:
-            raise WrongUseError(f"The lane went on from {start} to {row['next_offset']} meanwhile.")
+            raise RefusedError(f"The lane went on from {start} to {row['next_offset']} meanwhile.")
         received_ms = row["received_ms"] or 0
         now_ms = int(row["now"].timestamp() * 1000)
         refused = []
@@ -227,7 +227,7 @@ async def _read(settings: Settings, partition: TopicPartition, start: int, to: i
         begin = (await reader.beginning_offsets([partition]))[partition]
         end = (await reader.end_offsets([partition]))[partition]
         if not start < to <= end:
-            raise WrongUseError(
+            raise RefusedError(
                 f"The lane stands at {start}, the topic ends at {end}; can't skip to {to}."
             )
         reader.seek(partition, max(start, begin))

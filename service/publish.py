@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemas.command import normalise_user
 from schemas.headers import sign
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
     from aiokafka.structs import RecordMetadata
 
+    from schemas.command import Command
     from service.settings import Settings
 
 Header = tuple[str, bytes]
@@ -59,3 +60,21 @@ async def publish(
     topic = Topics(settings.topic_prefix).commands
     sent: RecordMetadata = await producer.send_and_wait(topic, value, key, headers=headers)
     return sent
+
+
+def queued(command: Command, sent: RecordMetadata) -> dict[str, Any]:
+    """Tell of an acknowledged command what was given; else the broker's time, and auto:… where time was blank, or null.
+
+    Returns: status, reference_id, status_change_timestamp (Unix seconds), topic, partition, offset.
+    """
+    at, reference_id = command.status_change_timestamp, command.reference_id
+    if reference_id is None and at is None:
+        reference_id = f"auto:{sent.topic}-{sent.partition}-{sent.offset}"
+    return {
+        "status": "queued",
+        "reference_id": reference_id,
+        "status_change_timestamp": (sent.timestamp or 0) // 1000 if at is None else at,
+        "topic": sent.topic,
+        "partition": sent.partition,
+        "offset": sent.offset,
+    }

@@ -131,7 +131,7 @@ async def create(
     async with connection.transaction():
         await lock(connection)
         if segment_id is None:
-            segment_id = await _next_id(connection, network_id)
+            segment_id = await _next_id(connection, network_id, name)
         try:
             # A savepoint, for several changes may share a transaction.
             async with connection.transaction():
@@ -147,7 +147,7 @@ async def create(
                     actor,
                 )
         except asyncpg.UniqueViolationError as error:
-            raise NameTakenError(f"(network {network_id}, id {segment_id}, {name!r})") from error
+            raise await _taken(connection, network_id, name, segment_id) from error
         return await _record(connection, key, "created", actor)
 
 
@@ -180,13 +180,13 @@ async def edit(
         return await _record(connection, now.segment_key, "edited", actor)
 
 
-async def _next_id(connection: asyncpg.Connection[Any], network_id: str) -> int:
+async def _next_id(connection: asyncpg.Connection[Any], network_id: str, name: str) -> int:
     highest: int = await connection.fetchval(
         "SELECT coalesce(max(segment_id), 0) FROM segments.segment WHERE network_id = $1",
         network_id,
     )
     if highest == MAX_SEGMENT_ID:
-        raise NoIdLeftError(f"(network {network_id})")
+        raise NoIdLeftError(f"(network {network_id}, {name!r})")
     return highest + 1
 
 
@@ -229,7 +229,23 @@ async def _update(connection: asyncpg.Connection[Any], wanted: Segment) -> None:
                 wanted.is_visible,
             )
     except asyncpg.UniqueViolationError as error:
-        raise NameTakenError(f"(network {wanted.network_id}, {wanted.segment_name!r})") from error
+        raise await _taken(connection, wanted.network_id, wanted.segment_name) from error
+
+
+async def _taken(
+    connection: asyncpg.Connection[Any], network_id: str, name: str, segment_id: int | None = None
+) -> NameTakenError:
+    """Name the segment that has a name, or else an id, already."""
+    (row,) = await connection.fetch(
+        "SELECT segment_id, segment_name FROM segments.segment"
+        " WHERE network_id = $1 AND (segment_name = $2 OR segment_id = $3) ORDER BY segment_name = $2 DESC LIMIT 1",
+        network_id,
+        name,
+        segment_id,
+    )
+    return NameTakenError(
+        f"(network {network_id}, id {row['segment_id']}, {row['segment_name']!r})"
+    )
 
 
 async def get(connection: asyncpg.Connection[Any], network_id: str, segment_id: int) -> Segment:

@@ -1,56 +1,27 @@
-"""A network's segments stated as a YAML file: the difference to the registry, and making it none."""
+"""The difference between a file of segments and the registry, and making it none."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from schemas.json_text import escape
-from schemas.rules import is_network_id
-from schemas.segment import (  # noqa: TC001 - pydantic reads them
-    SegmentDescription,
-    SegmentId,
-    SegmentName,
-)
 from service import registry
 from service.errors import NameTakenError, RegistryMovedError, WrongUseError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Sequence
 
     from service.registry import Segment
+    from service.segment_file import Entry
 
-
-# YAML 1.1 alone has them, and what a segment is would no longer stand in its own lines.
-_MERGE = "tag:yaml.org,2002:merge"
 _NAMES = "segments.segment_name_once_per_network"
-
-
-class Entry(BaseModel):
-    """One segment of a file. What is left out is at its default; without an id it is found by its name."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    name: SegmentName
-    id: SegmentId | None = None
-    description: SegmentDescription | None = None
-    hidden: bool = False
-    archived: bool = False
-
-
-class SegmentFile(BaseModel):
-    """A file. network: may be given on the command line instead."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    network: str | None = None
-    segments: list[Entry]
+_TWICE = """
+SELECT segment_name, array_agg(segment_id ORDER BY segment_id) AS ids FROM segments.segment
+WHERE network_id = $1 GROUP BY segment_name HAVING count(*) > 1 ORDER BY segment_name
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,55 +34,12 @@ class Change:
     after: dict[str, Any] | None
 
 
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which refuses merge keys and a name that is given twice, and says where a value is none."""
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What was done, or would be. changes: the whole difference, new segments with their ids; done: how many of it."""
 
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
-        if node.tag == _MERGE:
-            problem = "merge keys (<<) are not taken: write out what is to stand here"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
-        try:
-            return super().construct_object(node, deep)
-        except ValueError as error:  # a date that is none, a number too long
-            raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from error
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-        names = [self.construct_object(name, deep=True) for name, _ in node.value]
-        for name in names:
-            if names.count(name) > 1:
-                raise yaml.MarkedYAMLError(problem=f"{name!r} twice", problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def read_file(path: Path) -> SegmentFile:
-    """Read a file of segments. Raises: WrongUseError, naming the line or the entry."""
-    try:
-        with path.open("rb") as file:
-            given = yaml.load(file, _Loader)  # noqa: S506 - a safe loader
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise WrongUseError(f"{path.name}: {' '.join(str(error).split())}") from error
-    try:
-        found = SegmentFile.model_validate(given)
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(escape(str(part)) for part in one['loc']) or 'the file'}: "
-            f"{one['msg'].removeprefix('Value error, ')}"
-            for one in error.errors()
-        )
-        raise WrongUseError(f"{path.name}: {faults}") from error
-    _check_whole(path.name, found)
-    return found
-
-
-def _check_whole(file: str, found: SegmentFile) -> None:
-    """Check what no entry by itself can be wrong in."""
-    if found.network is not None and not is_network_id(found.network):
-        raise WrongUseError(f"{file}: network: must be 1 to 64 of A-Z a-z 0-9 . _ -")
-    for what in ("name", "id"):
-        counted = Counter(getattr(entry, what) for entry in found.segments)
-        twice = sorted(one for one, times in counted.items() if one is not None and times > 1)
-        if twice:
-            raise WrongUseError(f"{file}: {what} twice: {', '.join(map(str, twice))}")
+    changes: list[Change]
+    done: int
 
 
 def compare(there: Sequence[Segment], wanted: Sequence[Entry]) -> list[Change]:
@@ -171,38 +99,63 @@ async def apply(
     actor: str | None,
     *,
     archive_missing: bool = False,
-) -> list[Change]:
+    dry_run: bool = False,
+) -> Applied:
     """Make the registry say what a file says, in one transaction that nobody else's change comes between.
 
-    expected: the difference that was agreed to.
-    Returns: what was done. Raises: RegistryMovedError when the difference is another one by now, NameTakenError.
+    expected: the difference that was agreed to. dry_run: do it all, and take it back.
+    Raises: RegistryMovedError when the difference is another one by now, NameTakenError, NoIdLeftError.
     """
-    async with connection.transaction():
+    async with _transaction(connection, keep=not dry_run):
         await registry.lock(connection)
         changes = await difference(connection, network_id, wanted)
         if changes != list(expected):
             raise RegistryMovedError
         # Two segments may get each other's name: names are compared at the end.
         await connection.execute(f"SET CONSTRAINTS {_NAMES} DEFERRED")
-        done = []
+        done: dict[int, Change] = {}
         # Ids that the file gives come first: the rest get the highest + 1, and must not meet them.
-        for change in sorted(changes, key=lambda one: one.segment_id is None):
+        for place, change in sorted(enumerate(changes), key=lambda one: one[1].segment_id is None):
             if change.action == "missing" and (
                 not archive_missing or (change.before or {})["archived"]
             ):
                 continue
-            await _carry_out(connection, network_id, change, actor)
-            done.append(change)
-        try:
+            done[place] = await _carry_out(connection, network_id, change, actor)
+        await _check_names(connection, network_id)
+    return Applied([done.get(*one) for one in enumerate(changes)], len(done))
+
+
+@asynccontextmanager
+async def _transaction(connection: asyncpg.Connection[Any], *, keep: bool) -> AsyncIterator[None]:
+    """Open a transaction that is taken back in the end, unless it is to be kept."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        yield
+    except BaseException:
+        await transaction.rollback()
+        raise
+    await (transaction.commit() if keep else transaction.rollback())
+
+
+async def _check_names(connection: asyncpg.Connection[Any], network_id: str) -> None:
+    """Compare the names that were let be equal meanwhile. Raises: NameTakenError, naming the segments."""
+    try:
+        # A savepoint, so that there can be asked whose they are.
+        async with connection.transaction():
             await connection.execute(f"SET CONSTRAINTS {_NAMES} IMMEDIATE")
-        except asyncpg.UniqueViolationError as error:
-            raise NameTakenError(f"(network {network_id})") from error
-    return done
+    except asyncpg.UniqueViolationError as error:
+        twice = await connection.fetch(_TWICE, network_id)
+        whose = "; ".join(
+            f"{row['segment_name']!r}: ids {' and '.join(map(str, row['ids']))}" for row in twice
+        )
+        raise NameTakenError(f"(network {network_id}, {whose})") from error
 
 
 async def _carry_out(
     connection: asyncpg.Connection[Any], network_id: str, change: Change, actor: str | None
-) -> None:
+) -> Change:
+    """Do it; gives the change with its segment's id."""
     after = change.after or {"archived": True}
     number = change.segment_id
     if change.action == "create":
@@ -219,3 +172,4 @@ async def _carry_out(
     await registry.set_archived(
         connection, network_id=network_id, segment_id=number or 0, archived=after["archived"], actor=actor,
     )  # fmt: skip
+    return replace(change, segment_id=number)

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from schemas.event import Position
-from service.errors import WrongUseError
+from service.errors import NotThereError, RefusedError
 from service.log.prepare import FIRST_RECEIPT
 from service.publish import Sender, publish
 
@@ -50,11 +50,11 @@ async def list_rejected(
 async def show_rejected(connection: asyncpg.Connection[Any], position: Position) -> asyncpg.Record:
     """Give one rejected record whole, with record_key, headers and lane_id.
 
-    Raises: WrongUseError when none lies there.
+    Raises: NotThereError when none lies there.
     """
     row: asyncpg.Record | None = await connection.fetchrow(_SHOW, *position)
     if row is None:
-        raise WrongUseError(f"No rejected record lies at {position}.")
+        raise NotThereError(f"No rejected record lies at {position}.")
     return row
 
 
@@ -67,11 +67,12 @@ async def retry_rejected(
 ) -> dict[str, Any]:
     """Publish a rejected record's bytes again, with its first receipt in `segments-origin`, and record it.
 
-    Returns: kafka_topic, kafka_partition, kafka_offset of the new record.
+    Returns: kafka_topic, kafka_partition, kafka_offset of the new record, and retry_of.
+    Raises: NotThereError, RefusedError when there are no bytes to publish.
     """
     row = await show_rejected(connection, position)
     if row["payload"] is None:
-        raise WrongUseError(f"{position} has no payload: it was a tombstone, or was erased.")
+        raise RefusedError(f"{position} has no payload: it was a tombstone, or was erased.")
     kept = json.loads(row["headers"]) if row["headers"] else {}
     origin = await _first_receipt(connection, position, row["payload"], kept)
     extra = [("segments-origin", str(origin).encode())]

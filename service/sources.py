@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from schemas.topics import Topics
-from service.errors import WrongUseError
+from service.errors import NotThereError, RefusedError, WrongUseError
 from service.log.allowed import Rule
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ async def allow(
 ) -> Source:
     """Say what a topic may say, instead of what was said before; None for all. Again the same is no change.
 
-    Raises: WrongUseError for a topic that the service writes itself, or that another installation reads.
+    Raises: WrongUseError for a topic that the service writes itself, RefusedError for one that another installation
+    reads.
     """
     topics = Topics(settings.topic_prefix)
     if topic in {topics.rejected, topics.memberships}:
@@ -128,12 +129,12 @@ async def revoke(
 ) -> Source:
     """Let a topic say nothing any more: it is read on, and its records are rejected. Again is no change.
 
-    Raises: WrongUseError for a topic that never was a source.
+    Raises: NotThereError for a topic that never was a source.
     """
     async with connection.transaction():
         now = await _lock(connection, settings, topic)
         if now is None and topic != Topics(settings.topic_prefix).commands:
-            raise WrongUseError(f"{topic} is no source; see `segments source list`.")
+            raise NotThereError(f"{topic} is no source; see `segments source list`.")
         if now is not None and now.change != "allowed":
             return now
         networks, statuses = (now.networks, now.statuses) if now else (None, None)
@@ -146,14 +147,14 @@ async def close(
     """Read a revoked topic no more, once it is gone from Kafka; the ingest then closes its lanes.
 
     The caller has looked that it is gone. Again is no change.
-    Raises: WrongUseError for a topic that was not revoked, and for `<prefix>.commands`.
+    Raises: RefusedError for a topic that was not revoked, WrongUseError for `<prefix>.commands`.
     """
     if topic == Topics(settings.topic_prefix).commands:
         raise WrongUseError(f"{topic} is the service's own and is always read.")
     async with connection.transaction():
         now = await _lock(connection, settings, topic)
         if now is None or now.change == "allowed":
-            raise WrongUseError(f"{topic} is to be revoked first: `segments source revoke`.")
+            raise RefusedError(f"{topic} is to be revoked first: `segments source revoke`.")
         if now.change == "closed":
             return now
         return await _record(
@@ -171,7 +172,7 @@ async def _lock(
         topic,
     )
     if row is not None and row["topic_prefix"] != settings.topic_prefix:
-        raise WrongUseError(f"{topic} is read by the installation {row['topic_prefix']}.")
+        raise RefusedError(f"{topic} is read by the installation {row['topic_prefix']}.")
     return None if row is None else Source(**dict(row))
 
 

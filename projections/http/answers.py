@@ -134,7 +134,7 @@ class Step(BaseModel):
 
 
 class Now(BaseModel):
-    """A row of view user_segment."""
+    """A row of view user_segment, and until when its override stands."""
 
     network_id: str
     segment_id: int
@@ -147,6 +147,7 @@ class Now(BaseModel):
     override_since: datetime | None
     last_change_at: datetime
     last_recorded_at: datetime
+    expires_at: Annotated[datetime | None, Field(description="When the override is to lapse.")]
 
 
 class Members(BaseModel):

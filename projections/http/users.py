@@ -18,7 +18,6 @@ from projections.http.members import PATH as MEMBERS
 from projections.http.members import never_seen
 from projections.reading.rows import (
     SIZE_COLUMNS,
-    find_segment,
     read_complete_until,
     read_sizes,
 )
@@ -120,7 +119,6 @@ async def _segments(
 
 async def _explain(desk: Desk, network_id: str, segment_id: int, user: str) -> Response:
     async with desk.reading() as connection:
-        await find_segment(connection, network_id, segment_id)
         until = await read_complete_until(connection)
         explained = await explain(connection, network_id, segment_id, user)
     if not explained["events"]:

@@ -63,7 +63,7 @@ async def find_segment(
     """Find a segment, archived ones too. Raises: UnknownSegmentError."""
     row = await connection.fetchrow(_SEGMENT, network_id, segment_id)
     if row is None:
-        raise UnknownSegmentError
+        raise UnknownSegmentError(f"(network {network_id}, id {segment_id})")
     return Segment(row["segment_key"], network_id, row["segment_id"], row["segment_name"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,10 @@ from segments.cli.output import (
 )
 from service import registry_file
 from service.errors import RegistryMovedError
+from service.segment_file import read_file
 
 if TYPE_CHECKING:
-    from service.registry_file import Change
+    from service.registry_file import Applied, Change
 
 ROLE = "segments_registry"
 
@@ -34,7 +36,11 @@ ROLE = "segments_registry"
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--network", callback=network_callback, help="The tenant, if the file names none.")
 @click.option("--yes", is_flag=True, help="Don't ask before anything is changed.")
-@click.option("--dry-run", is_flag=True, help="Show the difference, change nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Do it all and take it back: show the difference, change nothing.",
+)
 @click.option(
     "--archive-missing",
     is_flag=True,
@@ -56,38 +62,46 @@ async def apply(
     The file: `network`, and a list `segments` of `name`, `id`, `description`, `hidden`, `archived`; only the name
     has to be there. A segment is found by its id, or by its name where no id is given; new ones get the ids that the
     file gives, then the others the network's highest + 1. What a line leaves out is at its default: no description,
-    neither hidden nor archived.
+    neither hidden nor archived. With --dry-run: shows the ids that new segments would get; exit 1 if it can't be done.
     """
-    wanted = registry_file.read_file(file)
+    wanted = read_file(file)
     network_id = network or wanted.network
     if network_id is None or (wanted.network or network_id) != network_id:
         raise Failure("Name one network, in the file or with --network.", exit_code=2)
-    done: list[Change] = []
     async with connected(load_settings(), ROLE) as connection:
         while True:
             changes = await registry_file.difference(connection, network_id, wanted.segments)
             to_do = any(one.action != "missing" or archive_missing for one in changes)
             asking = to_do and not dry_run and not yes
-            if asking or not as_json:
-                _show(changes, archive_missing=archive_missing, err=as_json)
-            if dry_run or not to_do:
-                break
-            if asking:
-                _ask()
+            doing = partial(
+                registry_file.apply, connection, network_id, wanted.segments, changes, actor,
+                archive_missing=archive_missing,
+            )  # fmt: skip
             try:
-                done = await registry_file.apply(
-                    connection, network_id, wanted.segments, changes, actor,
-                    archive_missing=archive_missing,
-                )  # fmt: skip
+                # Tried first: what can't be done is not asked for, and new segments' ids are shown.
+                applied = await doing(dry_run=dry_run or asking)
+                if asking or not as_json:
+                    _show(applied.changes, archive_missing=archive_missing, err=as_json)
+                if asking:
+                    _ask()
+                    applied = await doing()
                 break
             except RegistryMovedError:
                 # By now it is another difference than was shown. Who says --yes agrees to that one too.
                 if not yes:
                     raise
+    _tell(applied, dry_run=dry_run, as_json=as_json)
+
+
+def _tell(applied: Applied, *, dry_run: bool, as_json: bool) -> None:
+    """Tell what was done, or would be."""
     if as_json:
-        print_json({"difference": [asdict(one) for one in changes], "done": len(done)})
+        told = {"difference": [asdict(one) for one in applied.changes]}
+        done = {"done": 0, "would_change": applied.done} if dry_run else {"done": applied.done}
+        print_json(told | done)
     else:
-        click.echo(f"{counted(len(done), 'segment')} changed")
+        what = "would change" if dry_run else "changed"
+        click.echo(f"{counted(applied.done, 'segment')} {what}")
 
 
 def _ask() -> None:

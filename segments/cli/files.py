@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from schemas.careful import FIELDS
 from schemas.command import check_size, read_command
 from service.publish import record_key
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from schemas.command import Command
 
+_NEEDED = ("user", "segment_id", "user_status")
 INTEGERS = ("segment_id", "status_change_timestamp", "expires_at")
 
 
@@ -45,6 +47,18 @@ class ImportFile:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256")
         self.identity = f"import:{digest.hexdigest()[:32]}:{network_id or ''}"
+        self._is_csv = path.suffix.lower() == ".csv"
+
+    def heading_fault(self) -> str | None:
+        """Say what is wrong with a CSV file's heading, and thus with every line; None: nothing, or it has none."""
+        if not self._is_csv:
+            return None
+        with self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            try:
+                names = next(csv.reader(file), None)
+            except csv.Error as error:
+                return f"the heading can't be read: {error}"
+        return None if names is None else _heading_fault(names, self._network_id)
 
     def key(self, number: int) -> str:
         """Give the idempotency key of a line: of this file, and of no other."""
@@ -52,7 +66,7 @@ class ImportFile:
 
     def lines(self, after: int) -> Iterator[Line]:
         """Give the lines after that number; the CSV heading is line 1."""
-        if self.path.suffix.lower() == ".csv":
+        if self._is_csv:
             yield from self._csv_lines(after)
         else:
             yield from self._json_lines(after)
@@ -93,7 +107,7 @@ class ImportFile:
                     given[name] = _integer(name, given[name])
             metadata = given.pop("metadata", None)
             if metadata is not None:
-                json.loads(metadata)
+                _check_json("metadata", metadata)
             if self._network_id is not None:
                 given.setdefault("network_id", self._network_id)
             value = json_object(given, metadata=metadata)
@@ -132,13 +146,13 @@ class Progress:
     """
 
     def __init__(self, file: ImportFile, cluster_id: str | None, topic: str) -> None:
-        self._path = file.path.with_name(file.name + ".progress")
+        self.path = file.path.with_name(file.name + ".progress")
         self._identity = [file.identity, cluster_id, topic]
 
     def noted(self) -> tuple[int, dict[str, Any]]:
         """Give the last line that was noted, with what came of those up to it; 0 for none, or of another import."""
         try:
-            noted = json.loads(self._path.read_text("utf-8"))
+            noted = json.loads(self.path.read_text("utf-8"))
         except (OSError, ValueError):
             return 0, {}
         return (noted["line"], noted["done"]) if noted.get("import") == self._identity else (0, {})
@@ -147,13 +161,13 @@ class Progress:
         """Note that the broker has all lines up to this one. done: what came of them, as JSON."""
         text = json.dumps({"import": self._identity, "line": number, "done": done})
         # Written aside and renamed: whoever is killed here leaves the old note or the new one.
-        aside = self._path.with_name(self._path.name + ".new")
+        aside = self.path.with_name(self.path.name + ".new")
         aside.write_text(text, "utf-8")
-        aside.replace(self._path)
+        aside.replace(self.path)
 
     def finish(self) -> None:
         """Forget the notes: all is published."""
-        self._path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
 
 def read_value(value: bytes) -> Command:
@@ -174,6 +188,30 @@ def json_object(given: Mapping[str, Any], **raw: str | None) -> bytes:
     return ("{" + ", ".join(pairs) + "}").encode()
 
 
+def _heading_fault(names: list[str], network_id: str | None) -> str | None:
+    """Say what is wrong with a heading; None: nothing. A column without a name may be there, if it is empty."""
+    unknown = [name for name in names if name and name not in FIELDS]
+    for mark, said in ((";", "semicolons"), ("\t", "tabs")):
+        if any(mark in name for name in unknown):
+            return f"its columns are to be parted by commas; these seem to be parted by {said}"
+    faults = []
+    if unknown:
+        named = ", ".join(repr(name[:100]) for name in unknown[:20])
+        faults.append(f"its heading names what is no field of a command: {named}")
+    if missing := [name for name in _NEEDED if name not in names]:
+        faults.append(f"its heading lacks {', '.join(missing)}")
+    if network_id is None and "network_id" not in names:
+        faults.append("it names no network: give --network, or a column network_id")
+    return "; ".join(faults) or None
+
+
+def _check_json(name: str, text: str) -> None:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{name} is not JSON: {_said(error)}") from error
+
+
 def _integer(name: str, text: str) -> int:
     """Read an integer as a spreadsheet writes it; int() alone would take 1_000 and other scripts' digits."""
     if not re.fullmatch(r"\s*-?[0-9]{1,20}\s*", text, re.ASCII):
@@ -182,4 +220,7 @@ def _integer(name: str, text: str) -> int:
 
 
 def _said(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        # Without its "line 1", which is not the file's.
+        return f"{error.msg} at character {error.pos + 1}"
     return "not UTF-8" if isinstance(error, UnicodeError) else str(error)

@@ -76,7 +76,7 @@ def _print_status(found: dict[str, Any]) -> None:
 @click.option("--segment", required=True, type=int, help="The segment's id.")
 @click.option("--user", required=True, help="An email or a user id.")
 async def explain(*, network: str, segment: int, user: str, as_json: bool) -> None:
-    """Tell why a user is in a segment or not: each event, what it did, and what stands now."""
+    """Tell why a user is in a segment or not: each event, what it did, what stands now, and an override until when."""
     async with connected(load_settings(), ROLE) as connection:
         found = await explain_key(connection, network, segment, user)
     if as_json:
@@ -87,7 +87,7 @@ async def explain(*, network: str, segment: int, user: str, as_json: bool) -> No
         print_rows(
             found["events"],
             ("status_change_timestamp", "user_status", "outcome", "is_member_after", "override_after",
-             "reference_id", "source", "actor", "description"),
+             "reference_id", "source", "actor", "description", "expires_at"),
         )  # fmt: skip
         if found["now"]:
             click.echo()

@@ -17,14 +17,16 @@ from schemas.topics import Topics
 from segments.cli.dry_run import dry_import, dry_send
 from segments.cli.files import ImportFile, Progress, json_object, read_value
 from segments.cli.main import main
+from segments.cli.options import network_callback
 from segments.cli.output import Failure, actor_option, command, load_settings, print_json
-from segments.cli.tally import tallied
+from segments.cli.tally import resumable, tallied
 from service.kafka import cluster_id, producing
-from service.publish import Sender, publish, record_key
+from service.publish import Sender, publish, queued, record_key
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
 
+    from schemas.command import Command
     from segments.cli.files import Line
     from segments.cli.tally import Tally
     from service.settings import Settings
@@ -32,12 +34,13 @@ if TYPE_CHECKING:
 IN_FLIGHT = 2000
 
 
-def _check(value: bytes) -> None:
-    """Check a command as the ingest will, as if it were received now; raises Refusal."""
+def _check(value: bytes) -> Command:
+    """Read and check a command as the ingest will, as if it were received now; raises Refusal."""
     command = read_value(value)
     now_ms = time.time_ns() // 1_000_000
     at = command.status_change_timestamp
     check_times(command, now_ms // 1000 if at is None else at, now_ms)
+    return command
 
 
 STATUSES = [status.text for status in UserStatus if status is not UserStatus.EXPIRE]
@@ -99,7 +102,7 @@ async def send(
     }  # fmt: skip
     value = json_object({k: v for k, v in given.items() if v is not None}, metadata=metadata)
     try:
-        _check(value)
+        said = _check(value)
     except Refusal as refusal:
         raise Failure(str(refusal), exit_code=2) from refusal
     if dry_run:
@@ -110,19 +113,14 @@ async def send(
             producer, settings, record_key(network, user), value, Sender("cli", actor)
         )
     if as_json:
-        print_json(
-            {
-                "status": "queued", "reference_id": reference, "status_change_timestamp": at,
-                "topic": sent.topic, "partition": sent.partition, "offset": sent.offset,
-            }
-        )  # fmt: skip
+        print_json(queued(said, sent))
     else:
         click.echo(f"{sent.topic}:{sent.partition}:{sent.offset}")
 
 
 @command(main, "import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--network", help="The tenant, for lines that name none.")
+@click.option("--network", callback=network_callback, help="The tenant, for lines that name none.")
 @click.option(
     "--dry-run",
     is_flag=True,
@@ -134,8 +132,9 @@ async def import_(
 ) -> None:
     """Publish the commands of a CSV or NDJSON file.
 
-    CSV: the first line names the fields; metadata is JSON. Interrupted, the same call goes on where it stopped, and
-    tells apart what was published before.
+    CSV: the first line names the fields, with commas; metadata is JSON. A heading that makes every line wrong is
+    told before anything is published, exit 2. Interrupted, the same call goes on where it stopped, as noted in
+    `<file>.progress`, and tells apart what was published before.
 
     Every line carries an idempotency key made of the whole file's content and the line's number: the same file counts
     once, however often it is imported. A corrected file is another file: its good lines count again, unless they give
@@ -145,6 +144,8 @@ async def import_(
     """
     settings = load_settings()
     source = ImportFile(file, network)
+    if fault := source.heading_fault():
+        raise Failure(f"{file.name}: {fault}.", exit_code=2)
     with tallied(source, shown=not as_json) as tally:
         if dry_run:
             await dry_import(settings, source, tally)
@@ -164,25 +165,26 @@ async def _publish_lines(
     """Publish in blocks; each block's end is noted once the broker has all of it."""
     block: list[asyncio.Task[Any]] = []
     progress = Progress(source, await cluster_id(settings), Topics(settings.topic_prefix).commands)
-    after, done = progress.noted()
-    tally.go_on(done)
-    for line in tally.counted(source.lines(after)):
-        try:
-            value, key = _checked(line)
-        except (Refusal, ValueError) as error:
-            tally.refuse(line.number, str(error))
-        else:
-            headers = ((IDEMPOTENCY_KEY, source.key(line.number).encode()),)
-            sending = publish(producer, settings, key, value, Sender("import", actor), headers)
-            block.append(asyncio.ensure_future(sending))
-        if len(block) >= IN_FLIGHT:
-            await asyncio.gather(*block)
-            tally.published += len(block)
-            block = []
-            progress.note(line.number, tally.done())
-    await asyncio.gather(*block)
-    tally.published += len(block)
-    progress.finish()
+    with resumable(progress):
+        after, done = progress.noted()
+        tally.go_on(done)
+        for line in tally.counted(source.lines(after)):
+            try:
+                value, key = _checked(line)
+            except (Refusal, ValueError) as error:
+                tally.refuse(line.number, str(error))
+            else:
+                headers = ((IDEMPOTENCY_KEY, source.key(line.number).encode()),)
+                sending = publish(producer, settings, key, value, Sender("import", actor), headers)
+                block.append(asyncio.ensure_future(sending))
+            if len(block) >= IN_FLIGHT:
+                await asyncio.gather(*block)
+                tally.published += len(block)
+                block = []
+                progress.note(line.number, tally.done())
+        await asyncio.gather(*block)
+        tally.published += len(block)
+        progress.finish()
 
 
 def _checked(line: Line) -> tuple[bytes, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
@@ -29,6 +30,10 @@ COLUMNS = (
     "network_id",
     "reference_id",
     "retried_at",
+)
+_OUTCOME = (
+    "What becomes of it shows in view reporting.result at this topic, partition and offset; what is refused again, in"
+    " `segments rejected list --new`."
 )
 
 
@@ -77,22 +82,38 @@ async def list_(
 @command(rejected)
 @click.argument("position", callback=_position)
 async def show(*, position: Position, as_json: bool) -> None:
-    """Show one rejected record whole; POSITION is topic:partition:epoch:offset."""
+    """Show one rejected record whole; POSITION is topic:partition:epoch:offset.
+
+    payload and record_key are bytes, in hexadecimal; payload_text is what can be read of the payload as UTF-8.
+    """
     async with connected(load_settings(), ROLE) as connection:
         found = _with_position(await rejections.show_rejected(connection, position))
     found.pop("lane_id")
+    found["headers"] = None if found["headers"] is None else json.loads(found["headers"])
     if as_json:
         print_json(found)
     else:
         for name, value in found.items():
-            click.echo(f"{name}: {plain(value)}")
+            click.echo(
+                f"{name}{' (hexadecimal)' if isinstance(value, bytes) else ''}: {_told(value)}"
+            )
+
+
+def _told(value: Any) -> str:
+    if value is None:
+        return ""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(plain(value))
 
 
 @command(rejected)
 @click.argument("positions", nargs=-1, required=True, callback=_position)
 @actor_option
 async def retry(*, positions: tuple[Position, ...], actor: str | None, as_json: bool) -> None:
-    """Publish rejected records again, as they were; a blank time keeps its first receipt."""
+    """Publish rejected records again, as they were; a blank time keeps its first receipt.
+
+    Prints where they were published. What becomes of them shows there in view reporting.result, once they are
+    ingested; what is refused again, in `segments rejected list --new`.
+    """
     settings = load_settings()
     async with connected(settings, ROLE) as connection, producing(settings) as producer:
         done = [
@@ -103,3 +124,4 @@ async def retry(*, positions: tuple[Position, ...], actor: str | None, as_json: 
         print_json(done)
     else:
         print_rows(done)
+        click.echo(_OUTCOME, err=True)

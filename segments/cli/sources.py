@@ -18,7 +18,7 @@ from segments.cli.output import (
     print_rows,
 )
 from service import sources
-from service.errors import WrongUseError
+from service.errors import RefusedError
 from service.kafka import administering, set_up_topics
 
 ROLE = "segments_registry"
@@ -144,7 +144,7 @@ async def close(*, topic: str, actor: str | None, as_json: bool) -> None:
     settings = load_settings()
     async with administering(settings) as admin:
         if topic in await admin.list_topics():
-            raise WrongUseError(
+            raise RefusedError(
                 f"{topic} is still in Kafka, and what lies there would be lost; delete it first."
             )
     async with connected(settings, ROLE) as connection:

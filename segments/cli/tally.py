@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from segments.cli.files import ImportFile, Line
+    from segments.cli.files import Progress as Noted
 
 MOST_ERRORS = 10_000  # that are kept to be told: a file may be wrong in every line
 SHOWN = 100
@@ -105,3 +107,27 @@ def tallied(source: ImportFile, *, shown: bool) -> Iterator[Tally]:
         yield Tally(progress, bar)
         # Blank lines at the end were not given, and letters were counted for bytes.
         progress.update(bar, completed=source.size)
+
+
+@contextmanager
+def resumable(noted: Noted) -> Iterator[None]:
+    """Say how far an import has come, and how it goes on, if it is interrupted."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        click.echo(_how_to_go_on(noted), err=True)
+        raise
+
+
+def _how_to_go_on(noted: Noted) -> str:
+    line, done = noted.noted()
+    if not line:
+        return (
+            "Interrupted before any line was noted as published: the same command begins anew, and what was published"
+            " counts once."
+        )
+    refused = f", {done['refused']} refused" if done["refused"] else ""
+    return (
+        f"Interrupted: {counted(done['published'], 'line')} published{refused}, up to line {line}, as noted in"
+        f" {noted.path}. The same command goes on after it, and what was published counts once."
+    )

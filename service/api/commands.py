@@ -31,13 +31,11 @@ from service.api.wishes import (
     wait_seconds,
 )
 from service.errors import DatabaseAwayError
-from service.publish import Sender, signed_headers
+from service.publish import Sender, queued, signed_headers
 from service.tracing import TRACER, carried, traceparent_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    from aiokafka.structs import RecordMetadata
 
     from schemas.command import Command
     from service.api.access import Access, Admission
@@ -119,17 +117,17 @@ class CommandDoor:
             deadline,
         )
         sent = await self._publisher.acknowledged(taken, deadline)
-        queued = _queued(intake.command, sent)
+        told = queued(intake.command, sent)
         seconds = wait_seconds(call)
         if seconds is None:
-            await call.answer(201, queued)
+            await call.answer(201, told)
             return
         result = await self._outcomes.wait(Handle(sent.topic, sent.partition, sent.offset), seconds)
         applied = {"Preference-Applied": f"wait={int(seconds)}"}
         if result is None:
-            await call.answer(202, queued | {"outcome": "queued"}, applied)
+            await call.answer(202, told | {"outcome": "queued"}, applied)
         else:
-            await call.answer(200, _settled(queued, result), applied)
+            await call.answer(200, _settled(told, result), applied)
 
     async def _take(self, body: bytes, sending: Sending, key: str | None, since: float) -> Intake:
         """Read a command and check it, in the contract's order. key: its own. since: as KnownSegments has it.
@@ -217,7 +215,7 @@ class CommandDoor:
             except Problem as problem:
                 submitted = problem
             else:
-                return _queued(command, sent) | {"status": 201}
+                return queued(command, sent) | {"status": 201}
         body: dict[str, Any] = submitted.body(f"/{number}")
         return body
 
@@ -243,31 +241,16 @@ class CommandDoor:
         return headers
 
 
-def _queued(command: Command, sent: RecordMetadata) -> dict[str, Any]:
-    """What was given; else the acknowledgement's time, and auto:… where the time was blank, or null."""
-    at, reference_id = command.status_change_timestamp, command.reference_id
-    if reference_id is None and at is None:
-        reference_id = f"auto:{sent.topic}-{sent.partition}-{sent.offset}"
-    return {
-        "status": "queued",
-        "reference_id": reference_id,
-        "status_change_timestamp": (sent.timestamp or 0) // 1000 if at is None else at,
-        "topic": sent.topic,
-        "partition": sent.partition,
-        "offset": sent.offset,
-    }
-
-
-def _settled(queued: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+def _settled(told: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     """A command's row of view result, with position and time as in 201; what its row can't say is as it was given."""
     at = result["status_change_timestamp"]
     return (
         result
-        | queued
+        | told
         | {
             "status": result["outcome"],
-            "reference_id": result["reference_id"] or queued["reference_id"],
-            "status_change_timestamp": queued["status_change_timestamp"]
+            "reference_id": result["reference_id"] or told["reference_id"],
+            "status_change_timestamp": told["status_change_timestamp"]
             if at is None
             else int(at.timestamp()),
         }

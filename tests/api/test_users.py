@@ -194,6 +194,14 @@ async def test_an_erased_person_is_found_by_the_name_that_the_views_show(api: Ap
         assert (row["user_id"], row["description"]) == (f"erased:{number}", None)
 
 
+async def test_an_explanation_says_until_when_the_override_stands(api: Api) -> None:
+    until = said(status_change_timestamp=AT, expires_at=AT + 60)
+    async with appended(api.settings, until, said(user="v", status_change_timestamp=AT)):
+        kept = (await get(api, f"{MEMBERS}/u/explanation"))["now"]
+        assert (list(kept)[-1], kept["expires_at"]) == ("expires_at", "2023-11-14T22:14:20Z")
+        assert (await get(api, f"{MEMBERS}/v/explanation"))["now"]["expires_at"] is None
+
+
 async def test_an_explanation_is_that_of_the_command_line(api: Api) -> None:
     async with appended(api.settings, *commands(seed=6, count=60, users=2)):
         found = await get(api, f"{MEMBERS}/u1/explanation")

@@ -61,9 +61,15 @@ async def test_a_file_is_shown_then_applied_and_applied_again_is_no_change(
 ) -> None:
     shown = await apply(database, tmp_path, FILE, "--dry-run")
     assert (shown.code, await listed(database)) == (0, [])
-    assert all(
-        word in shown.out for word in ("create", "Power user", "Churned", "0 segments changed")
-    )
+    rows_shown = [line.split()[:3] for line in shown.out.splitlines()]
+    assert rows_shown[1:] == [
+        ["create", "8", "Power"], ["create", "7", "Churned"], ["create", "9", "Old"],
+        ["3", "segments", "would"],
+    ]  # fmt: skip
+    foreseen = (await apply(database, tmp_path, FILE, "--dry-run", "--json")).json
+    assert [one["segment_id"] for one in foreseen["difference"]] == [8, 7, 9]
+    assert (foreseen["done"], foreseen["would_change"]) == (0, 3)
+    assert await changes(database) == 0
     done = await apply(database, tmp_path, FILE, "--yes", "--json")
     assert done.json["done"] == 3
     assert await listed(database) == [
@@ -105,6 +111,25 @@ async def test_a_name_that_another_segment_keeps_undoes_all_of_it(
     assert said.code == 1
     assert "has that name" in said.err
     assert await listed(database) == before
+
+
+@pytest.mark.parametrize(
+    ("there", "text", "told"),
+    [
+        (20, "{name: Testers, id: 7}", "has that name or id already. (network shop, 'Testers': ids 7 and 20)"),
+        (2**31 - 1, "{name: New}", "name a lower one. (network shop, 'New')"),
+    ],
+)  # fmt: skip
+async def test_a_dry_run_foresees_what_would_fail_as_it_then_does_and_names_the_segment(
+    database: Settings, tmp_path: Path, there: int, text: str, told: str
+) -> None:
+    stated = f"network: shop\nsegments:\n- {{name: Testers, id: {there}}}\n"
+    assert (await apply(database, tmp_path, stated, "--yes")).code == 0
+    before = (await listed(database), await changes(database))
+    for option in ("--dry-run", "--yes"):
+        said = await apply(database, tmp_path, f"network: shop\nsegments:\n- {text}\n", option)
+        assert (said.code, said.out, told in said.err) == (1, "", True), said.err
+        assert (await listed(database), await changes(database)) == before
 
 
 async def test_without_a_terminal_and_without_yes_nothing_is_changed(
@@ -159,6 +184,9 @@ def _answered(
 @pytest.mark.parametrize(("text", "told"), [
     ("segments: []", "Name one network"),
     ("network: a b\nsegments: []", "network"),
+    ("network: no\nsegments: []", "network: Input should be a valid string; YAML takes `no`"),
+    ("network: 7\nsegments: []", "network: Input should be a valid string; put it in quotes"),
+    ("network: [a]\nsegments: []", "network: Input should be a valid string\n"),
     ("network: n\nsegments:\n- {name: a}\n- {name: a}", "name twice: a"),
     ("network: n\nsegments:\n- {name: a, id: 1}\n- {name: b, id: 1}", "id twice: 1"),
     ("network: n\nsegments:\n- {name: a, name: b}", "line 3"),

@@ -101,7 +101,8 @@ async def test_explain_tells_each_event_what_it_did_and_what_stands_now(database
         await lane.append(
             said(user="a@x", user_status="leave", status_change_timestamp=AT + 20, reference_id="late"),
             said(user="a@x", user_status="enter", status_change_timestamp=AT, reference_id="first"),
-            said(user="a@x", user_status="block", status_change_timestamp=AT + 10, description="why"),
+            said(user="a@x", user_status="block", status_change_timestamp=AT + 10, description="why",
+                 expires_at=AT + 100),
             said(user="b"), said(user="a@x", segment_id=2),
         )  # fmt: skip
         await fold(database)
@@ -120,11 +121,22 @@ async def test_explain_tells_each_event_what_it_did_and_what_stands_now(database
     ]
     assert found["now"]["override"] == "block"
     assert found["now"]["automation_says"] == "leave"
+    until = "2023-11-14T22:15:00+00:00"
+    assert list(found["now"].items())[-1] == ("expires_at", until)
     plain = (await run(database, *ask)).out
+    assert plain.count(until) == 2
     assert "ineffective" in plain
     assert "why" in plain
     nobody = await run(database, *ask[:-1], "nobody")
     assert (nobody.code, nobody.out) == (0, "no event of this user and segment\n")
+
+
+async def test_explain_of_a_segment_that_does_not_exist_ends_with_1(database: Settings) -> None:
+    ask = ("explain", "--network", "n", "--segment", "7", "--user", "u")
+    for options in ((), ("--json",)):
+        found = await run(database, *ask, *options)
+        assert (found.code, found.out) == (1, "")
+        assert found.err == "Error: No such segment in this network. (network n, id 7)\n"
 
 
 async def test_verify_ends_with_1_on_any_difference_and_rebuild_mends_it(
@@ -146,6 +158,7 @@ async def test_verify_ends_with_1_on_any_difference_and_rebuild_mends_it(
     assert "segment_size" in (await run(database, "verify")).out
     rebuilt = await run(database, "rebuild", "--json")
     assert rebuilt.json == {"projection": "membership", "events": 2}
+    assert rebuilt.err == ""
     assert (await run(database, "verify")).code == 0
     unknown = await run(database, "rebuild", "other")
     assert (unknown.code, unknown.out) == (2, "")

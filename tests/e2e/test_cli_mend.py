@@ -27,7 +27,13 @@ async def test_a_rejected_record_is_listed_shown_and_accepted_once_its_segment_e
         await publish(
             ready,
             [
-                Said(user="Ann@x", segment_id=2, lane=1, description="why"),
+                Said(
+                    user="Ann@x",
+                    segment_id=2,
+                    lane=1,
+                    description="why",
+                    headers=[("idempotency-key", b"k")],
+                ),
                 Said(b"\x00avro", lane=1),
             ],
         )
@@ -43,6 +49,15 @@ async def test_a_rejected_record_is_listed_shown_and_accepted_once_its_segment_e
         assert position == f"{ready.topic_prefix}.commands:1:0:0"
         shown = (await run(ready, "rejected", "show", position, "--json")).json
         assert '"user": "Ann@x"' in shown["payload_text"]
+        assert bytes.fromhex(shown["payload"]).decode() == shown["payload_text"]
+        assert shown["headers"] == {"idempotency-key": "k"}
+        plain = (await run(ready, "rejected", "show", position)).out.splitlines()
+        assert {
+            f"payload (hexadecimal): {shown['payload']}",
+            f"record_key (hexadecimal): {b'n:Ann@x'.hex()}",
+            "retried_at: ",
+            'headers: {"idempotency-key": "k"}',
+        } <= set(plain)
         assert "Avro" in (await run(ready, "rejected", "show", listed[0]["position"])).out
 
         await run(ready, "segment", "create", "--network", "n", "--name", "two")
@@ -50,7 +65,8 @@ async def test_a_rejected_record_is_listed_shown_and_accepted_once_its_segment_e
         assert retried.json[0]["retry_of"] == position
         await folded(ready)
         # Published a second time it is the same command: its first receipt is its time.
-        assert (await run(ready, "rejected", "retry", position, "--json")).code == 0
+        again = await run(ready, "rejected", "retry", position)
+        assert (again.code, "view reporting.result" in again.err) == (0, True)
         await folded(ready)
     (event,) = await rows(
         ready, "SELECT user_id, segment_id, source, actor, description FROM reporting.event"
@@ -70,8 +86,10 @@ async def test_a_rejected_record_is_listed_shown_and_accepted_once_its_segment_e
 async def test_what_is_not_there_to_be_retried_is_told_so(ready: Settings) -> None:
     for command in ("show", "retry"):
         found = await run(ready, "rejected", command, "t:0:0:7")
-        assert (found.code, found.out) == (2, "")
+        assert (found.code, found.out) == (1, "")
         assert "No rejected record" in found.err
+    nowhere = await run(ready, "lane", "adopt", "--partition", "99", "--from", "0", "--reason", "r")
+    assert (nowhere.code, "There is no lane" in nowhere.err) == (1, True)
 
 
 async def test_skipped_records_are_rejected_whole_counted_and_tied_to_their_person(
@@ -92,7 +110,7 @@ async def test_skipped_records_are_rejected_whole_counted_and_tied_to_their_pers
         ],
     )
     beyond = await run(ready, "lane", "skip", "--partition", "0", "--to", "99", "--reason", "r")
-    assert (beyond.code, beyond.out) == (2, "")
+    assert (beyond.code, beyond.out) == (1, "")
     done = await run(ready, "lane", "skip", "--partition", "0", "--to", "5", "--reason", "poison", "--actor", "ann",
                      "--json")  # fmt: skip
     assert (done.code, done.json["rejected"], done.json["next_offset"]) == (0, 2, 5)
@@ -141,7 +159,7 @@ async def test_a_lane_whose_topic_is_another_is_adopted_in_a_new_epoch_and_goes_
         wrong = await run(
             ready, "lane", "adopt", "--partition", "0", "--from", "99", "--reason", "r"
         )
-        assert (wrong.code, wrong.out) == (2, "")
+        assert (wrong.code, wrong.out) == (1, "")
         adopted = await run(
             ready,
             "lane",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -65,8 +66,25 @@ async def test_send_publishes_one_command_and_prints_where_it_stands(ready: Sett
         ready,
         "SELECT user_id, user_sent, metadata::text, description, source, actor FROM reporting.event WHERE time_given",
     )
+    assert sent.json["reference_id"] == "r"
     # The digits as they were typed.
     assert tuple(event.values()) == ("a@x", "A@x", '{"a": 1.10, "b": 100}', "why", "cli", "ann")
+
+
+async def test_send_tells_what_was_left_blank_as_the_log_then_has_it(ready: Settings) -> None:
+    async with service(ready, ingest):
+        blank = await run(ready, *SEND, "--json")
+        lifted = await run(ready, *SEND, "--metadata", '{"reference_id": "mine"}', "--json")
+        await until(ready, "SELECT count(*) = 2 FROM segments.event")
+    recorded = await rows(
+        ready,
+        "SELECT reference_id, extract(epoch FROM status_change_timestamp)::bigint AS at FROM reporting.event"
+        " ORDER BY kafka_offset",
+    )
+    told = [(s.json["reference_id"], s.json["status_change_timestamp"]) for s in (blank, lifted)]
+    assert told == [tuple(row.values()) for row in recorded]
+    assert told[0][0] == f"auto:{blank.json['topic']}-{blank.json['partition']}-0"
+    assert told[1][0] == "mine"
 
 
 async def test_import_of_csv_publishes_good_lines_and_tells_the_others_by_number(
@@ -87,6 +105,9 @@ async def test_import_of_csv_publishes_good_lines_and_tells_the_others_by_number
     assert "status_change_timestamp" in errors[8]
     assert "number of fields" in errors[9]
     assert "network_id" in errors[10]
+    assert errors[11] == (
+        "metadata is not JSON: Expecting property name enclosed in double quotes at character 2"
+    )
     assert "UTF-8" in errors[12]
     assert "7 lines" in done.err
     async with service(ready, ingest):
@@ -121,6 +142,8 @@ async def test_import_of_ndjson_keeps_the_text_of_each_line_and_a_second_import_
         errors = {row["line"]: row["error"] for row in done.json["errors"]}
         assert list(errors) == [4, 5, 6, 7, 8]
         assert errors[6] == "not JSON: not UTF-8"
+        assert errors[7] == "not JSON: Expecting ',' delimiter at character 54"
+        assert "/extra: is not a field of a command" in errors[5]
         again = await run(ready, "import", str(path), "--network", "n", "--json")
         assert (again.json["published"], again.json["published_before_interruption"]) == (2, 0)
         await until(ready, "SELECT sum(next_offset) = 4 FROM segments.lane")
@@ -130,6 +153,65 @@ async def test_import_of_ndjson_keeps_the_text_of_each_line_and_a_second_import_
         ready, "SELECT metadata::text FROM reporting.event WHERE user_id = 'ann'"
     )
     assert metadata == '{"big": 12345678901234567890.5, "price": 1.10}'
+
+
+COLUMNS = "user,segment_id,user_status"
+
+
+@pytest.mark.parametrize(
+    ("heading", "options", "told"),
+    [
+        (f"network_id,{COLUMNS}".replace(",", ";"), [], "by commas; these seem to be parted by semicolons"),
+        (f"network_id,{COLUMNS}".replace(",", "\t"), [], "by commas; these seem to be parted by tabs"),
+        (f"{COLUMNS},refrence,at", ["--network", "n"], "names what is no field of a command: 'refrence', 'at'."),
+        ("user,user_status", ["--network", "n"], "its heading lacks segment_id."),
+        (COLUMNS, [], "it names no network: give --network, or a column network_id."),
+        (COLUMNS, ["--network", "a b"], "'--network': must be"),
+        ('"' + "x" * 200_000, [], "the heading can't be read"),
+        ("us\udce9r", ["--network", "n"], "no field of a command: 'us\\udce9r'"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("dry", [["--dry-run"], ["--json"]])
+async def test_a_heading_that_makes_every_line_wrong_is_told_once_and_nothing_is_read(
+    heading: str, options: list[str], told: str, dry: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(heading + "\nu,1,add\n" * 3, encoding="utf-8", errors="surrogateescape")
+    # Neither Kafka nor Postgres is there to be asked.
+    said = await run(None, "import", str(path), *options, *dry)
+    assert (said.code, said.out) == (2, "")
+    assert told in said.err
+    assert "line 2" not in said.err
+
+
+def test_a_column_without_a_name_may_stand_in_a_heading(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"{COLUMNS},\nu,1,add,\n", encoding="utf-8")
+    assert ImportFile(path, "n").heading_fault() is None
+    (line,) = ImportFile(path, "n").lines(0)
+    assert line.value is not None
+
+
+async def test_an_import_that_is_interrupted_says_how_far_it_came_and_where_that_is_noted(
+    ready: Settings, tmp_path: Path
+) -> None:
+    path, count = tmp_path / "many.ndjson", 20_000
+    path.write_text(
+        _line("wrong", extra=1) + "".join(_line(f"u{n}") for n in range(count)), encoding="utf-8"
+    )
+    progress = Path(f"{path}.progress")
+    code, err = await asyncio.to_thread(_interrupt_at_first_note, ready, path, progress)
+    noted = json.loads(progress.read_text(encoding="utf-8"))  # noqa: ASYNC240 - a small file
+    published = noted["done"]["published"]
+    assert code == 1
+    assert (
+        f"Interrupted: {published} lines published, 1 refused, up to line {noted['line']}, as noted in {progress}."
+        " The same command goes on after it"
+    ) in err
+    done = await run(ready, "import", str(path), "--network", "n", "--json")
+    assert (done.json["published_before_interruption"], done.json["published"]) == (
+        published, count - published,
+    )  # fmt: skip
 
 
 def _line(user: str, **more: Any) -> str:
@@ -243,6 +325,20 @@ async def test_an_import_that_was_killed_begins_anew_on_another_topic_or_cluster
     here = (await run(ready, "import", str(path), "--network", "n", "--json")).json
     assert here["published"] + here["published_before_interruption"] == count
     assert here["published_before_interruption"] >= 2000
+
+
+def _interrupt_at_first_note(settings: Settings, path: Path, progress: Path) -> tuple[int, str]:
+    """Interrupt an import as Ctrl-C does; gives its exit code and what it said on stderr."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "from segments.cli import main; main()", "import", str(path), "--network", "n"],
+        env=environment(settings), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    ) as importing:  # fmt: skip
+        while not progress.exists():
+            assert importing.poll() is None
+            time.sleep(0.005)
+        importing.send_signal(signal.SIGINT)
+        _, err = importing.communicate()
+    return importing.returncode, err
 
 
 def _kill_at_first_note(settings: Settings, path: Path, progress: Path, *options: str) -> None:

@@ -48,9 +48,14 @@ async def test_a_segment_is_created_listed_edited_archived_and_restored(database
 async def test_a_taken_name_and_an_unknown_segment_end_with_1(database: Settings) -> None:
     create = ("segment", "create", "--network", "n", "--name", "one")
     await run(database, *create)
+    await run(database, *create[:-1], "two")
     taken = await run(database, *create, "--json")
     assert (taken.code, taken.out) == (1, "")
-    assert "that name" in taken.err
+    assert "that name or id already. (network n, id 1, 'one')" in taken.err
+    edited = await run(database, "segment", "edit", "--network", "n", "--id", "2", "--name", "one")
+    assert "that name or id already. (network n, id 1, 'one')" in edited.err
+    same_id = await run(database, *create[:-1], "new", "--id", "2")
+    assert (same_id.code, "(network n, id 2, 'two')" in same_id.err) == (1, True)
     unknown = await run(database, "segment", "archive", "--network", "n", "--id", "9")
     assert (unknown.code, unknown.out) == (1, "")
     assert "No such segment" in unknown.err

@@ -14,7 +14,7 @@ from schemas.event import Position
 from schemas.messages import RejectedMessage
 from schemas.topics import Topics
 from service import relay
-from service.errors import WrongUseError
+from service.errors import NotThereError, RefusedError
 from service.ingest.ingest import ingest
 from service.kafka import connection_options, producing
 from service.rejections import retry_rejected
@@ -170,8 +170,8 @@ async def test_a_tombstone_and_what_is_not_there_are_not_retried(ready: Settings
     async with service(ready, ingest):
         await publish(ready, [Said(None, lane=0)])
         await logged(ready)
-    with pytest.raises(WrongUseError, match="no payload"):
+    with pytest.raises(RefusedError, match="no payload"):
         await retry(ready, f"{topic}:0:0:0")
-    with pytest.raises(WrongUseError, match="No rejected record"):
+    with pytest.raises(NotThereError, match="No rejected record"):
         await retry(ready, f"{topic}:0:0:1")
     assert await outcomes(ready) == ["tombstone"]

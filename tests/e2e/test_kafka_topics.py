@@ -15,7 +15,7 @@ from projections.worker import project
 from schemas.topics import Topics
 from service import lanes
 from service.database import make_pool
-from service.errors import WrongUseError
+from service.errors import RefusedError
 from service.ingest import ingest as ingest_module
 from service.ingest.ingest import ingest
 from service.kafka import set_up_topics, topic_faults
@@ -120,7 +120,7 @@ async def test_a_lane_whose_topic_is_what_was_read_is_not_adopted_by_mistake(
 ) -> None:
     """Read anew, commands without a time would count twice."""
     await read_and_stop(ready, "a", "b")
-    with pytest.raises(WrongUseError, match="count twice"):
+    with pytest.raises(RefusedError, match="count twice"):
         await adopt(ready)
     assert await value(ready, "SELECT count(*) FROM segments.lane WHERE epoch > 0") == 0
 
@@ -149,7 +149,7 @@ async def test_a_truncated_topic_stops_its_lane_and_adopt_goes_on_from_an_offset
     async with service(ready):
         because = await until(ready, STOPPED)
         assert "ends at 3, before 4" in because
-        with pytest.raises(WrongUseError, match="0 to 3; 9"):
+        with pytest.raises(RefusedError, match="0 to 3; 9"):
             await adopt(ready, 9)
         done = await adopt(ready, 1)
         assert (done["first_offset"], done["next_offset"]) == (0, 1)
@@ -296,7 +296,7 @@ async def test_skip_passes_records_by_and_keeps_them_as_skipped(ready: Settings)
 async def test_skip_goes_no_further_than_the_topic(ready: Settings) -> None:
     await read_and_stop(ready, "a")
     for to in (1, 2):
-        with pytest.raises(WrongUseError, match=f"can't skip to {to}"):
+        with pytest.raises(RefusedError, match=f"can't skip to {to}"):
             await skip(ready, to)
 
 

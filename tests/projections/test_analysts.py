@@ -12,7 +12,7 @@ import pytest
 
 from service import analysts, sources
 from service.database import database_url
-from service.errors import WrongUseError
+from service.errors import RefusedError
 from tests.projections.folding import fold, log
 from tests.support.command_line import run
 from tests.support.database import connected, rows, sound, value
@@ -316,7 +316,7 @@ async def test_the_reporting_role_sees_every_network_as_before(filled: Settings,
         )
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.fetch("SELECT * FROM reporting_network.event")
-    with pytest.raises(WrongUseError, match="sees every network, being segments_report"):
+    with pytest.raises(RefusedError, match="sees every network, being segments_report"):
         await analysts.grant(filled, ann, "a")
     await sound(filled)
 
@@ -338,10 +338,10 @@ async def test_the_commands_grant_list_and_revoke(filled: Settings, ann: str) ->
     revoked = await run(filled, "analyst", "revoke", ann, "--network", "a", "--json")
     assert revoked.json["change"] == "revoked"
     assert len((await run(filled, "analyst", "list", "--history", "--json")).json) == 2
-    for arguments, says in (
-        (["revoke", ann, "--network", "a"], "was not granted network a"),
-        (["grant", "nobody-at-all", "--network", "a"], "There is no role nobody-at-all"),
-        (["grant", ann, "--network", "a b"], "must be 1 to 64"),
+    for arguments, code, says in (
+        (["revoke", ann, "--network", "a"], 1, "was not granted network a"),
+        (["grant", "nobody-at-all", "--network", "a"], 1, "There is no role nobody-at-all"),
+        (["grant", ann, "--network", "a b"], 2, "must be 1 to 64"),
     ):
         said = await run(filled, "analyst", *arguments)
-        assert (said.code, says in said.err) == (2, True), said.err
+        assert (said.code, says in said.err) == (code, True), said.err
