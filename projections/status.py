@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaConnectionError
 
 from schemas.topics import Topics
 from service.errors import TopicError
@@ -55,21 +56,52 @@ WHERE m.expires_at IS NOT NULL
     AND m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
 """
 UNSIGNED = "SEGMENTS_SIGNING_KEY is not set here: where `segments project` has none either, no override lapses."
+# The ingest asks each second where Kafka ends; a rebalance or a restart may take some.
+SEEN_SECONDS = 15
+_UNSEEN = """
+SELECT l.topic, array_agg(l.partition ORDER BY l.partition) AS partitions,
+    extract(epoch FROM clock_timestamp() - min(l.end_seen_at))::bigint AS seconds
+FROM segments.lane AS l
+WHERE l.topic = ANY ($1::text[]) AND NOT l.closed AND l.stopped_because IS NULL
+    AND coalesce(l.end_seen_at, '-infinity') < clock_timestamp() - make_interval(secs => $2)
+GROUP BY l.topic, l.end_seen_at IS NULL
+ORDER BY l.topic, l.end_seen_at IS NULL
+"""
+_BEGUN = "SELECT EXISTS (SELECT FROM segments.lane WHERE topic = ANY ($1::text[]))"
 POLL_SECONDS = 0.05
 
 
 async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -> dict[str, Any]:
     """Give {"watermark": …, "lanes": [a row of freshness with stopped_because, …], "overdue_expiries", "warnings"}."""
     watermark = await connection.fetchrow("SELECT * FROM reporting.watermark")
-    lanes = await connection.fetch(_FRESHNESS, await all_topics(connection, settings))
+    topics = await all_topics(connection, settings)
+    lanes = await connection.fetch(_FRESHNESS, topics)
+    warnings = await _unseen(connection, topics)
     expiries = await connection.fetchrow(_OVERDUE)
     overdue, lapsing = expiries or (0, 0)
+    if lapsing and settings.signing_secret is None:
+        warnings.append(UNSIGNED)
     return {
         "watermark": dict(watermark) if watermark else None,
         "lanes": [dict(lane) for lane in lanes],
         "overdue_expiries": overdue,
-        "warnings": [UNSIGNED] if lapsing and settings.signing_secret is None else [],
+        "warnings": warnings,
     }
+
+
+async def _unseen(connection: asyncpg.Connection[Any], topics: list[str]) -> list[str]:
+    """Warn where nobody has looked for a while how far Kafka goes: what lags is not known then."""
+    if not await connection.fetchval(_BEGUN, topics):
+        return ["Kafka's end was never seen: no ingest has run yet, or Kafka is away from it."]
+    warnings = []
+    for row in await connection.fetch(_UNSEEN, topics, SEEN_SECONDS):
+        seen = "never seen" if row["seconds"] is None else f"last seen {row['seconds']} s ago"
+        lanes = f"{row['topic']}: {', '.join(map(str, row['partitions']))}"
+        warnings.append(
+            f"Kafka's end was {seen} ({lanes}): ingest is not running, Kafka is away,"
+            " or an open transaction hides it; ingest_behind may be more."
+        )
+    return warnings
 
 
 async def end_offsets(
@@ -93,6 +125,18 @@ async def end_offsets(
         return dict(await reader.end_offsets(partitions))
 
 
+async def _end_offsets_within(
+    seconds: float, settings: Settings, connection: asyncpg.Connection[Any]
+) -> dict[TopicPartition, int]:
+    try:
+        async with asyncio.timeout(seconds):
+            return await end_offsets(settings, connection)
+    except TimeoutError as error:
+        raise KafkaConnectionError(
+            f"{settings.kafka_bootstrap_servers}: no answer within {seconds:g} s"
+        ) from error
+
+
 async def _partitions(reader: Any, topic: str) -> list[TopicPartition]:
     reader._client.add_topic(topic)  # noqa: SLF001
     for _ in range(50):
@@ -111,21 +155,22 @@ async def wait_until_folded(
 
     Returns: the lanes that are not there when the seconds pass, or at once when one of them is stopped:
     topic, partition, end_offset, behind, stopped_because. Empty: all is in.
+    Raises: KafkaConnectionError when Kafka hasn't told its offsets a second after the seconds passed.
     """
+    deadline = time.monotonic() + seconds
     topics = await all_topics(connection, settings)
     # Asked before: what the log held then lies below the topic's end, or the topic was made anew.
     log = {
         TopicPartition(row["topic"], row["partition"]): row["next_offset"]
         for row in await connection.fetch(_LOG, topics)
     }
-    ends = await end_offsets(settings, connection)
+    ends = await _end_offsets_within(seconds + 1, settings, connection)
     asked = (
         [lane.topic for lane in ends],
         [lane.partition for lane in ends],
         list(ends.values()),
         [log.get(lane, 0) > end for lane, end in ends.items()],
     )
-    deadline = time.monotonic() + seconds
     while True:
         rows = await connection.fetch(_BEHIND, topics, *asked)
         behind = [dict(row) for row in rows]

@@ -28,7 +28,7 @@ from service.api.in_flight import InFlight
 from service.api.known_segments import KnownSegments
 from service.api.problems import Problem, of_error, of_refusal
 from service.api.publisher import Publisher
-from service.database import make_pool
+from service.database import hurried, make_pool, set_up_fault
 from service.deadlines import Deadlines
 from service.errors import SegmentsError
 from service.serving import serving
@@ -93,9 +93,10 @@ class Parts:
 
     async def _postgres(self) -> str | None:
         try:
-            await self.pool.fetchval("SELECT 1", timeout=1.5)
+            async with hurried(self.pool, self.settings, ROLE, 1.5) as connection:
+                await connection.execute("SELECT FROM segments.registry_version")
         except Exception as error:  # noqa: BLE001 - whatever it is, Postgres can't be worked with
-            return f"Postgres is away: {type(error).__name__}"
+            return str(set_up_fault(error) or f"Postgres is away: {type(error).__name__}")
         return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -14,8 +14,10 @@ from projections.memberships import relay_memberships
 from projections.worker import project
 from service.chatter import tell_of_kafka
 from service.database import database_url
+from service.errors import DatabaseAwayError, SegmentsError
 from service.ingest.ingest import ingest
 from service.kafka import topic_faults
+from service.migrations import require_set_up
 from service.relay import relay_rejected
 from service.settings import unknown_variables
 from service.sources import allowed_topics
@@ -52,6 +54,7 @@ async def run_roles(settings: Settings, roles: tuple[Role, ...]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    await _check_database(settings)
     async with AsyncExitStack() as stack:
         stack.enter_context(tracing(settings, "-".join(role.__name__ for role in roles)))
         await stack.enter_async_context(serve_health(settings, _health(settings, roles)))
@@ -62,6 +65,13 @@ async def run_roles(settings: Settings, roles: tuple[Role, ...]) -> None:
             for role in (tell_of_kafka, *roles):
                 tasks.create_task(role(settings, stop), name=role.__name__)
     log.info("stopped")
+
+
+async def _check_database(settings: Settings) -> None:
+    """Raise NotSetUpError before a consumer group is joined or a port is opened; Postgres away is waited for."""
+    if settings.database_url is not None:
+        with suppress(asyncpg.PostgresError, OSError, DatabaseAwayError):
+            await require_set_up(settings)
 
 
 async def _sources(settings: Settings) -> list[str]:
@@ -81,8 +91,9 @@ def _health(settings: Settings, roles: tuple[Role, ...]) -> Health:
 
     async def postgres() -> str | None:
         try:
-            connection = await asyncpg.connect(database_url(settings), timeout=2)
-            await connection.close()
+            await require_set_up(settings)
+        except SegmentsError as error:
+            return str(error)
         except (asyncpg.PostgresError, OSError, TimeoutError) as error:
             return f"Postgres is away: {error}"
         return None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
 from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import asyncpg
 
-from service.errors import WrongUseError
+from service.errors import DatabaseAwayError, NotSetUpError, WrongUseError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -20,8 +22,10 @@ if TYPE_CHECKING:
 
 # Below the consumer group's session timeout (10 s): whoever lost the group loses its locks soon after.
 IDLE_IN_TRANSACTION_MS = 8_000
+CONNECT_SECONDS = 10
 # What no retry of the same work can cure: the value itself is refused (HAZARDS: SQLSTATE decides).
 REFUSED_VALUE_CLASSES = ("22", "54")
+_NOT_ITS_ROLE = re.compile(r'set role "(segments_\w+)"')
 
 
 def statements(package: str) -> Mapping[str, str]:
@@ -47,7 +51,7 @@ def database_url(settings: Settings) -> str:
 
 
 def _session(settings: Settings, role: str) -> dict[str, Any]:
-    options: dict[str, Any] = {"timeout": 10, "command_timeout": 120}
+    options: dict[str, Any] = {"timeout": CONNECT_SECONDS, "command_timeout": 120}
     if settings.database_pooler == "transaction":
         options["statement_cache_size"] = 0
         return options
@@ -64,11 +68,37 @@ def _session(settings: Settings, role: str) -> dict[str, Any]:
 
 
 async def connect(settings: Settings, role: str) -> asyncpg.Connection[Any]:
-    """Open one connection acting as `role`."""
-    connection: asyncpg.Connection[Any] = await asyncpg.connect(
-        database_url(settings), **_session(settings, role)
-    )
+    """Open one connection acting as `role`. Raises: DatabaseAwayError."""
+    return await open_connection(database_url(settings), **_session(settings, role))
+
+
+async def open_connection(
+    url: str, timeout: float = CONNECT_SECONDS, **session: Any
+) -> asyncpg.Connection[Any]:
+    """Open one connection; timeout in seconds.
+
+    Raises: DatabaseAwayError, with the address and never the login.
+    """
+    try:
+        connection: asyncpg.Connection[Any] = await asyncpg.connect(url, timeout=timeout, **session)
+    except OSError as error:
+        address = urlsplit(url).netloc.rpartition("@")[2] or "its default address"
+        # A timeout has no text of its own.
+        said = str(error) or f"no answer within {timeout:g} s"
+        raise DatabaseAwayError(f"({address}: {said})") from error
     return connection
+
+
+def set_up_fault(error: BaseException) -> NotSetUpError | None:
+    """Say so where an error of Postgres means that the database, or the login, was not set up."""
+    if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InvalidSchemaNameError):
+        return NotSetUpError()
+    if isinstance(error, asyncpg.InvalidParameterValueError) and "segments_" in str(error):
+        return NotSetUpError()  # there is no such role
+    denied = isinstance(error, asyncpg.InsufficientPrivilegeError) and _NOT_ITS_ROLE.search(
+        str(error)
+    )
+    return NotSetUpError(f"Its login may not act as {denied[1]}.") if denied else None
 
 
 class _PooledConnection(asyncpg.Connection):

@@ -1,8 +1,8 @@
 """Logging in to Kafka: TLS and SASL from the settings, and what is said when the brokers refuse us.
 
-aiokafka tries every broker, logs why each failed, and then says only that it could not bootstrap. So before a client
-starts we log in once ourselves: whoever is refused is told why, and does not try for ever; brokers that are away are
-waited for.
+aiokafka tries every broker for 40 s, logs why each failed, and then says only that it could not bootstrap. So before a
+client starts we log in once ourselves, to all brokers at once, and let it begin with one that answered: whoever is
+refused is told why, and does not try for ever; that brokers are away is known after 10 s, and told by address.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import aiokafka.conn
+from aiokafka import AIOKafkaProducer
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator, collect_hosts
 from aiokafka.errors import (
@@ -48,10 +49,6 @@ _LOGIN_REFUSED = (
     UnsupportedSaslMechanismError,
 )
 LOGIN_SECONDS = 10
-
-
-class _Client(Protocol):
-    async def start(self) -> None: ...
 
 
 class _OAuth(OAuthAuthenticator):
@@ -140,14 +137,15 @@ def _tls(settings: Settings) -> ssl.SSLContext:
     return context
 
 
-async def start(client: _Client, options: dict[str, Any]) -> None:
-    """Start a client that was made with these options of `connection_options`.
+async def start(client: Any, options: dict[str, Any]) -> None:
+    """Start a producer, consumer or admin client that was made with these options of `connection_options`.
 
     Raises: KafkaRefusedError when the brokers refuse the login, the certificates, or what the start itself asks;
-    KafkaConnectionError when they are away.
+    KafkaConnectionError when none answers within 10 s, with what was met at each address.
     """
-    if options["security_protocol"] != "PLAINTEXT":
-        await _try_login(**options)
+    answering = await _answering(**options)
+    inner = client.client if isinstance(client, AIOKafkaProducer) else client._client  # noqa: SLF001
+    inner._bootstrap_servers = [answering]  # noqa: SLF001 - it tries all in any order, each for 40 s
     try:
         await client.start()
     except DENIED as error:
@@ -162,35 +160,48 @@ def refused(error: KafkaError) -> KafkaRefusedError:
     )
 
 
-async def _try_login(bootstrap_servers: list[str], **options: Any) -> None:
-    """Log in to the first broker that lets us, and leave. Raises: as `start`, with what each broker said."""
+async def _answering(bootstrap_servers: list[str], **options: Any) -> str:
+    """Log in to all brokers at once; give the first that lets us. Raises: as `start`, with what each broker said."""
+    asked = {
+        asyncio.create_task(_log_in_and_out(server, options)): server
+        for server in bootstrap_servers
+    }
     faults: dict[str, BaseException] = {}
-    for host, port, _ in collect_hosts(bootstrap_servers, randomize=False):
-        server = f"{host}:{port}"
-        try:
-            await _log_in_and_out(host, port, options)
-        except (KafkaError, OSError, TimeoutError) as error:
-            faults[server] = _tls_fault(error) or error
-        else:
-            return
-    said = "; ".join(f"{server}: {_say(fault)}" for server, fault in faults.items())
+    waiting = set(asked)
+    try:
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                if (fault := task.result()) is None:
+                    return asked[task]
+                faults[asked[task]] = fault
+    finally:
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+    said = "; ".join(f"{server}: {_say(faults[server])}" for server in bootstrap_servers)
     if any(isinstance(fault, (*_LOGIN_REFUSED, ssl.SSLError)) for fault in faults.values()):
         raise KafkaRefusedError(said)
     raise KafkaConnectionError(said)
 
 
-async def _log_in_and_out(host: str, port: int, options: dict[str, Any]) -> None:
+async def _log_in_and_out(server: str, options: dict[str, Any]) -> BaseException | None:
+    """Log in to a broker and leave. Returns: what went wrong."""
+    ((host, port, _),) = collect_hosts([server])
     timeout_ms = LOGIN_SECONDS * 1000
     connection = AIOKafkaConnection(host, port, request_timeout_ms=timeout_ms, **options)
     try:
-        await connection.connect()
-    except KafkaError:
-        # It was connected. Left to itself it would close when the loop is gone, as after a command.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(1):
-                await asyncio.shield(connection.close())
-        raise
+        async with asyncio.timeout(LOGIN_SECONDS):
+            await connection.connect()
+    except (KafkaError, OSError, TimeoutError) as error:
+        if isinstance(error, KafkaError):
+            # It was connected. Left to itself it would close when the loop is gone, as after a command.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await asyncio.shield(connection.close())
+        return _tls_fault(error) or error
     await connection.close()
+    return None
 
 
 def _tls_fault(error: BaseException | None) -> ssl.SSLError | None:
@@ -209,4 +220,6 @@ def _say(error: BaseException) -> str:
         )
     if isinstance(error, _LOGIN_REFUSED):
         return str(error.args[0]) if error.args else type(error).__name__
+    if isinstance(error, TimeoutError):
+        return f"no answer within {LOGIN_SECONDS} s"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

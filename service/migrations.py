@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,12 @@ from urllib.parse import unquote, urlsplit
 import asyncpg
 import stamina
 
-from service.database import database_url
+from service.database import CONNECT_SECONDS, database_url, open_connection
 from service.errors import MigrationDriftError, NotSetUpError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from service.settings import Settings
 
 LOCK = 0x5E6_3E47  # advisory lock of this database's setup
@@ -50,6 +53,12 @@ REVOKE CREATE ON SCHEMA segments FROM segments_erase;
 _RELATION = """
 SELECT c.oid FROM pg_catalog.pg_class AS c INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
 WHERE n.nspname = $1 AND c.relname = $2
+"""
+_STRANGER = """
+SELECT session_user WHERE NOT EXISTS (
+    SELECT FROM pg_catalog.pg_roles AS r
+    WHERE r.rolname = ANY ($1::text[]) AND pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER')
+)
 """
 _HISTORY = """
 CREATE SCHEMA IF NOT EXISTS migrations;
@@ -95,23 +104,24 @@ def roles_sql() -> str:
 
 
 async def set_up_database(settings: Settings) -> list[str]:
-    """Make roles and apply what is not applied yet.
+    """Make roles, apply what is not applied yet, and let the service's login take on its roles.
 
-    Returns: the names of the migrations applied now.
-    Raises: MigrationDriftError when an applied one has another text.
+    Returns: what was done, a line each.
+    Raises: MigrationDriftError when an applied one has another text; DatabaseAwayError.
     """
     url = settings.setup_database_url or settings.database_url
-    connection = await asyncpg.connect(url.get_secret_value() if url else database_url(settings))
+    connection = await open_connection(url.get_secret_value() if url else database_url(settings))
     try:
         await _make_roles(connection)
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
             applied = await _apply(connection)
         login = unquote(urlsplit(database_url(settings)).username or "")
-        await _admit(connection, login)
+        granted = await _admit(connection, login)
     finally:
         await connection.close()
-    return applied
+    done = [f"applied {name}" for name in applied]
+    return [*done, f"granted roles to {login}: {', '.join(granted)}"] if granted else done
 
 
 # Two databases of one cluster set up at once meet on the same roles: one of them is told so, and asks again.
@@ -126,17 +136,20 @@ async def _make_roles(connection: asyncpg.Connection[Any]) -> None:
 
 
 @stamina.retry(on=asyncpg.InternalServerError, attempts=10, wait_initial=0.05, wait_max=0.5)
-async def _admit(connection: asyncpg.Connection[Any], login: str) -> None:
-    """Let the service's login take on the service's roles."""
+async def _admit(connection: asyncpg.Connection[Any], login: str) -> list[str]:
+    """Let the service's login take on the service's roles. Returns: those that it could not before."""
     if not login or await connection.fetchval(
         "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = $1", login
     ):
-        return
+        return []
+    granted = []
     for role in SERVICE_ROLES:
         member = await connection.fetchval("SELECT pg_has_role($1, $2, 'MEMBER')", login, role)
         if not member:
             quoted = await connection.fetchval("SELECT quote_ident($1)", login)
             await connection.execute(f"GRANT {role} TO {quoted}")
+            granted.append(role)
+    return granted
 
 
 async def _apply(connection: asyncpg.Connection[Any]) -> list[str]:
@@ -186,18 +199,45 @@ async def check_database(settings: Settings) -> list[str]:
     """Say what is wrong with the database's set-up.
 
     Returns: warnings, empty when all is well.
-    Raises: NotSetUpError, MigrationDriftError.
+    Raises: NotSetUpError, MigrationDriftError, DatabaseAwayError.
     """
-    connection = await asyncpg.connect(database_url(settings))
-    try:
-        if await connection.fetchval(_RELATION, "migrations", "applied") is None:
-            raise NotSetUpError
-        missing = await _missing(connection)
-        if missing:
-            raise NotSetUpError(f"Missing: {', '.join(missing)}.")
+    async with _looking(settings) as connection:
+        await _require_set_up(connection)
         return await _warnings(connection)
+
+
+async def require_set_up(settings: Settings, timeout: float = 2) -> None:
+    """Look quickly, in so many seconds, whether the database is set up for this program and login.
+
+    Raises: as check_database.
+    """
+    async with _looking(settings, timeout) as connection:
+        await _require_set_up(connection)
+
+
+@asynccontextmanager
+async def _looking(
+    settings: Settings, timeout: float = CONNECT_SECONDS
+) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """Connect as the login itself, for one transaction: behind a transaction pooler no more of a session is ours."""
+    url = database_url(settings)
+    connection = await open_connection(url, timeout, statement_cache_size=0)
+    try:
+        async with connection.transaction(readonly=True):
+            yield connection
     finally:
         await connection.close()
+
+
+async def _require_set_up(connection: asyncpg.Connection[Any]) -> None:
+    if await connection.fetchval(_RELATION, "migrations", "applied") is None:
+        raise NotSetUpError
+    if missing := await _missing(connection):
+        raise NotSetUpError(f"Missing: {', '.join(missing)}.")
+    # One of them is enough: a process may have a login of its own.
+    login = await connection.fetchval(_STRANGER, list(SERVICE_ROLES))
+    if login is not None:
+        raise NotSetUpError(f"Its login {login} was granted none of {', '.join(SERVICE_ROLES)}.")
 
 
 async def _missing(connection: asyncpg.Connection[Any]) -> list[str]:

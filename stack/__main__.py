@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import signal
 import sys
 
@@ -9,17 +10,21 @@ from stack import StackError, StackOptions, start_stack
 
 
 def main() -> int:
-    """Print two lines that a shell can `export`; logs and failures go to stderr."""
+    """Print lines that a shell can `export`; logs and failures go to stderr."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     # SIGINT too: a shell's background job begins with it ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
         with start_stack(StackOptions.from_environment(os.environ)) as stack:
-            sys.stdout.write(
+            lines = (
                 f"SEGMENTS_DATABASE_URL={stack.database_url}\n"
                 f"SEGMENTS_KAFKA_BOOTSTRAP_SERVERS={stack.bootstrap_servers}\n"
             )
+            # Without one no override lapses. Here any will do; one that was given is exported already.
+            if not os.environ.get("SEGMENTS_SIGNING_KEY"):
+                lines += f"SEGMENTS_SIGNING_KEY={secrets.token_urlsafe()}\n"
+            sys.stdout.write(lines)
             sys.stdout.flush()
             while True:
                 signal.pause()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -25,7 +26,7 @@ from segments.cli.output import (
 ROLE = "segments_operate"
 LANE_COLUMNS = (
     "projection", "kafka_topic", "kafka_partition", "kafka_epoch", "kafka_end_offset", "log_offset",
-    "projected_offset", "ingest_behind", "projection_behind", "stopped_because",
+    "projected_offset", "ingest_behind", "projection_behind", "kafka_end_seen", "stopped_because",
 )  # fmt: skip
 
 
@@ -61,7 +62,11 @@ async def status(*, wait: float | None, as_json: bool) -> None:
 
 
 def _print_status(found: dict[str, Any]) -> None:
-    print_rows(found["lanes"], LANE_COLUMNS)
+    now = datetime.now(UTC)
+    rows = [
+        {**row, "kafka_end_seen": _ago(row["kafka_end_seen_at"], now)} for row in found["lanes"]
+    ]
+    print_rows(rows, LANE_COLUMNS)
     if found["watermark"]:
         for name, value in found["watermark"].items():
             click.echo(f"{name}: {value}")
@@ -69,6 +74,10 @@ def _print_status(found: dict[str, Any]) -> None:
         click.echo(f"overdue expiries: {found['overdue_expiries']}")
     for warning in found["warnings"]:
         click.echo(f"warning: {warning}")
+
+
+def _ago(at: datetime | None, now: datetime) -> str:
+    return "never" if at is None else f"{max((now - at).total_seconds(), 0):.0f} s ago"
 
 
 @command(main)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import asyncpg
 import click
 import uvloop
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from service.database import connect
+from service.database import connect, set_up_fault
 from service.errors import SegmentsError
 from service.kafka_login import DENIED, refused
 from service.settings import PREFIX, Settings
@@ -47,7 +47,8 @@ def load_settings(**given: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
-        raise Failure(f"{name}: {first['msg']}", exit_code=2) from error
+        said = first["msg"].removeprefix("Value error, ")
+        raise Failure(f"{name}: {said}", exit_code=2) from error
     except (OSError, UnicodeDecodeError) as error:
         raise Failure(f"The file of a setting can't be read: {error}", exit_code=2) from error
     set_up_logging(settings)
@@ -113,10 +114,10 @@ def _failure(error: BaseException) -> BaseException:
         error = refused(error)
     if isinstance(error, SegmentsError):
         return Failure(str(error), error.exit_code)
-    if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InvalidSchemaNameError):
-        return Failure("The database is not set up; run `segments setup`.")
     if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
-        return Failure(f"Postgres: {error}")
+        return Failure(str(set_up_fault(error) or f"Postgres: {error}"))
+    if isinstance(error, KafkaConnectionError) and error.args:
+        return Failure(f"Can't reach Kafka: {error.args[0]}")
     if isinstance(error, KafkaError):
         return Failure(f"Kafka: {error}")
     if isinstance(error, OSError):

@@ -19,7 +19,7 @@ from segments.cli.output import (
     print_json,
     print_rows,
 )
-from service.errors import WrongUseError
+from service.errors import SegmentsError
 from service.kafka import set_up_topics, topic_faults, topics_of, wanted_config
 from service.migrations import (
     ERASURE_SQL,
@@ -60,7 +60,7 @@ async def setup(*, check: bool, print_only: bool, no_topics: bool, as_json: bool
     if check:
         await _check(settings, no_topics=no_topics, as_json=as_json)
         return
-    done = [f"applied {name}" for name in await set_up_database(settings)]
+    done = await set_up_database(settings)
     if not no_topics:
         done += await set_up_topics(settings, await _sources(settings))
     if as_json:
@@ -108,7 +108,7 @@ async def _known_sources(settings: Settings) -> tuple[list[str], list[str]]:
         async with connected(settings, ROLE) as connection:
             allowed = await allowed_topics(connection, settings)
             read = await read_topics(connection, settings)
-    except (*INFRASTRUCTURE, WrongUseError):
+    except (*INFRASTRUCTURE, SegmentsError):
         return [], []
     return allowed, [topic for topic in read if topic not in allowed]
 

@@ -154,4 +154,4 @@ class Rate:
         if passes:
             left -= cost
             self._used[name] = self.most - left
-        return passes, left, self._ends - now
+        return passes, left, min(self._ends - now, self.seconds)  # a float's sum may be more

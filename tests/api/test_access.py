@@ -155,6 +155,21 @@ async def test_a_known_key_outlasts_an_outage_of_the_database_for_a_while_and_an
         await holds(lambda: accepted(api, unknown))
 
 
+async def test_a_database_that_is_not_set_up_any_more_is_told_by_the_readiness(api: Api) -> None:
+    async def faults() -> Any:
+        answer = await api.client.get("/health/ready")
+        assert answer.status_code == 200
+        return answer.json()["faults"]
+
+    async with connected(api.settings) as connection:
+        await connection.execute("ALTER SCHEMA segments RENAME TO elsewhere")
+        assert await faults() == {
+            "postgres": "The database is not set up for this program; run `segments setup`."
+        }
+        await connection.execute("ALTER SCHEMA elsewhere RENAME TO segments")
+    assert await faults() == {}
+
+
 async def test_a_database_that_says_nothing_holds_up_no_request_beyond_its_limit(
     ready: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,6 +127,42 @@ async def test_what_is_away_or_misnamed_ends_with_1_or_2_on_stderr_and_tells_no_
     assert SECRET not in said.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "environ", "said"),
+    [
+        (["status"], {"SEGMENTS_DATABASE_URL": "postgresql://u:pw@127.0.0.1:1/d"},
+         "Error: Postgres is away. (127.0.0.1:1: "),
+        (["send", "--network", "n", "--user", "u", "--segment", "1", "--status", "add"],
+         {"SEGMENTS_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1,127.0.0.1:2"},
+         "Error: Can't reach Kafka: 127.0.0.1:1: ConnectionRefusedError: "),
+        (["setup", "--check"], {"SEGMENTS_DATABASE_URL": "postgresql://u:pw@127.0.0.1:1/d"},
+         "Error: Postgres is away. (127.0.0.1:1: "),
+    ],
+)  # fmt: skip
+async def test_which_server_is_away_is_told_in_one_line_with_its_address(
+    arguments: list[str], environ: dict[str, str], said: str
+) -> None:
+    told = await run(None, *arguments, **environ)
+    assert (told.code, told.out, told.err.count("\n")) == (1, "", 1)
+    assert told.err.startswith(said)
+    for server in environ.get("SEGMENTS_KAFKA_BOOTSTRAP_SERVERS", "").split(","):
+        assert server in told.err
+
+
+async def test_an_empty_setting_is_unset_and_a_wrong_one_is_told_in_our_own_words(
+    tmp_path: Path,
+) -> None:
+    empty = dict.fromkeys((f"SEGMENTS_{name.upper()}" for name in Settings.model_fields), "")
+    path = tmp_path / "secret"
+    path.write_text("\n", encoding="utf-8")
+    listed = await run(None, "config", "--json", **empty, SEGMENTS_SIGNING_KEY_FILE=str(path))
+    assert [
+        (row["name"], row["value"]) for row in listed.json if row["value"] != row["default"]
+    ] == []
+    wrong = await run(None, "config", SEGMENTS_SETUP_DATABASE_URL="mysql://h/d")
+    assert wrong.err.startswith("Error: SEGMENTS_SETUP_DATABASE_URL: must be postgresql://")
+
+
 async def test_config_lists_every_setting_with_meaning_default_and_value_but_no_secret() -> None:
     environ = {"SEGMENTS_DATABASE_URL": f"postgresql://u:{SECRET}@h/d", "SEGMENTS_SIGNING_KEY": SECRET,
                "SEGMENTS_KAFKA_SASL_PASSWORD": SECRET, "SEGMENTS_SETUP_DATABASE_URL": f"postgres://{SECRET}@h:1/d",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,41 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 AT = 1_700_000_000
+
+
+async def test_status_warns_where_nobody_looks_how_far_kafka_goes_and_shows_since_when(
+    ready: Settings,
+) -> None:
+    await publish(ready, [Said(user=f"u{n}", lane=n % 4) for n in range(3)])
+    never = (await run(ready, "status", "--json")).json
+    assert never["warnings"] == [
+        "Kafka's end was never seen: no ingest has run yet, or Kafka is away from it."
+    ]
+    async with service(ready):
+        await until(ready, "SELECT count(end_seen_at) = 4 FROM segments.lane")
+        seen = (await run(ready, "status", "--json")).json
+    assert seen["warnings"] == []
+    async with connected(ready) as connection:
+        await connection.execute(
+            "UPDATE segments.lane SET end_seen_at = now() - interval '80 s' WHERE partition > 1;"
+            "UPDATE segments.lane SET end_seen_at = NULL WHERE partition = 1;"
+            "UPDATE segments.lane SET end_seen_at = now() WHERE partition = 0"
+        )
+    (late, unseen) = (await run(ready, "status", "--json")).json["warnings"]
+    assert re.match(
+        rf"Kafka's end was last seen 8\d s ago \({ready.topic_prefix}.commands: 2, 3\): "
+        "ingest is not running, Kafka is away,",
+        late,
+    )
+    assert f"never seen ({ready.topic_prefix}.commands: 1)" in unseen
+    plain = (await run(ready, "status")).out
+    assert f"warning: {late[:25]}" in plain
+    assert len(re.findall(r" 8\d s ago  ", plain)) == 2
+    async with connected(ready) as connection:
+        await connection.execute(
+            "UPDATE segments.lane SET stopped_because = 'remade', closed = true"
+        )
+    assert (await run(ready, "status", "--json")).json["warnings"] == []
 
 
 async def test_status_wait_ends_with_0_as_soon_as_all_is_in_and_1_when_time_is_up(
@@ -73,9 +109,11 @@ async def test_status_counts_overrides_that_should_have_lapsed(database: Setting
         await lane.append(said(status_change_timestamp=AT, expires_at=AT + 60), said(user="v"))
         await fold(database)
     found = (await run(database, "status", "--json")).json
-    assert (found["overdue_expiries"], found["warnings"]) == (1, [])
+    assert found["overdue_expiries"] == 1
+    assert not any("SIGNING_KEY" in warning for warning in found["warnings"])
     unsigned = await run(database.model_copy(update={"signing_key": None}), "status")
-    assert "overdue expiries: 1\nwarning: SEGMENTS_SIGNING_KEY is not set" in unsigned.out
+    assert "overdue expiries: 1\nwarning: " in unsigned.out
+    assert "\nwarning: SEGMENTS_SIGNING_KEY is not set" in unsigned.out
 
 
 async def test_status_wait_ends_while_more_and_more_is_published(ready: Settings) -> None:

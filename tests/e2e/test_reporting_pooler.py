@@ -11,6 +11,7 @@ from projections.expiry import publish_expiries
 from projections.memberships import relay_memberships
 from projections.worker import project
 from service.ingest.ingest import ingest
+from service.migrations import require_set_up
 from service.relay import relay_rejected
 from tests.support.command_line import run
 from tests.support.database import connected, folded, sound, until, value
@@ -53,7 +54,9 @@ async def test_ingest_projections_and_every_command_work_behind_a_transaction_po
             status = await run(through, "status", "--wait", "20", "--json")
             assert status.code == 0, status.err
             assert status.json["behind"] == []
+        await require_set_up(through)
         for arguments in (
+            ["setup", "--check"],
             ["verify"],
             ["lane", "list"],
             ["segment", "list"],

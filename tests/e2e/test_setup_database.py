@@ -10,12 +10,15 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from segments.cli import dry_run, look
 from service import migrations as module
 from service.database import database_url
 from service.errors import MigrationDriftError, NotSetUpError
+from service.kafka import set_up_topics
 from service.migrations import check_database, migrations, set_up_database
 from tests.support.command_line import run
 from tests.support.database import connected, rows, value
+from tests.support.roles import command_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -80,11 +83,11 @@ async def test_an_older_state_is_brought_up_to_date(
     every = migrations()
     # Grants name what later files make, so an older program's last file was another: here it had three.
     monkeypatch.setattr(module, "migrations", lambda: every[:3])
-    assert await set_up_database(one) == [migration.name for migration in every[:3]]
+    assert await set_up_database(one) == [f"applied {one.name}" for one in every[:3]]
     monkeypatch.undo()
     with pytest.raises(NotSetUpError, match=every[3].name):
         await check_database(one)
-    assert await set_up_database(one) == [migration.name for migration in every[3:]]
+    assert await set_up_database(one) == [f"applied {one.name}" for one in every[3:]]
     assert await objects(one) == await objects(database)
 
 
@@ -160,32 +163,87 @@ async def test_the_sql_that_setup_prints_makes_the_same_database(
     assert await objects(one) == await objects(database)
 
 
-async def test_check_warns_of_a_superuser_and_of_a_member_of_the_owner_and_of_nobody_else(
-    database: Settings,
-) -> None:
+@pytest.fixture
+async def plain(database: Settings) -> AsyncIterator[Settings]:
+    """The database with a new login that owns nothing; the tests' own sets up."""
     login = f"login_{uuid.uuid4().hex[:12]}"
     base = database_url(database).rpartition("/")
     host = base[0].rpartition("@")[2].removeprefix("postgresql://")
-    plain = database.model_copy(
-        update={
-            "database_url": SecretStr(f"postgresql://{login}:pw@{host}/{base[2]}"),
-            "setup_database_url": database.database_url,
-        }
-    )
-    assert len(await check_database(database)) == 1
     async with connected(database) as connection:
         await connection.execute(f"CREATE ROLE {login} LOGIN PASSWORD 'pw'")
         try:
-            await set_up_database(plain)
-            roles = await value(
-                database,
-                "SELECT array_agg(roleid::regrole::text ORDER BY 1) FROM pg_auth_members"
-                " WHERE member = $1::text::regrole",
-                login,
+            yield database.model_copy(
+                update={
+                    "database_url": SecretStr(f"postgresql://{login}:pw@{host}/{base[2]}"),
+                    "setup_database_url": database.database_url,
+                }
             )
-            assert set(roles) == set(module.SERVICE_ROLES)
-            assert await check_database(plain) == []
-            await connection.execute(f"GRANT segments_owner TO {login}")
-            assert login in (await check_database(plain))[0]
         finally:
             await connection.execute(f"DROP ROLE {login}")
+
+
+async def test_check_warns_of_a_superuser_and_of_a_member_of_the_owner_and_of_nobody_else(
+    database: Settings, plain: Settings
+) -> None:
+    login = await value(plain, "SELECT session_user")
+    assert len(await check_database(database)) == 1
+    await set_up_database(plain)
+    roles = await value(
+        database,
+        "SELECT array_agg(roleid::regrole::text ORDER BY 1) FROM pg_auth_members"
+        " WHERE member = $1::text::regrole",
+        login,
+    )
+    assert set(roles) == set(module.SERVICE_ROLES)
+    assert await check_database(plain) == []
+    async with connected(database) as connection:
+        await connection.execute(f"GRANT segments_owner TO {login}")
+    assert login in (await check_database(plain))[0]
+
+
+async def test_a_new_login_is_missed_by_check_and_the_setup_after_says_what_it_granted(
+    settings: Settings, plain: Settings
+) -> None:
+    login = await value(plain, "SELECT session_user")
+    missing = await run(plain, "setup", "--check")
+    assert (missing.code, missing.out) == (1, "")
+    assert f"run `segments setup`. Its login {login} was granted none of segments_in" in missing.err
+    ended = await asyncio.to_thread(command_line, plain, "project")
+    assert (ended.returncode, "was granted none" in ended.stderr) == (1, True)
+    granted = await run(plain, "setup", "--json")
+    (said,) = granted.json["done"]
+    assert said.startswith(f"granted roles to {login}: segments_ingest, ")
+    assert (await run(plain, "setup")).out == "nothing to do\n"
+    assert (await run(plain, "setup", "--check")).out == "all is set up\n"
+    async with connected(settings) as connection:
+        await connection.execute(f"REVOKE segments_operate FROM {login}")
+    part = await run(plain, "setup", "--check")
+    assert part.err.endswith("run `segments setup`. Its login may not act as segments_operate.\n")
+
+
+@pytest.mark.parametrize("role", ["api", "ingest", "project"])
+async def test_a_role_ends_before_it_begins_where_the_database_is_not_set_up(
+    empty: list[Settings], role: str
+) -> None:
+    await set_up_topics(empty[0])
+    ended = await asyncio.to_thread(command_line, empty[0], role)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    # No port was opened and no group joined: that would be told.
+    assert ended.stderr == (
+        "Error: The database is not set up for this program; run `segments setup`.\n"
+    )
+
+
+async def test_a_cluster_that_was_never_set_up_is_told_so(
+    database: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tests' cluster has the roles, so here the program asks for one that it does not have."""
+    for command in (look, dry_run):
+        monkeypatch.setattr(command, "ROLE", "segments_nobody")
+    send = ("send", "--network", "n", "--user", "u", "--segment", "1", "--status", "add")
+    for arguments in (("status",), (*send, "--dry-run")):
+        told = await run(database, *arguments)
+        assert (told.code, told.out) == (1, "")
+        assert told.err == (
+            "Error: The database is not set up for this program; run `segments setup`.\n"
+        )

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +52,32 @@ async def test_kafka_takes_and_gives_a_record(local: Stack) -> None:
 )
 async def test_postgres_is_set_up_as_promised(local: Stack, statement: str, answer: object) -> None:
     assert await ask(local.database_url, statement) == answer
+
+
+def test_as_a_program_it_prints_what_a_shell_can_export_with_a_key_unless_there_is_one(
+    local: Stack,
+) -> None:
+    given = {
+        "SEGMENTS_DATABASE_URL": local.database_url,
+        "SEGMENTS_KAFKA_BOOTSTRAP_SERVERS": local.bootstrap_servers,
+    }
+    keys = set()
+    for more, lines in (({}, 3), ({}, 3), ({"SEGMENTS_SIGNING_KEY": "k"}, 2)):
+        with subprocess.Popen(
+            [sys.executable, "-m", "stack"], env={**os.environ, **given, **more},
+            stdout=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            assert process.stdout is not None
+            first = [process.stdout.readline() for _ in range(2)]
+            process.terminate()
+            printed = dict(
+                line.rstrip().split("=", 1) for line in first + process.stdout.readlines()
+            )
+        assert (process.returncode, len(printed)) == (0, lines)
+        assert printed.items() >= given.items()
+        keys.add(printed.get("SEGMENTS_SIGNING_KEY"))
+    assert len(keys) == 3
+    assert None in keys
 
 
 def test_no_server_runs_as_root(local: Stack) -> None:

@@ -1,0 +1,56 @@
+"""Kafka is frozen: what `status` says of it, and how soon commands give up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.test_servers import in_thread
+from tests.support.command_line import run
+from tests.support.database import make_segments, until
+from tests.support.roles import processes
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+    from stack import Stack
+
+pytestmark = [pytest.mark.stack, pytest.mark.fault]
+SEND = ("send", "--network", "n", "--user", "u", "--segment", "1", "--status", "add")
+
+
+async def test_status_warns_and_commands_give_up_within_seconds(
+    own_stack: Stack, faulty: Settings
+) -> None:
+    await make_segments(faulty)
+    with processes(faulty, "ingest"):
+        await until(faulty, "SELECT count(end_seen_at) = 4 FROM segments.lane")
+        await in_thread(own_stack.kafka, "pause")
+        frozen = time.monotonic()
+        try:
+            for arguments, seconds in (
+                (("status", "--wait", "1"), 2),
+                (SEND, 10),
+                (("setup", "--check"), 10),
+            ):
+                began = time.monotonic()
+                told = await run(faulty, *arguments)
+                # A second more for the interpreter, and for neighbours.
+                assert time.monotonic() - began < seconds + 2
+                assert (told.code, told.out) == (1, "")
+                servers = faulty.kafka_bootstrap_servers
+                assert (
+                    told.err
+                    == f"Error: Can't reach Kafka: {servers}: no answer within {seconds} s\n"
+                )
+            while not (warnings := (await run(faulty, "status", "--json")).json["warnings"]):
+                assert time.monotonic() - frozen < 40
+                await asyncio.sleep(0.2)
+        finally:
+            await in_thread(own_stack.kafka, "resume")
+        assert "Kafka is away" in warnings[0]
+        while (await run(faulty, "status", "--json")).json["warnings"]:
+            assert time.monotonic() - frozen < 90
+            await asyncio.sleep(0.2)
