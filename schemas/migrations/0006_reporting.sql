@@ -97,7 +97,9 @@ SELECT network_id, segment_id, user_id, is_member, automation_says
 FROM reporting.user_segment
 WHERE override IS NULL AND is_member <> (automation_says = 'enter');
 
--- From the event to its key's history, as in result: a filter by key, user or reference finds few events first.
+-- From the key to its history to the events, so that a key, a user or a segment is folded once; or, asked by reference,
+-- from few events to their keys. The planner takes every key for one of few events and would as gladly go from the key
+-- to its events and fold the key for each: + 0 shuts that way, for no index has it.
 CREATE VIEW reporting.membership_history AS
 SELECT
     segments.event_id(l.topic, l.partition, l.epoch, e.kafka_offset) AS event_id,
@@ -112,15 +114,12 @@ SELECT
     ('{add,block,reset,enter,leave,expire}'::text[])[e.user_status] AS cause,
     e.reference_id,
     (k.state).last_recorded_at AS last_recorded_at
-FROM segments.event AS e
+FROM projections.membership AS k
+INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
+INNER JOIN segments.person AS p ON k.person_id = p.person_id
+INNER JOIN segments.event AS e
+    ON k.person_id = e.person_id + 0 AND nullif(k.segment_key = e.segment_key, false) IS NOT NULL
 INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id
-INNER JOIN segments.segment AS s ON e.segment_key = s.segment_key
-INNER JOIN segments.person AS p ON e.person_id = p.person_id
-INNER JOIN projections.membership AS k
-    ON
-        e.segment_key = k.segment_key
-        AND e.person_id = k.person_id
-        AND k.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
 INNER JOIN LATERAL (
     SELECT
         f.lane_id,
@@ -128,9 +127,10 @@ INNER JOIN LATERAL (
         f.state,
         lead(f.status_change_timestamp) OVER (ORDER BY f.place) AS valid_to
     FROM projections.history AS f
-    WHERE f.segment_key = e.segment_key AND f.person_id = e.person_id AND (f.state).effect & 3 <> 0
+    WHERE f.segment_key = k.segment_key AND f.person_id = k.person_id AND (f.state).effect & 3 <> 0
     OFFSET 0
-) AS h ON e.lane_id = h.lane_id AND e.kafka_offset = h.kafka_offset;
+) AS h ON e.lane_id = h.lane_id AND e.kafka_offset = h.kafka_offset
+WHERE k.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership');
 
 CREATE VIEW reporting.event AS
 SELECT
@@ -211,22 +211,7 @@ SELECT
     p.user_id,
     ('{add,block,reset,enter,leave,expire}'::text[])[e.user_status] AS user_status,
     CASE
-        WHEN h.state IS NULL THEN 'queued'
-        -- Later in the fold's order and earlier in arrival; with equal times the fold's order is that of arrival.
-        WHEN e.user_status <> 6 AND EXISTS (
-            SELECT FROM segments.event AS x
-            INNER JOIN segments.lane AS y ON x.lane_id = y.lane_id
-            INNER JOIN projections.checkpoint AS c ON x.lane_id = c.lane_id AND x.kafka_offset < c.next_offset
-            WHERE
-                c.projection = 'membership'
-                AND c.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
-                AND x.segment_key = e.segment_key
-                AND x.person_id = e.person_id
-                AND x.status_change_timestamp > e.status_change_timestamp
-                AND x.user_status <= 2
-                AND (x.received_at, y.topic, y.partition, x.kafka_offset, y.epoch)
-                < (e.received_at, l.topic, l.partition, e.kafka_offset, l.epoch)
-        ) THEN 'superseded'
+        WHEN h.superseded THEN 'superseded'
         WHEN (h.state).effect & 8 <> 0 THEN 'ineffective'
         WHEN (h.state).effect & 7 = 0 THEN 'no_change'
         ELSE 'applied'
@@ -241,16 +226,47 @@ SELECT
     l.epoch AS kafka_epoch,
     e.kafka_offset,
     segments.event_id(l.topic, l.partition, l.epoch, e.kafka_offset) AS event_id
-FROM segments.event AS e
+-- As in membership_history.
+FROM projections.membership AS k
+INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
+INNER JOIN segments.person AS p ON k.person_id = p.person_id
+INNER JOIN segments.event AS e
+    ON k.person_id = e.person_id + 0 AND nullif(k.segment_key = e.segment_key, false) IS NOT NULL
 INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id
-INNER JOIN segments.segment AS s ON e.segment_key = s.segment_key
-INNER JOIN segments.person AS p ON e.person_id = p.person_id
-LEFT JOIN LATERAL (
-    SELECT f.lane_id, f.kafka_offset, f.state
+INNER JOIN LATERAL (
+    SELECT f.lane_id, f.kafka_offset, f.state, f.superseded
     FROM projections.history AS f
-    WHERE f.segment_key = e.segment_key AND f.person_id = e.person_id
+    WHERE f.segment_key = k.segment_key AND f.person_id = k.person_id
     OFFSET 0
 ) AS h ON e.lane_id = h.lane_id AND e.kafka_offset = h.kafka_offset
+WHERE k.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+UNION ALL
+SELECT
+    s.network_id,
+    e.reference_id,
+    s.segment_id::bigint,
+    p.user_id,
+    ('{add,block,reset,enter,leave,expire}'::text[])[e.user_status],
+    'queued',
+    NULL,
+    NULL,
+    NULL,
+    e.status_change_timestamp,
+    e.received_at,
+    l.topic,
+    l.partition,
+    l.epoch,
+    e.kafka_offset,
+    segments.event_id(l.topic, l.partition, l.epoch, e.kafka_offset)
+FROM segments.lane AS l
+LEFT JOIN projections.checkpoint AS c
+    ON
+        l.lane_id = c.lane_id
+        AND c.projection = 'membership'
+        AND c.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+INNER JOIN segments.event AS e ON l.lane_id = e.lane_id AND coalesce(c.next_offset, l.first_offset) <= e.kafka_offset
+INNER JOIN segments.segment AS s ON e.segment_key = s.segment_key
+INNER JOIN segments.person AS p ON e.person_id = p.person_id
 UNION ALL
 SELECT
     s.network_id,

@@ -19,14 +19,15 @@ CREATE INDEX api_key_of_network ON segments.api_key (network_id);
 GRANT SELECT, INSERT ON segments.api_key TO segments_registry;
 GRANT UPDATE (revoked_at, revoked_by) ON segments.api_key TO segments_registry;
 
--- api: reads what it reports, and what a dry run compares with; of keys it notes the last use.
+-- api: reads what it reports, what a dry run compares with, and what became of commands by their reference; of keys it
+-- notes the last use.
 GRANT USAGE ON SCHEMA segments, projections, reporting TO segments_api;
 GRANT SELECT ON segments.api_key TO segments_api;
 GRANT UPDATE (last_used_at) ON segments.api_key TO segments_api;
 GRANT SELECT ON ALL TABLES IN SCHEMA reporting TO segments_api;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA reporting TO segments_api;
 GRANT SELECT ON segments.registry_version, segments.segment, segments.lane, segments.person, segments.event,
-segments.idempotency TO segments_api;
+segments.duplicate, segments.rejected, segments.idempotency TO segments_api;
 GRANT SELECT ON ALL TABLES IN SCHEMA projections TO segments_api;
 GRANT EXECUTE ON FUNCTION segments.event_id(text, integer, integer, bigint), segments.fold_step(
     segments.key_state, segments.key_state, smallint, timestamptz, timestamptz, timestamptz,

@@ -1,10 +1,4 @@
--- Expiry: which overrides lapse when, and which of their expiries were published and may be on their way.
-
--- A column and not an expression over the state: an index on the state would make every fold of a key write anew
--- into all of its indexes, while most keys never lapse and their expires_at stays null.
-ALTER TABLE projections.membership
-ADD COLUMN expires_at timestamptz GENERATED ALWAYS AS ((state).expires_at) STORED;
-CREATE INDEX membership_lapses ON projections.membership (expires_at, segment_key, person_id) WHERE expires_at IS NOT NULL;
+-- Expiry: which expiries of overrides were published and may be on their way; and what else is told or forgotten in time.
 
 -- One row for each key whose override is overdue; it goes when that override is gone.
 CREATE TABLE projections.expiry (
