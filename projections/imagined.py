@@ -25,11 +25,11 @@ Folded = dict[int, dict[bool, "Mapping[str, Any]"]]
 
 
 class _Run(NamedTuple):
-    """Commands of one key, one after the other. anew: the key is folded anew for each; else it goes on from start."""
+    """Commands of one key, one after the other: all of them late, or none. state: where the key stood before them."""
 
     key: KeyNumbers
-    anew: bool
-    start: str | None
+    late: bool
+    state: str | None
     commands: Sequence[Foreseen]
 
 
@@ -48,24 +48,31 @@ class Imagined:
         left: dict[KeyNumbers, list[Foreseen]] = {}
         for one in foreseen:
             left.setdefault(one.candidate.place[:2], []).append(one)
-        standing = self._earlier.standing(left)
+        standing = await self._standing(left)
         folded: Folded = {}
         while left:
-            runs = [_next_run(key, left[key], standing.get(key)) for key in left]
-            for row in (*await self._straight(runs), *await self._anew(runs)):
+            runs = [_next_run(key, commands, standing[key]) for key, commands in left.items()]
+            for row in await self._fold(runs):
                 folded.setdefault(row["nth"], {})[row["after"]] = row
             for run in runs:
-                after = folded.get(_number(run.commands[-1]), {}).get(True)
-                standing[run.key] = (
-                    Standing(after["newest"], after["state"]) if after else Standing(None, None)
-                )
+                after = folded[_number(run.commands[-1])][True]
+                standing[run.key] = Standing(after["newest"], after["state"])
                 del left[run.key][: len(run.commands)]
             left = {key: commands for key, commands in left.items() if commands}
         self._earlier.keep_standing(standing)
         return folded
 
-    async def _straight(self, runs: Iterable[_Run]) -> Sequence[Mapping[str, Any]]:
-        runs = [run for run in runs if not run.anew]
+    async def _standing(self, keys: Iterable[KeyNumbers]) -> dict[KeyNumbers, Standing]:
+        """Say where keys stand: by what was asked before, or, of those not asked about yet, by the log."""
+        known = self._earlier.standing(keys)
+        unknown = {key: Standing(None, None) for key in keys if key not in known}
+        # Nobody whom the log does not know has anything in it.
+        asked = [(segment_key, person_id) for person_id, segment_key in unknown if person_id > 0]
+        for row in await self._ask("dry_run_standing", *_columns(asked, 2)):
+            unknown[row["person_id"], row["segment_key"]] = Standing(row["newest"], row["state"])
+        return known | unknown
+
+    async def _fold(self, runs: Sequence[_Run]) -> Sequence[Mapping[str, Any]]:
         asked = [
             (
                 _number(one), segment_key, person_id, int(one.candidate.command.user_status), _time(one),
@@ -75,18 +82,11 @@ class Imagined:
             for person_id, segment_key in [run.key]
             for one in run.commands
         ]  # fmt: skip
-        starts = [(run.key[1], run.key[0], run.start) for run in runs]
-        return await self._ask("dry_run_straight", *_columns(asked, 6), *_columns(starts, 3))
-
-    async def _anew(self, runs: Iterable[_Run]) -> Sequence[Mapping[str, Any]]:
-        runs = [run for run in runs if run.anew]
-        said = self._earlier.of_keys(run.key for run in runs)
-        asked = [
-            (_number(one), run.key[1], run.key[0], _time(one))
-            for run in runs
-            for one in run.commands
-        ]
-        return await self._ask("dry_run", *_columns(asked, 4), *_columns(said, 6))
+        keys = [(run.key[1], run.key[0], run.late, run.state) for run in runs]
+        said = self._earlier.of_keys(run.key for run in runs if run.late)
+        return await self._ask(
+            "dry_run", *_columns(asked, 6), *_columns(keys, 4), *_columns(said, 6)
+        )
 
     async def _ask(self, statement: str, *columns: list[Any]) -> Sequence[Mapping[str, Any]]:
         """Ask, where there is anything in the first column."""
@@ -96,26 +96,21 @@ class Imagined:
         return rows
 
 
-def _next_run(key: KeyNumbers, commands: Sequence[Foreseen], standing: Standing | None) -> _Run:
-    """Take commands as long as all of them are late, or none is.
-
-    Of a key not asked about before it is not known where it stands: its first command has it folded anew.
-    """
-    if standing is None:
-        return _Run(key, anew=True, start=None, commands=commands[:1])
+def _next_run(key: KeyNumbers, commands: Sequence[Foreseen], standing: Standing) -> _Run:
+    """Take commands as long as all of them are late, or none is."""
     newest = standing.newest
-    anew = False
+    late = False
     for count, one in enumerate(commands):
         time = _time(one)
         if time is None:
             continue
-        late = newest is not None and time < newest
+        is_late = newest is not None and time < newest
         if not count:
-            anew = late
-        elif late != anew:
-            return _Run(key, anew, standing.state, commands[:count])
+            late = is_late
+        elif is_late != late:
+            return _Run(key, late, standing.state, commands[:count])
         newest = time if newest is None else max(newest, time)
-    return _Run(key, anew, standing.state, commands[:])
+    return _Run(key, late, standing.state, commands[:])
 
 
 def _number(one: Foreseen) -> int:

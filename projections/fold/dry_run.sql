@@ -1,19 +1,36 @@
 -- What commands would do at their place in the fold, were they received now: outcome, and their key's state before and
--- after. Folded is all of the key that the log holds, projected or not, and what is said earlier in the same dry run.
--- Of every command asked about two rows, `after` false and true; none if nothing is or would be known of its key.
--- outcome is null where `time` is: the command would be no event, and only the state is asked for. state and newest, the
--- time of the newest event in Unix seconds, say where the key stands: dry_run_straight.sql goes on from there.
--- Parameters: what is asked about, columns nth, segment_key, person_id, time, and what is said, columns nth, segment_key,
--- person_id, user_status, time, expires_at (Unix seconds): $1 to $4 and $5 to $10.
-WITH said AS MATERIALIZED (
-    SELECT s.nth, s.segment_key, s.person_id, s.user_status, to_timestamp(s.time) AS time, to_timestamp(s.expires_at) AS expires_at
-    FROM unnest($5::bigint[], $6::integer[], $7::bigint[], $8::smallint[], $9::bigint[], $10::bigint[])
+-- after. A run of a key's commands goes on from where the key stands, each command from the state that the one before it
+-- left. A late command, earlier than what is known of its key, is a run of its own: the key is folded anew from all that
+-- the log holds of it, projected or not, and from what was said before in the same dry run.
+-- Of every command asked about two rows, `after` false and true. outcome is null where `time` is: the command would be
+-- no event, and only the state is asked for. state, and newest, the time of the newest event in Unix seconds, say where
+-- the key stands.
+-- Parameters: what is asked about, columns nth, segment_key, person_id, user_status, time, expires_at (Unix seconds): $1
+-- to $6; their keys, columns segment_key, person_id, late, state as text (null: nothing is known of it): $7 to $10; what
+-- was said of the late ones until now, columns as of what is asked about: $11 to $16.
+WITH asked AS MATERIALIZED (
+    SELECT a.nth, a.segment_key, a.person_id, a.user_status, to_timestamp(a.time) AS time,
+        to_timestamp(a.expires_at) AS expires_at,
+        CASE WHEN k.late THEN a.nth ELSE 0 END AS run, k.state::segments.key_state AS start
+    FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::smallint[], $5::bigint[], $6::bigint[])
+        AS a (nth, segment_key, person_id, user_status, time, expires_at)
+    INNER JOIN unnest($7::integer[], $8::bigint[], $9::boolean[], $10::text[]) AS k (segment_key, person_id, late, state)
+        ON a.segment_key = k.segment_key AND a.person_id = k.person_id
+), said AS (
+    SELECT a.run, s.nth, s.segment_key, s.person_id, s.user_status, to_timestamp(s.time) AS time,
+        to_timestamp(s.expires_at) AS expires_at, NULL::segments.key_state AS start
+    FROM unnest($11::bigint[], $12::integer[], $13::bigint[], $14::smallint[], $15::bigint[], $16::bigint[])
         AS s (nth, segment_key, person_id, user_status, time, expires_at)
-), asked AS MATERIALIZED (
-    SELECT a.nth, a.segment_key, a.person_id, to_timestamp(a.time) AS time
-    FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bigint[]) AS a (nth, segment_key, person_id, time)
+    INNER JOIN asked AS a ON s.segment_key = a.segment_key AND s.person_id = a.person_id AND s.nth < a.run
+    UNION ALL
+    SELECT a.run, a.nth, a.segment_key, a.person_id, a.user_status, a.time, a.expires_at, a.start FROM asked AS a
 ), input AS (
-    SELECT a.nth AS asked, a.time AS asked_time, 0 AS nth, l.topic, l.partition, l.epoch,
+    SELECT s.run, s.nth, s.segment_key, s.person_id, s.start, '' AS topic, 0 AS partition, 0 AS epoch,
+        s.user_status, s.time, statement_timestamp() AS received_at, statement_timestamp() AS recorded_at,
+        0 AS lane_id, s.nth AS kafka_offset, s.expires_at, NULL::integer AS expired_lane_id, NULL::bigint AS expired_offset
+    FROM said AS s
+    UNION ALL
+    SELECT a.run, 0, a.segment_key, a.person_id, NULL, l.topic, l.partition, l.epoch,
         e.user_status, e.status_change_timestamp, e.received_at, e.recorded_at,
         e.lane_id, e.kafka_offset, e.expires_at, e.expired_lane_id, e.expired_offset
     FROM asked AS a
@@ -23,40 +40,42 @@ WITH said AS MATERIALIZED (
         OFFSET 0
     ) AS e
     INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id
-    UNION ALL
-    SELECT a.nth, a.time, s.nth, '', 0, 0,
-        s.user_status, s.time, statement_timestamp(), statement_timestamp(),
-        0, s.nth, s.expires_at, NULL, NULL
-    FROM asked AS a
-    INNER JOIN said AS s ON a.segment_key = s.segment_key AND a.person_id = s.person_id AND a.nth >= s.nth
+    WHERE a.run > 0
 ), folded AS (
-    -- Received last, a command comes after all that is said of its second: what it does is in the state after these.
-    SELECT i.asked, i.asked_time,
+    SELECT i.run, i.nth, i.segment_key, i.person_id, i.start, i.time,
         segments.fold(
-            NULL::segments.key_state, i.user_status, i.status_change_timestamp, i.received_at, i.recorded_at,
+            CASE WHEN i.run = 0 THEN i.start END, i.user_status, i.time, i.received_at, i.recorded_at,
             i.lane_id, i.kafka_offset, i.expires_at, i.expired_lane_id, i.expired_offset
-            ORDER BY i.status_change_timestamp, i.nth, i.received_at, i.topic, i.partition, i.kafka_offset, i.epoch
-        ) FILTER (WHERE i.nth < i.asked) AS before,
-        segments.fold(
-            NULL::segments.key_state, i.user_status, i.status_change_timestamp, i.received_at, i.recorded_at,
-            i.lane_id, i.kafka_offset, i.expires_at, i.expired_lane_id, i.expired_offset
-            ORDER BY i.status_change_timestamp, i.nth, i.received_at, i.topic, i.partition, i.kafka_offset, i.epoch
-        ) FILTER (WHERE i.status_change_timestamp <= i.asked_time) AS there,
-        segments.fold(
-            NULL::segments.key_state, i.user_status, i.status_change_timestamp, i.received_at, i.recorded_at,
-            i.lane_id, i.kafka_offset, i.expires_at, i.expired_lane_id, i.expired_offset
-            ORDER BY i.status_change_timestamp, i.nth, i.received_at, i.topic, i.partition, i.kafka_offset, i.epoch
-        ) AS after,
-        bool_or(i.user_status <= 2 AND i.status_change_timestamp > i.asked_time) AS superseded
+        ) FILTER (WHERE i.time IS NOT NULL) OVER in_order AS state,
+        max(i.time) FILTER (WHERE i.user_status <= 2) OVER in_order AS newest_override,
+        lead(1) OVER in_order IS NULL AS is_last
     FROM input AS i
-    GROUP BY i.asked, i.asked_time
+    WINDOW in_order AS (
+        PARTITION BY i.run, i.segment_key, i.person_id
+        -- Received last, a command comes after all that is said of its second.
+        ORDER BY CASE WHEN i.run > 0 THEN i.time END, i.nth, i.received_at, i.topic, i.partition, i.kafka_offset, i.epoch
+        ROWS UNBOUNDED PRECEDING
+    )
+), stood AS (
+    -- What a command did is in the state after it; what then stands, of a late one, in the last state of its run.
+    SELECT f.run, f.nth, f.segment_key, f.person_id, f.start, f.time, coalesce(f.state, f.start) AS there,
+        coalesce(lead(f.state) OVER late, f.state, f.start) AS after,
+        coalesce(lead(f.newest_override) OVER late > f.time, false) AS superseded
+    FROM folded AS f
+    WHERE f.run IN (0, f.nth) OR f.is_last
+    WINDOW late AS (PARTITION BY CASE WHEN f.run = 0 THEN f.nth ELSE f.run END ORDER BY f.is_last)
+), told AS (
+    SELECT s.nth, s.time, s.there, s.superseded, s.after,
+        coalesce(lag(s.after) OVER (PARTITION BY s.segment_key, s.person_id ORDER BY s.nth), s.start) AS before
+    FROM stood AS s
+    WHERE s.run IN (0, s.nth)
 )
-SELECT f.asked AS nth, s.after,
+SELECT t.nth, s.after,
     CASE -- as in reporting.result
-        WHEN f.asked_time IS NULL THEN NULL
-        WHEN f.superseded THEN 'superseded'
-        WHEN (f.there).effect & 8 <> 0 THEN 'ineffective'
-        WHEN (f.there).effect & 7 = 0 THEN 'no_change'
+        WHEN t.time IS NULL THEN NULL
+        WHEN t.superseded THEN 'superseded'
+        WHEN (t.there).effect & 8 <> 0 THEN 'ineffective'
+        WHEN (t.there).effect & 7 = 0 THEN 'no_change'
         ELSE 'applied'
     END AS outcome,
     coalesce((s.state).is_member, false) AS is_member,
@@ -67,5 +86,5 @@ SELECT f.asked AS nth, s.after,
     (s.state).expires_at AS expires_at,
     extract(epoch FROM (s.state).last_timestamp)::bigint AS newest,
     s.state::text AS state
-FROM folded AS f
-CROSS JOIN LATERAL (VALUES (false, f.before), (true, f.after)) AS s (after, state)
+FROM told AS t
+CROSS JOIN LATERAL (VALUES (false, t.before), (true, t.after)) AS s (after, state)
