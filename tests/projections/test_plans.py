@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from projections.explain import _EVENTS, _KEY
+from service.database import statements
 from tests.projections.folding import commands, fold, log
 from tests.support.database import connected
 
@@ -91,3 +92,20 @@ async def test_one_reference_or_position_folds_one_key(database: Settings, analy
             for one in filters:
                 query = f"SELECT * FROM reporting.{view} WHERE {one}"
                 assert await folded_rows(connection, query, "r7") <= largest, (view, one)
+
+
+@pytest.mark.parametrize("analyze", ANALYZED)
+async def test_a_page_of_results_folds_a_key_once_however_many_of_its_events_are_on_it(
+    database: Settings, analyze: str
+) -> None:
+    async with log(database) as (lane,):
+        await lane.append(*commands(5, EVENTS, users=1))
+        await fold(database)
+    async with connected(database) as connection:
+        await connection.execute(analyze)
+        offsets = list(range(0, EVENTS, 20))
+        query = statements("projections.reading")["results"]
+        wanted = ("n", [lane.lane_id] * len(offsets), offsets)
+        page = await connection.fetch(query, *wanted)
+        assert [row["kafka_offset"] for row in page] == offsets
+        assert await folded_rows(connection, query, *wanted) <= ALLOWED
