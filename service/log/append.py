@@ -186,13 +186,6 @@ class Appender:
     async def _append_together(self, batches: Sequence[Batch]) -> Sequence[bool]:
         return await append_together(self._pool, self._settings, ROLE, batches)
 
-    async def store(self, batch: Batch) -> Stored:
-        """Append a prepared batch in one transaction: together with other lanes', if that is possible, or alone.
-
-        Raises: as `store_alone`.
-        """
-        return await self.store_together(batch) or await self.store_alone(batch)
-
     async def store_together(self, batch: Batch) -> Stored | None:
         """Append a little batch in one statement with those of other lanes; None when it has to be stored alone."""
         if self._asked.get(batch.lane_id, (NONE, 0))[0] != NONE or not is_ordinary(batch):

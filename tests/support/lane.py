@@ -85,7 +85,9 @@ class LogLane:
         )
 
     async def store(self, batch: Batch) -> Stored:
-        stored = await self.appender.store(batch)
+        """Store it as a LaneWriter does: with others' if that is possible, or alone."""
+        stored = await self.appender.store_together(batch)
+        stored = stored or await self.appender.store_alone(batch)
         self.next_offset, self.received_ms = stored.next_offset, batch.received_ms
         return stored
 
