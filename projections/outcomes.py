@@ -10,8 +10,8 @@ from projections.dry_run import dry_run
 from projections.worker import PROJECTION
 from schemas.topics import Topics
 from service.access.ring import ROLE
+from service.api.desk import Desk
 from service.database import hurried
-from service.errors import DatabaseAwayError
 from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = get_logger("projections.outcomes")
 POLL_SECONDS = 0.02
-FORESEE_SECONDS, LOOK_SECONDS = 5, 5
+LOOK_SECONDS = 5
 # How far the log, and the projections, have come in the open lanes of these records.
 _REACHED = """
 SELECT w.nth::integer - 1 AS nth, l.epoch, l.next_offset > w.kafka_offset AS logged,
@@ -55,6 +55,7 @@ class Outcomes:
     def __init__(self, pool: asyncpg.Pool[Any], settings: Settings) -> None:
         self._pool = pool
         self._settings = settings
+        self._desk = Desk(pool, settings)
         self._waiting: set[_Waiter] = set()
         self._wanted = asyncio.Event()
 
@@ -74,12 +75,9 @@ class Outcomes:
 
         Raises: DatabaseAwayError.
         """
-        try:
-            async with hurried(self._pool, self._settings, ROLE, FORESEE_SECONDS) as connection:
-                topic = Topics(self._settings.topic_prefix).commands
-                verdict = await dry_run(connection, command, idempotency_key, topic)
-        except INFRASTRUCTURE as error:
-            raise DatabaseAwayError from error
+        async with self._desk.transaction() as connection:
+            topic = Topics(self._settings.topic_prefix).commands
+            verdict = await dry_run(connection, command, idempotency_key, topic)
         foreseen: dict[str, Any] = {
             "outcome": verdict.outcome,
             "before": verdict.before,

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
     from projections.http.asked import MembersAsked, UserAskedThen
-    from projections.http.desk import Desk
     from projections.reading.members import Chunk
     from projections.reading.rows import Row, Segment
     from service.api.access import Access
+    from service.api.desk import Desk
 
 PATH = "/networks/{network_id}/segments/{segment_id}/members"
 # Keys of one piece of a stream, read in a transaction of its own.
@@ -112,7 +112,7 @@ async def _page(
     _kind: str = JSON,
 ) -> Response:
     moment, after = _place(cursors, network_id, segment_id, asked)
-    async with desk.reading() as connection:
+    async with desk.transaction() as connection:
         segment = await find_segment(connection, network_id, segment_id)
         until = await read_complete_until(connection)
         rows, last = await read_page(
@@ -135,7 +135,7 @@ async def _stream(
 ) -> Response:
     """Answer with all members, or `limit` of them. What is away before the first of them is still told by a status."""
     moment, after = _place(cursors, network_id, segment_id, asked)
-    async with desk.reading() as connection:
+    async with desk.transaction() as connection:
         segment = await find_segment(connection, network_id, segment_id)
         until = await read_complete_until(connection)
         first = await read_chunk(connection, segment, moment, after, PIECE)
@@ -167,7 +167,7 @@ async def _pieces(
             yield text
         if ended:
             return
-        async with desk.reading() as connection:
+        async with desk.transaction() as connection:
             chunk = await read_chunk(connection, segment, moment, after, PIECE)
 
 
@@ -179,7 +179,7 @@ async def _one(
     of_path: str | None = None,
 ) -> Response:
     user = asked.which(of_path)
-    async with desk.reading() as connection:
+    async with desk.transaction() as connection:
         await find_segment(connection, network_id, segment_id)
         until = await read_complete_until(connection)
         found = await read_user(connection, network_id, user, segment_id, asked.moment)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
-from projections.http.desk import Desk
 from projections.http.members import member_routes
 from projections.http.results import result_routes
 from projections.http.users import user_routes
+from service.api.desk import Desk
 
 if TYPE_CHECKING:
     import asyncpg

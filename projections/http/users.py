@@ -29,8 +29,8 @@ from service.api.parameters import Nothing, PathId  # noqa: TC001 - FastAPI read
 
 if TYPE_CHECKING:
     from projections.http.asked import UserAskedThen
-    from projections.http.desk import Desk
     from service.api.access import Access
+    from service.api.desk import Desk
 
 NETWORK = "/networks/{network_id}"
 
@@ -96,7 +96,7 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
     )
     async def sizes(_: Nothing, admission: Admission = admitted, accept: Accept = None) -> Response:
         kind = negotiate(accept, KINDS)
-        async with desk.reading() as connection:
+        async with desk.transaction() as connection:
             until = await read_complete_until(connection)
             rows = await read_sizes(connection, admission.network_id)
         if kind == JSON:
@@ -111,14 +111,14 @@ async def _segments(
     desk: Desk, network_id: str, asked: UserAskedThen, of_path: str | None = None
 ) -> Response:
     user = asked.which(of_path)
-    async with desk.reading() as connection:
+    async with desk.transaction() as connection:
         until = await read_complete_until(connection)
         rows = await read_user(connection, network_id, user, None, asked.moment)
     return answer({"segments": rows, "complete_until": until})
 
 
 async def _explain(desk: Desk, network_id: str, segment_id: int, user: str) -> Response:
-    async with desk.reading() as connection:
+    async with desk.transaction() as connection:
         until = await read_complete_until(connection)
         explained = await explain(connection, network_id, segment_id, user)
     if not explained["events"]:

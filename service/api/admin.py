@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003 - pydantic reads it
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,32 +15,21 @@ from schemas.segment import (  # noqa: TC001 - pydantic reads them
 )
 from service import registry
 from service.access.keys import Scope
-from service.access.ring import ROLE as READING_ROLE
 from service.api.accepting import takes_json
 from service.api.access import Admission  # noqa: TC001 - FastAPI reads it
 from service.api.bodies import read_body, takes
+from service.api.desk import Desk
 from service.api.parameters import Nothing, PathId  # noqa: TC001 - FastAPI reads them
-from service.database import hurried
-from service.errors import DatabaseAwayError
-from service.waiting import INFRASTRUCTURE
-
-_T = TypeVar("_T")
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     import asyncpg
 
     from service.api.access import Access
     from service.settings import Settings
 
-    Work = Callable[[asyncpg.Connection[Any]], Awaitable[_T]]
-
 ROLE = "segments_registry"
 PATH = "/networks/{network_id}/admin/segments"
 
-# Long enough for another change of the registry to end.
-SECONDS = 5.0
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
 
@@ -99,38 +88,13 @@ def _shown(one: registry.Segment) -> SegmentShown:
     )  # fmt: skip
 
 
-class _Desk:
-    """The registry as the two roles of the API may see it."""
-
-    def __init__(
-        self, reading: asyncpg.Pool[Any], changing: asyncpg.Pool[Any], settings: Settings
-    ) -> None:
-        self._reading = reading
-        self._changing = changing
-        self._settings = settings
-
-    async def read(self, work: Work[_T]) -> _T:
-        """Look something up. Raises: DatabaseAwayError, and what the registry raises."""
-        return await self._run(self._reading, READING_ROLE, work)
-
-    async def change(self, work: Work[_T]) -> _T:
-        """Change something, in one transaction. Raises as `read` does."""
-        return await self._run(self._changing, ROLE, work)
-
-    async def _run(self, pool: asyncpg.Pool[Any], role: str, work: Work[_T]) -> _T:
-        try:
-            async with hurried(pool, self._settings, role, SECONDS) as connection:
-                return await work(connection)
-        except INFRASTRUCTURE as error:
-            raise DatabaseAwayError from error
-
-
 def admin_routes(
     access: Access, pool: asyncpg.Pool[Any], registry_pool: asyncpg.Pool[Any], settings: Settings
 ) -> APIRouter:
     """Give the routes of the registry. pool: acts as segments_api; registry_pool: as segments_registry."""
     router = APIRouter(tags=["admin"])
-    desk = _Desk(pool, registry_pool, settings)
+    reading = Desk(pool, settings)
+    changing = Desk(registry_pool, settings, ROLE)
     admitted: Any = Depends(access.admits(Scope.ADMIN))
 
     @router.post(
@@ -141,7 +105,8 @@ def admin_routes(
         request: Request, response: Response, _: Nothing, admission: Admission = admitted
     ) -> SegmentShown:
         new = await read_body(request, NewSegment)
-        made = await desk.change(lambda connection: _create(connection, admission, new))
+        async with changing.transaction() as connection:
+            made = await _create(connection, admission, new)
         response.headers["Location"] = (
             f"/networks/{made.network_id}/admin/segments/{made.segment_id}"
         )
@@ -151,9 +116,8 @@ def admin_routes(
     async def list_all(
         _: Nothing, admission: Admission = admitted, _json: None = takes_json
     ) -> SegmentsShown:
-        found = await desk.read(
-            lambda connection: registry.list_segments(connection, admission.network_id)
-        )
+        async with reading.transaction() as connection:
+            found = await registry.list_segments(connection, admission.network_id)
         return SegmentsShown(segments=[_shown(one) for one in found])
 
     @router.get(PATH + "/{segment_id}", summary="Show a segment", responses={404: {}, 406: {}})
@@ -163,11 +127,8 @@ def admin_routes(
         admission: Admission = admitted,
         _json: None = takes_json,
     ) -> SegmentShown:
-        return _shown(
-            await desk.read(
-                lambda connection: registry.get(connection, admission.network_id, segment_id)
-            )
-        )
+        async with reading.transaction() as connection:
+            return _shown(await registry.get(connection, admission.network_id, segment_id))
 
     @router.patch(
         PATH + "/{segment_id}", summary="Edit, archive or restore a segment",
@@ -178,9 +139,8 @@ def admin_routes(
         request: Request, segment_id: PathId, _: Nothing, admission: Admission = admitted
     ) -> SegmentShown:
         to = await read_body(request, SegmentChange)
-        return _shown(
-            await desk.change(lambda connection: _change(connection, admission, segment_id, to))
-        )
+        async with changing.transaction() as connection:
+            return _shown(await _change(connection, admission, segment_id, to))
 
     return router
 

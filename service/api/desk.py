@@ -1,4 +1,4 @@
-"""Where the routes that read get their connections from: short transactions, bounded in time."""
+"""Where routes get their connections from: short transactions, bounded in time."""
 
 from __future__ import annotations
 
@@ -18,25 +18,27 @@ if TYPE_CHECKING:
 
     from service.settings import Settings
 
-log = get_logger("projections.http")
-READ_SECONDS = 5.0
+log = get_logger("api.desk")
+# Long enough for another change of the registry to end.
+SECONDS = 5.0
 
 
 class Desk:
-    """Gives connections of role segments_api."""
+    """Gives connections of one role, in which the pool acts."""
 
-    def __init__(self, pool: asyncpg.Pool[Any], settings: Settings) -> None:
+    def __init__(self, pool: asyncpg.Pool[Any], settings: Settings, role: str = ROLE) -> None:
         self._pool = pool
+        self._role = role
         self.settings = settings
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[asyncpg.Connection[Any]]:
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection[Any]]:
         """Run one transaction, waits for a connection included.
 
-        Raises: DatabaseAwayError when Postgres is away, or has not answered within READ_SECONDS.
+        Raises: DatabaseAwayError when Postgres is away, or has not answered within SECONDS.
         """
         try:
-            async with hurried(self._pool, self.settings, ROLE, READ_SECONDS) as connection:
+            async with hurried(self._pool, self.settings, self._role, SECONDS) as connection:
                 yield connection
         except INFRASTRUCTURE as error:
             log.warning("a question to Postgres failed", error=f"{type(error).__name__}: {error}")
