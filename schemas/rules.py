@@ -43,11 +43,6 @@ class UserStatus(IntEnum):
         """The word in JSON, in lower case."""
         return self.name.lower()
 
-    @classmethod
-    def from_text(cls, text: str) -> "UserStatus":
-        """Read the word in JSON, exactly as `text` gives it. Raises KeyError."""
-        return BY_TEXT[text]
-
 
 BY_TEXT: Final = {status.text: status for status in UserStatus}
 

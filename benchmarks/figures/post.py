@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 CONCURRENCIES = (16, 64, 256)
 REQUESTS = 20_000
 BATCH = 1000
-OF_IT = "share of the empty handler's"
 NAMES = {n: f"POST → 201, broker acknowledged, {n} clients" for n in CONCURRENCIES}
 BATCH_NAME = "POST of batches of 1,000, events in it"
 PATH = f"/networks/{NETWORK}/segments"

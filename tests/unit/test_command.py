@@ -177,7 +177,7 @@ def test_a_misspelt_field_is_recognised() -> None:
 @pytest.mark.parametrize("status", ["add", "block", "reset", "enter", "leave"])
 def test_kafka_takes_every_status_but_expire(status: str) -> None:
     command = read_command(encode(user_status=status))
-    assert command.user_status is UserStatus.from_text(status)
+    assert command.user_status is UserStatus[status.upper()]
     assert command.user_status.text == status
 
 
