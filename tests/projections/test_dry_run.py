@@ -1,199 +1,27 @@
-"""What a dry run says is what then happens, in views result and user_segment, to the same commands appended."""
+"""What a dry run tells of a command, and that it writes nothing and sees one snapshot."""
 
 from __future__ import annotations
 
-import random
 import time
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
 
-from projections.dry_run import NOTHING, STATE, DryRun, Verdict, dry_run, dry_runs
-from projections.worker import ROLE, Worker
-from schemas.command import Command, check_size, read_command
-from schemas.headers import read_headers, sign
-from schemas.refusal import Refusal
+from projections.dry_run import NOTHING, DryRun, Verdict, dry_run, dry_runs
+from schemas.command import Command, read_command
 from service.database import connect, make_pool, transaction
 from service.log.foresee import Asked
-from tests.histories import Sent, history
 from tests.projections.folding import fold, log
 from tests.support.database import connected, rows, value
-from tests.support.lane import Given, LogLane, log_lanes, said
-from tests.support.registries import make_registry
+from tests.support.lane import log_lanes, said
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from service.settings import Settings
 
 pytestmark = pytest.mark.stack
 READERS = ["segments_api", "segments_operate"]
 AT = 1_700_000_000
-_DUE = """
-SELECT event_id, network_id, segment_id, user_id, extract(epoch FROM expires_at)::bigint AS at FROM reporting.event
-WHERE expires_at <= now() ORDER BY recorded_at, kafka_partition, kafka_offset
-"""
-
-
-@dataclass
-class World:
-    """A log that is appended to one record at a time, and a worker that folds it when it is told to."""
-
-    settings: Settings
-    lanes: list[LogLane]
-    reader: asyncpg.Connection[Any]
-    worker: Worker
-
-    async def append(self, sent: Sent, now_ms: int) -> tuple[int, int]:
-        """Receive a record at a time; gives its partition and offset."""
-        lane = self.lanes[sent.lane]
-        record = Given(lane.next_offset, now_ms, sent.key, sent.value, sent.headers)
-        await lane.store(await lane.prepare_records([record]))
-        return sent.lane, record.offset
-
-    async def fold(self) -> None:
-        while await self.worker.step():
-            pass
-
-    async def state(self, command: Command) -> dict[str, Any]:
-        """Give the key's state as the views show it."""
-        row = await self.reader.fetchrow(
-            "SELECT u.*, o.expires_at FROM reporting.user_segment AS u"
-            " LEFT JOIN reporting.override AS o USING (network_id, segment_id, user_id)"
-            " WHERE network_id = $1 AND segment_id = $2 AND user_id = $3",
-            command.network_id, command.segment_id, command.user,
-        )  # fmt: skip
-        return {name: row[name] for name in STATE} if row else dict(NOTHING)
-
-    async def outcome(self, position: tuple[int, int]) -> tuple[str, str | None, str | None]:
-        row = await self.reader.fetchrow(
-            "SELECT outcome, reason, (SELECT detail FROM reporting.rejected WHERE kafka_partition = $1"
-            " AND kafka_offset = $2) FROM reporting.result WHERE kafka_partition = $1 AND kafka_offset = $2",
-            *position,
-        )  # fmt: skip
-        assert row is not None
-        return row[0], row[1], row[2]
-
-
-@asynccontextmanager
-async def world(settings: Settings, lanes: int, role: str) -> AsyncIterator[World]:
-    async with (
-        log_lanes(settings, lanes) as opened,
-        make_pool(settings, ROLE, 1) as pool,
-        connected(settings, role) as reader,
-    ):
-        yield World(settings, opened, reader, Worker(pool, settings))
-
-
-def asked(sent: Sent) -> Asked | None:
-    """Read what a record asks for; None if it is no command."""
-    headers = read_headers(sent.headers, sent.key, sent.value or b"")
-    try:
-        check_size(sent.key, sent.value)
-        command = read_command(sent.value)
-        headers.check()
-    except Refusal:
-        return None
-    return Asked(command, headers.idempotency_key)
-
-
-async def expire(world: World, number: int, rng: random.Random) -> None:
-    """Append the expiry of some override whose time has come, as the service signs it."""
-    due = await rows(world.settings, _DUE)
-    if not due:
-        return
-    one = rng.choice(due)
-    content = said(
-        network_id=one["network_id"], user=one["user_id"], segment_id=one["segment_id"], user_status="expire",
-        status_change_timestamp=one["at"], reference_id=f"expire:{one['event_id']}",
-    )  # fmt: skip
-    secret = world.settings.signing_secret
-    assert secret is not None
-    headers = (
-        ("segments-source", b"expiry"),
-        ("segments-signature", sign(secret, None, content, "expiry")),
-    )
-    await world.append(Sent(number, 0, None, content, headers), int(time.time() * 1000))
-
-
-@pytest.mark.parametrize("seed", range(2))
-async def test_what_a_dry_run_says_of_each_command_then_happens(
-    database: Settings, seed: int
-) -> None:
-    """The newest event is in the log and not yet projected when the next command is asked about."""
-    await make_registry(database, 2, 3)
-    rng = random.Random(seed)  # noqa: S311 - the same each time
-    sent = history(
-        seed, int(time.time()), commands=350, lanes=2, users=3, segments=3, networks=1, broken=0.15, due=True
-    )  # fmt: skip
-    seen: set[str] = set()
-    async with world(database, 2, READERS[seed]) as all_:
-        pending: list[tuple[Verdict, Command, tuple[int, int]]] = []
-        for number, one in enumerate(sent):
-            told, now_ms = asked(one), int(time.time() * 1000)
-            if told is not None:
-                async with dry_runs(all_.reader) as run:
-                    (verdict,) = await run.judge([told])
-                    now_ms = run.now_ms
-            await settled(all_, pending)
-            if told is None:
-                await all_.append(one, now_ms)
-                continue
-            assert await all_.state(told.command) == verdict.before
-            pending.append((verdict, told.command, await all_.append(one, now_ms)))
-            seen.add(verdict.outcome)
-            if rng.random() < 0.1:
-                await settled(all_, pending)
-                await expire(all_, number, rng)
-    assert seen == {
-        "applied", "no_change", "ineffective", "superseded", "duplicate", "rejected",
-    }  # fmt: skip
-
-
-async def settled(all_: World, pending: list[tuple[Verdict, Command, tuple[int, int]]]) -> None:
-    """Fold, and compare what was said of the newest command with what happened."""
-    await all_.fold()
-    for one in pending:
-        await agrees(all_, *one)
-    pending.clear()
-
-
-async def agrees(
-    all_: World, verdict: Verdict, command: Command, position: tuple[int, int]
-) -> None:
-    what = (command, position)
-    found = await all_.outcome(position)
-    assert (verdict.outcome, verdict.reason, verdict.detail) == found, what
-    assert await all_.state(command) == verdict.after, what
-
-
-@pytest.mark.parametrize("batch", [1, 7, 1000])
-async def test_commands_of_one_dry_run_meet_what_those_before_them_did(
-    database: Settings, batch: int
-) -> None:
-    await make_registry(database, 2, 3)
-    sent = history(
-        batch, int(time.time()), commands=240, lanes=1, users=3, segments=3, networks=1, due=True
-    )
-    async with world(database, 1, "segments_api") as all_:
-        for one in sent[:60]:
-            await all_.append(one, int(time.time() * 1000))
-        await all_.fold()
-        rest = [(one, told) for one in sent[60:] if (told := asked(one)) is not None]
-        verdicts: list[Verdict] = []
-        async with dry_runs(all_.reader) as run:
-            for start in range(0, len(rest), batch):
-                verdicts += await run.judge([told for _, told in rest[start : start + batch]])
-            now_ms = run.now_ms
-        for (one, told), verdict in zip(rest, verdicts, strict=True):
-            assert await all_.state(told.command) == verdict.before
-            position = await all_.append(one, now_ms)
-            await all_.fold()
-            await agrees(all_, verdict, told.command, position)
-    assert len({verdict.outcome for verdict in verdicts}) == 6
 
 
 def command(**fields: Any) -> Command:
