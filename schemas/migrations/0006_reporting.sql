@@ -352,10 +352,12 @@ FROM (
 INNER JOIN segments.segment AS s ON d.segment_key = s.segment_key
 WHERE d.joined > 0 OR d.departed > 0;
 
+-- A closed epoch is not stopped. Why one stood still before it was adopted stays in segments.lane_event.
 CREATE VIEW reporting.lane AS
 SELECT
     topic AS kafka_topic, partition AS kafka_partition, epoch AS kafka_epoch,
-    first_offset, next_offset, events, duplicates, rejected, holes, stopped_because
+    first_offset, next_offset, events, duplicates, rejected, holes,
+    CASE WHEN NOT closed THEN stopped_because END AS stopped_because
 FROM segments.lane;
 
 CREATE VIEW reporting.freshness AS

@@ -10,7 +10,7 @@ COMMENT ON VIEW reporting.membership_history IS 'Each change of (is_member, over
 COMMENT ON VIEW reporting.event IS 'The log: every accepted command at its place.';
 COMMENT ON VIEW reporting.rejected IS 'Records that were refused, with the reason.';
 COMMENT ON VIEW reporting.duplicate IS 'Records that said again what an event says, and were dropped.';
-COMMENT ON VIEW reporting.hole IS 'Ranges of offsets that hold no record for us: transaction markers, aborted records, compaction, retention.';
+COMMENT ON VIEW reporting.hole IS 'Ranges of offsets that hold no record for us: transaction markers, aborted records, compaction, retention, and what was passed by when a lane was adopted.';
 COMMENT ON VIEW reporting.result IS 'What became of each command.';
 COMMENT ON VIEW reporting.segment_size IS 'Members and standing overrides per segment, empty ones too.';
 COMMENT ON VIEW reporting.segment_size_daily IS 'Per segment and UTC day with a change of membership: how many joined, left, and were in at its end.';
@@ -78,7 +78,7 @@ DECLARE
         'rejected', 'payload_text', 'The same as text, invalid bytes and NUL as U+FFFD.',
         'rejected', 'retried_at', 'When it was last published again; null if never.',
         'duplicate', 'duplicate_of_event_id', 'The event that it repeats.',
-        'hole', 'cause', 'What the range held, as far as it is known.',
+        'hole', 'cause', 'What the range held, as far as it is known; or why an operator passed it by.',
         'result', 'outcome', 'rejected, duplicate, queued, superseded, ineffective, no_change or applied.',
         'result', 'changed_membership', 'Whether the event changed membership at its place in the fold.',
         'result', 'changed_override', 'Whether the event changed the override at its place in the fold.',
@@ -96,7 +96,7 @@ DECLARE
         'lane', 'duplicates', 'Dropped repeats.',
         'lane', 'rejected', 'Refused records.',
         'lane', 'holes', 'Offsets that held no record for us.',
-        'lane', 'stopped_because', 'Why the lane stands still and how to go on; null while it runs.',
+        'lane', 'stopped_because', 'Why the lane stands still and how to go on; null while it runs, and of an epoch that another one follows.',
         'freshness', 'projection', 'The projection.',
         'freshness', 'kafka_end_offset', 'The partition''s last stable offset, as last seen.',
         'freshness', 'kafka_end_seen_at', 'When it was last asked for.',
