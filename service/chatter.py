@@ -11,19 +11,7 @@ import ssl
 import time
 from typing import TYPE_CHECKING, Any
 
-from aiokafka.errors import (
-    CoordinatorLoadInProgressError,
-    CoordinatorNotAvailableError,
-    GroupCoordinatorNotAvailableError,
-    GroupLoadInProgressError,
-    KafkaConnectionError,
-    LeaderNotAvailableError,
-    NodeNotReadyError,
-    NotCoordinatorError,
-    NotCoordinatorForGroupError,
-    NotLeaderForPartitionError,
-    RequestTimedOutError,
-)
+from aiokafka import errors
 
 from service.errors import KafkaRefusedError
 from service.kafka import administering
@@ -40,17 +28,17 @@ LOOK_SECONDS, QUIET_SECONDS = 0.5, 2.0
 # Brokers that can't be reached, and such as come or go.
 _PASSING = (
     OSError,
-    CoordinatorLoadInProgressError,
-    CoordinatorNotAvailableError,
-    GroupCoordinatorNotAvailableError,
-    GroupLoadInProgressError,
-    KafkaConnectionError,
-    LeaderNotAvailableError,
-    NodeNotReadyError,
-    NotCoordinatorError,
-    NotCoordinatorForGroupError,
-    NotLeaderForPartitionError,
-    RequestTimedOutError,
+    errors.CoordinatorLoadInProgressError,
+    errors.CoordinatorNotAvailableError,
+    errors.GroupCoordinatorNotAvailableError,
+    errors.GroupLoadInProgressError,
+    errors.KafkaConnectionError,
+    errors.LeaderNotAvailableError,
+    errors.NodeNotReadyError,
+    errors.NotCoordinatorError,
+    errors.NotCoordinatorForGroupError,
+    errors.NotLeaderForPartitionError,
+    errors.RequestTimedOutError,
 )
 # What follows from these, said without them.
 _CONSEQUENCES = (
