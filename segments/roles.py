@@ -14,7 +14,7 @@ from projections.memberships import relay_memberships
 from projections.worker import project
 from service.chatter import tell_of_kafka
 from service.database import database_url
-from service.errors import DatabaseAwayError, SegmentsError
+from service.errors import DatabaseAwayError, NotSetUpError, SegmentsError
 from service.ingest.ingest import ingest
 from service.kafka import topic_faults
 from service.migrations import require_set_up
@@ -61,17 +61,30 @@ async def run_roles(settings: Settings, roles: tuple[Role, ...]) -> None:
         log.info("started", roles=[role.__name__ for role in roles])
         if names := unknown_variables():
             log.warning("variables that are no setting", names=names)
+        telling = asyncio.create_task(tell_of_kafka(settings, stop), name="tell_of_kafka")
+        stack.callback(telling.cancel)
         async with asyncio.TaskGroup() as tasks:
-            for role in (tell_of_kafka, *roles):
+            for role in roles:
                 tasks.create_task(role(settings, stop), name=role.__name__)
     log.info("stopped")
 
 
 async def _check_database(settings: Settings) -> None:
-    """Raise NotSetUpError before a consumer group is joined or a port is opened; Postgres away is waited for."""
+    """Look at the database before a consumer group is joined or a port is opened; Postgres away is waited for.
+
+    Raises: NotSetUpError, also where there is no such database or login: no waiting would help.
+    """
     if settings.database_url is not None:
-        with suppress(asyncpg.PostgresError, OSError, DatabaseAwayError):
-            await require_set_up(settings)
+        try:
+            with suppress(OSError, DatabaseAwayError):
+                await require_set_up(settings)
+        except (
+            asyncpg.InvalidCatalogNameError,
+            asyncpg.InvalidAuthorizationSpecificationError,
+        ) as error:
+            raise NotSetUpError(f"Postgres: {error}.") from error
+        except asyncpg.PostgresError:  # it is starting, or has no connection left
+            log.debug("the database was not looked at")
 
 
 async def _sources(settings: Settings) -> list[str]:

@@ -70,13 +70,24 @@ class Access:
         Raises: Problem 429; 413 for what could never pass, however long its sender waits.
         """
         if cost >= self._rate.most:
+            self._give_back(admission)
             raise Problem(
                 413,
                 "too_large",
                 f"{cost + 1} at once are more than this key may send in {self._rate.seconds} s: {self._rate.most}",
             )
         if cost > 0:
-            admission.headers.update(self._count(admission.key, cost, published))
+            try:
+                admission.headers.update(self._count(admission.key, cost, published))
+            except Problem as problem:
+                self._give_back(admission)
+                problem.headers.update(admission.headers)
+                raise
+
+    def _give_back(self, admission: Admission) -> None:
+        """Undo what admitting a batch took of its key's rate: refused, it takes nothing."""
+        left = self._rate.give_back(admission.key.key_id)
+        admission.headers["RateLimit-Remaining"] = str(left)
 
     def admits(self, *scopes: Scope) -> Callable[[Request, str], Awaitable[Admission]]:
         """Give the dependency of a route that publishes nothing, for any of some scopes."""
@@ -155,3 +166,10 @@ class Rate:
             left -= cost
             self._used[name] = self.most - left
         return passes, left, min(self._ends - now, self.seconds)  # a float's sum may be more
+
+    def give_back(self, name: str) -> int:
+        """Put one back that was taken; gives what is left. None is, where the window ended meanwhile."""
+        used = self._used.get(name, 0)
+        if used:
+            self._used[name] = used - 1
+        return self.most - self._used.get(name, 0)

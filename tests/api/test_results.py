@@ -160,11 +160,12 @@ async def test_a_position_that_an_operator_passed_by_says_so_and_not_that_it_doe
     api: Api,
 ) -> None:
     settings = api.settings
+    # Lanes are there, and nothing is read of them before one is adopted.
+    async with service(settings, ingest):
+        await until(settings, "SELECT count(*) = 4 FROM segments.lane")
     sent = [(await api.post(said(user=f"u{n}"))).json() for n in range(8)]
     passed, kept = [one for one in sent if one["partition"] == sent[-1]["partition"]][-2:]
     lane = TopicPartition(kept["topic"], kept["partition"])
-    async with service(settings, ingest):
-        await until(settings, "SELECT count(*) = 4 FROM segments.lane")
     async with make_pool(settings, lanes.ROLE, 1) as pool:
         await lanes.adopt(pool, settings, lane, kept["offset"], "ticket 17", None, force=True)
     position = f"{lane.topic}:{lane.partition}:{passed['offset']}"

@@ -117,8 +117,8 @@ async def test_without_a_signing_key_nothing_is_published_and_log_and_status_say
     assert len(_unsigned(logs)) == 2
     assert await expiries(ready) == []
     async with connected(ready, "segments_operate") as connection:
-        assert (await read_status(connection, unsigned))["warnings"] == [UNSIGNED]
-        assert (await read_status(connection, ready))["warnings"] == []
+        assert UNSIGNED in (await read_status(connection, unsigned))["warnings"]
+        assert UNSIGNED not in (await read_status(connection, ready))["warnings"]
 
 
 def _unsigned(logs: Any) -> list[Any]:
