@@ -234,6 +234,21 @@ async def test_a_role_ends_before_it_begins_where_the_database_is_not_set_up(
     )
 
 
+@pytest.mark.parametrize("role", ["api", "ingest", "project"])
+async def test_a_role_ends_before_it_begins_where_there_is_no_such_database(
+    empty: list[Settings], role: str
+) -> None:
+    await set_up_topics(empty[0])
+    url = empty[0].database_url
+    assert url is not None
+    wrong = SecretStr(url.get_secret_value().rpartition("/")[0] + "/nobody_made_it")
+    ended = await asyncio.to_thread(
+        command_line, empty[0].model_copy(update={"database_url": wrong}), role
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert 'Postgres: database "nobody_made_it" does not exist.' in ended.stderr
+
+
 async def test_a_cluster_that_was_never_set_up_is_told_so(
     database: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
