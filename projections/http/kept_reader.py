@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from service.kafka import reading
+from service.kept import Kept
 from service.telemetry import get_logger
-from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,49 +21,20 @@ if TYPE_CHECKING:
 log = get_logger("projections.arriving")
 
 
-class KeptReader:
+class KeptReader(Kept["AIOKafkaConsumer"]):
     """Lends a consumer. `run` keeps it."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._reader: AIOKafkaConsumer | None = None
-        self._broken = asyncio.Event()
+        super().__init__(partial(reading, settings), log.info)
         self._one_at_a_time = asyncio.Lock()
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Keep a consumer until `stop` is set; Kafka away is waited out."""
-        backoff = Backoff()
-        stopping = asyncio.ensure_future(stop.wait())
-        while not stop.is_set():
-            try:
-                async with reading(self._settings) as reader:
-                    self._broken.clear()
-                    self._reader = reader
-                    backoff.reset()
-                    broken = asyncio.ensure_future(self._broken.wait())
-                    await asyncio.wait((broken, stopping), return_when=asyncio.FIRST_COMPLETED)
-                    broken.cancel()
-                    self._reader = None
-            except INFRASTRUCTURE as error:
-                if not backoff.began:
-                    log.info("waiting for Kafka", error=f"{type(error).__name__}: {error}")
-            finally:
-                self._reader = None
-            if not stop.is_set():
-                await sleep_unless(stop, backoff.next())
-        stopping.cancel()
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[AIOKafkaConsumer]:
         """Lend the consumer, once those before are done. Raises: TimeoutError while there is none."""
         async with self._one_at_a_time:
-            if self._reader is None:
+            if self.client is None:
                 raise TimeoutError
-            yield self._reader
-
-    def replace(self) -> None:
-        """Have another consumer made: this one did not answer."""
-        self._broken.set()
+            yield self.client
 
 
 async def partitions_of(reader: AIOKafkaConsumer, topic: str, known: set[int]) -> set[int]:

@@ -65,29 +65,20 @@ class Access:
         return Admission(key, network_id, headers)
 
     def charge(self, admission: Admission, cost: int, published: str) -> None:
-        """Count more against the key's rate: what a batch holds is known only once it is read. published: as above.
+        """Count a batch's commands in place of the one that it was admitted as: only now is it known how many they are.
 
+        Refused, it takes nothing. published: as above.
         Raises: Problem 429; 413 for what could never pass, however long its sender waits.
         """
-        if cost >= self._rate.most:
-            self._give_back(admission)
+        left = self._rate.give_back(admission.key.key_id)
+        if cost > self._rate.most:
+            admission.headers["RateLimit-Remaining"] = str(left)
             raise Problem(
                 413,
                 "too_large",
-                f"{cost + 1} at once are more than this key may send in {self._rate.seconds} s: {self._rate.most}",
+                f"{cost} at once are more than this key may send in {self._rate.seconds} s: {self._rate.most}",
             )
-        if cost > 0:
-            try:
-                admission.headers.update(self._count(admission.key, cost, published))
-            except Problem as problem:
-                self._give_back(admission)
-                problem.headers.update(admission.headers)
-                raise
-
-    def _give_back(self, admission: Admission) -> None:
-        """Undo what admitting a batch took of its key's rate: refused, it takes nothing."""
-        left = self._rate.give_back(admission.key.key_id)
-        admission.headers["RateLimit-Remaining"] = str(left)
+        admission.headers.update(self._count(admission.key, cost, published))
 
     def admits(self, *scopes: Scope) -> Callable[[Request, str], Awaitable[Admission]]:
         """Give the dependency of a route that publishes nothing, for any of some scopes."""

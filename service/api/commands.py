@@ -175,7 +175,7 @@ class CommandDoor:
         except Refusal as refusal:
             raise of_refusal(refusal) from refusal
         keys = item_keys(sending.idempotency_key, len(items))
-        self._access.charge(sending.admission, len(items) - 1, "no")
+        self._access.charge(sending.admission, len(items), "no")
         began = asyncio.get_running_loop().time()
         deadline = began + ANSWER_SECONDS
         submitted = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from aiokafka.errors import (
@@ -17,10 +18,12 @@ from aiokafka.errors import (
 from schemas.topics import Topics
 from service.api.problems import unavailable
 from service.kafka import producing
+from service.kept import Kept
 from service.telemetry import get_logger
-from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from aiokafka import AIOKafkaProducer
     from aiokafka.structs import RecordMetadata
 
@@ -53,43 +56,27 @@ class Publisher:
         self._settings = settings
         self._deadlines = deadlines
         self._topic = Topics(settings.topic_prefix).commands
-        self._producer: AIOKafkaProducer | None = None
-        self._broken = asyncio.Event()
+        self._kept = Kept(self._producing, log.warning)
+        self.run = self._kept.run
         self._hanging: set[asyncio.Future[RecordMetadata]] = set()
 
     @property
     def is_away(self) -> bool:
         """Whether there is no producer, or a record of it hangs."""
-        return self._producer is None or bool(self._hanging) or self._broken.is_set()
+        return self._kept.client is None or bool(self._hanging) or self._kept.is_broken
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Keep a producer until `stop` is set; Kafka away is waited out."""
-        backoff = Backoff()
-        stopping = asyncio.ensure_future(stop.wait())
-        while not stop.is_set():
-            try:
-                async with producing(self._settings, linger_ms=0) as producer:
-                    await producer.partitions_for(self._topic)
-                    self._broken.clear()
-                    self._producer = producer
-                    backoff.reset()
-                    broken = asyncio.ensure_future(self._broken.wait())
-                    await asyncio.wait((broken, stopping), return_when=asyncio.FIRST_COMPLETED)
-                    broken.cancel()
-                    self._producer = None
-            except INFRASTRUCTURE as error:
-                if not backoff.began:
-                    log.warning("waiting for Kafka", error=f"{type(error).__name__}: {error}")
-            finally:
-                self._producer = None
-                self._hanging.clear()
-            if not stop.is_set():
-                await sleep_unless(stop, backoff.next())
-        stopping.cancel()
+    @asynccontextmanager
+    async def _producing(self) -> AsyncIterator[AIOKafkaProducer]:
+        try:
+            async with producing(self._settings, linger_ms=0) as producer:
+                await producer.partitions_for(self._topic)
+                yield producer
+        finally:
+            self._hanging.clear()
 
     async def answers(self) -> bool:
         """Whether the broker answers now."""
-        producer = self._producer
+        producer = self._kept.client
         if producer is None:
             return False
         known: bool = await producer.client.force_metadata_update()
@@ -102,7 +89,7 @@ class Publisher:
 
         Raises: Problem 503, `published: no`.
         """
-        producer = self._producer
+        producer = self._kept.client
         if producer is None or self._hanging:
             raise unavailable("broker_away", _AWAY, "no")
         try:
@@ -115,7 +102,7 @@ class Publisher:
             raise unavailable("broker_away", _AWAY, "no") from None
         except KafkaError as error:
             if not isinstance(error, _REFUSED):
-                self._broken.set()
+                self._kept.replace()
             raise unavailable("broker_away", f"{type(error).__name__}", "no") from error
         return taken
 
@@ -136,7 +123,7 @@ class Publisher:
         except _REFUSED as error:
             raise unavailable("broker_refuses", type(error).__name__, "no") from error
         except KafkaError as error:
-            self._broken.set()
+            self._kept.replace()
             raise unavailable("broker_away", type(error).__name__, "unknown") from error
         if sent.offset < 0:  # a retry of what the broker has already, and no longer remembers where
             raise unavailable("broker_away", "published, and not told where", "unknown")
@@ -145,4 +132,4 @@ class Publisher:
     def _no_longer_hangs(self, taken: asyncio.Future[RecordMetadata]) -> None:
         self._hanging.discard(taken)
         if not taken.cancelled() and taken.exception() is not None:
-            self._broken.set()
+            self._kept.replace()

@@ -15,9 +15,9 @@ from projections.worker import project
 from schemas.topics import Topics
 from service.ingest.ingest import ingest
 from service.kafka import connection_options
-from tests.e2e.test_reporting_memberships import _TOLD, read_topic
-from tests.support.database import connected, folded, make_segments, rows, sound, until
-from tests.support.kafka import Said, publish
+from tests.e2e.test_reporting_memberships import _TOLD
+from tests.support.database import erase, folded, make_segments, rows, sound, until
+from tests.support.kafka import Said, publish, read_topic
 from tests.support.roles import service
 
 if TYPE_CHECKING:
@@ -37,14 +37,6 @@ async def last_words(settings: Settings) -> dict[str, Any]:
         assert places.setdefault(key, record.partition) == record.partition
         last[key] = record.value and json.loads(record.value)["is_member"]
     return last
-
-
-async def erase(settings: Settings, user: str) -> int:
-    async with connected(settings, "segments_operate") as connection:
-        number: int = await connection.fetchval(
-            "SELECT segments.erase_person('n', $1, 'officer', 'asked')", user
-        )
-    return number
 
 
 async def test_what_a_teller_left_unfinished_is_aborted_and_its_identifiers_are_buried_too(

@@ -16,11 +16,10 @@ from schemas.headers import verify
 from schemas.topics import Topics
 from service import registry
 from service.ingest.ingest import ingest
-from tests.e2e.test_reporting_memberships import read_topic
 from tests.histories import history
 from tests.support.database import connected, folded, rows, sound, until
 from tests.support.expiring import NOW, ROLES, STANDING, expiries, outcomes, swept
-from tests.support.kafka import Said, publish
+from tests.support.kafka import Said, publish, read_topic
 from tests.support.referee import differences
 from tests.support.registries import make_registry
 from tests.support.roles import service

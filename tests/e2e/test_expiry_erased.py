@@ -9,7 +9,7 @@ import pytest
 from projections.expiry import publish_expiries
 from projections.worker import project
 from service.ingest.ingest import ingest
-from tests.support.database import connected, folded, rows, sound, until
+from tests.support.database import erase, folded, rows, sound, until
 from tests.support.expiring import NOW, ROLES, STANDING, expiries, outcomes
 from tests.support.kafka import Said, publish
 from tests.support.roles import service
@@ -18,14 +18,6 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 pytestmark = pytest.mark.stack
-
-
-async def erase(settings: Settings, user: str) -> int:
-    async with connected(settings, "segments_operate") as connection:
-        number: int = await connection.fetchval(
-            "SELECT segments.erase_person('n', $1, 'officer', 'asked')", user
-        )
-    return number
 
 
 async def test_an_erased_persons_override_lapses_and_that_of_whoever_is_called_so_now_stays(

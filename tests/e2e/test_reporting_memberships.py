@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from projections.memberships import relay_memberships
 from projections.worker import project
 from schemas.topics import Topics
 from service.ingest.ingest import ingest
-from service.kafka import connection_options
 from service.relay import relay_rejected
 from tests.support.database import connected, folded, make_segments, rows, until
-from tests.support.kafka import Said, publish
+from tests.support.kafka import Said, publish, read_topic
 from tests.support.roles import service
 
 if TYPE_CHECKING:
@@ -28,29 +25,6 @@ _TOLD = """
 SELECT bool_and(coalesce(t.next_offset, l.first_offset) >= l.next_offset)
 FROM segments.lane AS l LEFT JOIN projections.teller AS t USING (lane_id)
 """
-
-
-async def read_topic(
-    settings: Settings, topic: str, isolation_level: str = "read_uncommitted"
-) -> list[Any]:
-    """Read a topic from its begin to its end."""
-    reader = AIOKafkaConsumer(
-        **connection_options(settings), enable_auto_commit=False, isolation_level=isolation_level
-    )
-    await reader.start()
-    try:
-        partitions = [TopicPartition(topic, number) for number in range(settings.topic_partitions)]
-        reader.assign(partitions)
-        await reader.seek_to_beginning(*partitions)
-        ends = await reader.end_offsets(partitions)
-        records: list[Any] = []
-        async with asyncio.timeout(20):
-            while any([await reader.position(one) < end for one, end in ends.items()]):
-                for batch in (await reader.getmany(timeout_ms=200)).values():
-                    records += batch
-        return records
-    finally:
-        await reader.stop()
 
 
 async def last_words(

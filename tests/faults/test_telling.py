@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.test_erasure_told import FAREWELL, erase
+from tests.e2e.test_erasure_told import FAREWELL
 from tests.e2e.test_reporting_memberships import _TOLD, last_words, standing
-from tests.support.database import make_segments, until, value
+from tests.support.database import erase, make_segments, until, value
 from tests.support.lane import log_lanes, said
 from tests.support.roles import Process, processes
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service.ingest.ingest import ingest
-from tests.support.database import connected, rows, until, value
+from tests.support.database import connected, erase, rows, until, value
 from tests.support.kafka import Said, publish
 from tests.support.lane import said
 from tests.support.roles import service
@@ -32,14 +32,6 @@ async def age(settings: Settings, days: float) -> None:
             "UPDATE segments.idempotency SET seen_at = seen_at - make_interval(hours => $1)",
             int(days * 24),
         )
-
-
-async def erase(settings: Settings, user: str) -> int:
-    async with connected(settings, "segments_operate") as connection:
-        number: int = await connection.fetchval(
-            "SELECT segments.erase_person('n', $1, 'officer', 'asked')", user
-        )
-    return number
 
 
 async def test_a_key_is_remembered_for_7_days_and_forgotten_after_8(ready: Settings) -> None:

@@ -12,7 +12,7 @@ from projections.rebuild import rebuild
 from projections.worker import project
 from service.ingest.ingest import ingest
 from tests.projections.folding import fold, log
-from tests.support.database import connected, folded, rows, sound, value
+from tests.support.database import connected, erase, folded, rows, sound, value
 from tests.support.kafka import Said, publish
 from tests.support.lane import said
 from tests.support.roles import service
@@ -28,13 +28,6 @@ SELECT format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
 WHERE n.nspname ~ '^(segments|projections|migrations|reporting(_network)?)$' AND c.relkind IN ('r', 'v', 'm') ORDER BY 1
 """
-
-
-async def erase(settings: Settings, user: str, network: str = "n") -> Any:
-    async with connected(settings, "segments_operate") as connection:
-        return await connection.fetchval(
-            "SELECT segments.erase_person($1, $2, 'officer', 'she asked')", network, user
-        )
 
 
 async def found_in(settings: Settings, needle: str) -> list[str]:

@@ -11,9 +11,9 @@ from projections.worker import project
 from service.ingest.ingest import ingest
 from tests.docs.pages import blocks, read
 from tests.projections.folding import log
-from tests.projections.test_erasure import erase, found_in
+from tests.projections.test_erasure import found_in
 from tests.support.accounts import outcomes
-from tests.support.database import connected, folded, rows, sound, value
+from tests.support.database import connected, erase, folded, rows, sound, value
 from tests.support.kafka import Said, publish
 from tests.support.lane import said
 from tests.support.roles import service

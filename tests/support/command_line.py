@@ -52,3 +52,8 @@ def _run(
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Said(result.exit_code, result.stdout, result.stderr)
+
+
+def import_line(user: str, **more: Any) -> str:
+    """Give a line of NDJSON to import, its end included."""
+    return json.dumps({"user": user, "segment_id": 1, "user_status": "add"} | more) + "\n"

@@ -87,3 +87,11 @@ async def until(
             if time.monotonic() > deadline:
                 raise AssertionError(f"after {seconds} s still {found!r}: {query}")
             await asyncio.sleep(0.02)
+
+
+async def erase(settings: Settings, user: str, network: str = "n") -> Any:
+    """Erase a person, as an operator does; gives the number under which it is recorded."""
+    async with connected(settings, "segments_operate") as connection:
+        return await connection.fetchval(
+            "SELECT segments.erase_person($1, $2, 'officer', 'she asked')", network, user
+        )

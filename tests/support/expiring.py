@@ -9,9 +9,8 @@ from projections.expiry import publish_expiries
 from projections.worker import project
 from schemas.topics import Topics
 from service.ingest.ingest import ingest
-from tests.e2e.test_reporting_memberships import read_topic
 from tests.support.database import folded, rows, until
-from tests.support.kafka import Said, publish
+from tests.support.kafka import Said, publish, read_topic
 
 if TYPE_CHECKING:
     from service.settings import Settings

@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from schemas.topics import Topics
 from service.kafka import connection_options
@@ -88,3 +88,26 @@ class Said:
             key = key or f"{fields['network_id']}:{fields['user']}".encode()
         self.value = value
         self.key = key
+
+
+async def read_topic(
+    settings: Settings, topic: str, isolation_level: str = "read_uncommitted"
+) -> list[Any]:
+    """Read a topic from its begin to its end."""
+    reader = AIOKafkaConsumer(
+        **connection_options(settings), enable_auto_commit=False, isolation_level=isolation_level
+    )
+    await reader.start()
+    try:
+        partitions = [TopicPartition(topic, number) for number in range(settings.topic_partitions)]
+        reader.assign(partitions)
+        await reader.seek_to_beginning(*partitions)
+        ends = await reader.end_offsets(partitions)
+        records: list[Any] = []
+        async with asyncio.timeout(20):
+            while any([await reader.position(one) < end for one, end in ends.items()]):
+                for batch in (await reader.getmany(timeout_ms=200)).values():
+                    records += batch
+        return records
+    finally:
+        await reader.stop()
