@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+WORKERS ?= auto
 BIN := .venv/bin
 
 .PHONY: help install lock run test check lint bench chaos published clean
@@ -25,8 +26,8 @@ published: install ## write the generated documents anew (JSON Schema, AsyncAPI,
 run: install ## start a stack and the service, feed it the CDNOW purchases, show what came out; on a terminal until Ctrl-C
 	@$(BIN)/python -m examples.cdnow
 
-test: install ## test everything against a real Kafka and a real Postgres
-	$(BIN)/python -m pytest -m "not chaos"
+test: install ## test everything against a real Kafka and a real Postgres, WORKERS files at once
+	$(BIN)/python -m pytest -m "not chaos" -n $(WORKERS) --dist loadfile
 
 chaos: install ## the long form of the fault tests
 	$(BIN)/python -m pytest -m chaos --timeout 3600

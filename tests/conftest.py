@@ -1,12 +1,13 @@
-"""One stack a run, one template database by the digest of all SQL, a database and a topic prefix for each test."""
+"""One stack a run, however many workers share it; a database cloned from one template, and a topic prefix, for each test."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
@@ -24,10 +25,36 @@ if TYPE_CHECKING:
     from stack import Stack
 
 
+_STACK = pytest.StashKey[dict[str, str]]()
+"""Where the stack is that the workers of this run share."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Two workers for each core, as most tests wait for servers more than they compute; four suffice."""
+    return min(4, 2 * (os.cpu_count() or 1))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Start one stack for all workers before the first of them, and tell each where it is."""
+    config: pytest.Config = node.config
+    if _STACK not in config.stash:
+        closing = contextlib.ExitStack()
+        config.add_cleanup(closing.close)
+        started = closing.enter_context(start_stack(StackOptions.from_environment(os.environ)))
+        config.stash[_STACK] = {
+            "SEGMENTS_DATABASE_URL": started.database_url,
+            "SEGMENTS_KAFKA_BOOTSTRAP_SERVERS": started.bootstrap_servers,
+        }
+    node.workerinput["stack"] = config.stash[_STACK]
+
+
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    """A real Kafka and a real Postgres: those of the environment, or started for this run."""
-    with start_stack(StackOptions.from_environment(os.environ)) as started:
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """A real Kafka and a real Postgres: the workers' one, those of the environment, or started for this run."""
+    shared: dict[str, str] = getattr(request.config, "workerinput", {}).get("stack", {})
+    with start_stack(StackOptions.from_environment(os.environ | shared)) as started:
         yield started
 
 
@@ -43,6 +70,8 @@ def template(stack: Stack) -> str:
 async def _make_template(stack: Stack, name: str) -> None:
     owner = await asyncpg.connect(stack.database_url)
     try:
+        # Whoever comes second waits until it is whole; the lock ends with the session.
+        await owner.execute("SELECT pg_advisory_lock(hashtext('segments tests'' template'))")
         if not await owner.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", name):
             await owner.execute(f"CREATE DATABASE {name}")
             await set_up_database(_settings(stack, name, "template"))
