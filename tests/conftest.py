@@ -1,4 +1,4 @@
-"""One stack a run, however many workers share it; a database cloned from one template, and a topic prefix, for each test."""
+"""One stack a run, shared by all workers; for each test a database cloned from one template, and a topic prefix."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ async def api_running(settings: Settings, *, wait: bool = True) -> AsyncIterator
     given = settings.model_copy(update={"http_port": port})
     role = asyncio.ensure_future(api_role(given, stop))
     url = f"http://127.0.0.1:{port}"
-    async with httpx.AsyncClient(base_url=url, timeout=40) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=120) as client:
 
         async def is_up(path: str) -> bool:
             if role.done():

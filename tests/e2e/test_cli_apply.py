@@ -229,7 +229,7 @@ async def test_some_at_once_make_each_segment_once(database: Settings, tmp_path:
                 for _ in range(3)
             ]
             # Each has its difference, the same, and waits to apply it.
-            await until(database, WAITING, lambda waiting: waiting == len(running), seconds=60)
+            await until(database, WAITING, lambda waiting: waiting == len(running))
         said = await asyncio.gather(*running)
     # Who said --yes agrees to the difference that is left once the others are done, too.
     assert [(one.returncode, one.stderr) for one in said] == [(0, "")] * len(said)

@@ -65,7 +65,7 @@ async def test_damaged_and_random_records_stop_nothing(ready: Settings, seed: in
     sent = mutations(rng, 2500)
     async with service(ready, ingest):
         await publish(ready, [*sent, Said(lane=0, user="the last")])
-        await logged(ready, 60)
+        await logged(ready)
     found = Counter(await outcomes(ready))
     assert sum(found.values()) == 2501
     assert set(found) <= {"event", "duplicate"} | set(Reason) - {Reason.UNSTORABLE, Reason.SKIPPED}

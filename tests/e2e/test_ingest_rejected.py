@@ -41,7 +41,7 @@ async def told(settings: Settings, count: int) -> list[tuple[bytes | None, dict[
         **connection_options(settings),
         auto_offset_reset="earliest",
     ) as reader:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(found) < count:
                 for records in (await reader.getmany(timeout_ms=200)).values():
                     found += [(record.key, json.loads(record.value)) for record in records]

@@ -245,7 +245,7 @@ async def test_a_topic_remade_under_a_running_process_stops_its_lane(
         await logged(ready)
         await remake_commands(ready)
         await publish_users(ready, "new 0", "new 1", "new 2", "new 3")
-        because = await until(ready, STOPPED, seconds=20)
+        because = await until(ready, STOPPED)
         assert "remade" in because
     assert await users(ready) == ["a", "b"]
 
@@ -360,7 +360,7 @@ async def test_a_running_process_finds_an_added_partition(
         await logged(ready)
         await grow_commands(ready, 5)
         await publish_users(ready, "first of the new one", "second", lane=4)
-        await logged(ready, 30)
+        await logged(ready)
     assert await users(ready) == ["a", "first of the new one", "second"]
 
 

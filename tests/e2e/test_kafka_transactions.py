@@ -123,7 +123,7 @@ async def test_a_hanging_transaction_is_told_and_holds_back_only_what_lies_behin
             await publish(ready, [Said(lane=0, user="behind"), Said(lane=1, user="elsewhere")])
             await until(ready, "SELECT count(*) FROM segments.event", lambda count: count == 2)
             await folded(ready)  # up to the last stable offset
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not [line for line in lines if "hanging transaction" in line["event"]]:
                     await publish(ready, [Said(lane=1, user="elsewhere")])
         (line, *_) = [line for line in lines if "hanging transaction" in line["event"]]

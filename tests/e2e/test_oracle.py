@@ -51,7 +51,7 @@ async def test_views_equal_the_oracle_after_20000_commands_through_two_and_two_p
     sent = history(99, int(time.time()), commands=20_000, lanes=4)
     with processes(settings, "ingest", "ingest", "project", "project"):
         meta = await publish(settings, sent)
-        await folded(settings, 120)
+        await folded(settings, 300)
     await sound(settings)
     positions = [(m.topic, m.partition, m.offset, m.timestamp) for m in meta]
     assert await differences(settings, segments, list(zip(sent, positions, strict=True))) == []

@@ -118,7 +118,7 @@ async def _take_over(settings: Settings) -> Any:
 
 async def _ingest(settings: Settings) -> None:
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await ingest(settings, asyncio.Event())
     except* KafkaRefusedError as group:
         raise group.exceptions[0] from None
@@ -250,7 +250,7 @@ async def test_a_role_whose_login_is_refused_ends_with_exit_code_1(
 ) -> None:
     given = kafka.settings(database, "nobody", kafka_sasl_password=SecretStr("hunter2"))
     with processes(given, role) as (process,):
-        await holds(lambda: _ended(process), 30)
+        await holds(lambda: _ended(process))
         code, output = process.stop()
     assert code == 1
     assert "Kafka refuses us" in output

@@ -90,7 +90,7 @@ async def test_a_topic_allowed_while_two_processes_run_is_read_within_seconds(
         await source(ready, "allow")
         await publish(ready, [Said(lane=n, user=f"there {n}") for n in range(4)], crm(ready))
         await publish(ready, [Said(lane=n, user=f"here {n}") for n in range(4)], commands)
-        await until(ready, "SELECT count(*) = 12 FROM segments.event", seconds=15)
+        await until(ready, "SELECT count(*) = 12 FROM segments.event")
         await folded(ready)
         # The watermark goes on once all lanes of both are there, and does not pass what lies in the new ones.
         await until(ready, OPEN.format(crm(ready)), lambda found: found == 4)

@@ -82,7 +82,7 @@ async def test_a_trace_goes_from_post_through_kafka_to_the_append_and_the_fold(
         with processes(traced, "api", "ingest", "project") as running:
             await running[0].says("serving")
             await post(traced, running[0], key)
-            await holds(lambda: len(collector.spans[TRACE]) == 3, seconds=30)
+            await holds(lambda: len(collector.spans[TRACE]) == 3)
             for process in running:
                 code, output = await asyncio.to_thread(process.stop)
                 assert code == 0, output

@@ -16,6 +16,7 @@ from tests.api.client import free_port
 from tests.faults.test_servers import in_thread
 from tests.support.database import connected, folded, make_segments, rows, sound
 from tests.support.roles import Process, processes
+from tests.support.waiting import holds
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.stack, pytest.mark.fault]
 CLIENTS = 1000
 AT = 1_700_000_000
+Answer = tuple[str, int, dict[str, Any], float]
+"""Reference, status, body, seconds."""
 
 
 class Client:
@@ -35,12 +38,12 @@ class Client:
         self._head = (
             f"POST /networks/n/segments HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n"
         )
-        self.answers: list[tuple[str, int, dict[str, Any], float]] = []
+        self.answers: list[Answer] = []
 
-    async def run(self, until: float) -> None:
+    async def run(self, end: asyncio.Event) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         count = 0
-        while time.monotonic() < until:
+        while not end.is_set():
             count += 1
             reference = f"{self._number}-{count}"
             began = time.monotonic()
@@ -74,17 +77,27 @@ async def test_every_201_is_in_the_log_once_and_nothing_that_was_not_published(
     with processes(settings, "api", "ingest", "project") as running:
         await running[0].says("serving")
         clients = [Client(number, settings.http_port, key) for number in range(CLIENTS)]
-        until = time.monotonic() + 12
-        load = asyncio.gather(*(client.run(until) for client in clients))
-        await asyncio.sleep(3)
+        end = asyncio.Event()
+        load = asyncio.gather(*(client.run(end) for client in clients))
+        await holds(lambda: len(answered(clients, 201)) > 2 * CLIENTS)
+        usual = max(seconds for *_, seconds in answered(clients, 201))
         await in_thread(own_stack.kafka, "kill")
-        await asyncio.sleep(2)
+        await holds(lambda: len(answered(clients, "no")) > CLIENTS)
         await in_thread(own_stack.kafka, "start")
+        before = len(answered(clients, 201))
+        await holds(lambda: len(answered(clients, 201)) > before + CLIENTS)
+        end.set()
         await load
-        await check(faulty, running[0], clients)
+        await check(faulty, running[0], clients, usual)
 
 
-async def check(settings: Settings, api: Process, clients: list[Client]) -> None:
+def answered(clients: list[Client], what: int | str) -> list[Answer]:
+    """Give the answers that say this: 201, or what became of a command."""
+    answers = (answer for client in clients for answer in client.answers)
+    return [answer for answer in answers if answer[2].get("published", answer[1]) == what]
+
+
+async def check(settings: Settings, api: Process, clients: list[Client], usual: float) -> None:
     said = defaultdict(set)
     slowest = 0.0
     for client in clients:
@@ -92,12 +105,10 @@ async def check(settings: Settings, api: Process, clients: list[Client]) -> None
             said[body.get("published", status)].add(reference)
             slowest = max(slowest, seconds) if status == 503 else slowest
     assert set(said) <= {201, "no", "unknown"}
-    assert len(said[201]) > CLIENTS / 4
-    assert len(said["no"]) > CLIENTS
-    # A thousand clients and all the rest share two cores here: alone it is within two seconds.
-    assert slowest < 4
+    # Two seconds for the broker, and what a thousand clients cost each other while it was there.
+    assert slowest < 4 + 2 * usual
     assert psutil.Process(api.pid).memory_info().rss < 200 * 2**20
-    await folded(settings, 60)
+    await folded(settings)
     await sound(settings)
     found = await rows(settings, "SELECT reference_id, count(*) FROM reporting.event GROUP BY 1")
     assert {row["count"] for row in found} == {1}

@@ -57,7 +57,7 @@ async def test_kafka_away_is_told_once_by_each_process_and_its_return_too(
         await asyncio.sleep(AWAY_SECONDS)
         await asyncio.to_thread(own_stack.kafka.start)
         await publish(faulty, [Said(user=f"v{n}", lane=n % 4) for n in range(40)])
-        await folded(faulty, 60)
+        await folded(faulty)
         await holds(lambda: all(map(is_content, running)))
         told = {process.role: lines(process)[start:]
                 for process, start in zip(running, before, strict=True)}  # fmt: skip

@@ -78,7 +78,7 @@ async def test_a_teller_that_was_stopped_adds_nothing_when_it_wakes(
         await asyncio.to_thread(own_stack.kafka.resume)
         with processes(faulty, "project"):
             await say(lane, "block")
-            await until(faulty, _TOLD, seconds=30)
+            await until(faulty, _TOLD)
             number = max([await erase(faulty, user) for user in erased], default=0)
             await until(faulty, FAREWELL.format(number))
             stopped.resume()
@@ -96,10 +96,10 @@ async def test_a_broker_that_stands_still_is_given_up_and_told_later(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'segments_project'"
             " AND datname = current_database() AND xact_start < now() - interval '2 s'"
         )
-        await teller.says("memberships wait", 20)
+        await teller.says("memberships wait")
         assert await value(faulty, open_too_long) == 0
         await asyncio.to_thread(own_stack.kafka.resume)
         await say(lane, "block")
-        await until(faulty, _TOLD, seconds=30)
+        await until(faulty, _TOLD)
         for level in LEVELS:
             assert await wrong(faulty, level) == {}, level

@@ -133,7 +133,7 @@ async def test_who_holds_a_command_back_holds_its_own_lane_back_and_no_other(
                 asyncio.create_task(lane.store(batch))
                 for lane, batch in zip(lanes, batches, strict=True)
             )
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 assert (await free).events == 1
             assert not kept.done()
             await connection.execute("SET LOCAL session_replication_role = replica")

@@ -101,7 +101,7 @@ async def test_no_reader_sees_half_a_table_while_events_pour_in_and_analysts_kee
             generation = "SELECT slot, rebuilt_at FROM projections.generation"
             before = (await rows(database, generation))[0]
             users = await value(database, "SELECT count(*) FROM reporting.user_segment")
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 await rebuild(database)
                 await rebuild(database)
                 await rebuild(database)

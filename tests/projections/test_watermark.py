@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -60,13 +59,11 @@ async def test_watermarks_never_fall_and_never_say_too_much_under_load_and_drain
             )
         await folded(ready)
         # Nothing comes any more: what is complete follows the clock at 5 s.
-        begun = time.monotonic()
         reached = await until(
             ready,
             "SELECT complete_until FROM reporting.watermark"
             " WHERE complete_until > (SELECT max(received_at) FROM segments.lane)",
         )
-        assert time.monotonic() - begun < 15
         assert reached <= datetime.now(UTC) - timedelta(seconds=4.9)
         await until(
             ready,

@@ -68,7 +68,7 @@ def test_an_orderly_end_leaves_nothing(local: Stack) -> None:
 
 def test_of_two_that_want_the_same_files_one_fetches_and_the_other_waits(tmp_path: Path) -> None:
     calls = []
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
 
     def fetch(folder: Path) -> None:
         calls.append(folder)

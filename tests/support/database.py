@@ -13,6 +13,7 @@ from projections.status import wait_until_folded
 from projections.verify import verify
 from service import registry
 from service.database import database_url
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -60,7 +61,7 @@ async def make_segments(
             )
 
 
-async def folded(settings: Settings, seconds: float = 60) -> None:
+async def folded(settings: Settings, seconds: float = PATIENCE) -> None:
     """Wait until all that is in Kafka now is in every projection."""
     async with connected(settings) as connection:
         behind = await wait_until_folded(connection, settings, seconds)
@@ -75,7 +76,7 @@ async def sound(settings: Settings) -> None:
 
 
 async def until(
-    settings: Settings, query: str, check: Callable[[Any], bool] = bool, seconds: float = 20
+    settings: Settings, query: str, check: Callable[[Any], bool] = bool, seconds: float = PATIENCE
 ) -> Any:
     """Wait until a query's one value passes the check; gives the value."""
     deadline = time.monotonic() + seconds

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from schemas.topics import Topics
 from service.kafka import connection_options
-from tests.support.waiting import holds
+from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +104,7 @@ async def read_topic(
         await reader.seek_to_beginning(*partitions)
         ends = await reader.end_offsets(partitions)
         records: list[Any] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while any([await reader.position(one) < end for one, end in ends.items()]):
                 for batch in (await reader.getmany(timeout_ms=200)).values():
                     records += batch

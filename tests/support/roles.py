@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from projections.worker import project
 from service.ingest.ingest import ingest
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -35,7 +36,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def command_line(
-    settings: Settings, *arguments: str, timeout: float = 60, stdin: int | None = None
+    settings: Settings, *arguments: str, timeout: float = PATIENCE, stdin: int | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end. stdin: a file to read from, else this process' own."""
     return subprocess.run(
@@ -69,7 +70,7 @@ class Process:
         """What it has written so far."""
         return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
 
-    async def says(self, text: str, seconds: float = 30) -> None:
+    async def says(self, text: str, seconds: float = PATIENCE) -> None:
         """Wait until it has written this."""
         deadline = time.monotonic() + seconds
         while text not in self.output():
@@ -89,7 +90,7 @@ class Process:
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
-    def stop(self, timeout: float = 20) -> tuple[int, str]:
+    def stop(self, timeout: float = PATIENCE) -> tuple[int, str]:
         """End it with SIGTERM; gives exit code and output."""
         if self.running:
             self.resume()

@@ -12,7 +12,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from schemas.topics import Topics
 from service.kafka import connection_options
-from tests.support.waiting import holds
+from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -36,7 +36,7 @@ async def make_commands(
     """Make the commands topic, as soon as one that is being deleted is gone."""
     topic = Topics(settings.topic_prefix).commands
     wanted = {"message.timestamp.type": "LogAppendTime"} if config is None else dict(config)
-    async with administered(settings) as client, asyncio.timeout(20):
+    async with administered(settings) as client, asyncio.timeout(PATIENCE):
         while True:
             response = await client.create_topics(
                 [NewTopic(topic, partitions, 1, topic_configs=wanted)]

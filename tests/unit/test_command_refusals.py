@@ -67,9 +67,9 @@ def nested(depth: int, opening: str = "[", closing: str = "]") -> str:
     ],
 )
 def test_what_is_not_json_is_refused_with_a_guess_at_the_cause(value: bytes, guess: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     refused = refusal(value)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
     assert refused.reason is Reason.NOT_JSON
     assert guess in refused.detail
     assert (refused.network_id, refused.user, refused.segment_id) == (None, None, None)
@@ -320,12 +320,12 @@ def test_pointers_are_escaped_as_rfc_6901_says() -> None:
     ],
 )
 def test_no_record_of_64_kib_takes_long(value: bytes) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     try:
         read_command(value)
     except Refusal as refused:
         assert len(refused.detail) <= 1000  # noqa: PT017 - some of these are accepted
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 def test_base_is_a_command() -> None:
