@@ -39,6 +39,8 @@ async def tell_stalls(pool: asyncpg.Pool[Any], settings: Settings) -> None:
         await asyncio.sleep(EVERY_SECONDS)
         try:
             async with transaction(pool, settings, ROLE) as connection:
+                # As the login itself: its sessions are hidden from a role that it took on.
+                await connection.execute("SET LOCAL ROLE NONE")
                 rows = await connection.fetch(_STALLS, ROLE, STALLED_SECONDS)
         except INFRASTRUCTURE as error:
             log.debug("stalls are not looked for", error=f"{type(error).__name__}: {error}")

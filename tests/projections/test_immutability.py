@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 # Tables that the service moves on by design. Every other one of the log's schema is append-only.
-MUTABLE = {"lane", "segment", "network", "source_version", "erasure_gate", "person", "idempotency", "relay", "api_key"}
+MUTABLE = {
+    "lane",
+    "segment",
+    "network",
+    "source_version",
+    "erasure_gate",
+    "person",
+    "idempotency",
+    "relay",
+    "api_key",
+}
 SERVICE = (
     "segments_ingest",
     "segments_project",

@@ -84,7 +84,13 @@ class LogLane:
     async def prepare_records(self, records: Sequence[Given]) -> Batch:
         end = records[-1].offset + 1 if records else self.next_offset
         return await self.appender.prepare(
-            self.lane, self.lane_id, self.next_offset, end, records, self.received_ms, self.incarnation
+            self.lane,
+            self.lane_id,
+            self.next_offset,
+            end,
+            records,
+            self.received_ms,
+            self.incarnation,
         )
 
     async def store(self, batch: Batch) -> Stored:
