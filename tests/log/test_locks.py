@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 # Every advisory lock that there ever was, and any other.
 TAKEN = (
-    "SELECT pg_advisory_lock(hashtext(name)) FROM unnest('{segments.erasure,segments.analyst,segments.analyze}'::text[])"
+    "SELECT pg_advisory_lock(hashtext(name)) FROM unnest("
+    "'{segments.erasure,segments.analyst,segments.analyze}'::text[])"
     " AS name UNION ALL SELECT pg_advisory_lock(98975303)"
 )
 
@@ -122,7 +123,7 @@ async def test_an_append_that_waits_for_a_lock_says_once_who_is_in_its_way(
                 await holding.execute("SELECT FROM segments.lane FOR UPDATE")
                 appending = asyncio.create_task(lane.append(command(1)))
                 async with asyncio.timeout(30):
-                    while not said:
+                    while not said:  # noqa: ASYNC110 - a log has no event
                         await asyncio.sleep(0.02)
                 await asyncio.sleep(0.5)  # some more rounds
                 await begun.rollback()
