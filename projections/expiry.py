@@ -80,6 +80,7 @@ WITH due AS MATERIALIZED (
 )
 SELECT d.segment_key, d.person_id, d.expires_at, c.person_id IS NOT NULL AS ours, d.page,
     s.network_id, s.segment_id, p.user_id, l.topic, l.partition, l.epoch, d.kafka_offset,
+    segments.incarnation() AS incarnation,
     segments.event_id(l.topic, l.partition, l.epoch, d.kafka_offset)::text AS event_id
 FROM (
     SELECT *, count(*) OVER () AS page, row_number() OVER (ORDER BY expires_at, segment_key, person_id) AS place
@@ -104,6 +105,7 @@ UPDATE projections.expiry AS x SET
 FROM unnest($1::integer[], $2::bigint[], $3::text[], $4::integer[], $5::bigint[])
     AS w (segment_key, person_id, topic, partition, kafka_offset)
 WHERE x.segment_key = w.segment_key AND x.person_id = w.person_id
+    AND segments.incarnation() = $6 -- else it may be another person's
 """
 _FORGET = """
 DELETE FROM projections.expiry WHERE (segment_key, person_id) IN (
@@ -217,7 +219,9 @@ class _Publisher:
             ]
             if told:
                 async with transaction(self._pool, self._settings, ROLE) as connection:
-                    await connection.execute(_PUBLISHED, *map(list, zip(*told, strict=True)))
+                    await connection.execute(
+                        _PUBLISHED, *map(list, zip(*told, strict=True)), rows[0]["incarnation"]
+                    )
         for future in sent:
             future.result()  # raises what the broker said
         log.info("published expiries", count=len(told))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = get_logger("projections.farewell")
 # Erasures come one at a time, so the greatest number is the newest.
 _NEWEST = """
-SELECT max(x.erasure_id) FROM segments.erasure AS x
+SELECT max(x.erasure_id), segments.incarnation() FROM segments.erasure AS x
 HAVING max(x.erasure_id) > (SELECT f.erasure_id FROM projections.farewell AS f)
 """
 _NOBODYS = """
@@ -54,7 +54,8 @@ INNER JOIN projections.membership AS m ON m.person_id = x.person_id
     AND m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
 WHERE x.erasure_id > (SELECT f.erasure_id FROM projections.farewell AS f) AND x.erasure_id <= $1
 """
-_SAID = "UPDATE projections.farewell SET erasure_id = $1 WHERE erasure_id < $1"
+# Of the database where it was found: one that came back older gives the number to another erasure.
+_SAID = "UPDATE projections.farewell SET erasure_id = $1 WHERE erasure_id < $1 AND segments.incarnation() = $2"
 
 
 async def say_farewell(
@@ -65,9 +66,10 @@ async def say_farewell(
     states_of: reads the states of given keys, as records. tell: tells what waits, so that it need not until the end.
     """
     async with single(teller.pool, teller.settings, ROLE) as connection:
-        newest = await connection.fetchval(_NEWEST)
-    if newest is None:
+        found = await connection.fetchrow(_NEWEST)
+    if found is None:
         return
+    newest, incarnation = found
     # All that was told under the old name lies below these ends: we tell no such thing any more, and nobody else can.
     # Also what was aborted is read, for some consumers do.
     async with reading(teller.settings, "read_uncommitted") as reader:
@@ -84,7 +86,7 @@ async def say_farewell(
         renamed = await states_of(connection, await connection.fetch(_RENAMED, newest))
     await teller.publish(renamed)
     async with single(teller.pool, teller.settings, ROLE) as connection:
-        await connection.execute(_SAID, newest)
+        await connection.execute(_SAID, newest, incarnation)
     log.info("erasures told", keys=buried)
 
 

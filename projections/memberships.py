@@ -38,7 +38,7 @@ BATCH = 4000
 # While so many records of a lane wait to be folded, the views go first: told is then only so often.
 MUCH, PATIENCE_SECONDS = 2000, 5.0
 _BEHIND = """
-SELECT c.lane_id, coalesce(t.next_offset, l.first_offset) AS first,
+SELECT segments.incarnation() AS incarnation, c.lane_id, coalesce(t.next_offset, l.first_offset) AS first,
     least(c.next_offset, coalesce(t.next_offset, l.first_offset) + $3) AS until
 FROM projections.checkpoint AS c INNER JOIN segments.lane AS l ON c.lane_id = l.lane_id
 INNER JOIN projections.generation AS g ON c.projection = g.projection AND c.slot = g.slot
@@ -72,10 +72,12 @@ CROSS JOIN LATERAL (
     SELECT q.user_id FROM segments.person AS q WHERE q.person_id = k.person_id OFFSET 0
 ) AS p
 """
-# Forward, whoever comes late: what lies below was told when this was sent.
+# Forward, whoever comes late: what lies below was told when this was sent. Not where Postgres is another one by then:
+# what it holds below may be other events, still to be told.
 _MOVE = """
 INSERT INTO projections.teller AS t (lane_id, next_offset)
-SELECT w.lane_id, w.next_offset FROM unnest($1::integer[], $2::bigint[]) AS w (lane_id, next_offset) ORDER BY w.lane_id
+SELECT w.lane_id, w.next_offset FROM unnest($1::integer[], $2::bigint[]) AS w (lane_id, next_offset)
+WHERE segments.incarnation() = $3 ORDER BY w.lane_id
 ON CONFLICT (lane_id) DO UPDATE SET next_offset = excluded.next_offset WHERE t.next_offset < excluded.next_offset
 """
 
@@ -134,7 +136,10 @@ async def _tell(teller: Teller) -> bool:
         await teller.publish(records)
         async with single(teller.pool, teller.settings, ROLE) as connection:
             await connection.execute(
-                _MOVE, [lane["lane_id"] for lane in some], [lane["until"] for lane in some]
+                _MOVE,
+                [lane["lane_id"] for lane in some],
+                [lane["until"] for lane in some],
+                some[0]["incarnation"],
             )
     return any(lane["until"] - lane["first"] >= BATCH for lane in lanes)
 

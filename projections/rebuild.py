@@ -25,10 +25,14 @@ LEASE_SECONDS = 30
 _LEASE = """
 UPDATE projections.generation SET rebuild_token = $2, rebuild_until = clock_timestamp() + make_interval(secs => $3)
 WHERE projection = $1 AND (rebuild_token = $2 OR rebuild_until IS NULL OR rebuild_until < clock_timestamp())
-RETURNING slot
+RETURNING slot, segments.incarnation() AS incarnation
 """
-_OURS = "SELECT FROM projections.generation WHERE projection = $1 AND rebuild_token = $2"
-_TAKEN_OVER = "(it took over while this one stood still)"
+# A lease that an older copy of the database holds as well is none: what was folded by then is not there.
+_OURS = """
+SELECT FROM projections.generation
+WHERE projection = $1 AND rebuild_token = $2 AND segments.incarnation() = $3
+"""
+_TAKEN_OVER = "(it took over while this one stood still, or Postgres was started anew: begin again)"
 _RELEASE = """
 UPDATE projections.generation SET rebuild_token = NULL, rebuild_until = NULL
 WHERE projection = $1 AND rebuild_token = $2
@@ -84,13 +88,14 @@ class _Rebuild:
         self._pool = pool
         self._settings = settings
         self._token = uuid.uuid4()
+        self._incarnation = ""
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[asyncpg.Connection[Any]]:
         """Run one transaction, as long as the lease is ours: whoever slept through it writes nothing."""
         async with transaction(self._pool, self._settings, ROLE) as connection:
             await connection.execute("SET LOCAL work_mem = '256MB'")
-            if await connection.fetchrow(_OURS, PROJECTION, self._token) is None:
+            if await connection.fetchrow(_OURS, PROJECTION, self._token, self._incarnation) is None:
                 raise RebuildRunningError(_TAKEN_OVER)
             yield connection
 
@@ -108,11 +113,11 @@ class _Rebuild:
 
     async def _renew(self) -> int:
         async with transaction(self._pool, self._settings, ROLE) as connection:
-            slot: int | None = await connection.fetchval(
-                _LEASE, PROJECTION, self._token, LEASE_SECONDS
-            )
-        if slot is None:
+            row = await connection.fetchrow(_LEASE, PROJECTION, self._token, LEASE_SECONDS)
+        if row is None:
             raise RebuildRunningError
+        self._incarnation = self._incarnation or row["incarnation"]
+        slot: int = row["slot"]
         return slot
 
     async def _keep_renewing(self) -> None:
@@ -174,7 +179,8 @@ class _Rebuild:
             return False
         async with self._transaction() as connection:
             # Waits for the batches under way, and keeps new ones out.
-            if await connection.fetchrow(f"{_OURS} FOR UPDATE", PROJECTION, self._token) is None:
+            ours = (PROJECTION, self._token, self._incarnation)
+            if await connection.fetchrow(f"{_OURS} FOR UPDATE", *ours) is None:
                 raise RebuildRunningError(_TAKEN_OVER)
             await connection.execute(_MISSING, PROJECTION, old, new)
             rows = await connection.fetch(_DISTANCE, PROJECTION, old, new)

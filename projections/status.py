@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from schemas.topics import Topics
 from service.errors import TopicError
+from service.incarnation import INCARNATION
 from service.kafka import reading
 from service.sources import all_topics, list_sources
 
@@ -67,16 +68,31 @@ WHERE l.topic = ANY ($1::text[]) AND NOT l.closed AND l.stopped_because IS NULL
 GROUP BY l.topic, l.end_seen_at IS NULL
 ORDER BY l.topic, l.end_seen_at IS NULL
 """
+# Told for a day.
+_REREAD = """
+SELECT l.topic, l.partition, x.detail, x.happened_at FROM segments.lane_event AS x
+INNER JOIN segments.lane AS l ON x.lane_id = l.lane_id
+WHERE x.action = 'reread' AND l.topic = ANY ($1::text[]) AND x.happened_at > clock_timestamp() - interval '1 day'
+ORDER BY x.lane_event_id
+"""
 _BEGUN = "SELECT EXISTS (SELECT FROM segments.lane WHERE topic = ANY ($1::text[]))"
 POLL_SECONDS = 0.05
 
 
 async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -> dict[str, Any]:
-    """Give {"watermark": …, "lanes": [a row of freshness with stopped_because, …], "overdue_expiries", "warnings"}."""
+    """Give {"watermark": …, "lanes": [a row of freshness with stopped_because, …], "overdue_expiries", "warnings"}.
+
+    And "incarnation": of Postgres, which is another one after each start, failover or restore.
+    """
     watermark = await connection.fetchrow("SELECT * FROM reporting.watermark")
     topics = await all_topics(connection, settings)
     lanes = await connection.fetch(_FRESHNESS, topics)
     warnings = await _unseen(connection, topics)
+    warnings += [
+        f"Postgres came back older than it was ({row['happened_at']:%Y-%m-%d %H:%M:%S} UTC):"
+        f" {row['topic']}-{row['partition']}, {row['detail']} were read again."
+        for row in await connection.fetch(_REREAD, topics)
+    ]
     expiries = await connection.fetchrow(_OVERDUE)
     overdue, lapsing = expiries or (0, 0)
     if lapsing and settings.signing_secret is None:
@@ -85,6 +101,7 @@ async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -
         "watermark": dict(watermark) if watermark else None,
         "lanes": [dict(lane) for lane in lanes],
         "overdue_expiries": overdue,
+        "incarnation": await connection.fetchval(INCARNATION),
         "warnings": warnings,
     }
 

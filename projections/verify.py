@@ -13,6 +13,7 @@ CHECKS = (
     "verify_tiling",
     "verify_counters",
     "verify_references",
+    "verify_owners",
     "verify_membership",
     "verify_rows",
     "verify_size",

@@ -31,6 +31,7 @@ from service.api.publisher import Publisher
 from service.database import hurried, make_pool, set_up_fault
 from service.deadlines import Deadlines
 from service.errors import SegmentsError
+from service.incarnation import Incarnation
 from service.serving import serving
 from service.telemetry import Health, get_logger
 
@@ -63,8 +64,11 @@ class Parts:
         self.pool = pool
         self.registry_pool = registry_pool
         self.deadlines = Deadlines()
+        incarnation = Incarnation()
         self.keys = KeyRing(pool, settings)
-        self.segments = KnownSegments(pool, settings)
+        self.segments = KnownSegments(pool, settings, incarnation)
+        incarnation.on_another(self.keys.forget)
+        incarnation.on_another(self.segments.forget)
         self.publisher = Publisher(settings, self.deadlines)
         self.in_flight = InFlight(settings.http_in_flight)
         self.access = Access(self.keys, settings, self.in_flight)
@@ -94,7 +98,7 @@ class Parts:
     async def _postgres(self) -> str | None:
         try:
             async with hurried(self.pool, self.settings, ROLE, 1.5) as connection:
-                await connection.execute("SELECT FROM segments.registry_version")
+                await connection.execute("SELECT FROM segments.source_version")
         except Exception as error:  # noqa: BLE001 - whatever it is, Postgres can't be worked with
             return str(set_up_fault(error) or f"Postgres is away: {type(error).__name__}")
         return None

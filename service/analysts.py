@@ -47,8 +47,10 @@ SELECT $1, n.network_id, $3, $4 FROM unnest($2::text[]) AS n (network_id)
 RETURNING role_name, network_id, change, changed_at, actor
 """
 _STANDING = "SELECT network_id FROM segments.analyst WHERE role_name = $1 ORDER BY network_id"
-# Serialises changes; the key is this table's alone.
-_LOCK = "SELECT pg_advisory_xact_lock(hashtext('segments.analyst'))"
+# Serialises changes; readers go on, and none of them could take it.
+_LOCK = """
+SET LOCAL ROLE segments_owner; LOCK TABLE segments.analyst_event IN SHARE ROW EXCLUSIVE MODE; RESET ROLE
+"""
 
 
 async def list_analysts(

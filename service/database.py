@@ -157,7 +157,7 @@ async def _set_up(connection: Any, settings: Settings, role: str) -> None:
     if settings.database_pooler == "transaction":
         await connection.execute(
             f"SET LOCAL ROLE {role}; SET LOCAL search_path = pg_catalog, segments;"
-            f"SET LOCAL timezone = 'UTC'; SET LOCAL jit = off;"
+            f"SET LOCAL timezone = 'UTC'; SET LOCAL jit = off; SET LOCAL application_name = '{role}';"
             f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}"
         )
 

@@ -55,6 +55,10 @@ class NoIdLeftError(SegmentsError):
     """The network's highest segment id is the highest there is; name a lower one."""
 
 
+class TooManySegmentsError(SegmentsError):
+    """The network has as many segments as SEGMENTS_SEGMENTS_PER_NETWORK allows."""
+
+
 class RegistryMovedError(SegmentsError):
     """Somebody changed the registry meanwhile; nothing was done, try again."""
 

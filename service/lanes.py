@@ -121,7 +121,7 @@ async def _open_row(
 
 
 # Held shared, as by an append: whoever is found here is not erased before these rows are in.
-_NO_ERASURE = "SELECT pg_advisory_xact_lock_shared(hashtext('segments.erasure'))"
+_NO_ERASURE = "SELECT segments.keep_erasure_out()"
 _SKIPPED = """
 UPDATE segments.lane SET next_offset = $2, rejected = rejected + $3, holes = holes + $4, recorded_at = $5,
     quiet_offset = $2, quiet_at = $5, last_offset = coalesce($6, last_offset),

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from service.settings import Settings
 
-LOCK = 0x5E6_3E47  # advisory lock of this database's setup
 SERVICE_ROLES = (
     "segments_ingest",
     "segments_project",
@@ -113,8 +112,8 @@ async def set_up_database(settings: Settings) -> list[str]:
     connection = await open_connection(url.get_secret_value() if url else database_url(settings))
     try:
         await _make_roles(connection)
+        await _make_history(connection)
         async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
             applied = await _apply(connection)
         login = unquote(urlsplit(database_url(settings)).username or "")
         granted = await _admit(connection, login)
@@ -152,9 +151,26 @@ async def _admit(connection: asyncpg.Connection[Any], login: str) -> list[str]:
     return granted
 
 
+# Of two at once one is told that it is there by now.
+@stamina.retry(
+    on=(asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError, asyncpg.DuplicateTableError,
+        asyncpg.DuplicateSchemaError, asyncpg.InternalServerError),
+    attempts=10,
+    wait_initial=0.05,
+    wait_max=0.5,
+)  # fmt: skip
+async def _make_history(connection: asyncpg.Connection[Any]) -> None:
+    """Make the table of what was applied, which is also what `setup` locks: by itself, for two may be at it."""
+    if await connection.fetchval(_RELATION, "migrations", "applied") is None:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL ROLE segments_owner")
+            await connection.execute(_HISTORY)
+
+
 async def _apply(connection: asyncpg.Connection[Any]) -> list[str]:
     await connection.execute("SET LOCAL ROLE segments_owner")
-    await connection.execute(_HISTORY)
+    # One at a time. Nobody but the owner could take it: readers may look meanwhile.
+    await connection.execute("LOCK TABLE migrations.applied IN EXCLUSIVE MODE")
     done = await _applied(connection)
     pending = []
     for migration in migrations():

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
 
 from schemas.rules import MAX_SEGMENT_ID
-from service.errors import NameTakenError, NoIdLeftError, UnknownSegmentError
-from service.sources import load_rules
+from service.errors import (
+    NameTakenError,
+    NoIdLeftError,
+    TooManySegmentsError,
+    UnknownSegmentError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from datetime import datetime
-
-    from service.log.allowed import Rule
 
 
 class Keep(Enum):
@@ -43,24 +45,15 @@ class Segment:
     archived_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """What the append needs to know of a segment."""
+class Registered(NamedTuple):
+    """What the append needs to know of a segment. segment_key: None where there is none of that id."""
 
-    segment_key: int
+    segment_key: int | None
     archived: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Registry:
-    """The registry at one version: (network_id, segment_id) → what the append needs to know.
-
-    rules: topic → what it may say.
-    """
-
-    version: int
-    segments: dict[tuple[str, int], Registered]
-    rules: Mapping[str, Rule] = field(default_factory=dict)
+ABSENT = Registered(None, archived=False)
+Which = tuple[str, int]  # network_id, segment_id
 
 
 _COLUMNS = """
@@ -68,37 +61,23 @@ _COLUMNS = """
 """
 
 
-async def load(connection: asyncpg.Connection[Any]) -> Registry:
-    """Read the whole registry; no part of it is older than its version."""
-    rows = await connection.fetch(
-        "SELECT v.version, s.network_id, s.segment_id, s.segment_key, s.archived_at IS NOT NULL AS archived"
-        " FROM segments.registry_version AS v LEFT JOIN segments.segment AS s ON true"
-    )
-    return Registry(
-        rows[0]["version"],
-        {
-            (row["network_id"], row["segment_id"]): Registered(row["segment_key"], row["archived"])
-            for row in rows
-            if row["segment_key"] is not None
-        },
-        await load_rules(connection),
-    )
-
-
-async def find(connection: asyncpg.Connection[Any], wanted: Iterable[tuple[str, int]]) -> Registry:
-    """Read of the registry these segments alone, each (network_id, segment_id); version -1, not being all of it."""
+async def find(
+    connection: asyncpg.Connection[Any], wanted: Iterable[Which]
+) -> dict[Which, Registered]:
+    """Look these segments up; ABSENT for those that are not there. No other segment costs anything."""
     asked = list(wanted)
+    # LATERAL and OFFSET 0 keep it to one look-up a segment, whatever the planner takes the table for.
     rows = await connection.fetch(
-        "SELECT s.network_id, s.segment_id, s.segment_key, s.archived_at IS NOT NULL AS archived"
+        "SELECT w.network_id, w.segment_id, s.segment_key, s.archived"
         " FROM unnest($1::text[], $2::integer[]) AS w (network_id, segment_id)"
-        " INNER JOIN segments.segment AS s ON w.network_id = s.network_id AND w.segment_id = s.segment_id",
+        " CROSS JOIN LATERAL (SELECT t.segment_key, t.archived_at IS NOT NULL AS archived FROM segments.segment AS t"
+        " WHERE t.network_id = w.network_id AND t.segment_id = w.segment_id OFFSET 0) AS s",
         [network_id for network_id, _ in asked],
         [segment_id for _, segment_id in asked],
     )
-    return Registry(
-        -1,
-        {(row[0], row[1]): Registered(row["segment_key"], row["archived"]) for row in rows},
-    )
+    return dict.fromkeys(asked, ABSENT) | {
+        (row[0], row[1]): Registered(row[2], row[3]) for row in rows
+    }
 
 
 async def list_segments(
@@ -123,13 +102,17 @@ async def create(
     description: str | None = None,
     is_visible: bool = True,
     actor: str | None = None,
+    most: int | None = None,
 ) -> Segment:
     """Create a segment; without an id it gets the network's highest + 1. An empty description is none.
 
-    Raises: NameTakenError when the network has that name or id already, NoIdLeftError.
+    most: segments that the network may have, archived ones too; None: any number.
+    Raises: NameTakenError when the network has that name or id already, NoIdLeftError, TooManySegmentsError.
     """
     async with connection.transaction():
-        await lock(connection)
+        has = await lock(connection, network_id)
+        if most is not None and has >= most:
+            raise TooManySegmentsError(f"({most}, network {network_id})")
         if segment_id is None:
             segment_id = await _next_id(connection, network_id, name)
         try:
@@ -148,6 +131,9 @@ async def create(
                 )
         except asyncpg.UniqueViolationError as error:
             raise await _taken(connection, network_id, name, segment_id) from error
+        await connection.execute(
+            "UPDATE segments.network SET segments = segments + 1 WHERE network_id = $1", network_id
+        )
         return await _record(connection, key, "created", actor)
 
 
@@ -166,7 +152,7 @@ async def edit(
     Raises: UnknownSegmentError, NameTakenError.
     """
     async with connection.transaction():
-        await lock(connection)
+        await lock(connection, network_id)
         now = await get(connection, network_id, segment_id)
         wanted = replace(
             now,
@@ -203,7 +189,7 @@ async def set_archived(
     Raises: UnknownSegmentError.
     """
     async with connection.transaction():
-        await lock(connection)
+        await lock(connection, network_id)
         now = await get(connection, network_id, segment_id)
         if (now.archived_at is not None) == archived:
             return now
@@ -260,22 +246,26 @@ async def get(connection: asyncpg.Connection[Any], network_id: str, segment_id: 
     return Segment(**dict(row))
 
 
-async def lock(connection: asyncpg.Connection[Any]) -> None:
-    """Lock the registry against other changes, until the transaction's end."""
-    await connection.execute("SELECT FROM segments.registry_version FOR UPDATE")
+async def lock(connection: asyncpg.Connection[Any], network_id: str) -> int:
+    """Lock a network's segments against other changes, until the transaction's end; gives how many there are."""
+    has: int = await connection.fetchval(
+        "INSERT INTO segments.network AS n (network_id) VALUES ($1)"
+        " ON CONFLICT (network_id) DO UPDATE SET segments = n.segments RETURNING segments",
+        network_id,
+    )
+    return has
 
 
 async def _record(
     connection: asyncpg.Connection[Any], segment_key: int, change: str, actor: str | None
 ) -> Segment:
-    """Move the version, which tells appends to read anew, and write down what was done."""
-    await connection.execute("UPDATE segments.registry_version SET version = version + 1")
+    """Write down what was done."""
     await connection.execute(
-        "INSERT INTO segments.registry_event (version, segment_key, change, segment_name, description,"
+        "INSERT INTO segments.registry_event (segment_key, change, segment_name, description,"
         " is_visible, archived, changed_at, actor)"
-        " SELECT v.version, s.segment_key, $2, s.segment_name, s.description, s.is_visible,"
+        " SELECT s.segment_key, $2, s.segment_name, s.description, s.is_visible,"
         " s.archived_at IS NOT NULL, clock_timestamp(), $3"
-        " FROM segments.segment AS s, segments.registry_version AS v WHERE s.segment_key = $1",
+        " FROM segments.segment AS s WHERE s.segment_key = $1",
         segment_key,
         change,
         actor,

@@ -100,14 +100,16 @@ async def apply(
     *,
     archive_missing: bool = False,
     dry_run: bool = False,
+    most: int | None = None,
 ) -> Applied:
     """Make the registry say what a file says, in one transaction that nobody else's change comes between.
 
-    expected: the difference that was agreed to. dry_run: do it all, and take it back.
-    Raises: RegistryMovedError when the difference is another one by now, NameTakenError, NoIdLeftError.
+    expected: the difference that was agreed to. dry_run: do it all, and take it back. most: as in `registry.create`.
+    Raises: RegistryMovedError when the difference is another one by now, NameTakenError, NoIdLeftError,
+    TooManySegmentsError.
     """
     async with _transaction(connection, keep=not dry_run):
-        await registry.lock(connection)
+        await registry.lock(connection, network_id)
         changes = await difference(connection, network_id, wanted)
         if changes != list(expected):
             raise RegistryMovedError
@@ -120,7 +122,7 @@ async def apply(
                 not archive_missing or (change.before or {})["archived"]
             ):
                 continue
-            done[place] = await _carry_out(connection, network_id, change, actor)
+            done[place] = await _carry_out(connection, network_id, change, actor, most)
         await _check_names(connection, network_id)
     return Applied([done.get(*one) for one in enumerate(changes)], len(done))
 
@@ -153,7 +155,11 @@ async def _check_names(connection: asyncpg.Connection[Any], network_id: str) -> 
 
 
 async def _carry_out(
-    connection: asyncpg.Connection[Any], network_id: str, change: Change, actor: str | None
+    connection: asyncpg.Connection[Any],
+    network_id: str,
+    change: Change,
+    actor: str | None,
+    most: int | None,
 ) -> Change:
     """Do it; gives the change with its segment's id."""
     after = change.after or {"archived": True}
@@ -161,7 +167,7 @@ async def _carry_out(
     if change.action == "create":
         made = await registry.create(
             connection, network_id=network_id, name=after["name"], segment_id=number,
-            description=after["description"], is_visible=not after["hidden"], actor=actor,
+            description=after["description"], is_visible=not after["hidden"], actor=actor, most=most,
         )  # fmt: skip
         number = made.segment_id
     elif change.action == "change":

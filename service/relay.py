@@ -17,6 +17,8 @@ from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE, sleep_unless
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import asyncpg
     from aiokafka import AIOKafkaProducer
 
@@ -40,12 +42,19 @@ ORDER BY l.lane_id
 ON CONFLICT (lane_id) DO UPDATE SET next_offset = excluded.next_offset WHERE y.next_offset < excluded.next_offset
 """
 _CLAIM = """
-SELECT l.lane_id, coalesce(y.next_offset, l.first_offset) AS start, l.next_offset, l.topic, l.partition, l.epoch
-FROM segments.lane AS l LEFT JOIN segments.relay AS y ON y.lane_id = l.lane_id
+SELECT l.lane_id FROM segments.lane AS l LEFT JOIN segments.relay AS y ON y.lane_id = l.lane_id
 WHERE l.topic = ANY ($1::text[]) AND coalesce(y.next_offset, l.first_offset) < l.next_offset
 """
-_MAKE = "INSERT INTO segments.relay (lane_id, next_offset) VALUES ($1, $2) ON CONFLICT DO NOTHING"
-_LOCK = "SELECT next_offset FROM segments.relay WHERE lane_id = $1 FOR UPDATE SKIP LOCKED"
+_MAKE = """
+INSERT INTO segments.relay (lane_id, next_offset)
+SELECT l.lane_id, l.first_offset FROM segments.lane AS l WHERE l.lane_id = $1 ON CONFLICT DO NOTHING
+"""
+# How far the lane goes is asked here again: Postgres may be another one than at the claim.
+_LOCK = """
+SELECT y.next_offset AS start, l.next_offset, l.topic, l.partition, l.epoch
+FROM segments.relay AS y INNER JOIN segments.lane AS l ON y.lane_id = l.lane_id
+WHERE y.lane_id = $1 AND l.topic = ANY ($2::text[]) FOR UPDATE OF y SKIP LOCKED
+"""
 _READ = """
 SELECT kafka_offset, received_at, recorded_at, reason, detail, network_id, reference_id, record_key, payload_text
 FROM segments.rejected WHERE lane_id = $1 AND kafka_offset >= $2 AND kafka_offset < $3 ORDER BY kafka_offset LIMIT $4
@@ -76,7 +85,7 @@ async def _relay_until(
             lanes = await connection.fetch(_CLAIM, topics)
         for lane in lanes:
             async with transaction(pool, settings, ROLE) as connection:
-                await _relay_lane(connection, producer, settings, lane)
+                await _relay_lane(connection, producer, settings, lane["lane_id"], topics)
         await sleep_unless(stop, EVERY_SECONDS)
 
 
@@ -84,13 +93,14 @@ async def _relay_lane(
     connection: asyncpg.Connection[Any],
     producer: AIOKafkaProducer,
     settings: Settings,
-    lane: asyncpg.Record,
+    lane_id: int,
+    topics: Sequence[str],
 ) -> None:
-    await connection.execute(_MAKE, lane["lane_id"], lane["start"])
-    start = await connection.fetchval(_LOCK, lane["lane_id"])
-    if start is None or start >= lane["next_offset"]:
+    await connection.execute(_MAKE, lane_id)
+    lane = await connection.fetchrow(_LOCK, lane_id, topics)
+    if lane is None or lane["start"] >= lane["next_offset"]:
         return  # another process is at it, or was since the claim
-    rows = await connection.fetch(_READ, lane["lane_id"], start, lane["next_offset"], BATCH)
+    rows = await connection.fetch(_READ, lane_id, lane["start"], lane["next_offset"], BATCH)
     topic = Topics(settings.topic_prefix).rejected
     sent = [
         await producer.send(topic, _message(lane, row), _key(row["record_key"]), partition=None)
@@ -98,7 +108,7 @@ async def _relay_lane(
     ]
     await asyncio.gather(*sent)
     end = rows[-1]["kafka_offset"] + 1 if len(rows) == BATCH else lane["next_offset"]
-    await connection.execute(_MOVE, lane["lane_id"], end)
+    await connection.execute(_MOVE, lane_id, end)
 
 
 def _key(key: bytes | None) -> bytes | None:

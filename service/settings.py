@@ -115,6 +115,11 @@ class Settings(BaseSettings):
     ingest_lanes_at_once: int = Field(
         2, ge=1, description="Appends that one ingest process runs side by side"
     )
+    segments_per_network: int = Field(
+        10_000,
+        ge=1,
+        description="Segments that a network may have, archived ones too; no more are created",
+    )
     people_cache: int = Field(
         150_000, ge=1000, description="People an ingest process remembers (about 300 bytes each)"
     )
@@ -131,6 +136,11 @@ class Settings(BaseSettings):
     http_rate_limit: str = Field(
         "5000/second",
         description="What one API key may send to one api process: NUMBER/second, /minute or /hour",
+    )
+    http_registry_rate_limit: str = Field(
+        "10/second",
+        description="Changes of its segments that one network may ask of one api process: NUMBER/second, /minute"
+        " or /hour",
     )
     http_in_flight: int = Field(
         2000,
@@ -169,7 +179,7 @@ class Settings(BaseSettings):
             )
         return value
 
-    @field_validator("http_rate_limit")
+    @field_validator("http_rate_limit", "http_registry_rate_limit")
     @classmethod
     def _is_rate(cls, value: str) -> str:
         if not re.fullmatch(r"[1-9][0-9]{0,8}/(second|minute|hour)", value):

@@ -1,7 +1,7 @@
 """Command topics: which are read, what each may say, and every change of it as an event with actor and time.
 
 The state is the newest event of each topic. `<prefix>.commands` is always read, and may say everything until an event
-says otherwise. A change moves the registry's version, so that it counts from the next append on.
+says otherwise. A change moves `source_version`, so that it counts from the next append on.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SELECT {_COLUMNS} FROM segments.source_event WHERE topic_prefix = $1 ORDER BY ve
 """  # noqa: S608 - a constant
 _RECORD = f"""
 INSERT INTO segments.source_event (version, topic, topic_prefix, change, networks, statuses, actor)
-SELECT v.version, $1, $2, $3, $4, $5, $6 FROM segments.registry_version AS v
+SELECT v.version, $1, $2, $3, $4, $5, $6 FROM segments.source_version AS v
 RETURNING {_COLUMNS}
 """  # noqa: S608 - a constant
 
@@ -49,6 +49,12 @@ class Source:
     statuses: list[str] | None
     changed_at: datetime | None
     actor: str | None
+
+
+async def rules_version(connection: asyncpg.Connection[Any]) -> int:
+    """Give the number that moves with each change of what a topic may say."""
+    version: int = await connection.fetchval("SELECT version FROM segments.source_version")
+    return version
 
 
 async def load_rules(connection: asyncpg.Connection[Any]) -> dict[str, Rule]:
@@ -165,8 +171,8 @@ async def close(
 async def _lock(
     connection: asyncpg.Connection[Any], settings: Settings, topic: str
 ) -> Source | None:
-    """Lock registry and sources against other changes, and give how the topic stands."""
-    await connection.execute("SELECT FROM segments.registry_version FOR UPDATE")
+    """Lock the sources against other changes, and give how the topic stands."""
+    await connection.execute("SELECT FROM segments.source_version FOR UPDATE")
     row = await connection.fetchrow(
         f"SELECT {_COLUMNS} FROM segments.source WHERE topic = $1",  # noqa: S608 - a constant
         topic,
@@ -185,8 +191,8 @@ async def _record(
     statuses: list[str] | None,
     actor: str | None,
 ) -> Source:
-    """Move the registry's version, so that appends look again, and record the change."""
-    await connection.execute("UPDATE segments.registry_version SET version = version + 1")
+    """Move the version, so that appends look again, and record the change."""
+    await connection.execute("UPDATE segments.source_version SET version = version + 1")
     row = await connection.fetchrow(
         _RECORD, topic, settings.topic_prefix, change, networks, statuses, actor
     )

@@ -3,14 +3,12 @@ CREATE SCHEMA segments;
 CREATE SCHEMA projections;
 CREATE SCHEMA reporting;
 
--- One row. The append reads it after its lane is locked, and reloads registry and people when it moved;
--- each change of the registry locks it, so changes are serial.
-CREATE TABLE segments.registry_version (
-    only_row boolean CONSTRAINT registry_version_pkey PRIMARY KEY DEFAULT true,
-    version bigint NOT NULL,
-    CONSTRAINT registry_version_has_one_row CHECK (only_row)
-);
-INSERT INTO segments.registry_version (version) VALUES (0);
+-- A row for each network that has a segment, locked by each change of its segments: they are serial within a network,
+-- and no network waits for another.
+CREATE TABLE segments.network (
+    network_id text COLLATE "C" CONSTRAINT network_pkey PRIMARY KEY,
+    segments integer NOT NULL DEFAULT 0 -- how many it has, archived ones too
+) WITH (fillfactor = 50);
 
 CREATE TABLE segments.segment (
     segment_key integer GENERATED ALWAYS AS IDENTITY CONSTRAINT segment_pkey PRIMARY KEY,
@@ -28,9 +26,10 @@ CREATE TABLE segments.segment (
     CONSTRAINT segment_name_once_per_network UNIQUE (network_id, segment_name) DEFERRABLE INITIALLY IMMEDIATE
 );
 
--- Append-only: the segment as it stood after each change.
+-- Append-only: the segment as it stood after each change. version: in the order of a network's changes; those of two
+-- networks may be committed in another order than they are numbered.
 CREATE TABLE segments.registry_event (
-    version bigint CONSTRAINT registry_event_pkey PRIMARY KEY,
+    version bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT registry_event_pkey PRIMARY KEY,
     segment_key integer NOT NULL CONSTRAINT registry_event_segment REFERENCES segments.segment,
     change text NOT NULL,
     segment_name text NOT NULL,

@@ -38,7 +38,9 @@ CREATE UNIQUE INDEX lane_open ON segments.lane (topic, partition) WHERE NOT clos
 CREATE TABLE segments.lane_event (
     lane_event_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT lane_event_pkey PRIMARY KEY,
     lane_id integer NOT NULL CONSTRAINT lane_event_lane REFERENCES segments.lane,
-    action text NOT NULL CONSTRAINT lane_event_action_is_known CHECK (action IN ('opened', 'stopped', 'adopted', 'skipped')),
+    action text NOT NULL CONSTRAINT lane_event_action_is_known CHECK (
+        action IN ('opened', 'stopped', 'adopted', 'skipped', 'reread')
+    ),
     reason text,
     detail text,
     actor text,
@@ -170,4 +172,17 @@ CREATE FUNCTION segments.event_id(topic text, partition integer, epoch integer, 
 RETURNS uuid LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
     SELECT overlay(overlay(md5(topic || '/' || partition || '/' || epoch || '/' || kafka_offset)
         PLACING '8' FROM 13) PLACING 'a' FROM 17)::uuid
+$$;
+
+-- What is remembered of a database holds as long as this stays the same. It changes with each start of Postgres (also on
+-- an older copy of its files), with a failover (the timeline), and where database or tables are others of that name.
+CREATE FUNCTION segments.incarnation() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT concat_ws(
+        '-',
+        to_hex((extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint),
+        CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'standby'
+            ELSE left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 8) END,
+        (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()),
+        'segments.lane'::regclass::oid
+    )
 $$;

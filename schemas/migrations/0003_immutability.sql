@@ -47,17 +47,23 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Empty. Who appends locks it against erasures, an erasure against appends; nobody else has a right to either.
+CREATE TABLE segments.erasure_gate (nothing boolean);
+-- Appends may be side by side: until the transaction's end nobody is erased.
+CREATE FUNCTION segments.keep_erasure_out() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    LOCK TABLE segments.erasure_gate IN ROW EXCLUSIVE MODE;
+END $$;
+
 -- Erasure: records itself, takes the identifier and the salt away, blanks the free text. No row goes.
--- Appends hold the advisory lock shared: none is under way here, and the moved version tells the next ones
--- to forget whom they remember.
+-- Appends hold the gate: none is under way here, and the newest erasure's number tells the next ones whom to forget.
 CREATE FUNCTION segments.erase_person(network_id text, user_id text, actor text, reason text)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     person bigint;
     number bigint;
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtext('segments.erasure'));
-    UPDATE segments.registry_version SET version = version + 1;
+    LOCK TABLE segments.erasure_gate IN EXCLUSIVE MODE;
     SELECT p.person_id INTO person FROM segments.person AS p
     WHERE p.network_id = erase_person.network_id AND p.user_id = erase_person.user_id AND p.erased = 0
     FOR UPDATE;

@@ -80,9 +80,6 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     grown regclass;
 BEGIN
-    IF NOT pg_try_advisory_xact_lock(hashtext('segments.analyze')) THEN
-        RETURN;
-    END IF;
     FOR grown IN
         SELECT c.oid FROM pg_class AS c
         WHERE c.oid IN (
@@ -90,7 +87,7 @@ BEGIN
             'projections.membership_0'::regclass, 'projections.membership_1'::regclass
         ) AND pg_relation_size(c.oid) > 10 * 8192 * greatest(c.relpages, 2)
     LOOP
-        EXECUTE format('ANALYZE %s', grown);
+        EXECUTE format('ANALYZE (SKIP_LOCKED) %s', grown); -- another worker may be at it
     END LOOP;
 END $$;
 

@@ -8,6 +8,9 @@ GRANT USAGE ON SCHEMA projections TO segments_ingest, segments_project, segments
 GRANT SELECT ON ALL TABLES IN SCHEMA projections TO segments_ingest, segments_operate;
 GRANT EXECUTE ON FUNCTION segments.event_id(text, integer, integer, bigint)
 TO segments_ingest, segments_project, segments_operate, segments_report;
+GRANT EXECUTE ON FUNCTION segments.incarnation() TO segments_ingest, segments_project, segments_operate;
+GRANT INSERT ON segments.erasure_gate TO segments_ingest, segments_operate;
+GRANT EXECUTE ON FUNCTION segments.keep_erasure_out() TO segments_ingest, segments_operate;
 
 -- ingest: appends, moves its lanes, meets new people.
 GRANT INSERT ON segments.person, segments.event, segments.duplicate, segments.rejected, segments.hole,
@@ -26,7 +29,7 @@ GRANT EXECUTE ON FUNCTION segments.fold_step(
 ) TO segments_project, segments_operate, segments_report;
 
 -- registry: the segments and their changes.
-GRANT SELECT, INSERT, UPDATE ON segments.segment, segments.registry_version TO segments_registry;
+GRANT SELECT, INSERT, UPDATE ON segments.segment, segments.network TO segments_registry;
 GRANT SELECT, INSERT ON segments.registry_event TO segments_registry;
 
 -- operate: lane adopt, lane skip, rejected retry, status, explain, verify.
@@ -45,7 +48,7 @@ GRANT SELECT, UPDATE (user_sent, description, metadata) ON segments.event TO seg
 GRANT SELECT, UPDATE (detail, record_key, payload, payload_text, headers) ON segments.rejected TO segments_erase;
 GRANT SELECT, INSERT ON segments.erasure TO segments_erase;
 GRANT USAGE ON SEQUENCE segments.erasure_erasure_id_seq TO segments_erase;
-GRANT SELECT, UPDATE ON segments.registry_version TO segments_erase;
+GRANT UPDATE ON segments.erasure_gate TO segments_erase;
 
 -- report: the views and functions of schema reporting, and nothing else.
 GRANT USAGE ON SCHEMA reporting TO segments_report;

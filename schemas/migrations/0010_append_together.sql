@@ -1,12 +1,13 @@
 -- The append in one statement, of several lanes in which little waits: what is ordinary, and nothing else.
--- False, and nothing written, when a lane is not where its batch starts, is stopped or held by somebody, when the
--- registry moved or an erasure is under way; an error when a command is in the log already, a value is refused, or
--- somebody holds a command back for longer than a second (the other lanes need not wait with that one).
+-- False, and nothing written, when a lane is not where its batch starts, is stopped or held by somebody, when what the
+-- batches rest on is not so any more (incarnation, what topics may say, a segment archived, somebody erased); an error
+-- when an erasure is under way, a command is in the log already, a value is refused, or somebody holds a command back
+-- for longer than a second (the other lanes need not wait with that one).
 -- Either way each lane is then appended alone. A function, for each of its statements sees what is committed by then:
--- the registry's version and the clock are read once the lanes are locked.
+-- what the batches rest on and the clock are read once the lanes are locked.
 CREATE FUNCTION segments.append_together(
     lanes integer [], starts bigint [], ends bigint [], last_timestamps bigint [], last_digests bytea [],
-    last_receipts bigint [], expected_version bigint,
+    last_receipts bigint [], expected_incarnation text, expected_rules bigint, expected_erasure bigint,
     event_lanes integer [], offsets bigint [], segment_keys integer [], people bigint [], times bigint [],
     receipts bigint [], statuses smallint [], contents bytea [], reference_ids text [], discriminators text [],
     expiries bigint [], sources text [], actors text [], request_ids text [], users_sent text [], descriptions text [],
@@ -17,16 +18,21 @@ DECLARE
     floor timestamptz;
     now timestamptz;
 BEGIN
-    IF NOT pg_try_advisory_xact_lock_shared(hashtext('segments.erasure')) THEN
-        RETURN false;
-    END IF;
+    LOCK TABLE segments.erasure_gate IN ROW EXCLUSIVE MODE NOWAIT;
     SELECT count(*), max(greatest(k.recorded_at, k.quiet_at)) INTO found, floor FROM (
         SELECT l.recorded_at, l.quiet_at FROM segments.lane AS l
         INNER JOIN unnest(lanes, starts) AS w (lane_id, start) ON l.lane_id = w.lane_id AND l.next_offset = w.start
         WHERE NOT l.closed AND l.stopped_because IS NULL
         FOR UPDATE OF l SKIP LOCKED
     ) AS k;
-    IF found <> cardinality(lanes) OR expected_version <> (SELECT v.version FROM segments.registry_version AS v) THEN
+    IF found <> cardinality(lanes)
+        OR expected_incarnation <> segments.incarnation()
+        OR expected_rules <> (SELECT v.version FROM segments.source_version AS v)
+        OR expected_erasure <> (SELECT coalesce(max(x.erasure_id), 0) FROM segments.erasure AS x)
+        OR EXISTS (
+            SELECT FROM segments.segment AS s WHERE s.segment_key = ANY (segment_keys) AND s.archived_at IS NOT NULL
+        )
+    THEN
         RETURN false;
     END IF;
     now := greatest(clock_timestamp(), floor + interval '1 microsecond');
@@ -68,12 +74,12 @@ BEGIN
     RETURN true;
 END $$;
 REVOKE ALL ON FUNCTION segments.append_together(
-    integer [], bigint [], bigint [], bigint [], bytea [], bigint [], bigint, integer [], bigint [], integer [],
-    bigint [], bigint [], bigint [], smallint [], bytea [], text [], text [], bigint [], text [], text [], text [],
+    integer [], bigint [], bigint [], bigint [], bytea [], bigint [], text, bigint, bigint, integer [], bigint [],
+    integer [], bigint [], bigint [], bigint [], smallint [], bytea [], text [], text [], bigint [], text [], text [], text [],
     text [], text [], text []
 ) FROM public;
 GRANT EXECUTE ON FUNCTION segments.append_together(
-    integer [], bigint [], bigint [], bigint [], bytea [], bigint [], bigint, integer [], bigint [], integer [],
-    bigint [], bigint [], bigint [], smallint [], bytea [], text [], text [], bigint [], text [], text [], text [],
+    integer [], bigint [], bigint [], bigint [], bytea [], bigint [], text, bigint, bigint, integer [], bigint [],
+    integer [], bigint [], bigint [], bigint [], smallint [], bytea [], text [], text [], bigint [], text [], text [], text [],
     text [], text [], text []
 ) TO segments_ingest;

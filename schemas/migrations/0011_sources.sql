@@ -1,8 +1,17 @@
 -- What each command topic may say, and every change of it with actor and time. Kafka's ACLs decide who writes a topic.
 -- Append-only, and the whole state: the newest row of a topic is what stands. A topic without one is not read, but for
 -- <prefix>.commands, which may say everything until somebody says otherwise.
+-- One row, locked by each change. The append reads it, so a change counts from the next append on.
+CREATE TABLE segments.source_version (
+    only_row boolean CONSTRAINT source_version_pkey PRIMARY KEY DEFAULT true,
+    version bigint NOT NULL,
+    CONSTRAINT source_version_has_one_row CHECK (only_row)
+);
+INSERT INTO segments.source_version (version) VALUES (0);
+GRANT SELECT ON segments.source_version TO segments_ingest, segments_operate, segments_api;
+GRANT SELECT, UPDATE ON segments.source_version TO segments_registry;
+
 CREATE TABLE segments.source_event (
-    -- The registry's: the append reads it, so a change counts from the next append on.
     version bigint CONSTRAINT source_event_pkey PRIMARY KEY,
     topic text COLLATE "C" NOT NULL,
     topic_prefix text COLLATE "C" NOT NULL, -- of the installation that reads it

@@ -68,14 +68,15 @@ async def apply(
     network_id = network or wanted.network
     if network_id is None or (wanted.network or network_id) != network_id:
         raise Failure("Name one network, in the file or with --network.", exit_code=2)
-    async with connected(load_settings(), ROLE) as connection:
+    settings = load_settings()
+    async with connected(settings, ROLE) as connection:
         while True:
             changes = await registry_file.difference(connection, network_id, wanted.segments)
             to_do = any(one.action != "missing" or archive_missing for one in changes)
             asking = to_do and not dry_run and not yes
             doing = partial(
                 registry_file.apply, connection, network_id, wanted.segments, changes, actor,
-                archive_missing=archive_missing,
+                archive_missing=archive_missing, most=settings.segments_per_network,
             )  # fmt: skip
             try:
                 # Tried first: what can't be done is not asked for, and new segments' ids are shown.

@@ -87,10 +87,11 @@ async def create(
     as_json: bool,
 ) -> None:
     """Create a segment and print its id."""
-    async with connected(load_settings(), ROLE) as connection:
+    settings = load_settings()
+    async with connected(settings, ROLE) as connection:
         made = await registry.create(
             connection, network_id=network, name=name, segment_id=segment_id,
-            description=description, is_visible=not hidden, actor=actor,
+            description=description, is_visible=not hidden, actor=actor, most=settings.segments_per_network,
         )  # fmt: skip
     if as_json:
         _show(made, as_json=True)

@@ -26,7 +26,8 @@ _OF_ANY = {
     403: _Said("forbidden", "The key may not do this, or not in this network."),
     429: _Said(
         "too_many_requests",
-        "Too much for this key; RateLimit-Reset and Retry-After say how long to wait.",
+        "Too much for this key, or too many changes of its network's segments;"
+        " RateLimit-Reset and Retry-After say how long to wait.",
     ),
     503: _Said(
         "database_away",
@@ -45,7 +46,10 @@ _OF_BODIES = {
 _OF_THOSE_THAT_SAY_SO = {
     404: _Said("unknown_segment", "No such segment, user or result."),
     406: _Said("not_acceptable", "Accept names nothing that there is of it."),
-    409: _Said("name_taken", "The name or the id is taken, or no id is left."),
+    409: _Said(
+        "name_taken",
+        "The name or the id is taken, no id is left, or the network has as many as it may.",
+    ),
 }
 # Of one call alone.
 _OF_CALL = {

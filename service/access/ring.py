@@ -52,6 +52,10 @@ class KeyRing:
         self._used: set[str] = set()
         self._noted = time.monotonic()
 
+    def forget(self) -> None:
+        """Forget all keys: Postgres is another one than before."""
+        self._remembered = {}
+
     async def find(self, text: str) -> ApiKey | None:
         """Give the key, if there is one that is neither revoked nor expired.
 

@@ -131,6 +131,25 @@ class Access:
         )
 
 
+class RegistryRate:
+    """How often a network's segments may be changed, whichever of its keys asks for it: counted in this process."""
+
+    def __init__(self, text: str) -> None:
+        """text: as Rate has it."""
+        self._rate = Rate(text)
+
+    def charge(self, admission: Admission) -> None:
+        """Count a change. Raises: Problem 429."""
+        passes, _, seconds = self._rate.take(admission.network_id, 1)
+        if not passes:
+            raise Problem(
+                429,
+                "too_many_requests",
+                f"a network's segments may be changed {self._rate.most} times in {self._rate.seconds} s",
+                headers={**admission.headers, "Retry-After": str(math.ceil(seconds))},
+            )
+
+
 class Rate:
     """So much in each window of time, for each name; windows begin for all at once, so what is kept is bounded.
 

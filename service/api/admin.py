@@ -16,7 +16,7 @@ from schemas.segment import (  # noqa: TC001 - pydantic reads them
 from service import registry
 from service.access.keys import Scope
 from service.api.accepting import takes_json
-from service.api.access import Admission  # noqa: TC001 - FastAPI reads it
+from service.api.access import Admission, RegistryRate
 from service.api.bodies import read_body, takes
 from service.api.desk import Desk
 from service.api.parameters import Nothing, PathId  # noqa: TC001 - FastAPI reads them
@@ -95,6 +95,7 @@ def admin_routes(
     router = APIRouter(tags=["admin"])
     reading = Desk(pool, settings)
     changing = Desk(registry_pool, settings, ROLE)
+    rate = RegistryRate(settings.http_registry_rate_limit)
     admitted: Any = Depends(access.admits(Scope.ADMIN))
 
     @router.post(
@@ -105,8 +106,9 @@ def admin_routes(
         request: Request, response: Response, _: Nothing, admission: Admission = admitted
     ) -> SegmentShown:
         new = await read_body(request, NewSegment)
+        rate.charge(admission)
         async with changing.transaction() as connection:
-            made = await _create(connection, admission, new)
+            made = await _create(connection, admission, new, settings.segments_per_network)
         response.headers["Location"] = (
             f"/networks/{made.network_id}/admin/segments/{made.segment_id}"
         )
@@ -139,6 +141,7 @@ def admin_routes(
         request: Request, segment_id: PathId, _: Nothing, admission: Admission = admitted
     ) -> SegmentShown:
         to = await read_body(request, SegmentChange)
+        rate.charge(admission)
         async with changing.transaction() as connection:
             return _shown(await _change(connection, admission, segment_id, to))
 
@@ -146,7 +149,7 @@ def admin_routes(
 
 
 async def _create(
-    connection: asyncpg.Connection[Any], admission: Admission, new: NewSegment
+    connection: asyncpg.Connection[Any], admission: Admission, new: NewSegment, most: int
 ) -> registry.Segment:
     return await registry.create(
         connection,
@@ -156,6 +159,7 @@ async def _create(
         description=new.description,
         is_visible=new.is_visible,
         actor=admission.key.key_name,
+        most=most,
     )
 
 

@@ -9,7 +9,13 @@ import msgspec
 from starlette.responses import Response
 
 from schemas.refusal import FieldError, Reason, Refusal, describe
-from service.errors import DatabaseAwayError, NameTakenError, NoIdLeftError, UnknownSegmentError
+from service.errors import (
+    DatabaseAwayError,
+    NameTakenError,
+    NoIdLeftError,
+    TooManySegmentsError,
+    UnknownSegmentError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +32,11 @@ _OF_REGISTRY: dict[type[Exception], tuple[int, str, str]] = {
     UnknownSegmentError: (404, "unknown_segment", "no such segment in this network"),
     NameTakenError: (409, "name_taken", "a segment of this network has that name or id already"),
     NoIdLeftError: (409, "no_id_left", "the highest id is taken: give a segment_id"),
+    TooManySegmentsError: (
+        409,
+        "too_many_segments",
+        "the network has as many segments as it may have, archived ones among them",
+    ),
 }
 
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 PROBE_SECONDS = 10
 _HOW = "Go on with `segments lane adopt --topic {topic} --partition {partition} --from {start} --reason …`"
 _FIND = """
-SELECT lane_id, epoch, next_offset, last_offset, last_timestamp, last_digest, stopped_because,
+SELECT segments.incarnation() AS incarnation,
+    (SELECT coalesce(max(x.erasure_id), 0) FROM segments.erasure AS x) AS erased_to,
+    lane_id, epoch, next_offset, last_offset, last_timestamp, last_digest, stopped_because,
     (extract(epoch FROM nullif(received_at, '-infinity')) * 1000)::bigint AS received_ms
 FROM segments.lane WHERE topic = $1 AND partition = $2 AND NOT closed
 """
@@ -49,21 +51,31 @@ INSERT INTO segments.lane_event (lane_id, action, actor) SELECT lane_id, 'opened
 _STOP = """
 WITH lane AS (
     UPDATE segments.lane SET stopped_because = $2
-    WHERE lane_id = $1 AND stopped_because IS NULL AND next_offset = $3 RETURNING lane_id
+    WHERE lane_id = $1 AND stopped_because IS NULL AND next_offset = $3 AND segments.incarnation() = $4
+    RETURNING lane_id
 )
 INSERT INTO segments.lane_event (lane_id, action, reason, actor) SELECT lane_id, 'stopped', $2, 'ingest' FROM lane
+"""
+_REREAD = """
+INSERT INTO segments.lane_event (lane_id, action, reason, detail, actor)
+VALUES ($1, 'reread', 'Postgres came back older than it was', $2, 'ingest')
 """
 
 
 @dataclass(frozen=True, slots=True)
 class OpenLane:
-    """A lane as its row has it. received_ms: Unix milliseconds, of the last record."""
+    """A lane as its row has it. received_ms: Unix milliseconds, of the last record.
+
+    incarnation: of the Postgres that has that row. erased_to: the newest erasure there.
+    """
 
     lane: Lane
     lane_id: int
     next_offset: int
     received_ms: int
     stopped_because: str | None
+    incarnation: str
+    erased_to: int
 
 
 async def open_lane(
@@ -88,9 +100,22 @@ async def open_lane(
             stopped = await find_fault(reader, partition, row, begin, end)
             if stopped is not None:
                 async with transaction(pool, settings, ROLE) as connection:
-                    await connection.execute(_STOP, row["lane_id"], stopped, row["next_offset"])
+                    await connection.execute(
+                        _STOP, row["lane_id"], stopped, row["next_offset"], row["incarnation"]
+                    )
     lane = Lane(partition.topic, partition.partition, row["epoch"])
-    return OpenLane(lane, row["lane_id"], row["next_offset"], row["received_ms"] or 0, stopped)
+    return OpenLane(
+        lane, row["lane_id"], row["next_offset"], row["received_ms"] or 0, stopped,
+        row["incarnation"], row["erased_to"],
+    )  # fmt: skip
+
+
+async def note_reread(
+    pool: asyncpg.Pool[Any], settings: Settings, opened: OpenLane, was: int
+) -> None:
+    """Record that the log of a lane had gone to offset `was` when Postgres came back older."""
+    async with transaction(pool, settings, ROLE) as connection:
+        await connection.execute(_REREAD, opened.lane_id, f"offsets {opened.next_offset} to {was}")
 
 
 def _how(partition: TopicPartition, start: str) -> str:

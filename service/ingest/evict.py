@@ -18,15 +18,20 @@ if TYPE_CHECKING:
 
 log = get_logger("ingest.evict")
 PATIENCE_SECONDS = 4.0
-# Ends the backends that block an append of ours and have been in one transaction for as long as we waited.
+# Ends the backends that block an append of ours and have been in one transaction for as long as we waited; also where
+# somebody else stands between, as an erasure that waits for them.
 # It acts as the login itself, who may end its own sessions.
 _EVICT = """
-SELECT pg_terminate_backend(a.pid), a.pid FROM pg_stat_activity AS w
-CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b (pid)
+WITH RECURSIVE blocking AS (
+    SELECT b.pid FROM pg_stat_activity AS w CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b (pid)
+    WHERE w.wait_event_type = 'Lock' AND w.application_name = 'segments_ingest'
+        AND w.query LIKE '-- Lock a lane''s row%' AND w.datname = current_database()
+    UNION
+    SELECT b.pid FROM blocking AS w CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b (pid)
+)
+SELECT pg_terminate_backend(a.pid), a.pid FROM blocking AS b
 INNER JOIN pg_stat_activity AS a ON a.pid = b.pid
-WHERE w.wait_event_type = 'Lock' AND w.application_name = 'segments_ingest'
-    AND w.query LIKE '-- Lock a lane''s row%' AND w.datname = current_database()
-    AND a.application_name = 'segments_ingest' AND a.usename = current_user
+WHERE a.wait_event_type IS DISTINCT FROM 'Lock' AND a.application_name = 'segments_ingest' AND a.usename = current_user
     AND a.xact_start < clock_timestamp() - make_interval(secs => $1)
 """
 

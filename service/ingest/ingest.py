@@ -18,6 +18,7 @@ from schemas.topics import Topics
 from service.database import make_pool, transaction
 from service.ingest.consumer import LaneConsumer
 from service.ingest.lane import LaneWriter
+from service.ingest.stalls import tell_stalls
 from service.ingest.watch import Watch
 from service.kafka import connection_options, topic_faults
 from service.kafka_login import DENIED, refused
@@ -106,6 +107,7 @@ class _Ingest(ConsumerRebalanceListener):
         self._pool = pool
         self._tasks = tasks
         self._appender = Appender(pool, settings)
+        self._appender.on_another(self._open_anew)
         self._slots = asyncio.Semaphore(settings.ingest_lanes_at_once)
         self._batches = asyncio.Semaphore(settings.ingest_lanes_at_once + BATCHES_AHEAD)
         self._lanes: dict[TopicPartition, LaneWriter] = {}
@@ -193,9 +195,19 @@ class _Ingest(ConsumerRebalanceListener):
 
     def _begin_watch(self) -> None:
         assert self._consumer is not None  # noqa: S101 - made by the broker's start
-        watch = Watch(self._pool, self._settings, self._consumer, self._lanes, self._subscribe)
+        watch = Watch(
+            self._pool, self._settings, self._consumer, self._lanes, self._subscribe, self._appender.saw
+        )  # fmt: skip
         self._watch = watch
         self._watching = self._tasks.create_task(watch.run(), name="watch")
+        self._stalls = self._tasks.create_task(
+            tell_stalls(self._pool, self._settings), name="stalls"
+        )
+
+    def _open_anew(self) -> None:
+        """Have each lane read where its row stands now: Postgres is another one than before."""
+        for lane in self._lanes.values():
+            lane.look_again()
 
     async def _subscribe(self, topics: Collection[str]) -> None:
         """Read these topics from now on: one was allowed or closed. It costs a rebalance."""
@@ -212,8 +224,11 @@ class _Ingest(ConsumerRebalanceListener):
         await asyncio.wait([stopping, self._failed], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         self._watching.cancel()
+        self._stalls.cancel()
         await self._close(set(self._lanes))
-        if await _unfinished({self._watching, *self._leaving, *self._appender.stop()}):
+        if await _unfinished(
+            {self._watching, self._stalls, *self._leaving, *self._appender.stop()}
+        ):
             log.warning("Postgres does not answer: its connections are dropped")
             self._pool.terminate()
         await self._watch.commit()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import asyncpg
 
 from service.errors import LaneLostError, LaneStoppedError, NotSetUpError
-from service.ingest.assignment import OpenLane, open_lane
+from service.ingest.assignment import OpenLane, note_reread, open_lane
 from service.ingest.evict import evict_holder
 from service.log.together import LITTLE
 from service.telemetry import BATCH_SECONDS, MISKEYED, RECORDS, get_logger
@@ -101,7 +101,10 @@ class LaneWriter:
         backoff = LaneBackoff(self.partition)
         while True:
             self._again.clear()
-            self.opened = await self._opened(backoff)
+            before, self.opened = self.opened, await self._opened(backoff)
+            self._appender.saw(self.opened.incarnation, self.opened.erased_to)
+            if before is not None and before.incarnation != self.opened.incarnation:
+                await self._note_reread(self.opened, backoff)
             if self.opened.stopped_because is not None:
                 log.error(
                     "lane stopped", lane=str(self.partition), because=self.opened.stopped_because
@@ -112,6 +115,15 @@ class LaneWriter:
             with suppress(LaneLostError, LaneStoppedError):
                 await self._work(self.opened, backoff)
             self.expected = None
+
+    async def _note_reread(self, opened: OpenLane, backoff: LaneBackoff) -> None:
+        """Say how much is read again, where Postgres came back older than it was."""
+        was = self.stored_to or 0
+        if opened.next_offset < was:
+            log.warning(
+                "the log is shorter than it was: read again", lane=str(self.partition), was=was, now=opened.next_offset,
+            )  # fmt: skip
+            await _tried(lambda: note_reread(self._pool, self._settings, opened, was), backoff)
 
     async def drain(self, seconds: float) -> None:
         """Wait for the append under way, so that it is not cut off."""
@@ -183,7 +195,7 @@ class LaneWriter:
                 continue
             batch = await _tried(
                 lambda n=next_offset, r=records, s=start, f=floor_ms: self._appender.prepare(  # type: ignore[misc]
-                    opened.lane, opened.lane_id, s, n, r, f
+                    opened.lane, opened.lane_id, s, n, r, f, opened.incarnation
                 ),
                 backoff,
             )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aiokafka.errors import KafkaError
 
 from service.database import transaction
+from service.incarnation import INCARNATION
 from service.log.append import ROLE
 from service.sources import list_sources
 from service.telemetry import INGEST_LAG, LANE_STOPPED, get_logger, tell
@@ -48,6 +49,9 @@ _STATE = """
 SELECT l.topic, l.partition, l.epoch, l.next_offset, l.stopped_because FROM segments.lane AS l
 WHERE NOT l.closed AND l.topic = ANY ($1::text[])
 """
+_WHICH = """
+SELECT segments.incarnation(), (SELECT coalesce(max(x.erasure_id), 0) FROM segments.erasure AS x)
+"""
 # A topic that is gone and was closed holds nothing any more, and no watermark waits for it.
 _CLOSE = "UPDATE segments.lane SET closed = true WHERE topic = ANY ($1::text[]) AND NOT closed"
 
@@ -62,7 +66,10 @@ class Watch:
         consumer: LaneConsumer,
         lanes: Mapping[TopicPartition, LaneWriter],
         subscribe: Callable[[Collection[str]], Awaitable[None]],
+        saw: Callable[[str, int], None],
     ) -> None:
+        """Make it. saw: is told of the incarnation of Postgres, and of the newest erasure there."""
+        self._saw = saw
         self._subscribe = subscribe
         self._pool = pool
         self._settings = settings
@@ -112,6 +119,10 @@ class Watch:
     async def _read_topics(self) -> set[str]:
         """Ask which topics are to be read; lanes of others are closed once none of ours is open."""
         async with transaction(self._pool, self._settings, ROLE) as connection:
+            # Here, each round: an idle lane appends nothing that would find it out.
+            which = await connection.fetchrow(_WHICH)
+            assert which is not None  # noqa: S101 - it asks no table for a row
+            self._saw(*which)
             found = await list_sources(connection, self._settings)
             closed = {one.topic for one in found if one.change == "closed"}
             if closed and closed.isdisjoint(self._consumer.subscription()):
@@ -132,6 +143,13 @@ class Watch:
         asked_at = datetime.now(UTC)
         ends = await self._consumer.end_offsets(list(ours))
         async with transaction(self._pool, self._settings, ROLE) as connection:
+            incarnation = await connection.fetchval(INCARNATION)
+            # A row's number is another lane's, perhaps, where Postgres is another one than when a lane was opened.
+            ours = {
+                partition: lane
+                for partition, lane in ours.items()
+                if lane.opened is not None and lane.opened.incarnation == incarnation
+            }
             rows = await connection.fetch(_STATE, list(topics))
             found = {(row["topic"], row["partition"]): row for row in rows}
             all_open = self._all_open(topics, found)

@@ -13,19 +13,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from schemas.topics import Topics
-from service import registry
 from service.database import single, statements, transaction
 from service.errors import LaneLostError, LaneStoppedError
 from service.gather import Gather
+from service.incarnation import tell
 from service.log import traces
 from service.log.allowed import Allowed, allowed_on
 from service.log.identity import record_digest
 from service.log.keyed import name_by_keys
-from service.log.people import People
+from service.log.memory import Memory
 from service.log.prepare import (
     LOG_APPEND_TIME,
     NO_RECORDS,
     Batch,
+    RestsOn,
     are_plain,
     find_holes,
     identify,
@@ -36,9 +37,10 @@ from service.log.prepare import (
 from service.log.rows import duplicate_rows, hole_rows, rejected_rows
 from service.log.settle import ALL, NONE, insert_events
 from service.log.together import LITTLE, MOST_LANES, append_together, is_ordinary
+from service.registry import Registered
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from datetime import datetime
 
     import asyncpg
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from service.log.judge import Candidate, KafkaRecord
     from service.log.people import Person, Who
     from service.log.resolve import Resolution
+    from service.registry import Which
     from service.settings import Settings
 
 SQL = statements("service.log.sql")
@@ -76,13 +79,32 @@ class Appender:
     def __init__(self, pool: asyncpg.Pool[Any], settings: Settings) -> None:
         self._pool = pool
         self._settings = settings
-        self._people = People(settings.people_cache)
-        self._registry = registry.Registry(-1, {})
+        self._memory = Memory("", 0, settings.people_cache)
+        self._on_another: list[Callable[[], object]] = []
         self._together = Gather(self._append_together, MOST_LANES)
         self._acquaint = Gather(self._find_people, MOST_LANES)
         self._asked: dict[
             int, tuple[int, int]
         ] = {}  # lane_id → what is asked, for so many batches yet
+
+    def on_another(self, begin_anew: Callable[[], object]) -> None:
+        """Have this called when Postgres is another one: whoever reads a lane opens it anew."""
+        self._on_another.append(begin_anew)
+
+    def saw(self, incarnation: str, erased_to: int) -> None:
+        """Take notice of the incarnation of Postgres that a statement found, and of the newest erasure there.
+
+        Another one than before: all that was remembered is dropped, and prepared batches are not stored.
+        """
+        before = self._memory.incarnation
+        if incarnation == before:
+            return
+        self._memory = Memory(incarnation, erased_to, self._settings.people_cache)
+        self._asked = {}
+        if before:
+            tell(before, incarnation)
+            for begin_anew in self._on_another:
+                begin_anew()
 
     def stop(self) -> set[asyncio.Task[None]]:
         """End what is under way for several lanes, once none of them waits for it; gives what is not at its end yet."""
@@ -101,23 +123,30 @@ class Appender:
         next_offset: int,
         records: Sequence[KafkaRecord],
         floor_ms: int,
+        incarnation: str,
     ) -> Batch:
         """Judge records of [start, next_offset) and make sure of their people; no lock is held.
 
-        floor_ms: received_at of the record before, Unix milliseconds.
-        Raises: asyncpg and OS errors of the infrastructure, to be tried again.
+        floor_ms: received_at of the record before, Unix milliseconds. incarnation: of the Postgres where the lane was
+        opened, which was told by `saw`.
+        Raises: LaneLostError when another one was seen since; asyncpg and OS errors of the infrastructure, to be tried
+        again.
         """
+        memory = self._memory
+        if incarnation != memory.incarnation:
+            raise LaneLostError(f"({lane.topic}-{lane.partition}: Postgres is another one by now)")
         batch = Batch(
             lane, lane_id, start, next_offset, records,
-            find_holes(start, next_offset, [record.offset for record in records]), floor_ms, -1,
-            floor_ms=floor_ms,
+            find_holes(start, next_offset, [record.offset for record in records]), floor_ms, floor_ms=floor_ms,
         )  # fmt: skip
         if any(record.timestamp_type != LOG_APPEND_TIME for record in records):
             batch.now_ms = await self._now_ms()
-        if self._registry.version < 0:
-            await self._load_registry()
-        known, people = self._registry, self._people.known
-        batch.allowed = self._allowed(lane, known)
+        if memory.rules_version < 0:
+            await self._load_rules(memory)
+        # Before anything remembered is used: what is forgotten later is noticed at the append.
+        batch.rests_on = RestsOn(incarnation, memory.rules_version, memory.erased_to)
+        segments, people = memory.segments, memory.people.known
+        batch.allowed = self._allowed(lane, memory)
         unknown: list[Candidate] = []
         for at in range(0, len(records), CHUNK):
             valid, refused, batch.received_ms = judge_records(
@@ -129,9 +158,9 @@ class Appender:
             )
             batch.candidates += valid
             batch.rejected += refused
-            unknown += identify(batch, valid, known, people)
+            unknown += identify(batch, valid, segments, people)
             await asyncio.sleep(0)
-        await self._identify_rest(batch, unknown, known)
+        await self._identify_rest(batch, unknown, memory)
         return batch
 
     async def _now_ms(self) -> int:
@@ -139,49 +168,80 @@ class Appender:
             now = await connection.fetchval("SELECT clock_timestamp()")
             return int(now.timestamp() * 1000)
 
-    async def _load_registry(self) -> None:
-        """Load it and forget all people at once: nobody is remembered from before the version that batches name."""
+    async def _load_rules(self, memory: Memory) -> None:
         async with self._transaction() as connection:
-            loaded = await registry.load(connection)
-        self._people.forget()
-        self._registry = loaded
+            await memory.load_rules(connection)
 
-    def _allowed(self, lane: Lane, known: registry.Registry) -> Allowed | None:
-        return allowed_on(lane.topic, known.rules, Topics(self._settings.topic_prefix).commands)
+    def _allowed(self, lane: Lane, memory: Memory) -> Allowed | None:
+        return allowed_on(lane.topic, memory.rules, Topics(self._settings.topic_prefix).commands)
 
-    async def _identify_anew(self, batch: Batch) -> None:
-        """Identify all of a batch by the newest registry, and no one by memory."""
-        batch.registry_version, batch.odd, batch.miskeyed = -1, [], 0
-        await self._load_registry()
-        known = self._registry
-        allowed = self._allowed(batch.lane, known)
+    async def _identify_anew(self, batch: Batch, moved: _MovedError) -> None:
+        """Find out again what does not stand any more of what a batch rests on, and nothing else."""
+        memory = self._memory
+        if batch.rests_on.incarnation != memory.incarnation:
+            raise LaneLostError(f"({batch.lane.topic}-{batch.lane.partition})")
+        if moved.rules != memory.rules_version:
+            await self._load_rules(memory)
+        batch.rests_on = RestsOn(memory.incarnation, memory.rules_version, moved.erased_to)
+        allowed = self._allowed(batch.lane, memory)
         if allowed != batch.allowed:
             judge_anew(batch, self._settings.signing_secret, allowed)
-        unknown = identify(batch, batch.candidates, known, self._people.known)
-        await self._identify_rest(batch, unknown, known)
+            touched = batch.candidates
+        else:
+            touched = [
+                c for c in batch.candidates if c.segment_key is None or c.place[0] in moved.gone
+            ]
+        for candidate in touched:
+            if candidate.segment_key is None:
+                memory.segments.pop(_segment(candidate), None)
+        miskeyed, batch.odd = batch.miskeyed, []
+        unknown = identify(batch, touched, memory.segments, memory.people.known)
+        await self._identify_rest(batch, unknown, memory)
+        batch.miskeyed = miskeyed
 
-    async def _identify_rest(
-        self, batch: Batch, unknown: list[Candidate], known: registry.Registry
-    ) -> None:
+    async def _identify_rest(self, batch: Batch, unknown: list[Candidate], memory: Memory) -> None:
         """Ask Postgres for what is not remembered, if anything; then the batch is ready."""
+        known = {key: memory.segments.get(key) for key in map(_segment, unknown)}
+        missing = [key for key, found in known.items() if found is None]
+        if missing:
+            async with single(self._pool, self._settings, ROLE) as connection:
+                known |= await memory.find_segments(connection, missing)
+            unknown = identify(batch, unknown, known, memory.people.known)  # type: ignore[arg-type]
+        await self._identify_people(batch, unknown, known, memory)  # type: ignore[arg-type]
+        batch.note_segments()
+
+    async def _identify_people(
+        self,
+        batch: Batch,
+        unknown: list[Candidate],
+        known: Mapping[Which, Registered],
+        memory: Memory,
+    ) -> None:
+        """Identify what takes a look for people. known: the segments of `unknown`."""
         if unknown and len(unknown) <= LITTLE and not batch.rejected and are_plain(unknown):
-            found = await self._acquaint({(c.command.network_id, c.command.user) for c in unknown})
+            wanted = {(c.command.network_id, c.command.user) for c in unknown}
+            found = await self._acquaint((memory, wanted))
             identify(batch, unknown, known, {f"{who[0]}:{who[1]}": p for who, p in found.items()})
             unknown = []
         if unknown or batch.odd or batch.rejected:
-            memory = self._people.known
+            people, forgotten = memory.people, memory.people.forgotten
             async with self._transaction() as connection:
-                found = await identify_rest(connection, batch, unknown, known, self._people)
-            self._people.remember(memory, found)
-        batch.registry_version = known.version
+                found = await identify_rest(connection, batch, unknown, known, people)
+            people.remember(forgotten, found)
 
-    async def _find_people(self, asked: Sequence[set[Who]]) -> Sequence[dict[Who, Person]]:
-        """Find or make the people of several batches at once."""
-        memory = self._people.known
-        async with single(self._pool, self._settings, ROLE) as connection:
-            found = await self._people.find(connection, set().union(*asked))
-        self._people.remember(memory, found)
-        return [found] * len(asked)
+    async def _find_people(
+        self, asked: Sequence[tuple[Memory, set[Who]]]
+    ) -> Sequence[dict[Who, Person]]:
+        """Find or make the people of several batches at once; those of another memory are asked for by themselves."""
+        answers: dict[int, dict[Who, Person]] = {}
+        for memory in {id(one): one for one, _ in asked}.values():
+            people, forgotten = memory.people, memory.people.forgotten
+            wanted = set().union(*(who for one, who in asked if one is memory))
+            async with single(self._pool, self._settings, ROLE) as connection:
+                found = await people.find(connection, wanted)
+            people.remember(forgotten, found)
+            answers[id(memory)] = found
+        return [answers[id(memory)] for memory, _ in asked]
 
     async def _append_together(self, batches: Sequence[Batch]) -> Sequence[bool]:
         return await append_together(self._pool, self._settings, ROLE, batches)
@@ -214,8 +274,8 @@ class Appender:
                     stored = await _insert_rest(connection, batch, resolution, recorded_at)
                     if traced:
                         await traces.hand_on(connection, batch.lane_id, traced)
-            except _RegistryMovedError:
-                await self._identify_anew(batch)
+            except _MovedError as moved:
+                await self._identify_anew(batch, moved)
                 continue
             traces.end(traced)
             self._asked[batch.lane_id] = (
@@ -229,16 +289,54 @@ class Appender:
             raise LaneLostError(f"({batch.lane.topic}-{batch.lane.partition})")
         if row["stopped_because"] is not None:
             raise LaneStoppedError(row["stopped_because"])
-        clock = await connection.fetchrow(SQL["clock"], batch.lane_id)
-        assert clock is not None  # noqa: S101 - the table has one row
-        if clock["version"] != batch.registry_version:
-            raise _RegistryMovedError
+        clock = await connection.fetchrow(
+            SQL["clock"], batch.lane_id, batch.segments, *batch.absent_segments
+        )
+        assert clock is not None  # noqa: S101 - the row is locked
+        await self._compare(connection, batch, clock)
         now: datetime = clock["now"]
         return now
 
+    async def _compare(
+        self, connection: asyncpg.Connection[Any], batch: Batch, clock: asyncpg.Record
+    ) -> None:
+        """Compare what a batch rests on with what is so now that its lane is locked.
 
-class _RegistryMovedError(Exception):
-    """The registry moved since the batch was prepared, or somebody was erased."""
+        Raises: LaneLostError where Postgres is another one; _MovedError where a part has to be found out anew.
+        """
+        rests_on = batch.rests_on
+        incarnation, rules, erased_to = clock["incarnation"], clock["rules"], clock["erased_to"]
+        if incarnation != rests_on.incarnation or incarnation != self._memory.incarnation:
+            self.saw(incarnation, erased_to)
+            raise LaneLostError(
+                f"({batch.lane.topic}-{batch.lane.partition}: Postgres is another one)"
+            )
+        gone: set[int] = set()
+        if erased_to != rests_on.erased_to:
+            gone = await self._memory.erased_since(connection, rests_on.erased_to)
+        if rules != rests_on.rules or clock["created"] or batch.names(gone):
+            raise _MovedError(rules, erased_to, gone)
+        batch.rests_on = RestsOn(incarnation, rules, erased_to)
+        archived = set(clock["archived"])
+        if archived != batch.archived:
+            batch.archived = archived
+            for candidate in batch.candidates:
+                key = candidate.segment_key
+                if key is not None and candidate.archived != (key in archived):
+                    candidate.archived = key in archived
+                    self._memory.segments[_segment(candidate)] = Registered(key, key in archived)
+
+
+def _segment(candidate: Candidate) -> Which:
+    return candidate.command.network_id, candidate.command.segment_id
+
+
+class _MovedError(Exception):
+    """What a batch rests on moved: what topics may say, a segment that was not there, somebody who was erased."""
+
+    def __init__(self, rules: int, erased_to: int, gone: set[int]) -> None:
+        super().__init__()
+        self.rules, self.erased_to, self.gone = rules, erased_to, gone
 
 
 async def _insert_rest(

@@ -10,12 +10,12 @@ from schemas.rules import EXPIRY_REFERENCE
 from service.log import identity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import asyncpg
 
     from service.log.judge import Candidate
-    from service.registry import Registry
+    from service.registry import Registered, Which
 
 # By position where the expiry tells it, which finds also whom an erasure renamed on the way; else by the user. Either
 # way it must be the very event: that id and segment, an override of that user (or of an erased one) that lapses then.
@@ -54,26 +54,28 @@ class Named(NamedTuple):
 
 
 async def find_named(
-    connection: asyncpg.Connection[Any], expiries: Sequence[Candidate], registry: Registry
+    connection: asyncpg.Connection[Any],
+    expiries: Sequence[Candidate],
+    segments: Mapping[Which, Registered],
 ) -> dict[int, Named]:
     """Find the events that expiries name; by the candidate's `id()`, without those that name none."""
     if not expiries:
         return {}
     rows = await connection.fetch(
-        _NAMED, *map(list, zip(*(_wanted(c, registry) for c in expiries), strict=True))
+        _NAMED, *map(list, zip(*(_wanted(c, segments) for c in expiries), strict=True))
     )
     return {id(expiries[row[0] - 1]): Named(*row[1:]) for row in rows}
 
 
-def _wanted(candidate: Candidate, registry: Registry) -> tuple[Any, ...]:
+def _wanted(candidate: Candidate, segments: Mapping[Which, Registered]) -> tuple[Any, ...]:
     command = candidate.command
-    registered = registry.segments.get((command.network_id, command.segment_id))
+    registered = segments.get((command.network_id, command.segment_id))
     where: tuple[Any, ...] = (None,) * 4
     with suppress(ValueError):
         where = Position.parse(candidate.headers.request_id or "")
     return (
         command.network_id,
-        None if registered is None else registered.segment_key,
+        candidate.segment_key if registered is None else registered.segment_key,
         command.user,
         candidate.time,
         (command.reference_id or "").removeprefix(EXPIRY_REFERENCE),

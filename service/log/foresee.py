@@ -139,7 +139,7 @@ async def _identify(
     people = {f"{who[0]}:{who[1]}": found.get(who) or earlier.person(who) for who in wanted}
     segments = {(c.command.network_id, c.command.segment_id) for c in candidates}
     known = await registry.find(connection, segments)
-    identify(Batch(LANE, LANE_ID, 0, 0, (), [], now_ms, known.version), candidates, known, people)
+    identify(Batch(LANE, LANE_ID, 0, 0, (), [], now_ms), candidates, known, people)
 
 
 async def _resolve(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     import asyncpg
 
@@ -67,10 +67,13 @@ class People:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self.known: dict[str, Person] = {}
+        self.forgotten = 0  # how often somebody was
 
-    def forget(self) -> None:
-        """Forget everybody, also whom a look-up under way will find: somebody was erased."""
-        self.known = {}
+    def forget(self, gone: Collection[int]) -> None:
+        """Forget those of these person_ids who are remembered, also whom a look-up under way will find."""
+        self.forgotten += 1
+        for who in [who for who, person in self.known.items() if person.person_id in gone]:
+            del self.known[who]
 
     async def find(
         self, connection: asyncpg.Connection[Any], wanted: set[Who]
@@ -87,11 +90,11 @@ class People:
             found |= fresh
         return found
 
-    def remember(self, known: dict[str, Person], found: dict[Who, Person]) -> None:
-        """Remember people in `known`, which was this memory before they were looked up.
-
-        Had all been forgotten since, the newer memory takes none of them.
-        """
+    def remember(self, forgotten: int, found: dict[Who, Person]) -> None:
+        """Remember people. forgotten: as it stood before they were looked up; had somebody been since, none is."""
+        if forgotten != self.forgotten:
+            return
+        known = self.known
         known.update((f"{who[0]}:{who[1]}", person) for who, person in found.items())
         if len(known) > self._limit:
             for oldest in list(islice(known, len(known) - self._limit * 3 // 4)):

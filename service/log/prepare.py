@@ -17,7 +17,7 @@ from service.log.people import UNKNOWN_TIME, Person
 from service.log.taken import PREFIX, refuse_taken
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import asyncpg
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from service.log.expiries import Named
     from service.log.judge import KafkaRecord
     from service.log.people import People, Who
-    from service.registry import Registry
+    from service.registry import Registered, Which
 
 LOG_APPEND_TIME = 1
 NO_RECORDS = "no records: transaction markers, aborted or compacted away"
@@ -36,6 +36,22 @@ SELECT extract(epoch FROM r.received_at) FROM segments.rejected AS r
 INNER JOIN segments.lane AS l ON r.lane_id = l.lane_id
 WHERE l.topic = $1 AND l.partition = $2 AND l.epoch = $3 AND r.kafka_offset = $4 AND r.payload = $5
 """
+
+
+@dataclass(frozen=True, slots=True)
+class RestsOn:
+    """What must still be so when a batch is appended.
+
+    incarnation: of Postgres, as it was when the lane was opened. rules: the version of what topics may say. erased_to:
+    the newest erasure that its people were found after.
+    """
+
+    incarnation: str
+    rules: int
+    erased_to: int
+
+
+NOTHING_YET = RestsOn("", -1, -1)
 
 
 @dataclass(slots=True)
@@ -49,7 +65,6 @@ class Batch:
     records: Sequence[KafkaRecord]
     holes: list[tuple[int, int]]
     received_ms: int  # of the last record; never falls within a lane
-    registry_version: int
     candidates: list[Candidate] = field(default_factory=list)
     rejected: list[RejectedRecord] = field(default_factory=list)
     odd: list[Candidate] = field(default_factory=list)  # those that _identify_odd must look at
@@ -59,6 +74,35 @@ class Batch:
     now_ms: int = 0
     allowed: Allowed | None = None
     may_repeat: bool = False  # the log may hold one of its commands: ask before the COPY
+    rests_on: RestsOn = NOTHING_YET
+    # Of its candidates' segments: the keys, those of them that are archived, and (network_id, segment_id) of those
+    # that are not there.
+    segments: list[int] = field(default_factory=list)
+    archived: set[int] = field(default_factory=set)
+    absent: set[Which] = field(default_factory=set)
+
+    def note_segments(self) -> None:
+        """Note which segments it names, once its candidates are identified."""
+        candidates = self.candidates
+        self.segments = sorted({c.segment_key for c in candidates if c.segment_key is not None})
+        self.archived = {c.segment_key for c in candidates if c.archived and c.segment_key}
+        self.absent = {
+            (c.command.network_id, c.command.segment_id)
+            for c in candidates
+            if c.segment_key is None
+        }
+
+    @property
+    def absent_segments(self) -> tuple[list[str], list[int]]:
+        """The segments that are not there: network_ids, segment_ids."""
+        return [which[0] for which in self.absent], [which[1] for which in self.absent]
+
+    def names(self, people: Collection[int]) -> bool:
+        """Whether a record of it is about one of these person_ids."""
+        return bool(people) and (
+            any(c.place[0] in people for c in self.candidates)
+            or any(r.person_id in people for r in self.rejected)
+        )
 
 
 def find_holes(start: int, next_offset: int, offsets: Sequence[int]) -> list[tuple[int, int]]:
@@ -111,16 +155,18 @@ def judge_anew(batch: Batch, signing_secret: bytes | None, allowed: Allowed | No
 
 
 def identify(
-    batch: Batch, candidates: Sequence[Candidate], registry: Registry, people: Mapping[str, Person]
+    batch: Batch,
+    candidates: Sequence[Candidate],
+    segments: Mapping[Which, Registered],
+    people: Mapping[str, Person],
 ) -> list[Candidate]:
     """Fill in what tells each command from others: person, segment, digests, place.
 
-    people: by `network_id:user`. Gives those candidates whose person is not among them.
+    people: by `network_id:user`. Gives those candidates whose person or segment is not among them.
     One loop with few calls into Python, for it is run for every record; and the row is encoded here, while all of it
     lies in the processor's cache.
     """
     unknown: list[Candidate] = []
-    segments = registry.segments
     lane = batch.lane
     auto = f"{identity.AUTO}{lane.topic}-{lane.partition}-"
     for candidate in candidates:
@@ -128,18 +174,15 @@ def identify(
         network_id = command.network_id
         who = f"{network_id}:{command.user}"
         person = people.get(who)
-        if person is None:
+        registered = segments.get((network_id, command.segment_id))
+        if person is None or registered is None:
             unknown.append(candidate)
             continue
         salt = person.salt
         record = candidate.record
         if record.key != who.encode() and record.key is not None:
             batch.miskeyed += 1
-        registered = segments.get((network_id, command.segment_id))
-        if registered is None:
-            segment_key, candidate.archived = None, False
-        else:
-            segment_key, candidate.archived = registered.segment_key, registered.archived
+        segment_key, candidate.archived = registered
         candidate.segment_key = segment_key
         candidate.content = content = identity.content_digest(command.content, salt)
         reference_id, time, discriminator = command.reference_id, candidate.time, ""
@@ -194,22 +237,23 @@ async def identify_rest(
     connection: asyncpg.Connection[Any],
     batch: Batch,
     unknown: Sequence[Candidate],
-    registry: Registry,
+    segments: Mapping[Which, Registered],
     people: People,
 ) -> dict[Who, Person]:
     """Identify what takes a look into Postgres: people not remembered, retries, expiries.
 
+    segments: those of `unknown`.
     Returns: the people, to be remembered once the transaction is committed.
     """
     named = await find_named(
-        connection, [c for c in (*unknown, *batch.odd) if is_expiry(c)], registry
+        connection, [c for c in (*unknown, *batch.odd) if is_expiry(c)], segments
     )
     strangers = []
     for candidate in unknown:
         if id(candidate) in named:  # nobody is made of an erased one's name
             whose = Person(named[id(candidate)].person_id, b"", UNKNOWN_TIME)
             who = f"{candidate.command.network_id}:{candidate.command.user}"
-            identify(batch, [candidate], registry, {who: whose})
+            identify(batch, [candidate], segments, {who: whose})
         else:
             strangers.append(candidate)
     refused = await refuse_taken(connection, strangers)
@@ -226,7 +270,7 @@ async def identify_rest(
     }
     found = await people.find(connection, wanted)
     identify(
-        batch, strangers, registry, {f"{who[0]}:{who[1]}": person for who, person in found.items()}
+        batch, strangers, segments, {f"{who[0]}:{who[1]}": person for who, person in found.items()}
     )
     for one in batch.rejected:
         if one.network_id is not None and one.user is not None:

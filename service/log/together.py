@@ -6,6 +6,7 @@ of the ordinary undoes all of it, and each lane is appended alone (`append.py`),
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -57,13 +58,13 @@ async def append_together(
     Raises nothing for what goes wrong: who then appends alone finds out what it is. Batches of which one holds
     a command that the log has are marked.
     """
-    version = batches[0].registry_version
-    chosen = {b.lane_id: b for b in reversed(batches) if b.registry_version == version}
+    rests_on = batches[0].rests_on
+    chosen = {b.lane_id: b for b in reversed(batches) if b.rests_on == rests_on}
     mine = list(chosen.values())
     try:
         async with single(pool, settings, role) as connection:
             done = await connection.fetchval(
-                SQL["append_together"], *_lanes(mine), version, *_events(mine)
+                SQL["append_together"], *_lanes(mine), *astuple(rests_on), *_events(mine)
             )
     except asyncpg.UniqueViolationError:
         done = False

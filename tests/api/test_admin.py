@@ -229,3 +229,34 @@ async def test_a_change_of_a_segment_keeps_its_name_free_of_white_space_at_the_e
     assert [error["pointer"] for error in answer.json()["errors"]] == ["/name"]
     assert "white space" in answer.json()["detail"]
     assert (await patch(api, 1, name="One  more")).json()["name"] == "One  more"
+
+
+async def test_more_segments_than_a_network_may_have_are_409(ready: Settings) -> None:
+    limited = ready.model_copy(update={"segments_per_network": 3})
+    async with api_running(limited) as api:  # it has segment 1
+        assert (await create(api, name="two")).status_code == 201
+        assert (await patch(api, 2, archived=True)).status_code == 200  # archived ones count
+        assert (await create(api, name="three")).status_code == 201
+        answer = await create(api, name="four")
+        assert (answer.status_code, answer.json()["reason"]) == (409, "too_many_segments")
+        assert (await patch(api, 1, name="renamed")).status_code == 200
+
+
+async def test_a_network_may_change_its_segments_only_so_often_whichever_key_asks(
+    ready: Settings,
+) -> None:
+    limited = ready.model_copy(update={"http_registry_rate_limit": "3/hour"})
+    async with api_running(limited) as api:
+        assert (await create(api, name="two")).status_code == 201
+        assert (await patch(api, 1, description="a")).status_code == 200
+        other = {"Authorization": f"Bearer {await api.key('n', Scope.ADMIN)}"}
+        path = f"{PATH}/1"
+        assert (
+            await api.call("PATCH", path, json={"description": "b"}, headers=other)
+        ).status_code == 200
+        for headers in ({}, other):
+            answer = await api.call("PATCH", path, json={"description": "c"}, headers=headers)
+            assert (answer.status_code, answer.json()["reason"]) == (429, "too_many_requests")
+            assert int(answer.headers["retry-after"]) > 0
+        assert (await api.call("GET", path)).json()["description"] == "b"
+        assert (await api.post(said())).status_code == 201

@@ -57,9 +57,9 @@ async def test_a_readable_user_of_a_refused_record_is_a_person(lane: LogLane) ->
 
 
 async def test_a_memory_that_is_too_small_forgets_and_finds_again(lane: LogLane) -> None:
-    lane.appender._people._limit = 10  # noqa: SLF001 - the setting's least is 1000
+    lane.appender._memory.people._limit = 10  # noqa: SLF001 - the setting's least is 1000
     for _ in range(3):
         outcomes = await lane.append(*[said(user=f"u{n}") for n in range(25)])
         assert outcomes == ["event"] * 25
     assert await value(lane.settings, "SELECT count(*) FROM segments.person") == 25
-    assert len(lane.appender._people.known) <= 10  # noqa: SLF001
+    assert len(lane.appender._memory.people.known) <= 10  # noqa: SLF001

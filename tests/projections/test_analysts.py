@@ -78,7 +78,11 @@ async def filled(database: Settings) -> AsyncIterator[Settings]:
             other = LogLane(lane.pool, database, topic, 0)
             await other.open()
             # A batch that ends past its last record holds a hole.
-            await other.store(await other.appender.prepare(other.lane, other.lane_id, 0, 2, [], 0))
+            await other.store(
+                await other.appender.prepare(
+                    other.lane, other.lane_id, 0, 2, [], 0, other.incarnation
+                )
+            )
         await fold(database)
         yield database
 

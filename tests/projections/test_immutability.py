@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 # Tables that the service moves on by design. Every other one of the log's schema is append-only.
-MUTABLE = {"lane", "segment", "registry_version", "person", "idempotency", "relay", "api_key"}
+MUTABLE = {
+    "lane",
+    "segment",
+    "network",
+    "source_version",
+    "erasure_gate",
+    "person",
+    "idempotency",
+    "relay",
+    "api_key",
+}
 SERVICE = (
     "segments_ingest",
     "segments_project",
@@ -54,7 +64,7 @@ async def filled(database: Settings) -> AsyncIterator[asyncpg.Connection[Any]]:
         ]  # fmt: skip
         # A batch that ends past its last record holds a hole.
         batch = await lane.appender.prepare(
-            lane.lane, lane.lane_id, lane.next_offset, lane.next_offset + 2, [], 0
+            lane.lane, lane.lane_id, lane.next_offset, lane.next_offset + 2, [], 0, lane.incarnation
         )
         await lane.store(batch)
         async with connected(database) as connection:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 LOG = {
-    "duplicate", "erasure", "event", "hole", "idempotency", "lane", "lane_event", "person", "registry_event",
-    "registry_version", "rejected", "relay", "retry", "segment",
+    "duplicate", "erasure", "event", "hole", "idempotency", "lane", "lane_event", "network",
+    "person", "registry_event", "rejected", "relay", "retry", "segment",
 }  # fmt: skip
 KEPT = {
     "checkpoint", "generation", "history", "membership", "membership_0", "membership_1", "size", "size_0", "size_1",
@@ -46,6 +46,8 @@ ALLOWED = {
         "segments.lane": "siu",
         "segments.relay": "siu",
         "segments.source": "s",
+        "segments.source_version": "s",
+        "segments.erasure_gate": "si",
         **{f"projections.{name}": "s" for name in KEPT},
         "projections.checkpoint": "si",
         "projections.trace": "i",
@@ -53,6 +55,7 @@ ALLOWED = {
     "segments_project": {
         **{f"segments.{name}": "s" for name in LOG},
         "segments.source": "s",
+        "segments.erasure_gate": "s",
         **{f"projections.{name}": "siudt" for name in KEPT},
         "projections.trace": "sd",
         "projections.expiry": "siud",
@@ -62,7 +65,8 @@ ALLOWED = {
     },
     "segments_registry": {
         "segments.segment": "siu",
-        "segments.registry_version": "siu",
+        "segments.network": "siu",
+        "segments.source_version": "su",
         "segments.registry_event": "si",
         "segments.source": "s",
         "segments.source_event": "si",
@@ -73,7 +77,7 @@ ALLOWED = {
             f"segments.{name}": "s"
             for name in (
                 "api_key",
-                "registry_version",
+                "source_version",
                 "segment",
                 "lane",
                 "person",
@@ -97,6 +101,8 @@ ALLOWED = {
         "segments.lane": "siu",
         "segments.source": "s",
         "segments.source_event": "s",
+        "segments.source_version": "s",
+        "segments.erasure_gate": "si",
         "segments.analyst": "s",
         "segments.analyst_event": "s",
         "segments.rejected_erasure": "s",
@@ -115,7 +121,7 @@ ALLOWED = {
         "segments.erasure": "si",
         "segments.rejected_erasure": "si",
         "segments.lane": "s",
-        "segments.registry_version": "su",
+        "segments.erasure_gate": "u",
     },
     "segments_report": {f"reporting.{name}": "s" for name in VIEWS},
     "segments_report_network": {f"reporting_network.{name}": "s" for name in VIEWS},

@@ -53,7 +53,7 @@ async def test_a_name_or_id_of_the_network_that_is_taken_is_refused_and_leaves_n
     connection: Any, database: Settings
 ) -> None:
     await registry.create(connection, network_id="n", name="one")
-    version = await value(database, "SELECT version FROM segments.registry_version")
+    changes = await value(database, "SELECT count(*) FROM segments.registry_event")
     with pytest.raises(NameTakenError, match="one"):
         await registry.create(connection, network_id="n", name="one")
     with pytest.raises(NameTakenError):
@@ -63,7 +63,10 @@ async def test_a_name_or_id_of_the_network_that_is_taken_is_refused_and_leaves_n
     with pytest.raises(NameTakenError):
         await registry.edit(connection, network_id="n", segment_id=2, name="one")
     assert await value(database, "SELECT count(*) FROM reporting.segment") == 3
-    assert await value(database, "SELECT version FROM segments.registry_version") == version + 2
+    assert await value(database, "SELECT count(*) FROM segments.registry_event") == changes + 2
+    assert (
+        await value(database, "SELECT segments FROM segments.network WHERE network_id = 'n'") == 2
+    )
 
 
 async def test_many_created_at_once_get_ids_of_their_own(database: Settings) -> None:

@@ -101,7 +101,18 @@ TAMPERED = {
         " WHERE kafka_offset = 0"),
         {"projections.expiry"},
     ),
-    "a person that went": ("DELETE FROM segments.person WHERE user_id = 'u'", {"user_segment"}),
+    "a person that went": ("DELETE FROM segments.person WHERE user_id = 'u'", {"user_segment", "event"}),
+    "whose a person is": ("UPDATE segments.person SET network_id = 'm' WHERE user_id = 'u'", {"event", "user_segment"}),
+    "whose a segment is": (
+        "UPDATE segments.segment SET network_id = 'o' WHERE segment_id = 2", {"event", "user_segment"},
+    ),
+    "a segment that went": (
+        "DELETE FROM segments.segment WHERE network_id = 'n' AND segment_id = 1",
+        {"event", "user_segment", "segment_size"},
+    ),
+    "whose an idempotency key is": ("UPDATE segments.idempotency SET network_id = 'm'", {"duplicate"}),
+    "whose a refused record is": ("UPDATE segments.rejected SET network_id = 'm', person_id = 1", {"rejected"}),
+    "a refused record of nobody": ("UPDATE segments.rejected SET key_person_id = 99", {"rejected"}),
 }  # fmt: skip
 
 
@@ -109,7 +120,12 @@ async def test_verify_names_the_view_of_whatever_was_tampered_with(database: Set
     async with log(database) as (lane,):
         first = said(status_change_timestamp=AT)
         await lane.append(
-            first, said(segment_id=2), first, b"not JSON", said(user="v", user_status="enter")
+            first,
+            said(segment_id=2),
+            first,
+            b"not JSON",
+            said(user="v", user_status="enter"),
+            (said(user="k"), [("idempotency-key", b"k")]),
         )
         await fold(database)
     async with connected(database) as connection:

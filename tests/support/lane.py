@@ -55,16 +55,19 @@ class LogLane:
         self.lane_id = 0
         self.next_offset = 0
         self.received_ms = 0
+        self.incarnation = ""
 
     async def open(self) -> None:
         async with transaction(self.pool, self.settings, ROLE) as connection:
             await connection.execute(_MAKE, self.lane.topic, self.lane.partition, 0)
             row = await connection.fetchrow(
-                "SELECT lane_id, next_offset FROM segments.lane WHERE topic = $1 AND partition = $2",
+                "SELECT lane_id, next_offset, segments.incarnation(), (SELECT coalesce(max(erasure_id), 0)"
+                " FROM segments.erasure) FROM segments.lane WHERE topic = $1 AND partition = $2",
                 self.lane.topic, self.lane.partition,
             )  # fmt: skip
             assert row is not None
-            self.lane_id, self.next_offset = row
+            self.lane_id, self.next_offset, self.incarnation, erased_to = row
+            self.appender.saw(self.incarnation, erased_to)
 
     def records(self, *values: Any) -> list[Given]:
         """Make records at the next offsets: values, or (value, headers), or (value, headers, key)."""
@@ -81,7 +84,13 @@ class LogLane:
     async def prepare_records(self, records: Sequence[Given]) -> Batch:
         end = records[-1].offset + 1 if records else self.next_offset
         return await self.appender.prepare(
-            self.lane, self.lane_id, self.next_offset, end, records, self.received_ms
+            self.lane,
+            self.lane_id,
+            self.next_offset,
+            end,
+            records,
+            self.received_ms,
+            self.incarnation,
         )
 
     async def store(self, batch: Batch) -> Stored:
