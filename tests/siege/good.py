@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 EACH_SECOND = {"post": 20, "kafka": 20, "read": 10, "visible": 4}
 """How often it does what, at most; what is late is not made up for."""
 WORKERS = {"post": 4, "kafka": 2, "read": 2, "visible": 2}
+STATUSES = {
+    1: ("add", "block", "reset"),
+    2: ("add", "enter", "block", "leave", "reset"),
+    3: ("add",),
+}
+"""What is said of each segment: of the first over HTTP, of the others over Kafka."""
 GIVE_UP = 30.0
 _MEMBER = (
     "SELECT EXISTS (SELECT FROM reporting.user_segment"
@@ -80,11 +86,11 @@ class Good:
         """Make a command that nobody made before, with its time: again it would be a duplicate. Gives its user too."""
         number = next(self._numbers)
         user = f"{GOOD}-{number if segment == 3 else number % 300}"
+        status = STATUSES[segment][number % len(STATUSES[segment])]
         at = int(time.time()) - 60
         text = said(
-            user, network_id=GOOD, segment_id=segment, status_change_timestamp=at,
-            reference_id=f"{GOOD}-{number}", user_status="add" if segment == 3 else
-            ("add", "block", "reset", "enter", "leave")[number % 5],
+            user, network_id=GOOD, segment_id=segment, user_status=status,
+            status_change_timestamp=at, reference_id=f"{GOOD}-{number}",
         )  # fmt: skip
         return user, text
 

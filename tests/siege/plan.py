@@ -9,6 +9,10 @@ from tests.siege.hostile.kinds import KINDS
 ALONE, AFTER, TOGETHER, FAILOVERS = "alone", "afterwards", "all together", "failovers"
 
 
+TELLING = 10.0
+"""Seconds that a phase takes at least for its rate and p99 to tell anything."""
+
+
 @dataclass(frozen=True)
 class Phase:
     """A stretch of the siege. attacks: what goes on beside the well-behaved network. failovers: what befalls servers.
@@ -43,11 +47,11 @@ def long_plan(
     size = max(500, int(1000 * minutes))
     return Plan(
         (
-            Phase(ALONE, max(10.0, whole * shares[ALONE])),
-            *(Phase(name, each, (name,)) for name in attacks),
-            Phase(TOGETHER, whole * shares[TOGETHER], attacks),
+            Phase(ALONE, max(TELLING, whole * shares[ALONE])),
+            *(Phase(name, each, (name,), is_judged=each >= TELLING) for name in attacks),
+            Phase(TOGETHER, max(TELLING, whole * shares[TOGETHER]), attacks),
             Phase(FAILOVERS, whole * shares[FAILOVERS], attacks, failovers, is_judged=False),
-            Phase(AFTER, max(10.0, whole * shares[AFTER])),
+            Phase(AFTER, max(TELLING, whole * shares[AFTER])),
         ),
         seed,
         members=size,

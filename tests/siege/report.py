@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.siege.hostile.target import BREACH
 from tests.siege.memory import BOUND
 
 if TYPE_CHECKING:
@@ -37,6 +38,13 @@ class Report:
             f"memory of {one.role} {one.pid}: {one.peak / 2**20:.0f} MiB"
             for one in self.memory
             if one.peak > BOUND
+        ]
+        found += [
+            f"{phase}, {name}: {what}, {count} times"
+            for phase, attacks in self.tallies.items()
+            for name, tally in attacks.items()
+            for what, count in tally.items()
+            if what.startswith(BREACH)
         ]
         if judge_figures:
             found += [f"{_line(figure)}" for figure in self.figures if not figure.holds]

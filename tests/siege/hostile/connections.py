@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from tests.siege.hostile.requests import MEMBERS, POST
+from tests.siege.hostile.target import BREACH
 from tests.siege.hostile.wire import END, answer, command, connection, request
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ async def trailers(siege: Siege) -> None:
             if reader.at_eof():
                 return
             await asyncio.sleep(0.002)
-        siege.tally["took all"] += 1
+        siege.tally[f"{BREACH} trailers without end are taken"] += 1
 
     await _hold(siege, act, 4)
 
@@ -110,7 +111,7 @@ async def upgrades(siege: Siege) -> None:
             said = await reader.read(65_536)
             said += await reader.read(65_536)
         if said.count(b"HTTP/1.1 ") > 1:
-            siege.tally["second answers"] += 1
+            siege.tally[f"{BREACH} a body is read as a request"] += 1
 
     await _hold(siege, act, 16)
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 BAD, GOOD = "bad", "good"
 """The hostile network, and the well-behaved one."""
+BREACH = "BREACH:"
+"""How a tally begins that says by itself that something is broken."""
 LARGE, HOT = 1, 2
 """Segments of the hostile network: one with many members, one with a key of many events."""
 
