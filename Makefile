@@ -1,9 +1,13 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 WORKERS ?= auto
+MINUTES ?= 20
+REPORT ?= siege-report.txt
+SIEGE ?=
+PYTEST ?=
 BIN := .venv/bin
 
-.PHONY: help install lock run test check lint bench chaos published clean
+.PHONY: help install lock run test check lint bench chaos siege published clean
 
 help: ## show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,10 +31,13 @@ run: install ## start a stack and the service, feed it the CDNOW purchases, show
 	@$(BIN)/python -m examples.cdnow
 
 test: install ## test everything against a real Kafka and a real Postgres, WORKERS files at once
-	$(BIN)/python -m pytest -m "not chaos" -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -m "not chaos" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 chaos: install ## the long form of the fault tests
 	$(BIN)/python -m pytest -m chaos --timeout 3600
+
+siege: install ## hostile tenants beside a well-behaved network for MINUTES, with a REPORT; exit 1 when a law is broken
+	$(BIN)/python -m tests.siege --minutes $(MINUTES) --report $(REPORT) $(SIEGE)
 
 check: install ## lint, types, layers, drift of generated documents
 	$(BIN)/ruff check .

@@ -183,7 +183,7 @@ async def test_a_position_that_an_operator_passed_by_says_so_and_not_that_it_doe
 
 async def test_unknown_says_until_when_all_is_known(api: Api) -> None:
     async with service(api.settings):
-        await api.post(said(), headers={"Prefer": "wait=20"})
+        await api.post(said(), headers={"Prefer": "wait=30"})
         until_when = await until(api.settings, "SELECT complete_until FROM reporting.watermark")
         found = (await api.call("GET", RESULTS, params={"reference_id": "nothing"})).json()
         assert (found["status"], found["reason"]) == UNKNOWN[:2]

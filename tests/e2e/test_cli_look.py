@@ -71,7 +71,7 @@ async def test_status_wait_ends_with_0_as_soon_as_all_is_in_and_1_when_time_is_u
     ]
     assert "partition 3: 2 behind" in late.err
     async with service(ready, ingest, project):
-        in_time = await run(ready, "status", "--wait", "30", "--json")
+        in_time = await run(ready, "status", "--wait", "120", "--json")
     assert (in_time.code, in_time.json["behind"]) == (0, [])
     assert sum(row["projected_offset"] for row in in_time.json["lanes"]) == 8
     assert in_time.json["watermark"]["projection_behind"] == 0
@@ -128,7 +128,7 @@ async def test_status_wait_ends_while_more_and_more_is_published(ready: Settings
         try:
             await until(ready, "SELECT count(*) > 200 FROM segments.event")
             for _ in range(3):
-                assert (await run(ready, "status", "--wait", "20")).code == 0
+                assert (await run(ready, "status", "--wait", "120")).code == 0
         finally:
             stop.set()
             await flooding

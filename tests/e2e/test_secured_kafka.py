@@ -71,10 +71,10 @@ async def test_every_role_works_with_the_acls_that_setup_prints(
         for role in ("publisher", "operator"):
             sent = await run(as_role[role], *SEND)
             assert sent.code == 0, sent.err
-        posted = await api.post(said(user="ann"), headers={"Prefer": "wait=20"})
+        posted = await api.post(said(user="ann"), headers={"Prefer": "wait=30"})
         assert (posted.status_code, posted.json()["outcome"]) == (200, "applied")
         await publish(as_role["publisher"], [Said(b"not JSON")])
-        waited = await run(as_role["operator"], "status", "--wait", "20")
+        waited = await run(as_role["operator"], "status", "--wait", "120")
         assert waited.code == 0, waited.err
         async with connected(database) as connection:
             members = await connection.fetch("SELECT user_id FROM reporting.membership ORDER BY 1")

@@ -37,11 +37,14 @@ async def differences(
     settings: Settings,
     segments: Mapping[tuple[str, int], bool],
     sent: Sequence[tuple[Any, tuple[str, int, int, int | None]]],
+    *,
+    model: type[Model] = Model,
     **believed: Any,
 ) -> list[str]:
     """Compare every view with the oracle.
 
-    sent: what was published, each with its topic, partition, offset and the broker's timestamp.
+    sent: what was published, each with its topic, partition, offset and the broker's timestamp. model: the oracle, or
+    one that knows more.
     """
     async with connected(settings) as connection:
         reported = await connection.fetch(_REPORTED)
@@ -52,7 +55,7 @@ async def differences(
             )
         }
         names = {position: event_id for event_id, position in ids.items()}
-        model = Model(dict(segments), event_id=lambda position: names[tuple(position)], **believed)
+        oracle = model(dict(segments), event_id=lambda position: names[tuple(position)], **believed)
         records = [
             Record(
                 topic, partition, 0, offset, timestamp or 0, one.value, one.key, tuple(one.headers)
@@ -65,13 +68,13 @@ async def differences(
             )
             for row in reported
         }
-        found = follow(model, records, said)
+        found = follow(oracle, records, said)
         if found:
             return found
         for view, key in KEYS.items():
             rows = [dict(row) for row in await connection.fetch(f"SELECT * FROM reporting.{view}")]
-            found += [f"{view}: {line}" for line in compare(getattr(model, view)(), rows, key)]
-        found += await _as_of(connection, model)
+            found += [f"{view}: {line}" for line in compare(getattr(oracle, view)(), rows, key)]
+        found += await _as_of(connection, oracle)
     return found
 
 

@@ -1,0 +1,57 @@
+"""What an attack is given: whom to attack, chance, and a tally of what came of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    import random
+
+BAD, GOOD = "bad", "good"
+"""The hostile network, and the well-behaved one."""
+BREACH = "BREACH:"
+"""How a tally begins that says by itself that something is broken."""
+LARGE, HOT = 1, 2
+"""Segments of the hostile network: one with many members, one with a key of many events."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The installation as a tenant of network `bad` knows it; the environment names Postgres and Kafka.
+
+    port: of the API. key: an API key of `bad`, of all scopes. login: the URL of an analyst of `bad`. bounded: a topic
+    that may speak for `bad` alone.
+    """
+
+    port: int
+    key: str
+    login: str
+    bounded: str
+    seed: int
+    seconds: float
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+@dataclass
+class Siege:
+    """An attack under way. tally: what came of it, by name."""
+
+    target: Target
+    rng: random.Random
+    tally: Counter[str] = field(default_factory=Counter)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Where Kafka is, and what its topics are called."""
+        return Settings()
+
+
+Attack = Callable[[Siege], Awaitable[None]]

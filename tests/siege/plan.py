@@ -1,0 +1,64 @@
+"""What happens when, and for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.siege.hostile.kinds import KINDS
+
+ALONE, AFTER, TOGETHER, FAILOVERS = "alone", "afterwards", "all together", "failovers"
+
+
+TELLING = 10.0
+"""Seconds that a phase takes at least for its rate and p99 to tell anything."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of the siege. attacks: what goes on beside the well-behaved network. failovers: what befalls servers.
+
+    is_judged: whether its rate and p99 must stand beside those of `alone`; while a server is away they can't.
+    """
+
+    name: str
+    seconds: float
+    attacks: tuple[str, ...] = ()
+    failovers: tuple[str, ...] = ()
+    is_judged: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole siege. members, events: of the hostile network's large segment, and of its key with many events."""
+
+    phases: tuple[Phase, ...]
+    seed: int
+    members: int
+    events: int
+
+
+def long_plan(
+    minutes: float, seed: int, attacks: tuple[str, ...], failovers: tuple[str, ...]
+) -> Plan:
+    """Give a siege of so many minutes: alone, each attack alone, all together, all with failovers, alone again."""
+    whole = minutes * 60
+    shares = {ALONE: 0.05, AFTER: 0.05, TOGETHER: 0.2, FAILOVERS: 0.2}
+    each = whole * (1 - sum(shares.values())) / max(1, len(attacks))
+    size = max(500, int(1000 * minutes))
+    return Plan(
+        (
+            Phase(ALONE, max(TELLING, whole * shares[ALONE])),
+            *(Phase(name, each, (name,), is_judged=each >= TELLING) for name in attacks),
+            Phase(TOGETHER, max(TELLING, whole * shares[TOGETHER]), attacks),
+            Phase(FAILOVERS, whole * shares[FAILOVERS], attacks, failovers, is_judged=False),
+            Phase(AFTER, max(TELLING, whole * shares[AFTER])),
+        ),
+        seed,
+        members=size,
+        events=size,
+    )
+
+
+def all_attacks() -> tuple[str, ...]:
+    """Give the name of every kind, in the order in which they come alone."""
+    return tuple(KINDS)

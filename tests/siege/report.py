@@ -1,0 +1,99 @@
+"""What is told at the end: as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from tests.siege.hostile.target import BREACH
+from tests.siege.memory import BOUND
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.siege.figures import Figure
+    from tests.siege.laws import Law
+    from tests.siege.memory import Watched
+
+MOST_LINES = 12
+
+
+@dataclass
+class Report:
+    """A siege that is over. faults: of the siege itself, such as an attack that failed by its own fault."""
+
+    seed: int
+    figures: list[Figure] = field(default_factory=list)
+    memory: list[Watched] = field(default_factory=list)
+    laws: list[Law] = field(default_factory=list)
+    tallies: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    happened: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def broken(self, *, judge_figures: bool = True) -> list[str]:
+        """Name what does not hold. judge_figures: rates and latencies too, which a short siege can't tell."""
+        found = [f"law {law.name}: {law.broken[0][:300]}" for law in self.laws if law.broken]
+        found += [
+            f"memory of {one.role} {one.pid}: {one.peak / 2**20:.0f} MiB"
+            for one in self.memory
+            if one.peak > BOUND
+        ]
+        found += [
+            f"{phase}, {name}: {what}, {count} times"
+            for phase, attacks in self.tallies.items()
+            for name, tally in attacks.items()
+            for what, count in tally.items()
+            if what.startswith(BREACH)
+        ]
+        if judge_figures:
+            found += [f"{_line(figure)}" for figure in self.figures if not figure.holds]
+        return found + self.faults
+
+    def text(self) -> str:
+        """Tell all of it."""
+        lines = [f"Siege, seed {self.seed}", "", _HEADING, *map(_line, self.figures), ""]
+        lines += ["Memory, peak MiB of each process (at most 200)"]
+        lines += [f"  {one.role:8} {one.pid:>7} {one.peak / 2**20:6.0f}" for one in self.memory]
+        lines += ["", "Failovers: " + (", ".join(self.happened) or "none"), "", "Laws"]
+        for law in self.laws:
+            lines.append(f"  {'BROKEN' if law.broken else 'holds '} {law.name}")
+            lines += [f"      {what[:500]}" for what in law.broken[:MOST_LINES]]
+        lines += ["", "What came of the attacks"]
+        for phase, attacks in self.tallies.items():
+            for name, tally in attacks.items():
+                told = ", ".join(f"{what} {count}" for what, count in sorted(tally.items()))
+                lines.append(f"  {phase:14} {name:14} {told}")
+        broken = self.broken()
+        lines += ["", "Broken:" if broken else "All laws hold.", *(f"  {one}" for one in broken)]
+        return "\n".join(lines) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Write JSON to a path, and text beside it."""
+        told = {
+            "seed": self.seed,
+            "figures": [figure.as_dict() for figure in self.figures],
+            "memory": [asdict(one) for one in self.memory],
+            "laws": [asdict(law) for law in self.laws],
+            "attacks": self.tallies,
+            "failovers": self.happened,
+            "broken": self.broken(),
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n")
+        path.with_suffix(".txt").write_text(self.text())
+
+
+_HEADING = (
+    "phase          act        a second  of alone   p50 ms    p99 ms  of alone  failed\n"
+    "(the good network's; at least half its rate and at most ten times its p99 alone)"
+)
+
+
+def _line(figure: Figure) -> str:
+    mark = "" if figure.holds else "  BROKEN"
+    told = "" if figure.is_judged else "  (told, not judged)"
+    return (
+        f"{figure.phase:14} {figure.act:9} {figure.rate:9.1f} {figure.of_rate:8.2f}"
+        f" {figure.p50 * 1000:8.1f} {figure.p99 * 1000:9.1f} {figure.times_p99:8.1f} {figure.failed:7}{mark}{told}"
+    )

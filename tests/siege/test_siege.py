@@ -1,0 +1,36 @@
+"""The short form of the siege, so that it does not rot: laws and memory are judged; rates take the long form."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.siege.failovers import FAILOVERS
+from tests.siege.plan import AFTER, ALONE, TOGETHER, Phase, Plan, all_attacks
+from tests.siege.plan import FAILOVERS as BEFALL
+from tests.siege.siege import besiege
+
+pytestmark = [pytest.mark.stack, pytest.mark.fault]
+NOT_YET: frozenset[str] = frozenset(
+    {"bombs", "trailers", "locks", "patches", "claims", "replays", "upgrades", "older_postgres"}
+)
+"""Attacks and failovers that the service does not withstand yet."""
+
+
+async def test_every_attack_beside_a_good_network_breaks_no_law() -> None:
+    attacks = tuple(name for name in all_attacks() if name not in NOT_YET)
+    failovers = tuple(name for name in FAILOVERS if name not in NOT_YET)
+    plan = Plan(
+        (
+            Phase(ALONE, 3),
+            Phase(TOGETHER, 15, attacks),
+            Phase(BEFALL, 10, attacks, failovers, is_judged=False),
+            Phase(AFTER, 3),
+        ),
+        seed=1,
+        members=500,
+        events=500,
+    )
+    report = await besiege(plan)
+    assert report.broken(judge_figures=False) == [], report.text()
+    assert all(figure.rate for figure in report.figures if figure.phase == AFTER), report.text()
+    assert set(report.tallies[TOGETHER]) == set(attacks)
