@@ -7,6 +7,8 @@ CREATE TABLE segments.lane (
     topic text COLLATE "C" NOT NULL,
     partition integer NOT NULL,
     epoch integer NOT NULL DEFAULT 0,
+    -- Kafka's own id of the topic that is read, which no other ever has; null where the broker is too old to tell.
+    topic_id uuid,
     first_offset bigint NOT NULL,
     next_offset bigint NOT NULL,
     events bigint NOT NULL DEFAULT 0,
@@ -39,7 +41,7 @@ CREATE TABLE segments.lane_event (
     lane_event_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT lane_event_pkey PRIMARY KEY,
     lane_id integer NOT NULL CONSTRAINT lane_event_lane REFERENCES segments.lane,
     action text NOT NULL CONSTRAINT lane_event_action_is_known CHECK (
-        action IN ('opened', 'stopped', 'adopted', 'skipped', 'reread')
+        action IN ('opened', 'stopped', 'adopted', 'resumed', 'skipped', 'closed', 'reread')
     ),
     reason text,
     detail text,

@@ -10,9 +10,11 @@ from aiokafka import TopicPartition
 from schemas.topics import Topics
 from segments.cli.main import main
 from segments.cli.output import (
+    Failure,
     actor_option,
     command,
     connected,
+    counted,
     load_settings,
     print_json,
     print_rows,
@@ -55,8 +57,8 @@ partition_option = click.option(
 reason_option = click.option("--reason", required=True, help="Why; recorded.")
 
 
-def _start(_context: click.Context, _option: click.Parameter, value: str) -> int | None:
-    if value == "earliest":
+def _start(_context: click.Context, _option: click.Parameter, value: str | None) -> int | None:
+    if value in (None, "earliest"):
         return None
     if not value.isdecimal():
         raise click.BadParameter("must be `earliest` or an offset")
@@ -65,14 +67,19 @@ def _start(_context: click.Context, _option: click.Parameter, value: str) -> int
 
 @command(lane)
 @topic_option
-@partition_option
+@click.option("--partition", type=click.IntRange(0), help="The partition; or --all.")
 @click.option(
     "--from",
     "start",
-    required=True,
     callback=_start,
     metavar="earliest|OFFSET",
-    help="Where to go on.",
+    help="Where to go on. Default: earliest.",
+)
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Every lane that is stopped: a new epoch where the topic is another, closed where it is gone.",
 )
 @click.option(
     "--force", is_flag=True, help="Also where the topic still holds what the log has read."
@@ -82,21 +89,45 @@ def _start(_context: click.Context, _option: click.Parameter, value: str) -> int
 async def adopt(
     *,
     topic: str | None,
-    partition: int,
+    partition: int | None,
     start: int | None,
+    every: bool,
     reason: str,
     force: bool,
     actor: str | None,
     as_json: bool,
 ) -> None:
-    """Go on with a topic that was remade, truncated or outran its retention, in a new epoch."""
+    """Go on with a topic that was remade, truncated or outran its retention, in a new epoch.
+
+    A stopped lane whose topic is what the log has read, after all, goes on where it stands. With --all: all at once,
+    after a move to another Kafka; the topic of memberships is then told anew as a whole by `project` itself.
+    """
     settings = load_settings()
-    where = TopicPartition(topic or Topics(settings.topic_prefix).commands, partition)
+    if every == (partition is not None):
+        raise Failure("Give either --partition or --all.", exit_code=2)
+    if every and (topic is not None or start is not None or force):
+        raise Failure("--all takes neither --topic nor --from OFFSET nor --force.", exit_code=2)
     async with make_pool(settings, ROLE, 1) as pool:
+        if partition is None:
+            _print_all(await lanes.adopt_all(pool, settings, reason, actor), as_json=as_json)
+            return
+        where = TopicPartition(topic or Topics(settings.topic_prefix).commands, partition)
         _print(
             await lanes.adopt(pool, settings, where, start, reason, actor, force=force),
             as_json=as_json,
         )
+
+
+def _print_all(done: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print_json(done)
+    elif done:
+        print_rows(done)
+    else:
+        click.echo("no lane is stopped, and each topic is what the log has read")
+    left = [row for row in done if row["done"].startswith("left")]
+    if left:
+        raise Failure(f"{counted(len(left), 'lane')} left: {left[0]['done'].removeprefix('left: ')}.")
 
 
 @command(lane)

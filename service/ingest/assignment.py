@@ -6,32 +6,38 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aiokafka.errors import UnknownTopicOrPartitionError
+
 from schemas.event import Lane
 from service.database import transaction
 from service.kafka import reading
 from service.log.append import ROLE
 from service.log.identity import record_digest
+from service.topic_ids import topics_there
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     import asyncpg
     from aiokafka import TopicPartition
 
     from service.settings import Settings
+    from service.topic_ids import Topic
 
 PROBE_SECONDS = 10
 _HOW = "Go on with `segments lane adopt --topic {topic} --partition {partition} --from {start} --reason …`"
 _FIND = """
 SELECT segments.incarnation() AS incarnation,
     (SELECT coalesce(max(x.erasure_id), 0) FROM segments.erasure AS x) AS erased_to,
-    lane_id, epoch, next_offset, last_offset, last_timestamp, last_digest, stopped_because,
+    lane_id, epoch, topic_id, first_offset, next_offset, last_offset, last_timestamp, last_digest, stopped_because,
     (extract(epoch FROM nullif(received_at, '-infinity')) * 1000)::bigint AS received_ms
 FROM segments.lane WHERE topic = $1 AND partition = $2 AND NOT closed
 """
 _MAKE = """
 WITH lane AS (
     -- An earlier epoch is there where the topic was closed as a source, and is one again: it was remade meanwhile.
-    INSERT INTO segments.lane (topic, partition, epoch, first_offset, next_offset, received_at, recorded_at)
-    SELECT $1, $2, coalesce(max(l.epoch) + 1, 0), $3::bigint, $3::bigint,
+    INSERT INTO segments.lane (topic, partition, epoch, topic_id, first_offset, next_offset, received_at, recorded_at)
+    SELECT $1, $2, coalesce(max(l.epoch) + 1, 0), $4::uuid, $3::bigint, $3::bigint,
         coalesce(max(l.received_at), '-infinity'), coalesce(max(l.recorded_at), '-infinity')
     FROM segments.lane AS l WHERE l.topic = $1 AND l.partition = $2
     ON CONFLICT DO NOTHING RETURNING lane_id, next_offset
@@ -48,7 +54,11 @@ WITH lane AS (
 )
 INSERT INTO segments.lane_event (lane_id, action, actor) SELECT lane_id, 'opened', 'ingest' FROM lane
 """
-_STOP = """
+_IS_THIS = """
+UPDATE segments.lane SET topic_id = $2
+WHERE lane_id = $1 AND topic_id IS NOT DISTINCT FROM $3 AND segments.incarnation() = $4
+"""
+STOP = """
 WITH lane AS (
     UPDATE segments.lane SET stopped_because = $2
     WHERE lane_id = $1 AND stopped_because IS NULL AND next_offset = $3 AND segments.incarnation() = $4
@@ -76,6 +86,7 @@ class OpenLane:
     stopped_because: str | None
     incarnation: str
     erased_to: int
+    topic_id: UUID | None
 
 
 async def open_lane(
@@ -83,30 +94,36 @@ async def open_lane(
 ) -> OpenLane:
     """Find or make the lane's row and compare it with the topic; a topic that is another one stops the lane.
 
-    Raises: infrastructure errors, to be tried again.
+    Raises: infrastructure errors, to be tried again; a partition that is not there is one.
     """
     async with reading(settings) as reader:
+        topic = (await topics_there(reader._client, [partition.topic]))[partition.topic]  # noqa: SLF001
+        if topic is None or partition.partition not in topic.partitions:
+            raise UnknownTopicOrPartitionError(f"Kafka has no {partition}")
         reader.assign([partition])
         begin = (await reader.beginning_offsets([partition]))[partition]
         end = (await reader.end_offsets([partition]))[partition]
         async with transaction(pool, settings, ROLE) as connection:
             row = await connection.fetchrow(_FIND, *partition)
             if row is None:
-                await connection.execute(_MAKE, *partition, begin)
+                await connection.execute(_MAKE, *partition, begin, topic.topic_id)
                 row = await connection.fetchrow(_FIND, *partition)
             assert row is not None  # noqa: S101 - it was just made, by us or by another
         stopped = row["stopped_because"]
         if stopped is None:
-            stopped = await find_fault(reader, partition, row, begin, end)
+            stopped = await find_fault(reader, partition, row, topic, begin, end)
+            write: tuple[Any, ...] | None = None
             if stopped is not None:
+                write = (STOP, row["lane_id"], stopped, row["next_offset"], row["incarnation"])
+            elif topic.topic_id not in (None, row["topic_id"]):
+                write = (_IS_THIS, row["lane_id"], topic.topic_id, row["topic_id"], row["incarnation"])
+            if write is not None:
                 async with transaction(pool, settings, ROLE) as connection:
-                    await connection.execute(
-                        _STOP, row["lane_id"], stopped, row["next_offset"], row["incarnation"]
-                    )
+                    await connection.execute(*write)
     lane = Lane(partition.topic, partition.partition, row["epoch"])
     return OpenLane(
         lane, row["lane_id"], row["next_offset"], row["received_ms"] or 0, stopped,
-        row["incarnation"], row["erased_to"],
+        row["incarnation"], row["erased_to"], topic.topic_id or row["topic_id"],
     )  # fmt: skip
 
 
@@ -123,9 +140,30 @@ def _how(partition: TopicPartition, start: str) -> str:
 
 
 async def find_fault(
+    reader: Any, partition: TopicPartition, row: asyncpg.Record, topic: Topic, begin: int, end: int
+) -> str | None:
+    """Say what speaks against reading on, or None: what the topic holds, or that its id is another."""
+    fault = await find_other_records(reader, partition, row, begin, end)
+    return fault or find_other_id(partition, row, topic, begin)
+
+
+def find_other_id(
+    partition: TopicPartition, row: asyncpg.Record, topic: Topic, begin: int
+) -> str | None:
+    """Say that the topic is not the one that was read, whatever lies there; where nothing was read yet it may be."""
+    if not topic.is_another(row["topic_id"]) or row["next_offset"] == row["first_offset"] == begin:
+        return None
+    how = _how(partition, f"earliest (or {row['next_offset']}, if it is a copy with its offsets)")
+    return (
+        f"the topic was remade, or is another Kafka's: its id is {topic.topic_id}, and the log has read"
+        f" {row['topic_id']}. {how}"
+    )
+
+
+async def find_other_records(
     reader: Any, partition: TopicPartition, row: asyncpg.Record, begin: int, end: int
 ) -> str | None:
-    """Say what speaks against reading on, or None."""
+    """Say where the topic does not hold what the log has read, or None: a lost tail shows in no id."""
     at = row["next_offset"]
     if at > end:
         how = _how(partition, f"earliest (if it was remade) or {end} (if it was truncated)")

@@ -226,13 +226,17 @@ class _Ingest(ConsumerRebalanceListener):
         self._watching.cancel()
         self._stalls.cancel()
         await self._close(set(self._lanes))
-        if await _unfinished(
+        left = await _unfinished(
             {self._watching, self._stalls, *self._leaving, *self._appender.stop()}
-        ):
+        )
+        if left:
             log.warning("Postgres does not answer: its connections are dropped")
             self._pool.terminate()
         await self._watch.commit()
         await self._broker.stop()
+        for task in left:
+            # asyncio.wait_for before Python 3.12 forgets a cancellation that meets the answer waited for.
+            task.cancel()
         if self._failed.done():
             self._failed.result()
 

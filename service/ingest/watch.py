@@ -7,29 +7,33 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from service.database import transaction
+from service.database import single, transaction
 from service.incarnation import INCARNATION
+from service.ingest.assignment import STOP
 from service.log.append import ROLE
 from service.sources import list_sources
 from service.telemetry import INGEST_LAG, LANE_STOPPED, get_logger, tell
+from service.topic_ids import topics_there
 from service.waiting import INFRASTRUCTURE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
 
     import asyncpg
-    from aiokafka import TopicPartition
-
     from service.ingest.consumer import LaneConsumer
     from service.ingest.lane import LaneWriter
     from service.settings import Settings
+    from service.topic_ids import Topic
 
 log = get_logger("ingest.watch")
 EVERY_SECONDS = 1.0
 COMMIT_EVERY = 5
 HANGING_AFTER = 30
+# A broker that has just come back may not know a topic for a moment.
+GONE_AFTER = 5
 # Rounds between two looks for idempotency keys to be forgotten; while there are many, the next round goes on.
 FORGET_EVERY, FORGET_MANY = 60, 5000
 # The row is locked by the update itself, so that quiet_at is before whatever is appended next.
@@ -46,7 +50,9 @@ INNER JOIN locked ON locked.lane_id = w.lane_id
 WHERE l.lane_id = w.lane_id
 """
 _STATE = """
-SELECT l.topic, l.partition, l.epoch, l.next_offset, l.stopped_because FROM segments.lane AS l
+SELECT l.lane_id, l.topic, l.partition, l.epoch, l.next_offset, l.stopped_because,
+    segments.incarnation() AS incarnation
+FROM segments.lane AS l
 WHERE NOT l.closed AND l.topic = ANY ($1::text[])
 """
 _WHICH = """
@@ -78,6 +84,7 @@ class Watch:
         self._round = 0
         self._forget_in = 1
         self._hidden: dict[TopicPartition, int] = {}
+        self._gone: dict[int, int] = {}  # rounds in which a lane's partition was not there
 
     async def run(self) -> None:
         """Look until cancelled; what fails is tried in the next round."""
@@ -135,9 +142,11 @@ class Watch:
             for partition, lane in self._lanes.items()
             if lane.opened is not None and partition in self._consumer.assignment()
         }
+        there = await topics_there(self._consumer._client, topics)  # noqa: SLF001
+        gone = await self._stop_gone(topics, there)
         if not ours:
             tell(INGEST_LAG, 0)
-            tell(LANE_STOPPED, 0)
+            tell(LANE_STOPPED, gone)
             return
         # The time before the question: what was received before it lies below the answer.
         asked_at = datetime.now(UTC)
@@ -165,7 +174,27 @@ class Watch:
                     for lane in reading
                 ],
             )
-        self._compare(ours, ends, found)
+        tell(LANE_STOPPED, gone + self._compare(ours, ends, found, there))
+
+    async def _stop_gone(self, topics: Collection[str], there: Mapping[str, Topic | None]) -> int:
+        """Stop lanes whose partitions Kafka has no more: nobody is assigned them. Gives how many there are.
+
+        there: what Kafka says of the topics.
+        """
+        async with single(self._pool, self._settings, ROLE) as connection:
+            rows = await connection.fetch(_STATE, list(topics))
+            gone = {row["lane_id"]: row for row in rows if _gone(row, there)}
+            self._gone = {lane_id: self._gone.get(lane_id, 0) + 1 for lane_id in gone}
+            gone = {i: row for i, row in gone.items() if self._gone[i] >= GONE_AFTER}
+            for lane_id, row in gone.items():
+                if row["stopped_because"] is None:
+                    because = _gone(row, there)
+                    await connection.execute(
+                        STOP, lane_id, because, row["next_offset"], row["incarnation"]
+                    )
+                    lane = TopicPartition(row["topic"], row["partition"])
+                    log.error("lane stopped", lane=str(lane), because=because)
+        return len(gone)
 
     def _all_open(self, topics: Collection[str], rows: Mapping[tuple[str, int], Any]) -> bool:
         """Whether each partition has a lane: what lies in one without would be missing below the watermark."""
@@ -187,7 +216,9 @@ class Watch:
         ours: Mapping[TopicPartition, LaneWriter],
         ends: Mapping[TopicPartition, int],
         rows: Mapping[tuple[str, int], Any],
-    ) -> None:
+        there: Mapping[str, Topic | None],
+    ) -> int:
+        """Have lanes opened anew that are not what they were; gives how many of ours are stopped."""
         lag = stopped = 0
         for partition, lane in ours.items():
             row = rows.get((partition.topic, partition.partition))
@@ -197,11 +228,13 @@ class Watch:
             lag += max(self._end(partition, ends[partition]) - row["next_offset"], 0)
             stopped += row["stopped_because"] is not None
             was = (lane.opened.lane.epoch, lane.opened.stopped_because)
-            if was != (row["epoch"], row["stopped_because"]):
+            topic = there.get(partition.topic)
+            is_another = topic is not None and topic.is_another(lane.opened.topic_id)
+            if was != (row["epoch"], row["stopped_because"]) or (is_another and was[1] is None):
                 lane.look_again()
             self._count_rounds(partition, ends[partition], hides=hides)
         tell(INGEST_LAG, lag)
-        tell(LANE_STOPPED, stopped)
+        return stopped
 
     def _end(self, partition: TopicPartition, stable: int) -> int:
         """Give where the partition ends, hidden records and all."""
@@ -217,3 +250,19 @@ class Watch:
             log.error(
                 "a hanging transaction hides records", lane=str(partition), stable=stable, end=end
             )
+
+
+def _gone(row: Any, there: Mapping[str, Topic | None]) -> str | None:
+    """Say why a lane can't be read, where its partition is not there; else None."""
+    topic = there[row["topic"]]
+    if topic is not None and row["partition"] in topic.partitions:
+        return None
+    what = (
+        "there is no such topic any more"
+        if topic is None
+        else f"the topic has {len(topic.partitions)} partitions and this one no more: it was remade"
+    )
+    return (
+        f"{what}, or is another Kafka's. Once the topic is the right one, go on with"
+        " `segments lane adopt --all --reason …`, which closes the lanes that it does not have"
+    )

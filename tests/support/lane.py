@@ -59,7 +59,7 @@ class LogLane:
 
     async def open(self) -> None:
         async with transaction(self.pool, self.settings, ROLE) as connection:
-            await connection.execute(_MAKE, self.lane.topic, self.lane.partition, 0)
+            await connection.execute(_MAKE, self.lane.topic, self.lane.partition, 0, None)
             row = await connection.fetchrow(
                 "SELECT lane_id, next_offset, segments.incarnation(), (SELECT coalesce(max(erasure_id), 0)"
                 " FROM segments.erasure) FROM segments.lane WHERE topic = $1 AND partition = $2",
