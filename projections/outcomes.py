@@ -18,22 +18,29 @@ from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
 if TYPE_CHECKING:
     import asyncpg
 
+    from collections.abc import Awaitable, Callable, Collection, Mapping
+
     from schemas.command import Command
     from service.api.commands import Handle
     from service.settings import Settings
+    from service.topic_ids import Topic
+
+    AskTopics = Callable[[Collection[str]], Awaitable[Mapping[str, Topic | None]]]
 
 log = get_logger("projections.outcomes")
 POLL_SECONDS = 0.02
 LOOK_SECONDS = 5
-# How far the log, and the projections, have come in the open lanes of these records.
+# How far the log, and the projections, have come in the open lanes of these records, where these are of their topics: at
+# the same place of another topic lies another command.
 _REACHED = """
 SELECT w.nth::integer - 1 AS nth, l.epoch, l.next_offset > w.kafka_offset AS logged,
     c.next_offset > w.kafka_offset AS projected
-FROM unnest($2::text[], $3::integer[], $4::bigint[]) WITH ORDINALITY AS w (topic, partition, kafka_offset, nth)
+FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::uuid[])
+    WITH ORDINALITY AS w (topic, partition, kafka_offset, topic_id, nth)
 INNER JOIN segments.lane AS l ON l.topic = w.topic AND l.partition = w.partition AND NOT l.closed
 INNER JOIN projections.generation AS g ON g.projection = $1
 LEFT JOIN projections.checkpoint AS c ON c.projection = g.projection AND c.slot = g.slot AND c.lane_id = l.lane_id
-WHERE l.next_offset > w.kafka_offset
+WHERE l.next_offset > w.kafka_offset AND l.stopped_because IS NULL AND l.topic_id = w.topic_id IS NOT FALSE
 """
 _RESULT = """
 SELECT * FROM reporting.result
@@ -52,7 +59,11 @@ class _Waiter:
 class Outcomes:
     """Tells those who wait what became of their records. `run` asks Postgres."""
 
-    def __init__(self, pool: asyncpg.Pool[Any], settings: Settings) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool[Any], settings: Settings, ask_topics: AskTopics
+    ) -> None:
+        """ask_topics: asks the broker which topics some names are now; raises faults of Kafka."""
+        self._ask_topics = ask_topics
         self._pool = pool
         self._settings = settings
         self._desk = Desk(pool, settings)
@@ -114,15 +125,28 @@ class Outcomes:
             reached = await connection.fetch(
                 _REACHED,
                 PROJECTION,
-                *([waiter.handle[part] for waiter in waiting] for part in range(3)),
+                *([waiter.handle[part] for waiter in waiting] for part in range(4)),
             )
+        if not reached:
+            return
+        # It was this topic before the record was sent, and is now: so the record lies in it.
+        there = await self._ask_topics({waiting[row["nth"]].handle.topic for row in reached})
+        async with hurried(self._pool, self._settings, ROLE, LOOK_SECONDS) as connection:
             for row in reached:
                 waiter = waiting[row["nth"]]
                 if waiter.queued and not row["projected"]:
                     continue
-                topic, partition, offset = waiter.handle
+                topic, partition, offset, topic_id, received_ms = waiter.handle
+                now = there[topic]
+                if now is None or now.is_another(topic_id):
+                    continue
                 result = await connection.fetchrow(_RESULT, topic, partition, row["epoch"], offset)
                 if result is None or result["outcome"] == "queued":
                     waiter.queued = True
-                elif not waiter.result.done():
+                elif not _is_older(result, received_ms) and not waiter.result.done():
                     waiter.result.set_result(dict(result))
+
+
+def _is_older(result: asyncpg.Record, received_ms: int | None) -> bool:
+    """Whether it was received before our record was: another one, of a topic that lost its tail since."""
+    return received_ms is not None and result["received_at"].timestamp() * 1000 < received_ms - 1

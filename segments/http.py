@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
@@ -15,6 +15,7 @@ from projections.http.arriving import Arriving
 from projections.http.routes import reading_routes
 from projections.http.searching import Searching
 from projections.outcomes import Outcomes
+from projections.reading.results import read_fronts
 from schemas.refusal import Reason, Refusal, describe
 from segments.openapi import openapi
 from service.access.ring import ROLE, KeyRing
@@ -33,7 +34,8 @@ from service.deadlines import Deadlines
 from service.errors import SegmentsError
 from service.incarnation import Incarnation
 from service.serving import serving
-from service.telemetry import Health, get_logger
+from service.telemetry import Health, get_logger, stopped_lanes
+from service.waiting import INFRASTRUCTURE
 
 if TYPE_CHECKING:
     import asyncpg
@@ -72,7 +74,7 @@ class Parts:
         self.publisher = Publisher(settings, self.deadlines)
         self.in_flight = InFlight(settings.http_in_flight)
         self.access = Access(self.keys, settings, self.in_flight)
-        self.outcomes = Outcomes(pool, settings)
+        self.outcomes = Outcomes(pool, settings, self.publisher.ask_topics)
         self.arriving = Arriving(settings)
         self.searching = Searching(settings)
 
@@ -90,6 +92,7 @@ class Parts:
         health = Health()
         health.add("kafka", self._kafka)
         health.add("postgres", self._postgres, degrades=True)
+        health.add("lanes", self._lanes, degrades=True)
         return health
 
     async def _kafka(self) -> str | None:
@@ -101,6 +104,19 @@ class Parts:
                 await connection.execute("SELECT FROM segments.source_version")
         except Exception as error:  # noqa: BLE001 - whatever it is, Postgres can't be worked with
             return str(set_up_fault(error) or f"Postgres is away: {type(error).__name__}")
+        return None
+
+    async def _lanes(self) -> str | None:
+        """Name the lanes that stand still, though commands are taken."""
+        with suppress(*INFRASTRUCTURE):
+            async with hurried(self.pool, self.settings, ROLE, 1.5) as connection:
+                fronts = await read_fronts(connection, self.settings)
+            there = await self.publisher.topics(list(fronts))
+            return stopped_lanes(
+                (f"{topic}-{number}", front.is_another(there[topic]))
+                for topic, lanes in fronts.items()
+                for number, front in lanes.items()
+            )
         return None
 
 
@@ -145,7 +161,10 @@ def make_framework(parts: Parts) -> FastAPI:
     _handle_errors(app)
     app.include_router(admin_routes(parts.access, parts.pool, parts.registry_pool, parts.settings))
     app.include_router(
-        reading_routes(parts.access, parts.pool, parts.settings, parts.arriving, parts.searching)
+        reading_routes(
+            parts.access, parts.pool, parts.settings, parts.arriving, parts.searching,
+            parts.publisher.topics,
+        )
     )
     app.router.routes.extend(parts.health().routes())
     return app

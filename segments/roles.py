@@ -20,8 +20,8 @@ from service.kafka import topic_faults
 from service.migrations import require_set_up
 from service.relay import relay_rejected
 from service.settings import unknown_variables
-from service.sources import allowed_topics
-from service.telemetry import Health, get_logger, serve_health
+from service.sources import allowed_topics, read_topics
+from service.telemetry import Health, get_logger, serve_health, stopped_lanes
 from service.tracing import tracing
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     Role = Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]
 
 log = get_logger("roles")
+_STOPPED = """
+SELECT concat_ws('-', topic, partition) AS lane FROM segments.lane
+WHERE topic = ANY ($1::text[]) AND NOT closed AND stopped_because IS NOT NULL
+"""
 
 
 async def api(settings: Settings, stop: asyncio.Event) -> None:
@@ -120,6 +124,18 @@ def _health(settings: Settings, roles: tuple[Role, ...]) -> Health:
             return f"Kafka is away: {error}"
         return "; ".join(map(str, faults)) or None
 
+    async def lanes() -> str | None:
+        try:
+            connection = await asyncpg.connect(database_url(settings), timeout=1)
+            try:
+                rows = await connection.fetch(_STOPPED, await read_topics(connection, settings))
+            finally:
+                await connection.close()
+        except (asyncpg.PostgresError, OSError, TimeoutError):
+            return None  # told by the check of Postgres
+        return stopped_lanes((row["lane"], True) for row in rows)
+
     health.add("postgres", postgres, degrades=roles == API)
     health.add("kafka", kafka)
+    health.add("lanes", lanes, degrades=True)
     return health

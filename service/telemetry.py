@@ -24,7 +24,7 @@ from starlette.routing import Route
 from service.serving import serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from prometheus_client.registry import Collector
     from starlette.requests import Request
@@ -121,6 +121,12 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """Give the logger of a module, `segments.<name>`."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(f"segments.{name}")
     return logger
+
+
+def stopped_lanes(lanes: Iterable[tuple[str, bool]]) -> str | None:
+    """Say which lanes are stopped, of such with whether they are; None: none is. For a readiness check."""
+    names = sorted(name for name, is_stopped in lanes if is_stopped)
+    return f"stopped: {', '.join(names)}; see `segments status`" if names else None
 
 
 class Health:

@@ -17,7 +17,7 @@ from service.access.keys import Scope
 from service.api.accepting import takes_json
 from service.api.access import Admission  # noqa: TC001 - FastAPI reads it
 from service.api.parameters import wrong
-from service.api.problems import Problem
+from service.api.problems import Problem, unavailable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from projections.http.arriving import Arriving
     from projections.http.asked import ResultsAsked
     from projections.http.searching import Searching
+    from projections.outcomes import AskTopics
     from projections.reading.results import Asked, Fronts
     from projections.reading.rows import Row
     from service.api.access import Access
@@ -34,12 +35,12 @@ PATH = "/networks/{network_id}/results"
 
 
 def result_routes(
-    access: Access, desk: Desk, arriving: Arriving, searching: Searching
+    access: Access, desk: Desk, arriving: Arriving, searching: Searching, topics: AskTopics
 ) -> APIRouter:
-    """Give the route of results, for who publishes and for who reports."""
+    """Give the route of results, for who publishes and for who reports. topics: as reading_routes has it."""
     router = APIRouter(tags=["reading"], responses={406: {}})
     admitted: Any = Depends(access.admits(Scope.REPORT, Scope.PUBLISH))
-    teller = _Teller(desk, arriving, searching)
+    teller = _Teller(desk, arriving, searching, topics)
 
     @router.get(
         PATH,
@@ -62,7 +63,10 @@ def result_routes(
 class _Teller:
     """Tells what became of commands, of the log or on their way to it."""
 
-    def __init__(self, desk: Desk, arriving: Arriving, searching: Searching) -> None:
+    def __init__(
+        self, desk: Desk, arriving: Arriving, searching: Searching, topics: AskTopics
+    ) -> None:
+        self._topics = topics
         self._desk = desk
         self._arriving = arriving
         self._searching = searching
@@ -84,6 +88,13 @@ class _Teller:
             rows, last = await log_results.read_references(
                 connection, network_id, reference_id, after or (-1, -1), asked.limit
             )
+            # Made of a position: at the same one of another topic lies another command.
+            position = position_of_reference(reference_id)
+            found = position and await log_results.read_position(
+                connection, self._desk.settings, network_id, position
+            )
+        if position and found:
+            await self._check_lane(position, found)
         if not rows and after is None:
             rows, hole = await self._on_its_way(network_id, reference_id, fronts)
             rows = rows[: asked.limit]
@@ -111,7 +122,11 @@ class _Teller:
         """
         position = position_of_reference(reference_id)
         if position is None:
-            return await self._searching.rows(network_id, reference_id, fronts), None
+            fronts, stopped = await self._without_stopped(fronts)
+            rows = await self._searching.rows(network_id, reference_id, fronts)
+            if stopped and not rows:
+                raise _stopped()
+            return rows, None
         found, _ = await self._at(network_id, position)
         if found.row is None:
             return [], found.hole
@@ -126,9 +141,41 @@ class _Teller:
             found = await log_results.read_position(
                 connection, self._desk.settings, network_id, position
             )
+        await self._check_lane(position, found)
         if found.awaited is not None:
             found = Found(await self._arriving.row(network_id, position, found.awaited))
         return found, until
+
+
+    async def _check_lane(self, asked: Asked, found: Found) -> None:
+        """Raise Problem 503 where the topic is not the one that the lane reads.
+
+        What the log has in an epoch that was named is what it is; anything else goes by the topic that is there now.
+        """
+        if found.lane is not None and (asked.epoch is None or found.awaited is not None):
+            now = (await self._topics([asked.topic]))[asked.topic]
+            if found.lane.is_another(now):
+                raise _stopped()
+
+    async def _without_stopped(self, fronts: Fronts) -> tuple[Fronts, bool]:
+        """Leave out lanes whose topics are not those that the log reads; and whether there are any."""
+        there = await self._topics(list(fronts))
+        kept = {
+            topic: {
+                number: front._replace(is_stopped=front.is_another(there[topic]))
+                for number, front in lanes.items()
+            }
+            for topic, lanes in fronts.items()
+        }
+        return kept, any(front.is_stopped for lanes in kept.values() for front in lanes.values())
+
+
+def _stopped() -> Problem:
+    """Say that a lane's topic is not the one that the log has read: at the same position lies another command."""
+    return unavailable(
+        "stopped",
+        "the lane is stopped: the topic is not the one that the log has read, until an operator lets it go on",
+    )
 
 
 def _unknown(complete_until: datetime | None, hole: str | None) -> Problem:

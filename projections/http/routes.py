@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from projections.http.arriving import Arriving
     from projections.http.searching import Searching
+    from projections.outcomes import AskTopics
     from service.api.access import Access
     from service.settings import Settings
 
@@ -26,11 +27,12 @@ def reading_routes(
     settings: Settings,
     arriving: Arriving,
     searching: Searching,
+    topics: AskTopics,
 ) -> APIRouter:
-    """Give the routes. pool: acts as segments_api."""
+    """Give the routes. pool: acts as segments_api. topics: says which topics some names are now, or were last."""
     desk = Desk(pool, settings)
     router = APIRouter()
-    router.include_router(result_routes(access, desk, arriving, searching))
+    router.include_router(result_routes(access, desk, arriving, searching, topics))
     router.include_router(user_routes(access, desk))  # explanations before users of any spelling
     router.include_router(member_routes(access, desk))
     return router

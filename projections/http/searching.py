@@ -9,6 +9,7 @@ from aiokafka import TopicPartition
 
 from projections.http.arriving import queued_row
 from projections.http.kept_reader import KeptReader, partitions_of
+from projections.reading.results import Front
 from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE
 
@@ -29,6 +30,7 @@ SEARCH_SECONDS = 1.0
 MOST_AT_ONCE = 8
 _CHUNK = 200
 _POLL_MS = 50
+_UNREAD = Front(0, 0, None, is_stopped=False)
 
 
 class _Span(NamedTuple):
@@ -40,7 +42,7 @@ class _Span(NamedTuple):
 
 
 class Searching:
-    """Looks through records in Kafka. `run` keeps the consumer."""
+    """Looks through records in Kafka, of lanes that are not stopped. `run` keeps the consumer."""
 
     def __init__(self, settings: Settings) -> None:
         self._kept = KeptReader(settings)
@@ -79,15 +81,16 @@ class Searching:
     async def _spans(self, reader: AIOKafkaConsumer, fronts: Fronts) -> dict[TopicPartition, _Span]:
         """Find what each lane holds beyond the log. One that nothing was read of yet begins where Kafka does."""
         lanes = {
-            TopicPartition(topic, partition): fronts[topic].get(partition, (0, 0))
+            TopicPartition(topic, partition): fronts[topic].get(partition, _UNREAD)
             for topic in fronts
             for partition in await partitions_of(reader, topic, set(fronts[topic]))
         }
+        lanes = {lane: front for lane, front in lanes.items() if not front.is_stopped}
         firsts = await reader.beginning_offsets(lanes)
         ends = await reader.end_offsets(lanes)
         spans = {
-            lane: _Span(max(firsts[lane], next_offset), ends[lane], epoch)
-            for lane, (epoch, next_offset) in lanes.items()
+            lane: _Span(max(firsts[lane], front.next_offset), ends[lane], front.epoch)
+            for lane, front in lanes.items()
         }
         return {lane: span for lane, span in spans.items() if span.first < span.end}
 

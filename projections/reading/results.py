@@ -9,10 +9,13 @@ from schemas.topics import Topics
 from service.database import statements
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     import asyncpg
 
     from projections.reading.rows import Row
     from service.settings import Settings
+    from service.topic_ids import Topic
 
 _SQL = statements("projections.reading")
 _IS_READ = "SELECT EXISTS (SELECT FROM segments.source WHERE topic = $1)"
@@ -27,19 +30,34 @@ class Asked(NamedTuple):
     offset: int
 
 
+class Front(NamedTuple):
+    """How far the log has come in an open lane. topic_id: Kafka's id of the topic that it has read, if it is known."""
+
+    epoch: int
+    next_offset: int
+    topic_id: UUID | None
+    is_stopped: bool
+
+    def is_another(self, topic: Topic | None) -> bool:
+        """Whether what Kafka has is not what the lane reads. topic: as it is there now, if that is known."""
+        return self.is_stopped or (topic is not None and topic.is_another(self.topic_id))
+
+
 class Found(NamedTuple):
     """What the log says of a position.
 
     awaited: the epoch in which the log may come to it yet; None: it never will. hole: why no record of it is there.
+    lane: the open lane, where that is asked.
     """
 
     row: Row | None
     awaited: int | None = None
     hole: str | None = None
+    lane: Front | None = None
 
 
-# Of each topic that commands are read from, by partition: epoch and next offset of its open lane.
-Fronts = dict[str, dict[int, tuple[int, int]]]
+# Of each topic that commands are read from, by partition: its open lane.
+Fronts = dict[str, dict[int, Front]]
 
 
 async def read_fronts(connection: asyncpg.Connection[Any], settings: Settings) -> Fronts:
@@ -48,7 +66,7 @@ async def read_fronts(connection: asyncpg.Connection[Any], settings: Settings) -
     for row in await connection.fetch(_SQL["fronts"], Topics(settings.topic_prefix).commands):
         lanes = fronts.setdefault(row["topic"], {})
         if row["partition"] is not None:
-            lanes[row["partition"]] = (row["epoch"], row["next_offset"])
+            lanes[row["partition"]] = _front(row)
     return fronts
 
 
@@ -87,10 +105,18 @@ async def read_position(
         is_ours = asked.topic == Topics(settings.topic_prefix).commands
         is_ours = is_ours or await connection.fetchval(_IS_READ, asked.topic)
         return Found(None, 0 if is_ours and not asked.epoch else None)
+    front = None if lane["closed"] else _front(lane)
     if asked.offset >= lane["next_offset"]:
-        return Found(None, None if lane["closed"] else lane["epoch"])
+        return Found(None, None if lane["closed"] else lane["epoch"], lane=front)
     rows = await connection.fetch(_SQL["results"], network_id, [lane["lane_id"]], [asked.offset])
     if rows:
-        return Found(plain(rows[0]))
+        return Found(plain(rows[0]), lane=front)
     place = (lane["lane_id"], asked.offset)
-    return Found(None, hole=await connection.fetchval(_SQL["hole"], network_id, *place))
+    hole = await connection.fetchval(_SQL["hole"], network_id, *place)
+    return Found(None, hole=hole, lane=front)
+
+
+def _front(row: asyncpg.Record) -> Front:
+    return Front(
+        row["epoch"], row["next_offset"], row["topic_id"], row["stopped_because"] is not None
+    )

@@ -31,11 +31,15 @@ from service.api.wishes import (
     wait_seconds,
 )
 from service.errors import DatabaseAwayError
+from service.log.prepare import LOG_APPEND_TIME
 from service.publish import Sender, queued, signed_headers
 from service.tracing import TRACER, carried, traceparent_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from uuid import UUID
+
+    from aiokafka.structs import RecordMetadata
 
     from schemas.command import Command
     from service.api.access import Access, Admission
@@ -47,11 +51,17 @@ if TYPE_CHECKING:
 
 
 class Handle(NamedTuple):
-    """Where the broker put a record; its lane's epoch is the one that is open."""
+    """Where the broker put a record; its lane's epoch is the one that is open.
+
+    topic_id: Kafka's id of the topic, as it was known before the record was sent; None where the broker tells none.
+    received_ms: the broker's time, or None where the record has its producer's.
+    """
 
     topic: str
     partition: int
     offset: int
+    topic_id: UUID | None = None
+    received_ms: int | None = None
 
 
 class Outcomes(Protocol):
@@ -110,6 +120,7 @@ class CommandDoor:
         except DatabaseAwayError:
             raise registry_away("no") from None
         deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
+        topic_id = self._publisher.topic_id
         taken = await self._publisher.submit(
             intake.key,
             intake.value,
@@ -122,7 +133,7 @@ class CommandDoor:
         if seconds is None:
             await call.answer(201, told)
             return
-        result = await self._outcomes.wait(Handle(sent.topic, sent.partition, sent.offset), seconds)
+        result = await self._outcomes.wait(_handle(sent, topic_id), seconds)
         applied = {"Preference-Applied": f"wait={int(seconds)}"}
         if result is None:
             await call.answer(202, told | {"outcome": "queued"}, applied)
@@ -239,6 +250,11 @@ class CommandDoor:
         if sending.traceparent is not None:
             headers.append((TRACEPARENT, sending.traceparent.encode("ascii")))
         return headers
+
+
+def _handle(sent: RecordMetadata, topic_id: UUID | None) -> Handle:
+    received_ms = sent.timestamp if sent.timestamp_type == LOG_APPEND_TIME else None
+    return Handle(sent.topic, sent.partition, sent.offset, topic_id, received_ms)
 
 
 def _settled(told: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from aiokafka.errors import (
@@ -20,9 +20,12 @@ from service.api.problems import unavailable
 from service.kafka import producing
 from service.kept import Kept
 from service.telemetry import get_logger
+from service.topic_ids import topics_there
+from service.waiting import INFRASTRUCTURE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection, Mapping
+    from uuid import UUID
 
     from aiokafka import AIOKafkaProducer
     from aiokafka.structs import RecordMetadata
@@ -30,10 +33,12 @@ if TYPE_CHECKING:
     from service.deadlines import Deadlines
     from service.publish import Header
     from service.settings import Settings
+    from service.topic_ids import Topic
 
 log = get_logger("api.publisher")
 # What a request waits for the broker, in all.
 ANSWER_SECONDS = 1.8
+ASK_SECONDS = 1.0
 # The broker refused the record itself: it is not in the topic, and the producer is as good as before.
 _REFUSED = (
     MessageSizeTooLargeError,
@@ -59,17 +64,44 @@ class Publisher:
         self._kept = Kept(self._producing, log.warning)
         self.run = self._kept.run
         self._hanging: set[asyncio.Future[RecordMetadata]] = set()
+        self._seen: dict[str, Topic | None] = {}
 
     @property
     def is_away(self) -> bool:
         """Whether there is no producer, or a record of it hangs."""
         return self._kept.client is None or bool(self._hanging) or self._kept.is_broken
 
+    @property
+    def topic_id(self) -> UUID | None:
+        """Kafka's id of the commands topic when the broker was last asked; None while it is not known."""
+        topic = self._seen.get(self._topic)
+        return None if topic is None else topic.topic_id
+
+    async def ask_topics(self, names: Collection[str]) -> Mapping[str, Topic | None]:
+        """Ask the broker that we publish to which topics these names are now; None: there is none.
+
+        Raises: KafkaError, TimeoutError after ASK_SECONDS.
+        """
+        producer = self._kept.client
+        if producer is None:
+            raise TimeoutError
+        async with asyncio.timeout(ASK_SECONDS):
+            there = await topics_there(producer.client, names)
+        self._seen |= there
+        return there
+
+    async def topics(self, names: Collection[str]) -> Mapping[str, Topic | None]:
+        """Give the same, or what was last known where the broker does not answer."""
+        with suppress(*INFRASTRUCTURE):
+            return await self.ask_topics(names)
+        return {name: self._seen.get(name) for name in names}
+
     @asynccontextmanager
     async def _producing(self) -> AsyncIterator[AIOKafkaProducer]:
         try:
             async with producing(self._settings, linger_ms=0) as producer:
                 await producer.partitions_for(self._topic)
+                self._seen |= await topics_there(producer.client, [self._topic])
                 yield producer
         finally:
             self._hanging.clear()
