@@ -11,6 +11,7 @@ import asyncio
 import json
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -21,6 +22,7 @@ from schemas.rules import EXPIRY_REFERENCE, UserStatus
 from schemas.topics import Topics
 from service.database import make_pool, transaction
 from service.errors import NotSetUpError
+from service.installation import while_ours
 from service.kafka import producing
 from service.publish import Sender, record_key, signed_headers
 from service.telemetry import get_logger
@@ -120,24 +122,28 @@ DELETE FROM projections.expiry WHERE (segment_key, person_id) IN (
 
 
 async def publish_expiries(settings: Settings, stop: asyncio.Event) -> None:
-    """Publish expiries until `stop` is set; faults are waited out.
+    """Publish expiries until `stop` is set, if the topic is ours; faults are waited out.
 
     Raises: NotSetUpError.
     """
+    async with make_pool(settings, ROLE, 2) as pool:
+        await while_ours(pool, settings, ROLE, stop, partial(_publish_until, pool, settings))
+
+
+async def _publish_until(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
     backoff = Backoff()
-    async with make_pool(settings, ROLE, 1) as pool:
-        while not stop.is_set():
-            try:
-                if settings.signing_secret is None:
-                    await _warn_unsigned(pool, settings, stop)
-                    continue
-                async with producing(settings) as producer:
-                    await _sweep_until(stop, _Publisher(pool, producer, settings), backoff)
-            except asyncpg.UndefinedTableError as error:
-                raise NotSetUpError from error
-            except INFRASTRUCTURE as error:
-                log.info("expiries wait", error=f"{type(error).__name__}: {error}")
-                await sleep_unless(stop, backoff.next())
+    while not stop.is_set():
+        try:
+            if settings.signing_secret is None:
+                await _warn_unsigned(pool, settings, stop)
+                continue
+            async with producing(settings) as producer:
+                await _sweep_until(stop, _Publisher(pool, producer, settings), backoff)
+        except asyncpg.UndefinedTableError as error:
+            raise NotSetUpError from error
+        except INFRASTRUCTURE as error:
+            log.info("expiries wait", error=f"{type(error).__name__}: {error}")
+            await sleep_unless(stop, backoff.next())
 
 
 async def _warn_unsigned(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:

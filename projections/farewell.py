@@ -70,18 +70,9 @@ async def say_farewell(
     if found is None:
         return
     newest, incarnation = found
-    # All that was told under the old name lies below these ends: we tell no such thing any more, and nobody else can.
-    # Also what was aborted is read, for some consumers do.
-    async with reading(teller.settings, "read_uncommitted") as reader:
-        ends = await _ends(reader, teller.settings)
-        reader.assign(list(ends))
-        await reader.seek_to_beginning(*ends)
-        buried = 0
-        while batch := await _next(reader, ends):
-            buried += await _bury(teller, batch)
-            await tell()
-            if stop.is_set() or teller.lost.is_set():
-                return
+    buried = await bury_strangers(teller, stop, tell)
+    if buried is None:
+        return
     async with transaction(teller.pool, teller.settings, ROLE) as connection:
         renamed = await states_of(connection, await connection.fetch(_RENAMED, newest))
     await teller.publish(renamed)
@@ -90,10 +81,48 @@ async def say_farewell(
     log.info("erasures told", keys=buried)
 
 
-async def _bury(teller: Teller, records: Sequence[ConsumerRecord[Any, Any]]) -> int:
+async def bury_strangers(
+    teller: Teller,
+    stop: asyncio.Event,
+    tell: Callable[[], Awaitable[Any]],
+    *,
+    misplaced: bool = False,
+) -> int | None:
+    """Read the topic through, and publish a null value for each key that is nobody's state, where its record lies.
+
+    misplaced: also for keys that lie in another partition than theirs.
+    Returns: how many; None where it was interrupted.
+    """
+    # All that was told under an old name lies below these ends: we tell no such thing any more, and nobody else can.
+    # Also what was aborted is read, for some consumers do.
+    async with reading(teller.settings, "read_uncommitted") as reader:
+        ends = await _ends(reader, teller.settings)
+        reader.assign(list(ends))
+        await reader.seek_to_beginning(*ends)
+        buried = 0
+        while batch := await _next(reader, ends):
+            buried += await _bury(teller, batch, misplaced=misplaced)
+            await tell()
+            if stop.is_set() or teller.lost.is_set():
+                return None
+    return buried
+
+
+async def _bury(
+    teller: Teller, records: Sequence[ConsumerRecord[Any, Any]], *, misplaced: bool
+) -> int:
     """Publish a null value for each key that is nobody's, where its record lies; gives how many."""
     async with single(teller.pool, teller.settings, ROLE) as connection:
         nobodys = await _nobodys(connection, records)
+    if misplaced:
+        strays = {
+            (record.key, record.partition)
+            for record in records
+            if record.key is not None
+            and record.value is not None
+            and record.partition != teller.partition_of(record.key)
+        }
+        nobodys += sorted(strays.difference(nobodys))
     await teller.publish([(key, None, partition) for key, partition in nobodys])
     return len(nobodys)
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from projections.anew import tell_anew
 from projections.farewell import say_farewell
 from projections.teller import telling
 from projections.worker import PROJECTION, ROLE, SQL
 from service.database import make_pool, single, transaction
+from service.installation import while_ours
 from service.kafka_login import DENIED
 from service.sources import all_topics
 from service.telemetry import get_logger
@@ -34,6 +37,8 @@ log = get_logger("projections.memberships")
 EVERY_SECONDS = 0.25
 # How often whoever does not tell asks whether to take over.
 ASIDE_SECONDS = 1.0
+# How often it is asked whether the topic is still the same, and whether it is to be told as a whole.
+MOVED_SECONDS = 2.0
 BATCH = 4000
 # While so many records of a lane wait to be folded, the views go first: told is then only so often.
 MUCH, PATIENCE_SECONDS = 2000, 5.0
@@ -83,24 +88,36 @@ ON CONFLICT (lane_id) DO UPDATE SET next_offset = excluded.next_offset WHERE t.n
 
 
 async def relay_memberships(settings: Settings, stop: asyncio.Event) -> None:
-    """Tell states until `stop` is set; faults are waited out."""
-    async with make_pool(settings, ROLE, 2) as pool:
-        while not stop.is_set():
-            try:
-                async with telling(pool, settings) as teller:
-                    if teller is not None:
-                        await _tell_until(stop, teller)
-                await sleep_unless(stop, ASIDE_SECONDS)
-            except INFRASTRUCTURE as error:
-                tell = log.error if isinstance(error, DENIED) else log.info
-                tell("memberships wait", error=f"{type(error).__name__}: {error}")
-                await sleep_unless(stop, 2)
+    """Tell states until `stop` is set, if the topic is ours; faults are waited out."""
+    async with make_pool(settings, ROLE, 3) as pool:
+        await while_ours(pool, settings, ROLE, stop, partial(_relay, pool, settings))
+
+
+async def _relay(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            async with telling(pool, settings) as teller:
+                if teller is not None:
+                    await _tell_until(stop, teller)
+            await sleep_unless(stop, ASIDE_SECONDS)
+        except INFRASTRUCTURE as error:
+            tell = log.error if isinstance(error, DENIED) else log.info
+            tell("memberships wait", error=f"{type(error).__name__}: {error}")
+            await sleep_unless(stop, 2)
 
 
 async def _tell_until(stop: asyncio.Event, teller: Teller) -> None:
     """Tell until `stop` is set or another process tells."""
     rounds = _Rounds(teller)
+    looked = -MOVED_SECONDS
     while not stop.is_set() and not teller.lost.is_set():
+        if time.monotonic() - looked > MOVED_SECONDS:
+            looked = time.monotonic()
+            if await teller.topic_moved():
+                log.warning("the topic of memberships is another one")
+                return
+            if not await tell_anew(teller, stop, _states_of, rounds.next):
+                return
         await say_farewell(teller, stop, _states_of, rounds.next)
         if not await rounds.next():
             await sleep_unless(stop, EVERY_SECONDS)

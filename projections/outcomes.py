@@ -16,9 +16,9 @@ from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
 
 if TYPE_CHECKING:
-    import asyncpg
-
     from collections.abc import Awaitable, Callable, Collection, Mapping
+
+    import asyncpg
 
     from schemas.command import Command
     from service.api.commands import Handle
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 log = get_logger("projections.outcomes")
 POLL_SECONDS = 0.02
 LOOK_SECONDS = 5
-# How far the log, and the projections, have come in the open lanes of these records, where these are of their topics: at
-# the same place of another topic lies another command.
+# How far the log, and the projections, have come in the open lanes of these records, where these are of their topics:
+# at the same place of another topic lies another command.
 _REACHED = """
 SELECT w.nth::integer - 1 AS nth, l.epoch, l.next_offset > w.kafka_offset AS logged,
     c.next_offset > w.kafka_offset AS projected
@@ -59,9 +59,7 @@ class _Waiter:
 class Outcomes:
     """Tells those who wait what became of their records. `run` asks Postgres."""
 
-    def __init__(
-        self, pool: asyncpg.Pool[Any], settings: Settings, ask_topics: AskTopics
-    ) -> None:
+    def __init__(self, pool: asyncpg.Pool[Any], settings: Settings, ask_topics: AskTopics) -> None:
         """ask_topics: asks the broker which topics some names are now; raises faults of Kafka."""
         self._ask_topics = ask_topics
         self._pool = pool

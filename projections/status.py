@@ -39,6 +39,15 @@ HAVING coalesce(least(l.next_offset, min(coalesce(c.next_offset, l.first_offset)
     OR l.stopped_because IS NOT NULL
     OR (w.is_another AND l.next_offset > w.end_offset) -- than the log's: nothing of it is in
 UNION ALL
+-- What Kafka does not have any more is not read to its end.
+SELECT l.topic, l.partition, l.next_offset, l.epoch,
+    coalesce(l.stopped_because, 'the topic has no such partition; is ingest running?'), 0
+FROM segments.lane AS l
+WHERE l.topic = ANY ($1::text[]) AND NOT l.closed AND (l.stopped_because IS NOT NULL OR l.topic = ANY ($2::text[]))
+    AND (l.topic, l.partition) NOT IN (
+        SELECT w.topic, w.partition FROM unnest($2::text[], $3::integer[]) AS w (topic, partition)
+    )
+UNION ALL
 -- What an earlier epoch left unfolded.
 SELECT l.topic, l.partition, l.next_offset, l.epoch, NULL, l.next_offset - coalesce(c.next_offset, l.first_offset)
 FROM segments.lane AS l
@@ -56,6 +65,15 @@ FROM projections.membership AS m
 WHERE m.expires_at IS NOT NULL
     AND m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
 """
+_OWNER = """
+SELECT o.installation, o.installation = segments.installation_name() AS is_ours, o.since, o.actor, o.seen_at
+FROM segments.topics_owner AS o WHERE o.topic_prefix = $1
+"""
+ANOTHERS = (
+    "The topics {prefix}.* are of another installation, {name}: commands are read from them, and nothing is written"
+    " there. `segments setup --adopt-topics` takes them over."
+)
+_ANEW = "SELECT anew_at, anew_because FROM projections.telling WHERE anew"
 UNSIGNED = "SEGMENTS_SIGNING_KEY is not set here: where `segments project` has none either, no override lapses."
 # The ingest asks each second where Kafka ends; a rebalance or a restart may take some.
 SEEN_SECONDS = 15
@@ -80,9 +98,10 @@ POLL_SECONDS = 0.05
 
 
 async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -> dict[str, Any]:
-    """Give {"watermark": …, "lanes": [a row of freshness with stopped_because, …], "overdue_expiries", "warnings"}.
+    """Give watermark, lanes (rows of freshness with stopped_because), overdue_expiries, warnings, and more.
 
-    And "incarnation": of Postgres, which is another one after each start, failover or restore.
+    topics_owner: whose the topics were when a process last looked; None if none has. incarnation: of Postgres, which is
+    another one after each start, failover or restore.
     """
     watermark = await connection.fetchrow("SELECT * FROM reporting.watermark")
     topics = await all_topics(connection, settings)
@@ -93,6 +112,11 @@ async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -
         f" {row['topic']}-{row['partition']}, {row['detail']} were read again."
         for row in await connection.fetch(_REREAD, topics)
     ]
+    owner = await connection.fetchrow(_OWNER, settings.topic_prefix)
+    if owner and not owner["is_ours"]:
+        warnings.append(ANOTHERS.format(prefix=settings.topic_prefix, name=owner["installation"]))
+    if anew := await connection.fetchrow(_ANEW):
+        warnings.append(f"memberships are to be told anew since {anew[0]}: {anew[1]}")
     expiries = await connection.fetchrow(_OVERDUE)
     overdue, lapsing = expiries or (0, 0)
     if lapsing and settings.signing_secret is None:
@@ -100,6 +124,7 @@ async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -
     return {
         "watermark": dict(watermark) if watermark else None,
         "lanes": [dict(lane) for lane in lanes],
+        "topics_owner": dict(owner) if owner else None,
         "overdue_expiries": overdue,
         "incarnation": await connection.fetchval(INCARNATION),
         "warnings": warnings,

@@ -26,6 +26,9 @@ ROLES = {
 }
 
 
+_OWNERS = ("setup", "ingest", "project", "operator")
+
+
 @dataclass(frozen=True, slots=True)
 class Acl:
     """One thing that a role must be allowed, in the words of `kafka-acls.sh`."""
@@ -34,6 +37,7 @@ class Acl:
     resource: Literal["topic", "group", "transactional-id"]
     name: str
     operation: Literal["Read", "Write", "Create", "Alter", "AlterConfigs", "DescribeConfigs"]
+    pattern: Literal["literal", "prefixed"] = "literal"
 
 
 def acls(topics: Topics, commands: Sequence[str] = (), revoked: Sequence[str] = ()) -> list[Acl]:
@@ -43,7 +47,7 @@ def acls(topics: Topics, commands: Sequence[str] = (), revoked: Sequence[str] = 
     """
     sources = [topics.commands, *(topic for topic in commands if topic != topics.commands)]
     read = [*sources, *(topic for topic in revoked if topic not in sources)]
-    told = [topics.rejected, topics.memberships]
+    told = [topics.rejected, topics.memberships, topics.owner]
     found = [
         Acl("setup", "topic", topic, operation)
         for topic in (*sources, *told)
@@ -53,13 +57,21 @@ def acls(topics: Topics, commands: Sequence[str] = (), revoked: Sequence[str] = 
     found += [Acl("api", "topic", topic, "Read") for topic in read]  # to tell what is on its way
     found += [Acl("ingest", "topic", topic, "Read") for topic in read]
     found += [Acl("ingest", "topic", topics.rejected, "Write")]
-    found += [Acl("ingest", "group", topics.ingest_group, "Read")]
+    # What follows is the installation's name, which only its database knows.
+    found += [Acl("ingest", "group", topics.ingest_group, "Read", "prefixed")]
     found += [Acl("project", "topic", topics.commands, "Write")]  # it publishes `expire`
     found += [Acl("project", "topic", topics.memberships, "Write")]
     found += [
         Acl("project", "topic", topics.memberships, "Read")
     ]  # after an erasure, to tell which keys are nobody's
-    found += [Acl("project", "transactional-id", topics.teller, "Write")]
+    # `setup --adopt-topics` ends the telling of whose they were.
+    found += [
+        Acl(role, "transactional-id", topics.teller, "Write", "prefixed")
+        for role in ("setup", "project")
+    ]
+    # Whose the topics are.
+    found += [Acl(role, "topic", topics.owner, "Read") for role in _OWNERS]
+    found += [Acl(role, "topic", topics.owner, "Write") for role in _OWNERS if role != "operator"]
     found += [Acl("operator", "topic", topic, "Read") for topic in read]
     found += [Acl("operator", "topic", topics.commands, "Write")]
     # Every start and /health/ready look whether the topics are as they must be.
@@ -76,8 +88,9 @@ def commands_of(listed: Sequence[Acl]) -> list[str]:
     """Write them as calls of Kafka's own tool; `$INGEST` and the like stand for the principals' names."""
     return [
         f'kafka-acls.sh --add --allow-principal "User:${role.upper()}" --{resource} {name} '
+        + ("--resource-pattern-type prefixed " if pattern == "prefixed" else "")
         + " ".join(f"--operation {acl.operation}" for acl in group)
-        for (role, resource, name), group in groupby(
-            listed, key=attrgetter("role", "resource", "name")
+        for (role, resource, name, pattern), group in groupby(
+            listed, key=attrgetter("role", "resource", "name", "pattern")
         )
     ]

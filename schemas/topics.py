@@ -5,9 +5,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """The topics, the consumer group and the transactional id of one installation (`SEGMENTS_TOPIC_PREFIX`)."""
+    """The topics of a prefix (`SEGMENTS_TOPIC_PREFIX`), and an installation's consumer group and transactional id.
+
+    installation: its name (`service.installation`). Without it, group and id are what those of all of them begin with.
+    """
 
     prefix: str
+    installation: str = ""
 
     @property
     def commands(self) -> str:
@@ -27,9 +31,17 @@ class Topics:
     @property
     def teller(self) -> str:
         """The transactional id of whoever tells what stands now."""
-        return f"{self.prefix}.memberships"
+        return self._own(f"{self.prefix}.memberships")
+
+    @property
+    def owner(self) -> str:
+        """Whose these topics are: one partition, kept for ever."""
+        return f"{self.prefix}.owner"
 
     @property
     def ingest_group(self) -> str:
         """The consumer group of the ingest."""
-        return f"{self.prefix}.ingest"
+        return self._own(f"{self.prefix}.ingest")
+
+    def _own(self, name: str) -> str:
+        return f"{name}.{self.installation}" if self.installation else name

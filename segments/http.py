@@ -162,7 +162,11 @@ def make_framework(parts: Parts) -> FastAPI:
     app.include_router(admin_routes(parts.access, parts.pool, parts.registry_pool, parts.settings))
     app.include_router(
         reading_routes(
-            parts.access, parts.pool, parts.settings, parts.arriving, parts.searching,
+            parts.access,
+            parts.pool,
+            parts.settings,
+            parts.arriving,
+            parts.searching,
             parts.publisher.topics,
         )
     )

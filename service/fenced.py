@@ -52,6 +52,12 @@ class FencedProducer:
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._producer = producer
 
+    @property
+    def client(self) -> AIOKafkaClient:
+        """The client underneath, for questions about topics."""
+        client: AIOKafkaClient = self._producer.client
+        return client
+
     async def publish(self, topic: str, records: Sequence[Record]) -> None:
         """Publish all in one transaction, in their order, and wait for the broker.
 

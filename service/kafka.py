@@ -17,6 +17,7 @@ from schemas.topics import Topics
 from service.errors import TopicError, WrongUseError
 from service.kafka_login import DENIED, login_options, refused, start
 from service.lenient import LenientMemoryRecords, LightPartitionRecords
+from service.topic_ids import topics_there
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -100,12 +101,23 @@ def wanted_config(settings: Settings, topic: str) -> dict[str, str]:
     topics = Topics(settings.topic_prefix)
     if topic == topics.memberships:
         return {"cleanup.policy": "compact"}
+    if topic == topics.owner:
+        return {
+            "cleanup.policy": "delete",
+            "message.timestamp.type": "LogAppendTime",
+            "retention.ms": "-1",
+        }
     return {
         "cleanup.policy": "delete",
         "message.timestamp.type": "LogAppendTime",
         "retention.ms": str(settings.topic_retention_days * DAY_MS),
         "max.message.bytes": "1048588",
     }
+
+
+def made_with(settings: Settings, topic: str) -> int:
+    """Say with how many partitions a topic of ours is made."""
+    return 1 if topic == Topics(settings.topic_prefix).owner else settings.topic_partitions
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +137,7 @@ class TopicFault:
 def topics_of(settings: Settings, sources: Sequence[str] = ()) -> list[str]:
     """List the topics of this prefix, and the other ones that commands come from (`service.sources`)."""
     topics = Topics(settings.topic_prefix)
-    return [topics.commands, *sources, topics.rejected, topics.memberships]
+    return [topics.commands, *sources, topics.rejected, topics.memberships, topics.owner]
 
 
 async def set_up_topics(settings: Settings, sources: Sequence[str] = ()) -> list[str]:
@@ -147,13 +159,14 @@ async def _set_up_topic(
     admin: AIOKafkaAdminClient, settings: Settings, topic: str, replication: int
 ) -> list[str]:
     config = wanted_config(settings, topic) | {"min.insync.replicas": str(max(1, replication - 1))}
-    new = NewTopic(topic, settings.topic_partitions, replication, topic_configs=config)
+    partitions = made_with(settings, topic)
+    new = NewTopic(topic, partitions, replication, topic_configs=config)
     response: Any = await admin.create_topics([new])
     (name, code, message), *_ = [tuple(error)[:3] for error in response.topic_errors]
     error = for_code(code)
     if code == 0:
         await _until_known(admin, topic)
-        return [f"made topic {name} with {settings.topic_partitions} partitions"]
+        return [f"made topic {name} with {partitions} partition{'s'[: partitions - 1]}"]
     if error is not TopicAlreadyExistsError:
         _raise_for(topic, code, message, "made")
     done = []
@@ -167,8 +180,10 @@ async def _set_up_topic(
             _raise_for(topic, code, message, "changed")
         done.append(f"corrected topic {topic}")
     (description,) = await admin.describe_topics([topic])
-    # How many partitions another topic has is its publishers' affair.
-    if topic in topics_of(settings) and len(description["partitions"]) < settings.topic_partitions:
+    # How many partitions another topic has is its publishers' affair. And in what we tell, keys keep their partitions:
+    # in a compacted topic each that moved would have two last words.
+    commands = Topics(settings.topic_prefix).commands
+    if topic == commands and len(description["partitions"]) < partitions:
         await admin.create_partitions({topic: NewPartitions(settings.topic_partitions)})
         done.append(f"grew topic {topic} to {settings.topic_partitions} partitions")
     return done
@@ -198,6 +213,13 @@ async def topic_faults(settings: Settings, sources: Sequence[str] = ()) -> list[
         for topic in topics_of(settings, sources):
             faults += await _faults(admin, settings, topic)
         return faults
+
+
+async def partitions_there(settings: Settings) -> Mapping[str, int | None]:
+    """Say how many partitions each topic of our prefix has; None where it is missing."""
+    async with administering(settings) as admin:
+        there = await topics_there(admin._client, topics_of(settings))  # noqa: SLF001
+    return {name: len(topic.partitions) if topic else None for name, topic in there.items()}
 
 
 async def _faults(admin: AIOKafkaAdminClient, settings: Settings, topic: str) -> list[TopicFault]:

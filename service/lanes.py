@@ -141,8 +141,8 @@ async def adopt_all(
     that has the log's last record at its offset; one whose topic is what the log has read goes on where it stands; one
     that the topic does not have is closed, and no watermark waits for it any more. Of a topic that is not there at all
     nothing is closed.
-    Returns: of each such lane kafka_topic, kafka_partition, kafka_epoch, first_offset, next_offset, and `done`: adopted,
-    resumed, closed, or `left: …`.
+    Returns: of each such lane kafka_topic, kafka_partition, kafka_epoch, first_offset, next_offset, and `done`:
+    adopted, resumed, closed, or `left: …`.
     Raises: KafkaConnectionError when Kafka does not answer.
     """
     async with transaction(pool, settings, ROLE) as connection:
@@ -274,7 +274,8 @@ def _told(lane: TopicPartition, row: asyncpg.Record) -> dict[str, Any]:
     return {
         "kafka_topic": lane.topic,
         "kafka_partition": lane.partition,
-        **{"kafka_epoch": row["epoch"], "first_offset": row["first_offset"]},
+        "kafka_epoch": row["epoch"],
+        "first_offset": row["first_offset"],
         "next_offset": row["next_offset"],
     }
 

@@ -123,6 +123,22 @@ async def set_up_database(settings: Settings) -> list[str]:
     return [*done, f"granted roles to {login}: {', '.join(granted)}"] if granted else done
 
 
+async def rename_installation(settings: Settings) -> str:
+    """Give the database another installation id: it is a copy that runs on beside the other. Returns: its new name."""
+    url = settings.setup_database_url or settings.database_url
+    connection = await open_connection(url.get_secret_value() if url else database_url(settings))
+    try:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL ROLE segments_owner")
+            await connection.execute(
+                "UPDATE segments.installation SET installation_id = DEFAULT, made_at = DEFAULT"
+            )
+            name: str = await connection.fetchval("SELECT segments.installation_name()")
+    finally:
+        await connection.close()
+    return name
+
+
 # Two databases of one cluster set up at once meet on the same roles: one of them is told so, and asks again.
 @stamina.retry(
     on=(asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError, asyncpg.InternalServerError),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from schemas.rules import MAX_RECORD_BYTES
 from schemas.topics import Topics
 from service.database import make_pool, transaction
+from service.installation import while_ours
 from service.kafka import producing
 from service.kafka_login import DENIED
 from service.log.append import ROLE
@@ -63,16 +65,20 @@ _MOVE = "UPDATE segments.relay SET next_offset = $2 WHERE lane_id = $1"
 
 
 async def relay_rejected(settings: Settings, stop: asyncio.Event) -> None:
-    """Publish refusals until `stop` is set; at least once each, faults are waited out."""
-    async with make_pool(settings, ROLE, 2) as pool:
-        while not stop.is_set():
-            try:
-                async with producing(settings) as producer:
-                    await _relay_until(stop, pool, producer, settings)
-            except INFRASTRUCTURE as error:
-                tell = log.error if isinstance(error, DENIED) else log.info
-                tell("relay waits", error=f"{type(error).__name__}: {error}")
-                await sleep_unless(stop, 2)
+    """Publish refusals until `stop` is set, if the topic is ours; at least once each, faults are waited out."""
+    async with make_pool(settings, ROLE, 3) as pool:
+        await while_ours(pool, settings, ROLE, stop, partial(_relay, pool, settings))
+
+
+async def _relay(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            async with producing(settings) as producer:
+                await _relay_until(stop, pool, producer, settings)
+        except INFRASTRUCTURE as error:
+            tell = log.error if isinstance(error, DENIED) else log.info
+            tell("relay waits", error=f"{type(error).__name__}: {error}")
+            await sleep_unless(stop, 2)
 
 
 async def _relay_until(

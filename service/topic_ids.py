@@ -1,8 +1,8 @@
 """Which topic it is that Kafka calls by a name: its id, which no topic ever has again, and its partitions.
 
-aiokafka speaks Metadata up to version 5; ids are told from version 10 on (Kafka 2.8, KIP-516). So the request stands here
-by its own hand, and older brokers are asked as aiokafka would, without an id. Unlike aiokafka's own requests it never
-lets the broker make a topic that is asked for. Source: Kafka's protocol guide, Metadata.
+aiokafka speaks Metadata up to version 5; ids are told from version 10 on (Kafka 2.8, KIP-516). So the request stands
+here by its own hand, and older brokers are asked as aiokafka would, without an id. Unlike aiokafka's own requests it
+never lets the broker make a topic that is asked for. Source: Kafka's protocol guide, Metadata.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class _TopicsRequest(Request[MetadataRequest_v5 | _Request]):
 
     def build(self, request_struct_class: Any) -> Any:
         if request_struct_class is _Request:
-            named = [(_NONE, topic, {}) for topic in self._topics]
+            named: list[Any] = [(_NONE, topic, {}) for topic in self._topics]
             return _Request(named, False, False, False, {})  # noqa: FBT003 - the protocol's order
         return request_struct_class(self._topics, False)  # noqa: FBT003 - the protocol's order
 

@@ -11,6 +11,10 @@ SELECT v.view, v.key, v.expected, v.found FROM (
     WHERE t.lane_id <> 0 AND g.projection = 'membership'
         AND (l.lane_id IS NULL OR t.next_offset > coalesce(c.next_offset, l.first_offset))
     UNION ALL
+    SELECT 'projections.telling', 'the topic of memberships', 'told as a whole',
+        'to be told anew since ' || t.anew_at || ': ' || t.anew_because
+    FROM projections.telling AS t WHERE t.anew
+    UNION ALL
     SELECT 'segments.relay', coalesce(nullif(concat_ws('-', l.topic, l.partition, l.epoch), ''), 'lane ' || y.lane_id),
         coalesce('at most ' || l.next_offset, 'a lane'), y.next_offset::text
     FROM segments.relay AS y LEFT JOIN segments.lane AS l ON y.lane_id = l.lane_id

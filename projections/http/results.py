@@ -146,7 +146,6 @@ class _Teller:
             found = Found(await self._arriving.row(network_id, position, found.awaited))
         return found, until
 
-
     async def _check_lane(self, asked: Asked, found: Found) -> None:
         """Raise Problem 503 where the topic is not the one that the lane reads.
 

@@ -12,6 +12,9 @@ GRANT EXECUTE ON FUNCTION segments.incarnation() TO segments_ingest, segments_pr
 GRANT INSERT ON segments.erasure_gate TO segments_ingest, segments_operate;
 GRANT EXECUTE ON FUNCTION segments.keep_erasure_out() TO segments_ingest, segments_operate;
 
+GRANT EXECUTE ON FUNCTION segments.installation_name() TO segments_ingest, segments_project, segments_operate;
+GRANT INSERT, UPDATE ON segments.topics_owner TO segments_ingest, segments_project;
+
 -- ingest: appends, moves its lanes, meets new people.
 GRANT INSERT ON segments.person, segments.event, segments.duplicate, segments.rejected, segments.hole,
 segments.idempotency, segments.lane, segments.lane_event, segments.relay TO segments_ingest;

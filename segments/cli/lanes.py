@@ -127,7 +127,9 @@ def _print_all(done: list[dict[str, Any]], *, as_json: bool) -> None:
         click.echo("no lane is stopped, and each topic is what the log has read")
     left = [row for row in done if row["done"].startswith("left")]
     if left:
-        raise Failure(f"{counted(len(left), 'lane')} left: {left[0]['done'].removeprefix('left: ')}.")
+        raise Failure(
+            f"{counted(len(left), 'lane')} left: {left[0]['done'].removeprefix('left: ')}."
+        )
 
 
 @command(lane)

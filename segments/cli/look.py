@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
+from aiokafka.errors import KafkaError
 
 from projections.explain import explain as explain_key
 from projections.rebuild import rebuild as rebuild_projection
 from projections.status import read_status, wait_until_folded
 from projections.verify import verify as verify_views
+from projections.verify_topic import verify_topics
 from projections.worker import PROJECTION
 from segments.cli.main import main
 from segments.cli.output import (
@@ -22,6 +24,7 @@ from segments.cli.output import (
     print_json,
     print_rows,
 )
+from service.errors import KafkaRefusedError
 
 ROLE = "segments_operate"
 LANE_COLUMNS = (
@@ -70,6 +73,12 @@ def _print_status(found: dict[str, Any]) -> None:
     if found["watermark"]:
         for name, value in found["watermark"].items():
             click.echo(f"{name}: {value}")
+    if found["topics_owner"]:
+        owner = found["topics_owner"]
+        whose = "ours" if owner["is_ours"] else f"of another installation, {owner['installation']}"
+        click.echo(
+            f"topics: {whose}, since {owner['since']}, by {owner['actor'] or 'nobody named'}"
+        )
     if found["overdue_expiries"]:
         click.echo(f"overdue expiries: {found['overdue_expiries']}")
     for warning in found["warnings"]:
@@ -104,10 +113,27 @@ async def explain(*, network: str, segment: int, user: str, as_json: bool) -> No
 
 
 @command(main)
-async def verify(*, as_json: bool) -> None:
-    """Compare every view with the fold of the log, and the log with Kafka's offsets; exit 1 on any difference."""
-    async with connected(load_settings(), ROLE, "repeatable_read") as connection:
+@click.option(
+    "--memberships",
+    is_flag=True,
+    help="Also read all of <prefix>.memberships, and compare its last words with what stands.",
+)
+async def verify(*, memberships: bool, as_json: bool) -> None:
+    """Compare every view with the fold of the log, and the log with its tiling; exit 1 on any difference.
+
+    Where Kafka is named and answers, also whether its topics are those that were read and told.
+    """
+    settings = load_settings()
+    differences: list[Any]
+    async with connected(settings, ROLE, "repeatable_read") as connection:
         differences = await verify_views(connection)
+        if memberships or settings.kafka_bootstrap_servers:
+            try:
+                differences += await verify_topics(connection, settings, memberships=memberships)
+            except (KafkaError, KafkaRefusedError) as error:
+                if memberships:
+                    raise
+                click.echo(f"warning: Kafka was not asked: {error}", err=True)
     if as_json:
         print_json({"differences": differences})
     elif differences:

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from segments.cli.main import main
 from segments.cli.output import command, load_settings, print_json
+from segments.cli.setup import set_up_our_topics
 from segments.roles import API, INGEST, PROJECT, run_roles
 from service.errors import NotSetUpError
-from service.kafka import set_up_topics
 from service.migrations import check_database, set_up_database
 from stack import StackOptions, start_stack
 from stack.ports import free_port
@@ -63,7 +63,9 @@ async def run(*, as_json: bool) -> None:
             )
         if settings.setup_database_url is not None or not await _is_set_up(settings):
             await set_up_database(settings)
-        await set_up_topics(settings)
+        _, warning = await set_up_our_topics(settings, settings.actor)
+        if warning:
+            click.echo(f"warning: {warning}", err=True)
         _say_where(settings, started=started is not None, as_json=as_json)
         await run_roles(settings, (*API, *INGEST, *PROJECT))
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import SecretStr
 
+from projections.anew import ask_anew
 from schemas.acls import acls, commands_of
 from schemas.topics import Topics
 from segments.cli.main import main
 from segments.cli.output import (
     Failure,
+    actor_option,
     command,
     connected,
     load_settings,
@@ -20,17 +22,36 @@ from segments.cli.output import (
     print_rows,
 )
 from service.errors import SegmentsError
-from service.kafka import set_up_topics, topic_faults, topics_of, wanted_config
+from service.fenced import fenced
+from service.installation import (
+    find_owners,
+    foreign,
+    installation_name,
+    mark_topics,
+    read_owners,
+)
+from service.kafka import (
+    made_with,
+    partitions_there,
+    set_up_topics,
+    topic_faults,
+    topics_of,
+    wanted_config,
+)
 from service.migrations import (
     ERASURE_SQL,
     check_database,
     migrations,
+    rename_installation,
     roles_sql,
     set_up_database,
 )
 from service.settings import PREFIX, Settings, unknown_variables
 from service.sources import allowed_topics, read_topics
 from service.waiting import INFRASTRUCTURE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROLE = "segments_operate"
 
@@ -44,9 +65,37 @@ ROLE = "segments_operate"
     help="Print the SQL, the topics and the ACLs in Kafka, change nothing.",
 )
 @click.option("--no-topics", is_flag=True, help="Leave Kafka alone.")
-async def setup(*, check: bool, print_only: bool, no_topics: bool, as_json: bool) -> None:
-    """Make roles, tables and topics; safe to repeat, and for two at once."""
+@click.option(
+    "--adopt-topics",
+    is_flag=True,
+    help="Take the topics over from the installation that they are of; recorded in them.",
+)
+@click.option(
+    "--new-installation",
+    is_flag=True,
+    help="This database is a copy that runs beside what it is a copy of: give it a name of its own.",
+)
+@actor_option
+async def setup(
+    *,
+    check: bool,
+    print_only: bool,
+    no_topics: bool,
+    adopt_topics: bool,
+    new_installation: bool,
+    actor: str | None,
+    as_json: bool,
+) -> None:
+    """Make roles, tables and topics; safe to repeat, and for two at once.
+
+    Topics that are another installation's are left alone: this one reads the commands and writes nothing there.
+    """
     settings = load_settings()
+    if (adopt_topics or new_installation) and (check or print_only or (adopt_topics and no_topics)):
+        raise Failure(
+            "--adopt-topics and --new-installation change something; no --check, --print, --no-topics.",
+            exit_code=2,
+        )
     if print_only:
         sources, revoked = ([], []) if no_topics else await _known_sources(settings)
         needed = [] if no_topics else acls(Topics(settings.topic_prefix), sources, revoked)
@@ -61,12 +110,51 @@ async def setup(*, check: bool, print_only: bool, no_topics: bool, as_json: bool
         await _check(settings, no_topics=no_topics, as_json=as_json)
         return
     done = await set_up_database(settings)
+    if new_installation:
+        done += [f"is now the installation {await rename_installation(settings)}"]
+    warning = None
     if not no_topics:
-        done += await set_up_topics(settings, await _sources(settings))
+        made, warning = await set_up_our_topics(settings, actor, adopt=adopt_topics)
+        done += made
     if as_json:
-        print_json({"done": done})
+        print_json({"done": done} | ({"warnings": [warning]} if warning else {}))
     else:
         click.echo("\n".join(done) or "nothing to do")
+    if warning and not as_json:
+        click.echo(f"warning: {warning}", err=True)
+
+
+async def set_up_our_topics(
+    settings: Settings, actor: str | None, *, adopt: bool = False, sources: Sequence[str] = ()
+) -> tuple[list[str], str | None]:
+    """Make and correct the topics if they are ours, or become so; gives what was done, and a warning.
+
+    sources: further topics that commands are to come from.
+    """
+    async with connected(settings, ROLE) as connection:
+        name = await installation_name(connection)
+        allowed = await allowed_topics(connection, settings)
+    prefix = Topics(settings.topic_prefix).prefix
+    before = await read_owners(settings)
+    owner = before.owner if before else None
+    if owner is not None and owner.installation != name and not adopt:
+        owners = await find_owners(settings, name, actor)  # so that their owner learns of us
+        return [], f"topics {prefix}.* are left alone: {foreign(owners.owner or owner)}"
+    done = await set_up_topics(settings, sorted({*allowed, *sources}))
+    if owner is not None and owner.installation == name:
+        return done, None
+    action = "claimed" if owner is None else "adopted"
+    now = (await mark_topics(settings, name, action, actor)).owner
+    if now is None or now.installation != name:  # two at once
+        return done, f"topics {prefix}.* are left alone: {foreign(now)}" if now else None
+    if owner is None:
+        return [*done, f"topics {prefix}.* are ours, the installation {name}"], None
+    # Whoever told the memberships for them ends now, and all is told from here.
+    async with fenced(settings, Topics(prefix, owner.installation).teller):
+        pass
+    async with connected(settings, ROLE) as connection:
+        await ask_anew(connection, f"topics adopted from {owner.installation}", actor)
+    return [*done, f"adopted topics {prefix}.* from {owner.installation} for {name}"], None
 
 
 async def _check(settings: Settings, *, no_topics: bool, as_json: bool) -> None:
@@ -74,6 +162,8 @@ async def _check(settings: Settings, *, no_topics: bool, as_json: bool) -> None:
     faults = []
     if not no_topics:
         faults = [str(one) for one in await topic_faults(settings, await _sources(settings))]
+        found, more = await _check_topics(settings)
+        faults, warnings = faults + found, warnings + more
     if as_json:
         print_json({"warnings": warnings, "faults": faults})
     else:
@@ -83,6 +173,36 @@ async def _check(settings: Settings, *, no_topics: bool, as_json: bool) -> None:
             click.echo("all is set up")
     if faults:
         raise Failure("Not set up; run `segments setup`.")
+
+
+async def _check_topics(settings: Settings) -> tuple[list[str], list[str]]:
+    """Say where partitions differ from the setting, and whose the topics are; gives faults and warnings."""
+    faults, warnings = [], []
+    topics, wanted = Topics(settings.topic_prefix), settings.topic_partitions
+    async with connected(settings, ROLE) as connection:
+        name = await installation_name(connection)
+        used = await connection.fetchval("SELECT partitions FROM projections.telling")
+    there = await partitions_there(settings)
+    for topic in (topics.commands, topics.rejected, topics.memberships):
+        has = there[topic]
+        if has is None or has == wanted:
+            continue
+        said = f"topic {topic}: has {has} partitions, and SEGMENTS_TOPIC_PARTITIONS is {wanted}"
+        if topic == topics.commands and has < wanted:
+            faults.append(f"{said}; run `segments setup`")
+        elif topic == topics.commands:
+            warnings.append(f"{said}; partitions are never taken away")
+        else:
+            warnings.append(f"{said}; it keeps its own, for its keys would move")
+    if used is not None and there[topics.memberships] not in (None, used):
+        warnings.append(
+            f"topic {topics.memberships}: has {there[topics.memberships]} partitions, and its keys are shared out among"
+            f" {used}; `segments memberships republish` tells it as a whole among all"
+        )
+    owners = await read_owners(settings) if there[topics.owner] else None
+    if owners and owners.owner and owners.owner.installation != name:
+        warnings.append(f"topics {topics.prefix}.*: {foreign(owners.owner)}")
+    return faults, warnings
 
 
 def _sql() -> list[str]:
@@ -118,8 +238,9 @@ def _topics(settings: Settings, sources: list[str]) -> list[str]:
     lines = []
     for topic in topics_of(settings, sources):
         config = " ".join(f"--config {k}={v}" for k, v in wanted_config(settings, topic).items())
+        partitions = made_with(settings, topic)
         lines.append(
-            f"-- kafka-topics.sh --create --topic {topic} --partitions {settings.topic_partitions} {config}"
+            f"-- kafka-topics.sh --create --topic {topic} --partitions {partitions} {config}"
         )
     return lines
 

@@ -17,9 +17,10 @@ from segments.cli.output import (
     print_json,
     print_rows,
 )
+from segments.cli.setup import set_up_our_topics
 from service import sources
 from service.errors import RefusedError
-from service.kafka import administering, set_up_topics
+from service.kafka import administering
 
 ROLE = "segments_registry"
 COLUMNS = ("topic", "change", "networks", "statuses", "changed_at", "actor")
@@ -103,7 +104,9 @@ async def allow(
     """
     settings = load_settings()
     if not no_topics:
-        await set_up_topics(settings, [topic])
+        _, warning = await set_up_our_topics(settings, actor, sources=[topic])
+        if warning:
+            click.echo(f"warning: {warning}", err=True)
     async with connected(settings, ROLE) as connection:
         found = await sources.allow(
             connection, settings, topic, networks=networks, statuses=statuses, actor=actor

@@ -15,11 +15,12 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaMessage
 
 from schemas.topics import Topics
-from service.database import make_pool, transaction
+from service.database import make_pool, set_up_fault, single, transaction
 from service.ingest.consumer import LaneConsumer
 from service.ingest.lane import LaneWriter
 from service.ingest.stalls import tell_stalls
 from service.ingest.watch import Watch
+from service.installation import installation_name
 from service.kafka import connection_options, topic_faults
 from service.kafka_login import DENIED, refused
 from service.log.append import ROLE, Appender
@@ -54,15 +55,37 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
     """
     measures(MISKEYED)
     topics = await _look_at_topics(settings, stop)
+    name = await _installation(settings, stop)
+    if name is None:
+        return
     async with (
         make_pool(settings, ROLE, settings.ingest_lanes_at_once * 2 + 4) as pool,
         asyncio.TaskGroup() as tasks,
     ):
-        role = _Ingest(settings, pool, tasks, topics)
+        role = _Ingest(settings, pool, tasks, topics, Topics(settings.topic_prefix, name))
         if await role.start(stop):
             # What is there by now stays: the collector need not walk through it for each 50,000 records again.
             gc.freeze()
             tasks.create_task(role.stop_when(stop))
+
+
+async def _installation(settings: Settings, stop: asyncio.Event) -> str | None:
+    """Give our installation's name, which the group's has in it; Postgres away is waited out. None: stopped before.
+
+    Raises: NotSetUpError.
+    """
+    backoff = Backoff()
+    while not stop.is_set():
+        try:
+            async with make_pool(settings, ROLE, 1) as pool, single(pool, settings, ROLE) as one:
+                return await installation_name(one)
+        except INFRASTRUCTURE as error:
+            if fault := set_up_fault(error):
+                raise fault from error
+            if not backoff.began:
+                log.warning("waiting for Postgres", error=f"{type(error).__name__}: {error}")
+            await sleep_unless(stop, backoff.next())
+    return None
 
 
 async def _look_at_topics(settings: Settings, stop: asyncio.Event) -> Sequence[str]:
@@ -102,7 +125,9 @@ class _Ingest(ConsumerRebalanceListener):
         pool: asyncpg.Pool[Any],
         tasks: asyncio.TaskGroup,
         topics: Sequence[str],
+        names: Topics,
     ) -> None:
+        self._names = names
         self._settings = settings
         self._pool = pool
         self._tasks = tasks
@@ -118,7 +143,6 @@ class _Ingest(ConsumerRebalanceListener):
         self._broker = self._make_broker(topics)
 
     def _make_broker(self, read: Sequence[str]) -> KafkaBroker:
-        topics = Topics(self._settings.topic_prefix)
         broker = KafkaBroker(
             self._settings.kafka_bootstrap_servers.split(","),  # type: ignore[union-attr]
             logger=None,
@@ -129,7 +153,7 @@ class _Ingest(ConsumerRebalanceListener):
         )
         subscriber = broker.subscriber(
             *read,
-            group_id=topics.ingest_group,
+            group_id=self._names.ingest_group,
             batch=True,
             batch_timeout_ms=EMPTY_FETCH_MS,
             max_records=FETCH_RECORDS,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
 
     import asyncpg
+
     from service.ingest.consumer import LaneConsumer
     from service.ingest.lane import LaneWriter
     from service.settings import Settings

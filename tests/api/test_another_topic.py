@@ -1,4 +1,4 @@
-"""At the same topic, partition and offset of a topic made anew lies another command: the API never takes it for ours."""
+"""At the same place of a topic made anew lies another command: the API never takes it for ours."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ async def test_no_command_is_answered_with_what_lay_at_its_place_in_an_earlier_t
         await folded(ready)
     await remake_commands(ready)
     async with api_running(ready) as api:
-        new = await api.post(
-            said(user="a", user_status="block"), headers={"Prefer": "wait=1"}
-        )
+        new = await api.post(said(user="a", user_status="block"), headers={"Prefer": "wait=1"})
         assert (new.status_code, new.json()["outcome"]) == (202, "queued")
         place = {part: old.json()[part] for part in ("topic", "partition", "offset")}
         assert place == {part: new.json()[part] for part in place}
@@ -52,7 +50,9 @@ async def test_no_command_is_answered_with_what_lay_at_its_place_in_an_earlier_t
         async with make_pool(ready, lanes.ROLE, 1) as pool:
             await lanes.adopt_all(pool, ready, "moved", "tester")
         async with service(ready):
-            again = await api.post(said(user="a", user_status="reset"), headers={"Prefer": "wait=20"})
+            again = await api.post(
+                said(user="a", user_status="reset"), headers={"Prefer": "wait=20"}
+            )
             assert (again.status_code, again.json()["kafka_epoch"]) == (200, 1)
             (row,) = (await get(api, RESULTS, position=position))["results"]
             assert (row["user_status"], row["kafka_epoch"]) == ("block", 1)

@@ -37,7 +37,8 @@ _RESOURCES = {"topic": 2, "group": 3, "transactional-id": 5}
 _OPERATIONS = {
     "Read": 3, "Write": 4, "Create": 5, "Alter": 7, "DescribeConfigs": 10, "AlterConfigs": 11,
 }  # fmt: skip
-_LITERAL, _ALLOW, _ANY = 3, 3, 1
+_PATTERNS = {"literal": 3, "prefixed": 4}
+_ALLOW = 3
 
 
 @dataclass(frozen=True)
@@ -170,4 +171,5 @@ async def deny(settings: Settings, acl: Acl) -> None:
 def _described(acl: Acl, user: str) -> tuple[int, str, int, str, str, int, int]:
     """Describe an ACL as Kafka's requests want it: resource, pattern, principal, host, operation, permission."""
     operation = _OPERATIONS[acl.operation]
-    return _RESOURCES[acl.resource], acl.name, _LITERAL, f"User:{user}", "*", operation, _ALLOW
+    pattern = _PATTERNS[acl.pattern]
+    return _RESOURCES[acl.resource], acl.name, pattern, f"User:{user}", "*", operation, _ALLOW

@@ -1,0 +1,52 @@
+"""`memberships`: the topic that tells what stands."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import click
+
+from projections.anew import ask_anew, is_asked
+from segments.cli.main import main
+from segments.cli.output import (
+    Failure,
+    actor_option,
+    command,
+    connected,
+    load_settings,
+    print_json,
+)
+
+ROLE = "segments_operate"
+POLL_SECONDS = 0.2
+
+
+@main.group()
+def memberships() -> None:
+    """Look after the topic <prefix>.memberships."""
+
+
+@command(memberships)
+@click.option("--reason", required=True, help="Why; recorded.")
+@click.option(
+    "--wait", type=click.FloatRange(min=0), help="Wait so many seconds until it is done; else 1."
+)
+@actor_option
+async def republish(*, reason: str, wait: float | None, actor: str | None, as_json: bool) -> None:
+    """Have `project` tell <prefix>.memberships as a whole: every state, and a null value for what is nobody's.
+
+    Keys are then shared out among all partitions that the topic has by now. Needed after a restore that goes back, or
+    after partitions were added by hand; after a move to another Kafka it is done without being asked.
+    """
+    async with connected(load_settings(), ROLE) as connection:
+        await ask_anew(connection, reason, actor)
+        until = time.monotonic() + (wait or 0)
+        while (asked := await is_asked(connection)) and time.monotonic() < until:  # noqa: ASYNC110 - a database tells
+            await asyncio.sleep(POLL_SECONDS)
+    if as_json:
+        print_json({"done": not asked})
+    else:
+        click.echo("asked; `segments project` is at it" if asked else "told as a whole")
+    if asked and wait is not None:
+        raise Failure("Not told as a whole yet: does `segments project` run?")
