@@ -82,7 +82,8 @@ async def settle(world: World, processes: Sequence[Running], ingests: int) -> in
 
 
 async def _wait_for_members(world: World, processes: Sequence[Running], members: int) -> None:
-    group = Topics(world.settings.topic_prefix).ingest_group
+    name: str = await world.owner.fetchval("SELECT segments.installation_name()")
+    group = Topics(world.settings.topic_prefix, name).ingest_group
     admin = AIOKafkaAdminClient(**connection_options(world.settings))
     await admin.start()
     try:

@@ -58,8 +58,8 @@ FROM states FULL JOIN said ON states.key = said.key
 WHERE NOT coalesce(states.waits, false) AND (
     said.places > 1
     OR said.key IS NULL
-    OR (states.key IS NULL AND said.recorded_at <= (SELECT max(recorded_at) FROM states))
-    OR said.recorded_at < states.recorded_at
+    OR (states.key IS NULL AND coalesce(said.recorded_at, '-infinity') <= (SELECT max(recorded_at) FROM states))
+    OR coalesce(said.recorded_at, '-infinity') < states.recorded_at
     OR (said.recorded_at = states.recorded_at AND said.said <> states.said)
 )
 ORDER BY 2 LIMIT 100

@@ -1,8 +1,8 @@
 """Which installation we are, and whose the topics of our prefix are: what writes to them asks first.
 
 An installation is a database: the id that its `setup` made, with the server and the database that it stands in, so
-that a copy is another one, but for one made file by file. Whose the topics are stands in `<prefix>.owner`, one partition
-kept for ever: the first `claimed` counts, and after it each `adopted`. Kafka's order decides between two at once
+that a copy is another one, but for one made file by file. Whose the topics are stands in `<prefix>.owner`, kept for
+ever: the first `claimed` counts, and after it each `adopted`. Kafka's order decides between two at once
 (docs/decisions/0026).
 """
 

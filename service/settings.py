@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     topic_prefix: str = Field(
         "segments",
         pattern="^[A-Za-z0-9._-]{1,100}$",
-        description="Topics are <prefix>.commands, <prefix>.rejected, <prefix>.memberships",
+        description="Topics are <prefix>.commands, <prefix>.rejected, <prefix>.memberships, <prefix>.owner",
     )
     topic_partitions: int = Field(
         8, ge=1, description="Partitions of the topics that `setup` makes"

@@ -223,11 +223,12 @@ async def test_a_topic_that_was_away_for_a_while_stops_its_lane_when_it_is_back(
 
 async def no_lanes(settings: Settings) -> None:
     """Wait until the group has noticed that the topic is gone."""
+    name = await value(settings, "SELECT segments.installation_name()")
     async with administered(settings) as client:
 
         async def unassigned() -> bool:
             (group,) = await client.describe_consumer_groups(
-                [Topics(settings.topic_prefix).ingest_group]
+                [Topics(settings.topic_prefix, name).ingest_group]
             )
             assigned = [member[4] for member in group.groups[0][5]]
             return not any(settings.topic_prefix.encode() in one for one in assigned)
