@@ -38,7 +38,8 @@ CREATE UNIQUE INDEX lane_open ON segments.lane (topic, partition) WHERE NOT clos
 
 -- Which installation this database is of: what has it in its group's and transactional ids' names takes nothing from others.
 CREATE TABLE segments.installation (
-    only_row boolean NOT NULL DEFAULT true CONSTRAINT installation_pkey PRIMARY KEY CONSTRAINT installation_only_row CHECK (only_row),
+    only_row boolean NOT NULL DEFAULT true CONSTRAINT installation_pkey PRIMARY KEY
+    CONSTRAINT installation_only_row CHECK (only_row),
     installation_id uuid NOT NULL DEFAULT gen_random_uuid(),
     made_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
