@@ -16,7 +16,7 @@ from schemas.topics import Topics
 from service.ingest.ingest import ingest
 from service.kafka import connection_options
 from tests.e2e.test_reporting_memberships import _TOLD
-from tests.support.database import erase, folded, make_segments, rows, sound, until
+from tests.support.database import erase, folded, make_segments, rows, sound, until, value
 from tests.support.kafka import Said, publish, read_topic
 from tests.support.roles import service
 
@@ -44,7 +44,8 @@ async def test_what_a_teller_left_unfinished_is_aborted_and_its_identifiers_are_
 ) -> None:
     """Who reads uncommitted records meets it all the same."""
     await make_segments(settings)
-    topics = Topics(settings.topic_prefix)
+    name = await value(settings, "SELECT segments.installation_name()")
+    topics = Topics(settings.topic_prefix, name)
     unfinished = AIOKafkaProducer(
         **connection_options(settings), transactional_id=topics.teller, linger_ms=0
     )

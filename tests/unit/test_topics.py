@@ -9,3 +9,10 @@ def test_names_follow_from_the_prefix() -> None:
     assert topics.rejected == "eu.segments.rejected"
     assert topics.memberships == "eu.segments.memberships"
     assert topics.ingest_group == "eu.segments.ingest"
+
+
+def test_an_installation_has_its_name_in_group_and_transactional_id_and_in_no_topic() -> None:
+    topics, own = Topics("segments"), Topics("segments", "0123456789abcdef")
+    assert own.ingest_group == f"{topics.ingest_group}.0123456789abcdef"
+    assert own.teller == f"{topics.teller}.0123456789abcdef"
+    assert (own.memberships, own.owner) == (topics.memberships, "segments.owner")
