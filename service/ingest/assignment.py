@@ -116,7 +116,13 @@ async def open_lane(
             if stopped is not None:
                 write = (STOP, row["lane_id"], stopped, row["next_offset"], row["incarnation"])
             elif topic.topic_id not in (None, row["topic_id"]):
-                write = (_IS_THIS, row["lane_id"], topic.topic_id, row["topic_id"], row["incarnation"])
+                write = (
+                    _IS_THIS,
+                    row["lane_id"],
+                    topic.topic_id,
+                    row["topic_id"],
+                    row["incarnation"],
+                )
             if write is not None:
                 async with transaction(pool, settings, ROLE) as connection:
                     await connection.execute(*write)
