@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 from contextlib import AsyncExitStack, suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from projections.http.arriving import Arriving
 from projections.http.routes import reading_routes
@@ -24,7 +26,7 @@ from service.api.access import Access
 from service.api.admin import admin_routes
 from service.api.bodies import field_errors
 from service.api.commands import CommandDoor
-from service.api.gate import Gate
+from service.api.gate import PUBLISHING, Gate
 from service.api.in_flight import InFlight
 from service.api.known_segments import KnownSegments
 from service.api.problems import Problem, of_error, of_refusal
@@ -51,8 +53,6 @@ CONNECTIONS = 8
 REGISTRY_CONNECTIONS = 2
 # So many new objects make the collector look for garbage; 700 of Python's own are those of a dozen requests.
 COLLECT_AFTER = 50_000
-# At a stop, requests under way get so long to end.
-STOP_SECONDS = 10
 
 
 class Parts:
@@ -72,8 +72,8 @@ class Parts:
         incarnation.on_another(self.keys.forget)
         incarnation.on_another(self.segments.forget)
         self.publisher = Publisher(settings, self.deadlines)
-        self.in_flight = InFlight(settings.http_in_flight)
-        self.access = Access(self.keys, settings, self.in_flight)
+        self.in_flight = InFlight(settings)
+        self.access = Access(self.keys, settings)
         self.outcomes = Outcomes(pool, settings, self.publisher.ask_topics)
         self.arriving = Arriving(settings)
         self.searching = Searching(settings)
@@ -135,7 +135,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         port = await stack.enter_async_context(
             serving(
                 make_app(parts), settings.http_host, settings.http_port,
-                timeout_graceful_shutdown=STOP_SECONDS,
+                seconds=settings.http_timeout_seconds, connections=settings.http_connections,
             )
         )  # fmt: skip
         # What is there by now stays; and what hundreds of requests under way hold is no garbage to look for.
@@ -156,7 +156,8 @@ def make_app(parts: Parts) -> ASGIApp:
 def make_framework(parts: Parts) -> FastAPI:
     """Make the FastAPI app: all but the two calls that publish, and the document of them all."""
     # With the scripts of /docs: who runs it may have no internet. ReDoc would load a picture from elsewhere.
-    app = FastAPIOffline(title="Segments", version="1", redoc_url=None)
+    # A path with a slash too many is refused in words: a redirect would send a command twice, or nowhere.
+    app = FastAPIOffline(title="Segments", version="1", redoc_url=None, redirect_slashes=False)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # as FastAPI's documentation has it
     _handle_errors(app)
     app.include_router(admin_routes(parts.access, parts.pool, parts.registry_pool, parts.settings))
@@ -193,11 +194,17 @@ def _handle_errors(app: FastAPI) -> None:
         return _invalid(error).response()
 
     @app.exception_handler(HTTPException)
-    async def http(_request: Request, error: HTTPException) -> Response:
+    async def http(request: Request, error: HTTPException) -> Response:
         reason = _REASONS.get(error.status_code, "invalid_request")
-        return Problem(
-            error.status_code, reason, str(error.detail), headers=error.headers
-        ).response()
+        detail, headers = str(error.detail), dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(sorted(_methods(app, request.url.path)))
+        elif error.status_code == HTTPStatus.NOT_FOUND:
+            path = request.url.path
+            right = path.rstrip("/")
+            if right != path and (PUBLISHING.fullmatch(right) or _methods(app, right)):
+                detail = f"there is no such path; without its last slash there is: {right}"
+        return Problem(error.status_code, reason, detail, headers=headers).response()
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> Response:
@@ -208,6 +215,17 @@ def _handle_errors(app: FastAPI) -> None:
             exc_info=error,
         )
         return of_error(error).response()
+
+
+def _methods(app: FastAPI, path: str) -> set[str]:
+    """Give the methods that go to a path of the framework's; none: there is no such path."""
+    scope = {"type": "http", "path": path, "root_path": "", "headers": []}
+    methods = {
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches(scope | {"method": method})[0] is Match.FULL for route in app.routes)
+    }
+    return methods | ({"HEAD"} if "GET" in methods else set())
 
 
 def _invalid(error: RequestValidationError) -> Problem:

@@ -1,68 +1,156 @@
-"""Serving an ASGI app while a block runs: the HTTP API, and the health endpoint of a process."""
+"""Serving an ASGI app while a block runs: the HTTP API, and the health endpoint of a process.
+
+The server is granian: hyper's parser bounds heads, trailers and idle time, on a thread of its own
+(docs/decisions/0035-http-is-served-by-granian.md).
+"""
 
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
-from contextlib import asynccontextmanager, contextmanager
+import sys
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import uvicorn
+import structlog
+from granian._granian import SocketHolder
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server.embed import Server
 
-from service.connections import Connection
 from service.errors import AddressError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("segments.serving")
+# A head is refused when it is longer; so much of a body may wait in each connection for the app to take it.
+HEAD_BYTES = 32 * 1024
+BACKLOG = 1024
+# Descriptors that are left for Postgres, Kafka and files.
+DESCRIPTORS_LEFT = 128
+# At a stop, requests under way get so long to end.
+STOP_SECONDS = 10.0
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: only the command line handles signals."""
+class _Server(Server):
+    """granian on a socket that is given: its own would share its port with another process' without a word."""
 
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
-        yield
+    def __init__(self, listening: socket.socket, app: ASGIApp, **options: Any) -> None:
+        super().__init__(
+            app,
+            interface=Interfaces.ASGINL,
+            http=HTTPModes.http1,
+            websockets=False,
+            backlog=BACKLOG,
+            log_level=LogLevels.error,
+            log_dictconfig={"handlers": {}, "loggers": {"_granian": {"propagate": True}}},
+            **options,
+        )
+        self._listening = listening
+
+    def _init_shared_socket(self) -> None:
+        # What granian is given it closes. Its stubs know neither the arguments nor what is set here.
+        backlog = (BACKLOG,) if sys.platform == "linux" else ()
+        holder: Any = SocketHolder
+        self._shd: Any = holder(self._listening.detach(), False, *backlog)  # noqa: FBT003 - no socket of Unix
+
+
+class _Tasks:
+    """An app whose requests under way are known."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.running: set[asyncio.Task[Any]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - the server runs it as one
+        self.running.add(task)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self.running.discard(task)
 
 
 @asynccontextmanager
-async def serving(app: Any, host: str, port: int, **options: Any) -> AsyncIterator[int]:
+async def serving(
+    app: ASGIApp, host: str, port: int, *, seconds: float, connections: int
+) -> AsyncIterator[int]:
     """Serve on host and port while the block runs; port 0: a free one. Gives the port.
 
-    Requests under way at the end are finished first. options: of uvicorn.
+    Requests under way at the end are finished first, within STOP_SECONDS. seconds: a connection is closed when the next
+    head is not here whole after so long, or its client takes nothing of an answer for three times as long.
+    connections: that are open at once, or as many as there are descriptors for; further ones wait to be accepted.
     Raises: AddressError when nobody can listen there.
     """
-    listening = _listen(host, port)
-    config = uvicorn.Config(
-        app,
-        http=Connection,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        proxy_headers=False,
-        **options,
+    listening = _listen(host, port, 3 * seconds)
+    port = listening.getsockname()[1]
+    counted = _Tasks(app)
+    server = _Server(
+        listening,
+        counted,
+        backpressure=min(connections, _connections_possible(connections)),
+        http1_settings=HTTP1Settings(
+            header_read_timeout=int(seconds * 1000), max_buffer_size=HEAD_BYTES
+        ),
     )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listening]), name=f"serve {port}")
-    try:
-        yield listening.getsockname()[1]
-    finally:
-        server.should_exit = True
-        await task
-        listening.close()
+    stopping = False
+
+    async def serve() -> None:
+        await server.serve()
+        if not stopping:
+            raise RuntimeError(f"the HTTP server on {host}:{port} ended by itself")
+
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(serve(), name=f"serve {port}")
+        try:
+            yield port
+        finally:
+            stopping = True
+            server.stop()  # type: ignore[no-untyped-call]
+            await asyncio.wait([task], timeout=STOP_SECONDS)
+            if not task.done():
+                log.warning("requests are given up", requests=len(counted.running))
+                for request in counted.running:
+                    request.cancel()
+                task.cancel()
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Listen. Without TCP_NODELAY an answer's body would wait 40 ms for the client to acknowledge its headers."""
+def _connections_possible(wanted: int) -> int:
+    """Give how many connections there are descriptors for, after asking for as many as it takes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + DESCRIPTORS_LEFT
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if soft < needed:
+            log.warning("few descriptors: fewer connections are taken", limit=soft, wanted=needed)
+        return max(soft - DESCRIPTORS_LEFT, soft // 2)
+    return wanted
+
+
+def _listen(host: str, port: int, unread_seconds: float) -> socket.socket:
+    """Listen. Whoever is accepted inherits the options.
+
+    Without TCP_NODELAY an answer's body would wait 40 ms for the client to acknowledge its headers.
+    unread_seconds: the kernel gives up a connection of whose answer nothing was taken for so long.
+    """
     try:
         listening = socket.create_server(
             (host, port),
             family=socket.AF_INET6 if ":" in host else socket.AF_INET,
-            backlog=1024,
+            backlog=BACKLOG,
         )
     except OSError as error:
         raise AddressError(f"({host}:{port}: {error.strerror})") from error
-    # Whoever is accepted inherits it; asyncio sets it only where the socket names its protocol, which this does not.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
+        listening.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(unread_seconds * 1000)
+        )
     return listening

@@ -145,7 +145,26 @@ class Settings(BaseSettings):
     http_in_flight: int = Field(
         2000,
         ge=1,
-        description="Requests that one api process works on at once, half of them of one network; more get 503",
+        description="Requests that one api process works on at once; a network has as many as it leaves free, alone"
+        " half of them; more get 503",
+    )
+    http_memory_mib: int = Field(
+        24,
+        ge=1,
+        description="MiB that bodies and unread answers may hold in one api process, shared among networks in the same"
+        " way; more get 503",
+    )
+    http_connections: int = Field(
+        2000,
+        ge=1,
+        description="Connections to one api process, as far as there are descriptors; further ones wait",
+    )
+    http_timeout_seconds: float = Field(
+        10,
+        ge=0.1,
+        le=3600,
+        description="Time a client has for the next request's head, and for a body; and, three times as long, to take a"
+        " part of an answer",
     )
     health_port: int = Field(
         0, ge=0, le=65535, description="Port of /health/live, /health/ready and /metrics; 0: none"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,8 @@ MISKEYED = Counter(
     "Records whose key is not network_id:user, so that order rests on time alone",
     registry=None,
 )
+# To the health endpoint.
+CONNECTIONS = 64
 _MEASURED: set[Collector] = set()
 
 
@@ -134,6 +137,8 @@ class Health:
 
     def __init__(self) -> None:
         self._checks: dict[str, tuple[Callable[[], Awaitable[str | None]], bool]] = {}
+        self._metrics_text = b""
+        self._metrics_until = 0.0
 
     def add(
         self, name: str, check: Callable[[], Awaitable[str | None]], *, degrades: bool = False
@@ -161,7 +166,11 @@ class Health:
         return JSONResponse({"status": "live"})
 
     async def _metrics(self, _request: Request) -> Response:
-        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+        now = time.monotonic()
+        if now >= self._metrics_until:
+            # Written at most once a second, however many ask.
+            self._metrics_text, self._metrics_until = generate_latest(REGISTRY), now + 1
+        return Response(self._metrics_text, media_type=CONTENT_TYPE_LATEST)
 
     def routes(self) -> list[Route]:
         """Give the routes /health/live, /health/ready and /metrics."""
@@ -182,5 +191,8 @@ async def serve_health(settings: Settings, health: Health) -> AsyncIterator[None
         yield
         return
     app = Starlette(routes=health.routes())
-    async with serving(app, settings.http_host, settings.health_port):
+    async with serving(
+        app, settings.http_host, settings.health_port,
+        seconds=settings.http_timeout_seconds, connections=CONNECTIONS,
+    ):  # fmt: skip
         yield

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from service.access.keys import ApiKey, Scope
     from service.access.ring import KeyRing
-    from service.api.in_flight import InFlight
+    from service.api.in_flight import Place
     from service.settings import Settings
 
 _BEARER = "bearer "
@@ -36,9 +36,8 @@ class Admission(NamedTuple):
 class Access:
     """Admits requests. Limits are counted per key, in this process."""
 
-    def __init__(self, keys: KeyRing, settings: Settings, in_flight: InFlight) -> None:
+    def __init__(self, keys: KeyRing, settings: Settings) -> None:
         self._keys = keys
-        self._in_flight = in_flight
         self._rate = Rate(settings.http_rate_limit)
 
     async def admit(
@@ -61,7 +60,8 @@ class Access:
             wanted = " or ".join(scopes)
             raise Problem(403, "forbidden", f"it takes a key of this network with scope {wanted}")
         state["headers"] = headers = self._count(key, 1, published)
-        self._in_flight.claim(state, network_id, published)
+        place: Place = state["place"]
+        place.claim(network_id, published)
         return Admission(key, network_id, headers)
 
     def charge(self, admission: Admission, cost: int, published: str) -> None:

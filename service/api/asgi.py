@@ -13,13 +13,18 @@ from service.api.problems import Problem
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
 
+    from service.api.in_flight import Place
     from service.deadlines import Deadlines
 
+# Said in place of the server's own name.
+_SERVER = (b"server", b"segments")
 _JSON = (b"content-type", b"application/json")
-# A body that is not here after so long is refused.
-BODY_SECONDS = 10.0
+# An answer is sent in pieces of so many bytes at most: only as the client takes one does the server get the next.
+PIECE = 16 * 1024
+# What the server keeps of an answer that its client does not take.
+WINDOW = 8 * PIECE
 _encode = msgspec.json.Encoder().encode
 
 
@@ -63,13 +68,14 @@ class Call:
         return parse_qs(self._query.decode("latin-1"), keep_blank_values=True)
 
     async def body(self, limit: int) -> bytes:
-        """Read the body. Raises: as `check_head` and `read_whole`; Problem 408."""
+        """Read the body of what publishes. Raises: as `check_head` and `read_whole`; Problem 408."""
         check_head(self._sent, limit)
+        place: Place = self.state["place"]
         try:
-            with self._deadlines.within(BODY_SECONDS):
-                return await read_whole(self._receive, limit)
+            with self._deadlines.within(place.seconds):
+                return await read_whole(self._receive, limit, place, "no")
         except TimeoutError:
-            raise too_slow() from None
+            raise too_slow(place) from None
 
     async def answer(
         self, status: int, body: Any, headers: Mapping[str, str] | None = None
@@ -81,12 +87,33 @@ class Call:
             lines += encoded(headers)
         lines += own_headers(self.state)
         await self._send({"type": "http.response.start", "status": status, "headers": lines})
-        await self._send({"type": "http.response.body", "body": content})
+        message = {"type": "http.response.body", "body": content}
+        if len(content) <= PIECE:
+            await self._send(message)
+        else:
+            # What the request's body holds is held until its answer is taken, and more than the answer.
+            await send_pieces(self._send, message, self._deadlines, self.state["place"])
+
+
+async def send_pieces(send: Send, message: Message, deadlines: Deadlines, place: Place) -> None:
+    """Send a part of an answer as its client takes it. Raises: TimeoutError where it takes nothing for too long."""
+    body: bytes = message.get("body", b"")
+    more = message.get("more_body", False)
+    view = memoryview(body)
+    for at in range(0, max(len(body), 1), PIECE):
+        last = at + PIECE >= len(body)
+        with deadlines.within(3 * place.seconds):
+            piece = bytes(view[at : at + PIECE])
+            await send({"type": message["type"], "body": piece, "more_body": more or not last})
 
 
 def own_headers(state: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
     """Give what every answer to a request carries: its id, and what is to be said of its key's rate."""
-    return [(b"x-request-id", state["request_id"].encode()), *encoded(state.get("headers", {}))]
+    return [
+        (b"x-request-id", state["request_id"].encode()),
+        _SERVER,
+        *encoded(state.get("headers", {})),
+    ]
 
 
 def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
@@ -105,22 +132,28 @@ def check_head(headers: Iterable[tuple[bytes, bytes]], limit: int) -> None:
                     raise _encoded_body()
 
 
-async def read_whole(receive: Receive, limit: int) -> bytes:
-    """Read a body of at most so many bytes. Raises: Refusal (too_large; not_json where it ends too early)."""
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if len(body) <= limit and not message.get("more_body", False):
-        return body
-    parts, size = [body], len(body)
-    while size <= limit and message.get("more_body", False):
+async def read_whole(
+    receive: Receive, limit: int, place: Place, published: str | None = None
+) -> bytes:
+    """Read a body of at most so many bytes, which its place holds as they come. published: as Problem has it.
+
+    Raises: Refusal (too_large; not_json where it ends too early), Problem 503.
+    """
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Refusal(Reason.NOT_JSON, "the body ends too early")
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-    if size > limit:
-        raise _too_large(limit)
-    return b"".join(parts)
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        if part:
+            place.hold(len(part), published)
+            parts.append(part)
+        more = message.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _too_large(limit: int) -> Refusal:
@@ -133,6 +166,6 @@ def _encoded_body() -> Problem:
     return Problem(415, "unsupported_encoding", detail, headers={"Accept-Encoding": "identity"})
 
 
-def too_slow() -> Problem:
+def too_slow(place: Place) -> Problem:
     """408: the body was not here in time."""
-    return Problem(408, "timeout", f"the body was not here within {BODY_SECONDS:.0f} s")
+    return Problem(408, "timeout", f"the body was not here within {place.seconds:g} s")

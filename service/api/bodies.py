@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from service.api.in_flight import Place
+
 _Model = TypeVar("_Model", bound=BaseModel)
 _SAID = {
     "missing": "is required",
@@ -33,15 +35,16 @@ async def read_body(request: Request, model: type[_Model]) -> _Model:
 
     FastAPI would read it before it asks who is there, in any encoding, and answer too much of it as plain text.
     """
+    place: Place = request.scope["state"]["place"]
     try:
         asgi.check_head(request.headers.raw, MAX_BODY)
-        async with asyncio.timeout(asgi.BODY_SECONDS):
-            body = await asgi.read_whole(request.receive, MAX_BODY)
+        async with asyncio.timeout(place.seconds):
+            body = await asgi.read_whole(request.receive, MAX_BODY, place)
         return model.model_validate_json(body)
     except Refusal as refusal:
         raise of_refusal(refusal) from refusal
     except TimeoutError:
-        raise asgi.too_slow() from None
+        raise asgi.too_slow(place) from None
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         if faults[0]["type"] == "json_invalid":

@@ -1,30 +1,36 @@
-"""What every request passes first: a bound on requests in flight, and a request id."""
+"""What every request passes first: a bound on what is in flight, and a request id."""
 
 from __future__ import annotations
 
 import random
 import re
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
-from service.api.asgi import Call, own_headers
+from service.api.asgi import PIECE, WINDOW, Call, own_headers, send_pieces
+from service.api.intake import MAX_BATCH_BODY
 from service.api.problems import Problem, of_error, unavailable
 from service.telemetry import get_logger
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from service.api.in_flight import InFlight
+    from service.api.in_flight import InFlight, Place
     from service.deadlines import Deadlines
 
 log = get_logger("api.gate")
-# A response of which a client takes nothing for so long is given up.
-SEND_SECONDS = 30.0
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _ONLY_POST = Problem(405, "method_not_allowed", "only POST goes here", headers={"Allow": "POST"})
+_CODINGS = Problem(
+    400,
+    "invalid_request",
+    "of transfer codings only chunked is known, once",
+    headers={"Connection": "close"},
+)
 # However busy it is, it says so.
 _ALWAYS = ("/health/", "/metrics")
-_PUBLISHING = re.compile(r"/networks/([^/]+)/segments(/batch)?")
+PUBLISHING = re.compile(r"/networks/([^/]+)/segments(/batch)?")
 
 
 class Door(Protocol):
@@ -38,9 +44,10 @@ class Door(Protocol):
 
 
 class Gate:
-    """The outermost ASGI app. In scope["state"]: request_id, as sent in X-Request-Id or made here.
+    """The outermost ASGI app. In scope["state"]: request_id, as sent in X-Request-Id or made here; place.
 
-    It leads the two calls that publish straight to their door, all else to the framework.
+    It leads the two calls that publish straight to their door, all else to the framework. HEAD is GET whose answer is
+    not sent further than its headers.
     """
 
     def __init__(self, app: ASGIApp, door: Door, deadlines: Deadlines, in_flight: InFlight) -> None:
@@ -51,71 +58,163 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer 503 when too many are in flight."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         state = scope.setdefault("state", {})
-        state["request_id"] = _request_id(scope)
-        path = _PUBLISHING.fullmatch(scope["path"])
+        codings, has_length = _look_at_headers(scope, state)
+        rest = _Rest(receive, has_length)
+        receive = rest.receive if has_length else receive
+        path = PUBLISHING.fullmatch(scope["path"])
         posts = path is not None and scope["method"] == "POST"
-        if scope["path"].startswith(_ALWAYS):
-            await self._app(scope, receive, self._in_time(_with_own_headers(scope, send)))
-            return
-        if not self._in_flight.enter():
+        always = scope["path"].startswith(_ALWAYS)
+        place = self._in_flight.aside() if always else self._in_flight.enter()
+        problem = None
+        if place is None:
             problem = unavailable(
                 "busy", "too many requests are in flight", "no" if posts else None
             )
-            await problem.response()(scope, receive, _with_own_headers(scope, send))
-            return
+            place = self._in_flight.aside()
+        state["place"] = place
         try:
-            if path is None:
-                await self._app(scope, receive, self._in_time(_with_own_headers(scope, send)))
+            if problem is not None:
+                await self._refuse(problem, place, scope, rest, send)
+            elif codings not in (b"", b"chunked"):
+                await self._refuse(_CODINGS, place, scope, rest, send)
+            elif path is None:
+                await self._lead_to_framework(place, scope, rest, send)
             elif posts:
-                await self._post(path, scope, receive, send)
+                await self._post(path, place, scope, rest, send)
             else:
-                await _ONLY_POST.response()(scope, receive, _with_own_headers(scope, send))
+                await self._refuse(_ONLY_POST, place, scope, rest, send)
         finally:
-            self._in_flight.leave(state)
+            place.leave()
 
-    async def _post(self, path: re.Match[str], scope: Scope, receive: Receive, send: Send) -> None:
+    async def _post(
+        self, path: re.Match[str], place: Place, scope: Scope, rest: _Rest, send: Send
+    ) -> None:
         post = self._door.post_batch if path[2] else self._door.post_one
         try:
-            await post(Call(scope, receive, send, path[1], self._deadlines))
+            await post(Call(scope, rest.receive, send, path[1], self._deadlines))
         except Exception as error:
             problem = of_error(error)
             if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
                 request_id = scope["state"]["request_id"]
                 log.exception("a request failed", path=scope["path"], request_id=request_id)
-            await problem.response()(scope, receive, _with_own_headers(scope, send))
+            # Its frames hold what was read of the body, and this one holds it: nothing would let go of them for long.
+            problem.__traceback__ = problem.__cause__ = problem.__context__ = None
+            await self._refuse(problem, place, scope, rest, send)
 
-    def _in_time(self, send: Send) -> Send:
-        """Give a `send` that gives up on a client who takes nothing for SEND_SECONDS."""
+    async def _lead_to_framework(self, place: Place, scope: Scope, rest: _Rest, send: Send) -> None:
+        # A file is to go through `send`, as all else does.
+        scope["extensions"] = {}
+        answer = _Answer(scope, rest, send, self._deadlines, place)
+        if scope["method"] == "HEAD":
+            scope["method"] = "GET"
+        await self._app(scope, answer.receive, answer.send)
 
-        async def send_in_time(message: Message) -> None:
-            with self._deadlines.within(SEND_SECONDS):
-                await send(message)
-
-        return send_in_time
-
-
-def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            return str(value, "ascii")
-    # Not a secret: it tells one request from another.
-    return f"{random.getrandbits(128):032x}"
+    async def _refuse(
+        self, problem: Problem, place: Place, scope: Scope, rest: _Rest, send: Send
+    ) -> None:
+        answer = _Answer(scope, rest, send, self._deadlines, place)
+        await problem.response()(scope, answer.receive, answer.send)
 
 
-def _with_own_headers(scope: Scope, send: Send) -> Send:
-    """Give a `send` whose answer carries what every answer does."""
+class _Rest:
+    """The body of a request as far as it was not read.
 
-    async def send_with_them(message: Message) -> None:
+    A connection that is closed while its client still sends is reset, and the answer with it. So the rest is dropped
+    before the answer; not that of chunks, for no time bounds their trailers.
+    """
+
+    def __init__(self, receive: Receive, more: bool) -> None:  # noqa: FBT001 - as ASGI names it
+        self._receive = receive
+        self.more = more
+
+    async def receive(self) -> Message:
+        """Receive, and see whether that was all."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            self.more = False
+        return message
+
+    async def drop(self, deadlines: Deadlines, seconds: float) -> None:
+        """Take as much as a body may be, for as long, and keep nothing."""
+        left = MAX_BATCH_BODY
+        with suppress(TimeoutError), deadlines.within(seconds):
+            while self.more and left > 0:
+                left -= len((await self.receive()).get("body", b""))
+
+
+class _Answer:
+    """An answer on its way: it carries what every answer does, and holds bytes until its client has taken them."""
+
+    def __init__(
+        self, scope: Scope, rest: _Rest, send: Send, deadlines: Deadlines, place: Place
+    ) -> None:
+        self._scope = scope
+        self._is_head = scope["method"] == "HEAD"
+        self._rest = rest
+        self._send = send
+        self._deadlines = deadlines
+        self._place = place
+        self._start: Message | None = None
+        self._ended = False
+
+    async def receive(self) -> Message:
+        """Receive; who has been answered is as good as gone."""
+        return {"type": "http.disconnect"} if self._ended else await self._rest.receive()
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the answer, and its start with the first, since only then it is known how large it is."""
         if message["type"] == "http.response.start":
-            # It may say itself what was left of the rate when it was refused.
-            said: list[Any] = message["headers"]
-            names = {name for name, _ in said}
-            own = own_headers(scope["state"])
-            message["headers"] = [*said, *(line for line in own if line[0] not in names)]
-        await send(message)
+            self._start = message
+        elif not self._ended:
+            if self._start is not None:
+                message = await self._begin(self._start, message)
+            await send_pieces(self._send, message, self._deadlines, self._place)
 
-    return send_with_them
+    async def _begin(self, start: Message, message: Message) -> Message:
+        """Send the start, or another one where there is no room for the answer; gives what is to follow it."""
+        self._start = None
+        size, more = len(message.get("body", b"")), message.get("more_body", False)
+        if self._is_head:
+            self._ended, message = True, {"type": "http.response.body", "body": b""}
+        elif more or size > PIECE:
+            try:
+                self._place.hold(WINDOW if more else size)
+            except Problem as problem:
+                response = problem.response()
+                start = {
+                    "type": start["type"],
+                    "status": response.status_code,
+                    "headers": response.raw_headers,
+                }
+                self._ended, message = True, {"type": "http.response.body", "body": response.body}
+        said: list[Any] = start["headers"]
+        names = {name for name, _ in said}
+        # It may say itself what was left of the rate when it was refused.
+        own = [line for line in own_headers(self._scope["state"]) if line[0] not in names]
+        if self._rest.more:
+            # Who is slow to send it holds no place meanwhile.
+            self._place.leave()
+            await self._rest.drop(self._deadlines, self._place.seconds)
+            if self._rest.more:
+                own.append((b"connection", b"close"))
+        start["headers"] = [*said, *own]
+        await self._send(start)
+        return message
+
+
+def _look_at_headers(scope: Scope, state: dict[str, Any]) -> tuple[bytes, bool]:
+    """Set the request's id; give its transfer codings, and whether a body of known length is on its way."""
+    codings, request_id, has_length, expects = b"", None, False, False
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and request_id is None and _REQUEST_ID.fullmatch(value):
+            request_id = str(value, "ascii")
+        elif name == b"transfer-encoding":
+            codings += value.lower()
+        elif name == b"content-length":
+            has_length = not expects
+        elif name == b"expect":
+            expects, has_length = True, False
+    # Not a secret: it tells one request from another.
+    state["request_id"] = request_id or f"{random.getrandbits(128):032x}"
+    return codings, has_length
