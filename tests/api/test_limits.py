@@ -85,11 +85,9 @@ async def fill(api: Api, networks: str, probe: str) -> list[asyncio.StreamWriter
     return waiting
 
 
-async def test_more_requests_than_may_be_in_flight_get_503_at_once(
-    ready: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(asgi, "BODY_SECONDS", 60.0)
-    async with api_running(ready.model_copy(update={"http_in_flight": 3})) as api:
+async def test_more_requests_than_may_be_in_flight_get_503_at_once(ready: Settings) -> None:
+    given = ready.model_copy(update={"http_in_flight": 3, "http_timeout_seconds": 60.0})
+    async with api_running(given) as api:
         waiting = await fill(api, "k l m", "n")
         for path in ("/health/live", "/metrics"):
             assert (await api.client.get(path)).status_code == 200
@@ -100,12 +98,10 @@ async def test_more_requests_than_may_be_in_flight_get_503_at_once(
         await holds(lambda: takes(api))
 
 
-async def test_the_slow_clients_of_one_network_hold_up_no_other(
-    ready: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_slow_clients_of_one_network_hold_up_no_other(ready: Settings) -> None:
     """More than its share of places it never has: half of the six."""
-    monkeypatch.setattr(asgi, "BODY_SECONDS", 60.0)
-    async with api_running(ready.model_copy(update={"http_in_flight": 6})) as api:
+    given = ready.model_copy(update={"http_in_flight": 6, "http_timeout_seconds": 60.0})
+    async with api_running(given) as api:
         waiting = await fill(api, "other", "other")
         assert (await api.post(said())).status_code == 201
         assert (await api.call("GET", "/networks/n/sizes")).status_code == 200
