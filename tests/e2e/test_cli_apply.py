@@ -220,7 +220,7 @@ async def test_some_at_once_make_each_segment_once(database: Settings, tmp_path:
     await asyncio.to_thread(file.write_text, FILE, "utf-8")
     async with connected(database) as connection:
         async with connection.transaction():
-            await registry.lock(connection, "acme")
+            await registry.lock(connection, "shop")
             # Processes: in threads they would share one standard output.
             running = [
                 asyncio.create_task(

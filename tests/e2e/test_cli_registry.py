@@ -10,6 +10,8 @@ from tests.support.command_line import run
 from tests.support.database import rows
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from service.settings import Settings
 
 pytestmark = pytest.mark.stack
@@ -69,3 +71,22 @@ async def test_a_name_with_white_space_at_its_ends_is_wrong_use(database: Settin
         assert "white space" in said.err
     names = await rows(database, "SELECT segment_name FROM segments.segment")
     assert [row["segment_name"] for row in names] == ["One"]
+
+
+async def test_no_more_segments_than_a_network_may_have_are_made_by_command_or_file(
+    database: Settings, tmp_path: Path
+) -> None:
+    few = database.model_copy(update={"segments_per_network": 2})
+    create = ("segment", "create", "--network", "n", "--name")
+    assert (await run(few, *create, "one")).code == 0
+    file = tmp_path / "segments.yaml"
+    file.write_text(
+        "network: n\nsegments:\n- {name: one}\n- {name: two}\n- {name: three}\n", "utf-8"
+    )  # noqa: ASYNC240
+    for arguments in (("apply", str(file), "--yes"), (*create, "two"), (*create, "three")):
+        said = await run(few, *arguments)
+        assert (said.code == 0) == (arguments[-1] == "two")
+        assert said.code == 0 or "SEGMENTS_SEGMENTS_PER_NETWORK allows. (2, network n)" in said.err
+    assert (await run(few, "segment", "create", "--network", "m", "--name", "one")).code == 0
+    names = await rows(database, "SELECT segment_name FROM segments.segment WHERE network_id = 'n'")
+    assert [row["segment_name"] for row in names] == ["one", "two"]
