@@ -82,7 +82,7 @@ async def test_no_more_segments_than_a_network_may_have_are_made_by_command_or_f
     file = tmp_path / "segments.yaml"
     file.write_text(
         "network: n\nsegments:\n- {name: one}\n- {name: two}\n- {name: three}\n", "utf-8"
-    )  # noqa: ASYNC240
+    )
     for arguments in (("apply", str(file), "--yes"), (*create, "two"), (*create, "three")):
         said = await run(few, *arguments)
         assert (said.code == 0) == (arguments[-1] == "two")
