@@ -224,9 +224,7 @@ class _Ingest(ConsumerRebalanceListener):
         )  # fmt: skip
         self._watch = watch
         self._watching = self._tasks.create_task(watch.run(), name="watch")
-        self._stalls = self._tasks.create_task(
-            tell_stalls(self._pool, self._settings), name="stalls"
-        )
+        self._stalls = self._tasks.create_task(tell_stalls(self._settings), name="stalls")
 
     def _open_anew(self) -> None:
         """Have each lane read where its row stands now: Postgres is another one than before."""

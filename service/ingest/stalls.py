@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from service.database import transaction
+from service.database import hurried, make_pool
 from service.log.append import ROLE
 from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 log = get_logger("ingest.stalls")
 EVERY_SECONDS = 1.0
 STALLED_SECONDS = 5
+LOOK_SECONDS = 5
 # Sessions of the ingest that wait for a lock in one statement, and who is in their way: by holding it, or by standing
 # before them in its queue.
 _STALLS = """
@@ -32,13 +33,25 @@ WHERE w.application_name = $1 AND w.datname = current_database() AND w.usename =
 """
 
 
-async def tell_stalls(pool: asyncpg.Pool[Any], settings: Settings) -> None:
-    """Say once a stall what an append, or a look-up for one, has waited for since 5 s; until cancelled."""
+async def tell_stalls(settings: Settings) -> None:
+    """Say once a stall what an append, or a look-up for one, has waited for since 5 s; until cancelled.
+
+    On a connection of its own: those of the ingest may all be waiting.
+    """
+    pool = make_pool(settings, ROLE, 1)
+    await pool
+    try:
+        await _tell(pool, settings)
+    finally:
+        pool.terminate()
+
+
+async def _tell(pool: asyncpg.Pool[Any], settings: Settings) -> None:
     told: set[tuple[int, Any]] = set()
     while True:
         await asyncio.sleep(EVERY_SECONDS)
         try:
-            async with transaction(pool, settings, ROLE) as connection:
+            async with hurried(pool, settings, ROLE, LOOK_SECONDS) as connection:
                 # As the login itself: its sessions are hidden from a role that it took on.
                 await connection.execute("SET LOCAL ROLE NONE")
                 rows = await connection.fetch(_STALLS, ROLE, STALLED_SECONDS)

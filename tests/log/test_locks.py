@@ -11,9 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.analysts import grant
-from service.database import database_url, make_pool
+from service.database import database_url
 from service.ingest import stalls
-from service.log.append import ROLE
 from service.migrations import set_up_database
 from tests.log.test_append_race import command
 from tests.support.database import connected, erase, until
@@ -111,26 +110,25 @@ async def test_an_append_that_waits_for_a_lock_says_once_who_is_in_its_way(
     monkeypatch.setattr(stalls, "EVERY_SECONDS", 0.05)
     monkeypatch.setattr(stalls, "STALLED_SECONDS", 0.5)
     with capture_logs() as said:
-        async with make_pool(registered, ROLE, 1) as pool:
-            telling = asyncio.create_task(stalls.tell_stalls(pool, registered))
-            holding = await asyncpg.connect(
-                database_url(registered), server_settings={"application_name": "somebody"}
-            )
-            pid = holding.get_server_pid()
-            try:
-                begun = holding.transaction()
-                await begun.start()
-                await holding.execute("SELECT FROM segments.lane FOR UPDATE")
-                appending = asyncio.create_task(lane.append(command(1)))
-                async with asyncio.timeout(30):
-                    while not said:  # noqa: ASYNC110 - a log has no event
-                        await asyncio.sleep(0.02)
-                await asyncio.sleep(0.5)  # some more rounds
-                await begun.rollback()
-                assert await appending == ["event"]
-            finally:
-                telling.cancel()
-                await asyncio.wait([telling])
-                holding.terminate()
+        telling = asyncio.create_task(stalls.tell_stalls(registered))
+        holding = await asyncpg.connect(
+            database_url(registered), server_settings={"application_name": "somebody"}
+        )
+        pid = holding.get_server_pid()
+        try:
+            begun = holding.transaction()
+            await begun.start()
+            await holding.execute("SELECT FROM segments.lane FOR UPDATE")
+            appending = asyncio.create_task(lane.append(command(1)))
+            async with asyncio.timeout(30):
+                while not said:  # noqa: ASYNC110 - a log has no event
+                    await asyncio.sleep(0.02)
+            await asyncio.sleep(0.5)  # some more rounds
+            await begun.rollback()
+            assert await appending == ["event"]
+        finally:
+            telling.cancel()
+            await asyncio.wait([telling])
+            holding.terminate()
     (told,) = [one for one in said if one["event"] == "an append waits for a lock"]
     assert told["blocked_by"] == [f"{pid} (postgres, somebody, idle in transaction)"]
