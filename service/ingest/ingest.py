@@ -83,7 +83,7 @@ async def _installation(settings: Settings, stop: asyncio.Event) -> str | None:
             if fault := set_up_fault(error):
                 raise fault from error
             if not backoff.began:
-                log.warning("waiting for Postgres", error=f"{type(error).__name__}: {error}")
+                log.warning("waiting", error=f"{type(error).__name__}: {error}")
             await sleep_unless(stop, backoff.next())
     return None
 

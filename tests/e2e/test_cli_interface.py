@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CHANGING = {
     "segment create", "segment edit", "segment archive", "segment restore", "send", "import", "lane adopt", "lane skip",
     "rejected retry", "key create", "key revoke", "apply", "source allow", "source revoke", "source close",
-    "analyst grant", "analyst revoke",
+    "analyst grant", "analyst revoke", "setup", "memberships republish",
 }  # fmt: skip
 SECRET = "hunter2-and-a-half"  # noqa: S105 - a secret of this test
 

@@ -143,7 +143,7 @@ async def test_setup_makes_database_and_topics_prints_what_it_would_and_checks(
     )
     done = await run(one, "setup", "--json")
     assert done.code == 0, done.err
-    assert len(done.json["done"]) == len(migrations()) + 3
+    assert len(done.json["done"]) == len(migrations()) + 5  # four topics, and that they are ours
     again = await run(one, "setup")
     assert (again.code, again.out) == (0, "nothing to do\n")
     checked = await run(one, "setup", "--check")
@@ -211,7 +211,8 @@ async def test_a_new_login_is_missed_by_check_and_the_setup_after_says_what_it_g
     ended = await asyncio.to_thread(command_line, plain, "project")
     assert (ended.returncode, "was granted none" in ended.stderr) == (1, True)
     granted = await run(plain, "setup", "--json")
-    (said,) = granted.json["done"]
+    said, claimed = granted.json["done"]
+    assert "are ours" in claimed
     assert said.startswith(f"granted roles to {login}: segments_ingest, ")
     assert (await run(plain, "setup")).out == "nothing to do\n"
     assert (await run(plain, "setup", "--check")).out == "all is set up\n"

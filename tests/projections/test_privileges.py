@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 LOG = {
     "duplicate", "erasure", "event", "hole", "idempotency", "lane", "lane_event", "network",
-    "person", "registry_event", "rejected", "relay", "retry", "segment",
+    "person", "registry_event", "rejected", "relay", "retry", "segment", "installation", "topics_owner",
 }  # fmt: skip
 KEPT = {
     "checkpoint", "generation", "history", "membership", "membership_0", "membership_1", "size", "size_0", "size_1",
@@ -45,6 +45,7 @@ ALLOWED = {
         },
         "segments.lane": "siu",
         "segments.relay": "siu",
+        "segments.topics_owner": "siu",
         "segments.source": "s",
         "segments.source_version": "s",
         "segments.erasure_gate": "si",
@@ -55,6 +56,7 @@ ALLOWED = {
     "segments_project": {
         **{f"segments.{name}": "s" for name in LOG},
         "segments.source": "s",
+        "segments.topics_owner": "siu",
         "segments.erasure_gate": "s",
         **{f"projections.{name}": "siudt" for name in KEPT},
         "projections.trace": "sd",
@@ -127,6 +129,7 @@ ALLOWED = {
     "segments_report_network": {f"reporting_network.{name}": "s" for name in VIEWS},
 }
 COLUMNS = {
+    "segments_operate": {"projections.telling": {"anew", "anew_because", "anew_by", "anew_at"}},
     "segments_api": {"segments.api_key": {"last_used_at"}},
     "segments_registry": {"segments.api_key": {"revoked_at", "revoked_by"}},
     "segments_erase": {
@@ -246,5 +249,6 @@ async def test_definer_functions_fix_their_search_path_and_are_known(
         "segments.erase_person",
         "segments.erase_rejected",
         "segments.forget_keys",
+        "segments.installation_name",
     ]
     assert all(row["proconfig"] == ["search_path=pg_catalog, pg_temp"] for row in found)
