@@ -166,6 +166,12 @@ class Settings(BaseSettings):
         description="Time a client has for the next request's head, and for a body; and, three times as long, to take a"
         " part of an answer",
     )
+    http_publish_bytes: int = Field(
+        16 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Bytes of commands, 1 KiB more for each, that one api process has taken and the broker not yet"
+        " acknowledged, half of them of one network; less where the broker takes less in 2 s; more get 503",
+    )
     health_port: int = Field(
         0, ge=0, le=65535, description="Port of /health/live, /health/ready and /metrics; 0: none"
     )
@@ -179,7 +185,9 @@ class Settings(BaseSettings):
         "info", description="Least severe log line that is written"
     )
     actor: str | None = Field(
-        None, max_length=255, description="Who is acting, for commands that change something"
+        None,
+        max_length=255,
+        description="Who is acting, for commands that change something; default: the system's user@host",
     )
 
     @field_validator("database_url", "setup_database_url")
