@@ -8,10 +8,12 @@ from contextlib import AsyncExitStack, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from projections.http.arriving import Arriving
 from projections.http.routes import reading_routes
@@ -40,10 +42,11 @@ from service.telemetry import Health, get_logger, stopped_lanes
 from service.waiting import INFRASTRUCTURE
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     import asyncpg
     from fastapi import FastAPI
     from starlette.requests import Request
-    from starlette.responses import Response
     from starlette.types import ASGIApp
 
     from service.settings import Settings
@@ -172,7 +175,20 @@ def make_framework(parts: Parts) -> FastAPI:
         )
     )
     app.router.routes.extend(parts.health().routes())
+    app.router.routes.insert(0, Route("/openapi.json", _document(app)))
     return app
+
+
+def _document(app: FastAPI) -> Callable[[Request], Awaitable[Response]]:
+    """Give the document written once: FastAPI writes it anew for each who asks, and nobody needs a key for that."""
+    written: list[bytes] = []
+
+    async def document(_request: Request) -> Response:
+        if not written:
+            written.append(msgspec.json.encode(app.openapi()))
+        return Response(written[0], media_type="application/json")
+
+    return document
 
 
 _REASONS = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
