@@ -177,6 +177,9 @@ class _Reader(FieldReader):
         user = self._text(self._tree, "user", "/user", required=True)
         if user is None:
             return None
+        if user.isspace():
+            self._wrong("/user", "must not be white space alone")
+            return None
         length = len(normalise_user(user))
         if length > MAX_USER_LENGTH:
             self._wrong("/user", f"is {length} characters long, {MAX_USER_LENGTH} are allowed")

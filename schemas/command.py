@@ -216,6 +216,7 @@ def _read_plainly(value: bytes, door: Door, network_id: str | None) -> Command |
         status is None
         or not 0 < wire.segment_id <= MAX_SEGMENT_ID
         or not 0 < len(user) <= MAX_USER_LENGTH
+        or user.isspace()
         or not is_network_id(network)
         or (
             reference is not None

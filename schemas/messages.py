@@ -15,6 +15,7 @@ from schemas.rules import (
     MAX_REFERENCE_LENGTH,
     MAX_SEGMENT_ID,
     MAX_USER_LENGTH,
+    NOT_BLANK_PATTERN,
     NETWORK_PATTERN,
     OVERRIDES,
 )
@@ -75,9 +76,12 @@ class CommandMessage(BaseModel):
             min_length=1,
             description=(
                 "An email or a user id. One with @ is an email: trimmed of ASCII white space, "
-                f"A-Z become a-z. At most {MAX_USER_LENGTH} characters after that."
+                f"A-Z become a-z. At most {MAX_USER_LENGTH} characters after that, and not white space alone."
             ),
-            json_schema_extra={"anyOf": [{"maxLength": MAX_USER_LENGTH}, {"pattern": "@"}]},
+            json_schema_extra={
+                "pattern": NOT_BLANK_PATTERN,
+                "anyOf": [{"maxLength": MAX_USER_LENGTH}, {"pattern": "@"}],
+            },
         ),
     ]
     segment_id: Annotated[

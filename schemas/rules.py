@@ -61,6 +61,12 @@ ALLOWED: Final = {
 }
 
 
+NOT_BLANK_PATTERN: Final = (
+    r"[^\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+)
+"""A character that is no white space, as `str.isspace` has it: Unicode's, and the separators U+001C to U+001F."""
+
+
 @lru_cache(maxsize=4096)
 def is_network_id(text: str) -> bool:
     """Whether a text is a network_id, all of it."""

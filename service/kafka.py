@@ -41,13 +41,18 @@ def connection_options(settings: Settings) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def producing(settings: Settings, linger_ms: int = 2) -> AsyncIterator[AIOKafkaProducer]:
+async def producing(
+    settings: Settings, linger_ms: int = 2, batch_bytes: int = 16 * 1024
+) -> AsyncIterator[AIOKafkaProducer]:
     """Run a producer while the block runs: acks=all, idempotent.
 
     linger_ms: what it waits for more, so that many go together; with 0 what comes while others are on their way does.
+    batch_bytes: most that goes to a partition at once, but for a record that is larger by itself.
     """
     options = connection_options(settings)
-    producer = AIOKafkaProducer(**options, acks="all", enable_idempotence=True, linger_ms=linger_ms)
+    producer = AIOKafkaProducer(
+        **options, acks="all", enable_idempotence=True, linger_ms=linger_ms, max_batch_size=batch_bytes
+    )
     try:
         await start(producer, options)
         yield producer

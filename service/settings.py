@@ -166,6 +166,12 @@ class Settings(BaseSettings):
         description="Time a client has for the next request's head, and for a body; and, three times as long, to take a"
         " part of an answer",
     )
+    http_publish_bytes: int = Field(
+        16 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Bytes of commands, 1 KiB more for each, that one api process has taken and the broker not yet"
+        " acknowledged, half of them of one network; less where the broker takes less in 2 s; more get 503",
+    )
     health_port: int = Field(
         0, ge=0, le=65535, description="Port of /health/live, /health/ready and /metrics; 0: none"
     )

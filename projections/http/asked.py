@@ -69,6 +69,8 @@ def _is_user(user: str) -> str:
     normal = normalise_user(is_text(user))
     if not 1 <= len(normal) <= MAX_USER_LENGTH:
         raise ValueError(f"must have 1 to {MAX_USER_LENGTH} characters")
+    if normal.isspace():
+        raise ValueError("must not be white space alone")
     return normal
 
 

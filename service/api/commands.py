@@ -20,7 +20,8 @@ from service.api.intake import (
     take,
 )
 from service.api.problems import Problem, of_error, of_refusal, registry_away
-from service.api.publisher import ANSWER_SECONDS
+from service.api.publisher import Record
+from service.api.room import RECORD_BYTES
 from service.api.wishes import (
     check_batch_query,
     idempotency_key,
@@ -48,6 +49,10 @@ if TYPE_CHECKING:
     from service.api.publisher import Publisher
     from service.publish import Header
     from service.settings import Settings
+
+
+# So many of a batch are read before others go on.
+ITEMS_AT_ONCE = 20
 
 
 class Handle(NamedTuple):
@@ -119,15 +124,18 @@ class CommandDoor:
             raise of_refusal(refusal) from refusal
         except DatabaseAwayError:
             raise registry_away("no") from None
-        deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
         topic_id = self._publisher.topic_id
-        taken = await self._publisher.submit(
-            intake.key,
-            intake.value,
-            self._headers(sending, intake, sending.idempotency_key),
-            deadline,
-        )
-        sent = await self._publisher.acknowledged(taken, deadline)
+        room, cost = self._publisher.room, len(intake.value) + RECORD_BYTES
+        room.take(sending.admission.network_id, cost)
+        record = self._record(sending, intake, sending.idempotency_key, cost)
+        try:
+            await self._publisher.submit(record)
+        except BaseException:
+            room.give_back(sending.admission.network_id, cost)
+            raise
+        sent = await record.sent
+        if isinstance(sent, Problem):
+            raise sent
         told = queued(intake.command, sent)
         seconds = wait_seconds(call)
         if seconds is None:
@@ -186,49 +194,43 @@ class CommandDoor:
         except Refusal as refusal:
             raise of_refusal(refusal) from refusal
         keys = item_keys(sending.idempotency_key, len(items))
-        self._access.charge(sending.admission, len(items), "no")
-        began = asyncio.get_running_loop().time()
-        deadline = began + ANSWER_SECONDS
-        submitted = [
-            await self._submit_item(sending, key, item, began)
-            for key, item in zip(keys, items, strict=True)
-        ]
-        answers = [
-            await self._answer_item(number, one, deadline) for number, one in enumerate(submitted)
-        ]
+        network_id = sending.admission.network_id
+        room, left = self._publisher.room, len(body) + len(items) * RECORD_BYTES
+        # All of it or nothing, before anything is read.
+        room.take(network_id, left)
+        try:
+            self._access.charge(sending.admission, len(items), "no")
+            began = asyncio.get_running_loop().time()
+            submitted = []
+            for number, (key, item) in enumerate(zip(keys, items, strict=True), 1):
+                one = await self._submit_item(sending, key, item, began)
+                submitted.append(one)
+                if not isinstance(one, Problem):
+                    left -= len(item) + RECORD_BYTES
+                if number % ITEMS_AT_ONCE == 0:
+                    await asyncio.sleep(0)  # let others go on between
+        finally:
+            room.give_back(network_id, left)
+        answers = [await _answer_item(number, one) for number, one in enumerate(submitted)]
         await call.answer(207, {"items": answers})
 
     async def _submit_item(
         self, sending: Sending, key: str | None, item: bytes, began: float
     ) -> Any:
-        """Give an item to the producer; gives (command, future), or the problem that it has.
+        """Give an item to the publisher; gives (command, record), or the problem that it has.
 
         key: its own. began: the loop's time when its batch was read.
         """
         try:
             check_size(None, item)
             intake = await self._take(item, sending, key, began)
-            headers = self._headers(sending, intake, key)
-            taken = await self._publisher.submit(
-                intake.key, intake.value, headers, began + ANSWER_SECONDS
-            )
+            record = self._record(sending, intake, key, len(item) + RECORD_BYTES)
+            await self._publisher.submit(record)
         except DatabaseAwayError:
             return registry_away("no")
         except (Problem, Refusal) as error:
             return of_error(error)
-        return intake.command, taken
-
-    async def _answer_item(self, number: int, submitted: Any, deadline: float) -> dict[str, Any]:
-        if not isinstance(submitted, Problem):
-            command, taken = submitted
-            try:
-                sent = await self._publisher.acknowledged(taken, deadline)
-            except Problem as problem:
-                submitted = problem
-            else:
-                return queued(command, sent) | {"status": 201}
-        body: dict[str, Any] = submitted.body(f"/{number}")
-        return body
+        return intake.command, record
 
     async def _sending(self, call: Call) -> Sending:
         admission = await self._access.admit(
@@ -240,6 +242,13 @@ class CommandDoor:
         )
         sender = Sender("http", admission.key.key_name, call.request_id)
         return Sending(admission, sender, idempotency_key(call), traceparent(call))
+
+    def _record(
+        self, sending: Sending, intake: Intake, idempotency_key: str | None, cost: int
+    ) -> Record:
+        """Make the record of a command. cost: what was taken of the room for it."""
+        headers = self._headers(sending, intake, idempotency_key)
+        return Record(sending.admission.network_id, intake.key, intake.value, headers, cost)
 
     def _headers(
         self, sending: Sending, intake: Intake, idempotency_key: str | None
@@ -255,6 +264,18 @@ class CommandDoor:
 def _handle(sent: RecordMetadata, topic_id: UUID | None) -> Handle:
     received_ms = sent.timestamp if sent.timestamp_type == LOG_APPEND_TIME else None
     return Handle(sent.topic, sent.partition, sent.offset, topic_id, received_ms)
+
+
+async def _answer_item(number: int, submitted: Any) -> dict[str, Any]:
+    """Wait for what became of an item. submitted: as `_submit_item` gives it."""
+    if not isinstance(submitted, Problem):
+        command, record = submitted
+        sent = await record.sent
+        if not isinstance(sent, Problem):
+            return queued(command, sent) | {"status": 201}
+        submitted = sent
+    body: dict[str, Any] = submitted.body(f"/{number}")
+    return body
 
 
 def _settled(told: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:

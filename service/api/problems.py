@@ -103,10 +103,16 @@ def of_refusal(refusal: Refusal) -> Problem:
     )
 
 
-def unavailable(reason: str, detail: str, published: str | None = None) -> Problem:
-    """503 with Retry-After."""
+def unavailable(
+    reason: str,
+    detail: str,
+    published: str | None = None,
+    *,
+    retry_after: int = RETRY_AFTER_SECONDS,
+) -> Problem:
+    """503 with Retry-After, in seconds."""
     return Problem(
-        503, reason, detail, published=published, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}
+        503, reason, detail, published=published, headers={"Retry-After": str(retry_after)}
     )
 
 

@@ -177,7 +177,7 @@ def check_values(command: Command, receipt: int, *, from_expiry: bool) -> None:
     time = receipt if command.time is None else command.time
     right = [
         re.fullmatch(r"[A-Za-z0-9._-]{1,64}", command.network) is not None,
-        command.user != "",
+        command.user.strip() != "",  # white space as Python has it
         1 <= command.segment <= 2**31 - 1,
         all(len(text or "") <= LONGEST[name] for name, text in lengths.items()),
         command.status in STATUSES or (expire and from_expiry and command.time is not None),

@@ -37,6 +37,9 @@ def of_size(size: int, key: bytes = b"") -> Said:
     return Said(content[:-1] + b" " * (size - len(content) - len(key)) + b"}", lane=0, key=key)
 
 
+BLANK = (" ", "\n\t", "\r\v\f", "\x1c\x1f", "\x85", "\xa0", "\u1680", "\u2003", "\u2028", "\u202f", "\u205f", "\u3000 ")
+
+
 def long_user(count: int, letter: str = "\U0001d11e") -> bytes:
     return said(user=letter * count)
 
@@ -180,8 +183,9 @@ _VALUES: list[tuple[str, bytes | None]] = [
     ("event", said(user="\ufffe\ufdd0\U0010ffff")),
     ("event", said(user="\u202eevil\u202c", description="\u200f\u0007\u001b[31m\x7f\x85")),
     ("event", said(user="\x01\x02\x1f")),
-    ("event", said(user=" ")),
-    ("event", said(user="\n\t")),
+    *[("invalid_field", said(user=blank)) for blank in BLANK],
+    ("event", said(user="\u200b")),  # it has no width, and is no white space
+    ("event", said(user="\u3000x\u3000")),
     ("event", said(user="\u3000@x")),
     ("event", said(user="'; DROP TABLE segments.event; --")),
     ("event", said(user="\\N")),
@@ -203,7 +207,7 @@ _VALUES: list[tuple[str, bytes | None]] = [
     ("event", said(user="é" * 319 + "@")),
     ("invalid_field", said(user="é" * 320 + "@")),
     ("event", said(user=" " * 30_000 + "@x" + " " * 30_000)),
-    ("event", said(user=" " * 320)),
+    ("invalid_field", said(user=" " * 320)),
     ("invalid_field", said(user=" " * 321)),
     ("event", said(user="@")),
     ("event", said(user=" @ ")),

@@ -1,12 +1,21 @@
 """What a command may say, clause by clause (contract, section 2); both routes, wherever it reads."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 
-from schemas.command import Command, Door, UserStatus, normalise_user, read_command
+from schemas.command import (
+    Command,
+    Door,
+    UserStatus,
+    normalise_user,
+    read_command,
+    read_command_carefully,
+)
 from schemas.refusal import Reason, Refusal
+from schemas.rules import NOT_BLANK_PATTERN
 
 BASE: dict[str, Any] = {
     "network_id": "acme",
@@ -112,7 +121,7 @@ def test_no_other_network_id_is_taken(network: str) -> None:
         ("\x1ca@x\x1f", "\x1ca@x\x1f"),
         ("\u212a@x", "\u212a@x"),  # KELVIN SIGN, which lower() makes a k
         (" Ana ", " Ana "),
-        (" ", " "),
+        (" \t\u00a0x ", " \t\u00a0x "),
         ("ABC", "ABC"),
         (" @ ", "@"),
     ],
@@ -124,9 +133,23 @@ def test_only_emails_are_normalised_and_only_in_ascii(sent: str, normalised: str
     assert (command.user, command.user_sent) == (normalised, sent)
 
 
-@pytest.mark.parametrize("user", ["x" * 320, "😀" * 320, " " * 400 + "@" + "x" * 319, " " * 320])
+@pytest.mark.parametrize("user", ["x" * 320, "😀" * 320, " " * 400 + "@" + "x" * 319, " " * 319 + "x"])
 def test_a_user_of_320_code_points_once_normalised_is_taken(user: str) -> None:
     assert read_command(encode(user=user)).user_sent == user
+
+
+def test_a_user_of_white_space_alone_is_refused_on_both_routes_and_by_the_schema() -> None:
+    white = [chr(c) for c in range(0x110000) if chr(c).isspace()]
+    assert len(white) == 29
+    for user in (*white, " \t\u3000", "".join(white)):
+        assert wrong(encode(user=user)) == ["/user"]
+        assert wrong(encode(user=user), door=Door.HTTP) == ["/user"]
+        with pytest.raises(Refusal, match="white space alone"):
+            read_command_carefully(encode(user=user))
+    for user in (" x", "@", " @ ", "\u200b", "\ufeff"):
+        assert read_command(encode(user=user)) == read_command_carefully(encode(user=user))
+    matched = [c for c in map(chr, range(0x110000)) if not re.search(NOT_BLANK_PATTERN, c)]
+    assert matched == white
 
 
 @pytest.mark.parametrize("user", ["x" * 321, "😀" * 321, "@" + "x" * 320, " " * 321])
