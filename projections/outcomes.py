@@ -43,8 +43,11 @@ LEFT JOIN projections.checkpoint AS c ON c.projection = g.projection AND c.slot 
 WHERE l.next_offset > w.kafka_offset AND l.stopped_because IS NULL AND l.topic_id = w.topic_id IS NOT FALSE
 """
 _RESULT = """
-SELECT * FROM reporting.result
-WHERE kafka_topic = $1 AND kafka_partition = $2 AND kafka_epoch = $3 AND kafka_offset = $4
+SELECT r.*, j.detail
+FROM reporting.result AS r
+INNER JOIN segments.lane AS l ON r.kafka_topic = l.topic AND r.kafka_partition = l.partition AND r.kafka_epoch = l.epoch
+LEFT JOIN segments.rejected AS j ON l.lane_id = j.lane_id AND r.kafka_offset = j.kafka_offset
+WHERE r.kafka_topic = $1 AND r.kafka_partition = $2 AND r.kafka_epoch = $3 AND r.kafka_offset = $4
 """
 
 
@@ -69,7 +72,7 @@ class Outcomes:
         self._wanted = asyncio.Event()
 
     async def wait(self, handle: Handle, seconds: float) -> dict[str, Any] | None:
-        """Give the row of view result of a record, once its outcome is not `queued`; None when the seconds pass."""
+        """Give the row of view result of a record, with `detail`, once its outcome is not `queued`; None when the seconds pass."""
         waiter = _Waiter(handle, asyncio.get_running_loop().create_future())
         self._waiting.add(waiter)
         self._wanted.set()

@@ -73,7 +73,7 @@ class UserSegment(BaseModel):
 
 
 class Result(BaseModel):
-    """What became of a command, as in view result."""
+    """What became of a command, as in view result, and of a rejected one the detail of view rejected."""
 
     network_id: Text
     reference_id: Annotated[Text, Field(examples=["ticket-17"])]
@@ -97,6 +97,7 @@ class Result(BaseModel):
     kafka_epoch: int
     kafka_offset: int
     event_id: UUID | None
+    detail: Annotated[Text, Field(description="Of a rejected one: what was wrong, and where.")]
 
 
 class Size(BaseModel):

@@ -40,7 +40,8 @@ class Arriving:
         """Give the row of view result that a record on its way has, with outcome `queued`.
 
         asked: a position of a topic that is ours. epoch: the one in which the log would have it.
-        None: there is no such record, or it is not that network's.
+        None: there is no such record, or it is not that network's. One whose network can't be read, and whose key
+        names the network, has network_id None: whether its topic may speak for the network is for the caller to see.
         Raises: Problem 503 where the broker does not answer within LOOK_SECONDS.
         """
         try:
@@ -52,8 +53,13 @@ class Arriving:
             self._kept.replace()
             log.warning("a record could not be looked at", error=f"{type(error).__name__}: {error}")
             raise unavailable("broker_away", "the broker does not answer") from error
-        row = None if record is None else queued_row(record, epoch)
-        return row if row and row["network_id"] == network_id else None
+        if record is None:
+            return None
+        row = queued_row(record, epoch)
+        named = row["network_id"]
+        if named is None and (record.key or b"").startswith(f"{network_id}:".encode()):
+            return row
+        return row if named == network_id else None
 
     @staticmethod
     async def _look(reader: AIOKafkaConsumer, asked: Asked) -> ConsumerRecord[Any, Any] | None:
@@ -107,4 +113,5 @@ def queued_row(record: ConsumerRecord[Any, Any], epoch: int) -> Row:
         "kafka_epoch": epoch,
         "kafka_offset": record.offset,
         "event_id": None,
+        "detail": None,
     }

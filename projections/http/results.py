@@ -143,7 +143,12 @@ class _Teller:
             )
         await self._check_lane(position, found)
         if found.awaited is not None:
-            found = Found(await self._arriving.row(network_id, position, found.awaited))
+            row = await self._arriving.row(network_id, position, found.awaited)
+            if row is not None and row["network_id"] is None:
+                async with self._desk.transaction() as connection:
+                    if not await log_results.may_speak(connection, network_id, position.topic):
+                        row = None
+            found = Found(row)
         return found, until
 
     async def _check_lane(self, asked: Asked, found: Found) -> None:
@@ -179,7 +184,10 @@ def _stopped() -> Problem:
 
 def _unknown(complete_until: datetime | None, hole: str | None) -> Problem:
     """Say that nothing is known. hole: why the log has no record of that position."""
-    detail = "nothing of it is known; whatever was received before complete_until and is not found does not exist"
+    detail = (
+        "nothing of it is known in this network; what was received before complete_until and is not found names"
+        " another network or none that can be read, or does not exist"
+    )
     if hole is not None:
         detail = f"the log has no record of that position: {hole}"
     return Problem(404, "unknown_result", detail, more={"complete_until": complete_until})

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from service.topic_ids import Topic
 
 _SQL = statements("projections.reading")
+_MAY_SPEAK = """
+SELECT NOT EXISTS (SELECT FROM segments.source AS t WHERE t.topic = $2 AND NOT ARRAY[$1::text] <@ t.networks)
+"""
 _IS_READ = "SELECT EXISTS (SELECT FROM segments.source WHERE topic = $1)"
 
 
@@ -79,7 +82,7 @@ async def read_references(
 ) -> tuple[list[Row], tuple[int, int] | None]:
     """Read up to `limit` results with a reference, after a place (lane_id, offset), in the order of places.
 
-    Returns: rows of view result, and the place to go on after; None when there are no more.
+    Returns: rows of view result with `detail`, and the place to go on after; None when there are no more.
     """
     places = await connection.fetch(
         _SQL["result_places"], network_id, reference_id, *after, limit + 1
@@ -95,10 +98,18 @@ async def read_references(
     return [plain(row) for row in rows], last
 
 
+async def may_speak(connection: asyncpg.Connection[Any], network_id: str, topic: str) -> bool:
+    """Whether a topic is not for other networks alone."""
+    return bool(await connection.fetchval(_MAY_SPEAK, network_id, topic))
+
+
 async def read_position(
     connection: asyncpg.Connection[Any], settings: Settings, network_id: str, asked: Asked
 ) -> Found:
-    """Read what the log says of a position, to a network."""
+    """Read what the log says of a position, to a network.
+
+    A record whose network could not be read is that one's whose key it has, `network_id:user`.
+    """
     lane = await connection.fetchrow(_SQL["place"], asked.topic, asked.partition, asked.epoch)
     if lane is None:
         # Nothing was read of that partition yet. Another topic than ours is not even asked for: that might make it.
@@ -112,6 +123,9 @@ async def read_position(
     if rows:
         return Found(plain(rows[0]), lane=front)
     place = (lane["lane_id"], asked.offset)
+    unread = await connection.fetchrow(_SQL["unread"], network_id, *place)
+    if unread is not None:
+        return Found(plain(unread), lane=front)
     hole = await connection.fetchval(_SQL["hole"], network_id, *place)
     return Found(None, hole=hole, lane=front)
 

@@ -1,8 +1,8 @@
--- Rows of view result at some places of the log, in their order; those of one network alone.
+-- Rows of view result at some places of the log, with a refused one's detail, in their order; of one network alone.
 -- A key that has several of the events is folded once for all of them: its whole rows are read, and these are taken.
 -- Parameters: $1 network_id, $2 lane_ids, $3 offsets.
 WITH wanted AS MATERIALIZED (
-    SELECT w.nth, l.topic, l.partition, l.epoch, w.kafka_offset, e.segment_key, e.person_id,
+    SELECT w.nth, w.lane_id, l.topic, l.partition, l.epoch, w.kafka_offset, e.segment_key, e.person_id,
         e.person_id IS NOT NULL AND count(*) OVER (PARTITION BY e.segment_key, e.person_id) > 1 AS of_one_key
     FROM unnest($2::integer[], $3::bigint[]) WITH ORDINALITY AS w (lane_id, kafka_offset, nth)
     INNER JOIN segments.lane AS l ON w.lane_id = l.lane_id
@@ -23,9 +23,9 @@ WITH wanted AS MATERIALIZED (
     ) AS r
     WHERE s.network_id = $1
 )
-SELECT (f.r).*
+SELECT (f.r).*, j.detail
 FROM (
-    SELECT w.nth, r
+    SELECT w.nth, w.lane_id, r
     FROM wanted AS w
     CROSS JOIN LATERAL (
         SELECT v.* FROM reporting.result AS v
@@ -36,7 +36,7 @@ FROM (
     ) AS r
     WHERE NOT w.of_one_key
     UNION ALL
-    SELECT w.nth, o.r
+    SELECT w.nth, w.lane_id, o.r
     FROM wanted AS w
     INNER JOIN of_keys AS o
         ON
@@ -44,4 +44,5 @@ FROM (
             AND w.epoch = (o.r).kafka_epoch AND w.topic = (o.r).kafka_topic
     WHERE w.of_one_key
 ) AS f
+LEFT JOIN segments.rejected AS j ON f.lane_id = j.lane_id AND (f.r).kafka_offset = j.kafka_offset
 ORDER BY f.nth

@@ -11,7 +11,7 @@ from service import lanes, sources
 from service.access.keys import Scope
 from service.database import make_pool
 from service.ingest.ingest import ingest
-from service.kafka import producing
+from service.kafka import producing, set_up_topics
 from tests.api.client import api_running, said
 from tests.api.reading import AT, appended, get, refused, walk
 from tests.api.test_members import as_json
@@ -33,7 +33,11 @@ UNKNOWN: tuple[int, str, list[str]] = (404, "unknown_result", [])
 async def view(settings: Settings, where: str, *arguments: Any) -> list[dict[str, Any]]:
     found = await rows(
         settings,
-        f"SELECT * FROM reporting.result WHERE {where}"
+        f"""SELECT r.*, (
+            SELECT j.detail FROM reporting.rejected AS j
+            WHERE j.kafka_topic = r.kafka_topic AND j.kafka_partition = r.kafka_partition
+                AND j.kafka_epoch = r.kafka_epoch AND j.kafka_offset = r.kafka_offset
+        ) AS detail FROM reporting.result AS r WHERE {where}"""
         " ORDER BY kafka_topic, kafka_partition, kafka_epoch, kafka_offset",
         *arguments,
     )
@@ -154,6 +158,79 @@ async def test_what_kafka_holds_between_records_and_what_nobody_can_read_is_unkn
         await folded(api.settings)
     (row,) = (await get(api, RESULTS, position=f"{topic}:0:2"))["results"]
     assert (row["outcome"], row["reason"]) == ("rejected", "invalid_field")
+
+
+async def test_what_is_wrong_with_a_refused_command_is_told_to_whoever_may_ask_for_its_result(
+    api: Api,
+) -> None:
+    first = said(user="u", reference_id="r", status_change_timestamp=AT)
+    other = first | {"description": "another"}
+    async with service(api.settings):
+        assert (await api.post(first, headers={"Prefer": "wait=20"})).json()["outcome"] == "applied"
+        waited = (await api.post(other, headers={"Prefer": "wait=20"})).json()
+        assert (waited["outcome"], waited["reason"]) == ("rejected", "conflict")
+        sent = (await api.post(other)).json()
+        await folded(api.settings)
+    (row,) = await rows(api.settings, "SELECT DISTINCT detail FROM reporting.rejected")
+    assert row["detail"]
+    position = f"{sent['topic']}:{sent['partition']}:{sent['offset']}"
+    for scope in (Scope.PUBLISH, Scope.REPORT):
+        for asked in ({"position": position}, {"reference_id": "r"}):
+            found = (await api.call("GET", RESULTS, scope, params=asked)).json()["results"]
+            assert found[-1]["detail"] == row["detail"] == waited["detail"]
+    assert [one["detail"] for one in found] == [None, row["detail"], row["detail"]]
+
+
+UNREADABLE = {
+    b"not JSON": "not_json",
+    b"x" * 70_000: "too_large",
+    record(network_id="n n"): "invalid_field",
+    record(network_id=...)[:-1] + b', "netwrk_id": "n"}': "invalid_field",
+}
+
+
+async def test_who_published_with_its_own_key_learns_the_fate_of_what_names_no_readable_network(
+    api: Api,
+) -> None:
+    """On its way and in the log; nobody else does, and what is told them is true."""
+    topic = f"{api.settings.topic_prefix}.commands"
+    other = f"{api.settings.topic_prefix}.other"
+    async with connected(api.settings) as connection:
+        await sources.allow(connection, api.settings, other, networks=["m"])
+    await set_up_topics(api.settings, [other])
+    async with producing(api.settings) as producer:
+        sent = [
+            await producer.send_and_wait(to, value, key, partition=0)
+            for to in (topic, other)
+            for value in UNREADABLE
+            for key in (b"n:u", b"nn:u", b"n", None)
+        ]
+
+    async def told(network: str) -> dict[tuple[str, int], dict[str, Any]]:
+        found = {}
+        for one in sent:
+            params = {"position": f"{one.topic}:0:{one.offset}"}
+            answer = await api.call("GET", f"/networks/{network}/results", network=network, params=params)
+            if answer.status_code == 200:
+                (found[one.topic, one.offset],) = answer.json()["results"]
+                continue
+            assert answer.status_code == 404
+            assert "in this network" in answer.json()["detail"]
+            assert "none that can be read" in answer.json()["detail"]
+        return found
+
+    own = [(topic, 4 * n) for n in range(len(UNREADABLE))]
+    waiting = await told("n")
+    assert list(waiting) == own
+    assert {row["outcome"] for row in waiting.values()} == {"queued"}
+    assert await told("m") == {}
+    async with service(api.settings):
+        await folded(api.settings)
+    logged = await told("n")
+    assert list(logged) == own
+    assert [row["reason"] for row in logged.values()] == list(UNREADABLE.values())
+    assert all(row["outcome"] == "rejected" and row["detail"] for row in logged.values())
+    assert await told("m") == {}
 
 
 async def test_a_position_that_an_operator_passed_by_says_so_and_not_that_it_does_not_exist(
