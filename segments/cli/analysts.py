@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from segments.cli.main import main
-from segments.cli.options import network_callback, network_option
+from segments.cli.options import network_callback, network_option, note_unknown_network
 from segments.cli.output import (
     actor_option,
     command,
@@ -36,6 +36,7 @@ async def list_(*, network: str | None, history: bool, as_json: bool) -> None:
     """List who sees which network, and since when."""
     async with connected(load_settings(), ROLE) as connection:
         rows = await analysts.list_analysts(connection, network, history=history)
+        await note_unknown_network(connection, network, rows)
     if as_json:
         print_json(rows)
     else:
@@ -54,7 +55,7 @@ def _changing(name: str, change: Callable[..., Awaitable[dict[str, Any]]], help_
             print_rows([row])
 
     run.__doc__ = help_text
-    register: Callable[[Any], Any] = command(analyst, name)
+    register: Callable[[Any], Any] = command(analyst, name, needs=("setup_database_url",))
     register(run)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,9 +14,7 @@ from segments.cli.output import Failure, connected, print_json, print_rows
 from service.log.foresee import Asked
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
-
-    import asyncpg
+    from collections.abc import Iterable
 
     from projections.dry_run import DryRun, Verdict
     from segments.cli.files import ImportFile, Line
@@ -28,20 +25,9 @@ ROLE = "segments_operate"
 AT_ONCE = 500  # lines; neither 100 nor 2,000 at once were quicker
 
 
-@asynccontextmanager
-async def _asking(settings: Settings) -> AsyncIterator[asyncpg.Connection[Any]]:
-    """Connect to the log, or say why a dry run wants it."""
-    if settings.database_url is None:
-        raise Failure(
-            "A dry run is judged against the log in Postgres: SEGMENTS_DATABASE_URL is not set.", 2
-        )
-    async with connected(settings, ROLE) as connection:
-        yield connection
-
-
 async def dry_send(settings: Settings, value: bytes, *, as_json: bool) -> None:
     """Print what would become of one valid command; Failure if it would be rejected."""
-    async with _asking(settings) as connection:
+    async with connected(settings, ROLE) as connection:
         topic = Topics(settings.topic_prefix).commands
         verdict = await dry_run(connection, read_value(value), topic=topic)
     if as_json:
@@ -63,7 +49,7 @@ async def dry_send(settings: Settings, value: bytes, *, as_json: bool) -> None:
 async def dry_import(settings: Settings, source: ImportFile, tally: Tally) -> None:
     """Count what would become of a file's lines, were all received now, each after those before it."""
     topic = Topics(settings.topic_prefix).commands
-    async with _asking(settings) as connection, dry_runs(connection, topic) as run:
+    async with connected(settings, ROLE) as connection, dry_runs(connection, topic) as run:
         block: list[tuple[int, Asked | Exception]] = []
         for line in tally.counted(source.lines(0)):
             block.append((line.number, _read(source, line)))

@@ -1,17 +1,17 @@
-"""Files of commands: CSV with a heading, or NDJSON; read line by line, resumable."""
+"""Files of commands: CSV (`table`), or NDJSON; read line by line, resumable."""
 
 from __future__ import annotations
 
 import codecs
-import csv
 import hashlib
 import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from schemas.careful import FIELDS
 from schemas.command import check_size, read_command
+from segments.cli.encoding import cp_1252_fault, utf_16_fault
+from segments.cli.table import Table
 from service.publish import record_key
 
 if TYPE_CHECKING:
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from schemas.command import Command
+    from segments.cli.table import Row
 
-_NEEDED = ("user", "segment_id", "user_status")
+_TABLES = (".csv", ".tsv")
 INTEGERS = ("segment_id", "status_change_timestamp", "expires_at")
 
 
@@ -47,18 +48,16 @@ class ImportFile:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256")
         self.identity = f"import:{digest.hexdigest()[:32]}:{network_id or ''}"
-        self._is_csv = path.suffix.lower() == ".csv"
+        self._is_csv = path.suffix.lower() in _TABLES
 
-    def heading_fault(self) -> str | None:
-        """Say what is wrong with a CSV file's heading, and thus with every line; None: nothing, or it has none."""
+    def fault(self) -> str | None:
+        """Say what is wrong with the file as a whole, and thus with every line; None: nothing."""
+        if fault := utf_16_fault(self.path):
+            return fault
         if not self._is_csv:
             return None
-        with self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            try:
-                names = next(csv.reader(file), None)
-            except csv.Error as error:
-                return f"the heading can't be read: {error}"
-        return None if names is None else _heading_fault(names, self._network_id)
+        faults = (Table(self.path).fault(self._network_id), cp_1252_fault(self.path))
+        return "; ".join(filter(None, faults)) or None
 
     def key(self, number: int) -> str:
         """Give the idempotency key of a line: of this file, and of no other."""
@@ -72,35 +71,15 @@ class ImportFile:
             yield from self._json_lines(after)
 
     def _csv_lines(self, after: int) -> Iterator[Line]:
-        with self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            end = 0
+        for row in Table(self.path).rows():
+            if row.number > after:
+                yield self._csv_line(row)
 
-            def measured() -> Iterator[str]:
-                nonlocal end
-                for text in file:
-                    end += len(text)
-                    yield text
-
-            reader = csv.DictReader(measured())
-            while True:
-                row: dict[Any, Any] | None = None
-                fault = ""
-                try:
-                    row = next(reader, None)
-                    if row is None:
-                        return
-                except csv.Error as error:
-                    fault = str(error)
-                number = reader.reader.line_num
-                if number > after:
-                    yield self._csv_line(number, row, fault, end)
-
-    def _csv_line(self, number: int, row: dict[Any, Any] | None, fault: str, end: int) -> Line:
-        if row is not None and (None in row or None in row.values()):
-            fault = "another number of fields than the heading"
-        if row is None or fault:
-            return Line(number, None, fault, "", "", end)
-        given: dict[str, Any] = {name: text for name, text in row.items() if text != ""}
+    def _csv_line(self, row: Row) -> Line:
+        number, end = row.number, row.end
+        if row.fields is None:
+            return Line(number, None, row.fault, "", "", end)
+        given: dict[str, Any] = dict(row.fields)
         try:
             for name in INTEGERS:
                 if name in given:
@@ -186,23 +165,6 @@ def json_object(given: Mapping[str, Any], **raw: str | None) -> bytes:
     members |= {name: text for name, text in raw.items() if text is not None}
     pairs = (f"{json.dumps(name, ensure_ascii=False)}: {text}" for name, text in members.items())
     return ("{" + ", ".join(pairs) + "}").encode()
-
-
-def _heading_fault(names: list[str], network_id: str | None) -> str | None:
-    """Say what is wrong with a heading; None: nothing. A column without a name may be there, if it is empty."""
-    unknown = [name for name in names if name and name not in FIELDS]
-    for mark, said in ((";", "semicolons"), ("\t", "tabs")):
-        if any(mark in name for name in unknown):
-            return f"its columns are to be parted by commas; these seem to be parted by {said}"
-    faults = []
-    if unknown:
-        named = ", ".join(repr(name[:100]) for name in unknown[:20])
-        faults.append(f"its heading names what is no field of a command: {named}")
-    if missing := [name for name in _NEEDED if name not in names]:
-        faults.append(f"its heading lacks {', '.join(missing)}")
-    if network_id is None and "network_id" not in names:
-        faults.append("it names no network: give --network, or a column network_id")
-    return "; ".join(faults) or None
 
 
 def _check_json(name: str, text: str) -> None:

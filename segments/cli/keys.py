@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from segments.cli.main import main
-from segments.cli.options import network_callback, network_option
+from segments.cli.options import network_callback, network_option, note_unknown_network
 from segments.cli.output import (
     actor_option,
     command,
@@ -110,6 +110,7 @@ async def list_(*, network: str | None, as_json: bool) -> None:
     """List keys, without their secrets; last_used_at is exact to some seconds."""
     async with connected(load_settings(), ROLE) as connection:
         rows = [_row(found) for found in await keys.list_keys(connection, network)]
+        await note_unknown_network(connection, network, rows)
     if as_json:
         print_json(rows)
     else:

@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 from schemas.topics import Topics
 from segments.cli.main import main
 from segments.cli.output import (
+    BOTH,
     Failure,
     actor_option,
     command,
@@ -65,7 +66,7 @@ def _start(_context: click.Context, _option: click.Parameter, value: str | None)
     return int(value)
 
 
-@command(lane)
+@command(lane, needs=BOTH)
 @topic_option
 @click.option("--partition", type=click.IntRange(0), help="The partition; or --all.")
 @click.option(
@@ -132,7 +133,7 @@ def _print_all(done: list[dict[str, Any]], *, as_json: bool) -> None:
         )
 
 
-@command(lane)
+@command(lane, needs=BOTH)
 @topic_option
 @partition_option
 @click.option("--to", required=True, type=click.IntRange(1), help="The offset to go on from.")

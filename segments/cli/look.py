@@ -14,6 +14,7 @@ from projections.status import read_status, wait_until_folded
 from projections.verify import verify as verify_views
 from projections.verify_topic import verify_topics
 from projections.worker import PROJECTION
+from schemas.rules import normalise_user
 from segments.cli.main import main
 from segments.cli.output import (
     Failure,
@@ -97,11 +98,14 @@ async def explain(*, network: str, segment: int, user: str, as_json: bool) -> No
     """Tell why a user is in a segment or not: each event, what it did, what stands now, and an override until when."""
     async with connected(load_settings(), ROLE) as connection:
         found = await explain_key(connection, network, segment, user)
+    if not found["events"]:
+        click.echo(
+            f"no event: {normalise_user(user)!r} was never seen in segment {segment} of network {network}",
+            err=True,
+        )
     if as_json:
         print_json(found)
-    elif not found["events"]:
-        click.echo("no event of this user and segment")
-    else:
+    elif found["events"]:
         print_rows(
             found["events"],
             ("status_change_timestamp", "user_status", "outcome", "is_member_after", "override_after",

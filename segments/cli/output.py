@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import os
+import pwd
+import socket
 import sys
 from contextlib import asynccontextmanager
 from datetime import date, datetime
@@ -55,8 +58,71 @@ def load_settings(**given: Any) -> Settings:
     return settings
 
 
-def command(group: click.Group, name: str | None = None) -> Callable[[_F], click.Command]:
-    """Register an async function as a command with `--json`; errors go to stderr."""
+DATABASE = ("database_url",)
+KAFKA = ("kafka_bootstrap_servers",)
+BOTH = (*DATABASE, *KAFKA)
+_DRY_RUN = "--dry-run"
+
+
+class _Command(click.Command):
+    """A command that names the settings it lacks before anything else that is wrong, and before it does anything.
+
+    needs: fields of Settings. instead: what it needs with a flag; setup_database_url is any database's.
+    """
+
+    def __init__(
+        self,
+        *given: Any,
+        needs: tuple[str, ...],
+        instead: Mapping[str, tuple[str, ...]],
+        **named: Any,
+    ) -> None:
+        super().__init__(*given, **named)
+        self.needs = needs
+        self.instead = instead
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        flags = set(args)
+        try:
+            left = super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if lacking := self._lacking(flags):
+                raise click.UsageError(f"{lacking} And: {error.format_message()}", ctx) from error
+            raise
+        if lacking := self._lacking(flags):
+            raise Failure(lacking, exit_code=2)
+        return left
+
+    def _lacking(self, flags: set[str]) -> str | None:
+        """Say which settings are missing; None: none is."""
+        flag = next((one for one in self.instead if one in flags), None)
+        needs = self.needs if flag is None else self.instead[flag]
+        if not needs:
+            return None
+        settings = load_settings()
+        has_database = settings.database_url or settings.setup_database_url
+        missing = [
+            PREFIX + name.removeprefix("setup_").upper()
+            for name in needs
+            if not (has_database if name.startswith("setup_") else getattr(settings, name))
+        ]
+        if not missing:
+            return None
+        why = "A dry run is judged against the log in Postgres: " if flag == _DRY_RUN else ""
+        return f"{why}{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set."
+
+
+def command(
+    group: click.Group,
+    name: str | None = None,
+    *,
+    needs: tuple[str, ...] = DATABASE,
+    instead: Mapping[str, tuple[str, ...]] | None = None,
+) -> Callable[[_F], click.Command]:
+    """Register an async function as a command with `--json`; errors go to stderr.
+
+    needs: settings without which it can't do anything. instead: what it needs with a flag.
+    """
 
     def register(function: _F) -> click.Command:
         @functools.wraps(function)
@@ -65,7 +131,9 @@ def command(group: click.Group, name: str | None = None) -> Callable[[_F], click
             run_async(function(**kwargs))
 
         as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-        return group.command(name)(as_json(run))
+        how: Any = {"cls": _Command, "needs": needs, "instead": instead or {}}
+        registered: click.Command = group.command(name, **how)(as_json(run))
+        return registered
 
     return register
 
@@ -150,11 +218,24 @@ async def connected(
 
 
 def actor_option(function: _F) -> _F:
-    """Add `--actor`, for commands that change something."""
+    """Add `--actor`, for commands that change something: somebody always does."""
     option = click.option(
-        "--actor", envvar=f"{PREFIX}ACTOR", help="Who is acting; recorded. Default: SEGMENTS_ACTOR."
+        "--actor",
+        envvar=f"{PREFIX}ACTOR",
+        callback=lambda _context, _option, value: value or _login(),
+        help="Who is acting; recorded. Default: SEGMENTS_ACTOR, else the system's user@host.",
     )
     return option(function)
+
+
+def _login() -> str:
+    """Give the operating system's user and host; no variable of the environment says who that is."""
+    number = os.geteuid()
+    try:
+        user = pwd.getpwuid(number).pw_name
+    except KeyError:  # as in a container that runs under any number
+        user = str(number)
+    return f"{user}@{socket.gethostname()}"
 
 
 def plain(value: Any) -> Any:

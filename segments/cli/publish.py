@@ -18,10 +18,22 @@ from segments.cli.dry_run import dry_import, dry_send
 from segments.cli.files import ImportFile, Progress, json_object, read_value
 from segments.cli.main import main
 from segments.cli.options import network_callback
-from segments.cli.output import Failure, actor_option, command, load_settings, print_json
+from segments.cli.output import (
+    DATABASE,
+    KAFKA,
+    Failure,
+    actor_option,
+    command,
+    connected,
+    load_settings,
+    print_json,
+)
 from segments.cli.tally import resumable, tallied
+from service import registry
+from service.errors import SegmentsError, UnknownSegmentError
 from service.kafka import cluster_id, producing
 from service.publish import Sender, publish, queued, record_key
+from service.waiting import INFRASTRUCTURE
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
@@ -32,6 +44,9 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 IN_FLIGHT = 2000
+ROLE = "segments_operate"
+# `send` waits so long for a database to say whether there is such a segment.
+LOOK_SECONDS = 2
 
 
 def _check(value: bytes) -> Command:
@@ -56,7 +71,7 @@ def _metadata(_context: click.Context, _option: click.Parameter, value: str | No
     return value
 
 
-@command(main)
+@command(main, needs=KAFKA, instead={"--dry-run": DATABASE})
 @click.option("--network", required=True, help="The tenant.")
 @click.option("--user", required=True, help="An email or a user id.")
 @click.option("--segment", required=True, type=int, help="The segment's id.")
@@ -91,6 +106,7 @@ async def send(
 ) -> None:
     """Publish one command; prints the position that the broker acknowledged.
 
+    Where SEGMENTS_DATABASE_URL is set, a segment that is not there is told before anything is published: exit 1.
     With --dry-run: prints the outcome, and what stands before and after; exit 1 if it would be rejected. It is judged
     against the log, so it wants the database and no broker.
     """
@@ -108,6 +124,7 @@ async def send(
     if dry_run:
         await dry_send(settings, value, as_json=as_json)
         return
+    await _check_segment(settings, said)
     async with producing(settings) as producer:
         sent = await publish(
             producer, settings, record_key(network, user), value, Sender("cli", actor)
@@ -118,7 +135,30 @@ async def send(
         click.echo(f"{sent.topic}:{sent.partition}:{sent.offset}")
 
 
-@command(main, "import")
+async def _check_segment(settings: Settings, said: Command) -> None:
+    """Look whether there is such a segment, where there is a database to ask; what is published is judged anyway.
+
+    Raises: Failure where it would be refused. An archived one still takes the repeat of a command, known by its time.
+    """
+    if settings.database_url is None:
+        return
+    try:
+        async with asyncio.timeout(LOOK_SECONDS), connected(settings, ROLE) as connection:
+            found = await registry.get(connection, said.network_id, said.segment_id)
+    except UnknownSegmentError as error:
+        raise Failure(
+            f"There is no segment {said.segment_id} in network {said.network_id}; nothing was published."
+            f" `segments segment list --network {said.network_id}` lists what there is."
+        ) from error
+    except (*INFRASTRUCTURE, SegmentsError):
+        return
+    if found.archived_at is not None and said.status_change_timestamp is None:
+        raise Failure(
+            f"Segment {said.segment_id} of network {said.network_id} is archived; nothing was published."
+        )
+
+
+@command(main, "import", needs=KAFKA, instead={"--dry-run": DATABASE})
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--network", callback=network_callback, help="The tenant, for lines that name none.")
 @click.option(
@@ -144,7 +184,7 @@ async def import_(
     """
     settings = load_settings()
     source = ImportFile(file, network)
-    if fault := source.heading_fault():
+    if fault := source.fault():
         raise Failure(f"{file.name}: {fault}.", exit_code=2)
     with tallied(source, shown=not as_json) as tally:
         if dry_run:

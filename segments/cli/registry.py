@@ -10,7 +10,7 @@ import click
 from schemas.rules import MAX_SEGMENT_ID
 from schemas.segment import description_fault, name_fault
 from segments.cli.main import main
-from segments.cli.options import network_callback, network_option
+from segments.cli.options import network_callback, network_option, note_unknown_network
 from segments.cli.output import (
     actor_option,
     command,
@@ -105,6 +105,7 @@ async def list_(*, network: str | None, as_json: bool) -> None:
     """List segments."""
     async with connected(load_settings(), ROLE) as connection:
         found = await registry.list_segments(connection, network)
+        await note_unknown_network(connection, network, found)
     rows = [{k: v for k, v in asdict(one).items() if k != "segment_key"} for one in found]
     if as_json:
         print_json(rows)

@@ -8,8 +8,11 @@ from typing import Any
 import click
 
 from schemas.event import Position
+from schemas.refusal import Reason
 from segments.cli.main import main
+from segments.cli.options import network_callback, note_unknown_network
 from segments.cli.output import (
+    BOTH,
     actor_option,
     command,
     connected,
@@ -58,8 +61,8 @@ def _with_position(row: Any) -> dict[str, Any]:
 
 
 @command(rejected, "list")
-@click.option("--reason", help="Only this reason.")
-@click.option("--network", help="Only this tenant's.")
+@click.option("--reason", type=click.Choice([reason.value for reason in Reason]), help="Only this reason.")
+@click.option("--network", callback=network_callback, help="Only this tenant's.")
 @click.option("--new", is_flag=True, help="Only those that were not retried.")
 @click.option(
     "--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many."
@@ -72,6 +75,7 @@ async def list_(
         rows = await rejections.list_rejected(
             connection, reason=reason, network_id=network, retried=not new, limit=limit
         )
+        await note_unknown_network(connection, network, rows)
     listed = [_with_position(row) for row in rows]
     if as_json:
         print_json(listed)
@@ -105,7 +109,7 @@ def _told(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(plain(value))
 
 
-@command(rejected)
+@command(rejected, needs=BOTH)
 @click.argument("positions", nargs=-1, required=True, callback=_position)
 @actor_option
 async def retry(*, positions: tuple[Position, ...], actor: str | None, as_json: bool) -> None:

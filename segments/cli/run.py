@@ -11,7 +11,7 @@ import click
 from pydantic import SecretStr
 
 from segments.cli.main import main
-from segments.cli.output import command, load_settings, print_json
+from segments.cli.output import BOTH, command, load_settings, print_json
 from segments.cli.setup import set_up_our_topics
 from segments.roles import API, INGEST, PROJECT, run_roles
 from service.errors import NotSetUpError
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 
-@command(main)
+@command(main, needs=BOTH)
 async def ingest(*, as_json: bool) -> None:
     """Append commands from Kafka to the log; any number of processes share the lanes."""
     del as_json
     await run_roles(load_settings(), INGEST)
 
 
-@command(main)
+@command(main, needs=BOTH)
 async def project(*, as_json: bool) -> None:
     """Keep the reporting views; any number of processes share the lanes."""
     del as_json
     await run_roles(load_settings(), PROJECT)
 
 
-@command(main)
+@command(main, needs=BOTH)
 async def api(*, as_json: bool) -> None:
     """Serve the HTTP API; any number of processes, behind a load balancer."""
     del as_json
     await run_roles(load_settings(), API)
 
 
-@command(main)
+@command(main, needs=())
 async def run(*, as_json: bool) -> None:
     """API, ingest and projections in one process, on the given stack or one started here."""
     settings = load_settings()

@@ -13,6 +13,7 @@ from schemas.acls import acls, commands_of
 from schemas.topics import Topics
 from segments.cli.main import main
 from segments.cli.output import (
+    KAFKA,
     Failure,
     actor_option,
     command,
@@ -54,9 +55,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROLE = "segments_operate"
+_SETUP = ("setup_database_url",)
 
 
-@command(main)
+@command(main, needs=(*_SETUP, *KAFKA), instead={"--print": (), "--no-topics": _SETUP, "--check": _SETUP})
 @click.option("--check", is_flag=True, help="Change nothing; say what is missing or unsafe.")
 @click.option(
     "--print",
@@ -245,7 +247,7 @@ def _topics(settings: Settings, sources: list[str]) -> list[str]:
     return lines
 
 
-@command(main)
+@command(main, needs=())
 async def config(*, as_json: bool) -> None:
     """List every setting: name, meaning, default, value (without secrets).
 

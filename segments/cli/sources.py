@@ -10,6 +10,8 @@ import click
 from schemas.rules import ALLOWED, Door, is_network_id
 from segments.cli.main import main
 from segments.cli.output import (
+    BOTH,
+    DATABASE,
     actor_option,
     command,
     connected,
@@ -81,7 +83,7 @@ def _print(rows: list[dict[str, object]]) -> None:
     print_rows(rows, COLUMNS)
 
 
-@command(source)
+@command(source, needs=BOTH, instead={"--no-topics": DATABASE})
 @topic_option
 @click.option("--networks", callback=_networks, help="A,B: only for these tenants. Default: all.")
 @click.option(
@@ -139,7 +141,7 @@ async def revoke(*, topic: str, actor: str | None, as_json: bool) -> None:
     _show(found, as_json=as_json)
 
 
-@command(source)
+@command(source, needs=BOTH)
 @topic_option
 @actor_option
 async def close(*, topic: str, actor: str | None, as_json: bool) -> None:

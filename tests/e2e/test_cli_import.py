@@ -118,8 +118,9 @@ COLUMNS = "user,segment_id,user_status"
 @pytest.mark.parametrize(
     ("heading", "options", "told"),
     [
-        (f"network_id,{COLUMNS}".replace(",", ";"), [], "by commas; these seem to be parted by semicolons"),
-        (f"network_id,{COLUMNS}".replace(",", "\t"), [], "by commas; these seem to be parted by tabs"),
+        (COLUMNS.replace(",", ";"), [], "it names no network: give --network, or a column network_id."),
+        ("user\tuser_status", ["--network", "n"], "its heading lacks segment_id."),
+        (f"{COLUMNS},User ", ["--network", "n"], "its heading names twice: 'user'."),
         (f"{COLUMNS},refrence,at", ["--network", "n"], "names what is no field of a command: 'refrence', 'at'."),
         ("user,user_status", ["--network", "n"], "its heading lacks segment_id."),
         (COLUMNS, [], "it names no network: give --network, or a column network_id."),
@@ -135,7 +136,11 @@ async def test_a_heading_that_makes_every_line_wrong_is_told_once_and_nothing_is
     path = tmp_path / "x.csv"
     path.write_text(heading + "\nu,1,add\n" * 3, encoding="utf-8", errors="surrogateescape")
     # Neither Kafka nor Postgres is there to be asked.
-    said = await run(None, "import", str(path), *options, *dry)
+    away = {
+        "SEGMENTS_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "SEGMENTS_DATABASE_URL": "postgresql://u@127.0.0.1:1/d",
+    }
+    said = await run(None, "import", str(path), *options, *dry, **away)
     assert (said.code, said.out) == (2, "")
     assert told in said.err
     assert "line 2" not in said.err
@@ -144,7 +149,7 @@ async def test_a_heading_that_makes_every_line_wrong_is_told_once_and_nothing_is
 def test_a_column_without_a_name_may_stand_in_a_heading(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text(f"{COLUMNS},\nu,1,add,\n", encoding="utf-8")
-    assert ImportFile(path, "n").heading_fault() is None
+    assert ImportFile(path, "n").fault() is None
     (line,) = ImportFile(path, "n").lines(0)
     assert line.value is not None
 

@@ -1,0 +1,126 @@
+"""A table in CSV as spreadsheets write it: separator, heading and rows."""
+
+from __future__ import annotations
+
+import csv
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from schemas.careful import FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import TextIO
+
+_NEEDED = ("user", "segment_id", "user_status")
+_SEPARATORS = (",", ";", "\t")
+# Excel's own line in front of the heading, to which other programs may have added empty fields.
+_SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?[,;\t]*[\r\n]*', re.IGNORECASE)
+_LONGEST_SEP_LINE = 1000
+
+
+class Row(NamedTuple):
+    """A row, by the line on which it ends. fields: None where it can't be read. end: letters up to here."""
+
+    number: int
+    fields: dict[str, str] | None
+    fault: str
+    end: int
+
+
+class Table:
+    """A file's heading and rows.
+
+    What parts its fields is what a first line `sep=;` says, else that of comma, semicolon and tab with which the
+    heading names most fields of a command. Rows without any text are none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with self._open() as file:
+            said = _SEP_LINE.fullmatch(file.readline(_LONGEST_SEP_LINE))
+        self._first = 1 if said else 0  # lines before those that csv reads
+        self._unread = ""
+        separators = (said[1],) if said else _SEPARATORS
+        found = [(separator, self._heading(separator)) for separator in separators]
+        self._separator, self.names = max(found, key=lambda one: len(set(one[1] or ()) & {*FIELDS}))
+
+    def _open(self) -> TextIO:
+        return self._path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+    def _heading(self, separator: str) -> list[str] | None:
+        """Read the heading, as it would be with a separator; None: there is none, or it can't be read."""
+        with self._open() as file:
+            _skip(file, self._first)
+            try:
+                names = next(filter(any, csv.reader(file, delimiter=separator)), None)
+            except csv.Error as error:
+                self._unread = str(error)
+                return None
+        return None if names is None else [_name(text) for text in names]
+
+    def fault(self, network_id: str | None) -> str | None:
+        """Say what is wrong with the heading, and thus with every row; None: nothing, or there is no heading.
+
+        A column without a name may be there, if it is empty.
+        """
+        if self.names is None:
+            return f"the heading can't be read: {self._unread}" if self._unread else None
+        faults = []
+        unknown = [name for name in self.names if name and name not in FIELDS]
+        if unknown:
+            named = ", ".join(repr(name[:100]) for name in unknown[:20])
+            faults.append(f"its heading names what is no field of a command: {named}")
+        if twice := sorted({name for name in self.names if name and self.names.count(name) > 1}):
+            faults.append(f"its heading names twice: {', '.join(map(repr, twice[:20]))}")
+        if missing := [name for name in _NEEDED if name not in self.names]:
+            faults.append(f"its heading lacks {', '.join(missing)}")
+        if network_id is None and "network_id" not in self.names:
+            faults.append("it names no network: give --network, or a column network_id")
+        return "; ".join(faults) or None
+
+    def rows(self) -> Iterator[Row]:
+        """Give the rows after the heading."""
+        end = 0
+
+        def measured(file: TextIO) -> Iterator[str]:
+            nonlocal end
+            for text in file:
+                end += len(text)
+                yield text
+
+        with self._open() as file:
+            lines = measured(file)
+            _skip(lines, self._first)
+            reader = csv.reader(lines, delimiter=self._separator)
+            names: list[str] | None = None
+            while True:
+                try:
+                    texts = next(reader, None)
+                except csv.Error as error:
+                    yield Row(self._first + reader.line_num, None, str(error), end)
+                    continue
+                if texts is None:
+                    return
+                if not any(texts):
+                    continue
+                if names is None:
+                    names = self.names or []
+                    continue
+                number = self._first + reader.line_num
+                if len(texts) != len(names):
+                    yield Row(number, None, "another number of fields than the heading", end)
+                    continue
+                fields = dict(zip(names, texts, strict=True))
+                yield Row(number, {name: text for name, text in fields.items() if text}, "", end)
+
+
+def _skip(lines: Iterator[str], count: int) -> None:
+    for _ in range(count):
+        next(lines, None)
+
+
+def _name(text: str) -> str:
+    """Give a column's name as commands have it: `Segment ID` is segment_id."""
+    return "_".join(text.strip().lower().split())
