@@ -72,7 +72,7 @@ class Outcomes:
         self._wanted = asyncio.Event()
 
     async def wait(self, handle: Handle, seconds: float) -> dict[str, Any] | None:
-        """Give the row of view result of a record, with `detail`, once its outcome is not `queued`; None when the seconds pass."""
+        """Give a record's row of view result, with `detail`, once it is not `queued`; None when the seconds pass."""
         waiter = _Waiter(handle, asyncio.get_running_loop().create_future())
         self._waiting.add(waiter)
         self._wanted.set()

@@ -15,8 +15,8 @@ from schemas.rules import (
     MAX_REFERENCE_LENGTH,
     MAX_SEGMENT_ID,
     MAX_USER_LENGTH,
-    NOT_BLANK_PATTERN,
     NETWORK_PATTERN,
+    NOT_BLANK_PATTERN,
     OVERRIDES,
 )
 

@@ -51,7 +51,11 @@ async def producing(
     """
     options = connection_options(settings)
     producer = AIOKafkaProducer(
-        **options, acks="all", enable_idempotence=True, linger_ms=linger_ms, max_batch_size=batch_bytes
+        **options,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=linger_ms,
+        max_batch_size=batch_bytes,
     )
     try:
         await start(producer, options)

@@ -185,7 +185,9 @@ class Settings(BaseSettings):
         "info", description="Least severe log line that is written"
     )
     actor: str | None = Field(
-        None, max_length=255, description="Who is acting, for commands that change something; default: the system's user@host"
+        None,
+        max_length=255,
+        description="Who is acting, for commands that change something; default: the system's user@host",
     )
 
     @field_validator("database_url", "setup_database_url")

@@ -13,7 +13,9 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # ASCII in UTF-16 without a byte order mark: every other byte is zero.
 _BARE_UTF_16 = re.compile(rb"(?:[\t\n\r -~]\x00){4}|(?:\x00[\t\n\r -~]){4}")
 _CHUNK = 1024 * 1024
-_HOW = "save it as UTF-8 (in Excel: Save As, `CSV UTF-8`), or convert it with `iconv -f {} -t UTF-8`"
+_HOW = (
+    "save it as UTF-8 (in Excel: Save As, `CSV UTF-8`), or convert it with `iconv -f {} -t UTF-8`"
+)
 
 
 def utf_16_fault(path: Path) -> str | None:

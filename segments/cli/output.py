@@ -62,6 +62,7 @@ DATABASE = ("database_url",)
 KAFKA = ("kafka_bootstrap_servers",)
 BOTH = (*DATABASE, *KAFKA)
 _DRY_RUN = "--dry-run"
+_GIVEN = "segments.arguments"
 
 
 class _Command(click.Command):
@@ -82,16 +83,18 @@ class _Command(click.Command):
         self.instead = instead
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        flags = set(args)
+        ctx.meta[_GIVEN] = set(args)
         try:
-            left = super().parse_args(ctx, args)
+            return super().parse_args(ctx, args)
         except click.UsageError as error:
-            if lacking := self._lacking(flags):
+            if lacking := self._lacking(ctx.meta[_GIVEN]):
                 raise click.UsageError(f"{lacking} And: {error.format_message()}", ctx) from error
             raise
-        if lacking := self._lacking(flags):
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if lacking := self._lacking(ctx.meta[_GIVEN]):
             raise Failure(lacking, exit_code=2)
-        return left
+        return super().invoke(ctx)
 
     def _lacking(self, flags: set[str]) -> str | None:
         """Say which settings are missing; None: none is."""

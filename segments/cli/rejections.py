@@ -61,7 +61,9 @@ def _with_position(row: Any) -> dict[str, Any]:
 
 
 @command(rejected, "list")
-@click.option("--reason", type=click.Choice([reason.value for reason in Reason]), help="Only this reason.")
+@click.option(
+    "--reason", type=click.Choice([reason.value for reason in Reason]), help="Only this reason."
+)
 @click.option("--network", callback=network_callback, help="Only this tenant's.")
 @click.option("--new", is_flag=True, help="Only those that were not retried.")
 @click.option(

@@ -58,7 +58,9 @@ ROLE = "segments_operate"
 _SETUP = ("setup_database_url",)
 
 
-@command(main, needs=(*_SETUP, *KAFKA), instead={"--print": (), "--no-topics": _SETUP, "--check": _SETUP})
+@command(
+    main, needs=(*_SETUP, *KAFKA), instead={"--print": (), "--no-topics": _SETUP, "--check": _SETUP}
+)
 @click.option("--check", is_flag=True, help="Change nothing; say what is missing or unsafe.")
 @click.option(
     "--print",

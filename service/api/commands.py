@@ -73,7 +73,7 @@ class Outcomes(Protocol):
     """What the read side knows of commands; given by segments.http, for service imports no projection."""
 
     async def wait(self, handle: Handle, seconds: float) -> dict[str, Any] | None:
-        """Give a row of view result, with `detail`, once its outcome is no longer `queued`; None when the seconds pass."""
+        """Give a row of view result, with `detail`, once it is no longer `queued`; None when the seconds pass."""
 
     async def foresee(self, command: Command, idempotency_key: str | None) -> dict[str, Any]:
         """Say what would become of a command: outcome, reason, before, after. Raises: DatabaseAwayError."""

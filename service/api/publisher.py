@@ -286,9 +286,7 @@ class Publisher:
     def _answer(self, record: Record, sent: RecordMetadata | Problem) -> None:
         """Answer a record, unless it was answered, and give its room back."""
         if record.cost:
-            self.room.give_back(
-                record.network_id, record.cost, sent=not isinstance(sent, Problem)
-            )
+            self.room.give_back(record.network_id, record.cost, sent=not isinstance(sent, Problem))
             record.cost = 0
         if not record.sent.done():
             record.sent.set_result(sent)

@@ -210,7 +210,9 @@ async def test_who_published_with_its_own_key_learns_the_fate_of_what_names_no_r
         found = {}
         for one in sent:
             params = {"position": f"{one.topic}:0:{one.offset}"}
-            answer = await api.call("GET", f"/networks/{network}/results", network=network, params=params)
+            answer = await api.call(
+                "GET", f"/networks/{network}/results", network=network, params=params
+            )
             if answer.status_code == 200:
                 (found[one.topic, one.offset],) = answer.json()["results"]
                 continue

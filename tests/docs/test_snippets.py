@@ -19,7 +19,7 @@ import pytest
 from segments.cli import main
 from tests.api.client import api_running
 from tests.docs.pages import PAGES, blocks, read
-from tests.support.database import connected, folded, rows, value
+from tests.support.database import connected, folded, make_segments, rows, value
 from tests.support.roles import command_line, environment, service
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ async def call(settings: Settings, line: str) -> str:
     return done.stdout
 
 
-async def python(settings: Settings, source: str) -> str:
+async def python(settings: Settings, source: str, **variables: str) -> str:
     """Run a Python example as a program of its own."""
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-c", source],
-        env=environment(settings), capture_output=True, text=True, timeout=300, check=False,
+        env=environment(settings) | variables, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -140,6 +140,23 @@ async def test_the_calls_of_the_api_page_do_what_they_say(settings: Settings) ->
     assert [size["segment_id"] for size in sizes["sizes"]] == [1]
     assert (created["segment_id"], changed["segment_id"]) == (60, 60)
     assert changed["archived_at"] is not None
+
+
+@pytest.mark.stack
+async def test_the_loop_of_the_api_page_sends_again_just_what_was_not_taken(
+    settings: Settings,
+) -> None:
+    """Also where its key may send less, and the process takes less, than it has at once."""
+    await make_segments(settings, [("acme", 1)])
+    (loop,) = blocks(read("docs/api.md"), "python", marked=True)
+    given = {"http_rate_limit": "800/second", "http_publish_bytes": 2**20}
+    async with service(settings), api_running(settings.model_copy(update=given)) as api:
+        key = await api.key("acme")
+        both = [python(settings, loop, API=api.url, KEY=key) for _ in range(2)]
+        assert await asyncio.gather(*both) == ["[]\n", "[]\n"]
+        await folded(settings)
+        assert await value(settings, "SELECT count(*) FROM reporting.event") == 2000
+        assert await value(settings, "SELECT count(*) FROM reporting.duplicate") == 2000
 
 
 @pytest.mark.stack

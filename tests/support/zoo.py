@@ -37,7 +37,20 @@ def of_size(size: int, key: bytes = b"") -> Said:
     return Said(content[:-1] + b" " * (size - len(content) - len(key)) + b"}", lane=0, key=key)
 
 
-BLANK = (" ", "\n\t", "\r\v\f", "\x1c\x1f", "\x85", "\xa0", "\u1680", "\u2003", "\u2028", "\u202f", "\u205f", "\u3000 ")
+BLANK = (
+    " ",
+    "\n\t",
+    "\r\v\f",
+    "\x1c\x1f",
+    "\x85",
+    "\xa0",
+    "\u1680",
+    "\u2003",
+    "\u2028",
+    "\u202f",
+    "\u205f",
+    "\u3000 ",
+)
 
 
 def long_user(count: int, letter: str = "\U0001d11e") -> bytes:

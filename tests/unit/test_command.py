@@ -133,7 +133,9 @@ def test_only_emails_are_normalised_and_only_in_ascii(sent: str, normalised: str
     assert (command.user, command.user_sent) == (normalised, sent)
 
 
-@pytest.mark.parametrize("user", ["x" * 320, "😀" * 320, " " * 400 + "@" + "x" * 319, " " * 319 + "x"])
+@pytest.mark.parametrize(
+    "user", ["x" * 320, "😀" * 320, " " * 400 + "@" + "x" * 319, " " * 319 + "x"]
+)
 def test_a_user_of_320_code_points_once_normalised_is_taken(user: str) -> None:
     assert read_command(encode(user=user)).user_sent == user
 
