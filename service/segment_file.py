@@ -72,7 +72,12 @@ def read_file(path: Path) -> SegmentFile:
     try:
         with path.open("rb") as file:
             given = yaml.load(file, _Loader)  # noqa: S506 - a safe loader
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.reader.ReaderError, UnicodeDecodeError) as error:
+        raise WrongUseError(
+            f"{path.name}: {' '.join(str(error).split())}; save it as UTF-8, or convert it with"
+            " `iconv -f CP1252 -t UTF-8`"
+        ) from error
+    except (yaml.YAMLError, RecursionError) as error:
         raise WrongUseError(f"{path.name}: {' '.join(str(error).split())}") from error
     try:
         found = SegmentFile.model_validate(given)

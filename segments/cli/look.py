@@ -100,12 +100,14 @@ async def explain(*, network: str, segment: int, user: str, as_json: bool) -> No
         found = await explain_key(connection, network, segment, user)
     if not found["events"]:
         click.echo(
-            f"no event: {normalise_user(user)!r} was never seen in segment {segment} of network {network}",
+            f"{normalise_user(user)!r} was never seen in segment {segment} of network {network}",
             err=True,
         )
     if as_json:
         print_json(found)
-    elif found["events"]:
+    elif not found["events"]:
+        click.echo("no event of this user and segment")
+    else:
         print_rows(
             found["events"],
             ("status_change_timestamp", "user_status", "outcome", "is_member_after", "override_after",

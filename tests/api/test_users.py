@@ -234,3 +234,11 @@ async def test_sizes_are_those_of_view_segment_size(api: Api) -> None:
         assert (twice.status_code, twice.json()["errors"][0]["pointer"]) == (400, "/as_of")
     assert found["sizes"] == wanted
     assert "complete_until" in found
+
+
+async def test_a_user_of_white_space_alone_is_nobody_to_ask_for(api: Api) -> None:
+    for path in (SEGMENTS.format("%20"), f"{MEMBERS}/%E3%80%80%09", f"{MEMBERS}?user=%C2%A0"):
+        answer = await api.call("GET", path)
+        assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field"), path
+        assert answer.json()["errors"][0]["pointer"] == "/user"
+        assert "white space alone" in answer.json()["errors"][0]["detail"]

@@ -107,7 +107,8 @@ async def test_what_is_asked_for_and_not_there_is_said_beside_the_answer(ready: 
     assert (told.code, told.json) == (0, {"now": None, "events": []})
     assert "'jo@x' was never seen in segment 1 of network n" in told.err
     plain = await run(ready, *key)
-    assert (plain.code, plain.out, plain.err) == (0, "", told.err)
+    assert (plain.code, plain.err) == (0, told.err)
+    assert plain.out == "no event of this user and segment\n"
     reason = await run(ready, "rejected", "list", "--reason", "conflicts", "--json")
     assert (reason.code, reason.out) == (2, "")
     assert "'conflict'" in reason.err
