@@ -80,7 +80,7 @@ class Record:
         )
 
 
-class _Queue:
+class Queue:
     """What waits for one partition. Networks take turns; each one's records keep their order.
 
     handed: what the producer has and the broker has not acknowledged. ticks: how long it has had it.
@@ -93,9 +93,11 @@ class _Queue:
         self.task: asyncio.Task[None] | None = None
 
     def __bool__(self) -> bool:
+        """Whether anything waits."""
         return bool(self._of)
 
     def add(self, record: Record) -> None:
+        """Let a record wait."""
         self._of.setdefault(record.network_id, deque()).append(record)
 
     def fill(self, batch: BatchBuilder) -> None:
@@ -135,7 +137,7 @@ class Publisher:
         self._deadlines = deadlines
         self._topic = Topics(settings.topic_prefix).commands
         self._kept = Kept(self._producing, log.warning)
-        self._queues: dict[int, _Queue] = {}
+        self._queues: dict[int, Queue] = {}
         self._hanging: set[int] = set()
         self._seen: dict[str, Topic | None] = {}
         self.room = Room(settings.http_publish_bytes)
@@ -220,12 +222,12 @@ class Publisher:
         if self._kept.client is not producer or self.is_away:
             raise unavailable("broker_away", _AWAY, "no")
         partition = _partition_of(record.key, partitions, partitions)
-        queue = self._queues.setdefault(partition, _Queue())
+        queue = self._queues.setdefault(partition, Queue())
         queue.add(record)
         if queue.task is None:
             queue.task = asyncio.create_task(self._send(producer, partition, queue))
 
-    async def _send(self, producer: AIOKafkaProducer, partition: int, queue: _Queue) -> None:
+    async def _send(self, producer: AIOKafkaProducer, partition: int, queue: Queue) -> None:
         """Send what waits for a partition, a batch at a time."""
         try:
             while queue and not self.is_away:
@@ -236,7 +238,7 @@ class Publisher:
             queue.task = None
 
     async def _send_batch(
-        self, producer: AIOKafkaProducer, partition: int, queue: _Queue, batch: BatchBuilder
+        self, producer: AIOKafkaProducer, partition: int, queue: Queue, batch: BatchBuilder
     ) -> None:
         try:
             acknowledged = await producer.send_batch(batch, self._topic, partition=partition)

@@ -254,3 +254,12 @@ async def test_an_id_renames_and_the_old_name_is_free_for_another(
     text = "network: n\nsegments:\n- {id: 1, name: b}\n- {id: 2, name: a}\n"
     assert (await apply(database, tmp_path, text, "--yes")).code == 0
     assert [row[:2] for row in await listed(database)] == [(1, "b"), (2, "a")]
+
+
+async def test_a_file_that_is_no_utf_8_is_told_with_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "segments.yaml"
+    text = "network: n\nsegments:\n- name: Käufer\n"
+    file.write_bytes(text.encode("cp1252"))
+    told = await run(None, "apply", str(file), SEGMENTS_DATABASE_URL="postgresql://u@127.0.0.1:1/d")
+    assert (told.code, told.out) == (2, "")
+    assert "save it as UTF-8, or convert it with `iconv -f CP1252 -t UTF-8`" in told.err
