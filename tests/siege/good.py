@@ -67,6 +67,12 @@ class Good:
                 await asyncio.wait_for(self._producer.stop(), 10)
 
     async def _pace(self, name: str, act: _Act) -> None:
+        try:
+            await self._pace_until_cancelled(name, act)
+        finally:
+            await act.drop()
+
+    async def _pace_until_cancelled(self, name: str, act: _Act) -> None:
         pause = WORKERS[name] / EACH_SECOND[name]
         while True:
             began = time.monotonic()
