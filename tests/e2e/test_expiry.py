@@ -55,13 +55,17 @@ async def test_an_override_lapses_within_seconds_of_its_time_and_says_why(ready:
     )
     assert [tuple(state.values()) for state in states] == [
         ("ann@x.com", True, None),
+        ("first", True, "add"),
         ("rule", False, None),
     ]
     (event,) = await rows(
         ready,
         "SELECT x.* FROM reporting.event AS x WHERE user_status = 'expire' AND user_id = 'ann@x.com'",
     )
-    named = await rows(ready, "SELECT event_id FROM reporting.event WHERE user_status = 'add'")
+    named = await rows(
+        ready,
+        "SELECT event_id FROM reporting.event WHERE user_status = 'add' AND user_id = 'ann@x.com'",
+    )
     assert (event["source"], event["actor"]) == ("expiry", None)
     assert event["status_change_timestamp"].timestamp() == due
     assert event["reference_id"] == f"expire:{named[0]['event_id']}"

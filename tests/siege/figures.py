@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 
 LEAST_RATE, MOST_TIMES = 0.5, 10.0
@@ -51,9 +52,10 @@ class Figure:
 
 
 class Figures:
-    """Collects what is measured, phase by phase."""
+    """Collects what is measured, phase by phase. done: how often each act was done, in all."""
 
     def __init__(self) -> None:
+        self.done: Counter[str] = Counter()
         self._phases: list[tuple[str, bool, float, dict[str, Measured]]] = []
         self._now: dict[str, Measured] | None = None
         self._began = 0.0
@@ -70,6 +72,8 @@ class Figures:
 
     def add(self, act: str, seconds: float | None) -> None:
         """Count something that was done, or None for what was not."""
+        if seconds is not None:
+            self.done[act] += 1
         if self._now is None:
             return
         measured = self._now.setdefault(act, Measured())
@@ -83,17 +87,18 @@ class Figures:
         if not self._phases:
             return []
         _, _, base_seconds, base = self._phases[0]
+        acts = sorted({act for _, _, _, measured in self._phases for act in measured})
         found = []
         for phase, is_judged, seconds, measured in self._phases:
-            for act in base:
+            for act in acts:
                 here = measured.get(act, Measured())
                 rate, p99 = len(here.taken) / seconds, percentile(here.taken, 0.99)
-                alone = len(base[act].taken) / base_seconds
-                usual = max(percentile(base[act].taken, 0.99), LEAST_SECONDS)
+                alone = len(base.get(act, Measured()).taken) / base_seconds
+                usual = max(percentile(base.get(act, Measured()).taken, 0.99), LEAST_SECONDS)
                 found.append(
                     Figure(
                         phase, act, rate, percentile(here.taken, 0.5), p99, here.failed,
-                        rate / alone if alone else 0.0, p99 / usual, is_judged,
+                        rate / alone if alone else math.inf, p99 / usual, is_judged,
                     )
                 )  # fmt: skip
         return found

@@ -53,6 +53,7 @@ class Good:
         self._numbers = itertools.count()
         self._topic = Topics(site.settings.topic_prefix).commands
         self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
 
     async def run(self) -> None:
         """Do all of it, each at its rate."""
@@ -67,6 +68,12 @@ class Good:
                 await asyncio.wait_for(self._producer.stop(), 10)
 
     async def _pace(self, name: str, act: _Act) -> None:
+        try:
+            await self._pace_until_cancelled(name, act)
+        finally:
+            await act.drop()
+
+    async def _pace_until_cancelled(self, name: str, act: _Act) -> None:
         pause = WORKERS[name] / EACH_SECOND[name]
         while True:
             began = time.monotonic()
@@ -74,7 +81,7 @@ class Good:
                 async with asyncio.timeout(GIVE_UP):
                     is_done = await act.step()
             except (OSError, EOFError, TimeoutError, KafkaError, asyncpg.PostgresError,
-                    asyncpg.InterfaceError, AssertionError):  # fmt: skip
+                    asyncpg.InterfaceError, asyncpg.InternalClientError, AssertionError):  # fmt: skip
                 is_done = False
                 await act.drop()
             took = time.monotonic() - began
@@ -96,12 +103,16 @@ class Good:
 
     async def publish(self, user: str, text: bytes) -> None:
         """Publish to Kafka, and wait until it is there."""
-        if self._producer is None:
-            producer = AIOKafkaProducer(
-                **connection_options(self._site.settings), acks="all", enable_idempotence=True
-            )
-            await producer.start()
-            self._producer = producer
+        async with self._starting:
+            if self._producer is None:
+                options = connection_options(self._site.settings)
+                producer = AIOKafkaProducer(**options, acks="all", enable_idempotence=True)
+                try:
+                    await producer.start()
+                except BaseException:
+                    await producer.stop()
+                    raise
+                self._producer = producer
         await self._producer.send_and_wait(self._topic, text, f"{GOOD}:{user}".encode())
 
     @property

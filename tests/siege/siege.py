@@ -8,12 +8,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from tests.siege.failovers import befall
-from tests.siege.good import Good
+from tests.siege.good import EACH_SECOND, Good
 from tests.siege.laws import check_laws
 from tests.siege.memory import watch
 from tests.siege.report import Report
 from tests.siege.site import furnish, site
 from tests.support.roles import environment
+from tests.support.waiting import holds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from tests.siege.plan import Phase, Plan
     from tests.siege.site import Site
 
-END_SECONDS = 30.0
+END_SECONDS = 300.0
+"""Far more than a process takes to start and to end on a busy machine."""
 
 
 async def besiege(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Report:
@@ -40,6 +42,8 @@ async def besiege(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Re
                 report.faults += besieged.ended()
                 if running.done():
                     running.result()
+                if phase.failovers:
+                    report.faults += await _goes_on(good)
         finally:
             running.cancel()
             await asyncio.wait([running])
@@ -63,6 +67,18 @@ async def _phase(site: Site, good: Good, phase: Phase, seed: int, report: Report
     good.figures.end(phase.name, is_judged=phase.is_judged)
     report.tallies[phase.name] = tally
     report.faults += fault
+
+
+async def _goes_on(good: Good) -> list[str]:
+    """Wait until the good network has done everything once more; gives what it has not."""
+    before = dict(good.figures.done)
+    acts = tuple(EACH_SECOND)
+    try:
+        await holds(lambda: all(good.figures.done[act] > before.get(act, 0) for act in acts), 300)
+    except TimeoutError:
+        stuck = [act for act in acts if good.figures.done[act] == before.get(act, 0)]
+        return [f"after the failovers it does not go on: {', '.join(stuck)}"]
+    return []
 
 
 async def _attack(

