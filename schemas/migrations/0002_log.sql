@@ -112,7 +112,8 @@ CREATE TABLE segments.event (
     CONSTRAINT event_position PRIMARY KEY (lane_id, kafka_offset),
     CONSTRAINT event_identity UNIQUE (person_id, segment_key, status_change_timestamp, reference_id, discriminator)
 );
-CREATE INDEX event_reference ON segments.event (reference_id);
+-- With the segment, so that a look-up within some networks finds their events alone.
+CREATE INDEX event_reference ON segments.event (reference_id, segment_key);
 
 CREATE TABLE segments.duplicate (
     lane_id integer NOT NULL,
@@ -121,6 +122,7 @@ CREATE TABLE segments.duplicate (
     recorded_at timestamptz NOT NULL,
     of_lane_id integer NOT NULL,
     of_offset bigint NOT NULL,
+    segment_key integer NOT NULL, -- the event's
     CONSTRAINT duplicate_position PRIMARY KEY (lane_id, kafka_offset)
 );
 CREATE INDEX duplicate_of_event ON segments.duplicate (of_lane_id, of_offset);
@@ -148,7 +150,7 @@ CREATE TABLE segments.rejected (
     key_person_id bigint,
     CONSTRAINT rejected_position PRIMARY KEY (lane_id, kafka_offset)
 );
-CREATE INDEX rejected_reference ON segments.rejected (reference_id) WHERE reference_id IS NOT NULL;
+CREATE INDEX rejected_reference ON segments.rejected (reference_id, network_id) WHERE reference_id IS NOT NULL;
 CREATE INDEX rejected_person ON segments.rejected (person_id) WHERE person_id IS NOT NULL;
 CREATE INDEX rejected_key_person ON segments.rejected (key_person_id) WHERE key_person_id IS NOT NULL;
 

@@ -246,5 +246,9 @@ async def test_definer_functions_fix_their_search_path_and_are_known(
         "segments.erase_person",
         "segments.erase_rejected",
         "segments.forget_keys",
+        "segments.own_lanes",
+        "segments.own_networks",
+        "segments.own_segments",
+        "segments.shown_lanes",
     ]
     assert all(row["proconfig"] == ["search_path=pg_catalog, pg_temp"] for row in found)
