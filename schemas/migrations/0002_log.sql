@@ -112,8 +112,7 @@ CREATE TABLE segments.event (
     CONSTRAINT event_position PRIMARY KEY (lane_id, kafka_offset),
     CONSTRAINT event_identity UNIQUE (person_id, segment_key, status_change_timestamp, reference_id, discriminator)
 );
--- With the segment, so that a look-up within some networks finds their events alone.
-CREATE INDEX event_reference ON segments.event (reference_id, segment_key);
+CREATE INDEX event_reference ON segments.event (reference_id);
 
 CREATE TABLE segments.duplicate (
     lane_id integer NOT NULL,
@@ -150,7 +149,10 @@ CREATE TABLE segments.rejected (
     key_person_id bigint,
     CONSTRAINT rejected_position PRIMARY KEY (lane_id, kafka_offset)
 );
-CREATE INDEX rejected_reference ON segments.rejected (reference_id, network_id) WHERE reference_id IS NOT NULL;
+CREATE INDEX rejected_reference ON segments.rejected (reference_id) WHERE reference_id IS NOT NULL;
+-- For views of one network, which have references in this collation: it is what they find and no other's.
+CREATE INDEX rejected_reference_of_network ON segments.rejected (network_id, reference_id COLLATE "POSIX")
+WHERE reference_id IS NOT NULL;
 CREATE INDEX rejected_person ON segments.rejected (person_id) WHERE person_id IS NOT NULL;
 CREATE INDEX rejected_key_person ON segments.rejected (key_person_id) WHERE key_person_id IS NOT NULL;
 

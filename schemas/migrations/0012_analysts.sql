@@ -28,32 +28,30 @@ FROM (
 INNER JOIN pg_catalog.pg_roles AS r ON a.role_name = r.rolname
 WHERE a.change = 'granted';
 
--- What is whose: the networks of a role itself and of those whose rights it has, their segments, and the lanes of topics
--- that ever might have spoken for them. Functions, so that a plan shows none of it.
-CREATE FUNCTION segments.own_networks(asking name) RETURNS text []
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(array_agg(DISTINCT a.network_id), '{}') FROM segments.analyst AS a
-    WHERE pg_has_role(asking, a.role, 'USAGE')
+-- What is whose: each network of a role itself and of those whose rights it has, its segments, and the lanes of topics
+-- that ever might have spoken for it. Functions, so that a plan shows none of it.
+CREATE FUNCTION segments.own(asking name) RETURNS TABLE (network_id text, segments integer [], lanes integer [])
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+    SELECT n.network_id,
+        (SELECT coalesce(array_agg(s.segment_key ORDER BY s.segment_key), '{}') FROM segments.segment AS s
+            WHERE s.network_id = n.network_id),
+        (SELECT coalesce(array_agg(l.lane_id ORDER BY l.lane_id), '{}') FROM segments.lane AS l
+            WHERE NOT EXISTS (SELECT FROM segments.source_event AS t WHERE t.topic = l.topic)
+            -- The first topic might say everything before somebody said otherwise.
+            OR EXISTS (SELECT FROM segments.source_event AS t WHERE t.topic = l.topic AND (
+                t.networks IS NULL OR n.network_id = ANY (t.networks) OR t.topic = t.topic_prefix || '.commands')))
+    FROM (
+        SELECT DISTINCT a.network_id FROM segments.analyst AS a WHERE pg_has_role(asking, a.role, 'USAGE')
+    ) AS n
 $$;
-CREATE FUNCTION segments.own_segments(asking name) RETURNS integer []
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(array_agg(s.segment_key ORDER BY s.segment_key), '{}') FROM segments.segment AS s
-    WHERE s.network_id = ANY ((SELECT segments.own_networks(asking))::text[])
-$$;
-CREATE FUNCTION segments.own_lanes(asking name) RETURNS integer []
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(array_agg(l.lane_id ORDER BY l.lane_id), '{}') FROM segments.lane AS l
-    WHERE NOT EXISTS (SELECT FROM segments.source_event AS t WHERE t.topic = l.topic)
-       -- The first topic might say everything before somebody said otherwise.
-       OR EXISTS (SELECT FROM segments.source_event AS t WHERE t.topic = l.topic AND (
-           t.networks IS NULL OR t.networks && segments.own_networks(asking) OR t.topic = t.topic_prefix || '.commands'))
-$$;
--- Of lanes those are shown that may speak for them now: a topic's very name may say whose it is.
+-- Of lanes those are shown that may speak for one of them now: a topic's very name may say whose it is.
 CREATE FUNCTION segments.shown_lanes(asking name) RETURNS integer []
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(array_agg(l.lane_id ORDER BY l.lane_id), '{}') FROM segments.lane AS l
     WHERE NOT EXISTS (
-        SELECT FROM segments.source AS t WHERE t.topic = l.topic AND NOT t.networks && segments.own_networks(asking))
+        SELECT FROM segments.source AS t WHERE t.topic = l.topic AND t.networks IS NOT NULL AND NOT EXISTS (
+            SELECT FROM segments.analyst AS a
+            WHERE a.network_id = ANY (t.networks) AND pg_has_role(asking, a.role, 'USAGE')))
 $$;
 
 CREATE SCHEMA reporting_network;
@@ -63,10 +61,13 @@ COMMENT ON SCHEMA reporting_network IS
 -- A view by network is the view of schema reporting over what is theirs of each table, behind a security barrier: no
 -- function that an analyst puts into a query sees a row before the network was checked, but for those that Postgres knows
 -- to tell nothing (= and <, say), and these still find their way to an index.
--- EXPLAIN ANALYZE tells how many rows each part of a plan found, and which parts were never run. So the scan of each table
--- filters by network itself, together with whatever is asked for: a join with the segments would do it after the look-up.
--- What is theirs is found first and handed in from the side, for a sub-select would be run when some row fits the rest of
--- the filter, and not before; WITH keeps the two apart, and lets filters through (OFFSET 0 would not).
+-- EXPLAIN ANALYZE tells how many rows each part of a plan found, and which parts were never run. So:
+-- - the scan of each table filters by network itself, together with whatever is asked for: a join would do it after the
+--   look-up, and a filter beside the condition of an index tells how many rows it took away;
+-- - what is theirs is found first and handed in from the side, for a sub-select would be run when some row fits the rest of
+--   the filter, and not before; WITH keeps the two apart, and lets filters through (OFFSET 0 would not);
+-- - one network at a time, for = is always a condition of an index where = ANY is not;
+-- - references and topics are of another collation, which orders alike, so that the indexes of everybody's are not used.
 -- Lanes hold every network's records, and say nothing of any but how many. The watermark is as it is: what is final
 -- for all is final for each.
 DO $$
@@ -75,6 +76,7 @@ DECLARE
     view text;
     own text;
     told record;
+    columns text;
 BEGIN
     FOR name, view IN
         SELECT v.table_name, rtrim(pg_get_viewdef(format('reporting.%I', v.table_name)::regclass), ';')
@@ -90,25 +92,33 @@ BEGIN
         -- A table without an alias gets its own name for one.
         own := regexp_replace(view, 'segments\.(segment|lane)$', '\& AS \1');
         FOR told IN SELECT * FROM (VALUES
-            ('segments.segment', 'network_id', 'networks'), ('segments.person', 'network_id', 'networks'),
-            ('segments.rejected', 'network_id', 'networks'), ('segments.registry_event', 'segment_key', 'segments'),
-            ('segments.event', 'segment_key', 'segments'), ('segments.duplicate', 'segment_key', 'segments'),
-            ('projections.membership', 'segment_key', 'segments'), ('projections.size', 'segment_key', 'segments'),
-            ('projections.size_daily', 'segment_key', 'segments'), ('segments.hole', 'lane_id', 'lanes'),
-            ('segments.lane', 'lane_id', 'lanes')
-        ) AS v (of_table, by_column, theirs)
+            ('segments.segment', 'network_id = own.network_id'), ('segments.person', 'network_id = own.network_id'),
+            ('segments.rejected', 'network_id = own.network_id'),
+            ('segments.registry_event', 'segment_key = ANY (own.segments)'),
+            ('segments.event', 'segment_key = ANY (own.segments)'), ('segments.duplicate', 'segment_key = ANY (own.segments)'),
+            ('projections.membership', 'segment_key = ANY (own.segments)'),
+            ('projections.size', 'segment_key = ANY (own.segments)'),
+            ('projections.size_daily', 'segment_key = ANY (own.segments)'),
+            ('segments.hole', 'lane_id = ANY (own.lanes)'), ('segments.lane', 'lane_id = ANY (own.lanes)')
+        ) AS v (of_table, is_theirs)
         LOOP
+            SELECT string_agg(format('t.%I', a.attname)
+                || CASE WHEN a.attname IN ('reference_id', 'topic') THEN format(' COLLATE "POSIX" AS %I', a.attname) ELSE '' END,
+                ', ')
+            INTO columns FROM pg_catalog.pg_attribute AS a
+            WHERE a.attrelid = told.of_table::regclass AND a.attnum > 0 AND NOT a.attisdropped;
             own := regexp_replace(own, format('\m%s\M', replace(told.of_table, '.', '\.')),
-                format('(SELECT * FROM %s AS t WHERE t.%s = ANY (own.%s))', told.of_table, told.by_column, told.theirs), 'g');
+                format('(SELECT %s FROM %s AS t WHERE t.%s)', columns, told.of_table, told.is_theirs), 'g');
         END LOOP;
-        IF own NOT LIKE '%ANY (own.%' THEN
+        IF own NOT LIKE '%own.%' THEN
             RAISE EXCEPTION 'view reporting.% is of no table that is told apart by network', name;
         END IF;
         EXECUTE format(
-            'CREATE VIEW reporting_network.%I WITH (security_barrier) AS SELECT v.* FROM (SELECT'
-            ' segments.own_networks(current_user) AS networks, segments.own_segments(current_user) AS segments,'
-            ' segments.%I(current_user) AS lanes OFFSET 0) AS own, LATERAL (WITH apart AS (SELECT) %s) AS v',
-            name, CASE WHEN name IN ('lane', 'freshness', 'hole') THEN 'shown_lanes' ELSE 'own_lanes' END, own);
+            'CREATE VIEW reporting_network.%I WITH (security_barrier) AS'
+            ' SELECT v.* FROM %s AS own, LATERAL (WITH apart AS (SELECT) %s) AS v', name,
+            CASE WHEN name IN ('lane', 'freshness', 'hole')
+                THEN '(SELECT segments.shown_lanes(current_user) AS lanes OFFSET 0)' ELSE 'segments.own(current_user)' END,
+            own);
     END LOOP;
 END $$;
 
@@ -167,14 +177,13 @@ COMMENT ON FUNCTION reporting_network.membership_as_of(timestamptz, timestamptz,
 
 REVOKE ALL ON SCHEMA reporting_network FROM public;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA reporting_network FROM public;
-REVOKE ALL ON FUNCTION segments.own_networks(name), segments.own_segments(name), segments.own_lanes(name),
-segments.shown_lanes(name) FROM public;
+REVOKE ALL ON FUNCTION segments.own(name), segments.shown_lanes(name) FROM public;
 GRANT USAGE ON SCHEMA reporting_network TO segments_report_network;
 GRANT SELECT ON ALL TABLES IN SCHEMA reporting_network TO segments_report_network;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA reporting_network TO segments_report_network;
 -- Functions inside a view or an inlined function are called as whoever asks; without the schema they can't be named.
 GRANT EXECUTE ON FUNCTION segments.event_id(text, integer, integer, bigint), reporting.normalise_user(text),
-segments.own_networks(name), segments.own_segments(name), segments.own_lanes(name), segments.shown_lanes(name)
+segments.own(name), segments.shown_lanes(name)
 TO segments_report_network;
 GRANT EXECUTE ON FUNCTION segments.fold_step(
     segments.key_state, segments.key_state, smallint, timestamptz, timestamptz, timestamptz,

@@ -64,7 +64,7 @@ ALLOWED = {
         "reporting.watermark": "s",
     },
     "segments_registry": {
-        "segments.segment": "siu",
+        "segments.segment": "si",
         "segments.network": "siu",
         "segments.source_version": "su",
         "segments.registry_event": "si",
@@ -128,7 +128,10 @@ ALLOWED = {
 }
 COLUMNS = {
     "segments_api": {"segments.api_key": {"last_used_at"}},
-    "segments_registry": {"segments.api_key": {"revoked_at", "revoked_by"}},
+    "segments_registry": {
+        "segments.api_key": {"revoked_at", "revoked_by"},
+        "segments.segment": {"segment_name", "description", "is_visible", "archived_at"},
+    },
     "segments_erase": {
         "segments.event": {"user_sent", "description", "metadata"},
         "segments.rejected": {"detail", "record_key", "payload", "payload_text", "headers"},
@@ -246,9 +249,7 @@ async def test_definer_functions_fix_their_search_path_and_are_known(
         "segments.erase_person",
         "segments.erase_rejected",
         "segments.forget_keys",
-        "segments.own_lanes",
-        "segments.own_networks",
-        "segments.own_segments",
+        "segments.own",
         "segments.shown_lanes",
     ]
     assert all(row["proconfig"] == ["search_path=pg_catalog, pg_temp"] for row in found)
