@@ -329,6 +329,30 @@ async def test_the_reporting_role_sees_every_network_as_before(filled: Settings,
     await sound(filled)
 
 
+async def test_a_login_s_queries_end_after_five_minutes_unless_told_otherwise(
+    filled: Settings, ann: str
+) -> None:
+    async def timeout() -> object:
+        async with logged_in(filled, ann) as connection:
+            return await connection.fetchval("SHOW statement_timeout")
+
+    async def listed() -> object:
+        (row,) = (await run(filled, "analyst", "list", "--network", "a", "--json")).json
+        return row["statement_timeout"]
+
+    grant = ("analyst", "grant", ann, "--network", "a")
+    assert (await run(filled, *grant)).code == 0
+    assert (await timeout(), await listed()) == ("5min", "300s")
+    assert (await run(filled, *grant, "--statement-timeout", "7")).code == 0
+    assert (await timeout(), await listed()) == ("7s", "7s")
+    # What she has stays.
+    assert (await run(filled, *grant)).code == 0
+    assert await timeout() == "7s"
+    assert (await run(filled, *grant, "--statement-timeout", "0")).code == 0
+    assert await timeout() == "0"
+    assert (await run(filled, *grant, "--statement-timeout", "-1")).code == 2
+
+
 async def test_the_commands_grant_list_and_revoke(filled: Settings, ann: str) -> None:
     granted = await run(
         filled, "analyst", "grant", ann, "--network", "a", "--actor", "boss", "--json"
