@@ -112,8 +112,8 @@ class Settings(BaseSettings):
     topic_retention_days: int = Field(30, ge=1, description="How long Kafka keeps commands")
     signing_key: SecretStr | None = Field(
         None,
-        description="Key of segments-signature, at least 32 random characters; without it the signed headers are neither"
-        " made nor believed",
+        description="Key of segments-signature, at least 32 random characters; without it the signed headers are"
+        " neither made nor believed",
     )
     ingest_batch_records: int = Field(
         4000, ge=1, le=20000, description="Most records of one lane in one append"

@@ -59,3 +59,5 @@ BEGIN
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', made.of_table, made.tgname);
     END LOOP;
 END $$;
+REVOKE ALL ON FUNCTION segments.refuse_all_but_farewell(), segments.refuse_early_forgetting(),
+segments.refuse_another_segment() FROM public;

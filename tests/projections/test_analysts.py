@@ -206,7 +206,7 @@ async def test_without_the_barrier_that_function_would_have_seen_them(
     await analysts.grant(filled, ann, "a")
     async with connected(filled) as owner:
         await owner.execute(
-            "CREATE VIEW reporting_network.plain AS SELECT * FROM reporting.segment WHERE network_id = 'a';"
+            "CREATE VIEW reporting_network.plain AS SELECT * FROM reporting.segment WHERE network_id <> 'b';"
             " GRANT SELECT ON reporting_network.plain TO segments_report_network"
         )
     heard: list[str] = []
