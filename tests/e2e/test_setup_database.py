@@ -321,14 +321,17 @@ async def test_setup_waits_for_a_lock_a_while_and_then_says_so(
 ) -> None:
     one = empty[0]
     monkeypatch.setitem(module.SESSION, "lock_timeout", "50ms")
+    await set_up_database(one)
     async with connected(one) as holder:
-        X
+        holding = holder.transaction()
+        await holding.start()
+        await holder.execute("LOCK TABLE migrations.applied IN EXCLUSIVE MODE")
         with pytest.raises(RefusedError, match="Somebody holds a lock"):
             await set_up_database(one)
         waiting = asyncio.create_task(set_up_database(one))
         await holder.execute("SELECT pg_sleep(0.2)")
-        await holder.execute(f"SELECT pg_advisory_unlock({module.LOCK})")
-        assert len(await waiting) == len(migrations())
+        await holding.rollback()
+        assert await waiting == []
 
 
 async def test_check_tells_of_a_trigger_that_is_off(settings: Settings) -> None:
