@@ -304,6 +304,8 @@ async def test_what_role_or_database_set_does_not_change_what_setup_makes(
         ):  # fmt: skip
             await connection.execute(f"ALTER DATABASE {name} SET {setting}")
     await set_up_database(one)
+    async with connected(database) as connection:
+        await connection.execute(f"ALTER DATABASE {name} RESET ALL")
     assert await objects(one) == await objects(database)
 
 
