@@ -1,17 +1,21 @@
-# The service as an image. Written on a machine without Docker: not built there.
-FROM python:3.11-slim AS build
+# The service as an image, without what only its development needs. Written on a machine without Docker: not built there.
+# The digest is that of python:3.11.16-slim for all platforms, as published; a newer one comes with a newer tag.
+FROM python:3.11.16-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7 AS build
 WORKDIR /app
-RUN python -m venv /app/.venv
-COPY requirements.lock .
-RUN .venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
-COPY . .
-RUN .venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -e .
+COPY requirements.lock requirements-build.lock ./
+RUN python -m venv /app/.venv \
+    && .venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
+RUN python -m venv /build \
+    && /build/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-build.lock
+COPY . /source
+RUN /build/bin/pip wheel --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -w /wheels /source \
+    && .venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-index /wheels/*.whl
 
-FROM python:3.11-slim
-RUN useradd --system segments
-COPY --from=build /app /app
-USER segments
-ENV PATH=/app/.venv/bin:$PATH SEGMENTS_HTTP_HOST=0.0.0.0 SEGMENTS_HEALTH_PORT=8080
+FROM python:3.11.16-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7
+RUN useradd --system --uid 10001 segments
+COPY --from=build /app/.venv /app/.venv
+USER 10001
+ENV PATH=/app/.venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 SEGMENTS_HTTP_HOST=0.0.0.0 SEGMENTS_HEALTH_PORT=8080
 EXPOSE 8080
 HEALTHCHECK --start-period=20s CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8080/health/live')"]
 ENTRYPOINT ["segments"]

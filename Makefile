@@ -12,16 +12,19 @@ BIN := .venv/bin
 help: ## show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-.venv/.installed: requirements.lock pyproject.toml
+.venv/.installed: requirements-dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 install: .venv/.installed ## make .venv with everything, .venv/bin/segments among it
 
-lock: ## resolve the dependencies anew into requirements.lock (needs uv)
-	uv pip compile --quiet pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o requirements.lock
+LOCK := uv pip compile --quiet pyproject.toml --generate-hashes --no-emit-index-url --no-header --python-version 3.11
+lock: ## resolve the dependencies anew into the locks: to run, to build the image, to develop (needs uv)
+	$(LOCK) --extra dev -o requirements-dev.lock
+	$(LOCK) --constraint requirements-dev.lock -o requirements.lock
+	$(LOCK:pyproject.toml=--group build) --constraint requirements-dev.lock -o requirements-build.lock
 
 published: install ## write the generated documents anew (JSON Schema, AsyncAPI, OpenAPI)
 	$(BIN)/python -m schemas.documents

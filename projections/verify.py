@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from projections.worker import SQL, fold_digest
+from service.guards import guard_faults
+from service.log.proof import altered_events
 
 if TYPE_CHECKING:
     import asyncpg
@@ -27,6 +29,7 @@ CHECKS = (
 async def verify(connection: asyncpg.Connection[Any]) -> list[dict[str, str | None]]:
     """Compare every view that a projection feeds with the fold of the log, and law 1's tiling and counters.
 
+    And each event with its digest, and whether what keeps the log from being changed is in force (`service.guards`).
     And what leads the projections on: checkpoints and watermarks, which slot serves and what SQL made it, how far the
     topics were told.
 
@@ -39,4 +42,6 @@ async def verify(connection: asyncpg.Connection[Any]) -> list[dict[str, str | No
             parameters = (fold_digest(),) if check == "verify_generation" else ()
             rows = await connection.fetch(SQL[check], *parameters, timeout=3600)
             differences += [dict(row) for row in rows]
+        differences += await altered_events(connection)
+        differences += await guard_faults(connection)
     return differences

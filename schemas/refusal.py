@@ -68,8 +68,11 @@ class Refusal(Exception):  # noqa: N818 - a refusal is the word of the contract,
     each wrong field.
     The rest is what could be read of the record, each None unless it is valid by itself:
     `user` normalised, `segment_id` 1 … 2³¹-1, `status_change_timestamp` in Unix seconds and
-    within the years 1 … 9999.
+    within the years 1 … 9999. `named` is (network_id, user) where the record may not speak for
+    that network: both of these are None then.
     """
+
+    named: tuple[str, str | None] | None = None
 
     def __init__(
         self,

@@ -19,8 +19,17 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 GROUP = "segments_report_network"
+# A question that nobody waits for any more would run on: Postgres ends it.
+STATEMENT_TIMEOUT = 300
 _LIST = """
-SELECT role_name, network_id, changed_at, actor FROM segments.analyst
+SELECT role_name, network_id, changed_at, actor, (
+    SELECT split_part(c.setting, '=', 2) FROM pg_catalog.pg_db_role_setting AS s
+    CROSS JOIN LATERAL unnest(s.setconfig) AS c (setting)
+    WHERE s.setrole = role AND c.setting LIKE 'statement_timeout=%'
+    AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()))
+    ORDER BY s.setdatabase DESC LIMIT 1
+) AS statement_timeout
+FROM segments.analyst
 WHERE ($1::text IS NULL OR network_id = $1) ORDER BY role_name, network_id
 """
 _HISTORY = """
@@ -38,7 +47,11 @@ SELECT r.oid, r.rolcanlogin,
     EXISTS (SELECT FROM pg_catalog.pg_db_role_setting AS s
         WHERE s.setrole = r.oid
         AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()))
-        AND array_to_string(s.setconfig, ',') LIKE '%search_path=%') AS has_path
+        AND array_to_string(s.setconfig, ',') LIKE '%search_path=%') AS has_path,
+    EXISTS (SELECT FROM pg_catalog.pg_db_role_setting AS s
+        WHERE s.setrole = r.oid
+        AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()))
+        AND array_to_string(s.setconfig, ',') LIKE '%statement_timeout=%') AS has_timeout
 FROM pg_catalog.pg_roles AS r WHERE r.rolname = $1
 """
 _RECORD = """
@@ -56,7 +69,10 @@ SET LOCAL ROLE segments_owner; LOCK TABLE segments.analyst_event IN SHARE ROW EX
 async def list_analysts(
     connection: asyncpg.Connection[Any], network_id: str | None = None, *, history: bool = False
 ) -> list[dict[str, Any]]:
-    """List who sees which network (role_name, network_id, changed_at, actor), or every change of it, oldest first."""
+    """List who sees which network, or every change of it, oldest first.
+
+    Returns: role_name, network_id, changed_at, actor, statement_timeout (null: none), or change instead of that.
+    """
     found = await connection.fetch(_HISTORY if history else _LIST, network_id)
     return [dict(row) for row in found]
 
@@ -77,10 +93,16 @@ async def _changing(settings: Settings) -> AsyncIterator[asyncpg.Connection[Any]
 
 
 async def grant(
-    settings: Settings, role: str, network_id: str, actor: str | None = None
+    settings: Settings,
+    role: str,
+    network_id: str,
+    actor: str | None = None,
+    statement_timeout: int | None = None,
 ) -> dict[str, Any]:
     """Let a role see a network's rows, in schema `reporting_network`; again is no change.
 
+    statement_timeout: seconds after which Postgres ends a login's query, 0 for never; None: STATEMENT_TIMEOUT where it
+    has none yet. Roles without a login have none: Postgres takes it from the login alone.
     Returns: role_name, network_id, change, changed_at, actor.
     Raises: NotThereError when there is no such role, RefusedError when it sees all networks anyway.
     """
@@ -100,6 +122,12 @@ async def grant(
             await connection.execute(
                 f"ALTER ROLE {await _quoted(connection, role)} IN DATABASE {await _database(connection)}"
                 " SET search_path = reporting_network"
+            )
+        if found["rolcanlogin"] and (statement_timeout is not None or not found["has_timeout"]):
+            seconds = STATEMENT_TIMEOUT if statement_timeout is None else statement_timeout
+            await connection.execute(
+                f"ALTER ROLE {await _quoted(connection, role)} IN DATABASE {await _database(connection)}"
+                f" SET statement_timeout = '{seconds:d}s'"
             )
         if network_id not in standing:
             await _record(connection, role, [network_id], "granted", actor)

@@ -25,6 +25,14 @@ IDLE_IN_TRANSACTION_MS = 8_000
 CONNECT_SECONDS = 10
 # What no retry of the same work can cure: the value itself is refused (HAZARDS: SQLSTATE decides).
 REFUSED_VALUE_CLASSES = ("22", "54")
+# How values look as text, and text as values, whatever the role or the database sets.
+TEXT_FORMS = {
+    "standard_conforming_strings": "on",
+    "bytea_output": "hex",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "1",
+}
 _NOT_ITS_ROLE = re.compile(r'set role "(segments_\w+)"')
 
 
@@ -63,6 +71,7 @@ def _session(settings: Settings, role: str) -> dict[str, Any]:
         "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
         "jit": "off",
         "default_transaction_isolation": "read committed",
+        **TEXT_FORMS,
     }
     return options
 

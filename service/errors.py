@@ -39,6 +39,10 @@ class NotSetUpError(SegmentsError):
     """The database is not set up for this program; run `segments setup`."""
 
 
+class UnsuitableDatabaseError(SegmentsError):
+    """The database can't be used."""
+
+
 class AddressError(SegmentsError):
     """The address can't be listened on."""
 

@@ -10,17 +10,19 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
 from schemas.refusal import Reason
+from schemas.topics import Topics
 from service.database import transaction
 from service.errors import NotThereError, RefusedError
 from service.ingest.assignment import find_other_id, find_other_records
 from service.kafka import reading
+from service.log.allowed import allowed_on
 from service.log.identity import record_digest
 from service.log.judge import Candidate, RejectedRecord, judge
 from service.log.keyed import name_by_keys
 from service.log.people import People
 from service.log.prepare import LOG_APPEND_TIME, find_holes
 from service.log.rows import REJECTED, rejected_row
-from service.sources import read_topics
+from service.sources import load_rules, read_topics
 from service.topic_ids import topics_there
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     import asyncpg
     from aiokafka import AIOKafkaConsumer
 
+    from service.log.allowed import Allowed
     from service.settings import Settings
     from service.topic_ids import Topic
 
@@ -324,6 +327,8 @@ async def skip(
         row = await _open_row(connection, partition)
         if row["next_offset"] != start:
             raise RefusedError(f"The lane went on from {start} to {row['next_offset']} meanwhile.")
+        rules = await load_rules(connection)
+        allowed = allowed_on(partition.topic, rules, Topics(settings.topic_prefix).commands)
         received_ms = row["received_ms"] or 0
         now_ms = int(row["now"].timestamp() * 1000)
         refused = []
@@ -331,9 +336,9 @@ async def skip(
             # As in the append: the broker's clock, or ours where a producer stamped the record.
             stamped = record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now_ms
             received_ms = max(received_ms, stamped)
-            refused.append(_skipped(record, received_ms, reason, settings.signing_secret))
+            refused.append(_skipped(record, received_ms, reason, settings.signing_secret, allowed))
         await connection.execute(_NO_ERASURE)
-        await _identify(connection, refused)
+        await _identify(connection, refused, allowed)
         await connection.copy_records_to_table(
             "rejected",
             schema_name="segments",
@@ -367,10 +372,14 @@ async def skip(
 
 
 def _skipped(
-    record: Any, received_ms: int, reason: str, signing_secret: bytes | None
+    record: Any,
+    received_ms: int,
+    reason: str,
+    signing_secret: bytes | None,
+    allowed: Allowed | None,
 ) -> RejectedRecord:
     """Refuse a record as skipped, with what can be read of it."""
-    judged = judge(record, received_ms, signing_secret)
+    judged = judge(record, received_ms, signing_secret, allowed)
     if isinstance(judged, Candidate):
         said = judged.command
         judged = RejectedRecord(
@@ -381,7 +390,9 @@ def _skipped(
     return judged
 
 
-async def _identify(connection: asyncpg.Connection[Any], refused: list[RejectedRecord]) -> None:
+async def _identify(
+    connection: asyncpg.Connection[Any], refused: list[RejectedRecord], allowed: Allowed | None
+) -> None:
     """Tie each refused record to its person, where its value or its key names one: else erasure would not find it."""
     whose = {
         (r.network_id, r.user) for r in refused if r.network_id is not None and r.user is not None
@@ -390,7 +401,7 @@ async def _identify(connection: asyncpg.Connection[Any], refused: list[RejectedR
     for one in refused:
         person = people.get((one.network_id, one.user))  # type: ignore[arg-type]
         one.person_id = None if person is None else person.person_id
-    await name_by_keys(connection, refused)
+    await name_by_keys(connection, refused, allowed)
 
 
 async def _read(settings: Settings, partition: TopicPartition, start: int, to: int) -> list[Any]:

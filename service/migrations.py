@@ -12,14 +12,27 @@ from urllib.parse import unquote, urlsplit
 import asyncpg
 import stamina
 
-from service.database import CONNECT_SECONDS, database_url, open_connection
-from service.errors import MigrationDriftError, NotSetUpError
+from service.database import CONNECT_SECONDS, TEXT_FORMS, database_url, open_connection
+from service.errors import MigrationDriftError, NotSetUpError, RefusedError, UnsuitableDatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from service.settings import Settings
 
+# Whatever the role or the database sets, setup goes by these. A lock that somebody holds for long is asked for again,
+# so that nobody else waits behind it meanwhile.
+LOCK_TIMEOUT = "5s"
+SESSION = {
+    "search_path": "pg_catalog",
+    "statement_timeout": "10min",
+    "lock_timeout": LOCK_TIMEOUT,
+    "idle_in_transaction_session_timeout": "60s",
+    "default_transaction_isolation": "read committed",
+    "timezone": "UTC",
+    **TEXT_FORMS,
+}
+LEAST_VERSION = 15
 SERVICE_ROLES = (
     "segments_ingest",
     "segments_project",
@@ -106,15 +119,23 @@ async def set_up_database(settings: Settings) -> list[str]:
     """Make roles, apply what is not applied yet, and let the service's login take on its roles.
 
     Returns: what was done, a line each.
-    Raises: MigrationDriftError when an applied one has another text; DatabaseAwayError.
+    Raises: MigrationDriftError when an applied one has another text; UnsuitableDatabaseError before anything is
+    written; RefusedError when somebody holds a lock for long; DatabaseAwayError.
     """
     url = settings.setup_database_url or settings.database_url
-    connection = await open_connection(url.get_secret_value() if url else database_url(settings))
+    connection = await open_connection(
+        url.get_secret_value() if url else database_url(settings), server_settings=SESSION
+    )
     try:
-        await _make_roles(connection)
-        await _make_history(connection)
-        async with connection.transaction():
-            applied = await _apply(connection)
+        await _require_suitable(connection)
+        try:
+            await _make_roles(connection)
+            await _make_history(connection)
+            applied = await _apply_in_time(connection)
+        except asyncpg.LockNotAvailableError as error:
+            raise RefusedError(
+                f"Somebody holds a lock that setup needs; asked for several times, {LOCK_TIMEOUT} each. Try again."
+            ) from error
         login = unquote(urlsplit(database_url(settings)).username or "")
         granted = await _admit(connection, login)
     finally:
@@ -141,7 +162,12 @@ async def rename_installation(settings: Settings) -> str:
 
 # Two databases of one cluster set up at once meet on the same roles: one of them is told so, and asks again.
 @stamina.retry(
-    on=(asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError, asyncpg.InternalServerError),
+    on=(
+        asyncpg.DuplicateObjectError,
+        asyncpg.UniqueViolationError,
+        asyncpg.InternalServerError,
+        asyncpg.LockNotAvailableError,
+    ),
     attempts=10,
     wait_initial=0.05,
     wait_max=0.5,
@@ -181,6 +207,12 @@ async def _make_history(connection: asyncpg.Connection[Any]) -> None:
         async with connection.transaction():
             await connection.execute("SET LOCAL ROLE segments_owner")
             await connection.execute(_HISTORY)
+
+
+@stamina.retry(on=asyncpg.LockNotAvailableError, attempts=6, wait_initial=0.2, wait_max=2)
+async def _apply_in_time(connection: asyncpg.Connection[Any]) -> list[str]:
+    async with connection.transaction():
+        return await _apply(connection)
 
 
 async def _apply(connection: asyncpg.Connection[Any]) -> list[str]:
@@ -261,7 +293,38 @@ async def _looking(
         await connection.close()
 
 
+_KIND = """
+SELECT current_setting('server_encoding') AS encoding, current_setting('server_version') AS version,
+    current_setting('server_version_num')::integer / 10000 AS major, pg_catalog.pg_is_in_recovery() AS replica,
+    current_setting('default_transaction_read_only')::boolean AS read_only, current_database() AS name
+"""
+
+
+async def _require_suitable(connection: asyncpg.Connection[Any]) -> None:
+    """Look whether this is a database that the log may live in, at one question.
+
+    Raises: UnsuitableDatabaseError.
+    """
+    kind = await connection.fetchrow(_KIND)
+    assert kind is not None  # noqa: S101 - it gives one row
+    why = None
+    if kind["major"] < LEAST_VERSION:
+        why = f"It is Postgres {kind['version']}; {LEAST_VERSION} or newer is needed."
+    elif kind["encoding"] != "UTF8":
+        why = (
+            f"Its encoding is {kind['encoding']}, which loses text or refuses it; make one with"
+            f" CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0."
+        )
+    elif kind["replica"]:
+        why = "It is a replica, which nothing can be written to; name the primary."
+    elif kind["read_only"]:
+        why = "default_transaction_read_only is on for this login or database; switch it off."
+    if why is not None:
+        raise UnsuitableDatabaseError(f"({kind['name']}) {why}")
+
+
 async def _require_set_up(connection: asyncpg.Connection[Any]) -> None:
+    await _require_suitable(connection)
     if await connection.fetchval(_RELATION, "migrations", "applied") is None:
         raise NotSetUpError
     if missing := await _missing(connection):

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 PREFIX = "SEGMENTS_"
 _FILE = "_FILE"
+_LEAST_KEY = 32
+_LEAST_LETTERS = 10
+_PLACEHOLDER = re.compile(
+    r"change.?me|replace.?me|example|secret.?key|password|0123456789|your.{0,8}key", re.IGNORECASE
+)
 _HOST = re.compile(r"(\[[^\]]+\]|[^:]*)(:[0-9]*)?")
 
 
@@ -107,7 +112,8 @@ class Settings(BaseSettings):
     topic_retention_days: int = Field(30, ge=1, description="How long Kafka keeps commands")
     signing_key: SecretStr | None = Field(
         None,
-        description="Key of segments-signature; without it the signed headers are neither made nor believed",
+        description="Key of segments-signature, at least 32 random characters; without it the signed headers are"
+        " neither made nor believed",
     )
     ingest_batch_records: int = Field(
         4000, ge=1, le=20000, description="Most records of one lane in one append"
@@ -203,6 +209,20 @@ class Settings(BaseSettings):
         if not readable or not all("=" in pair for pair in parts.query.split("&") if parts.query):
             raise ValueError(
                 "must be postgresql://user:password@host:port/database, special characters percent-encoded"
+            )
+        return value
+
+    @field_validator("signing_key", "signing_key_old", check_fields=False)
+    @classmethod
+    def _is_hard_to_guess(cls, value: SecretStr | None) -> SecretStr | None:
+        """Refuse a key that anybody might try: who has it may sign whatever they like."""
+        if value is None:
+            return value
+        key = value.get_secret_value()
+        if len(key) < _LEAST_KEY or len(set(key)) < _LEAST_LETTERS or _PLACEHOLDER.search(key):
+            raise ValueError(
+                f"must be at least {_LEAST_KEY} random characters, and no placeholder; make one with"
+                " `openssl rand -base64 32`"
             )
         return value
 

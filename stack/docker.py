@@ -179,7 +179,7 @@ def docker_kafka(overrides: Mapping[str, str], home: Home) -> tuple[str, DockerP
 def docker_postgres(overrides: Mapping[str, str], home: Home) -> tuple[str, DockerPart]:
     """Run a server with an empty database `segments`; give its URL and the part, ready."""
     port = free_port()
-    container = _container("postgres:17", port, 5432)
+    container = _container("postgres:17.11", port, 5432)
     container.with_env("POSTGRES_HOST_AUTH_METHOD", "trust")
     container.with_env("POSTGRES_DB", DATABASE)
     container.with_env("POSTGRES_INITDB_ARGS", "--encoding=UTF8 --locale=C.UTF-8")

@@ -96,7 +96,7 @@ def _settings(stack: Stack, database: str, prefix: str) -> Settings:
         kafka_bootstrap_servers=stack.bootstrap_servers,
         topic_prefix=prefix,
         topic_partitions=4,
-        signing_key=SecretStr("the tests' signing key"),
+        signing_key=SecretStr("the tests' signing key, of no use elsewhere"),
     )
 
 

@@ -97,7 +97,7 @@ async def _serving(world: World, *command: str, key: str | None = None) -> Async
     more: dict[str, Any] = {
         "SEGMENTS_HTTP_PORT": str(port),
         "SEGMENTS_HTTP_RATE_LIMIT": "99999999/second",
-        "SEGMENTS_SIGNING_KEY": "the benchmark's signing key",
+        "SEGMENTS_SIGNING_KEY": "the benchmark's signing key, of no use elsewhere",
     }
     arguments = command if key is not None else (*command, str(port))
     process = await asyncio.create_subprocess_exec(

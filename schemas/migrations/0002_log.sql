@@ -121,6 +121,7 @@ CREATE TABLE segments.duplicate (
     recorded_at timestamptz NOT NULL,
     of_lane_id integer NOT NULL,
     of_offset bigint NOT NULL,
+    segment_key integer NOT NULL, -- the event's
     CONSTRAINT duplicate_position PRIMARY KEY (lane_id, kafka_offset)
 );
 CREATE INDEX duplicate_of_event ON segments.duplicate (of_lane_id, of_offset);
@@ -149,6 +150,9 @@ CREATE TABLE segments.rejected (
     CONSTRAINT rejected_position PRIMARY KEY (lane_id, kafka_offset)
 );
 CREATE INDEX rejected_reference ON segments.rejected (reference_id) WHERE reference_id IS NOT NULL;
+-- For views of one network, which have references in this collation: it is what they find and no other's.
+CREATE INDEX rejected_reference_of_network ON segments.rejected (network_id, reference_id COLLATE "POSIX")
+WHERE reference_id IS NOT NULL;
 CREATE INDEX rejected_person ON segments.rejected (person_id) WHERE person_id IS NOT NULL;
 CREATE INDEX rejected_key_person ON segments.rejected (key_person_id) WHERE key_person_id IS NOT NULL;
 

@@ -62,13 +62,18 @@ RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, p
 DECLARE
     person bigint;
     number bigint;
+    nobodys bigint;
 BEGIN
+    -- What topics said of them that may not speak for the network hangs on a person of nobody's.
+    IF network_id <> '' THEN
+        nobodys := segments.erase_person('', network_id || ':' || user_id, actor, reason);
+    END IF;
     LOCK TABLE segments.erasure_gate IN EXCLUSIVE MODE;
     SELECT p.person_id INTO person FROM segments.person AS p
     WHERE p.network_id = erase_person.network_id AND p.user_id = erase_person.user_id AND p.erased = 0
     FOR UPDATE;
     IF NOT FOUND THEN
-        RETURN NULL;
+        RETURN nobodys;
     END IF;
     LOOP
         -- A publisher may have sent erased:<n> for a user: such a number is passed over.

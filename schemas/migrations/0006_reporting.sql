@@ -326,7 +326,7 @@ LEFT JOIN projections.size AS z
     ON
         s.segment_key = z.segment_key
         AND z.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
-GROUP BY s.segment_key;
+GROUP BY s.segment_key, s.network_id, s.segment_id, s.segment_name;
 
 CREATE VIEW reporting.segment_size_daily AS
 SELECT
@@ -423,7 +423,8 @@ BEGIN
       AND (membership_as_of.segment_id IS NULL OR s.segment_id = membership_as_of.segment_id);
     IF membership_as_of.user_id IS NOT NULL THEN
         SELECT coalesce(array_agg(p.person_id), '{}') INTO wanted_people FROM segments.person AS p
-        WHERE p.user_id IN (membership_as_of.user_id, reporting.normalise_user(membership_as_of.user_id));
+        WHERE p.user_id IN (membership_as_of.user_id, reporting.normalise_user(membership_as_of.user_id))
+          AND (membership_as_of.network_id IS NULL OR p.network_id = membership_as_of.network_id);
     END IF;
     -- EXECUTE plans for the arguments at hand: one person by index, or everybody by a scan.
     RETURN QUERY EXECUTE format($query$

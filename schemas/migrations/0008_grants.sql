@@ -32,7 +32,8 @@ GRANT EXECUTE ON FUNCTION segments.fold_step(
 ) TO segments_project, segments_operate, segments_report;
 
 -- registry: the segments and their changes.
-GRANT SELECT, INSERT, UPDATE ON segments.segment, segments.network TO segments_registry;
+GRANT SELECT, INSERT, UPDATE ON segments.network TO segments_registry;
+GRANT SELECT, INSERT, UPDATE (segment_name, description, is_visible, archived_at) ON segments.segment TO segments_registry;
 GRANT SELECT, INSERT ON segments.registry_event TO segments_registry;
 
 -- operate: lane adopt, lane skip, rejected retry, status, explain, verify.

@@ -28,60 +28,97 @@ FROM (
 INNER JOIN pg_catalog.pg_roles AS r ON a.role_name = r.rolname
 WHERE a.change = 'granted';
 
--- The networks of whoever asks, one row each: of the role itself, and of those whose rights it has.
-CREATE VIEW segments.visible_network AS
-SELECT DISTINCT network_id FROM segments.analyst WHERE pg_catalog.pg_has_role(current_user, role, 'USAGE');
+-- What is whose: each network of a role itself and of those whose rights it has, its segments, and the lanes of topics
+-- that ever might have spoken for it. Functions, so that a plan shows none of it.
+CREATE FUNCTION segments.own(asking name) RETURNS TABLE (network_id text, segments integer [], lanes integer [])
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+    SELECT n.network_id,
+        (SELECT coalesce(array_agg(s.segment_key ORDER BY s.segment_key), '{}') FROM segments.segment AS s
+            WHERE s.network_id = n.network_id),
+        (SELECT coalesce(array_agg(l.lane_id ORDER BY l.lane_id), '{}') FROM segments.lane AS l
+            WHERE NOT EXISTS (SELECT FROM segments.source_event AS t WHERE t.topic = l.topic)
+            -- The first topic might say everything before somebody said otherwise.
+            OR EXISTS (SELECT FROM segments.source_event AS t WHERE t.topic = l.topic AND (
+                t.networks IS NULL OR n.network_id = ANY (t.networks) OR t.topic = t.topic_prefix || '.commands')))
+    FROM (
+        SELECT DISTINCT a.network_id FROM segments.analyst AS a WHERE pg_has_role(asking, a.role, 'USAGE')
+    ) AS n
+$$;
+-- Of lanes those are shown that may speak for one of them now: a topic's very name may say whose it is.
+CREATE FUNCTION segments.shown_lanes(asking name) RETURNS integer []
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(array_agg(l.lane_id ORDER BY l.lane_id), '{}') FROM segments.lane AS l
+    WHERE NOT EXISTS (
+        SELECT FROM segments.source AS t WHERE t.topic = l.topic AND t.networks IS NOT NULL AND NOT EXISTS (
+            SELECT FROM segments.analyst AS a
+            WHERE a.network_id = ANY (t.networks) AND pg_has_role(asking, a.role, 'USAGE')))
+$$;
 
 CREATE SCHEMA reporting_network;
 COMMENT ON SCHEMA reporting_network IS
 'Schema reporting for an analyst of some networks: the same views and functions, with the rows of these networks.';
 
--- Topics that may speak for others alone: their very names may say whose they are.
-CREATE VIEW segments.foreign_topic AS
-SELECT t.topic FROM segments.source AS t
-WHERE
-    t.networks IS NOT NULL
-    AND NOT EXISTS (SELECT FROM segments.visible_network AS v WHERE ARRAY[v.network_id] <@ t.networks);
-
--- A duplicate is its event's network's; the other views have what they are told apart by.
-CREATE VIEW reporting_network.duplicate WITH (security_barrier) AS
-SELECT
-    l.topic AS kafka_topic,
-    l.partition AS kafka_partition,
-    l.epoch AS kafka_epoch,
-    d.kafka_offset,
-    d.received_at,
-    d.recorded_at,
-    segments.event_id(o.topic, o.partition, o.epoch, d.of_offset) AS duplicate_of_event_id
-FROM segments.duplicate AS d
-INNER JOIN segments.lane AS l ON d.lane_id = l.lane_id
-INNER JOIN segments.lane AS o ON d.of_lane_id = o.lane_id
-INNER JOIN segments.event AS e ON d.of_lane_id = e.lane_id AND d.of_offset = e.kafka_offset
-INNER JOIN segments.segment AS s ON e.segment_key = s.segment_key
-WHERE s.network_id IN (SELECT v.network_id FROM segments.visible_network AS v);
-
--- A view by network is the view of schema reporting behind a security barrier: no function that an analyst puts into a
--- query sees a row before the network was checked, but for those that Postgres knows to tell nothing (= and <, say),
--- and these still find their way to an index. The array is made once a query.
+-- A view by network is the view of schema reporting over what is theirs of each table, behind a security barrier: no
+-- function that an analyst puts into a query sees a row before the network was checked, but for those that Postgres knows
+-- to tell nothing (= and <, say), and these still find their way to an index.
+-- EXPLAIN ANALYZE tells how many rows each part of a plan found, and which parts were never run. So:
+-- - the scan of each table filters by network itself, together with whatever is asked for: a join would do it after the
+--   look-up, and a filter beside the condition of an index tells how many rows it took away;
+-- - what is theirs is found first and handed in from the side, for a sub-select would be run when some row fits the rest of
+--   the filter, and not before; WITH keeps the two apart, and lets filters through (OFFSET 0 would not);
+-- - one network at a time, for = is always a condition of an index where = ANY is not;
+-- - references and topics are of another collation, which orders alike, so that the indexes of everybody's are not used.
 -- Lanes hold every network's records, and say nothing of any but how many. The watermark is as it is: what is final
 -- for all is final for each.
 DO $$
 DECLARE
     name text;
-    visible text;
+    view text;
+    own text;
+    told record;
+    columns text;
 BEGIN
-    FOR name IN
-        SELECT v.table_name FROM information_schema.views AS v
-        WHERE v.table_schema = 'reporting' AND v.table_name <> 'duplicate' ORDER BY 1
+    FOR name, view IN
+        SELECT v.table_name, rtrim(pg_get_viewdef(format('reporting.%I', v.table_name)::regclass), ';')
+        FROM information_schema.views AS v WHERE v.table_schema = 'reporting'
+        ORDER BY v.table_name = 'automation_disagreement', v.table_name
     LOOP
-        visible := CASE
-            WHEN name IN ('lane', 'hole', 'freshness')
-                THEN 'WHERE kafka_topic NOT IN (SELECT t.topic FROM segments.foreign_topic AS t)'
-            WHEN name = 'watermark' THEN ''
-            ELSE 'WHERE network_id = ANY (ARRAY(SELECT v.network_id FROM segments.visible_network AS v))'
-        END;
-        EXECUTE format('CREATE VIEW reporting_network.%1$I WITH (security_barrier) AS SELECT * FROM reporting.%1$I %2$s',
-            name, visible);
+        IF name IN ('automation_disagreement', 'watermark') THEN
+            -- One is made of another view, the other is for all.
+            own := CASE name WHEN 'watermark' THEN view ELSE replace(view, 'reporting.', 'reporting_network.') END;
+            EXECUTE format('CREATE VIEW reporting_network.%I WITH (security_barrier) AS %s', name, own);
+            CONTINUE;
+        END IF;
+        -- A table without an alias gets its own name for one.
+        own := regexp_replace(view, 'segments\.(segment|lane)$', '\& AS \1');
+        FOR told IN SELECT * FROM (VALUES
+            ('segments.segment', 'network_id = own.network_id'), ('segments.person', 'network_id = own.network_id'),
+            ('segments.rejected', 'network_id = own.network_id'),
+            ('segments.registry_event', 'segment_key = ANY (own.segments)'),
+            ('segments.event', 'segment_key = ANY (own.segments)'), ('segments.duplicate', 'segment_key = ANY (own.segments)'),
+            ('projections.membership', 'segment_key = ANY (own.segments)'),
+            ('projections.size', 'segment_key = ANY (own.segments)'),
+            ('projections.size_daily', 'segment_key = ANY (own.segments)'),
+            ('segments.hole', 'lane_id = ANY (own.lanes)'), ('segments.lane', 'lane_id = ANY (own.lanes)')
+        ) AS v (of_table, is_theirs)
+        LOOP
+            SELECT string_agg(format('t.%I', a.attname)
+                || CASE WHEN a.attname IN ('reference_id', 'topic') THEN format(' COLLATE "POSIX" AS %I', a.attname) ELSE '' END,
+                ', ')
+            INTO columns FROM pg_catalog.pg_attribute AS a
+            WHERE a.attrelid = told.of_table::regclass AND a.attnum > 0 AND NOT a.attisdropped;
+            own := regexp_replace(own, format('\m%s\M', replace(told.of_table, '.', '\.')),
+                format('(SELECT %s FROM %s AS t WHERE t.%s)', columns, told.of_table, told.is_theirs), 'g');
+        END LOOP;
+        IF own NOT LIKE '%own.%' THEN
+            RAISE EXCEPTION 'view reporting.% is of no table that is told apart by network', name;
+        END IF;
+        EXECUTE format(
+            'CREATE VIEW reporting_network.%I WITH (security_barrier) AS'
+            ' SELECT v.* FROM %s AS own, LATERAL (WITH apart AS (SELECT) %s) AS v', name,
+            CASE WHEN name IN ('lane', 'freshness', 'hole')
+                THEN '(SELECT segments.shown_lanes(current_user) AS lanes OFFSET 0)' ELSE 'segments.own(current_user)' END,
+            own);
     END LOOP;
 END $$;
 
@@ -140,11 +177,13 @@ COMMENT ON FUNCTION reporting_network.membership_as_of(timestamptz, timestamptz,
 
 REVOKE ALL ON SCHEMA reporting_network FROM public;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA reporting_network FROM public;
+REVOKE ALL ON FUNCTION segments.own(name), segments.shown_lanes(name) FROM public;
 GRANT USAGE ON SCHEMA reporting_network TO segments_report_network;
 GRANT SELECT ON ALL TABLES IN SCHEMA reporting_network TO segments_report_network;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA reporting_network TO segments_report_network;
 -- Functions inside a view or an inlined function are called as whoever asks; without the schema they can't be named.
-GRANT EXECUTE ON FUNCTION segments.event_id(text, integer, integer, bigint), reporting.normalise_user(text)
+GRANT EXECUTE ON FUNCTION segments.event_id(text, integer, integer, bigint), reporting.normalise_user(text),
+segments.own(name), segments.shown_lanes(name)
 TO segments_report_network;
 GRANT EXECUTE ON FUNCTION segments.fold_step(
     segments.key_state, segments.key_state, smallint, timestamptz, timestamptz, timestamptz,

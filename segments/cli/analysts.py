@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -17,9 +17,6 @@ from segments.cli.output import (
     print_rows,
 )
 from service import analysts
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 ROLE = "segments_operate"
 
@@ -43,32 +40,37 @@ async def list_(*, network: str | None, history: bool, as_json: bool) -> None:
         print_rows(rows)
 
 
-def _changing(name: str, change: Callable[..., Awaitable[dict[str, Any]]], help_text: str) -> None:
-    @click.argument("role")
-    @network_option
-    @actor_option
-    async def run(*, role: str, network: str, actor: str | None, as_json: bool) -> None:
-        row = await change(load_settings(), role, network, actor)
-        if as_json:
-            print_json(row)
-        else:
-            print_rows([row])
-
-    run.__doc__ = help_text
-    register: Callable[[Any], Any] = command(analyst, name, needs=("setup_database_url",))
-    register(run)
-
-
-_changing(
-    "grant",
-    analysts.grant,
+@command(analyst, needs=("setup_database_url",))
+@click.argument("role")
+@network_option
+@click.option(
+    "--statement-timeout",
+    type=click.IntRange(0, 86_400),
+    help=f"End the login's queries after so many seconds, 0: never; default {analysts.STATEMENT_TIMEOUT}, once.",
+)
+@actor_option
+async def grant(
+    *, role: str, network: str, statement_timeout: int | None, actor: str | None, as_json: bool
+) -> None:
     """Let a role of Postgres see a network's rows, and no other's, in schema `reporting_network`.
 
-    Needs the login of `setup`. The role is there already; without a search path of its own it gets this schema's.
-    """,
-)
-_changing(
-    "revoke",
-    analysts.revoke,
-    """Let a role see a network's rows no more. Needs the login of `setup`.""",
-)
+    Needs the login of `setup`. The role is there already; without a search path of its own it gets this schema's, and
+    without a statement_timeout one of five minutes.
+    """
+    _tell(await analysts.grant(load_settings(), role, network, actor, statement_timeout), as_json)
+
+
+@command(analyst, needs=("setup_database_url",))
+@click.argument("role")
+@network_option
+@actor_option
+async def revoke(*, role: str, network: str, actor: str | None, as_json: bool) -> None:
+    """Let a role see a network's rows no more. Needs the login of `setup`."""
+    _tell(await analysts.revoke(load_settings(), role, network, actor), as_json)
+
+
+def _tell(row: dict[str, Any], as_json: bool) -> None:  # noqa: FBT001 - as click names it
+    if as_json:
+        print_json(row)
+    else:
+        print_rows([row])

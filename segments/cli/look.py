@@ -127,6 +127,9 @@ async def explain(*, network: str, segment: int, user: str, as_json: bool) -> No
 async def verify(*, memberships: bool, as_json: bool) -> None:
     """Compare every view with the fold of the log, and the log with its tiling; exit 1 on any difference.
 
+    Also each event with the digest that was made of it (not of who sent it, nor of erased people's), and whether the
+    triggers that keep the log from being changed are in force.
+
     Where Kafka is named and answers, also whether its topics are those that were read and told.
     """
     settings = load_settings()

@@ -24,6 +24,7 @@ from segments.cli.output import (
 )
 from service.errors import SegmentsError
 from service.fenced import fenced
+from service.guards import guard_faults
 from service.installation import (
     find_owners,
     foreign,
@@ -168,6 +169,11 @@ async def _check(settings: Settings, *, no_topics: bool, as_json: bool) -> None:
         faults = [str(one) for one in await topic_faults(settings, await _sources(settings))]
         found, more = await _check_topics(settings)
         faults, warnings = faults + found, warnings + more
+    async with connected(settings, ROLE) as connection:
+        faults += [
+            f"{one['view']}: {one['key']} should be {one['expected']}, and is {one['found']}"
+            for one in await guard_faults(connection)
+        ]
     if as_json:
         print_json({"warnings": warnings, "faults": faults})
     else:

@@ -24,13 +24,17 @@ class Rule:
     statuses: frozenset[str] | None = None
     standing: bool = True
 
+    def speaks_for(self, network_id: str) -> bool:
+        """Whether its records may be about this network at all."""
+        return self.standing and (self.networks is None or network_id in self.networks)
+
     def objection(self, network_id: str, user_status: str) -> FieldError | None:
         """Say what speaks against a command, or None. pointer: "" where no field of it would help."""
         if not self.standing:
             return FieldError(
                 "", "this topic may not say anything: it was revoked, or never allowed"
             )
-        if self.networks is not None and network_id not in self.networks:
+        if not self.speaks_for(network_id):
             # Not for whom it may: the networks' analysts read this, and know nothing of each other.
             return FieldError("/network_id", f"this topic may not speak for {network_id}")
         if self.statuses is not None and user_status not in self.statuses:
@@ -68,14 +72,27 @@ def check_allowed(allowed: Allowed, command: Command, headers: Headers) -> None:
     """
     if command.user_status is UserStatus.EXPIRE:
         return
-    rule = allowed.rule
-    if allowed.origins is not None and headers.source == "retry" and headers.origin is not None:
-        rule = allowed.origins.get(_topic(headers.origin), rule)
+    rule = _rule(allowed, headers)
     objection = rule and rule.objection(command.network_id, command.user_status.text)
     if objection and objection.pointer:
         raise Refusal(Reason.NOT_ALLOWED, str(objection), [objection])
     if objection:
         raise Refusal(Reason.NOT_ALLOWED, objection.message)
+
+
+def speaks_for(allowed: Allowed | None, network_id: str, headers: Headers | None = None) -> bool:
+    """Whether a record of the topic, with these headers, may be about this network: if not, it is nobody's."""
+    rule = None if allowed is None else _rule(allowed, headers)
+    return rule is None or rule.speaks_for(network_id)
+
+
+def _rule(allowed: Allowed, headers: Headers | None) -> Rule | None:
+    """Find the rule for a record: a retry is judged by the topic on which it was received first."""
+    if headers is None or allowed.origins is None or headers.origin is None:
+        return allowed.rule
+    if headers.source != "retry":
+        return allowed.rule
+    return allowed.origins.get(_topic(headers.origin), allowed.rule)
 
 
 def _topic(origin: str) -> str:

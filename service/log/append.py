@@ -346,7 +346,7 @@ async def _insert_rest(
     recorded_at: datetime,
 ) -> Stored:
     refused = [*batch.rejected, *resolution.rejected]
-    await name_by_keys(connection, refused)
+    await name_by_keys(connection, refused, batch.allowed)
     for table, (columns, rows) in {
         "duplicate": duplicate_rows(batch, resolution, recorded_at),
         "rejected": rejected_rows(batch, refused, recorded_at),

@@ -19,7 +19,7 @@ from schemas.command import (
 from schemas.headers import NO_HEADERS, Headers, read_headers
 from schemas.refusal import Reason, Refusal
 from schemas.rules import FUTURE_ALLOWED_MS, MIN_TIME
-from service.log.allowed import check_allowed
+from service.log.allowed import check_allowed, speaks_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,6 +86,8 @@ class RejectedRecord:
     reference_id: str | None = None
     person_id: int | None = None
     key_person_id: int | None = None  # whom its key names, where that is another (keyed)
+    # Whom it names without a right to: its topic may not speak for that network. Then it has no network_id and no user.
+    named: tuple[str, str | None] | None = None
 
 
 def judge(
@@ -112,6 +114,7 @@ def judge(
             refusal.user_status,
             refusal.status_change_timestamp,
             refusal.reference_id,
+            named=refusal.named,
         )
     except Exception as error:  # noqa: BLE001 - no record may stop a lane, not even through a mistake of ours
         return RejectedRecord(
@@ -131,6 +134,28 @@ def _judge(
         raise Refusal(Reason.TOMBSTONE, "the record has no value: nothing is deleted by tombstones")
     sent = record.headers
     headers = read_headers(sent, key, value, signing_secret) if sent else NO_HEADERS
+    try:
+        return _judge_said(record, value, received_ms, headers, allowed)
+    except Refusal as refusal:
+        _disown(refusal, headers, allowed)
+        raise
+
+
+def _disown(refusal: Refusal, headers: Headers, allowed: Allowed | None) -> None:
+    """Let a refused record be nobody's if its topic may not speak for the network that it names."""
+    network_id = refusal.network_id
+    if network_id is not None and not speaks_for(allowed, network_id, headers):
+        refusal.named = (network_id, refusal.user)
+        refusal.network_id = refusal.user = None
+
+
+def _judge_said(
+    record: KafkaRecord,
+    value: bytes,
+    received_ms: int,
+    headers: Headers,
+    allowed: Allowed | None,
+) -> Candidate:
     command = read_command(value, expiry_signed=headers.source == "expiry")
     if headers.error is not None:
         try:

@@ -29,9 +29,25 @@ def moment(unix_ms: int) -> datetime:
 
 def duplicate_rows(batch: Batch, resolution: Resolution, recorded_at: datetime) -> Rows:
     """Rows of segments.duplicate."""
-    columns = ("lane_id", "kafka_offset", "received_at", "recorded_at", "of_lane_id", "of_offset")
+    columns = (
+        "lane_id",
+        "kafka_offset",
+        "received_at",
+        "recorded_at",
+        "of_lane_id",
+        "of_offset",
+        "segment_key",
+    )
     return columns, [
-        (batch.lane_id, c.record.offset, moment(c.received_ms), recorded_at, of.lane_id, of.offset)
+        (
+            batch.lane_id,
+            c.record.offset,
+            moment(c.received_ms),
+            recorded_at,
+            of.lane_id,
+            of.offset,
+            c.segment_key,
+        )
         for c, of in resolution.duplicates
     ]
 

@@ -26,7 +26,7 @@ CHANGING = {
     "rejected retry", "key create", "key revoke", "apply", "source allow", "source revoke", "source close",
     "analyst grant", "analyst revoke", "setup", "memberships republish",
 }  # fmt: skip
-SECRET = "hunter2-and-a-half"  # noqa: S105 - a secret of this test
+SECRET = "hunter2-and-a-half-of-which-nobody-knew"  # noqa: S105 - a secret of this test
 
 
 def commands(group: click.Group = main, path: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -163,6 +163,26 @@ async def test_an_empty_setting_is_unset_and_a_wrong_one_is_told_in_our_own_word
     assert wrong.err.startswith("Error: SEGMENTS_SETUP_DATABASE_URL: must be postgresql://")
 
 
+@pytest.mark.parametrize(
+    "weak",
+    [
+        "change me",
+        "x" * 40,
+        "abcabcabc" * 5,
+        "short but odd: 8Zq!",
+        "change-me-change-me-1234567890abcdef",
+    ],
+)
+async def test_a_signing_key_that_is_weak_or_a_placeholder_is_refused_by_every_command(
+    weak: str,
+) -> None:
+    for arguments in (("config",), ("api",), ("ingest",), ("project",)):
+        refused = await run(None, *arguments, SEGMENTS_SIGNING_KEY=weak)
+        assert (refused.code, refused.out) == (2, "")
+        assert "SEGMENTS_SIGNING_KEY: must be at least 32 random characters" in refused.err
+        assert weak not in refused.err
+
+
 async def test_config_lists_every_setting_with_meaning_default_and_value_but_no_secret() -> None:
     environ = {"SEGMENTS_DATABASE_URL": f"postgresql://u:{SECRET}@h/d", "SEGMENTS_SIGNING_KEY": SECRET,
                "SEGMENTS_KAFKA_SASL_PASSWORD": SECRET, "SEGMENTS_SETUP_DATABASE_URL": f"postgres://{SECRET}@h:1/d",
@@ -249,8 +269,8 @@ async def test_each_secret_is_also_read_from_a_file_whose_last_newline_is_cut(
         found = Settings()
         for name in secrets:
             assert getattr(found, name).get_secret_value() == text
-        patch.setenv("SEGMENTS_SIGNING_KEY", "given")
-        assert Settings().signing_secret == b"given"
+        patch.setenv("SEGMENTS_SIGNING_KEY", given := "given by hand, and long enough for it")
+        assert Settings().signing_secret == given.encode()
     assert SECRET not in repr(found)
 
 

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from segments.cli import dry_run, look
 from service import migrations as module
 from service.database import database_url
-from service.errors import MigrationDriftError, NotSetUpError
+from service.errors import MigrationDriftError, NotSetUpError, RefusedError, UnsuitableDatabaseError
 from service.kafka import set_up_topics
 from service.migrations import check_database, migrations, set_up_database
 from tests.support.command_line import run
@@ -263,3 +263,88 @@ async def test_a_cluster_that_was_never_set_up_is_told_so(
         assert told.err == (
             "Error: The database is not set up for this program; run `segments setup`.\n"
         )
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+async def test_a_database_that_is_not_utf8_is_refused_in_words_before_anything_is_written(
+    database: Settings, encoding: str
+) -> None:
+    name = f"test_{uuid.uuid4().hex[:16]}"
+    url = SecretStr(f"{database_url(database).rpartition('/')[0]}/{name}")
+    other = database.model_copy(update={"database_url": url})
+    async with connected(database) as owner:
+        await owner.execute(
+            f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+        )
+        try:
+            refused = await run(other, "setup", "--no-topics")
+            assert (refused.code, refused.out) == (1, "")
+            assert f"Its encoding is {encoding}, which loses text" in refused.err
+            written = await value(
+                other,
+                "SELECT count(*) FROM pg_namespace WHERE nspname IN ('segments', 'migrations')",
+            )
+            assert written == 0
+            ended = await asyncio.to_thread(command_line, other, "ingest")
+            assert (ended.returncode, f"encoding is {encoding}" in ended.stderr) == (1, True)
+        finally:
+            await owner.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def test_what_role_or_database_set_does_not_change_what_setup_makes(
+    empty: list[Settings], database: Settings
+) -> None:
+    one = empty[0]
+    name = database_url(one).rpartition("/")[2]
+    async with connected(one) as connection:
+        for setting in (
+            "search_path = 'nowhere'", "standard_conforming_strings = off", "bytea_output = 'escape'",
+            "datestyle = 'SQL, DMY'", "intervalstyle = 'iso_8601'", "timezone = 'Asia/Kolkata'",
+            "statement_timeout = '1ms'",
+            "lock_timeout = '1ms'", "default_transaction_isolation = 'serializable'", "escape_string_warning = off",
+        ):  # fmt: skip
+            await connection.execute(f"ALTER DATABASE {name} SET {setting}")
+    await set_up_database(one)
+    async with connected(database) as connection:
+        await connection.execute(f"ALTER DATABASE {name} RESET ALL")
+    assert await objects(one) == await objects(database)
+
+
+async def test_a_database_that_is_read_only_is_refused_in_words(empty: list[Settings]) -> None:
+    one = empty[0]
+    async with connected(one) as connection:
+        name = database_url(one).rpartition("/")[2]
+        await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    with pytest.raises(UnsuitableDatabaseError, match="default_transaction_read_only is on"):
+        await set_up_database(one)
+
+
+async def test_setup_waits_for_a_lock_a_while_and_then_says_so(
+    empty: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = empty[0]
+    monkeypatch.setitem(module.SESSION, "lock_timeout", "50ms")
+    await set_up_database(one)
+    async with connected(one) as holder:
+        holding = holder.transaction()
+        await holding.start()
+        await holder.execute("LOCK TABLE migrations.applied IN EXCLUSIVE MODE")
+        with pytest.raises(RefusedError, match="Somebody holds a lock"):
+            await set_up_database(one)
+        waiting = asyncio.create_task(set_up_database(one))
+        await holder.execute("SELECT pg_sleep(0.2)")
+        await holding.rollback()
+        assert await waiting == []
+
+
+async def test_check_tells_of_a_trigger_that_is_off(settings: Settings) -> None:
+    async with connected(settings) as connection:
+        await connection.execute("ALTER TABLE segments.event DISABLE TRIGGER event_is_immutable")
+    checked = await run(settings, "setup", "--check")
+    assert checked.code == 1
+    assert (
+        "segments.event: trigger for UPDATE should be refuse_all_but_erasure(), always, and is disabled"
+        in checked.out
+    )
+    verified = await run(settings, "verify")
+    assert (verified.code, "trigger for UPDATE" in verified.out) == (1, True)

@@ -119,25 +119,25 @@ async def test_who_holds_a_command_back_holds_its_own_lane_back_and_no_other(
     async with of_one_process(registered, 2) as lanes, connected(registered) as connection:
         await store_all(lanes, [command(0)], [command(1)])
         batches = [await lane.prepare(command(2 + n)) for n, lane in enumerate(lanes)]
-        async with connection.transaction():
-            await connection.execute(
-                "INSERT INTO segments.event (lane_id, segment_key, kafka_offset, person_id, status_change_timestamp,"
-                " received_at, recorded_at, user_status, content, reference_id, discriminator)"
-                " SELECT 999, segment_key, 0, $1, to_timestamp($2), now(), now(), user_status, content, $3, ''"
-                " FROM segments.event LIMIT 1",
-                batches[0].candidates[0].place[0],
-                batches[0].candidates[0].time,
-                "r2",
-            )
-            kept, free = (
-                asyncio.create_task(lane.store(batch))
-                for lane, batch in zip(lanes, batches, strict=True)
-            )
-            async with asyncio.timeout(60):
-                assert (await free).events == 1
-            assert not kept.done()
-            await connection.execute("SET LOCAL session_replication_role = replica")
-            await connection.execute("DELETE FROM segments.event WHERE lane_id = 999")
+        holding = connection.transaction()
+        await holding.start()
+        await connection.execute(
+            "INSERT INTO segments.event (lane_id, segment_key, kafka_offset, person_id, status_change_timestamp,"
+            " received_at, recorded_at, user_status, content, reference_id, discriminator)"
+            " SELECT 999, segment_key, 0, $1, to_timestamp($2), now(), now(), user_status, content, $3, ''"
+            " FROM segments.event LIMIT 1",
+            batches[0].candidates[0].place[0],
+            batches[0].candidates[0].time,
+            "r2",
+        )
+        kept, free = (
+            asyncio.create_task(lane.store(batch))
+            for lane, batch in zip(lanes, batches, strict=True)
+        )
+        async with asyncio.timeout(60):
+            assert (await free).events == 1
+        assert not kept.done()
+        await holding.rollback()
         assert (await kept).events == 1
     await sound_log(registered)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service.ingest.ingest import ingest
-from tests.support.database import connected, erase, rows, until, value
+from tests.support.database import GUARDED, UNGUARDED, connected, erase, rows, until, value
 from tests.support.kafka import Said, publish
 from tests.support.lane import said
 from tests.support.roles import service
@@ -27,11 +27,13 @@ def keyed(key: str, **fields: object) -> tuple[bytes, tuple[tuple[str, bytes], .
 
 
 async def age(settings: Settings, days: float) -> None:
-    async with connected(settings) as connection:
+    async with connected(settings) as connection, connection.transaction():
+        await connection.execute(UNGUARDED)
         await connection.execute(
             "UPDATE segments.idempotency SET seen_at = seen_at - make_interval(hours => $1)",
             int(days * 24),
         )
+        await connection.execute(GUARDED)
 
 
 async def test_a_key_is_remembered_for_7_days_and_forgotten_after_8(ready: Settings) -> None:

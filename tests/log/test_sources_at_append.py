@@ -10,7 +10,7 @@ import pytest
 
 from service import sources
 from service.publish import Sender, signed_headers
-from tests.support.database import connected, make_segments, rows, value
+from tests.support.database import connected, erase, make_segments, rows, value
 from tests.support.lane import LogLane, said
 
 if TYPE_CHECKING:
@@ -65,8 +65,67 @@ async def test_networks_and_statuses_are_bounds_and_the_detail_says_which(crm: L
     )
     assert [tuple(row.values()) for row in found] == [
         ("n", 1, "u", "add", "/user_status: this topic may not say add, only enter, leave"),
-        ("m", 1, "u", "enter", "/network_id: this topic may not speak for m"),
+        # Nobody's: no view of m's holds what others said in its name.
+        (None, 1, None, "enter", "/network_id: this topic may not speak for m"),
     ]
+
+
+_NOBODYS = """
+SELECT count(*) FROM segments.rejected AS r WHERE r.network_id IS NULL AND r.person_id IS NULL
+"""
+
+
+async def test_what_a_bounded_topic_says_of_another_network_is_nobodys_and_makes_no_person_there(
+    crm: LogLane,
+) -> None:
+    """Whatever it is refused for, and whether its value or its key names the other network."""
+    await allow(crm.settings, networks=["n"])
+    key = b"m:jo@x.com"
+    records = [
+        said(network_id="m", user="jo@x.com", description="a secret of n's"),
+        said(network_id="m", user="jo@x.com", segment_id="no"),
+        (said(network_id="m", user="jo@x.com"), [("idempotency-key", b"")]),
+        said(network_id="m", user="jo@x.com", status_change_timestamp=5),
+        (b"{", (), key),
+        (said(network_id="m"), (), key),
+        (said(network_id="m", user=7), (), key),
+    ]
+    assert await crm.append(*records) == [
+        "not_allowed", "invalid_field", "invalid_field", "not_allowed", "not_json", "not_allowed", "invalid_field",
+    ]  # fmt: skip
+    assert await value(crm.settings, _NOBODYS) == len(records)
+    people = "SELECT array_agg(DISTINCT network_id) FROM segments.person"
+    assert await value(crm.settings, people) == [""]
+    # Its own network's refused records are its own.
+    assert await crm.append(said(user=7), said(segment_id=77)) == [
+        "invalid_field", "unknown_segment",
+    ]  # fmt: skip
+    assert await value(crm.settings, _NOBODYS) == len(records)
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_an_erasure_reaches_what_a_topic_said_of_a_person_without_a_right_to(
+    crm: LogLane, lane: LogLane, *, known: bool
+) -> None:
+    if known:
+        assert await lane.append(said(network_id="m", user="jo@x.com")) == ["event"]
+    await allow(crm.settings, networks=["n"])
+    await crm.append(
+        said(network_id="m", user="jo@x.com"), (b"{", (), b"m:jo@x.com"), said(segment_id=77)
+    )
+    held = "SELECT count(*) FROM segments.rejected WHERE payload IS NOT NULL"
+    assert await value(crm.settings, held) == 3
+    number = await erase(crm.settings, "jo@x.com", "m")
+    assert number is not None
+    assert await value(crm.settings, held) == 1
+    assert not await value(
+        crm.settings, "SELECT count(*) FROM segments.person WHERE user_id LIKE '%jo@x.com'"
+    )
+    if known:
+        assert (
+            await value(crm.settings, "SELECT user_id FROM reporting.event") == f"erased:{number}"
+        )
+    assert await erase(crm.settings, "jo@x.com", "m") is None
 
 
 async def test_it_is_checked_after_the_fields_and_before_everything_else(crm: LogLane) -> None:
@@ -124,7 +183,8 @@ async def test_a_rule_changed_between_preparing_and_storing_counts(crm: LogLane)
     assert [found[at] for at in (3, 4, 5)] == ["event", "timestamp_too_old", "not_json"]
     people = await value(
         crm.settings,
-        "SELECT count(*) FROM segments.rejected AS r JOIN segments.person AS p USING (person_id)",
+        "SELECT count(*) FROM segments.rejected AS r"
+        " JOIN segments.person AS p ON p.person_id IN (r.person_id, r.key_person_id)",
     )
     assert people == 3, "a record refused anew is its person's, for erasure"
 

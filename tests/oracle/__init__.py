@@ -42,7 +42,8 @@ Choices where the contract is silent
     signature and a reference `expire:...`. That its time is the expires_at is not checked.
 16. An honoured `segments-origin` asks for the same value bytes in the rejected row.
 17. An expire for a segment that does not exist is `unknown_segment`.
-18. `not_allowed` is never said: section 2 gives no command that `<prefix>.commands` forbids.
+18. `not_allowed` is said of networks alone, where the model is told which ones a topic may speak for; such a
+    record is nobody's: its network and user are null.
 
 Not modelled: metadata's 16 KiB as sent, numbers of more than 16,383 decimals, holes, erasure, the
 registry's past (change `model.segments` between appends), records stamped by their producer (give `timestamp_ms` as

@@ -29,6 +29,7 @@ class Rejected:
     recorded_at: datetime
     first_receipt_ms: int  # of a retry: of the record first refused
     first_position: Position
+    nobodys: bool  # its topic may not speak for that network
 
 
 class Log:
@@ -131,10 +132,12 @@ class Log:
 def rejected_result(refused: Rejected) -> Row:
     command = refused.command
     unread = None if refused.reason in {"tombstone", "not_json"} else UNSAID
+    whose = None if refused.nobodys else command
+    nobody = None if refused.nobodys else unread
     return {
-        "network_id": command.network if command else unread,
+        "network_id": whose.network if whose else nobody,
         "segment_id": command.segment if command else unread,
-        "user_id": command.user if command else unread,
+        "user_id": whose.user if whose else nobody,
         "reference_id": (command.reference or UNSAID) if command else unread,
         "user_status": command.status if command else unread,
         "outcome": "rejected",

@@ -1,7 +1,7 @@
 """The append: receipt, identity, and what becomes of a record."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -37,6 +37,7 @@ class Model(Tables):
 
     believes: whether a record's `segments-signature` is right (how to sign is the service's).
     origin: the position that a record's `segments-origin` names, if any.
+    networks: topic → the networks that it may speak for; of a topic that is not there, all.
     """
 
     def __init__(
@@ -45,10 +46,12 @@ class Model(Tables):
         event_id: EventId = made_up_event_id,
         believes: Callable[[Record], bool] = lambda _: False,
         origin: Callable[[Record], Position | None] = lambda _: None,
+        networks: Mapping[str, Container[str]] | None = None,
     ) -> None:
         super().__init__(segments, event_id)
         self.believes = believes
         self.origin = origin
+        self.networks = networks or {}
         self.received: dict[tuple[str, int], int] = {}  # lane -> its last received_at
         self.by_position: dict[Position, Event] = {}
         self.by_identity: dict[Any, Event] = {}
@@ -68,6 +71,7 @@ class Model(Tables):
                     recorded_at,
                     judged.receipt_ms,
                     judged.discriminator,
+                    judged.outcome.reason == "not_allowed",
                 )
             )
             return judged.outcome
@@ -95,6 +99,7 @@ class Model(Tables):
             command = read_command(
                 record, receipt_ms, from_expiry=self.source_and_actor(record)[0] == "expiry"
             )
+            self.check_network(record, command)
             check_time(command, received_ms)
             judged = Judged(Outcome("event"), received_ms, receipt_ms, discriminator, command)
             outcome = self.repeats(record, command, judged)
@@ -122,6 +127,10 @@ class Model(Tables):
         if not same:
             return Outcome("rejected", reason="conflict")
         return Outcome("duplicate", of=known.position)
+
+    def check_network(self, record: Record, command: Command) -> None:
+        if command.network not in self.networks.get(record.topic, {command.network}):
+            raise RefusedError("not_allowed")
 
     def check_segment(self, command: Command) -> None:
         archived = self.segments.get((command.network, command.segment))

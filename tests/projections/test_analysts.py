@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from service import analysts, sources
+from service import analysts, registry, sources
 from service.database import database_url
 from service.errors import RefusedError
 from tests.projections.folding import fold, log
 from tests.support.command_line import run
 from tests.support.database import connected, rows, sound, value
-from tests.support.lane import LogLane, said
+from tests.support.lane import LogLane, log_lanes, said
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -205,12 +205,15 @@ async def test_without_the_barrier_that_function_would_have_seen_them(
     """So that the test before can fail: the barrier, and no accident, keeps the rows away."""
     await analysts.grant(filled, ann, "a")
     async with connected(filled) as owner:
-        await owner.execute("ALTER VIEW reporting_network.segment RESET (security_barrier)")
+        await owner.execute(
+            "CREATE VIEW reporting_network.plain AS SELECT * FROM reporting.segment WHERE network_id <> 'b';"
+            " GRANT SELECT ON reporting_network.plain TO segments_report_network"
+        )
     heard: list[str] = []
     async with logged_in(filled, ann) as connection:
         connection.add_log_listener(lambda _connection, notice: heard.append(notice.message))
         await connection.execute(_LEAK)
-        await connection.fetch("SELECT FROM segment AS v WHERE pg_temp.leak(v.network_id)")
+        await connection.fetch("SELECT FROM plain AS v WHERE pg_temp.leak(v.network_id)")
     assert "seen b" in heard
 
 
@@ -235,15 +238,16 @@ async def test_she_reads_nothing_but_her_schema(filled: Settings, ann: str) -> N
             "SELECT * FROM reporting.membership_as_of()",
             "SELECT * FROM segments.event",
             "SELECT * FROM segments.analyst",
-            "SELECT * FROM segments.visible_network",
+            "SELECT segments.own(current_user)",
             "SELECT * FROM segments.source",
             "INSERT INTO segments.analyst_event (role_name, network_id, change) VALUES (current_user, 'b', 'granted')",
             "ALTER VIEW reporting_network.event RESET (security_barrier)",
             "SET ROLE segments_report",
-            "UPDATE reporting_network.segment SET segment_name = 'mine'",
         ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(denied)
+        with pytest.raises(asyncpg.ObjectNotInPrerequisiteStateError, match="cannot update view"):
+            await connection.execute("UPDATE reporting_network.segment SET segment_name = 'mine'")
 
 
 async def test_a_group_s_networks_are_its_members_and_two_grants_add_up(
@@ -325,6 +329,30 @@ async def test_the_reporting_role_sees_every_network_as_before(filled: Settings,
     await sound(filled)
 
 
+async def test_a_login_s_queries_end_after_five_minutes_unless_told_otherwise(
+    filled: Settings, ann: str
+) -> None:
+    async def timeout() -> object:
+        async with logged_in(filled, ann) as connection:
+            return await connection.fetchval("SHOW statement_timeout")
+
+    async def listed() -> object:
+        (row,) = (await run(filled, "analyst", "list", "--network", "a", "--json")).json
+        return row["statement_timeout"]
+
+    grant = ("analyst", "grant", ann, "--network", "a")
+    assert (await run(filled, *grant)).code == 0
+    assert (await timeout(), await listed()) == ("5min", "300s")
+    assert (await run(filled, *grant, "--statement-timeout", "7")).code == 0
+    assert (await timeout(), await listed()) == ("7s", "7s")
+    # What she has stays.
+    assert (await run(filled, *grant)).code == 0
+    assert await timeout() == "7s"
+    assert (await run(filled, *grant, "--statement-timeout", "0")).code == 0
+    assert await timeout() == "0"
+    assert (await run(filled, *grant, "--statement-timeout", "-1")).code == 2
+
+
 async def test_the_commands_grant_list_and_revoke(filled: Settings, ann: str) -> None:
     granted = await run(
         filled, "analyst", "grant", ann, "--network", "a", "--actor", "boss", "--json"
@@ -349,3 +377,111 @@ async def test_the_commands_grant_list_and_revoke(filled: Settings, ann: str) ->
     ):
         said = await run(filled, "analyst", *arguments)
         assert (said.code, says in said.err) == (code, True), said.err
+
+
+# In each view every column by which its rows may be looked for, with a value that only network b has and one that
+# nobody has; both are of one length.
+_ELSEWHERE = {
+    "user_id": ("'of-b'", "'of-z'"),
+    "reference_id": ("'ref-b'", "'ref-z'"),
+    "segment_name": ("'only b'", "'only z'"),
+    "segment_id": ("88888", "99999"),
+    "created_by": ("'b-boss'", "'z-boss'"),
+    "description": ("'of-b'", "'of-z'"),
+    "actor": ("'b-boss'", "'z-boss'"),
+    "user_sent": ("'OF-b'", "'OF-z'"),
+    "kafka_topic": ("'b-crm'", "'z-crm'"),
+}
+_EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, COSTS, VERBOSE, TIMING OFF, SUMMARY OFF) "
+_TIMES = """
+SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = $1::text::regclass AND a.attnum > 0
+    AND a.atttypid = 'timestamptz'::regtype ORDER BY a.attnum
+"""
+_SETTINGS = (
+    "SET enable_seqscan = on",
+    "SET enable_seqscan = off",
+    "SET enable_indexscan = off; SET enable_bitmapscan = off",
+    "SET enable_hashjoin = off; SET enable_nestloop = off",
+)
+
+
+async def plan(connection: asyncpg.Connection[Any], query: str, value: str) -> str:
+    """Give the plan of a query as it ran, without the value that it asks for."""
+    # What it may hit or read, and what planning took, hangs on what was asked before.
+    for _ in range(2):
+        said = await connection.fetch(_EXPLAIN + query)
+    lines = [row[0].replace(value, "?").replace(value.strip("'"), "?") for row in said]
+    planning = next((at for at, line in enumerate(lines) if line == "Planning:"), len(lines))
+    return "\n".join(lines[:planning])
+
+
+@pytest.fixture
+async def elsewhere(filled: Settings) -> Settings:
+    """The same with what b alone has in every column that can be asked for."""
+    async with connected(filled) as owner:
+        await owner.execute("UPDATE segments.segment SET description = 'of-' || network_id")
+        for network_id in ("a", "b"):
+            await registry.create(
+                owner,
+                network_id=network_id,
+                segment_id={"a": 77777, "b": 88888}[network_id],
+                name=f"only {network_id}",
+                actor=f"{network_id}-boss",
+            )
+    async with log_lanes(filled, 2) as lanes:
+        for network_id in ("a", "b"):
+            content = said(
+                network_id=network_id, user=f"OF-{network_id}", reference_id=f"x{network_id}"
+            )
+            assert await lanes[1].append(content) == ["event"]
+    await fold(filled)
+    async with connected(filled) as owner:
+        await owner.execute("ANALYZE")
+    return filled
+
+
+async def test_no_plan_tells_what_another_network_has(elsewhere: Settings, ann: str) -> None:
+    """What EXPLAIN ANALYZE shows of a look-up is the same for what only b has as for what nobody has."""
+    await analysts.grant(elsewhere, ann, "a")
+    told = []
+    async with logged_in(elsewhere, ann) as connection:
+        for settings in _SETTINGS:
+            await connection.execute(f"RESET ALL; SET jit = off; {settings}")
+            await connection.execute("SET search_path = reporting_network")
+            for row in await rows(elsewhere, _COLUMNS, "reporting_network"):
+                view, column = row["relname"], row["attname"]
+                if view == "watermark" or column not in _ELSEWHERE:
+                    continue
+                query = f"SELECT * FROM {view} WHERE {column} = "
+                there, nowhere = _ELSEWHERE[column]
+                found = await plan(connection, query + there, there)
+                if found != (wanted := await plan(connection, query + nowhere, nowhere)):
+                    told.append(f"{settings}: {view}.{column}\n{found}\n--- and nowhere\n{wanted}")
+    assert not told, "\n\n".join(told)
+
+
+async def test_no_plan_tells_when_another_network_did_something(
+    elsewhere: Settings, ann: str
+) -> None:
+    """Its estimates apart, which are made of what is frequent in all networks together."""
+    await analysts.grant(elsewhere, ann, "a")
+    async with connected(elsewhere) as owner:
+        await owner.execute("DELETE FROM pg_statistic WHERE starelid::regclass::text LIKE '%.%'")
+    told = []
+    async with logged_in(elsewhere, ann) as connection:
+        for view in BY_NETWORK | {"duplicate"}:
+            for column in await rows(elsewhere, _TIMES, f"reporting.{view}"):
+                name = column["attname"]
+                moments = (
+                    f"SELECT DISTINCT {name}::text FROM reporting.{view} AS b WHERE {name} IS NOT NULL"
+                    f" AND NOT EXISTS (SELECT FROM reporting_network.{view} AS a WHERE a.{name} = b.{name})"
+                )
+                async with connected(elsewhere) as owner:
+                    found = await owner.fetch(moments)
+                query = f"SELECT * FROM {view} WHERE {name} = "
+                for there in [f"'{moment[0]}'" for moment in found][:3]:
+                    nowhere = f"'2001{there[5:]}"
+                    asked = await plan(connection, query + there, there)
+                    if asked != (wanted := await plan(connection, query + nowhere, nowhere)):
+                        told.append(f"{view}.{name}\n{asked}\n--- and nowhere\n{wanted}")
+    assert not told, "\n\n".join(told)

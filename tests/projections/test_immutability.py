@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from service import sources
+from service.guards import GUARDED, guard_faults
 from tests.projections.folding import log
 from tests.support.database import connected
 from tests.support.lane import said
@@ -92,6 +93,7 @@ async def test_the_tables_that_may_change_are_known_and_each_other_one_has_a_row
     filled: asyncpg.Connection[Any],
 ) -> None:
     tables = await append_only(filled)
+    assert set(tables) == set(GUARDED) - MUTABLE
     assert set(tables) == {
         "event", "duplicate", "rejected", "hole", "registry_event", "lane_event", "retry", "erasure",
         "source_event", "analyst_event", "rejected_erasure",
@@ -156,3 +158,130 @@ async def test_the_erasing_role_blanks_free_text_and_changes_nothing_else(
         )
         == "UPDATE 1"
     )
+
+
+_LESSENED = """
+CREATE OR REPLACE TRIGGER person_stays BEFORE UPDATE OR DELETE ON segments.person
+FOR EACH ROW WHEN (false) EXECUTE FUNCTION segments.refuse_all_but_farewell()
+"""
+# What the owner might do to a table so that its rows change all the same, or seem to; and what tells of it.
+_OPENED = {
+    "a trigger is off": "ALTER TABLE segments.{0} DISABLE TRIGGER USER",
+    "a trigger fires by the session": "ALTER TABLE segments.{0} ENABLE TRIGGER USER",
+    "a rule does nothing instead": "CREATE RULE r AS ON UPDATE TO segments.{0} DO INSTEAD NOTHING",
+    "rows are hidden": "ALTER TABLE segments.{0} ENABLE ROW LEVEL SECURITY",
+}
+_DEFINITIONS = (
+    "DROP TABLE segments.{0} CASCADE",
+    "ALTER TABLE segments.{0} DISABLE TRIGGER ALL",
+    "ALTER TABLE segments.{0} ADD COLUMN more text",
+    "CREATE RULE r AS ON DELETE TO segments.{0} DO INSTEAD NOTHING",
+    "CREATE TRIGGER t BEFORE INSERT ON segments.{0} FOR EACH ROW EXECUTE FUNCTION segments.refuse_change()",
+)
+# Columns of the tables that move on by design, which never change all the same.
+_STAYS = {
+    "person": (
+        "user_id = 'other'",
+        "network_id = 'other'",
+        "salt = 'other'",
+        "erased = 7",
+    ),
+    "idempotency": ("request = 'other'", "kafka_offset = 99", "seen_at = now()"),
+    "segment": (
+        "network_id = 'other'",
+        "segment_id = 99",
+        "created_by = 'other'",
+        "created_at = now()",
+    ),
+}
+
+
+@pytest.mark.parametrize("role", ["segments_owner", None, "segments_erase"])
+async def test_what_never_changes_in_tables_that_move_on_is_refused_to_everybody(
+    filled: asyncpg.Connection[Any], role: str | None
+) -> None:
+    """Also where the session says that it is a replica's."""
+    await filled.execute(
+        "INSERT INTO segments.idempotency VALUES ('n', 'k', now(), 1, 0, 'request')"
+    )
+    if role is not None:
+        await filled.execute(f"GRANT USAGE ON SCHEMA segments TO {role}")
+        await filled.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA segments TO {role}")
+        await filled.execute(f"SET ROLE {role}")
+    else:
+        await filled.execute("SET session_replication_role = replica")
+    for table, changed in _STAYS.items():
+        for change in (
+            *(f"UPDATE segments.{table} SET {one}" for one in changed),
+            f"DELETE FROM segments.{table}",
+            f"TRUNCATE segments.{table} CASCADE",
+        ):
+            with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="refused"):
+                await filled.execute(change)
+    for table in (row[0] for row in await filled.fetch(_TABLES) if row[0] not in MUTABLE):
+        column = await filled.fetchval(_COLUMN, table)
+        for change in changes(table, column):
+            with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="append-only"):
+                await filled.execute(change)
+
+
+async def test_no_service_role_may_redefine_a_table(filled: asyncpg.Connection[Any]) -> None:
+    for role in SERVICE:
+        for row in await filled.fetch(_TABLES):
+            await filled.execute(f"SET ROLE {role}")
+            for definition in _DEFINITIONS:
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await filled.execute(definition.format(row[0]))
+            await filled.execute("RESET ROLE")
+
+
+async def test_the_registry_s_role_changes_of_a_segment_what_may_change(
+    filled: asyncpg.Connection[Any],
+) -> None:
+    await filled.execute("SET ROLE segments_registry")
+    await filled.execute("UPDATE segments.segment SET description = 'other', archived_at = now()")
+    for change in _STAYS["segment"]:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await filled.execute(f"UPDATE segments.segment SET {change}")
+
+
+@pytest.mark.parametrize("opened", _OPENED)
+async def test_verify_tells_of_each_table_that_it_is_not_guarded(
+    filled: asyncpg.Connection[Any], opened: str
+) -> None:
+    assert await guard_faults(filled) == []
+    for table in GUARDED:
+        transaction = filled.transaction()
+        await transaction.start()
+        await filled.execute("SET LOCAL ROLE segments_owner")
+        await filled.execute(_OPENED[opened].format(table))
+        await filled.execute("SET LOCAL ROLE segments_operate")
+        found = await guard_faults(filled)
+        assert {row["view"] for row in found} == {f"segments.{table}"}, found
+        await transaction.rollback()
+
+
+async def test_verify_tells_that_a_trigger_is_gone_or_calls_something_else(
+    filled: asyncpg.Connection[Any],
+) -> None:
+    for change, told in (
+        ("DROP TRIGGER person_stays ON segments.person", {"segments.person"}),
+        (
+            "CREATE OR REPLACE FUNCTION segments.refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'",
+            {"segments.refuse_change()"},
+        ),
+        (
+            _LESSENED,
+            {"segments.person"},
+        ),
+    ):
+        transaction = filled.transaction()
+        await transaction.start()
+        await filled.execute("SET LOCAL ROLE segments_owner")
+        await filled.execute(change)
+        assert {row["view"] for row in await guard_faults(filled)} == told
+        await transaction.rollback()
+
+
+def test_every_table_that_is_append_only_or_keeps_something_is_looked_after() -> None:
+    assert set(GUARDED) & MUTABLE == set(_STAYS)

@@ -66,7 +66,7 @@ ALLOWED = {
         "reporting.watermark": "s",
     },
     "segments_registry": {
-        "segments.segment": "siu",
+        "segments.segment": "si",
         "segments.network": "siu",
         "segments.source_version": "su",
         "segments.registry_event": "si",
@@ -131,7 +131,10 @@ ALLOWED = {
 COLUMNS = {
     "segments_operate": {"projections.telling": {"anew", "anew_because", "anew_by", "anew_at"}},
     "segments_api": {"segments.api_key": {"last_used_at"}},
-    "segments_registry": {"segments.api_key": {"revoked_at", "revoked_by"}},
+    "segments_registry": {
+        "segments.api_key": {"revoked_at", "revoked_by"},
+        "segments.segment": {"segment_name", "description", "is_visible", "archived_at"},
+    },
     "segments_erase": {
         "segments.event": {"user_sent", "description", "metadata"},
         "segments.rejected": {"detail", "record_key", "payload", "payload_text", "headers"},
@@ -250,5 +253,7 @@ async def test_definer_functions_fix_their_search_path_and_are_known(
         "segments.erase_rejected",
         "segments.forget_keys",
         "segments.installation_name",
+        "segments.own",
+        "segments.shown_lanes",
     ]
     assert all(row["proconfig"] == ["search_path=pg_catalog, pg_temp"] for row in found)

@@ -21,6 +21,39 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 
+# As a superuser may: the triggers out of the way, those that are ENABLE ALWAYS too; and as they were.
+_EACH_TABLE = """
+DO $$
+DECLARE
+    name regclass;
+BEGIN
+    FOR name IN
+        SELECT oid FROM pg_class WHERE relkind = 'r' AND relhastriggers
+            AND relnamespace IN ('segments'::regnamespace, 'projections'::regnamespace)
+    LOOP
+        EXECUTE format('ALTER TABLE %s {}', name);
+    END LOOP;
+END $$;
+"""
+UNGUARDED = _EACH_TABLE.format("DISABLE TRIGGER ALL")
+GUARDED = (
+    _EACH_TABLE.format("ENABLE TRIGGER ALL")
+    + """
+DO $$
+DECLARE
+    made record;
+BEGIN
+    FOR made IN
+        SELECT tgname, tgrelid::regclass AS of_table FROM pg_trigger
+        WHERE NOT tgisinternal AND tgrelid::regclass::text LIKE 'segments.%'
+    LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', made.of_table, made.tgname);
+    END LOOP;
+END $$;
+"""
+)
+
+
 @asynccontextmanager
 async def connected(
     settings: Settings, role: str | None = None

@@ -318,3 +318,13 @@ class TestOrderOfChecks:
     ) -> None:
         expected = EVENT if right else refused("invalid_field")
         assert Script().say(**fields) == expected
+
+
+def test_what_a_topic_says_of_a_network_that_it_may_not_speak_for_is_nobodys() -> None:
+    script = Script(networks={TOPIC: {"acme"}})
+    assert script.say("add", at=0) == EVENT
+    assert script.say("add", at=0, network_id="beta") == refused("not_allowed")
+    (row,) = script.model.rejected()
+    assert (row["network_id"], row["reason"]) == (None, "not_allowed")
+    (result,) = [row for row in script.model.result() if row["outcome"] == "rejected"]
+    assert (result["network_id"], result["user_id"], result["segment_id"]) == (None, None, 1)
