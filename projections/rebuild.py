@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from projections import long_keys
 from projections.worker import PROJECTION, ROLE, SQL, fold_digest, fold_range
 from service.database import make_pool, transaction
 from service.errors import SegmentsError, WrongUseError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 SHARES = 2  # connections that fold side by side, each its share of the people
-TABLES = ("membership", "size", "size_daily")
+TABLES = ("membership", "kept_state", "size", "size_daily")
 CLOSE = 2000  # offsets apart, below which the swap folds the rest itself
 LEASE_SECONDS = 30
 _LEASE = """
@@ -164,7 +165,22 @@ class _Rebuild:
                     for lane, offset in zip(lanes, offsets, strict=True)
                 ],
             )
+            await self._keep_states(connection, new, lanes, offsets)
         return sum(counts)
+
+    @staticmethod
+    async def _keep_states(
+        connection: asyncpg.Connection[Any], slot: int, lanes: list[int], offsets: list[int]
+    ) -> None:
+        """Keep states of the long keys, as the workers do."""
+        keys = await connection.fetch(
+            "SELECT segment_key, person_id FROM projections.membership WHERE slot = $1 AND tail >= $2",
+            slot,
+            2 * long_keys.EVERY,
+            timeout=36_000,
+        )
+        batch = long_keys.Batch(PROJECTION, slot, lanes, offsets, offsets)
+        await long_keys.keep_states(connection, batch, [tuple(key) for key in keys])
 
     async def _fold_share(self, new: int, lanes: list[int], offsets: list[int], share: int) -> int:
         async with self._transaction() as connection:

@@ -15,6 +15,7 @@ CHECKS = (
     "verify_references",
     "verify_owners",
     "verify_membership",
+    "verify_kept",
     "verify_rows",
     "verify_size",
     "verify_daily",

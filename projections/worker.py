@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from opentelemetry.trace import SpanKind
 
+from projections import long_keys
 from service.database import make_pool, single, statements, transaction
 from service.errors import FoldDriftError, NotSetUpError
 from service.migrations import migrations
@@ -45,7 +46,8 @@ ADVANCE_SECONDS = 0.5
 def fold_digest() -> str:
     """Digest the SQL that decides what the projection's rows are: a slot made by other SQL is not added to."""
     folds = (one.sql for one in migrations() if one.name.endswith(("_fold", "_rebuild")))
-    return hashlib.sha256("".join((*folds, SQL["apply"], SQL["whole"])).encode()).hexdigest()
+    parts = (SQL[name] for name in ("apply", "refold", "settle_long", "whole"))
+    return hashlib.sha256("".join((*folds, *parts)).encode()).hexdigest()
 
 
 async def project(settings: Settings, stop: asyncio.Event) -> None:
@@ -174,11 +176,15 @@ async def fold_range(
 
 
 async def fold_ranges(
-    connection: asyncpg.Connection[Any], slot: int, spans: Sequence[tuple[int, int, int]]
+    connection: asyncpg.Connection[Any],
+    slot: int,
+    spans: Sequence[tuple[int, int, int]],
+    most: int | None = None,
 ) -> None:
     """Fold ranges of claimed lanes into a slot in one go, and move their checkpoints.
 
-    spans: lane_id, first offset, next offset; each lane once.
+    spans: lane_id, first offset, next offset; each lane once. most: of long keys that are late, so many events.
+    Raises: HeavyError, where that is not enough; nothing is to be committed then.
     """
     batch = tuple(list(part) for part in zip(*spans, strict=True))
     missing = await connection.fetchval(SQL["lock_keys"], slot, *batch)
@@ -189,9 +195,14 @@ async def fold_ranges(
             SQL["lock_keys"], slot, *batch
         ):
             raise AssertionError("a key's row is missing after it was made")
-    done = await connection.fetchrow(SQL["apply"], slot, *batch, PROJECTION)
-    if done is None or done["keys"] != done["stated"]:
+    done = await connection.fetchrow(SQL["apply"], slot, *batch, PROJECTION, long_keys.EVERY)
+    if done is None or done["keys"] != done["stated"] + len(done["long"]):
         raise AssertionError(f"{done} at {spans}")
+    if done["long"] or done["grown"]:
+        whole = long_keys.Batch(PROJECTION, slot, *batch)
+        late = [long_keys.LateKey(*key) for key in done["long"]]
+        await long_keys.fold_late(connection, whole, late, most)
+        await long_keys.keep_states(connection, whole, done["grown"])
     REFOLDS.inc(done["late"])
     status = await connection.execute(SQL["move"], PROJECTION, slot, *batch)
     if status != f"UPDATE {len(spans)}":

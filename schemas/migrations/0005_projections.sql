@@ -33,12 +33,45 @@ CREATE TABLE projections.membership (
     -- When the override is to lapse. A column and not an expression over the state: an index on the state would make
     -- every fold of a key write anew into all of its indexes, while most keys never lapse and this stays null.
     expires_at timestamptz GENERATED ALWAYS AS ((state).expires_at) STORED,
+    -- Events after the key's last kept state; all of its events where none is kept.
+    tail integer NOT NULL DEFAULT 0,
     CONSTRAINT membership_pkey PRIMARY KEY (slot, segment_key, person_id)
 ) PARTITION BY LIST (slot);
 CREATE TABLE projections.membership_0 PARTITION OF projections.membership FOR VALUES IN (0) WITH (fillfactor = 75);
 CREATE TABLE projections.membership_1 PARTITION OF projections.membership FOR VALUES IN (1) WITH (fillfactor = 75);
 CREATE INDEX membership_of_person ON projections.membership (person_id);
 CREATE INDEX membership_lapses ON projections.membership (expires_at, segment_key, person_id) WHERE expires_at IS NOT NULL;
+
+-- The states of long keys after some of their events, so that a late event, or a question about one, folds what lies
+-- between two of them and not the whole key. A state is that after all events of the key up to its own, in the fold's
+-- order, without last_recorded_at: what comes late would change that in each. Which events have one is free.
+-- Written and read with the key's row in membership locked.
+CREATE TABLE projections.kept_state (
+    slot smallint NOT NULL,
+    segment_key integer NOT NULL,
+    person_id bigint NOT NULL,
+    status_change_timestamp timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    lane_id integer NOT NULL,
+    kafka_offset bigint NOT NULL,
+    state segments.key_state NOT NULL,
+    -- Of the adds and blocks up to this event and after the kept state before it, the one that came first; null: none.
+    -- It tells which events of before are superseded.
+    arrived_at timestamptz,
+    arrived_lane_id integer,
+    arrived_offset bigint,
+    CONSTRAINT kept_state_pkey PRIMARY KEY (slot, person_id, segment_key, status_change_timestamp, lane_id, kafka_offset)
+) PARTITION BY LIST (slot);
+CREATE TABLE projections.kept_state_0 PARTITION OF projections.kept_state FOR VALUES IN (0);
+CREATE TABLE projections.kept_state_1 PARTITION OF projections.kept_state FOR VALUES IN (1);
+
+-- A state with another last_recorded_at, or with none.
+CREATE FUNCTION projections.as_recorded(state segments.key_state, at timestamptz) RETURNS segments.key_state
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    state.last_recorded_at := at;
+    RETURN state;
+END $$;
 
 -- Sums over the keys of a segment. Per lane, so that lanes never wait for one another's rows.
 CREATE TABLE projections.size (
