@@ -53,16 +53,16 @@ WITH begins AS MATERIALIZED (
         ORDER BY i.status_change_timestamp, i.received_at, i.topic, i.partition, i.kafka_offset, i.epoch
         ROWS UNBOUNDED PRECEDING
     )
+), measure AS MATERIALIZED (
+    SELECT count(*) AS events, $11::integer IS NULL AS is_tail,
+        CASE WHEN $11::integer IS NULL THEN greatest(count(*) / $15::integer - 1, 0)
+            ELSE greatest(count(*) / $15::integer, 1) END AS pieces
+    FROM stretch
 ), cut AS MATERIALIZED (
     -- piece: the number of the piece that an event is in; those of the tail are in a last one, at whose end nothing is kept.
     SELECT f.*, p.piece, p.piece <= m.pieces AND (f.is_last OR p.piece < p.next_piece) AS ends_piece
     FROM folded AS f
-    CROSS JOIN (
-        SELECT count(*) AS events, $11::integer IS NULL AS is_tail,
-            CASE WHEN $11::integer IS NULL THEN greatest(count(*) / $15::integer - 1, 0)
-                ELSE greatest(count(*) / $15::integer, 1) END AS pieces
-        FROM stretch
-    ) AS m
+    CROSS JOIN measure AS m
     CROSS JOIN LATERAL (
         SELECT
             CASE WHEN m.is_tail THEN least((f.nth - 1) / $15::integer, m.pieces) + 1
