@@ -37,6 +37,7 @@ class LateKey(NamedTuple):
 
     segment_key: int
     person_id: int
+    lane_id: int
     kafka_offset: int
     first_at: datetime
     first_received_at: datetime
@@ -45,10 +46,11 @@ class LateKey(NamedTuple):
 
 
 class HeavyError(Exception):
-    """To fold a batch takes longer than others should wait for. offset: where the key stands that takes so long."""
+    """To fold a batch takes longer than others should wait for: the key of this event does."""
 
-    def __init__(self, offset: int) -> None:
-        super().__init__(f"a long key at offset {offset}")
+    def __init__(self, lane_id: int, offset: int) -> None:
+        super().__init__(f"a long key in lane {lane_id}, offset {offset}")
+        self.lane_id = lane_id
         self.offset = offset
 
 
@@ -57,28 +59,34 @@ async def fold_late(
 ) -> None:
     """Fold long keys whose batch holds late events, and state what they came to; their rows are locked.
 
-    most: events that may be folded until a key is given up, or begun; None: as many as it takes.
+    most: events that may be folded, but for a key that has the batch's very first event; None: as many as it takes.
     Raises: HeavyError.
     """
     folded = 0
     for key in keys:
-        if most is not None and folded >= most:
-            raise HeavyError(key.kafka_offset)
-        folded += await _fold_late(connection, batch, key, most and most - folded)
+        is_first = key.kafka_offset == batch.firsts[0] and len(batch.lanes) == 1
+        folded += await _fold_late(
+            connection, batch, key, None if is_first or most is None else most - folded
+        )
 
 
 async def _fold_late(
     connection: asyncpg.Connection[Any], batch: Batch, key: LateKey, most: int | None
 ) -> int:
-    """Fold stretch after stretch, each twice as many pieces long, until the key goes on as it did; gives how much."""
+    """Fold stretch after stretch, each twice as many pieces long, until the key goes on as it did; gives how much.
+
+    most: events after which no stretch is begun.
+    """
     bounds = await connection.fetch(
-        SQL["kept_bounds"], batch.slot, key.segment_key, key.person_id, *key[3:]
+        SQL["kept_bounds"], batch.slot, key.segment_key, key.person_id, *key[4:]
     )
     begin = bounds.pop(0) if bounds and bounds[0]["before"] else None
     was = state = begin and begin["state"]
     recorded_at = None
     folded, pieces = 0, 1
     while True:
+        if most is not None and folded >= most:
+            raise HeavyError(key.lane_id, key.kafka_offset)
         stretch, bounds = bounds[:pieces], bounds[pieces:]
         end = stretch[-1] if stretch else None
         row = await _fold_stretch(connection, batch, key, (begin, end), (was, state))
@@ -87,8 +95,6 @@ async def _fold_late(
         begin, was, state, pieces = end, row["was"], row["state"], 2 * pieces
         if end is None or row["converged"]:
             break
-        if most is not None and folded >= most:
-            raise HeavyError(key.kafka_offset)
     await connection.execute(
         SQL["settle_long"], batch.slot, key.segment_key, key.person_id, batch.lanes[0],
         None if end else state, recorded_at, None if end else row["tail"],

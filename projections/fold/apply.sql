@@ -104,7 +104,8 @@ WITH batch AS MATERIALIZED (
         added = z.added + excluded.added,
         blocked = z.blocked + excluded.blocked
 ), left_over AS (
-    SELECT t.segment_key, t.person_id, min(b.kafka_offset) AS kafka_offset, min(b.status_change_timestamp) AS first_at,
+    SELECT t.segment_key, t.person_id, (array_agg(b.lane_id ORDER BY b.kafka_offset))[1] AS lane_id,
+        min(b.kafka_offset) AS kafka_offset, min(b.status_change_timestamp) AS first_at,
         (array_agg(b.received_at ORDER BY b.status_change_timestamp, b.received_at))[1] AS first_received_at,
         max(b.status_change_timestamp) AS last_at,
         (array_agg(b.received_at ORDER BY b.status_change_timestamp DESC, b.received_at DESC))[1] AS last_received_at
@@ -117,7 +118,8 @@ SELECT (SELECT count(*) FROM batch) AS events,
     (SELECT count(*) FROM touched AS t WHERE t.late) AS late,
     (SELECT count(*) FROM touched) AS keys,
     (SELECT count(*) FROM stated) AS stated,
-    -- Long keys that are late, with the least offset of their events, and the first and the last of these in their order.
+    -- Long keys that are late, with the least offset of their events and its lane, and the first and the last of these in
+    -- their order.
     ARRAY(SELECT r FROM left_over AS r ORDER BY r.kafka_offset) AS long,
     -- Keys that grew long.
     ARRAY(SELECT (s.segment_key, s.person_id) FROM stated AS s WHERE s.tail >= 2 * $6::integer) AS grown

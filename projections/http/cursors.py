@@ -35,7 +35,17 @@ class ResultsCursor(msgspec.Struct, array_like=True, frozen=True, tag="results")
     offset: int
 
 
-Cursor = TypeVar("Cursor", MembersCursor, ResultsCursor)
+class EventsCursor(msgspec.Struct, array_like=True, frozen=True, tag="events"):
+    """Before which event, by its place in the log, and of which key."""
+
+    network_id: str
+    segment_id: int
+    user: str
+    lane_id: int
+    offset: int
+
+
+Cursor = TypeVar("Cursor", MembersCursor, ResultsCursor, EventsCursor)
 
 
 class Cursors:
@@ -49,7 +59,7 @@ class Cursors:
         key = settings.signing_key
         self._key = b"cursor" + (key.get_secret_value().encode() if key else b"")
 
-    def give(self, cursor: MembersCursor | ResultsCursor) -> str:
+    def give(self, cursor: MembersCursor | ResultsCursor | EventsCursor) -> str:
         """Give the text of a cursor."""
         payload = msgspec.msgpack.encode(cursor)
         return base64.urlsafe_b64encode(self._seal(payload) + payload).rstrip(b"=").decode()

@@ -51,6 +51,20 @@ def plain(record: asyncpg.Record) -> Row:
     }
 
 
+PAGE_BYTES = 1024 * 1024
+"""What a page holds of texts and metadata before it ends early; a row comes whole."""
+
+
+def within_bytes(rows: list[Row]) -> list[Row]:
+    """Cut a page after the row with which it comes to PAGE_BYTES."""
+    left = PAGE_BYTES
+    for nth, row in enumerate(rows, 1):
+        left -= sum(len(value) for value in row.values() if isinstance(value, str | msgspec.Raw))
+        if left <= 0:
+            return rows[:nth]
+    return rows
+
+
 async def read_complete_until(connection: asyncpg.Connection[Any]) -> datetime | None:
     """Give watermark.complete_until. Read before the rows, it holds for them."""
     found: datetime | None = await connection.fetchval(_COMPLETE_UNTIL)

@@ -25,6 +25,8 @@ GRANT INSERT ON projections.checkpoint TO segments_ingest;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA projections TO segments_project;
 GRANT EXECUTE ON FUNCTION projections.analyze_grown() TO segments_project;
 GRANT EXECUTE ON FUNCTION projections.as_recorded(segments.key_state, timestamptz) TO segments_project, segments_operate;
+REVOKE ALL ON FUNCTION projections.history_between(integer, bigint, timestamptz, timestamptz) FROM public;
+GRANT EXECUTE ON FUNCTION projections.history_between(integer, bigint, timestamptz, timestamptz) TO segments_operate;
 GRANT EXECUTE ON FUNCTION segments.fold_step(
     segments.key_state, segments.key_state, smallint, timestamptz, timestamptz, timestamptz,
     integer, bigint, timestamptz, integer, bigint

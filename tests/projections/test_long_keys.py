@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from projections import long_keys
+from projections import long_keys, worker
+from projections.explain import explain
 from projections.rebuild import rebuild
-from projections.worker import ROLE, Worker
-from service.database import make_pool
+from projections.worker import ROLE, Worker, fold_ranges
+from service.database import make_pool, statements
 from tests.projections.folding import commands, fold, log, read_views
 from tests.support.database import connected, rows, sound, value
 from tests.support.lane import said
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 AT = 1_700_000_000
+RESULTS = statements("projections.reading")["results"]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -40,8 +42,97 @@ async def test_a_key_of_any_length_that_is_added_to_anywhere_is_what_its_whole_f
         await fold(database)
     assert await value(database, "SELECT count(*) FROM projections.kept_state WHERE slot = 0") > 0
     await sound(database)
+    await _reads_as_the_views_do(database)
     views = await read_views(database)
     await rebuild(database)
     assert await value(database, "SELECT count(*) FROM projections.kept_state WHERE slot = 1") > 0
     await sound(database)
     assert await read_views(database) == views
+
+
+async def _reads_as_the_views_do(database: Settings) -> None:
+    """What is asked for by position and what explains a key are read by the kept states, and equal the whole fold's."""
+    wanted = await rows(database, "SELECT * FROM reporting.result ORDER BY kafka_partition, kafka_offset")
+    async with connected(database, "segments_api") as connection:
+        lanes = {
+            row["partition"]: row["lane_id"]
+            for row in await connection.fetch("SELECT partition, lane_id FROM segments.lane")
+        }
+        places = [(lanes[row["kafka_partition"]], row["kafka_offset"]) for row in wanted]
+        found = await connection.fetch(RESULTS, "n", *(list(part) for part in zip(*places, strict=True)))
+        assert list(map(dict, found)) == wanted
+        for place, row in zip(places[::7], wanted[::7], strict=True):
+            found = await connection.fetch(RESULTS, "n", *([part] for part in place))
+            assert list(map(dict, found)) == [row]
+        for segment, user in {(row["segment_id"], row["user_id"]) for row in wanted if row["event_id"]}:
+            whole = await explain(connection, "n", segment, user)
+            assert whole["earlier"] is None
+            events: list[Any] = []
+            page = await explain(connection, "n", segment, user, 7)
+            while page["events"]:
+                events = page["events"] + events
+                if page["earlier"] is None:
+                    break
+                page = await explain(connection, "n", segment, user, 7, page["earlier"])
+            assert events == whole["events"]
+            outcomes = {
+                row["event_id"]: row for row in wanted
+                if (row["segment_id"], row["user_id"]) == (segment, user) and row["outcome"] != "duplicate"
+            }  # fmt: skip
+            assert len(outcomes) == len(events)
+            for event in events:
+                same = set(event) & set(outcomes[event["event_id"]])
+                assert {n: event[n] for n in same} == {n: outcomes[event["event_id"]][n] for n in same}
+
+
+async def test_a_late_event_of_a_key_of_many_folds_a_part_of_it(
+    database: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(long_keys, "EVERY", 50)
+    steps = ["add", "enter", "block", "reset", "leave"]
+    async with log(database) as (lane,):
+        await lane.append(*(
+            said(user_status=steps[n % 5], status_change_timestamp=AT + 60 * n, reference_id=f"{n}")
+            for n in range(2000)
+        ))  # fmt: skip
+        await fold(database)
+        async with connected(database, "segments_project") as connection:
+            for number, at in enumerate((AT - 1, AT + 60_001, AT + 60 * 1998 + 1)):
+                end = 2000 + number
+                await lane.append(said(status_change_timestamp=at, reference_id=f"late {number}"))
+                async with connection.transaction():
+                    await fold_ranges(connection, 0, [(lane.lane_id, end, end + 1)], most=400)
+    await sound(database)
+
+
+async def test_what_changes_a_long_key_to_its_end_is_folded_alone(
+    database: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A late block makes all that automation said after it ineffective: others do not wait while that is folded."""
+    monkeypatch.setattr(long_keys, "EVERY", 20)
+    monkeypatch.setattr(worker, "MOST_LATE", 100)
+    async with log(database, 2) as (first, second):
+        await first.append(*(
+            said(user_status=("enter", "leave")[n % 2], status_change_timestamp=AT + n, reference_id=f"{n}")
+            for n in range(2000)
+        ))  # fmt: skip
+        await fold(database)
+        await first.append(
+            said(user="v", reference_id="before"),
+            said(user_status="block", status_change_timestamp=AT - 1, reference_id="late"),
+            said(user="v", segment_id=2, reference_id="after"),
+        )
+        await second.append(said(user="w", reference_id="other"))
+        async with make_pool(database, ROLE, 1) as pool:
+            one = Worker(pool, database)
+            done: list[set[str]] = []
+            while await one.step() or len(done) < 2:
+                done.append(
+                    {row["reference_id"] for row in await rows(
+                        database, "SELECT reference_id FROM reporting.result WHERE outcome <> 'queued'"
+                        " AND reference_id IN ('before', 'late', 'after', 'other')"
+                    )}
+                )  # fmt: skip
+    assert {"before", "other"} in done
+    assert done[-1] == {"before", "late", "after", "other"}
+    await sound(database)
