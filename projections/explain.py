@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from projections.reading.rows import find_segment, within_bytes
+from projections.reading.rows import find_segment, read_until_full
 from service.database import statements
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ async def explain(
 ) -> dict[str, Any]:
     """Explain one key by its newest events, up to `limit` of them; before: by those that come before that event.
 
+    connection: in a transaction. It is fewer events where they come to PAGE_BYTES.
+
     user: as sent; it is normalised here, and `erased:<n>` finds an erased one.
     Returns: {"now": a row of reporting.user_segment, and until when its override stands (expires_at), or None,
     "events": one per event in the fold's order, outcome `queued` of those that are not projected yet,
@@ -53,17 +55,20 @@ async def explain(
     if key is None:
         return {"now": None, "events": [], "earlier": None}
     now = await connection.fetchrow(_NOW, network_id, segment_id, key["user_id"])
-    rows = await connection.fetch(
-        _EVENTS, key["segment_key"], key["person_id"], limit + 1, *(before or (None, None))
-    )
-    newest_first = [dict(row) for row in rows]
-    shown = within_bytes(newest_first[:limit])
-    earlier = None
-    for nth, event in enumerate(newest_first):
-        place = EventPlace(event.pop("lane_id"), event["kafka_offset"])
-        if nth == len(shown) - 1 and len(shown) < len(newest_first):
+    newest_first: list[dict[str, Any]] = []
+    earlier = place = None
+    wanted = (key["segment_key"], key["person_id"], limit + 1, *(before or (None, None)))
+    async for row, is_full in read_until_full(connection, _EVENTS, *wanted):
+        if len(newest_first) == limit:
             earlier = place
-    return {"now": dict(now) if now else None, "events": shown[::-1], "earlier": earlier}
+            break
+        event = dict(row)
+        place = EventPlace(event.pop("lane_id"), event["kafka_offset"])
+        newest_first.append(event)
+        if is_full:
+            earlier = place
+            break
+    return {"now": dict(now) if now else None, "events": newest_first[::-1], "earlier": earlier}
 
 
 async def explain_whole(

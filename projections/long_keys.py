@@ -1,8 +1,8 @@
 """Long keys: states kept at intervals, so that a late event folds what lies between two of them and not the whole key.
 
 A late event of a long key is folded from the kept state before it until the fold comes to a kept state that is as it
-was: from there on the key goes on as it did. Where it never does, all after it is folded; that is told (`HeavyError`) when
-others would have to wait for it.
+was: from there on the key goes on as it did. Where it never does, all after it is folded; that is told (`HeavyError`)
+when others would have to wait for it.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ async def _fold_late(
     begin = bounds.pop(0) if bounds and bounds[0]["before"] else None
     was = state = begin and begin["state"]
     recorded_at = None
-    folded, pieces = 0, 1
+    folded: int = 0
+    pieces = 1
     while True:
         if most is not None and folded >= most:
             raise HeavyError(key.lane_id, key.kafka_offset)
@@ -128,10 +129,8 @@ async def _fold_stretch(
     signs: Sequence[int] = (-1, 1),
 ) -> asyncpg.Record:
     """Fold what lies between two kept states. states: the one to begin with, as it was and as it is."""
-    places = [
-        bound and bound[part] for bound in between for part in ("lane_id", "kafka_offset")
-    ]
-    row = await connection.fetchrow(
+    places = [bound and bound[part] for bound in between for part in ("lane_id", "kafka_offset")]
+    row: asyncpg.Record | None = await connection.fetchrow(
         SQL["refold"], batch.slot, key[0], key[1], batch.lanes, batch.firsts, batch.untils, batch.projection,
         list(signs), *places, *states, EVERY,
     )  # fmt: skip

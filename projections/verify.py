@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from projections.worker import SQL, fold_digest
+from service.database import give_longer
 
 if TYPE_CHECKING:
     import asyncpg
 
+CHECK_SECONDS = 3600
 CHECKS = (
     "verify_tiling",
     "verify_counters",
@@ -36,8 +38,9 @@ async def verify(connection: asyncpg.Connection[Any]) -> list[dict[str, str | No
     differences = []
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await connection.execute("SET LOCAL work_mem = '128MB'")
+        await give_longer(connection, CHECK_SECONDS)
         for check in CHECKS:
             parameters = (fold_digest(),) if check == "verify_generation" else ()
-            rows = await connection.fetch(SQL[check], *parameters, timeout=3600)
+            rows = await connection.fetch(SQL[check], *parameters, timeout=CHECK_SECONDS)
             differences += [dict(row) for row in rows]
     return differences

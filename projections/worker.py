@@ -165,9 +165,7 @@ class Worker:
         for lane_id, first, log_offset in lanes:
             until = min(log_offset, first + limit)
             heavy_offset = self._heavy.get(lane_id, 0)
-            spans.append(
-                (lane_id, first, heavy_offset if first < heavy_offset < until else until)
-            )
+            spans.append((lane_id, first, heavy_offset if first < heavy_offset < until else until))
         return spans
 
     async def _take_traces(

@@ -168,9 +168,10 @@ class OneMember(BaseModel):
 
 
 class UserSegments(BaseModel):
-    """Every segment that a user was ever seen in, by id."""
+    """Segments that a user was ever seen in, by id: all of them, or as many as a page holds; `next` tells."""
 
     segments: list[UserSegment]
+    next: Next
     complete_until: CompleteUntil
 
 

@@ -147,6 +147,15 @@ class UserAskedThen(UserAsked):
         return Moment(self.as_of, self.known_at)
 
 
+class SegmentsAsked(UserAskedThen):
+    """The segments of a user."""
+
+    cursor: Annotated[
+        str | None,
+        Field(min_length=1, max_length=2000, description="The last page's `next`."),
+    ] = None
+
+
 class MembersAsked(UserAskedThen):
     """The members of a segment, or one of them."""
 
@@ -212,5 +221,6 @@ def position_of_reference(reference_id: str) -> Asked | None:
 Members = Annotated[MembersAsked, Query()]
 OneUser = Annotated[UserAsked, Query()]
 OneUserThen = Annotated[UserAskedThen, Query()]
+OneUserSegments = Annotated[SegmentsAsked, Query()]
 OneUserEvents = Annotated[EventsAsked, Query()]
 Results = Annotated[ResultsAsked, Query()]

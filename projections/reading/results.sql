@@ -1,4 +1,4 @@
--- Rows of view result at some places of the log, in their order; those of one network alone.
+-- Rows of view result at some places of the log, each with its lane_id, in their order; those of one network alone.
 -- What events did is folded, once for those of a key between the same two kept states; the rest is as the view has it.
 -- Parameters: $1 network_id, $2 lane_ids, $3 offsets.
 WITH wanted AS MATERIALIZED (
@@ -38,14 +38,14 @@ WITH wanted AS MATERIALIZED (
 )
 SELECT f.network_id, f.reference_id, f.segment_id, f.user_id, f.user_status, f.outcome, f.reason, f.changed_membership,
     f.changed_override, f.status_change_timestamp, f.received_at, f.kafka_topic, f.kafka_partition, f.kafka_epoch,
-    f.kafka_offset, f.event_id
+    f.kafka_offset, f.event_id, f.lane_id
 FROM (
     SELECT w.nth, s.network_id, e.reference_id, s.segment_id::bigint AS segment_id, p.user_id,
         ('{add,block,reset,enter,leave,expire}'::text[])[e.user_status] AS user_status,
         h.outcome, NULL::text AS reason, h.effect & 1 <> 0 AS changed_membership, h.effect & 2 <> 0 AS changed_override,
         e.status_change_timestamp, e.received_at, w.topic AS kafka_topic, w.partition AS kafka_partition,
         w.epoch AS kafka_epoch, w.kafka_offset,
-        segments.event_id(w.topic, w.partition, w.epoch, w.kafka_offset) AS event_id
+        segments.event_id(w.topic, w.partition, w.epoch, w.kafka_offset) AS event_id, w.lane_id
     FROM wanted AS w
     INNER JOIN folded AS h ON w.lane_id = h.lane_id AND w.kafka_offset = h.kafka_offset
     CROSS JOIN LATERAL (
@@ -56,7 +56,7 @@ FROM (
     INNER JOIN segments.person AS p ON w.person_id = p.person_id
     WHERE s.network_id = $1
     UNION ALL
-    SELECT w.nth, r.*
+    SELECT w.nth, r.*, w.lane_id
     FROM wanted AS w
     CROSS JOIN LATERAL (
         SELECT v.* FROM reporting.result AS v

@@ -102,7 +102,7 @@ def _ago(at: datetime | None, now: datetime) -> str:
 )
 async def explain(*, network: str, segment: int, user: str, limit: int, as_json: bool) -> None:
     """Tell why a user is in a segment or not: each event, what it did, what stands now, and an override until when."""
-    async with connected(load_settings(), ROLE) as connection:
+    async with connected(load_settings(), ROLE) as connection, connection.transaction():
         found = await explain_whole(connection, network, segment, user, limit)
     if found["earlier"]:
         click.echo(f"only the newest {len(found['events'])} events; more: --limit", err=True)

@@ -9,9 +9,10 @@ import pytest
 
 from projections import long_keys, worker
 from projections.explain import explain
+from projections.reading.results import read_places
 from projections.rebuild import rebuild
 from projections.worker import ROLE, Worker, fold_ranges
-from service.database import make_pool, statements
+from service.database import make_pool
 from tests.projections.folding import commands, fold, log, read_views
 from tests.support.database import connected, rows, sound, value
 from tests.support.lane import said
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 AT = 1_700_000_000
-RESULTS = statements("projections.reading")["results"]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -38,7 +38,9 @@ async def test_a_key_of_any_length_that_is_added_to_anywhere_is_what_its_whole_f
             await rng.choice(lanes).append(*given[:count])
             given = given[count:]
             if rng.random() < 0.7:
-                await fold(database.model_copy(update={"project_batch_records": rng.randint(1, 30)}))
+                await fold(
+                    database.model_copy(update={"project_batch_records": rng.randint(1, 30)})
+                )
         await fold(database)
     assert await value(database, "SELECT count(*) FROM projections.kept_state WHERE slot = 0") > 0
     await sound(database)
@@ -52,19 +54,22 @@ async def test_a_key_of_any_length_that_is_added_to_anywhere_is_what_its_whole_f
 
 async def _reads_as_the_views_do(database: Settings) -> None:
     """What is asked for by position and what explains a key are read by the kept states, and equal the whole fold's."""
-    wanted = await rows(database, "SELECT * FROM reporting.result ORDER BY kafka_partition, kafka_offset")
-    async with connected(database, "segments_api") as connection:
+    wanted = await rows(
+        database, "SELECT * FROM reporting.result ORDER BY kafka_partition, kafka_offset"
+    )
+    async with connected(database, "segments_api") as connection, connection.transaction():
         lanes = {
             row["partition"]: row["lane_id"]
             for row in await connection.fetch("SELECT partition, lane_id FROM segments.lane")
         }
         places = [(lanes[row["kafka_partition"]], row["kafka_offset"]) for row in wanted]
-        found = await connection.fetch(RESULTS, "n", *(list(part) for part in zip(*places, strict=True)))
-        assert list(map(dict, found)) == wanted
+        found = await read_places(connection, "n", places)
+        assert list(found.items()) == list(zip(places, wanted, strict=True))
         for place, row in zip(places[::7], wanted[::7], strict=True):
-            found = await connection.fetch(RESULTS, "n", *([part] for part in place))
-            assert list(map(dict, found)) == [row]
-        for segment, user in {(row["segment_id"], row["user_id"]) for row in wanted if row["event_id"]}:
+            assert await read_places(connection, "n", [place]) == {place: row}
+        for segment, user in {
+            (row["segment_id"], row["user_id"]) for row in wanted if row["event_id"]
+        }:
             whole = await explain(connection, "n", segment, user)
             assert whole["earlier"] is None
             events: list[Any] = []
@@ -82,7 +87,9 @@ async def _reads_as_the_views_do(database: Settings) -> None:
             assert len(outcomes) == len(events)
             for event in events:
                 same = set(event) & set(outcomes[event["event_id"]])
-                assert {n: event[n] for n in same} == {n: outcomes[event["event_id"]][n] for n in same}
+                assert {n: event[n] for n in same} == {
+                    n: outcomes[event["event_id"]][n] for n in same
+                }
 
 
 async def test_a_late_event_of_a_key_of_many_folds_a_part_of_it(
