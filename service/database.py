@@ -171,6 +171,10 @@ async def hurried(
             async with connection.transaction():
                 await _set_up(connection, settings, role, seconds)
                 yield connection  # type: ignore[misc]
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            if loop.time() >= until:
+                raise TimeoutError(f"no answer within {seconds:g} s") from error
+            raise
         finally:
             cut.cancel()
 
