@@ -59,15 +59,12 @@ async def explain(
     earlier = place = None
     wanted = (key["segment_key"], key["person_id"], limit + 1, *(before or (None, None)))
     async for row, is_full in read_until_full(connection, _EVENTS, *wanted):
-        if len(newest_first) == limit:
+        if is_full or len(newest_first) == limit:
             earlier = place
             break
         event = dict(row)
         place = EventPlace(event.pop("lane_id"), event["kafka_offset"])
         newest_first.append(event)
-        if is_full:
-            earlier = place
-            break
     return {"now": dict(now) if now else None, "events": newest_first[::-1], "earlier": earlier}
 
 

@@ -53,6 +53,8 @@ async def read_page(
     last = last_member = after
     wanted = (segment.segment_key, after, most, *moment)
     async for row, is_full in read_until_full(connection, _MEMBERS, *wanted):
+        if is_full:
+            return Page(members, last)
         if row["is_member"]:
             if limit is not None and len(members) >= limit:
                 return Page(members, last_member)
@@ -63,6 +65,4 @@ async def read_page(
             )
         keys += 1
         last = row["person_id"]
-        if is_full:
-            return Page(members, last)
     return Page(members, last if keys == most else None)

@@ -61,11 +61,11 @@ _AT_ONCE = 64
 async def read_until_full(
     connection: asyncpg.Connection[Any], query: str, *parameters: Any
 ) -> AsyncIterator[tuple[asyncpg.Record, bool]]:
-    """Give rows of a query as they are needed, each with whether the page has its bytes by now; in a transaction."""
+    """Give rows of a query as they are needed, each with whether the page is full without it; in a transaction."""
     left = PAGE_BYTES
     async for row in connection.cursor(query, *parameters, prefetch=_AT_ONCE):
-        left -= sum(len(value) for value in row.values() if isinstance(value, str))
         yield row, left <= 0
+        left -= sum(len(value) for value in row.values() if isinstance(value, str))
 
 
 async def read_complete_until(connection: asyncpg.Connection[Any]) -> datetime | None:

@@ -35,7 +35,7 @@ async def read_user(
     rows: list[Row] = []
     wanted = (network_id, user, segment_id, *moment, after)
     async for row, is_full in read_until_full(connection, _USER_SEGMENTS, *wanted):
-        rows.append(plain(row))
         if is_full:
-            return rows, row["segment_id"]
+            return rows, rows[-1]["segment_id"]
+        rows.append(plain(row))
     return rows, None
