@@ -9,9 +9,9 @@ import pytest
 
 from projections import long_keys, worker
 from projections.explain import explain
-from projections.reading.results import read_places
+from projections.reading.results import Asked, read_places, read_position
 from projections.rebuild import rebuild
-from projections.worker import ROLE, Worker, fold_ranges
+from projections.worker import ROLE, Worker, fold_range
 from service.database import make_pool
 from tests.projections.folding import commands, fold, log, read_views
 from tests.support.database import connected, rows, sound, value
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 AT = 1_700_000_000
+# Of the events that this transaction read; of those, some more than once.
+READ = """
+SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0) FROM pg_stat_xact_user_tables WHERE relname = 'event'
+"""
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -92,23 +96,33 @@ async def _reads_as_the_views_do(database: Settings) -> None:
                 }
 
 
-async def test_a_late_event_of_a_key_of_many_folds_a_part_of_it(
-    database: Settings, monkeypatch: pytest.MonkeyPatch
+async def test_a_late_event_a_result_and_an_explanation_read_a_part_of_a_long_key(
+    database: Settings,
 ) -> None:
-    monkeypatch.setattr(long_keys, "EVERY", 50)
     steps = ["add", "enter", "block", "reset", "leave"]
     async with log(database) as (lane,):
-        await lane.append(*(
-            said(user_status=steps[n % 5], status_change_timestamp=AT + 60 * n, reference_id=f"{n}")
-            for n in range(2000)
-        ))  # fmt: skip
+        for start in range(0, 12_000, 4_000):
+            await lane.append(*(
+                said(user_status=steps[n % 5], status_change_timestamp=AT + 60 * n, reference_id=f"{n}")
+                for n in range(start, start + 4_000)
+            ))  # fmt: skip
         await fold(database)
+        asked = Asked(lane.lane.topic, 0, None, 6_000)
         async with connected(database, "segments_project") as connection:
-            for number, at in enumerate((AT - 1, AT + 60_001, AT + 60 * 1998 + 1)):
-                end = 2000 + number
+            for number, at in enumerate((AT - 1, AT + 60 * 6_000 + 1, AT + 60 * 11_990 + 1)):
+                end = 12_000 + number
                 await lane.append(said(status_change_timestamp=at, reference_id=f"late {number}"))
                 async with connection.transaction():
-                    await fold_ranges(connection, 0, [(lane.lane_id, end, end + 1)], most=400)
+                    await fold_range(connection, 0, lane.lane_id, end, end + 1)
+                    assert await connection.fetchval(READ) < 6_000
+        async with connected(database, "segments_api") as connection:
+            async with connection.transaction():
+                assert (await read_position(connection, database, "n", asked)).row
+                assert await connection.fetchval(READ) < 6_000
+            async with connection.transaction():
+                explained = await explain(connection, "n", 1, "u")
+                assert explained["events"]
+                assert await connection.fetchval(READ) < 6_000
     await sound(database)
 
 
