@@ -129,6 +129,8 @@ class Outcomes:
                 backoff.reset()
                 await sleep_unless(stop, POLL_SECONDS)
         stopping.cancel()
+        for task in self._telling.values():
+            task.cancel()
 
     async def _look(self) -> None:
         waiting = list(self._waiting)
