@@ -11,6 +11,7 @@ from projections import long_keys, worker
 from projections.explain import explain
 from projections.reading.results import Asked, read_places, read_position
 from projections.rebuild import rebuild
+from projections.verify import verify
 from projections.worker import ROLE, Worker, fold_range
 from service.database import make_pool
 from tests.projections.folding import commands, fold, log, read_views
@@ -157,3 +158,27 @@ async def test_what_changes_a_long_key_to_its_end_is_folded_alone(
     assert {"before", "other"} in done
     assert done[-1] == {"before", "late", "after", "other"}
     await sound(database)
+
+
+@pytest.mark.parametrize(
+    "tampered",
+    [
+        "UPDATE projections.kept_state SET state.override = 2 WHERE (state).override = 1",
+        "UPDATE projections.kept_state SET arrived_offset = arrived_offset + 1 WHERE arrived_offset = 0",
+        "UPDATE projections.kept_state SET kafka_offset = kafka_offset + 1000",
+        "UPDATE projections.membership SET tail = tail + 1",
+    ],
+)
+async def test_verify_names_a_kept_state_that_was_tampered_with(
+    database: Settings, monkeypatch: pytest.MonkeyPatch, tampered: str
+) -> None:
+    monkeypatch.setattr(long_keys, "EVERY", 5)
+    async with log(database) as (lane,):
+        await lane.append(*(
+            said(status_change_timestamp=AT + number, reference_id=f"{number}") for number in range(40)
+        ))  # fmt: skip
+        await fold(database)
+    async with connected(database) as connection:
+        assert await verify(connection) == []
+        assert (await connection.execute(tampered)).removeprefix("UPDATE ") != "0"
+        assert {one["view"] for one in await verify(connection)} == {"projections.kept_state"}
