@@ -62,12 +62,12 @@ async def fold_late(
     most: events that may be folded, but for a key that has the batch's very first event; None: as many as it takes.
     Raises: HeavyError.
     """
-    folded = 0
+    left = most
     for key in keys:
         is_first = key.kafka_offset == batch.firsts[0] and len(batch.lanes) == 1
-        folded += await _fold_late(
-            connection, batch, key, None if is_first or most is None else most - folded
-        )
+        folded = await _fold_late(connection, batch, key, None if is_first else left)
+        if left is not None and not is_first:
+            left -= folded
 
 
 async def _fold_late(
