@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from projections import long_keys
 from projections.reading.rows import find_segment, read_until_full
 from service.database import statements
 
@@ -57,7 +58,8 @@ async def explain(
     now = await connection.fetchrow(_NOW, network_id, segment_id, key["user_id"])
     newest_first: list[dict[str, Any]] = []
     earlier = place = None
-    wanted = (key["segment_key"], key["person_id"], limit + 1, *(before or (None, None)))
+    place_before = before or (None, None)
+    wanted = (key["segment_key"], key["person_id"], limit + 1, *place_before, long_keys.EVERY)
     async for row, is_full in read_until_full(connection, _EVENTS, *wanted):
         if is_full or len(newest_first) == limit:
             earlier = place

@@ -50,7 +50,8 @@ def fold_digest() -> str:
     """Digest the SQL that decides what the projection's rows are: a slot made by other SQL is not added to."""
     folds = (one.sql for one in migrations() if one.name.endswith(("_fold", "_rebuild")))
     parts = (SQL[name] for name in ("apply", "refold", "settle_long", "whole"))
-    return hashlib.sha256("".join((*folds, *parts)).encode()).hexdigest()
+    text = "".join((*folds, *parts, str(long_keys.EVERY)))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 async def project(settings: Settings, stop: asyncio.Event) -> None:

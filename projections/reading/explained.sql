@@ -1,9 +1,20 @@
 -- Events of a key, newest first in the fold's order, with what each did and what stood after it.
--- Parameters: $1 segment_key, $2 person_id, $3 how many; $4 lane_id and $5 offset of the event before which to begin, or null.
+-- Of a long key no more is read than lies after so many of its kept states that the page is full.
+-- Parameters: $1 segment_key, $2 person_id, $3 how many; $4 lane_id and $5 offset of the event before which to begin, or
+-- null; $6 how many events lie between two kept states at least.
 WITH begins AS MATERIALIZED (
     SELECT x.status_change_timestamp, x.received_at, l.topic, l.partition, x.kafka_offset, l.epoch
     FROM segments.event AS x INNER JOIN segments.lane AS l ON x.lane_id = l.lane_id
     WHERE x.lane_id = $4 AND x.kafka_offset = $5
+), reach AS MATERIALIZED (
+    SELECT k.status_change_timestamp FROM projections.kept_state AS k
+    WHERE
+        k.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+        AND k.person_id = $2 AND k.segment_key = $1
+        AND k.status_change_timestamp <= coalesce((SELECT b.status_change_timestamp FROM begins AS b), 'infinity')
+    ORDER BY k.status_change_timestamp DESC
+    OFFSET ($3::integer + $6::integer - 1) / $6::integer + 1
+    LIMIT 1
 ), shown AS MATERIALIZED (
     SELECT e.lane_id, e.kafka_offset, e.user_status, e.status_change_timestamp, e.received_at, e.reference_id, e.source,
         e.actor, e.description, e.expires_at, l.topic, l.partition, l.epoch
@@ -12,6 +23,7 @@ WITH begins AS MATERIALIZED (
     WHERE
         e.person_id = $2 AND e.segment_key = $1
         AND e.status_change_timestamp <= coalesce((SELECT b.status_change_timestamp FROM begins AS b), 'infinity')
+        AND e.status_change_timestamp >= coalesce((SELECT r.status_change_timestamp FROM reach AS r), '-infinity')
         AND (
             $4::integer IS NULL
             OR (e.status_change_timestamp, e.received_at, l.topic, l.partition, e.kafka_offset, l.epoch)
