@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from projections.reading.rows import find_segment
+from projections import long_keys
+from projections.reading.rows import find_segment, read_until_full
+from service.database import statements
 
 if TYPE_CHECKING:
     import asyncpg
 
+_EVENTS = statements("projections.reading")["explained"]
 _KEY = """
 SELECT s.segment_key, p.person_id, p.user_id
 FROM segments.segment AS s INNER JOIN segments.person AS p ON p.network_id = s.network_id
 WHERE s.network_id = $1 AND s.segment_id = $2 AND p.user_id IN ($3, reporting.normalise_user($3))
-"""
-# Each part is read once for the whole key; FULL, though each has its other, for that is hashed or merged always: a loop
-# over a key with many events would take the square of their number.
-# Parameters: network_id, segment_id, user_id, segment_key, person_id.
-_EVENTS = """
-SELECT r.event_id, r.status_change_timestamp, r.received_at, r.user_status, r.outcome, r.changed_membership,
-    r.changed_override, r.reference_id, e.source, e.actor, e.description, e.expires_at,
-    kafka_topic, kafka_partition, kafka_epoch, kafka_offset,
-    (h.state).is_member AS is_member_after, ('{add,block}'::text[])[(h.state).override] AS override_after
-FROM (
-    SELECT * FROM reporting.result
-    WHERE network_id = $1 AND segment_id = $2 AND user_id = $3 AND outcome NOT IN ('duplicate', 'rejected')
-) AS r
-FULL JOIN (
-    SELECT kafka_topic, kafka_partition, kafka_epoch, kafka_offset, source, actor, description, expires_at
-    FROM reporting.event WHERE network_id = $1 AND segment_id = $2 AND user_id = $3
-) AS e USING (kafka_topic, kafka_partition, kafka_epoch, kafka_offset)
-FULL JOIN (
-    SELECT l.topic AS kafka_topic, l.partition AS kafka_partition, l.epoch AS kafka_epoch, f.kafka_offset,
-        f.state, f.place
-    FROM projections.history AS f INNER JOIN segments.lane AS l ON l.lane_id = f.lane_id
-    WHERE f.segment_key = $4 AND f.person_id = $5
-) AS h USING (kafka_topic, kafka_partition, kafka_epoch, kafka_offset)
-ORDER BY h.place NULLS LAST, r.received_at, kafka_topic, kafka_partition, kafka_offset
 """
 _NOW = """
 SELECT u.*, (
@@ -45,22 +24,68 @@ SELECT u.*, (
 ) AS expires_at
 FROM reporting.user_segment AS u WHERE u.network_id = $1 AND u.segment_id = $2 AND u.user_id = $3
 """
+EVENTS_LIMIT, EVENTS_LIMIT_MOST = 500, 5_000
+
+
+class EventPlace(NamedTuple):
+    """Where an event stands in the log."""
+
+    lane_id: int
+    offset: int
 
 
 async def explain(
-    connection: asyncpg.Connection[Any], network_id: str, segment_id: int, user: str
+    connection: asyncpg.Connection[Any],
+    network_id: str,
+    segment_id: int,
+    user: str,
+    limit: int = EVENTS_LIMIT,
+    before: EventPlace | None = None,
 ) -> dict[str, Any]:
-    """Explain one key.
+    """Explain one key by its newest events, up to `limit` of them; before: by those that come before that event.
+
+    connection: in a transaction. It is fewer events where they come to PAGE_BYTES.
 
     user: as sent; it is normalised here, and `erased:<n>` finds an erased one.
     Returns: {"now": a row of reporting.user_segment, and until when its override stands (expires_at), or None,
-    "events": one per event in the fold's order}. Raises: UnknownSegmentError.
+    "events": one per event in the fold's order, outcome `queued` of those that are not projected yet,
+    "earlier": the EventPlace to go on before, or None}. Raises: UnknownSegmentError.
     """
     await find_segment(connection, network_id, segment_id)
     key = await connection.fetchrow(_KEY, network_id, segment_id, user)
     if key is None:
-        return {"now": None, "events": []}
-    wanted = (network_id, segment_id, key["user_id"])
-    now = await connection.fetchrow(_NOW, *wanted)
-    events = await connection.fetch(_EVENTS, *wanted, key["segment_key"], key["person_id"])
-    return {"now": dict(now) if now else None, "events": [dict(event) for event in events]}
+        return {"now": None, "events": [], "earlier": None}
+    now = await connection.fetchrow(_NOW, network_id, segment_id, key["user_id"])
+    newest_first: list[dict[str, Any]] = []
+    earlier = place = None
+    place_before = before or (None, None)
+    wanted = (key["segment_key"], key["person_id"], limit + 1, *place_before, long_keys.EVERY)
+    async for row, is_full in read_until_full(connection, _EVENTS, *wanted):
+        if is_full or len(newest_first) == limit:
+            earlier = place
+            break
+        event = dict(row)
+        place = EventPlace(event.pop("lane_id"), event["kafka_offset"])
+        newest_first.append(event)
+    return {"now": dict(now) if now else None, "events": newest_first[::-1], "earlier": earlier}
+
+
+async def explain_whole(
+    connection: asyncpg.Connection[Any], network_id: str, segment_id: int, user: str, limit: int
+) -> dict[str, Any]:
+    """Explain one key by any number of events, read page by page.
+
+    Returns: as `explain`, "earlier" being whether there are more events before these. Raises: UnknownSegmentError.
+    """
+    found = await explain(connection, network_id, segment_id, user, min(limit, EVENTS_LIMIT_MOST))
+    pages = [found["events"]]
+    left = limit - len(pages[0])
+    earlier = found["earlier"]
+    while earlier is not None and left > 0:
+        most = min(left, EVENTS_LIMIT_MOST)
+        page = await explain(connection, network_id, segment_id, user, most, earlier)
+        pages.append(page["events"])
+        earlier = page["earlier"]
+        left -= len(page["events"])
+    events = [event for page in reversed(pages) for event in page]
+    return {"now": found["now"], "events": events, "earlier": earlier is not None}

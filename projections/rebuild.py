@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from projections import long_keys
 from projections.worker import PROJECTION, ROLE, SQL, fold_digest, fold_range
-from service.database import make_pool, transaction
+from service.database import give_longer, make_pool, transaction
 from service.errors import SegmentsError, WrongUseError
 
 if TYPE_CHECKING:
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 SHARES = 2  # connections that fold side by side, each its share of the people
-TABLES = ("membership", "size", "size_daily")
+TABLES = ("membership", "kept_state", "size", "size_daily")
 CLOSE = 2000  # offsets apart, below which the swap folds the rest itself
 LEASE_SECONDS = 30
+STEP_SECONDS = 36_000
 _LEASE = """
 UPDATE projections.generation SET rebuild_token = $2, rebuild_until = clock_timestamp() + make_interval(secs => $3)
 WHERE projection = $1 AND (rebuild_token = $2 OR rebuild_until IS NULL OR rebuild_until < clock_timestamp())
@@ -95,6 +97,7 @@ class _Rebuild:
         """Run one transaction, as long as the lease is ours: whoever slept through it writes nothing."""
         async with transaction(self._pool, self._settings, ROLE) as connection:
             await connection.execute("SET LOCAL work_mem = '256MB'")
+            await give_longer(connection, STEP_SECONDS)
             if await connection.fetchrow(_OURS, PROJECTION, self._token, self._incarnation) is None:
                 raise RebuildRunningError(_TAKEN_OVER)
             yield connection
@@ -135,7 +138,7 @@ class _Rebuild:
             for table in TABLES:
                 await connection.execute(
                     f"DELETE FROM projections.{table}_{slot}",  # noqa: S608 - constants
-                    timeout=36_000,
+                    timeout=STEP_SECONDS,
                 )
             await connection.execute(
                 "DELETE FROM projections.checkpoint WHERE projection = $1 AND slot = $2",
@@ -164,12 +167,27 @@ class _Rebuild:
                     for lane, offset in zip(lanes, offsets, strict=True)
                 ],
             )
+            await self._keep_states(connection, new, lanes, offsets)
         return sum(counts)
+
+    @staticmethod
+    async def _keep_states(
+        connection: asyncpg.Connection[Any], slot: int, lanes: list[int], offsets: list[int]
+    ) -> None:
+        """Keep states of the long keys, as the workers do."""
+        keys = await connection.fetch(
+            "SELECT segment_key, person_id FROM projections.membership WHERE slot = $1 AND tail >= $2",
+            slot,
+            2 * long_keys.EVERY,
+            timeout=STEP_SECONDS,
+        )
+        batch = long_keys.Batch(PROJECTION, slot, lanes, offsets, offsets)
+        await long_keys.keep_states(connection, batch, [tuple(key) for key in keys])
 
     async def _fold_share(self, new: int, lanes: list[int], offsets: list[int], share: int) -> int:
         async with self._transaction() as connection:
             count: int = await connection.fetchval(
-                SQL["whole"], new, lanes, offsets, SHARES, share, timeout=36_000
+                SQL["whole"], new, lanes, offsets, SHARES, share, timeout=STEP_SECONDS
             )
         return count
 

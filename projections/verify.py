@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from projections.worker import SQL, fold_digest
+from service.database import give_longer
 from service.guards import guard_faults
 from service.log.proof import altered_events
 
 if TYPE_CHECKING:
     import asyncpg
 
+CHECK_SECONDS = 3600
 CHECKS = (
     "verify_tiling",
     "verify_counters",
     "verify_references",
     "verify_owners",
     "verify_membership",
+    "verify_kept",
     "verify_rows",
     "verify_size",
     "verify_daily",
@@ -38,9 +41,10 @@ async def verify(connection: asyncpg.Connection[Any]) -> list[dict[str, str | No
     differences = []
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await connection.execute("SET LOCAL work_mem = '128MB'")
+        await give_longer(connection, CHECK_SECONDS)
         for check in CHECKS:
             parameters = (fold_digest(),) if check == "verify_generation" else ()
-            rows = await connection.fetch(SQL[check], *parameters, timeout=3600)
+            rows = await connection.fetch(SQL[check], *parameters, timeout=CHECK_SECONDS)
             differences += [dict(row) for row in rows]
         differences += await altered_events(connection)
         differences += await guard_faults(connection)

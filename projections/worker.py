@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from opentelemetry.trace import SpanKind
 
+from projections import long_keys
+from projections.long_keys import HeavyError
 from service.database import make_pool, single, statements, transaction
 from service.errors import FoldDriftError, NotSetUpError
 from service.migrations import migrations
@@ -39,13 +41,17 @@ PROJECTION = "membership"
 FIRST_PAUSE, LAST_PAUSE = 0.002, 0.03
 # Lanes in which no more records wait are folded together in one transaction: each has its price.
 LITTLE = 250
+# Of long keys so many events are folded beside others; what takes more waits until nobody waits with it.
+MOST_LATE = 20_000
 ADVANCE_SECONDS = 0.5
 
 
 def fold_digest() -> str:
     """Digest the SQL that decides what the projection's rows are: a slot made by other SQL is not added to."""
     folds = (one.sql for one in migrations() if one.name.endswith(("_fold", "_rebuild")))
-    return hashlib.sha256("".join((*folds, SQL["apply"], SQL["whole"])).encode()).hexdigest()
+    parts = (SQL[name] for name in ("apply", "refold", "settle_long", "whole"))
+    text = "".join((*folds, *parts, str(long_keys.EVERY)))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 async def project(settings: Settings, stop: asyncio.Event) -> None:
@@ -58,9 +64,11 @@ async def project(settings: Settings, stop: asyncio.Event) -> None:
         pool = await stack.enter_async_context(
             make_pool(settings, ROLE, settings.project_tasks + 2)
         )
+        heavy: dict[int, int] = {}
         async with asyncio.TaskGroup() as tasks:
             for number in range(settings.project_tasks):
-                tasks.create_task(Worker(pool, settings, least=LITTLE if number else 0).run(stop))
+                worker = Worker(pool, settings, least=LITTLE if number else 0, heavy=heavy)
+                tasks.create_task(worker.run(stop))
             tasks.create_task(_advance(pool, settings, stop))
 
 
@@ -74,9 +82,16 @@ class Worker:
         slot: int | None = None,
         *,
         least: int = 0,
+        heavy: dict[int, int] | None = None,
     ) -> None:
-        """Make it. least: with no more records waiting in any lane it leaves them to another worker beside it."""
+        """Make it.
+
+        least: with no more records waiting in any lane it leaves them to another worker beside it. heavy: shared with
+        workers beside it, the lanes with a long key that takes long to fold, by lane_id: the offset where it stands.
+        """
         self._least = least
+        self._heavy = {} if heavy is None else heavy
+        self._heavy_first = False
         self._pool = pool
         self._settings = settings
         self._slot = slot  # None: the serving one
@@ -108,34 +123,51 @@ class Worker:
         """Ask, cheaply, whether there is something to fold, and enough for this worker."""
         async with single(self._pool, self._settings, ROLE) as connection:
             waits: int = await connection.fetchval(SQL["waiting"], PROJECTION)
-        return waits > self._least
+        return waits > (0 if self._heavy else self._least)
 
     async def step(self) -> bool:
         """Fold one batch, of one lane or of several in which little waits.
 
         False when there is nothing to do, or others are at it.
         """
-        async with transaction(self._pool, self._settings, ROLE) as connection:
-            slot = self._slot if self._slot is not None else await self._serving(connection)
-            limit = self._settings.project_batch_records
-            lanes = await connection.fetch(
-                SQL["claim"], PROJECTION, slot, LITTLE, max(limit // LITTLE - 1, 0)
-            )
-            if not lanes:
-                return False
-            began, began_ns = time.perf_counter(), time.time_ns()
-            spans = [
-                (row["lane_id"], first, min(row["log_offset"], first + limit))
-                for row in lanes
-                for first in (row["next_offset"],)
-            ]
-            await fold_ranges(connection, slot, spans)
-            traced = await self._take_traces(connection, spans)
+        try:
+            async with transaction(self._pool, self._settings, ROLE) as connection:
+                slot = self._slot if self._slot is not None else await self._serving(connection)
+                spans = await self._claim(connection, slot)
+                if not spans:
+                    return False
+                began, began_ns = time.perf_counter(), time.time_ns()
+                await fold_ranges(connection, slot, spans, MOST_LATE)
+                traced = await self._take_traces(connection, spans)
+        except HeavyError as error:
+            # Nothing was written. What is before it goes on, and all other lanes do; then it is folded alone.
+            self._heavy[error.lane_id] = error.offset
+            return True
+        for lane_id, _, until in spans:
+            if self._heavy.get(lane_id, until) < until:
+                del self._heavy[lane_id]
         for row in traced:
             context = carried(row["traceparent"])
             TRACER.start_span("fold", context, SpanKind.CONSUMER, start_time=began_ns).end()
         BATCH_SECONDS.labels("fold").observe(time.perf_counter() - began)
         return True
+
+    async def _claim(
+        self, connection: asyncpg.Connection[Any], slot: int
+    ) -> list[tuple[int, int, int]]:
+        """Claim lanes; gives spans as fold_ranges takes them. Heavy lanes come before others every other time."""
+        self._heavy_first = not self._heavy_first
+        limit = self._settings.project_batch_records
+        lanes = await connection.fetch(
+            SQL["claim"], PROJECTION, slot, LITTLE, max(limit // LITTLE - 1, 0), list(self._heavy),
+            self._heavy_first,
+        )  # fmt: skip
+        spans = []
+        for lane_id, first, log_offset in lanes:
+            until = min(log_offset, first + limit)
+            heavy_offset = self._heavy.get(lane_id, 0)
+            spans.append((lane_id, first, heavy_offset if first < heavy_offset < until else until))
+        return spans
 
     async def _take_traces(
         self, connection: asyncpg.Connection[Any], spans: Sequence[tuple[int, int, int]]
@@ -174,11 +206,15 @@ async def fold_range(
 
 
 async def fold_ranges(
-    connection: asyncpg.Connection[Any], slot: int, spans: Sequence[tuple[int, int, int]]
+    connection: asyncpg.Connection[Any],
+    slot: int,
+    spans: Sequence[tuple[int, int, int]],
+    most: int | None = None,
 ) -> None:
     """Fold ranges of claimed lanes into a slot in one go, and move their checkpoints.
 
-    spans: lane_id, first offset, next offset; each lane once.
+    spans: lane_id, first offset, next offset; each lane once. most: of long keys that are late, so many events.
+    Raises: HeavyError, where that is not enough; nothing is to be committed then.
     """
     batch = tuple(list(part) for part in zip(*spans, strict=True))
     missing = await connection.fetchval(SQL["lock_keys"], slot, *batch)
@@ -189,9 +225,14 @@ async def fold_ranges(
             SQL["lock_keys"], slot, *batch
         ):
             raise AssertionError("a key's row is missing after it was made")
-    done = await connection.fetchrow(SQL["apply"], slot, *batch, PROJECTION)
-    if done is None or done["keys"] != done["stated"]:
+    done = await connection.fetchrow(SQL["apply"], slot, *batch, PROJECTION, long_keys.EVERY)
+    if done is None or done["keys"] != done["stated"] + len(done["long"]):
         raise AssertionError(f"{done} at {spans}")
+    if done["long"] or done["grown"]:
+        whole = long_keys.Batch(PROJECTION, slot, *batch)
+        late = [long_keys.LateKey(*key) for key in done["long"]]
+        await long_keys.fold_late(connection, whole, late, most)
+        await long_keys.keep_states(connection, whole, done["grown"])
     REFOLDS.inc(done["late"])
     status = await connection.execute(SQL["move"], PROJECTION, slot, *batch)
     if status != f"UPDATE {len(spans)}":

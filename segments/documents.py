@@ -26,7 +26,7 @@ _NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"  # no pool connects before 
 async def _document() -> dict[str, Any]:
     settings = Settings(database_url=SecretStr(_NOWHERE))
     pool = make_pool(settings, ROLE, 1)
-    return openapi(make_framework(Parts(settings, pool, pool)))
+    return openapi(make_framework(Parts(settings, pool, pool, pool)))
 
 
 def render() -> str:

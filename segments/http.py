@@ -28,6 +28,7 @@ from service.api.access import Access
 from service.api.admin import admin_routes
 from service.api.bodies import field_errors
 from service.api.commands import CommandDoor
+from service.api.desk import Desk
 from service.api.gate import PUBLISHING, Gate
 from service.api.in_flight import InFlight
 from service.api.known_segments import KnownSegments
@@ -52,8 +53,12 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 log = get_logger("api")
-CONNECTIONS = 8
+# To read with, shared out among networks; for keys, the registry and whether Postgres answers; to change the registry.
+READING_CONNECTIONS = 8
+OWN_CONNECTIONS = 3
 REGISTRY_CONNECTIONS = 2
+# No question of the api is given longer, by itself or by Postgres: its keys are confirmed within 10 s.
+LONGEST_SECONDS = 10.0
 # So many new objects make the collector look for garbage; 700 of Python's own are those of a dozen requests.
 COLLECT_AFTER = 50_000
 
@@ -62,11 +67,19 @@ class Parts:
     """What one api process is made of; `run` keeps them going."""
 
     def __init__(
-        self, settings: Settings, pool: asyncpg.Pool[Any], registry_pool: asyncpg.Pool[Any]
+        self,
+        settings: Settings,
+        pool: asyncpg.Pool[Any],
+        reading_pool: asyncpg.Pool[Any],
+        registry_pool: asyncpg.Pool[Any],
     ) -> None:
-        """pool: acts as segments_api; registry_pool: as segments_registry."""
+        """pool, reading_pool: act as segments_api; registry_pool: as segments_registry.
+
+        What everybody waits for, keys and the registry, has the first, and waits for nothing that the second reads.
+        """
         self.settings = settings
         self.pool = pool
+        self.desk = Desk(reading_pool, settings)
         self.registry_pool = registry_pool
         self.deadlines = Deadlines()
         incarnation = Incarnation()
@@ -77,7 +90,7 @@ class Parts:
         self.publisher = Publisher(settings, self.deadlines)
         self.in_flight = InFlight(settings)
         self.access = Access(self.keys, settings)
-        self.outcomes = Outcomes(pool, settings, self.publisher.ask_topics)
+        self.outcomes = Outcomes(pool, self.desk, self.publisher.ask_topics)
         self.arriving = Arriving(settings)
         self.searching = Searching(settings)
 
@@ -126,11 +139,15 @@ class Parts:
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serve the HTTP API on HTTP_HOST:HTTP_PORT until `stop` is set; then finish the requests under way."""
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(make_pool(settings, ROLE, CONNECTIONS))
-        registry_pool = await stack.enter_async_context(
-            make_pool(settings, admin.ROLE, REGISTRY_CONNECTIONS)
-        )
-        parts = Parts(settings, pool, registry_pool)
+        pools = [
+            await stack.enter_async_context(make_pool(settings, role, size, LONGEST_SECONDS))
+            for role, size in (
+                (ROLE, OWN_CONNECTIONS),
+                (ROLE, READING_CONNECTIONS),
+                (admin.ROLE, REGISTRY_CONNECTIONS),
+            )
+        ]
+        parts = Parts(settings, *pools)
         ended = asyncio.Event()  # the parts go on until the last request is answered
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         tasks.create_task(parts.run(ended))
@@ -163,15 +180,10 @@ def make_framework(parts: Parts) -> FastAPI:
     app = FastAPIOffline(title="Segments", version="1", redoc_url=None, redirect_slashes=False)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # as FastAPI's documentation has it
     _handle_errors(app)
-    app.include_router(admin_routes(parts.access, parts.pool, parts.registry_pool, parts.settings))
+    app.include_router(admin_routes(parts.access, parts.desk, parts.registry_pool))
     app.include_router(
         reading_routes(
-            parts.access,
-            parts.pool,
-            parts.settings,
-            parts.arriving,
-            parts.searching,
-            parts.publisher.topics,
+            parts.access, parts.desk, parts.arriving, parts.searching, parts.publisher.topics
         )
     )
     app.router.routes.extend(parts.health().routes())

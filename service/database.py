@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 # Below the consumer group's session timeout (10 s): whoever lost the group loses its locks soon after.
 IDLE_IN_TRANSACTION_MS = 8_000
 CONNECT_SECONDS = 10
+# A statement is given so long, unless it says otherwise. Postgres ends it soon after whoever asked gave it up, and
+# looks so often whether they are there at all: a connection that is cut does not end what it asked for.
+COMMAND_SECONDS = 120
+GRACE_SECONDS = 2
+_LOOK_FOR_CLIENT_MS = 500
 # What no retry of the same work can cure: the value itself is refused (HAZARDS: SQLSTATE decides).
 REFUSED_VALUE_CLASSES = ("22", "54")
 # How values look as text, and text as values, whatever the role or the database sets.
@@ -58,8 +63,8 @@ def database_url(settings: Settings) -> str:
     return settings.database_url.get_secret_value()
 
 
-def _session(settings: Settings, role: str) -> dict[str, Any]:
-    options: dict[str, Any] = {"timeout": CONNECT_SECONDS, "command_timeout": 120}
+def _session(settings: Settings, role: str, seconds: float = COMMAND_SECONDS) -> dict[str, Any]:
+    options: dict[str, Any] = {"timeout": CONNECT_SECONDS, "command_timeout": seconds}
     if settings.database_pooler == "transaction":
         options["statement_cache_size"] = 0
         return options
@@ -69,11 +74,23 @@ def _session(settings: Settings, role: str) -> dict[str, Any]:
         "search_path": "pg_catalog, segments",
         "timezone": "UTC",
         "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+        "statement_timeout": str(_longest_ms(seconds)),
+        "client_connection_check_interval": str(_LOOK_FOR_CLIENT_MS),
         "jit": "off",
         "default_transaction_isolation": "read committed",
         **TEXT_FORMS,
     }
     return options
+
+
+def _longest_ms(seconds: float) -> int:
+    """Give when Postgres ends a statement that is given so many seconds."""
+    return round((seconds + GRACE_SECONDS) * 1000)
+
+
+async def give_longer(connection: asyncpg.Connection[Any], seconds: float) -> None:
+    """Give the statements of the open transaction longer; each says so to the driver as well, as its `timeout`."""
+    await connection.execute(f"SET LOCAL statement_timeout = {_longest_ms(seconds)}")
 
 
 async def connect(settings: Settings, role: str) -> asyncpg.Connection[Any]:
@@ -118,14 +135,19 @@ class _PooledConnection(asyncpg.Connection):
         return ""
 
 
-def make_pool(settings: Settings, role: str, size: int) -> asyncpg.Pool[Any]:
-    """Make a pool acting as `role`; open it with `async with`. No connection is made before it is needed."""
+def make_pool(
+    settings: Settings, role: str, size: int, seconds: float = COMMAND_SECONDS
+) -> asyncpg.Pool[Any]:
+    """Make a pool acting as `role`; open it with `async with`. No connection is made before it is needed.
+
+    seconds: what a statement is given.
+    """
     return asyncpg.create_pool(
         database_url(settings),
         min_size=0,
         max_size=size,
         connection_class=_PooledConnection,
-        **_session(settings, role),
+        **_session(settings, role, seconds),
     )
 
 
@@ -146,6 +168,7 @@ async def hurried(
     """Run one transaction as `role` that is at its end after so many seconds, waits for a connection included.
 
     The connection is cut then: to cancel a statement, or to roll back, would wait for a Postgres that may be silent.
+    One that is not ends the statement soon after.
 
     Raises: TimeoutError, or an error of a connection that is lost.
     """
@@ -155,19 +178,27 @@ async def hurried(
         cut = loop.call_at(until, connection.terminate)
         try:
             async with connection.transaction():
-                await _set_up(connection, settings, role)
+                await _set_up(connection, settings, role, seconds)
                 yield connection  # type: ignore[misc]
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            if loop.time() >= until:
+                raise TimeoutError(f"no answer within {seconds:g} s") from error
+            raise
         finally:
             cut.cancel()
 
 
-async def _set_up(connection: Any, settings: Settings, role: str) -> None:
+async def _set_up(
+    connection: Any, settings: Settings, role: str, seconds: float = COMMAND_SECONDS
+) -> None:
     """Set a transaction up whose session a pooler may have given to others."""
     if settings.database_pooler == "transaction":
         await connection.execute(
             f"SET LOCAL ROLE {role}; SET LOCAL search_path = pg_catalog, segments;"
             f"SET LOCAL timezone = 'UTC'; SET LOCAL jit = off; SET LOCAL application_name = '{role}';"
-            f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}"
+            f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS};"
+            f"SET LOCAL statement_timeout = {_longest_ms(seconds)};"
+            f"SET LOCAL client_connection_check_interval = {_LOOK_FOR_CLIENT_MS}"
         )
 
 

@@ -48,8 +48,8 @@ WITH lanes AS MATERIALIZED (
         OFFSET 0 -- a fence: once a key, not once for each use
     ) AS g
 ), states AS (
-    INSERT INTO projections.membership (slot, segment_key, person_id, state)
-    SELECT $1, f.segment_key, f.person_id, f.state FROM folded AS f
+    INSERT INTO projections.membership (slot, segment_key, person_id, state, tail)
+    SELECT $1, f.segment_key, f.person_id, f.state, cardinality(f.times) FROM folded AS f
 ), sizes AS (
     INSERT INTO projections.size AS z (slot, segment_key, lane_id, members, added, blocked)
     SELECT $1, f.segment_key, 0, count(*) FILTER (WHERE f.is_member),

@@ -169,9 +169,10 @@ class OneMember(BaseModel):
 
 
 class UserSegments(BaseModel):
-    """Every segment that a user was ever seen in, by id."""
+    """Segments that a user was ever seen in, by id: all of them, or as many as a page holds; `next` tells."""
 
     segments: list[UserSegment]
+    next: Next
     complete_until: CompleteUntil
 
 
@@ -191,8 +192,12 @@ class Sizes(BaseModel):
 
 
 class Explanation(BaseModel):
-    """Why a user is in a segment, or not. events: in the order in which they happened."""
+    """Why a user is in a segment, or not. events: the newest, in the order in which they happened.
+
+    A page may be shorter than `limit` and not the last: `next` tells, and leads to what happened before.
+    """
 
     now: Annotated[Now | None, Field(description="Null: no event is projected yet.")]
     events: list[Step]
+    next: Next
     complete_until: CompleteUntil

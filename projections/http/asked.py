@@ -10,6 +10,7 @@ from fastapi import Path, Query
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.convertors import Convertor, register_url_convertor
 
+from projections.explain import EVENTS_LIMIT, EVENTS_LIMIT_MOST
 from projections.reading.results import Asked
 from projections.reading.rows import Moment
 from schemas.rules import MAX_USER_LENGTH, normalise_user
@@ -120,6 +121,20 @@ class UserAsked(BaseModel):
         return user
 
 
+class EventsAsked(UserAsked):
+    """Events of a user in a segment, the newest of them or those before a cursor's."""
+
+    limit: Annotated[
+        int,
+        Field(ge=1, le=EVENTS_LIMIT_MOST, description="Most events of one answer: the newest."),
+        PLAIN,
+    ] = EVENTS_LIMIT
+    cursor: Annotated[
+        str | None,
+        Field(min_length=1, max_length=2000, description="The last page's `next`."),
+    ] = None
+
+
 class UserAskedThen(UserAsked):
     """A user, now or at a moment."""
 
@@ -132,6 +147,15 @@ class UserAskedThen(UserAsked):
     def moment(self) -> Moment:
         """The moment that is meant."""
         return Moment(self.as_of, self.known_at)
+
+
+class SegmentsAsked(UserAskedThen):
+    """The segments of a user."""
+
+    cursor: Annotated[
+        str | None,
+        Field(min_length=1, max_length=2000, description="The last page's `next`."),
+    ] = None
 
 
 class MembersAsked(UserAskedThen):
@@ -199,4 +223,6 @@ def position_of_reference(reference_id: str) -> Asked | None:
 Members = Annotated[MembersAsked, Query()]
 OneUser = Annotated[UserAsked, Query()]
 OneUserThen = Annotated[UserAskedThen, Query()]
+OneUserSegments = Annotated[SegmentsAsked, Query()]
+OneUserEvents = Annotated[EventsAsked, Query()]
 Results = Annotated[ResultsAsked, Query()]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from projections.http.asked import micros, of_micros
+from projections.reading.rows import Moment
 from service.api.parameters import wrong
 
 if TYPE_CHECKING:
@@ -35,7 +37,35 @@ class ResultsCursor(msgspec.Struct, array_like=True, frozen=True, tag="results")
     offset: int
 
 
-Cursor = TypeVar("Cursor", MembersCursor, ResultsCursor)
+class EventsCursor(msgspec.Struct, array_like=True, frozen=True, tag="events"):
+    """Before which event, by its place in the log, and of which key."""
+
+    network_id: str
+    segment_id: int
+    user: str
+    lane_id: int
+    offset: int
+
+
+class SegmentsCursor(msgspec.Struct, array_like=True, frozen=True, tag="segments"):
+    """After which segment_id, and the question. Moments in Unix microseconds."""
+
+    network_id: str
+    user: str
+    as_of: int | None
+    known_at: int | None
+    after: int
+
+
+Cursor = TypeVar("Cursor", MembersCursor, ResultsCursor, EventsCursor, SegmentsCursor)
+
+
+def moment_of(cursor: MembersCursor | SegmentsCursor, given: Moment) -> Moment:
+    """Give the moment of a cursor, which the one given beside it must not contradict. Raises: Problem 400."""
+    for name, moment in given._asdict().items():
+        if moment is not None and micros(moment) != getattr(cursor, name):
+            raise wrong("cursor", f"was given for another {name}")
+    return Moment(of_micros(cursor.as_of), of_micros(cursor.known_at))
 
 
 class Cursors:
@@ -49,7 +79,7 @@ class Cursors:
         key = settings.signing_key
         self._key = b"cursor" + (key.get_secret_value().encode() if key else b"")
 
-    def give(self, cursor: MembersCursor | ResultsCursor) -> str:
+    def give(self, cursor: MembersCursor | ResultsCursor | EventsCursor | SegmentsCursor) -> str:
         """Give the text of a cursor."""
         payload = msgspec.msgpack.encode(cursor)
         return base64.urlsafe_b64encode(self._seal(payload) + payload).rstrip(b"=").decode()

@@ -14,11 +14,10 @@ from projections.http.asked import (
     OneUserThen,
     User,
     micros,
-    of_micros,
 )
-from projections.http.cursors import Cursors, MembersCursor
+from projections.http.cursors import Cursors, MembersCursor, moment_of
 from projections.http.formats import KINDS, STREAMS, answer, lines, reaches
-from projections.reading.members import COLUMNS, read_chunk, read_page
+from projections.reading.members import COLUMNS, read_page
 from projections.reading.rows import Moment, find_segment, read_complete_until
 from projections.reading.users import read_user
 from service.access.keys import Scope
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
     from projections.http.asked import MembersAsked, UserAskedThen
-    from projections.reading.members import Chunk
+    from projections.reading.members import Page
     from projections.reading.rows import Row, Segment
     from service.api.access import Access
     from service.api.desk import Desk
@@ -97,10 +96,7 @@ def _place(
     cursor = cursors.read(asked.cursor, MembersCursor)
     if (cursor.network_id, cursor.segment_id) != (network_id, segment_id):
         raise wrong("cursor", "is of another segment")
-    for name, given in asked.moment._asdict().items():
-        if given is not None and micros(given) != getattr(cursor, name):
-            raise wrong("cursor", f"was given for another {name}")
-    return Moment(of_micros(cursor.as_of), of_micros(cursor.known_at)), cursor.after
+    return moment_of(cursor, asked.moment), cursor.after
 
 
 async def _page(
@@ -112,7 +108,7 @@ async def _page(
     _kind: str = JSON,
 ) -> Response:
     moment, after = _place(cursors, network_id, segment_id, asked)
-    async with desk.transaction() as connection:
+    async with desk.transaction(network_id) as connection:
         segment = await find_segment(connection, network_id, segment_id)
         until = await read_complete_until(connection)
         rows, last = await read_page(
@@ -135,10 +131,10 @@ async def _stream(
 ) -> Response:
     """Answer with all members, or `limit` of them. What is away before the first of them is still told by a status."""
     moment, after = _place(cursors, network_id, segment_id, asked)
-    async with desk.transaction() as connection:
+    async with desk.transaction(network_id) as connection:
         segment = await find_segment(connection, network_id, segment_id)
         until = await read_complete_until(connection)
-        first = await read_chunk(connection, segment, moment, after, PIECE)
+        first = await read_page(connection, segment, moment, after, asked.limit, PIECE)
     media_type, heading, encode = lines(kind, COLUMNS)
     pieces = _pieces(desk, segment, moment, first, asked.limit, heading, encode)
     return StreamingResponse(pieces, media_type=media_type, headers=reaches(until))
@@ -148,7 +144,7 @@ async def _pieces(
     desk: Desk,
     segment: Segment,
     moment: Moment,
-    chunk: Chunk,
+    page: Page,
     limit: int | None,
     heading: bytes,
     encode: Callable[[Iterable[Row]], bytes],
@@ -157,18 +153,16 @@ async def _pieces(
     yield heading
     left = limit
     while True:
-        members = chunk.members[:left]
-        left = None if left is None else left - len(members)
-        ended = chunk.keys < PIECE or left == 0
-        after = chunk.last
-        text = encode(row for _, row in members)
-        del chunk, members  # a slow client costs the text alone
+        left = None if left is None else left - len(page.members)
+        after = page.last
+        text = encode(page.members)
+        del page  # a slow client costs the text alone
         if text:
             yield text
-        if ended:
+        if after is None or left == 0:
             return
-        async with desk.transaction() as connection:
-            chunk = await read_chunk(connection, segment, moment, after, PIECE)
+        async with desk.transaction(segment.network_id) as connection:
+            page = await read_page(connection, segment, moment, after, left, PIECE)
 
 
 async def _one(
@@ -179,10 +173,10 @@ async def _one(
     of_path: str | None = None,
 ) -> Response:
     user = asked.which(of_path)
-    async with desk.transaction() as connection:
+    async with desk.transaction(network_id) as connection:
         await find_segment(connection, network_id, segment_id)
         until = await read_complete_until(connection)
-        found = await read_user(connection, network_id, user, segment_id, asked.moment)
+        found, _ = await read_user(connection, network_id, user, segment_id, asked.moment)
     if not found:
         raise never_seen(until)
     (state,) = found

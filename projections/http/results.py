@@ -81,7 +81,7 @@ class _Teller:
     async def of_reference(self, network_id: str, asked: ResultsAsked) -> Response:
         reference_id = asked.reference_id or ""
         after = self._after(network_id, reference_id, asked.cursor)
-        async with self._desk.transaction() as connection:
+        async with self._desk.transaction(network_id) as connection:
             until = await read_complete_until(connection)
             # Before the rows: what is appended meanwhile is looked for in Kafka.
             fronts = await log_results.read_fronts(connection, self._desk.settings)
@@ -136,7 +136,7 @@ class _Teller:
         return [found.row] if stands else [], None
 
     async def _at(self, network_id: str, position: Asked) -> tuple[Found, datetime | None]:
-        async with self._desk.transaction() as connection:
+        async with self._desk.transaction(network_id) as connection:
             until = await read_complete_until(connection)
             found = await log_results.read_position(
                 connection, self._desk.settings, network_id, position
@@ -145,7 +145,7 @@ class _Teller:
         if found.awaited is not None:
             row = await self._arriving.row(network_id, position, found.awaited)
             if row is not None and row["network_id"] is None:
-                async with self._desk.transaction() as connection:
+                async with self._desk.transaction(network_id) as connection:
                     if not await log_results.may_speak(connection, network_id, position.topic):
                         row = None
             found = Found(row)

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 
 from projections.http.members import member_routes
 from projections.http.results import result_routes
 from projections.http.users import user_routes
-from service.api.desk import Desk
 
 if TYPE_CHECKING:
-    import asyncpg
-
     from projections.http.arriving import Arriving
     from projections.http.searching import Searching
     from projections.outcomes import AskTopics
     from service.api.access import Access
-    from service.settings import Settings
+    from service.api.desk import Desk
 
 
 def reading_routes(
-    access: Access,
-    pool: asyncpg.Pool[Any],
-    settings: Settings,
-    arriving: Arriving,
-    searching: Searching,
-    topics: AskTopics,
+    access: Access, desk: Desk, arriving: Arriving, searching: Searching, topics: AskTopics
 ) -> APIRouter:
-    """Give the routes. pool: acts as segments_api. topics: says which topics some names are now, or were last."""
-    desk = Desk(pool, settings)
+    """Give the routes. desk: acts as segments_api. topics: says which topics some names are now, or were last."""
     router = APIRouter()
     router.include_router(result_routes(access, desk, arriving, searching, topics))
     router.include_router(user_routes(access, desk))  # explanations before users of any spelling

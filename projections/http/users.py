@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends, Response
 
-from projections.explain import explain
+from projections.explain import EventPlace, explain
 from projections.http import answers
-from projections.http.asked import (  # noqa: TC001 - FastAPI reads them
-    OneUser,
-    OneUserThen,
+from projections.http.asked import (
+    OneUserEvents,
+    OneUserSegments,
     User,
+    micros,
 )
+from projections.http.cursors import Cursors, EventsCursor, SegmentsCursor, moment_of
 from projections.http.formats import KINDS, STREAMS, answer, lines, reaches
 from projections.http.members import PATH as MEMBERS
 from projections.http.members import never_seen
@@ -25,10 +27,10 @@ from projections.reading.users import read_user
 from service.access.keys import Scope
 from service.api.accepting import JSON, Accept, negotiate, takes_json
 from service.api.access import Admission  # noqa: TC001 - FastAPI reads it
-from service.api.parameters import Nothing, PathId  # noqa: TC001 - FastAPI reads them
+from service.api.parameters import Nothing, PathId, wrong
 
 if TYPE_CHECKING:
-    from projections.http.asked import UserAskedThen
+    from projections.http.asked import EventsAsked, SegmentsAsked
     from service.api.access import Access
     from service.api.desk import Desk
 
@@ -40,6 +42,7 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
     router = APIRouter(tags=["reading"], responses={406: {}})
     admitted: Any = Depends(access.admits(Scope.REPORT))
     segments: Any = {200: {"model": answers.UserSegments}}
+    cursors = Cursors(desk.settings)
     explanation: Any = {200: {"model": answers.Explanation}, 404: {}}
 
     @router.get(
@@ -48,9 +51,9 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
         responses=segments,
     )
     async def segments_of(
-        asked: OneUserThen, admission: Admission = admitted, _: None = takes_json
+        asked: OneUserSegments, admission: Admission = admitted, _: None = takes_json
     ) -> Response:
-        return await _segments(desk, admission.network_id, asked)
+        return await _segments(desk, cursors, admission.network_id, asked)
 
     @router.get(
         NETWORK + "/users/{user:any}/segments",
@@ -58,9 +61,9 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
         responses=segments,
     )
     async def segments_of_user(
-        user: User, asked: OneUserThen, admission: Admission = admitted, _: None = takes_json
+        user: User, asked: OneUserSegments, admission: Admission = admitted, _: None = takes_json
     ) -> Response:
-        return await _segments(desk, admission.network_id, asked, user)
+        return await _segments(desk, cursors, admission.network_id, asked, user)
 
     @router.get(
         MEMBERS.removesuffix("members") + "explanation",
@@ -69,11 +72,11 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
     )
     async def explain_one(
         segment_id: PathId,
-        asked: OneUser,
+        asked: OneUserEvents,
         admission: Admission = admitted,
         _: None = takes_json,
     ) -> Response:
-        return await _explain(desk, admission.network_id, segment_id, asked.which())
+        return await _explain(desk, cursors, admission.network_id, segment_id, asked)
 
     @router.get(
         MEMBERS + "/{user:any}/explanation",
@@ -83,11 +86,11 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
     async def explain_user(
         segment_id: PathId,
         user: User,
-        asked: OneUser,
+        asked: OneUserEvents,
         admission: Admission = admitted,
         _: None = takes_json,
     ) -> Response:
-        return await _explain(desk, admission.network_id, segment_id, asked.which(user))
+        return await _explain(desk, cursors, admission.network_id, segment_id, asked, user)
 
     @router.get(
         NETWORK + "/sizes",
@@ -96,7 +99,7 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
     )
     async def sizes(_: Nothing, admission: Admission = admitted, accept: Accept = None) -> Response:
         kind = negotiate(accept, KINDS)
-        async with desk.transaction() as connection:
+        async with desk.transaction(admission.network_id) as connection:
             until = await read_complete_until(connection)
             rows = await read_sizes(connection, admission.network_id)
         if kind == JSON:
@@ -108,19 +111,49 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
 
 
 async def _segments(
-    desk: Desk, network_id: str, asked: UserAskedThen, of_path: str | None = None
+    desk: Desk,
+    cursors: Cursors,
+    network_id: str,
+    asked: SegmentsAsked,
+    of_path: str | None = None,
 ) -> Response:
     user = asked.which(of_path)
-    async with desk.transaction() as connection:
+    moment, after = asked.moment, 0
+    if asked.cursor is not None:
+        cursor = cursors.read(asked.cursor, SegmentsCursor)
+        if (cursor.network_id, cursor.user) != (network_id, user):
+            raise wrong("cursor", "is of another user")
+        moment, after = moment_of(cursor, moment), cursor.after
+    async with desk.transaction(network_id) as connection:
         until = await read_complete_until(connection)
-        rows = await read_user(connection, network_id, user, None, asked.moment)
-    return answer({"segments": rows, "complete_until": until})
+        rows, last = await read_user(connection, network_id, user, None, moment, after)
+    following = None
+    if last is not None:
+        as_of, known_at = map(micros, moment)
+        following = cursors.give(SegmentsCursor(network_id, user, as_of, known_at, last))
+    return answer({"segments": rows, "next": following, "complete_until": until})
 
 
-async def _explain(desk: Desk, network_id: str, segment_id: int, user: str) -> Response:
-    async with desk.transaction() as connection:
+async def _explain(
+    desk: Desk,
+    cursors: Cursors,
+    network_id: str,
+    segment_id: int,
+    asked: EventsAsked,
+    of_path: str | None = None,
+) -> Response:
+    user = asked.which(of_path)
+    before = None
+    if asked.cursor is not None:
+        cursor = cursors.read(asked.cursor, EventsCursor)
+        if (cursor.network_id, cursor.segment_id, cursor.user) != (network_id, segment_id, user):
+            raise wrong("cursor", "is of another user and segment")
+        before = EventPlace(cursor.lane_id, cursor.offset)
+    async with desk.transaction(network_id) as connection:
         until = await read_complete_until(connection)
-        explained = await explain(connection, network_id, segment_id, user)
-    if not explained["events"]:
+        found = await explain(connection, network_id, segment_id, user, asked.limit, before)
+    if not found["events"]:
         raise never_seen(until)
-    return answer({**explained, "complete_until": until})
+    earlier = found.pop("earlier")
+    following = earlier and cursors.give(EventsCursor(network_id, segment_id, user, *earlier))
+    return answer({**found, "next": following, "complete_until": until})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from projections.reading.rows import plain
+from projections.reading.rows import plain, read_until_full
 from service.database import statements
 
 if TYPE_CHECKING:
@@ -26,53 +26,43 @@ MOST_FOLDED_KEYS = 10_000
 _MEMBERS = statements("projections.reading")["members"]
 
 
-class Chunk(NamedTuple):
-    """Some keys of a segment. last: the last of them, to go on after; 0 without any."""
+class Page(NamedTuple):
+    """Some members of a segment. last: the person_id to go on after; None when there are no more."""
 
-    members: list[tuple[int, Row]]
-    keys: int
-    last: int
-
-
-async def read_chunk(
-    connection: asyncpg.Connection[Any], segment: Segment, moment: Moment, after: int, count: int
-) -> Chunk:
-    """Read the next `count` keys after person_id `after`; give (person_id, row) of those that are members."""
-    rows = await connection.fetch(_MEMBERS, segment.segment_key, after, count, *moment)
-    named = segment._asdict()
-    members = [
-        (
-            row["person_id"],
-            {name: found[name] if name in found else named[name] for name in COLUMNS},
-        )
-        for row in rows
-        if row["is_member"]
-        for found in (plain(row),)
-    ]
-    return Chunk(members, len(rows), rows[-1]["person_id"] if rows else 0)
+    members: list[Row]
+    last: int | None
 
 
 async def read_page(
-    connection: asyncpg.Connection[Any], segment: Segment, moment: Moment, after: int, limit: int
-) -> tuple[list[Row], int | None]:
-    """Read up to `limit` members after person_id `after`.
+    connection: asyncpg.Connection[Any],
+    segment: Segment,
+    moment: Moment,
+    after: int,
+    limit: int | None = None,
+    most_keys: int | None = None,
+) -> Page:
+    """Read up to `limit` members after person_id `after`, rows with COLUMNS; in a transaction.
 
-    Returns: rows with COLUMNS, and the person_id to go on after; None when there are no more. A page may hold fewer
-    members than `limit`, even none, and not be the last: that depends on how many of the keys are members.
+    A page may hold fewer members than `limit`, even none, and not be the last: it ends after so many keys, be they
+    members or not, and once it has PAGE_BYTES.
     """
-    most = MOST_FOLDED_KEYS if any(moment) else MOST_KEYS
-    members: list[tuple[int, Row]] = []
-    count = limit + 1
-    looked_at = 0
-    while True:
-        chunk = await read_chunk(connection, segment, moment, after, count)
-        members += chunk.members
-        looked_at += chunk.keys
-        if len(members) > limit:
-            return [row for _, row in members[:limit]], members[limit - 1][0]
-        if chunk.keys < count:
-            return [row for _, row in members], None
-        after = chunk.last
-        if looked_at >= most:
-            return [row for _, row in members], after
-        count = min(2 * count, most - looked_at)
+    most = most_keys or (MOST_FOLDED_KEYS if any(moment) else MOST_KEYS)
+    named = segment._asdict()
+    members: list[Row] = []
+    keys = 0
+    last = last_member = after
+    wanted = (segment.segment_key, after, most, *moment)
+    async for row, is_full in read_until_full(connection, _MEMBERS, *wanted):
+        if is_full:
+            return Page(members, last)
+        if row["is_member"]:
+            if limit is not None and len(members) >= limit:
+                return Page(members, last_member)
+            last_member = row["person_id"]
+            found = plain(row)
+            members.append(
+                {name: found[name] if name in found else named[name] for name in COLUMNS}
+            )
+        keys += 1
+        last = row["person_id"]
+    return Page(members, last if keys == most else None)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from projections.reading.rows import plain
 from schemas.topics import Topics
 from service.database import statements
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     import asyncpg
@@ -88,14 +88,23 @@ async def read_references(
         _SQL["result_places"], network_id, reference_id, *after, limit + 1
     )
     shown = places[:limit]
-    rows = await connection.fetch(
-        _SQL["results"],
-        network_id,
-        [place["lane_id"] for place in shown],
-        [place["kafka_offset"] for place in shown],
-    )
+    found = await read_places(connection, network_id, [tuple(place) for place in shown])
     last = tuple(shown[-1]) if len(places) > limit else None
-    return [plain(row) for row in rows], last
+    return list(found.values()), last
+
+
+async def read_places(
+    connection: asyncpg.Connection[Any], network_id: str, places: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], Row]:
+    """Read a network's results at places (lane_id, offset) that the log has; gives rows of view result by place."""
+    if not places:
+        return {}
+    lanes, offsets = (list(part) for part in zip(*places, strict=True))
+    found = {}
+    for row in await connection.fetch(_SQL["results"], network_id, lanes, offsets):
+        result = dict(row)
+        found[result.pop("lane_id"), row["kafka_offset"]] = result
+    return found
 
 
 async def may_speak(connection: asyncpg.Connection[Any], network_id: str, topic: str) -> bool:
@@ -119,13 +128,13 @@ async def read_position(
     front = None if lane["closed"] else _front(lane)
     if asked.offset >= lane["next_offset"]:
         return Found(None, None if lane["closed"] else lane["epoch"], lane=front)
-    rows = await connection.fetch(_SQL["results"], network_id, [lane["lane_id"]], [asked.offset])
-    if rows:
-        return Found(plain(rows[0]), lane=front)
     place = (lane["lane_id"], asked.offset)
+    row = (await read_places(connection, network_id, [place])).get(place)
+    if row is not None:
+        return Found(row, lane=front)
     unread = await connection.fetchrow(_SQL["unread"], network_id, *place)
     if unread is not None:
-        return Found(plain(unread), lane=front)
+        return Found(dict(unread), lane=front)
     hole = await connection.fetchval(_SQL["hole"], network_id, *place)
     return Found(None, hole=hole, lane=front)
 

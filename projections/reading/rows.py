@@ -9,6 +9,7 @@ import msgspec
 from service.errors import UnknownSegmentError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from datetime import datetime
 
     import asyncpg
@@ -42,13 +43,29 @@ class Segment(NamedTuple):
 
 
 def plain(record: asyncpg.Record) -> Row:
-    """Give a row to be encoded; columns of jsonb stand as Postgres wrote them, so that no number loses a digit."""
+    """Give a row to be encoded; metadata stands as it was sent, so that no number gains or loses a digit."""
     return {
         name: msgspec.Raw(value.encode())
         if name.endswith("metadata") and value is not None
         else value
         for name, value in record.items()
     }
+
+
+PAGE_BYTES = 1024 * 1024
+"""What a page holds of texts and metadata, in characters, before it ends early; a row comes whole."""
+# Rows that are read before it is looked at how large they are.
+_AT_ONCE = 64
+
+
+async def read_until_full(
+    connection: asyncpg.Connection[Any], query: str, *parameters: Any
+) -> AsyncIterator[tuple[asyncpg.Record, bool]]:
+    """Give rows of a query as they are needed, each with whether the page is full without it; in a transaction."""
+    left = PAGE_BYTES
+    async for row in connection.cursor(query, *parameters, prefetch=_AT_ONCE):
+        yield row, left <= 0
+        left -= sum(len(value) for value in row.values() if isinstance(value, str))
 
 
 async def read_complete_until(connection: asyncpg.Connection[Any]) -> datetime | None:

@@ -1,7 +1,8 @@
 -- The keys of one user, by segment: what stands, since when, and why.
 -- Asked for a moment, the state is folded from the log; else it is the one that is kept.
 -- The event that began the membership says why; of a blocked user the one that last stated the block.
--- Parameters: $1 network_id, $2 user_id, $3 segment_id or null, $4 happened until and $5 recorded until, or null.
+-- Parameters: $1 network_id, $2 user_id, $3 segment_id or null, $4 happened until and $5 recorded until, or null,
+-- $6 segment_id to come after.
 SELECT
     s.network_id,
     s.segment_id::bigint AS segment_id,
@@ -69,5 +70,5 @@ LEFT JOIN LATERAL (
     WHERE x.lane_id = (k.state).stated_lane_id AND x.kafka_offset = (k.state).stated_offset
     OFFSET 0
 ) AS o ON true
-WHERE (k.state).is_member IS NOT NULL AND ($3::integer IS NULL OR s.segment_id = $3)
+WHERE (k.state).is_member IS NOT NULL AND ($3::integer IS NULL OR s.segment_id = $3) AND s.segment_id > $6::integer
 ORDER BY s.segment_id

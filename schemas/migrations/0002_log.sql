@@ -108,7 +108,7 @@ CREATE TABLE segments.event (
     request_id text,
     user_sent text, -- where it differs from the person's user_id
     description text,
-    metadata jsonb,
+    metadata json, -- as it was sent, less what was lifted from it: jsonb would print 1e308 with 309 digits
     CONSTRAINT event_position PRIMARY KEY (lane_id, kafka_offset),
     CONSTRAINT event_identity UNIQUE (person_id, segment_key, status_change_timestamp, reference_id, discriminator)
 );

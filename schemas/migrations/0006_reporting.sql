@@ -28,7 +28,7 @@ SELECT
     ('{add,block}'::text[])[(k.state).override] AS override,
     e.reference_id,
     e.description,
-    e.metadata,
+    e.metadata::jsonb AS metadata,
     (k.state).last_recorded_at AS last_recorded_at
 FROM projections.membership AS k
 INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
@@ -56,7 +56,7 @@ SELECT
     (k.state).expires_at AS expires_at,
     e.reference_id,
     e.description,
-    e.metadata,
+    e.metadata::jsonb AS metadata,
     (k.state).last_recorded_at AS last_recorded_at
 FROM projections.membership AS k
 INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
@@ -152,7 +152,7 @@ SELECT
     e.kafka_offset,
     coalesce(e.source, 'kafka') AS source,
     e.actor,
-    e.metadata,
+    e.metadata::jsonb AS metadata,
     e.description
 FROM segments.event AS e
 INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id

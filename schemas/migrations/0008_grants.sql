@@ -24,6 +24,9 @@ GRANT INSERT ON projections.checkpoint TO segments_ingest;
 -- projections: everything in their own schema, nothing in the log.
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA projections TO segments_project;
 GRANT EXECUTE ON FUNCTION projections.analyze_grown() TO segments_project;
+GRANT EXECUTE ON FUNCTION projections.as_recorded(segments.key_state, timestamptz) TO segments_project, segments_operate;
+REVOKE ALL ON FUNCTION projections.history_between(integer, bigint, timestamptz, timestamptz) FROM public;
+GRANT EXECUTE ON FUNCTION projections.history_between(integer, bigint, timestamptz, timestamptz) TO segments_operate;
 GRANT EXECUTE ON FUNCTION segments.fold_step(
     segments.key_state, segments.key_state, smallint, timestamptz, timestamptz, timestamptz,
     integer, bigint, timestamptz, integer, bigint

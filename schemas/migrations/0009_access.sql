@@ -35,4 +35,4 @@ GRANT EXECUTE ON FUNCTION segments.event_id(text, integer, integer, bigint), seg
     integer, bigint, timestamptz, integer, bigint
 ), segments.fold(
     segments.key_state, smallint, timestamptz, timestamptz, timestamptz, integer, bigint, timestamptz, integer, bigint
-) TO segments_api;
+), projections.history_between(integer, bigint, timestamptz, timestamptz) TO segments_api;

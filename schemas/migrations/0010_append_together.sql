@@ -44,7 +44,7 @@ BEGIN
     SELECT e.lane_id, e.kafka_offset, e.segment_key, e.person_id, to_timestamp(e.time),
         to_timestamp(e.receipt / 1000) + (e.receipt % 1000) * interval '1 millisecond', now, e.user_status,
         e.content, e.reference_id, e.discriminator, to_timestamp(e.expires_at), e.source, e.actor, e.request_id,
-        e.user_sent, e.description, e.metadata::jsonb
+        e.user_sent, e.description, e.metadata::json
     FROM unnest(
         event_lanes, offsets, segment_keys, people, times, receipts, statuses, contents, reference_ids, discriminators,
         expiries, sources, actors, request_ids, users_sent, descriptions, append_together.metadata

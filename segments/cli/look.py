@@ -8,7 +8,7 @@ from typing import Any
 import click
 from aiokafka.errors import KafkaError
 
-from projections.explain import explain as explain_key
+from projections.explain import EVENTS_LIMIT, explain_whole
 from projections.rebuild import rebuild as rebuild_projection
 from projections.status import read_status, wait_until_folded
 from projections.verify import verify as verify_views
@@ -94,15 +94,24 @@ def _ago(at: datetime | None, now: datetime) -> str:
 @click.option("--network", required=True, help="The tenant.")
 @click.option("--segment", required=True, type=int, help="The segment's id.")
 @click.option("--user", required=True, help="An email or a user id.")
-async def explain(*, network: str, segment: int, user: str, as_json: bool) -> None:
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=EVENTS_LIMIT,
+    show_default=True,
+    help="Most events: the newest.",
+)
+async def explain(*, network: str, segment: int, user: str, limit: int, as_json: bool) -> None:
     """Tell why a user is in a segment or not: each event, what it did, what stands now, and an override until when."""
-    async with connected(load_settings(), ROLE) as connection:
-        found = await explain_key(connection, network, segment, user)
+    async with connected(load_settings(), ROLE) as connection, connection.transaction():
+        found = await explain_whole(connection, network, segment, user, limit)
     if not found["events"]:
         click.echo(
             f"{normalise_user(user)!r} was never seen in segment {segment} of network {network}",
             err=True,
         )
+    if found["earlier"]:
+        click.echo(f"only the newest {len(found['events'])} events; more: --limit", err=True)
     if as_json:
         print_json(found)
     elif not found["events"]:

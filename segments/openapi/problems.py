@@ -31,7 +31,8 @@ _OF_ANY = {
     ),
     503: _Said(
         "database_away",
-        "The broker or the database is away, or too many requests are in flight; see Retry-After.",
+        "The broker or the database is away, or too many requests are in flight, of all or of this network;"
+        " see Retry-After.",
     ),
 }
 _OF_INPUT = {

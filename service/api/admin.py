@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import asyncpg
 
     from service.api.access import Access
-    from service.settings import Settings
 
 ROLE = "segments_registry"
 PATH = "/networks/{network_id}/admin/segments"
@@ -88,12 +87,10 @@ def _shown(one: registry.Segment) -> SegmentShown:
     )  # fmt: skip
 
 
-def admin_routes(
-    access: Access, pool: asyncpg.Pool[Any], registry_pool: asyncpg.Pool[Any], settings: Settings
-) -> APIRouter:
-    """Give the routes of the registry. pool: acts as segments_api; registry_pool: as segments_registry."""
+def admin_routes(access: Access, reading: Desk, registry_pool: asyncpg.Pool[Any]) -> APIRouter:
+    """Give the routes of the registry. reading: acts as segments_api; registry_pool: as segments_registry."""
     router = APIRouter(tags=["admin"])
-    reading = Desk(pool, settings)
+    settings = reading.settings
     changing = Desk(registry_pool, settings, ROLE)
     rate = RegistryRate(settings.http_registry_rate_limit)
     admitted: Any = Depends(access.admits(Scope.ADMIN))
@@ -107,7 +104,7 @@ def admin_routes(
     ) -> SegmentShown:
         new = await read_body(request, NewSegment)
         rate.charge(admission)
-        async with changing.transaction() as connection:
+        async with changing.transaction(admission.network_id) as connection:
             made = await _create(connection, admission, new, settings.segments_per_network)
         response.headers["Location"] = (
             f"/networks/{made.network_id}/admin/segments/{made.segment_id}"
@@ -118,7 +115,7 @@ def admin_routes(
     async def list_all(
         _: Nothing, admission: Admission = admitted, _json: None = takes_json
     ) -> SegmentsShown:
-        async with reading.transaction() as connection:
+        async with reading.transaction(admission.network_id) as connection:
             found = await registry.list_segments(connection, admission.network_id)
         return SegmentsShown(segments=[_shown(one) for one in found])
 
@@ -129,7 +126,7 @@ def admin_routes(
         admission: Admission = admitted,
         _json: None = takes_json,
     ) -> SegmentShown:
-        async with reading.transaction() as connection:
+        async with reading.transaction(admission.network_id) as connection:
             return _shown(await registry.get(connection, admission.network_id, segment_id))
 
     @router.patch(
@@ -142,7 +139,7 @@ def admin_routes(
     ) -> SegmentShown:
         to = await read_body(request, SegmentChange)
         rate.charge(admission)
-        async with changing.transaction() as connection:
+        async with changing.transaction(admission.network_id) as connection:
             return _shown(await _change(connection, admission, segment_id, to))
 
     return router

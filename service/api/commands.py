@@ -72,7 +72,7 @@ class Handle(NamedTuple):
 class Outcomes(Protocol):
     """What the read side knows of commands; given by segments.http, for service imports no projection."""
 
-    async def wait(self, handle: Handle, seconds: float) -> dict[str, Any] | None:
+    async def wait(self, network_id: str, handle: Handle, seconds: float) -> dict[str, Any] | None:
         """Give a row of view result, with `detail`, once it is no longer `queued`; None when the seconds pass."""
 
     async def foresee(self, command: Command, idempotency_key: str | None) -> dict[str, Any]:
@@ -141,7 +141,8 @@ class CommandDoor:
         if seconds is None:
             await call.answer(201, told)
             return
-        result = await self._outcomes.wait(_handle(sent, topic_id), seconds)
+        handle = _handle(sent, topic_id)
+        result = await self._outcomes.wait(call.network_id, handle, seconds)
         applied = {"Preference-Applied": f"wait={int(seconds)}"}
         if result is None:
             await call.answer(202, told | {"outcome": "queued"}, applied)

@@ -1,11 +1,13 @@
-"""Where routes get their connections from: short transactions, bounded in time."""
+"""Where routes get their connections from: short transactions, bounded in time, shared out among networks."""
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from service.access.ring import ROLE
+from service.api.shares import Shares
 from service.database import hurried
 from service.errors import DatabaseAwayError
 from service.telemetry import get_logger
@@ -24,22 +26,30 @@ SECONDS = 5.0
 
 
 class Desk:
-    """Gives connections of one role, in which the pool acts."""
+    """Gives connections of one role, in which the pool acts; nobody else uses that pool."""
 
     def __init__(self, pool: asyncpg.Pool[Any], settings: Settings, role: str = ROLE) -> None:
         self._pool = pool
+        self._shares = Shares(pool.get_max_size())
         self._role = role
         self.settings = settings
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[asyncpg.Connection[Any]]:
-        """Run one transaction, waits for a connection included.
+    async def transaction(self, network_id: str) -> AsyncIterator[asyncpg.Connection[Any]]:
+        """Run one transaction for a network, waits for a connection included.
 
-        Raises: DatabaseAwayError when Postgres is away, or has not answered within SECONDS.
+        Raises: Problem 503 when the network has as many under way as it may; DatabaseAwayError when Postgres is away,
+        or has not answered within SECONDS.
         """
-        try:
-            async with hurried(self._pool, self.settings, self._role, SECONDS) as connection:
-                yield connection
-        except INFRASTRUCTURE as error:
-            log.warning("a question to Postgres failed", error=f"{type(error).__name__}: {error}")
-            raise DatabaseAwayError from error
+        loop = asyncio.get_running_loop()
+        until = loop.time() + SECONDS
+        async with self._shares.place(network_id, SECONDS):
+            left = max(until - loop.time(), SECONDS / 5)
+            try:
+                async with hurried(self._pool, self.settings, self._role, left) as connection:
+                    yield connection
+            except INFRASTRUCTURE as error:
+                log.warning(
+                    "a question to Postgres failed", error=f"{type(error).__name__}: {error}"
+                )
+                raise DatabaseAwayError from error

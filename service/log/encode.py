@@ -31,8 +31,6 @@ _TIME_GIVEN = (
 _START = Struct(">hiiiq").pack
 _FIXED = Struct(">iiiqiqiqiqihi16si").pack
 _LENGTH = Struct(">i").pack
-_JSONB = Struct(">ib").pack
-_JSONB_VERSION = 1
 _BIGINT = Struct(">iq").pack
 _INTEGER = Struct(">ii").pack
 
@@ -57,7 +55,7 @@ def encode_row(candidate: Candidate) -> bytes:
         metadata_length, raw = _NULL, b""
     else:
         raw = metadata.encode()
-        metadata_length = _JSONB(len(raw) + 1, _JSONB_VERSION)
+        metadata_length = _LENGTH(len(raw))
     return b"".join(
         (
             _FIVE_NULLS

@@ -205,7 +205,7 @@ async def test_an_explanation_says_until_when_the_override_stands(api: Api) -> N
 async def test_an_explanation_is_that_of_the_command_line(api: Api) -> None:
     async with appended(api.settings, *commands(seed=6, count=60, users=2)):
         found = await get(api, f"{MEMBERS}/u1/explanation")
-        async with connected(api.settings) as connection:
+        async with connected(api.settings) as connection, connection.transaction():
             wanted = await explain(connection, "n", 1, "u1")
     assert len(found["events"]) > 5
     assert found["events"] == _shown(wanted["events"])

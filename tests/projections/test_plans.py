@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from projections.explain import _EVENTS, _KEY
 from service.database import statements
 from tests.projections.folding import commands, fold, log
 from tests.support.database import connected
@@ -65,10 +64,6 @@ async def test_history_and_results_fold_a_key_once_whatever_they_are_filtered_by
             for what, where in FILTERS.items():
                 folded = await folded_rows(connection, f"SELECT * FROM reporting.{view} {where}")
                 assert folded <= ALLOWED, (view, what)
-        key = await connection.fetchrow(_KEY, "n", 1, "u1")
-        assert key is not None
-        wanted = ("n", 1, "u1", key["segment_key"], key["person_id"])
-        assert await folded_rows(connection, _EVENTS, *wanted) <= ALLOWED
 
 
 @pytest.mark.parametrize("analyze", ANALYZED)

@@ -19,8 +19,8 @@ LOG = {
     "person", "registry_event", "rejected", "relay", "retry", "segment", "installation", "topics_owner",
 }  # fmt: skip
 KEPT = {
-    "checkpoint", "generation", "history", "membership", "membership_0", "membership_1", "size", "size_0", "size_1",
-    "size_daily", "size_daily_0", "size_daily_1", "teller",
+    "checkpoint", "generation", "history", "kept_state", "kept_state_0", "kept_state_1", "membership",
+    "membership_0", "membership_1", "size", "size_0", "size_1", "size_daily", "size_daily_0", "size_daily_1", "teller",
 }  # fmt: skip
 VIEWS = {
     "automation_disagreement", "duplicate", "event", "freshness", "hole", "lane", "membership", "membership_history",
