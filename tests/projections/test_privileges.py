@@ -17,6 +17,7 @@ pytestmark = pytest.mark.stack
 LOG = {
     "duplicate", "erasure", "event", "hole", "idempotency", "lane", "lane_event", "network",
     "person", "registry_event", "rejected", "relay", "retry", "segment",
+    "signature", "signature_horizon", "unbelieved",
 }  # fmt: skip
 KEPT = {
     "checkpoint", "generation", "history", "membership", "membership_0", "membership_1", "size", "size_0", "size_1",
@@ -41,10 +42,12 @@ ALLOWED = {
                 "hole",
                 "idempotency",
                 "lane_event",
+                "signature",
             )
         },
         "segments.lane": "siu",
         "segments.relay": "siu",
+        "segments.unbelieved": "siu",
         "segments.source": "s",
         "segments.source_version": "s",
         "segments.erasure_gate": "si",
@@ -96,7 +99,7 @@ ALLOWED = {
         **{f"segments.{name}": "s" for name in LOG},
         **{
             f"segments.{name}": "si"
-            for name in ("lane_event", "rejected", "hole", "retry", "person")
+            for name in ("lane_event", "rejected", "hole", "retry", "person", "signature")
         },
         "segments.lane": "siu",
         "segments.source": "s",
@@ -246,5 +249,6 @@ async def test_definer_functions_fix_their_search_path_and_are_known(
         "segments.erase_person",
         "segments.erase_rejected",
         "segments.forget_keys",
+        "segments.forget_signatures",
     ]
     assert all(row["proconfig"] == ["search_path=pg_catalog, pg_temp"] for row in found)
