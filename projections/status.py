@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import TopicPartition
@@ -75,6 +76,19 @@ ANOTHERS = (
 )
 _ANEW = "SELECT anew_at, anew_because FROM projections.telling WHERE anew"
 UNSIGNED = "SEGMENTS_SIGNING_KEY is not set here: where `segments project` has none either, no override lapses."
+_UNBELIEVED = """
+SELECT u.source, u.cause, sum(u.records)::bigint AS records, min(u.first_at) AS first_at, max(u.last_at) AS last_at
+FROM segments.unbelieved AS u INNER JOIN segments.lane AS l ON l.lane_id = u.lane_id
+WHERE l.topic = ANY ($1::text[]) GROUP BY u.source, u.cause ORDER BY max(u.last_at) DESC, u.source, u.cause
+"""
+# So long a signature that was not believed is warned of.
+UNBELIEVED_HOURS = 24
+_UNBELIEVED_WHY = {
+    "no_key": "ingest has no SEGMENTS_SIGNING_KEY",
+    "wrong": "made with a key that ingest does not have, or copied to another topic or record",
+    "late": "made more than an hour from when the broker received the record",
+    "again": "believed before on another record: a copy",
+}
 # The ingest asks each second where Kafka ends; a rebalance or a restart may take some.
 SEEN_SECONDS = 15
 _UNSEEN = """
@@ -102,6 +116,7 @@ async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -
 
     topics_owner: whose the topics were when a process last looked; None if none has. incarnation: of Postgres, which is
     another one after each start, failover or restore.
+    unbelieved: [{source, cause, records, first_at, last_at}, …] of signatures that were not believed.
     """
     watermark = await connection.fetchrow("SELECT * FROM reporting.watermark")
     topics = await all_topics(connection, settings)
@@ -121,14 +136,28 @@ async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -
     overdue, lapsing = expiries or (0, 0)
     if lapsing and settings.signing_secret is None:
         warnings.append(UNSIGNED)
+    unbelieved = [dict(row) for row in await connection.fetch(_UNBELIEVED, topics)]
+    warnings += _of_unbelieved(unbelieved)
     return {
         "watermark": dict(watermark) if watermark else None,
         "lanes": [dict(lane) for lane in lanes],
         "topics_owner": dict(owner) if owner else None,
         "overdue_expiries": overdue,
+        "unbelieved": unbelieved,
         "incarnation": await connection.fetchval(INCARNATION),
         "warnings": warnings,
     }
+
+
+def _of_unbelieved(unbelieved: list[dict[str, Any]]) -> list[str]:
+    """Warn of signatures that were not believed lately: what they say was logged as anybody's."""
+    since = datetime.now(UTC) - timedelta(hours=UNBELIEVED_HOURS)
+    return [
+        f"Signatures of source {one['source']} are not believed ({one['records']} records, the last at"
+        f" {one['last_at']:%Y-%m-%d %H:%M:%SZ}): {_UNBELIEVED_WHY[one['cause']]}."
+        for one in unbelieved
+        if one["last_at"] > since
+    ]
 
 
 async def _unseen(connection: asyncpg.Connection[Any], topics: list[str]) -> list[str]:

@@ -29,6 +29,7 @@ _HEADERS: Final = {
     headers.SOURCE: "Where the record comes from; believed only if signed.",
     headers.ACTOR: "Who asked for it; believed only if signed.",
     headers.REQUEST_ID: "Which request asked for it; believed only if signed.",
+    headers.NONCE: "What makes a signature one of its kind: see segments-signature.",
     headers.SIGNATURE: "64 lower case hex digits. "
     + (headers.sign.__doc__ or "").partition("\n\n")[2],
     headers.ORIGIN: "A retry's: topic:partition:epoch:offset of the record that it repeats.",

@@ -134,6 +134,12 @@ class RejectedMessage(BaseModel):
     kafka_partition: int
     kafka_epoch: int
     kafka_offset: int
+    next_offset: Annotated[
+        int,
+        Field(
+            description="Where it ends: kafka_offset + 1, but for a batch that could not be read as a whole."
+        ),
+    ]
     received_at: AwareDatetime
     recorded_at: AwareDatetime
     reason: Reason

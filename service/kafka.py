@@ -16,7 +16,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from schemas.topics import Topics
 from service.errors import TopicError, WrongUseError
 from service.kafka_login import DENIED, login_options, refused, start
-from service.lenient import LenientMemoryRecords, LightPartitionRecords
+from service.lenient import BoundedFetchResult, LenientMemoryRecords, LightPartitionRecords
 from service.topic_ids import topics_there
 
 if TYPE_CHECKING:
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 DAY_MS = 86_400_000
 FLUSH_SECONDS = 10
 
-# aiokafka decodes header names strictly and would raise on one record for ever; see service.lenient.
+# aiokafka decodes header names strictly and would raise on one record for ever, and reads batches of any size whole;
+# see service.lenient.
 aiokafka.consumer.fetcher.MemoryRecords = LenientMemoryRecords  # type: ignore[attr-defined]
 aiokafka.consumer.fetcher.PartitionRecords = LightPartitionRecords  # type: ignore[misc]
+aiokafka.consumer.fetcher.FetchResult = BoundedFetchResult  # type: ignore[misc]
 
 
 def connection_options(settings: Settings) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
+from schemas.headers import Reader
 from schemas.refusal import Reason
 from schemas.topics import Topics
 from service.database import transaction
@@ -332,27 +333,34 @@ async def skip(
         received_ms = row["received_ms"] or 0
         now_ms = int(row["now"].timestamp() * 1000)
         refused = []
+        reader = Reader(settings.signing_secrets, partition.topic)
         for record in records:
             # As in the append: the broker's clock, or ours where a producer stamped the record.
             stamped = record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now_ms
             received_ms = max(received_ms, stamped)
-            refused.append(_skipped(record, received_ms, reason, settings.signing_secret, allowed))
+            refused.append(_skipped(record, received_ms, reason, reader, allowed))
         await connection.execute(_NO_ERASURE)
         await _identify(connection, refused, allowed)
+        # A copy of one that was skipped is not believed either.
+        nonces = sorted({one.headers.nonce for one in refused if one.headers.nonce})
+        await connection.executemany(
+            "INSERT INTO segments.signature VALUES (to_timestamp($1), $2) ON CONFLICT DO NOTHING",
+            nonces,
+        )
         await connection.copy_records_to_table(
             "rejected",
             schema_name="segments",
             columns=REJECTED,
             records=[rejected_row(row["lane_id"], r, row["now"]) for r in refused],
         )
-        holes = find_holes(start, to, [record.offset for record in records])
+        holes = find_holes(start, to, records)
         await connection.executemany(
             "INSERT INTO segments.hole VALUES ($1, $2, $3, 'skipped', $4)",
             [(row["lane_id"], first, end, row["now"]) for first, end in holes],
         )
         last = records[-1] if records else None
         await connection.execute(
-            _SKIPPED, row["lane_id"], to, len(refused), sum(e - f for f, e in holes), row["now"],
+            _SKIPPED, row["lane_id"], to, sum(r.record.span for r in refused), sum(e - f for f, e in holes), row["now"],
             last.offset if last else None, last.timestamp if last else None,
             record_digest(last.key, last.value) if last else None, received_ms,
         )  # fmt: skip
@@ -366,25 +374,21 @@ async def skip(
         "kafka_partition": partition.partition,
         "kafka_epoch": row["epoch"],
         "next_offset": to,
-        "rejected": len(refused),
+        "rejected": sum(one.record.span for one in refused),
         "holes": sum(end - first for first, end in holes),
     }
 
 
 def _skipped(
-    record: Any,
-    received_ms: int,
-    reason: str,
-    signing_secret: bytes | None,
-    allowed: Allowed | None,
+    record: Any, received_ms: int, reason: str, reader: Reader, allowed: Allowed | None
 ) -> RejectedRecord:
     """Refuse a record as skipped, with what can be read of it."""
-    judged = judge(record, received_ms, signing_secret, allowed)
+    judged = judge(record, received_ms, reader, allowed)
     if isinstance(judged, Candidate):
         said = judged.command
         judged = RejectedRecord(
             record, received_ms, Reason.SKIPPED, "", said.network_id, said.user, said.segment_id,
-            said.user_status.text, judged.time, said.reference_id,
+            said.user_status.text, judged.time, said.reference_id, headers=judged.headers,
         )  # fmt: skip
     judged.reason, judged.detail = Reason.SKIPPED, f"skipped: {reason}"
     return judged

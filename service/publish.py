@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemas.command import normalise_user
-from schemas.headers import sign
+from schemas.headers import ACTOR, NONCE, REQUEST_ID, SIGNATURE, SOURCE, make_nonce, sign
 from schemas.topics import Topics
 
 if TYPE_CHECKING:
@@ -32,19 +33,32 @@ def record_key(network_id: str, user: str) -> bytes:
 
 
 def signed_headers(
-    settings: Settings, key: bytes | None, value: bytes, sender: Sender
+    settings: Settings,
+    key: bytes | None,
+    value: bytes,
+    sender: Sender,
+    extra: tuple[Header, ...] = (),
 ) -> list[Header]:
-    """Make the headers that say who published; without a signing key none, for none would be believed."""
+    """Make the headers of a record for the commands topic: `extra`, and those that say who published it.
+
+    extra: at most one of each name; those that decide something are signed. Without a signing key there are no
+    others, for none would be believed.
+    """
     secret = settings.signing_secret
     if secret is None:
-        return []
-    headers = [("segments-source", sender.source.encode())]
+        return list(extra)
+    headers = [
+        (NONCE, make_nonce(time.time()).encode()),
+        (SOURCE, sender.source.encode()),
+        *extra,
+    ]
     if sender.actor is not None:
-        headers.append(("segments-actor", sender.actor.encode()))
+        headers.append((ACTOR, sender.actor.encode()))
     if sender.request_id is not None:
-        headers.append(("segments-request-id", sender.request_id.encode()))
-    signature = sign(secret, key, value, sender.source, sender.actor, sender.request_id)
-    return [*headers, ("segments-signature", signature)]
+        headers.append((REQUEST_ID, sender.request_id.encode()))
+    topic = Topics(settings.topic_prefix).commands
+    headers.append((SIGNATURE, sign(secret, topic, key, value, dict(headers))))
+    return headers
 
 
 async def publish(
@@ -56,7 +70,7 @@ async def publish(
     extra: tuple[Header, ...] = (),
 ) -> RecordMetadata:
     """Publish one record and wait for the broker's acknowledgement."""
-    headers = [*signed_headers(settings, key, value, sender), *extra]
+    headers = signed_headers(settings, key, value, sender, extra)
     topic = Topics(settings.topic_prefix).commands
     sent: RecordMetadata = await producer.send_and_wait(topic, value, key, headers=headers)
     return sent

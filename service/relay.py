@@ -58,7 +58,8 @@ FROM segments.relay AS y INNER JOIN segments.lane AS l ON y.lane_id = l.lane_id
 WHERE y.lane_id = $1 AND l.topic = ANY ($2::text[]) FOR UPDATE OF y SKIP LOCKED
 """
 _READ = """
-SELECT kafka_offset, received_at, recorded_at, reason, detail, network_id, reference_id, record_key, payload_text
+SELECT kafka_offset, received_at, recorded_at, reason, detail, network_id, reference_id, record_key, payload_text,
+    next_offset
 FROM segments.rejected WHERE lane_id = $1 AND kafka_offset >= $2 AND kafka_offset < $3 ORDER BY kafka_offset LIMIT $4
 """
 _MOVE = "UPDATE segments.relay SET next_offset = $2 WHERE lane_id = $1"
@@ -130,6 +131,7 @@ def _message(lane: asyncpg.Record, row: asyncpg.Record) -> bytes:
             "kafka_partition": lane["partition"],
             "kafka_epoch": lane["epoch"],
             "kafka_offset": row["kafka_offset"],
+            "next_offset": row["next_offset"],
             "received_at": row["received_at"].isoformat(),
             "recorded_at": row["recorded_at"].isoformat(),
             "reason": row["reason"],

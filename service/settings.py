@@ -115,6 +115,10 @@ class Settings(BaseSettings):
         description="Key of segments-signature, at least 32 random characters; without it the signed headers are"
         " neither made nor believed",
     )
+    signing_key_old: SecretStr | None = Field(
+        None,
+        description="Another key whose signatures are believed, while SIGNING_KEY is being changed",
+    )
     ingest_batch_records: int = Field(
         4000, ge=1, le=20000, description="Most records of one lane in one append"
     )
@@ -250,6 +254,12 @@ class Settings(BaseSettings):
     def signing_secret(self) -> bytes | None:
         """The signing key's bytes, if there is one."""
         return self.signing_key.get_secret_value().encode() if self.signing_key else None
+
+    @property
+    def signing_secrets(self) -> tuple[bytes, ...]:
+        """The bytes of the keys whose signatures are believed."""
+        keys = (self.signing_key, self.signing_key_old)
+        return tuple(key.get_secret_value().encode() for key in keys if key)
 
 
 def unknown_variables() -> list[str]:

@@ -65,6 +65,12 @@ MISKEYED = Counter(
     "Records whose key is not network_id:user, so that order rests on time alone",
     registry=None,
 )
+UNBELIEVED = Counter(
+    "segments_unbelieved",
+    "Records whose signature is there and not believed, by the source that they claim",
+    ["source"],
+    registry=None,
+)
 # To the health endpoint.
 CONNECTIONS = 64
 _MEASURED: set[Collector] = set()

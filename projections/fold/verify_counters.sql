@@ -3,7 +3,7 @@ WITH counted AS (
     SELECT l.lane_id,
         (SELECT count(*) FROM segments.event AS e WHERE e.lane_id = l.lane_id) AS events,
         (SELECT count(*) FROM segments.duplicate AS d WHERE d.lane_id = l.lane_id) AS duplicates,
-        (SELECT count(*) FROM segments.rejected AS r WHERE r.lane_id = l.lane_id) AS rejected,
+        (SELECT coalesce(sum(r.next_offset - r.kafka_offset), 0) FROM segments.rejected AS r WHERE r.lane_id = l.lane_id) AS rejected,
         (SELECT coalesce(sum(h.next_offset - h.first_offset), 0) FROM segments.hole AS h WHERE h.lane_id = l.lane_id) AS holes
     FROM segments.lane AS l
 )

@@ -2,7 +2,7 @@
 WITH pieces AS (
     SELECT lane_id, kafka_offset AS first, kafka_offset + 1 AS next, 'event' AS kind FROM segments.event
     UNION ALL SELECT lane_id, kafka_offset, kafka_offset + 1, 'duplicate' FROM segments.duplicate
-    UNION ALL SELECT lane_id, kafka_offset, kafka_offset + 1, 'rejected' FROM segments.rejected
+    UNION ALL SELECT lane_id, kafka_offset, next_offset, 'rejected' FROM segments.rejected
     UNION ALL SELECT lane_id, first_offset, next_offset, 'hole' FROM segments.hole
 ), placed AS (
     SELECT p.*, lag(p.next) OVER (PARTITION BY p.lane_id ORDER BY p.first, p.next) AS before FROM pieces AS p

@@ -147,7 +147,10 @@ CREATE TABLE segments.rejected (
     headers jsonb,
     -- Whom the record key names, where that is another than person_id: for erasure alone, and in no view.
     key_person_id bigint,
-    CONSTRAINT rejected_position PRIMARY KEY (lane_id, kafka_offset)
+    -- Of a batch that could not be read one row stands for all of its offsets.
+    next_offset bigint NOT NULL,
+    CONSTRAINT rejected_position PRIMARY KEY (lane_id, kafka_offset),
+    CONSTRAINT rejected_is_a_range CHECK (kafka_offset < next_offset)
 );
 CREATE INDEX rejected_reference ON segments.rejected (reference_id) WHERE reference_id IS NOT NULL;
 -- For views of one network, which have references in this collation: it is what they find and no other's.
@@ -185,6 +188,33 @@ CREATE TABLE segments.idempotency (
     kafka_offset bigint NOT NULL,
     request bytea NOT NULL, -- salted digest of all that the key names: content, segment, user, reference, time
     CONSTRAINT idempotency_key_once PRIMARY KEY (network_id, key_digest)
+);
+
+-- Signatures that were believed, each once, by the nonce that they hold. Not part of the log: forgotten once no record
+-- that is still to be read can be believed with them.
+CREATE TABLE segments.signature (
+    signed_at timestamptz NOT NULL,
+    nonce bytea NOT NULL,
+    CONSTRAINT signature_once PRIMARY KEY (signed_at, nonce)
+);
+
+-- No signature that was made before is believed: it may have been forgotten. One row.
+CREATE TABLE segments.signature_horizon (
+    forgotten_until timestamptz NOT NULL DEFAULT '-infinity',
+    moved_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE UNIQUE INDEX signature_horizon_is_one ON segments.signature_horizon ((true));
+INSERT INTO segments.signature_horizon DEFAULT VALUES;
+
+-- How many signatures were not believed, and why: counted in the append, for `segments status`.
+CREATE TABLE segments.unbelieved (
+    lane_id integer NOT NULL,
+    source text NOT NULL,
+    cause text NOT NULL,
+    records bigint NOT NULL,
+    first_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT unbelieved_once PRIMARY KEY (lane_id, source, cause)
 );
 
 -- How far each lane's rejected records were published to <prefix>.rejected.

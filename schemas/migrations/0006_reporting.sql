@@ -174,7 +174,8 @@ SELECT
     r.payload,
     r.payload_text,
     (SELECT max(t.retried_at) FROM segments.retry AS t WHERE t.lane_id = r.lane_id AND t.kafka_offset = r.kafka_offset)
-        AS retried_at
+        AS retried_at,
+    r.next_offset
 FROM segments.rejected AS r
 INNER JOIN segments.lane AS l ON r.lane_id = l.lane_id;
 

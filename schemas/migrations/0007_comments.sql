@@ -77,6 +77,7 @@ DECLARE
         'rejected', 'payload', 'The record''s value, byte for byte; null for a tombstone or once erased.',
         'rejected', 'payload_text', 'The same as text, invalid bytes and NUL as U+FFFD.',
         'rejected', 'retried_at', 'When it was last published again; null if never.',
+        'rejected', 'next_offset', 'Where what the row stands for ends: one more than kafka_offset, but for a batch that could not be read, which has one row.',
         'duplicate', 'duplicate_of_event_id', 'The event that it repeats.',
         'hole', 'cause', 'What the range held, as far as it is known; or why an operator passed it by.',
         'result', 'outcome', 'rejected, duplicate, queued, superseded, ineffective, no_change or applied.',

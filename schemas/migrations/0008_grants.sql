@@ -17,8 +17,9 @@ GRANT INSERT, UPDATE ON segments.topics_owner TO segments_ingest, segments_proje
 
 -- ingest: appends, moves its lanes, meets new people.
 GRANT INSERT ON segments.person, segments.event, segments.duplicate, segments.rejected, segments.hole,
-segments.idempotency, segments.lane, segments.lane_event, segments.relay TO segments_ingest;
-GRANT UPDATE ON segments.lane, segments.relay TO segments_ingest;
+segments.idempotency, segments.signature, segments.unbelieved, segments.lane, segments.lane_event, segments.relay
+TO segments_ingest;
+GRANT UPDATE ON segments.lane, segments.relay, segments.unbelieved TO segments_ingest;
 GRANT INSERT ON projections.checkpoint TO segments_ingest;
 
 -- projections: everything in their own schema, nothing in the log.
@@ -40,8 +41,8 @@ GRANT SELECT, INSERT, UPDATE (segment_name, description, is_visible, archived_at
 GRANT SELECT, INSERT ON segments.registry_event TO segments_registry;
 
 -- operate: lane adopt, lane skip, rejected retry, status, explain, verify.
-GRANT INSERT ON segments.lane, segments.lane_event, segments.rejected, segments.hole, segments.retry, segments.person
-TO segments_operate;
+GRANT INSERT ON segments.lane, segments.lane_event, segments.rejected, segments.hole, segments.retry, segments.person,
+segments.signature TO segments_operate;
 GRANT UPDATE ON segments.lane TO segments_operate;
 GRANT INSERT ON projections.checkpoint TO segments_operate;
 GRANT USAGE ON SCHEMA reporting TO segments_operate, segments_registry, segments_project;

@@ -11,7 +11,7 @@ CREATE FUNCTION segments.append_together(
     event_lanes integer [], offsets bigint [], segment_keys integer [], people bigint [], times bigint [],
     receipts bigint [], statuses smallint [], contents bytea [], reference_ids text [], discriminators text [],
     expiries bigint [], sources text [], actors text [], request_ids text [], users_sent text [], descriptions text [],
-    metadata text []
+    metadata text [], signed_at bigint [], nonces bytea []
 ) RETURNS boolean LANGUAGE plpgsql SET lock_timeout = '1s' AS $$
 DECLARE
     found bigint;
@@ -36,6 +36,14 @@ BEGIN
         RETURN false;
     END IF;
     now := greatest(clock_timestamp(), floor + interval '1 microsecond');
+    -- An error where one was believed before. They come in the order of the index.
+    IF cardinality(nonces) > 0 THEN
+        IF to_timestamp(signed_at[1]) < (SELECT h.forgotten_until FROM segments.signature_horizon AS h) THEN
+            RETURN false;
+        END IF;
+        INSERT INTO segments.signature (signed_at, nonce)
+        SELECT to_timestamp(s.at), s.nonce FROM unnest(append_together.signed_at, nonces) AS s (at, nonce);
+    END IF;
     -- They come in identity order.
     INSERT INTO segments.event (
         lane_id, kafka_offset, segment_key, person_id, status_change_timestamp, received_at, recorded_at, user_status,
@@ -76,10 +84,10 @@ END $$;
 REVOKE ALL ON FUNCTION segments.append_together(
     integer [], bigint [], bigint [], bigint [], bytea [], bigint [], text, bigint, bigint, integer [], bigint [],
     integer [], bigint [], bigint [], bigint [], smallint [], bytea [], text [], text [], bigint [], text [], text [], text [],
-    text [], text [], text []
+    text [], text [], text [], bigint [], bytea []
 ) FROM public;
 GRANT EXECUTE ON FUNCTION segments.append_together(
     integer [], bigint [], bigint [], bigint [], bytea [], bigint [], text, bigint, bigint, integer [], bigint [],
     integer [], bigint [], bigint [], bigint [], smallint [], bytea [], text [], text [], bigint [], text [], text [], text [],
-    text [], text [], text []
+    text [], text [], text [], bigint [], bytea []
 ) TO segments_ingest;

@@ -48,3 +48,39 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 REVOKE ALL ON FUNCTION segments.forget_keys() FROM public;
 GRANT EXECUTE ON FUNCTION segments.forget_keys() TO segments_ingest;
+
+-- Signatures are forgotten once no lane has a record before it that was received when they are still believed: two
+-- hours behind the slowest open lane, but after 7 days in any case. What was made before that is not believed any more;
+-- appends that did not know it yet have ended by the time that it is deleted. At most 5,000 a call, as above.
+CREATE FUNCTION segments.forget_signatures() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    until timestamptz;
+    since timestamptz;
+    gone bigint;
+BEGIN
+    SELECT h.forgotten_until, h.moved_at INTO until, since FROM segments.signature_horizon AS h
+    FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND OR since > now() - interval '1 minute' THEN
+        RETURN 0;
+    END IF;
+    WITH old AS MATERIALIZED (
+        SELECT s.signed_at, s.nonce FROM segments.signature AS s
+        WHERE s.signed_at < until ORDER BY s.signed_at, s.nonce LIMIT 5000 FOR UPDATE SKIP LOCKED
+    ), deleted AS (
+        DELETE FROM segments.signature AS s USING old AS o
+        WHERE s.signed_at = o.signed_at AND s.nonce = o.nonce RETURNING 1
+    )
+    SELECT count(*) INTO gone FROM deleted;
+    IF gone = 0 THEN
+        UPDATE segments.signature_horizon SET moved_at = now(), forgotten_until = greatest(forgotten_until, (
+            SELECT greatest(now() - interval '7 days', least(now(), min(
+                CASE WHEN l.next_offset >= l.end_offset THEN greatest(l.received_at, l.end_seen_at) ELSE l.received_at END
+            )) - interval '2 hours')
+            FROM segments.lane AS l WHERE NOT l.closed
+        ));
+    END IF;
+    RETURN gone;
+END $$;
+REVOKE ALL ON FUNCTION segments.forget_signatures() FROM public;
+GRANT EXECUTE ON FUNCTION segments.forget_signatures() TO segments_ingest;

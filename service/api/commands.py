@@ -254,12 +254,14 @@ class CommandDoor:
     def _headers(
         self, sending: Sending, intake: Intake, idempotency_key: str | None
     ) -> list[Header]:
-        headers = signed_headers(self._settings, intake.key, intake.value, sending.sender)
+        extra: list[Header] = []
         if idempotency_key is not None:
-            headers.append((IDEMPOTENCY_KEY, idempotency_key.encode("ascii")))
+            extra.append((IDEMPOTENCY_KEY, idempotency_key.encode("ascii")))
         if sending.traceparent is not None:
-            headers.append((TRACEPARENT, sending.traceparent.encode("ascii")))
-        return headers
+            extra.append((TRACEPARENT, sending.traceparent.encode("ascii")))
+        return signed_headers(
+            self._settings, intake.key, intake.value, sending.sender, tuple(extra)
+        )
 
 
 def _handle(sent: RecordMetadata, topic_id: UUID | None) -> Handle:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from service.topic_ids import Topic
 
 PROBE_SECONDS = 10
+# Of a hole behind the last record, so much is looked at.
+HOLE_OFFSETS = 1000
+_OTHER = "the topic was remade, or lost its end and was written on from there"
 _HOW = "Go on with `segments lane adopt --topic {topic} --partition {partition} --from {start} --reason …`"
 _FIND = """
 SELECT segments.incarnation() AS incarnation,
@@ -87,6 +90,7 @@ class OpenLane:
     incarnation: str
     erased_to: int
     topic_id: UUID | None
+    leader_epoch: int | None = None  # of the last record, which was compared
 
 
 async def open_lane(
@@ -109,9 +113,10 @@ async def open_lane(
                 await connection.execute(_MAKE, *partition, begin, topic.topic_id)
                 row = await connection.fetchrow(_FIND, *partition)
             assert row is not None  # noqa: S101 - it was just made, by us or by another
-        stopped = row["stopped_because"]
+        stopped, leader_epoch = row["stopped_because"], None
         if stopped is None:
-            stopped = await find_fault(reader, partition, row, topic, begin, end)
+            stopped, leader_epoch = await _compare(reader, partition, row, begin, end)
+            stopped = stopped or find_other_id(partition, row, topic, begin)
             write: tuple[Any, ...] | None = None
             if stopped is not None:
                 write = (STOP, row["lane_id"], stopped, row["next_offset"], row["incarnation"])
@@ -129,7 +134,7 @@ async def open_lane(
     lane = Lane(partition.topic, partition.partition, row["epoch"])
     return OpenLane(
         lane, row["lane_id"], row["next_offset"], row["received_ms"] or 0, stopped,
-        row["incarnation"], row["erased_to"], topic.topic_id or row["topic_id"],
+        row["incarnation"], row["erased_to"], topic.topic_id or row["topic_id"], leader_epoch,
     )  # fmt: skip
 
 
@@ -170,36 +175,52 @@ async def find_other_records(
     reader: Any, partition: TopicPartition, row: asyncpg.Record, begin: int, end: int
 ) -> str | None:
     """Say where the topic does not hold what the log has read, or None: a lost tail shows in no id."""
+    return (await _compare(reader, partition, row, begin, end))[0]
+
+
+async def _compare(
+    reader: Any, partition: TopicPartition, row: asyncpg.Record, begin: int, end: int
+) -> tuple[str | None, int | None]:
+    """As `find_other_records`; and the leader epoch of the record that was compared, if any."""
     at = row["next_offset"]
     if at > end:
         how = _how(partition, f"earliest (if it was remade) or {end} (if it was truncated)")
-        return f"the topic ends at {end}, before {at} where the log stands: it was remade or truncated. {how}"
+        return (
+            f"the topic ends at {end}, before {at} where the log stands: it was remade or truncated. {how}",
+            None,
+        )
     how = _how(partition, "earliest")
     if at < begin:
-        return f"the topic begins at {begin}, after {at} where the log stands: retention took unread records. {how}"
+        return (
+            f"the topic begins at {begin}, after {at} where the log stands: retention took unread records. {how}",
+            None,
+        )
     last = row["last_offset"]
     if last is None or last < begin:
-        return None  # nothing to compare with: the last record aged out
-    record = await _record_at(reader, partition, last)
+        return None, None  # nothing to compare with: the last record aged out
+    record = await _record_in(reader, partition, last, last + 1)
     if record is None:
-        return f"offset {last}, a record in the log, holds none in the topic: it was remade. {how}"
+        return f"offset {last}, a record in the log, holds none in the topic: {_OTHER}. {how}", None
     same = record.timestamp == row["last_timestamp"] and (
         record_digest(record.key, record.value) == row["last_digest"]
     )
-    return (
-        None
-        if same
-        else f"offset {last} holds another record than the log: the topic was remade. {how}"
-    )
+    # Behind it the log may have a hole: transaction markers, say. Where it is long, its end has to do.
+    behind = max(last + 1, at - HOLE_OFFSETS)
+    other = None
+    if not same:
+        other = f"offset {last} holds another record than the log: {_OTHER}. {how}"
+    elif behind < at and (more := await _record_in(reader, partition, behind, at)) is not None:
+        other = f"offset {more.offset} holds a record, and none in the log: {_OTHER}. {how}"
+    return other, record.leader_epoch
 
 
-async def _record_at(reader: Any, partition: TopicPartition, offset: int) -> Any:
-    """Read one record; None when none lies there."""
-    reader.seek(partition, offset)
+async def _record_in(reader: Any, partition: TopicPartition, first: int, end: int) -> Any:
+    """Read the first record of [first, end); None when there is none."""
+    reader.seek(partition, first)
     async with asyncio.timeout(PROBE_SECONDS):
         while True:
             batches = await reader.getmany(partition, timeout_ms=500, max_records=1)
             for record in batches.get(partition, ()):
-                return record if record.offset == offset else None
-            if await reader.position(partition) > offset:
+                return record if record.offset < end else None
+            if await reader.position(partition) >= end:
                 return None

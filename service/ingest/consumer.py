@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
 
 from service.kafka_login import DENIED, refused
+from service.lenient import TURN_BYTES
 from service.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ log = get_logger("ingest.consumer")
 POLL_SECONDS = 0.2
 # How much the broker gathers while records come, and for how long; the first one after a pause comes at once.
 GATHER_BYTES, GATHER_MS = 16 * 1024, 6
+# What all lanes together may hold back, records and all; and what one fetch may bring. They share it: many lanes get
+# little each.
+HELD_BYTES = 16 * 1024 * 1024
+FETCH_BYTES, PARTITION_BYTES = 8 * 1024 * 1024, 1024 * 1024
+LEAST_PARTITION_BYTES = 64 * 1024
 # Without room for so long, the partitions are paused, so that polling goes on and the group keeps us.
 STALL_SECONDS = 0.25
 
@@ -33,6 +39,10 @@ class Intake(Protocol):
     @property
     def has_room(self) -> bool:
         """Whether it takes more now."""
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much it has taken and not judged yet, about."""
 
     def feed(self, session: int, records: Sequence[Any]) -> None:
         """Take records, in offset order; those of an earlier session are dropped."""
@@ -104,6 +114,8 @@ class LaneConsumer(AIOKafkaConsumer):
             return  # stopped
         bytes_, wait_ms = (GATHER_BYTES, GATHER_MS) if busy else (1, int(POLL_SECONDS * 1000))
         fetcher._fetch_min_bytes, fetcher._fetch_max_wait_ms = bytes_, wait_ms  # noqa: SLF001 - read for each request
+        share = min(PARTITION_BYTES, FETCH_BYTES // (len(self.lanes) or 1))
+        fetcher._max_partition_fetch_bytes = max(LEAST_PARTITION_BYTES, share)  # noqa: SLF001 - the same
 
     def hand_over(self, batches: Mapping[TopicPartition, Sequence[Any]]) -> None:
         """Feed what getmany gave to its lanes. A lane opened anew in between drops it and reads again."""
@@ -127,7 +139,17 @@ class LaneConsumer(AIOKafkaConsumer):
                 self.resume(partition)
             wanted.append(partition)
         self._stalled.difference_update(wanted)
-        return wanted
+        return self._within_bounds(wanted)
+
+    def _within_bounds(self, wanted: list[TopicPartition]) -> list[TopicPartition]:
+        """Leave out partitions whose records are here already, where all of them would be more than may be held."""
+        held = sum(lane.waiting_bytes for lane in self.lanes.values())
+        turns = max(HELD_BYTES - held, 0) // TURN_BYTES
+        fetched = self._fetcher._records if self._fetcher is not None else {}  # noqa: SLF001 - in the order of arrival
+        waiting = [partition for partition in fetched if partition in wanted]
+        if len(waiting) <= turns:
+            return wanted
+        return waiting[:turns]
 
     def _is_ours(self, partition: TopicPartition) -> bool:
         return partition in self.assignment()

@@ -16,7 +16,7 @@ from faststream.kafka.message import KafkaMessage
 
 from schemas.topics import Topics
 from service.database import make_pool, set_up_fault, single, transaction
-from service.ingest.consumer import LaneConsumer
+from service.ingest.consumer import FETCH_BYTES, LaneConsumer
 from service.ingest.lane import LaneWriter
 from service.ingest.stalls import tell_stalls
 from service.ingest.watch import Watch
@@ -173,6 +173,7 @@ class _Ingest(ConsumerRebalanceListener):
         options |= connection_options(self._settings) | {
             "enable_auto_commit": False,
             "metadata_max_age_ms": METADATA_MAX_AGE_MS,
+            "fetch_max_bytes": FETCH_BYTES,
         }
         self._consumer = LaneConsumer(**options)
         self._consumer.lanes = self._lanes

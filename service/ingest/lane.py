@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 log = get_logger("ingest.lane")
 # A lane takes more while less than this waits: memory must depend neither on how long records are nor, much, on
-# how many lanes there are. Of ordinary records it is about 4,000.
-ROOM_BYTES = 2 * 1024 * 1024
-RECORD_BYTES = 300  # what a record takes in memory besides its value
+# how many lanes there are. Of ordinary records it is about 4,000. What all lanes may hold, the consumer says.
+ROOM_BYTES = 5 * 512 * 1024
+# Batches of less than this need no place among those that are in memory at once.
+LITTLE_BYTES = 128 * 1024
 
 
 class LaneWriter:
@@ -67,6 +68,15 @@ class LaneWriter:
         self._again = asyncio.Event()
         self._storing = asyncio.Lock()
         self._warned_of_keys = False
+        # Leader epochs: one under which the last record was compared, that of the last record fed, and one to be noted.
+        self._compared_under: int | None = None
+        self._fed_epoch: int | None = None
+        self._led_by: int | None = None
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much waits, about."""
+        return self._pending_bytes
 
     @property
     def has_room(self) -> bool:
@@ -81,10 +91,30 @@ class LaneWriter:
             raise AssertionError(
                 f"{self.partition}: fed {records[0].offset}, expected {self.expected}"
             )
+        if self._wrote_another(records):
+            return
         self._pending.extend(records)
         self._pending_bytes += _memory(records)
         self.expected = records[-1].offset + 1
         self._fed.set()
+
+    def _wrote_another(self, records: Sequence[Any]) -> bool:
+        """Have the lane opened anew where its partition had another leader since the last record was compared.
+
+        Whoever leads next may have lost the end of the partition, and have written others at the same offsets. Leader
+        epochs never fall within a partition; where they do, it is another one.
+        """
+        first, last = records[0].leader_epoch, records[-1].leader_epoch
+        known, before = self._compared_under, self._fed_epoch
+        if (known is None or last <= known) and (before is None or first >= before):
+            self._compared_under = last if known is None else known
+            self._fed_epoch = last
+            return False
+        log.info("another leader: the last record is compared again", lane=str(self.partition))
+        # What is opened now is compared under this leader, or a later one.
+        self._led_by = last
+        self.look_again()
+        return True
 
     def feed_tail(self, next_offset: int) -> None:
         """Take notice that no record lies in [expected, next_offset)."""
@@ -115,6 +145,7 @@ class LaneWriter:
             with suppress(LaneLostError, LaneStoppedError):
                 await self._work(self.opened, backoff)
             self.expected = None
+            self._drop()
 
     async def _note_reread(self, opened: OpenLane, backoff: LaneBackoff) -> None:
         """Say how much is read again, where Postgres came back older than it was."""
@@ -144,10 +175,17 @@ class LaneWriter:
                 backoff.reset()
                 return opened
 
-    def _start_reading(self, opened: OpenLane) -> None:
+    def _drop(self) -> None:
+        """Drop what waits: it is read again."""
         self._pending.clear()
         self._pending_bytes = 0
         self._fed.clear()
+
+    def _start_reading(self, opened: OpenLane) -> None:
+        self._drop()
+        self._fed_epoch = opened.leader_epoch
+        self._compared_under = opened.leader_epoch if self._led_by is None else self._led_by
+        self._led_by = None
         self.session += 1
         self.stored_to = self.expected = opened.next_offset
         self._consumer.seek(self.partition, opened.next_offset)
@@ -184,7 +222,7 @@ class LaneWriter:
         while True:
             await self._fed.wait()
             # Little needs no place: it takes hardly any memory, and goes with other lanes' in one statement.
-            has_place = len(self._pending) > LITTLE
+            has_place = len(self._pending) > LITTLE or self._pending_bytes > LITTLE_BYTES
             if has_place:
                 await self._batches.acquire()
                 self._held += 1
@@ -251,8 +289,8 @@ class LaneWriter:
         ):
             if count:
                 RECORDS.labels(topic, partition, outcome, "").inc(count)
-        for reason in stored.reasons:
-            RECORDS.labels(topic, partition, "rejected", reason).inc()
+        for reason, count in stored.reasons.items():
+            RECORDS.labels(topic, partition, "rejected", reason).inc(count)
         if batch.miskeyed:
             MISKEYED.inc(batch.miskeyed)
             self._warn_of_keys(batch.miskeyed)
@@ -268,7 +306,7 @@ class LaneWriter:
 
 def _memory(records: Sequence[Any]) -> int:
     """Say how much memory records take, about."""
-    return sum([len(record.value or b"") for record in records]) + RECORD_BYTES * len(records)
+    return sum([record.memory for record in records])
 
 
 class LaneBackoff(Backoff):

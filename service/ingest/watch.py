@@ -35,7 +35,8 @@ COMMIT_EVERY = 5
 HANGING_AFTER = 30
 # A broker that has just come back may not know a topic for a moment.
 GONE_AFTER = 5
-# Rounds between two looks for idempotency keys to be forgotten; while there are many, the next round goes on.
+# Rounds between two looks for idempotency keys and signatures to be forgotten; while there are many, the next round
+# goes on.
 FORGET_EVERY, FORGET_MANY = 60, 5000
 # The row is locked by the update itself, so that quiet_at is before whatever is appended next.
 _SEE = """
@@ -121,8 +122,9 @@ class Watch:
         if self._forget_in > 0:
             return
         async with transaction(self._pool, self._settings, ROLE) as connection:
-            forgotten = await connection.fetchval("SELECT segments.forget_keys()")
-        self._forget_in = 1 if forgotten == FORGET_MANY else FORGET_EVERY
+            keys = await connection.fetchval("SELECT segments.forget_keys()")
+            signatures = await connection.fetchval("SELECT segments.forget_signatures()")
+        self._forget_in = 1 if FORGET_MANY in (keys, signatures) else FORGET_EVERY
 
     async def _read_topics(self) -> set[str]:
         """Ask which topics are to be read; lanes of others are closed once none of ours is open."""

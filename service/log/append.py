@@ -12,12 +12,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from schemas.headers import Reader
 from schemas.topics import Topics
 from service.database import single, statements, transaction
 from service.errors import LaneLostError, LaneStoppedError
 from service.gather import Gather
 from service.incarnation import tell
-from service.log import traces
+from service.log import signatures, traces
 from service.log.allowed import Allowed, allowed_on
 from service.log.identity import record_digest
 from service.log.keyed import name_by_keys
@@ -40,13 +41,13 @@ from service.log.together import LITTLE, MOST_LANES, append_together, is_ordinar
 from service.registry import Registered
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     import asyncpg
 
     from schemas.event import Lane
-    from service.log.judge import Candidate, KafkaRecord
+    from service.log.judge import Candidate, KafkaRecord, RejectedRecord
     from service.log.people import Person, Who
     from service.log.resolve import Resolution
     from service.registry import Which
@@ -63,14 +64,14 @@ CHUNK = 250
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What became of a batch. reasons: of the refused ones."""
+    """What became of a batch. reasons: how many were refused for each."""
 
     next_offset: int
     events: int
     duplicates: int
     rejected: int
     holes: int
-    reasons: tuple[str, ...]
+    reasons: Mapping[str, int]
 
 
 class Appender:
@@ -81,6 +82,7 @@ class Appender:
         self._settings = settings
         self._memory = Memory("", 0, settings.people_cache)
         self._on_another: list[Callable[[], object]] = []
+        self._telling = signatures.Telling()
         self._together = Gather(self._append_together, MOST_LANES)
         self._acquaint = Gather(self._find_people, MOST_LANES)
         self._asked: dict[
@@ -137,7 +139,7 @@ class Appender:
             raise LaneLostError(f"({lane.topic}-{lane.partition}: Postgres is another one by now)")
         batch = Batch(
             lane, lane_id, start, next_offset, records,
-            find_holes(start, next_offset, [record.offset for record in records]), floor_ms, floor_ms=floor_ms,
+            find_holes(start, next_offset, records), floor_ms, floor_ms=floor_ms,
         )  # fmt: skip
         if any(record.timestamp_type != LOG_APPEND_TIME for record in records):
             batch.now_ms = await self._now_ms()
@@ -147,13 +149,14 @@ class Appender:
         batch.rests_on = RestsOn(incarnation, memory.rules_version, memory.erased_to)
         segments, people = memory.segments, memory.people.known
         batch.allowed = self._allowed(lane, memory)
+        reader = self._reader(lane)
         unknown: list[Candidate] = []
         for at in range(0, len(records), CHUNK):
             valid, refused, batch.received_ms = judge_records(
                 records[at : at + CHUNK],
                 batch.received_ms,
                 batch.now_ms,
-                self._settings.signing_secret,
+                reader,
                 batch.allowed,
             )
             batch.candidates += valid
@@ -175,6 +178,9 @@ class Appender:
     def _allowed(self, lane: Lane, memory: Memory) -> Allowed | None:
         return allowed_on(lane.topic, memory.rules, Topics(self._settings.topic_prefix).commands)
 
+    def _reader(self, lane: Lane) -> Reader:
+        return Reader(self._settings.signing_secrets, lane.topic)
+
     async def _identify_anew(self, batch: Batch, moved: _MovedError) -> None:
         """Find out again what does not stand any more of what a batch rests on, and nothing else."""
         memory = self._memory
@@ -184,8 +190,9 @@ class Appender:
             await self._load_rules(memory)
         batch.rests_on = RestsOn(memory.incarnation, memory.rules_version, moved.erased_to)
         allowed = self._allowed(batch.lane, memory)
-        if allowed != batch.allowed:
-            judge_anew(batch, self._settings.signing_secret, allowed)
+        if allowed != batch.allowed or moved.again:
+            batch.again |= moved.again
+            judge_anew(batch, self._reader(batch.lane), allowed)
             touched = batch.candidates
         else:
             touched = [
@@ -254,7 +261,7 @@ class Appender:
             return None
         if not await self._together(batch):
             return None
-        return Stored(batch.next_offset, len(batch.candidates), 0, 0, 0, ())
+        return Stored(batch.next_offset, len(batch.candidates), 0, 0, 0, {})
 
     async def store_alone(self, batch: Batch) -> Stored:
         """Append a prepared batch in a transaction of its own.
@@ -267,6 +274,7 @@ class Appender:
             try:
                 async with self._transaction() as connection:
                     recorded_at = await self._lock(connection, batch)
+                    await _claim_signatures(connection, batch)
                     asked, left = self._asked.get(batch.lane_id, (NONE, 0))
                     resolution, needed = await insert_events(
                         connection, batch, recorded_at, ALL if batch.may_repeat else asked
@@ -277,6 +285,7 @@ class Appender:
             except _MovedError as moved:
                 await self._identify_anew(batch, moved)
                 continue
+            self._telling.tell(batch)
             traces.end(traced)
             self._asked[batch.lane_id] = (
                 (asked, left - 1) if needed < asked and left > 1 else (needed, EXACT_BATCHES)
@@ -332,11 +341,23 @@ def _segment(candidate: Candidate) -> Which:
 
 
 class _MovedError(Exception):
-    """What a batch rests on moved: what topics may say, a segment that was not there, somebody who was erased."""
+    """What a batch rests on moved: what topics may say, a segment that was not there, somebody who was erased.
 
-    def __init__(self, rules: int, erased_to: int, gone: set[int]) -> None:
+    Or signatures of it were believed before, on other records. again: the offsets of those that are not to be.
+    """
+
+    def __init__(
+        self, rules: int, erased_to: int, gone: set[int], again: Collection[int] = ()
+    ) -> None:
         super().__init__()
         self.rules, self.erased_to, self.gone = rules, erased_to, gone
+        self.again = frozenset(again)
+
+
+async def _claim_signatures(connection: asyncpg.Connection[Any], batch: Batch) -> None:
+    again = await signatures.claim(connection, batch)
+    if again:
+        raise _MovedError(batch.rests_on.rules, batch.rests_on.erased_to, set(), again)
 
 
 async def _insert_rest(
@@ -347,6 +368,7 @@ async def _insert_rest(
 ) -> Stored:
     refused = [*batch.rejected, *resolution.rejected]
     await name_by_keys(connection, refused, batch.allowed)
+    await signatures.note_unbelieved(connection, batch)
     for table, (columns, rows) in {
         "duplicate": duplicate_rows(batch, resolution, recorded_at),
         "rejected": rejected_rows(batch, refused, recorded_at),
@@ -360,12 +382,20 @@ async def _insert_rest(
         batch.next_offset,
         len(resolution.events),
         len(resolution.duplicates),
-        len(refused),
+        sum(r.record.span for r in refused),
         sum(end - first for first, end in batch.holes),
-        tuple(str(r.reason.value) for r in refused),
+        _count_reasons(refused),
     )
     await _move(connection, batch, stored, recorded_at)
     return stored
+
+
+def _count_reasons(refused: Sequence[RejectedRecord]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for one in refused:
+        reason = one.reason.value
+        counts[reason] = counts.get(reason, 0) + one.record.span
+    return counts
 
 
 async def _move(

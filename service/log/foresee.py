@@ -67,6 +67,8 @@ class _Imagined:
     key: bytes | None = None
     value: bytes | None = None
     headers: Sequence[tuple[str, bytes | None]] = ()
+    span: int = 1
+    refusal: Refusal | None = None
 
 
 async def foresee(

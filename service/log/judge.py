@@ -24,6 +24,7 @@ from service.log.allowed import check_allowed, speaks_for
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from schemas.headers import Reader
     from service.log.allowed import Allowed
 
 # Headers that a retry must keep; of any other nothing is stored.
@@ -43,6 +44,10 @@ class KafkaRecord(Protocol):
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes | None]]
+    span: (
+        int  # how many offsets it stands for, `offset` being the last: of a batch that was not read
+    )
+    refusal: Refusal | None  # why it was not read
 
 
 class Candidate(msgspec.Struct, gc=False, eq=False):
@@ -88,20 +93,34 @@ class RejectedRecord:
     key_person_id: int | None = None  # whom its key names, where that is another (keyed)
     # Whom it names without a right to: its topic may not speak for that network. Then it has no network_id and no user.
     named: tuple[str, str | None] | None = None
+    headers: Headers = NO_HEADERS
 
 
 def judge(
     record: KafkaRecord,
     received_ms: int,
-    signing_secret: bytes | None,
+    reader: Reader | None,
     allowed: Allowed | None = None,
+    *,
+    again: bool = False,
 ) -> Candidate | RejectedRecord:
     """Judge one record by itself, as far as no database is needed, in the contract's order of checks.
 
     received_ms: the record's receipt, Unix milliseconds. allowed: what its topic may say; None: everything.
+    reader, again: as `read_headers` has them.
     """
+    headers = NO_HEADERS
     try:
-        return _judge(record, received_ms, signing_secret, allowed)
+        if record.headers and record.refusal is None:
+            headers = read_headers(
+                record.headers,
+                record.key,
+                record.value or b"",
+                reader,
+                received_ms // 1000,
+                again=again,
+            )
+        return _judge(record, received_ms, headers, allowed)
     except Refusal as refusal:
         return RejectedRecord(
             record,
@@ -115,25 +134,27 @@ def judge(
             refusal.status_change_timestamp,
             refusal.reference_id,
             named=refusal.named,
+            headers=headers,
         )
     except Exception as error:  # noqa: BLE001 - no record may stop a lane, not even through a mistake of ours
         return RejectedRecord(
-            record, received_ms, Reason.UNSTORABLE, f"could not be judged: {type(error).__name__}"
-        )
+            record, received_ms, Reason.UNSTORABLE, f"could not be judged: {type(error).__name__}",
+            headers=headers,
+        )  # fmt: skip
 
 
 def _judge(
     record: KafkaRecord,
     received_ms: int,
-    signing_secret: bytes | None,
+    headers: Headers,
     allowed: Allowed | None,
 ) -> Candidate:
     key, value = record.key, record.value
+    if record.refusal is not None:
+        raise record.refusal
     if value is None or len(value) + len(key or b"") > MAX_RECORD_BYTES:
         check_size(key, value)
         raise Refusal(Reason.TOMBSTONE, "the record has no value: nothing is deleted by tombstones")
-    sent = record.headers
-    headers = read_headers(sent, key, value, signing_secret) if sent else NO_HEADERS
     try:
         return _judge_said(record, value, received_ms, headers, allowed)
     except Refusal as refusal:
@@ -197,6 +218,7 @@ def rejected(candidate: Candidate, reason: Reason, detail: str) -> RejectedRecor
         command.status_change_timestamp,
         command.reference_id,
         candidate.place[0],
+        headers=candidate.headers,
     )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from schemas.event import Lane
+    from schemas.headers import Reader
     from service.log.allowed import Allowed
     from service.log.expiries import Named
     from service.log.judge import KafkaRecord
@@ -73,6 +74,7 @@ class Batch:
     floor_ms: int = 0
     now_ms: int = 0
     allowed: Allowed | None = None
+    again: frozenset[int] = frozenset()  # offsets whose signature was believed on another record
     may_repeat: bool = False  # the log may hold one of its commands: ask before the COPY
     rests_on: RestsOn = NOTHING_YET
     # Of its candidates' segments: the keys, those of them that are archived, and (network_id, segment_id) of those
@@ -105,16 +107,19 @@ class Batch:
         )
 
 
-def find_holes(start: int, next_offset: int, offsets: Sequence[int]) -> list[tuple[int, int]]:
-    """List the ranges [first, next) of [start, next_offset) that hold none of the ascending offsets."""
+def find_holes(
+    start: int, next_offset: int, records: Sequence[KafkaRecord]
+) -> list[tuple[int, int]]:
+    """List the ranges [first, next) of [start, next_offset) for which none of the records stands."""
     holes: list[tuple[int, int]] = []
     at = start
-    if next_offset - start == len(offsets):
+    if next_offset - start == len(records):
         return holes
-    for offset in offsets:
-        if offset > at:
-            holes.append((at, offset))
-        at = offset + 1
+    for record in records:
+        first = record.offset - record.span + 1
+        if first > at:
+            holes.append((at, first))
+        at = record.offset + 1
     if next_offset > at:
         holes.append((at, next_offset))
     return holes
@@ -124,13 +129,15 @@ def judge_records(
     records: Sequence[KafkaRecord],
     floor_ms: int,
     now_ms: int,
-    signing_secret: bytes | None,
+    reader: Reader | None,
     allowed: Allowed | None = None,
+    again: Collection[int] = (),
 ) -> tuple[list[Candidate], list[RejectedRecord], int]:
     """Judge records in offset order.
 
     floor_ms: the lane's newest received_at, Unix milliseconds; now_ms: the database's clock, which stands in
-    for the timestamp of records that their producer stamped; allowed: what their topic may say.
+    for the timestamp of records that their producer stamped; reader: how signatures are read; allowed: what their
+    topic may say; again: offsets of those whose signature was believed before.
     Returns: the valid ones, the refused ones, and the new floor.
     """
     candidates: list[Candidate] = []
@@ -138,7 +145,7 @@ def judge_records(
     for record in records:
         stamped = record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now_ms
         floor_ms = max(floor_ms, stamped)
-        judged = judge(record, floor_ms, signing_secret, allowed)
+        judged = judge(record, floor_ms, reader, allowed, again=record.offset in again)
         if type(judged) is Candidate:
             candidates.append(judged)
         else:
@@ -146,10 +153,10 @@ def judge_records(
     return candidates, refused, floor_ms
 
 
-def judge_anew(batch: Batch, signing_secret: bytes | None, allowed: Allowed | None) -> None:
-    """Judge a batch's records by what the topic may say now; their receipt stays."""
+def judge_anew(batch: Batch, reader: Reader | None, allowed: Allowed | None) -> None:
+    """Judge a batch's records by what the topic may say and which signatures were believed now; their receipt stays."""
     batch.candidates, batch.rejected, _ = judge_records(
-        batch.records, batch.floor_ms, batch.now_ms, signing_secret, allowed
+        batch.records, batch.floor_ms, batch.now_ms, reader, allowed, batch.again
     )
     batch.allowed = allowed
 

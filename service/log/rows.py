@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from service.log.judge import KEPT_HEADERS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from service.log.judge import RejectedRecord
     from service.log.prepare import Batch
     from service.log.resolve import Resolution
 
-Rows = tuple[tuple[str, ...], list[tuple[Any, ...]]]
+Rows = tuple[tuple[str, ...], Collection[tuple[Any, ...]]]
 UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 REJECTED = (
     "lane_id", "kafka_offset", "received_at", "recorded_at", "reason", "detail", "network_id", "person_id",
     "segment_id", "user_status", "status_change_timestamp", "reference_id", "record_key", "payload",
-    "payload_text", "headers", "key_person_id",
+    "payload_text", "headers", "key_person_id", "next_offset",
 )  # fmt: skip
 
 
@@ -69,7 +72,23 @@ def key_rows(resolution: Resolution, recorded_at: datetime) -> Rows:
 
 def rejected_rows(batch: Batch, refused: list[RejectedRecord], recorded_at: datetime) -> Rows:
     """Rows of segments.rejected."""
-    return REJECTED, [rejected_row(batch.lane_id, r, recorded_at) for r in refused]
+    return REJECTED, _RejectedRows(batch.lane_id, refused, recorded_at)
+
+
+class _RejectedRows(Collection[tuple[Any, ...]]):
+    """Makes each row when it is asked for: all at once they would be several times what was sent."""
+
+    def __init__(self, lane_id: int, refused: list[RejectedRecord], recorded_at: datetime) -> None:
+        self._lane_id, self._refused, self._recorded_at = lane_id, refused, recorded_at
+
+    def __len__(self) -> int:
+        return len(self._refused)
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return (rejected_row(self._lane_id, one, self._recorded_at) for one in self._refused)
+
+    def __contains__(self, row: object) -> bool:
+        return any(one == row for one in self)
 
 
 def rejected_row(lane_id: int, refused: RejectedRecord, recorded_at: datetime) -> tuple[Any, ...]:
@@ -78,7 +97,7 @@ def rejected_row(lane_id: int, refused: RejectedRecord, recorded_at: datetime) -
     time = refused.status_change_timestamp
     return (
         lane_id,
-        record.offset,
+        record.offset - record.span + 1,
         moment(refused.received_ms),
         recorded_at,
         refused.reason.value,
@@ -94,6 +113,7 @@ def rejected_row(lane_id: int, refused: RejectedRecord, recorded_at: datetime) -
         None if record.value is None else _storable(record.value.decode("utf-8", "replace")),
         _kept_headers(record.headers),
         refused.key_person_id,
+        record.offset + 1,
     )
 
 

@@ -44,6 +44,7 @@ def is_ordinary(batch: Batch) -> bool:
             and not c.archived
             and c.idempotency is None
             and c.expired is None
+            and c.headers.unbelieved is None
             for c in candidates
         )
         and len({c.place for c in candidates}) == count
@@ -64,7 +65,11 @@ async def append_together(
     try:
         async with single(pool, settings, role) as connection:
             done = await connection.fetchval(
-                SQL["append_together"], *_lanes(mine), *astuple(rests_on), *_events(mine)
+                SQL["append_together"],
+                *_lanes(mine),
+                *astuple(rests_on),
+                *_events(mine),
+                *_signed(mine),
             )
     except asyncpg.UniqueViolationError:
         done = False
@@ -91,6 +96,14 @@ def _events(batches: Sequence[Batch]) -> tuple[list[Any], ...]:
     rows = [_event(batch.lane_id, candidate) for batch in batches for candidate in batch.candidates]
     rows.sort(key=itemgetter(3, 2, 4, 8, 9))
     return tuple(map(list, zip(*rows, strict=True)))
+
+
+def _signed(batches: Sequence[Batch]) -> tuple[list[int], list[bytes]]:
+    """Give the columns of all signatures. One that is there twice is found by the index."""
+    nonces = sorted(
+        c.headers.nonce for b in batches for c in b.candidates if c.headers.nonce is not None
+    )
+    return [nonce.signed_at for nonce in nonces], [nonce.digits for nonce in nonces]
 
 
 def _event(lane_id: int, candidate: Candidate) -> tuple[Any, ...]:

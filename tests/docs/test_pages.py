@@ -27,6 +27,7 @@ HEADERS = (
     headers.SOURCE,
     headers.ACTOR,
     headers.REQUEST_ID,
+    headers.NONCE,
     headers.SIGNATURE,
     headers.ORIGIN,
     headers.TRACEPARENT,

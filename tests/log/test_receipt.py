@@ -54,11 +54,17 @@ def test_a_record_stamped_by_its_producer_is_received_when_it_is_appended(claime
     assert (candidate.received_ms, candidate.time, floor) == (NOW, NOW // 1000, NOW)
 
 
+def at(*offsets: int, span: int = 1) -> list[Given]:
+    return [Given(offset, NOW, None, b"", (), span=span) for offset in offsets]
+
+
 def test_holes_are_what_lies_between_the_offsets() -> None:
-    assert find_holes(0, 3, [0, 1, 2]) == []
+    assert find_holes(0, 3, at(0, 1, 2)) == []
     assert find_holes(0, 3, []) == [(0, 3)]
-    assert find_holes(5, 12, [6, 9]) == [(5, 6), (7, 9), (10, 12)]
+    assert find_holes(5, 12, at(6, 9)) == [(5, 6), (7, 9), (10, 12)]
     assert find_holes(4, 4, []) == []
+    assert find_holes(5, 20, at(9, 15, span=3)) == [(5, 7), (10, 13), (16, 20)]
+    assert find_holes(5, 8, at(7, span=3)) == []
 
 
 @pytest.mark.stack

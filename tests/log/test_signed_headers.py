@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from schemas.headers import sign
+from schemas.headers import make_nonce, sign
 from tests.support.database import rows, value
 from tests.support.lane import said
 
@@ -27,15 +27,24 @@ def signed(
     actor: str | None = "ann",
     request_id: str | None = "q1",
     key: bytes | None = b"k",
+    at: float | None = None,
+    topic: str | None = None,
+    secret: bytes | None = None,
+    more: dict[str, str] | None = None,
 ) -> Spoken:
-    secret = lane.settings.signing_secret
+    secret = secret or lane.settings.signing_secret
     assert secret is not None
-    headers: list[tuple[str, bytes | None]] = [("segments-source", source.encode())]
-    if actor is not None:
-        headers.append(("segments-actor", actor.encode()))
-    if request_id is not None:
-        headers.append(("segments-request-id", request_id.encode()))
-    signature = sign(secret, key, content, source, actor, request_id)
+    nonce = make_nonce(time.time() if at is None else at)
+    given = {
+        "segments-nonce": nonce,
+        "segments-source": source,
+        "segments-actor": actor,
+        "segments-request-id": request_id,
+    } | (more or {})
+    headers: list[tuple[str, bytes | None]] = [
+        (name, said.encode()) for name, said in given.items() if said is not None
+    ]
+    signature = sign(secret, topic or lane.lane.topic, key, content, given)
     return content, [*headers, ("segments-signature", signature)], key
 
 
@@ -78,6 +87,10 @@ async def test_what_is_not_signed_or_not_as_signed_is_not_believed(lane: LogLane
         changed(good, "segments-signature", b""),
         changed(good, "segments-signature", b"\xff"),
         changed(good, "segments-signature", None),
+        changed(good, "segments-nonce", make_nonce(time.time()).encode()),
+        changed(good, "segments-nonce", None),
+        (good[0], [*good[1], ("idempotency-key", b"i")], good[2]),
+        (good[0], [*good[1], ("segments-origin", b"t:0:0:0")], good[2]),
         (said(user_status="block"), good[1], good[2]),
         (good[0], good[1], b"other key"),
         (good[0], good[1], None),

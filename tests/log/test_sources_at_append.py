@@ -208,7 +208,7 @@ async def test_the_same_command_on_two_topics_is_one_event(lane: LogLane, crm: L
 def signed(lane: LogLane, content: bytes, source: str, *more: tuple[str, bytes]) -> Any:
     return (
         content,
-        [*signed_headers(lane.settings, b"k", content, Sender(source, "ann")), *more],
+        signed_headers(lane.settings, b"k", content, Sender(source, "ann"), more),
         b"k",
     )
 

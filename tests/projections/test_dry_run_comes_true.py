@@ -13,10 +13,11 @@ import pytest
 from projections.dry_run import NOTHING, STATE, Verdict, dry_runs
 from projections.worker import ROLE, Worker
 from schemas.command import Command, check_size, read_command
-from schemas.headers import read_headers, sign
+from schemas.headers import read_headers
 from schemas.refusal import Refusal
 from service.database import make_pool
 from service.log.foresee import Asked
+from service.publish import Sender, signed_headers
 from tests.histories import Sent, history
 from tests.support.database import connected, rows
 from tests.support.lane import Given, LogLane, log_lanes, said
@@ -109,12 +110,7 @@ async def expire(world: World, number: int, rng: random.Random) -> None:
         network_id=one["network_id"], user=one["user_id"], segment_id=one["segment_id"], user_status="expire",
         status_change_timestamp=one["at"], reference_id=f"expire:{one['event_id']}",
     )  # fmt: skip
-    secret = world.settings.signing_secret
-    assert secret is not None
-    headers = (
-        ("segments-source", b"expiry"),
-        ("segments-signature", sign(secret, None, content, "expiry")),
-    )
+    headers = tuple(signed_headers(world.settings, None, content, Sender("expiry", None)))
     await world.append(Sent(number, 0, None, content, headers), int(time.time() * 1000))
 
 

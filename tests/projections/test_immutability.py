@@ -30,6 +30,9 @@ MUTABLE = {
     "idempotency",
     "relay",
     "api_key",
+    "signature",
+    "signature_horizon",
+    "unbelieved",
 }
 SERVICE = (
     "segments_ingest",

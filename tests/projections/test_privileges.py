@@ -17,6 +17,7 @@ pytestmark = pytest.mark.stack
 LOG = {
     "duplicate", "erasure", "event", "hole", "idempotency", "lane", "lane_event", "network",
     "person", "registry_event", "rejected", "relay", "retry", "segment", "installation", "topics_owner",
+    "signature", "signature_horizon", "unbelieved",
 }  # fmt: skip
 KEPT = {
     "checkpoint", "generation", "history", "kept_state", "kept_state_0", "kept_state_1", "membership",
@@ -41,11 +42,13 @@ ALLOWED = {
                 "hole",
                 "idempotency",
                 "lane_event",
+                "signature",
             )
         },
         "segments.lane": "siu",
         "segments.relay": "siu",
         "segments.topics_owner": "siu",
+        "segments.unbelieved": "siu",
         "segments.source": "s",
         "segments.source_version": "s",
         "segments.erasure_gate": "si",
@@ -98,7 +101,7 @@ ALLOWED = {
         **{f"segments.{name}": "s" for name in LOG},
         **{
             f"segments.{name}": "si"
-            for name in ("lane_event", "rejected", "hole", "retry", "person")
+            for name in ("lane_event", "rejected", "hole", "retry", "person", "signature")
         },
         "segments.lane": "siu",
         "segments.source": "s",
@@ -252,6 +255,7 @@ async def test_definer_functions_fix_their_search_path_and_are_known(
         "segments.erase_person",
         "segments.erase_rejected",
         "segments.forget_keys",
+        "segments.forget_signatures",
         "segments.installation_name",
         "segments.own",
         "segments.shown_lanes",

@@ -30,7 +30,7 @@ VIEWS = {
     " reference_id, expires_at, received_at, recorded_at, kafka_topic, kafka_partition, kafka_epoch, kafka_offset,"
     " source, actor, metadata, description",
     "rejected": "kafka_topic, kafka_partition, kafka_epoch, kafka_offset, received_at, recorded_at, reason, detail,"
-    " network_id, reference_id, payload, payload_text, retried_at",
+    " network_id, reference_id, payload, payload_text, retried_at, next_offset",
     "duplicate": "kafka_topic, kafka_partition, kafka_epoch, kafka_offset, received_at, recorded_at,"
     " duplicate_of_event_id",
     "hole": "kafka_topic, kafka_partition, kafka_epoch, first_offset, next_offset, cause, recorded_at",

@@ -42,9 +42,9 @@ class Raw:
     headers: Sequence[tuple[bytes, bytes | None]] = ()
 
 
-def encode_batch(records: Sequence[Raw], compression: str | None = None) -> bytes:
-    """Encode one record batch."""
-    attributes, compress = _CODECS[compression]
+def encode_batch(records: Sequence[Raw], compression: str | tuple[int, Any] | None = None) -> bytes:
+    """Encode one record batch. compression: a codec's name, or its number and what compresses."""
+    attributes, compress = compression if isinstance(compression, tuple) else _CODECS[compression]
     payload: bytes = compress(
         b"".join(_record(delta, record) for delta, record in enumerate(records))
     )
@@ -61,15 +61,18 @@ async def publish_batch(
     settings: Settings, lane: int, records: Sequence[Raw], compression: str | None = None
 ) -> int:
     """Publish one batch; gives the offset of its first record."""
+    return await publish_encoded(settings, lane, encode_batch(records, compression))
+
+
+async def publish_encoded(settings: Settings, lane: int, batch: bytes) -> int:
+    """Publish a batch as it is encoded; gives the offset of its first record."""
     topic = Topics(settings.topic_prefix).commands
     client = AIOKafkaClient(**connection_options(settings))
     await client.bootstrap()
     try:
         await client.set_topics([topic])
         (broker, *_) = client.cluster.brokers()
-        request = ProduceRequest(
-            None, -1, 10_000, [(topic, [(lane, encode_batch(records, compression))])]
-        )
+        request = ProduceRequest(None, -1, 30_000, [(topic, [(lane, batch)])])
         response = await client.send(broker.nodeId, request)
         ((_, ((_, error, offset, *_),)),) = response.topics
         assert error == 0
@@ -79,10 +82,10 @@ async def publish_batch(
 
 
 def _record(delta: int, record: Raw) -> bytes:
-    body = b"\0" + _varint(0) + _varint(delta) + _field(record.key) + _field(record.value)
-    body += _varint(len(record.headers))
-    for name, content in record.headers:
-        body += _field(name) + _field(content)
+    parts = [b"\0", _varint(0), _varint(delta), _field(record.key), _field(record.value)]
+    parts.append(_varint(len(record.headers)))
+    parts += [_field(name) + _field(content) for name, content in record.headers]
+    body = b"".join(parts)
     return _varint(len(body)) + body
 
 

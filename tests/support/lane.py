@@ -34,6 +34,8 @@ class Given:
     value: bytes | None
     headers: Sequence[tuple[str, bytes | None]]
     timestamp_type: int = 1
+    span: int = 1
+    refusal: Any = None
 
 
 def said(**fields: Any) -> bytes:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemas import command as routes
 from schemas.canonical import NumberOutOfRangeError, canonical_number
 from schemas.command import Command, Door, normalise_user, read_command, read_command_carefully
-from schemas.headers import sign
+from schemas.headers import SIGNED, sign
 from schemas.refusal import Reason, Refusal
 from tests.unit.test_command import BASE, raw
 
@@ -232,7 +232,8 @@ def test_normalising_twice_is_normalising_once(user: str) -> None:
 
 
 PART = st.none() | st.sampled_from([b"", b"a", b"ab", b"\0" * 8, b"\xff" * 8])
-PARTS = st.tuples(PART, PART.filter(lambda part: part is not None), PART, PART, PART)
+SAID = st.dictionaries(st.sampled_from(SIGNED), PART.filter(lambda part: part is not None))
+PARTS = st.tuples(st.sampled_from(["", "t", "tu"]), PART, PART.map(lambda part: part or b""), SAID)
 
 
 @given(PARTS, PARTS)

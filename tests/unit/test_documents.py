@@ -120,7 +120,7 @@ def test_the_asyncapi_document_has_the_three_topics_and_all_headers() -> None:
     addresses = [channel["address"] for channel in document["channels"].values()]
     assert addresses == ["{prefix}.commands", "{prefix}.rejected", "{prefix}.memberships"]
     messages = document["components"]["messages"]
-    assert len(messages["command"]["headers"]["properties"]) == 7
+    assert len(messages["command"]["headers"]["properties"]) == 8
     for message in messages.values():
         jsonschema.Draft7Validator.check_schema(message["payload"]["schema"])
 

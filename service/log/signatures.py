@@ -1,0 +1,101 @@
+"""Signatures are believed once: which ones a batch holds, and which of them were believed before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from schemas.headers import Unbelieved
+from service.database import statements
+from service.telemetry import UNBELIEVED, get_logger, measures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import asyncpg
+
+    from schemas.headers import Headers, Nonce
+    from service.log.judge import Candidate, KafkaRecord, RejectedRecord
+    from service.log.prepare import Batch
+
+log = get_logger("signatures")
+SQL = statements("service.log.sql")
+_FIX = {
+    Unbelieved.NO_KEY: "set SEGMENTS_SIGNING_KEY of this process to what the publishers sign with",
+    Unbelieved.WRONG: "give this process the publishers' key, as SEGMENTS_SIGNING_KEY or SEGMENTS_SIGNING_KEY_OLD",
+    Unbelieved.LATE: "compare the clocks of publishers and brokers, if it was not the broker that was away",
+    Unbelieved.AGAIN: "see who published a copy: its position is in reporting.event or reporting.rejected",
+}
+Signed = dict["Nonce", int]
+"""The offset of the first record with each nonce."""
+
+
+def _read(batch: Batch) -> Iterator[tuple[KafkaRecord, Headers]]:
+    judged: Iterable[Candidate | RejectedRecord] = chain(batch.candidates, batch.rejected)
+    return ((one.record, one.headers) for one in judged)
+
+
+def signed_in(batch: Batch) -> tuple[Signed, set[int]]:
+    """List the signatures that a batch believes, and the offsets of those that it holds twice."""
+    signed: Signed = {}
+    twice = set()
+    found = [(record.offset, headers.nonce) for record, headers in _read(batch) if headers.nonce]
+    for offset, nonce in sorted(found):
+        if signed.setdefault(nonce, offset) != offset:
+            twice.add(offset)
+    return signed, twice
+
+
+async def claim(connection: asyncpg.Connection[Any], batch: Batch) -> set[int]:
+    """Note, in the append's transaction, the signatures of a batch; gives the offsets of those noted before."""
+    signed, again = signed_in(batch)
+    if not signed:
+        return again
+    nonces = sorted(signed)
+    rows = await connection.fetch(
+        SQL["claim_signatures"], [n.signed_at for n in nonces], [n.digits for n in nonces]
+    )
+    return again | {signed[nonces[row["nth"]]] for row in rows}
+
+
+def unbelieved_in(batch: Batch) -> Counter[tuple[str, Unbelieved]]:
+    """Count the signatures of a batch that are not believed, by the source they claim and why."""
+    return Counter(
+        (headers.claimed or "", headers.unbelieved)
+        for _, headers in _read(batch)
+        if headers.unbelieved is not None
+    )
+
+
+async def note_unbelieved(connection: asyncpg.Connection[Any], batch: Batch) -> None:
+    """Note, in the append's transaction, signatures that are not believed: `segments status` shows them."""
+    counts = unbelieved_in(batch)
+    if counts:
+        sources, causes = zip(*counts, strict=True)
+        await connection.execute(
+            SQL["note_unbelieved"],
+            batch.lane_id,
+            list(sources),
+            list(causes),
+            list(counts.values()),
+        )
+
+
+class Telling:
+    """Counts signatures that are not believed, and says so once a process and cause."""
+
+    def __init__(self) -> None:
+        self._said: set[tuple[str, Unbelieved]] = set()
+        measures(UNBELIEVED)
+
+    def tell(self, batch: Batch) -> None:
+        """Tell of a batch that is stored."""
+        for (source, cause), count in unbelieved_in(batch).items():
+            UNBELIEVED.labels(source).inc(count)
+            if (source, cause) not in self._said:
+                self._said.add((source, cause))
+                log.warning(
+                    "a signature is not believed", source=source, cause=cause.value,
+                    lane=f"{batch.lane.topic}-{batch.lane.partition}", fix=_FIX[cause],
+                )  # fmt: skip

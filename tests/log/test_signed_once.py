@@ -1,0 +1,157 @@
+"""A signature is believed once, on the topic and for the hour that it was made for; what is not is heard of."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client import REGISTRY
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+
+from projections.status import read_status
+from service.log.append import ROLE
+from service.log.together import append_together
+from tests.log.test_signed_headers import Spoken, signed, told
+from tests.support.database import connected, rows, value
+from tests.support.lane import LogLane, log_lanes, said
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+pytestmark = pytest.mark.stack
+NOW = int(time.time()) - 3600
+BELIEVED, UNBELIEVED = ("http", "ann"), ("kafka", None)
+
+
+async def causes(settings: Settings) -> dict[tuple[str, str], int]:
+    async with connected(settings) as connection:
+        status = await read_status(connection, settings)
+    assert len(status["warnings"]) >= len(status["unbelieved"])
+    return {(one["source"], one["cause"]): one["records"] for one in status["unbelieved"]}
+
+
+async def test_a_signed_record_that_is_published_again_is_anybodys(lane: LogLane) -> None:
+    """In the same batch, in a later one, and by the next process."""
+    spoken = signed(lane, said())
+    assert await lane.append(spoken, spoken, said()) == ["event"] * 3
+    assert await lane.append(spoken) == ["event"]
+    async with log_lanes(lane.settings) as (after,):
+        assert await after.append(said(), spoken) == ["event"] * 2
+    assert await told(lane) == [BELIEVED] + [UNBELIEVED] * 5
+    assert await causes(lane.settings) == {("http", "again"): 3}
+
+
+async def test_a_copy_on_another_partition_is_anybodys(registered: Settings) -> None:
+    """Alone as well as in one statement with other lanes' batches."""
+    async with log_lanes(registered, 2) as (one, other):
+        spoken = signed(one, said())
+        assert await one.append(spoken) == ["event"]
+        assert await other.append(spoken, signed(other, said())) == ["event"] * 2
+        spoken = signed(one, said())
+        batches = [await lane.prepare(spoken) for lane in (one, other)]
+        tried = await append_together(one.pool, registered, ROLE, batches)
+        assert tried == [False, False]
+        for lane, batch in zip((one, other), batches, strict=True):
+            await lane.store(batch)
+    found = "SELECT kafka_partition, source FROM reporting.event ORDER BY 1, kafka_offset"
+    assert [tuple(row.values()) for row in await rows(registered, found)] == [
+        (0, "http"), (0, "http"), (1, "kafka"), (1, "http"), (1, "kafka"),
+    ]  # fmt: skip
+
+
+async def test_a_copy_of_what_was_refused_or_repeated_is_anybodys(lane: LogLane) -> None:
+    refused = signed(lane, said(segment_id=77))
+    timed = said(status_change_timestamp=NOW)
+    repeated = signed(lane, timed, actor="bob")
+    assert await lane.append(timed, repeated, refused) == ["event", "duplicate", "unknown_segment"]
+    assert await lane.append(repeated, refused) == ["duplicate", "unknown_segment"]
+    assert await causes(lane.settings) == {("http", "again"): 2}
+
+
+async def test_a_copy_of_an_expiry_is_refused(lane: LogLane) -> None:
+    await lane.append(said(status_change_timestamp=NOW, expires_at=NOW + 60))
+    named = await value(lane.settings, "SELECT event_id FROM reporting.event")
+    content = said(
+        user_status="expire", status_change_timestamp=NOW + 60, reference_id=f"expire:{named}"
+    )
+    expiry = signed(lane, content, source="expiry", actor=None)
+    assert await lane.append(expiry, expiry) == ["event", "invalid_field"]
+    assert await lane.append(expiry) == ["invalid_field"]
+
+
+async def test_a_signature_for_another_topic_another_hour_or_by_another_key_is_not_believed(
+    lane: LogLane,
+) -> None:
+    other = b"another key"
+    given: list[Spoken] = [
+        signed(lane, said(), topic="another.topic"),
+        signed(lane, said(), at=time.time() - 3700, source="cli"),
+        signed(lane, said(), at=time.time() + 3700, source="cli"),
+        signed(lane, said(), secret=other, source="retry"),
+    ]
+    before = counted("cli")
+    assert await lane.append(*given) == ["event"] * 4
+    assert await told(lane) == [UNBELIEVED] * 4
+    assert await causes(lane.settings) == {
+        ("http", "wrong"): 1,
+        ("cli", "late"): 2,
+        ("retry", "wrong"): 1,
+    }
+    assert counted("cli") == before + 2
+
+
+def counted(source: str) -> float:
+    return REGISTRY.get_sample_value("segments_unbelieved_total", {"source": source}) or 0
+
+
+async def test_the_log_says_once_that_a_signature_is_not_believed(lane: LogLane) -> None:
+    with capture_logs() as logs:
+        for _ in range(3):
+            await lane.append(*[signed(lane, said(), secret=b"other") for _ in range(3)])
+    (told_of,) = [entry for entry in logs if entry["event"] == "a signature is not believed"]
+    assert (told_of["source"], told_of["cause"]) == ("http", "wrong")
+    assert "SEGMENTS_SIGNING_KEY_OLD" in told_of["fix"]
+
+
+async def test_while_a_key_is_changed_what_either_signs_is_believed(lane: LogLane) -> None:
+    """As docs/operators.md has it: first the new key is believed everywhere, then it signs, then the old one goes."""
+    old, new = b"the tests' signing key", b"the new key"
+    steps: list[tuple[str, str | None]] = [
+        (old.decode(), new.decode()),
+        (new.decode(), old.decode()),
+    ]
+    for key, other in steps:
+        lane.appender._settings = lane.settings.model_copy(  # noqa: SLF001 - as a restart would give it
+            update={"signing_key": SecretStr(key), "signing_key_old": SecretStr(other or "")}
+        )
+        await lane.append(signed(lane, said(), secret=old), signed(lane, said(), secret=new))
+    assert await told(lane) == [BELIEVED] * 4
+    assert await causes(lane.settings) == {}
+    lane.appender._settings = lane.settings.model_copy(  # noqa: SLF001
+        update={"signing_key": SecretStr(new.decode())}
+    )
+    await lane.append(signed(lane, said(), secret=old), signed(lane, said(), secret=new))
+    assert (await told(lane))[4:] == [UNBELIEVED, BELIEVED]
+
+
+async def test_signatures_are_forgotten_and_then_believed_no_more(lane: LogLane) -> None:
+    """What was made before the horizon is not believed: whether it was before is not known any more."""
+    spoken = signed(lane, said())
+    await lane.append(spoken)
+    past = "UPDATE segments.signature_horizon SET moved_at = now() - interval '2 minutes'"
+    await rows(lane.settings, past)
+    await rows(
+        lane.settings, "UPDATE segments.signature SET signed_at = now() - interval '3 hours'"
+    )
+    assert (
+        await value(lane.settings, "SELECT segments.forget_signatures()") == 0
+    )  # moves the horizon
+    assert await value(lane.settings, "SELECT segments.forget_signatures()") == 0  # too soon
+    await rows(lane.settings, past)
+    assert await value(lane.settings, "SELECT segments.forget_signatures()") == 1
+    await rows(lane.settings, "UPDATE segments.signature_horizon SET forgotten_until = now()")
+    assert await lane.append(spoken) == ["event"]
+    assert await lane.append(spoken, said()) == ["event"] * 2
+    assert await told(lane) == [BELIEVED] + [UNBELIEVED] * 3

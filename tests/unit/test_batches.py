@@ -1,0 +1,167 @@
+"""Record batches are read whole whatever they are compressed with, a piece at a time, and refused as one where not."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import TYPE_CHECKING, Any
+
+import cramjam
+import pytest
+import zstandard
+from aiokafka import TopicPartition
+from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
+
+from schemas.headers import READ
+from schemas.refusal import Reason
+from service.lenient import (
+    KEPT_BYTES,
+    RECORD_BYTES,
+    FetchedRecord,
+    LenientMemoryRecords,
+    LightPartitionRecords,
+)
+from service.unpacking import MOST_BYTES, MOST_BYTES_OF_LONG_WINDOWS
+from tests.support.batch import Raw, encode_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MIB = 1024 * 1024
+
+
+def two_frames(content: bytes) -> bytes:
+    """Snappy as Java's reader takes it as well: another stream behind the first."""
+    half = len(content) // 2
+    first: bytes = snappy_encode(content[:half])
+    return first + bytes(snappy_encode(content[half:]))
+
+
+def long_window(content: bytes) -> bytes:
+    """Zstd that does not say how much it holds, and asks for a window of 128 MiB, as level 22 does."""
+    parameters = zstandard.ZstdCompressionParameters.from_level(3, window_log=27)
+    packing = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    return packing.compress(content) + packing.flush()
+
+
+CODECS: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
+    "none": (0, bytes),
+    "gzip": (1, gzip_encode),
+    "snappy": (2, snappy_encode),
+    "snappy, two streams": (2, two_frames),
+    "snappy, unframed": (2, lambda content: bytes(cramjam.snappy.compress_raw(content))),
+    "lz4": (3, lz4_encode),
+    "zstd": (4, zstd_encode),
+    "zstd, long window": (4, long_window),
+}
+
+
+def records(count: int, seed: int) -> list[Raw]:
+    """Records of all lengths, with and without keys, and headers with odd names."""
+    rng = random.Random(seed)  # noqa: S311 - to be had again by its seed
+
+    def one() -> Raw:
+        name = b"\xff" if rng.random() < 0.01 else b"x"
+        headers = [(b"segments-actor", b"a"), (name, None)] if rng.random() < 0.3 else []
+        key = os.urandom(3) if rng.random() < 0.9 else None
+        return Raw(os.urandom(rng.randrange(2000)), key, headers)
+
+    return [one() for _ in range(count)]
+
+
+def opened(batch: bytes, start: int = 0) -> Any:
+    return LightPartitionRecords(
+        *(TopicPartition("t", 0), LenientMemoryRecords(batch), [], start, None, None, True, 0)
+    )
+
+
+def read(batch: bytes, start: int = 0) -> list[FetchedRecord]:
+    return list(opened(batch, start))
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("count", [1, 20, 2000])
+def test_a_batch_gives_its_records_whatever_it_is_compressed_with(codec: str, count: int) -> None:
+    """Also one as long as a piece and longer, and such as end in records of a few bytes."""
+    sent = [*records(count, count), Raw(os.urandom(MIB), b"k"), Raw(b""), Raw(None), Raw(None)]
+    found = read(encode_batch(sent, CODECS[codec]))
+    assert [(one.offset, one.span, one.refusal) for one in found] == [
+        (offset, 1, None) for offset in range(len(sent))
+    ]
+    assert [(one.key, one.value) for one in found] == [(one.key, one.value) for one in sent]
+    kept = [
+        tuple((n.decode(), v) for n, v in one.headers if n.decode("latin-1") in READ)
+        for one in sent
+    ]
+    assert [one.headers for one in found] == kept
+
+
+def test_batches_that_are_read_in_turns_give_the_same() -> None:
+    """One decoder lives at a time; who goes on begins anew and passes by what it gave."""
+    sent = records(2000, 1)
+    turns = [opened(encode_batch(sent, CODECS[codec])) for codec in ("zstd", "lz4", "gzip")]
+    given: list[list[bytes | None]] = [[], [], []]
+    while any(len(one) < len(sent) for one in given):
+        for batch, to in zip(turns, given, strict=True):
+            to += [record.value for _, record in zip(range(130), batch, strict=False)]
+    assert given == [[record.value for record in sent]] * 3
+
+
+@pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd", "zstd, long window"])
+def test_a_batch_that_holds_too_much_is_refused_as_one(codec: str) -> None:
+    most = MOST_BYTES_OF_LONG_WINDOWS if "long" in codec else MOST_BYTES
+    batch = encode_batch([Raw(bytes(MIB))] * (most // MIB + 1), CODECS[codec])
+    for start in (0, 5):
+        (one,) = read(batch, start)
+        assert one.refusal is not None
+        assert one.refusal.reason is Reason.TOO_LARGE
+        assert (one.offset - one.span + 1, one.offset) == (start, most // MIB)
+        assert f"more than {most // MIB} MiB" in one.refusal.detail
+    just = [Raw(bytes(MIB))] * (most // MIB - 1)
+    assert len(read(encode_batch(just, CODECS[codec]))) == len(just)
+
+
+def test_a_record_that_is_too_long_keeps_its_beginning() -> None:
+    sent = [
+        Raw(b"a"),
+        Raw(os.urandom(RECORD_BYTES), b"n:u", [(b"segments-actor", b"a")]),
+        Raw(b"b"),
+    ]
+    first, long, last = read(encode_batch(sent, CODECS["lz4"]))
+    assert (first.value, last.value) == (b"a", b"b")
+    assert long.refusal is not None
+    assert long.refusal.reason is Reason.TOO_LARGE
+    assert (long.key, long.headers, long.span) == (b"n:u", (), 1)
+    assert long.value is not None
+    assert KEPT_BYTES - 20 < len(long.value) <= KEPT_BYTES
+    assert sent[1].value is not None
+    assert sent[1].value.startswith(long.value)
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        lambda content: long_window(content)[:-200] + b"nonsense",
+        lambda content: b"nonsense" + content[:0],
+        lambda content: long_window(content[:-300]),
+    ],
+    ids=["ends in nonsense", "is nonsense", "ends early"],
+)
+def test_what_can_t_be_read_of_a_batch_is_refused_and_stops_nothing(
+    pack: Callable[[bytes], bytes],
+) -> None:
+    """Its checksum is right, so it will be no better next time."""
+    sent = records(1000, 2)
+    found = read(encode_batch(sent, (4, pack)))
+    *good, bad = found
+    assert [one.value for one in good] == [one.value for one in sent[: len(good)]]
+    assert bad.refusal is not None
+    assert bad.refusal.reason is Reason.UNSTORABLE
+    assert (bad.offset - bad.span + 1, bad.offset) == (len(good), len(sent) - 1)
+
+
+def test_many_headers_leave_little() -> None:
+    odd = [(b"x%d" % number, b"") for number in range(100_000)]
+    (one,) = read(encode_batch([Raw(b"v", None, [*odd, (b"segments-actor", b"a")])]))
+    assert one.headers == (("segments-actor", b"a"),)
+    assert one.memory < 1000
