@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 # Tables that the service moves on by design. Every other one of the log's schema is append-only.
 MUTABLE = {
+    "installation",
+    "topics_owner",
     "lane",
     "segment",
     "network",
