@@ -11,7 +11,8 @@ WITH begins AS MATERIALIZED (
     WHERE
         k.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
         AND k.person_id = $2 AND k.segment_key = $1
-        AND k.status_change_timestamp <= coalesce((SELECT b.status_change_timestamp FROM begins AS b), 'infinity')
+        -- Earlier by a second: of those within the same one, some come after the event before which to begin.
+        AND k.status_change_timestamp < coalesce((SELECT b.status_change_timestamp FROM begins AS b), 'infinity')
     ORDER BY k.status_change_timestamp DESC
     OFFSET ($3::integer + $6::integer - 1) / $6::integer + 1
     LIMIT 1

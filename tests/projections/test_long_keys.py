@@ -60,7 +60,9 @@ async def test_a_key_of_any_length_that_is_added_to_anywhere_is_what_its_whole_f
 async def _reads_as_the_views_do(database: Settings) -> None:
     """What is asked for by position and what explains a key are read by the kept states, and equal the whole fold's."""
     wanted = await rows(
-        database, "SELECT * FROM reporting.result ORDER BY kafka_partition, kafka_offset"
+        database,
+        "SELECT r.*, j.detail FROM reporting.result AS r LEFT JOIN reporting.rejected AS j"
+        " USING (kafka_topic, kafka_partition, kafka_epoch, kafka_offset) ORDER BY kafka_partition, kafka_offset",
     )
     async with connected(database, "segments_api") as connection, connection.transaction():
         lanes = {
