@@ -10,7 +10,7 @@ from tests.siege.plan import FAILOVERS as BEFALL
 from tests.siege.siege import besiege
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault]
-NOT_YET: frozenset[str] = frozenset({"bombs", "trailers", "claims", "replays", "upgrades"})
+NOT_YET: frozenset[str] = frozenset()
 """Attacks and failovers that the service does not withstand yet."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from schemas.topics import Topics
@@ -13,6 +14,8 @@ from tests.support.kafka import read_topic
 from tests.support.referee import differences
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.oracle import Record
     from tests.oracle.model import Judged
     from tests.siege.site import Site
@@ -33,13 +36,20 @@ class Held:
 
 
 class Bounded(Model):
-    """The oracle with a topic that may speak for the hostile network alone. bounded: its name."""
+    """The oracle with a topic that may speak for the hostile network alone. bounded: its name.
+
+    unread: the reason of what is refused before it is read, by its first position: batches that hold too much.
+    """
 
     bounded = ""
+    unread: Mapping[tuple[str, int, int, int], str] = MappingProxyType({})
 
     def judge(self, record: Record) -> Judged:
         """Say what the record would be: not_allowed comes after what can't be read, and before all else."""
         judged = super().judge(record)
+        if record.position in self.unread:
+            reason = self.unread[record.position]
+            return replace(judged, outcome=Outcome("rejected", reason=reason), command=None)
         command = judged.command
         speaks = record.topic == self.bounded and command is not None and command.network != BAD
         if not speaks or judged.outcome.reason in _BEFORE:
@@ -51,11 +61,14 @@ async def untrue(site: Site) -> list[str]:
     """Compare every view with the oracle; gives what differs."""
     settings = site.settings
     held: list[tuple[Held, tuple[str, int, int, int | None]]] = []
+    unread: dict[tuple[str, int, int, int], str] = {}
     for topic in (Topics(settings.topic_prefix).commands, site.bounded):
         for one in await read_topic(settings, topic):
             value = one.value and one.value[: LIMIT + 1]
             place = (one.topic, one.partition, one.offset, one.timestamp)
             held.append((Held(value, one.key, tuple(one.headers)), place))
+            if (refusal := getattr(one, "refusal", None)) is not None:
+                unread[one.topic, one.partition, 0, one.offset] = refusal.reason.value
     segments = {
         (row["network_id"], row["segment_id"]): row["archived_at"] is not None
         for row in await rows(
@@ -67,7 +80,7 @@ async def untrue(site: Site) -> list[str]:
     def believes(record: Any) -> bool:
         return record.position in signed
 
-    model = type("Model", (Bounded,), {"bounded": site.bounded})
+    model = type("Model", (Bounded,), {"bounded": site.bounded, "unread": unread})
     return await differences(settings, segments, held, model=model, believes=believes)
 
 
