@@ -83,14 +83,20 @@ def _wanted(candidate: Candidate, segments: Mapping[Which, Registered]) -> tuple
     )
 
 
-def settle_expiry(candidate: Candidate, named: Named) -> None:
-    """Make an expiry one of the named event's person.
+def salt_of_expiry(salt: bytes, *, free_text: bool) -> bytes:
+    """Give the salt that an expiry's digest takes: its person's, or none where it has no free text.
 
-    Without free text its digest tells nothing of anybody and takes no salt: said again after an erasure, which takes
-    the salt away, it is still the same.
+    Without free text the digest tells nothing of anybody: said again after an erasure, which takes the salt away, it is
+    still the same.
     """
+    return salt if free_text else b""
+
+
+def settle_expiry(candidate: Candidate, named: Named) -> None:
+    """Make an expiry one of the named event's person."""
     command = candidate.command
-    plain = command.metadata is None and command.description is None
-    candidate.content = identity.content_digest(command.content, b"" if plain else named.salt)
+    free_text = (command.metadata, command.description) != (None, None)
+    salt = salt_of_expiry(named.salt, free_text=free_text)
+    candidate.content = identity.content_digest(command.content, salt)
     candidate.place = (named.person_id, *candidate.place[1:])
     candidate.expired = (named.lane_id, named.offset)

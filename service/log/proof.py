@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from schemas.canonical import canonical_json, canonical_real, content
+from schemas.rules import UserStatus
+from service.log.expiries import salt_of_expiry
 from service.log.identity import AUTO, content_digest
 
 if TYPE_CHECKING:
@@ -53,16 +55,12 @@ def _fault(key: str, expected: str, found: str) -> dict[str, str | None]:
 
 
 def _digest(row: asyncpg.Record) -> bytes:
-    metadata = row["metadata"]
-    return content_digest(
-        content(
-            row["user_status"],
-            row["expires_at"],
-            None if metadata is None else _canonical(metadata),
-            row["description"],
-        ),
-        row["salt"],
-    )
+    user_status, metadata, description = row["user_status"], row["metadata"], row["description"]
+    salt = row["salt"]
+    if user_status == UserStatus.EXPIRE.text:
+        salt = salt_of_expiry(salt, free_text=(metadata, description) != (None, None))
+    canonical = None if metadata is None else _canonical(metadata)
+    return content_digest(content(user_status, row["expires_at"], canonical, description), salt)
 
 
 def _canonical(metadata: str) -> bytes:

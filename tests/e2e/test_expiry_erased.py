@@ -10,7 +10,7 @@ from projections.expiry import publish_expiries
 from projections.worker import project
 from service.ingest.ingest import ingest
 from tests.support.database import erase, folded, rows, sound, until
-from tests.support.expiring import NOW, ROLES, STANDING, expiries, outcomes
+from tests.support.expiring import NOW, ROLES, STANDING, expiries, outcomes, said_again
 from tests.support.kafka import Said, publish
 from tests.support.roles import service
 
@@ -54,7 +54,7 @@ async def test_an_expiry_that_an_erasure_overtook_lapses_and_brings_no_identifie
         number = await erase(ready, "ann")
         (record,) = await expiries(ready)
         assert b'"ann"' in record.value
-        again = Said(record.value, key=record.key, headers=record.headers, lane=record.partition)
+        again = said_again(ready, record)
         async with service(ready, ingest):
             await until(ready, STANDING, lambda found: found == 0)
             await publish(ready, [again])
@@ -76,7 +76,7 @@ async def test_an_expiry_said_again_after_an_erasure_is_a_duplicate_still(ready:
         await until(ready, "SELECT count(*) FROM reporting.result WHERE user_status = 'expire'")
         (record,) = await expiries(ready)
         number = await erase(ready, "ann")
-        again = Said(record.value, key=record.key, headers=record.headers, lane=record.partition)
+        again = said_again(ready, record)
         await publish(ready, [again])
         await folded(ready)
     assert await outcomes(ready) == [

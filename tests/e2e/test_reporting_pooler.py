@@ -13,7 +13,7 @@ from projections.worker import project
 from service.ingest.ingest import ingest
 from service.migrations import require_set_up
 from service.relay import relay_rejected
-from tests.support.command_line import run
+from tests.support.command_line import run, system_user
 from tests.support.database import connected, folded, sound, until, value
 from tests.support.kafka import Said, publish
 from tests.support.pooler import pooled
@@ -76,4 +76,5 @@ async def test_ingest_projections_and_every_command_work_behind_a_transaction_po
     assert await value(settings, "SELECT count(*) FROM segments.event") == 402
     await sound(settings)
     async with connected(settings) as connection:
-        assert await connection.fetchval("SELECT created_by IS NULL FROM segments.segment")
+        made_by = await connection.fetchval("SELECT created_by FROM segments.segment")
+    assert made_by == system_user()

@@ -11,8 +11,9 @@ from projections.rebuild import rebuild
 from projections.verify import verify
 from projections.worker import project
 from service.ingest.ingest import ingest
+from tests.log.test_signed_headers import signed
 from tests.projections.folding import fold, log
-from tests.support.database import UNGUARDED, connected, folded
+from tests.support.database import UNGUARDED, connected, folded, value
 from tests.support.kafka import Said, publish
 from tests.support.lane import said
 from tests.support.roles import service
@@ -158,6 +159,33 @@ async def test_verify_names_the_view_of_whatever_was_tampered_with(database: Set
             assert named <= {row["view"] for row in differences}, what
             assert all(row["key"] and row["expected"] != row["found"] for row in differences), what
         assert await verify(connection) == []
+
+
+async def test_verify_knows_what_an_expiry_says(database: Settings) -> None:
+    """With free text its digest takes the person's salt, without it none."""
+    due = AT + 60
+    more = {"u": {}, "v": {"description": "lapsed"}}
+    async with log(database) as (lane,):
+        for user, fields in more.items():
+            await lane.append(said(user=user, status_change_timestamp=AT, expires_at=due))
+            query = f"SELECT event_id FROM reporting.event WHERE user_id = '{user}'"
+            fields |= {"reference_id": f"expire:{await value(database, query)}"}
+            expiry = said(user=user, user_status="expire", status_change_timestamp=due, **fields)
+            spoken = signed(lane, expiry, source="expiry", actor=None)
+            assert await lane.append(spoken) == ["event"]
+        await fold(database)
+    async with connected(database) as connection:
+        assert await verify(connection) == []
+        tampering = connection.transaction(isolation="repeatable_read")
+        await tampering.start()
+        await connection.execute(UNGUARDED)
+        await connection.execute(
+            "UPDATE segments.event SET description = 'x' WHERE user_status = 6"
+        )
+        await connection.execute("SET LOCAL ROLE segments_operate")
+        differences = await verify(connection)
+        await tampering.rollback()
+    assert [row["view"] for row in differences].count("event") == 2
 
 
 async def test_verify_waits_for_nothing_that_is_only_not_done_yet(database: Settings) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import json
 import logging
 import os
+import pwd
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +54,11 @@ def _run(
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Said(result.exit_code, result.stdout, result.stderr)
+
+
+def system_user() -> str:
+    """Say who acts where nobody is named."""
+    return f"{pwd.getpwuid(os.geteuid()).pw_name}@{socket.gethostname()}"
 
 
 def import_line(user: str, **more: Any) -> str:

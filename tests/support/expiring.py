@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from projections.expiry import publish_expiries
 from projections.worker import project
+from schemas.headers import REQUEST_ID
 from schemas.topics import Topics
 from service.ingest.ingest import ingest
+from service.publish import Sender, signed_headers
 from tests.support.database import folded, rows, until
 from tests.support.kafka import Said, publish, read_topic
 
@@ -24,6 +26,13 @@ async def expiries(settings: Settings) -> list[Any]:
     """Read the records on the commands topic that say expire."""
     records = await read_topic(settings, Topics(settings.topic_prefix).commands)
     return [record for record in records if b'"expire"' in (record.value or b"")]
+
+
+def said_again(settings: Settings, record: Any) -> Said:
+    """Say an expiry as another of our processes does that knows nothing of the first: the same, signed by itself."""
+    sender = Sender("expiry", None, dict(record.headers)[REQUEST_ID].decode())
+    headers = signed_headers(settings, record.key, record.value, sender)
+    return Said(record.value, key=record.key, headers=headers, lane=record.partition)
 
 
 async def outcomes(settings: Settings) -> list[tuple[str, str]]:
