@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from projections.http import members
 from projections.reading import rows as reading_rows
 from tests.api.reading import AT, MEMBERS, appended, get, walk
 from tests.projections.folding import fold
@@ -92,3 +93,30 @@ async def test_a_users_segments_and_events_come_in_pages_of_so_much(
         for path in (f"{MEMBERS}/other/explanation", "/networks/n/users/other/segments"):
             answer = await api.call("GET", path, params={"cursor": newest["next"]})
             assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field")
+
+
+@pytest.mark.parametrize("most_bytes", [1, 300, 2**20])
+@pytest.mark.parametrize("piece", [1, 3, 1000])
+async def test_no_row_is_lost_or_told_twice_where_pages_and_pieces_end(
+    api: Api, monkeypatch: pytest.MonkeyPatch, most_bytes: int, piece: int
+) -> None:
+    """Not even where those between are no members, and a border of the rows that are read at once lies there."""
+    sent = [
+        said(user=f"u{number}", user_status="block" if number % 5 in (0, 1) else "add",
+             status_change_timestamp=AT, metadata={"n": "x" * (number % 7 * 30)})
+        for number in range(200)
+    ]  # fmt: skip
+    async with appended(api.settings, *sent):
+        whole = (await get(api, MEMBERS, limit=1000))["members"]
+        wanted = sorted(f"u{number}" for number in range(200) if number % 5 not in (0, 1))
+        assert sorted(row["user_id"] for row in whole) == wanted
+        monkeypatch.setattr(reading_rows, "PAGE_BYTES", most_bytes)
+        monkeypatch.setattr(members, "PIECE", piece)
+        for asked in ({}, {"as_of": AT}, {"limit": 64}, {"limit": 65}):
+            lines = await api.call(
+                "GET", MEMBERS, headers={"Accept": "application/x-ndjson"}, params=asked or None
+            )
+            found = [json.loads(line) for line in lines.text.splitlines()]
+            assert found == whole[: asked.get("limit", len(whole))]
+        for limit in (1, 64, 1000):
+            assert await walk(api, MEMBERS, limit=limit) == whole
