@@ -36,7 +36,9 @@ class Acl:
     role: str
     resource: Literal["topic", "group", "transactional-id"]
     name: str
-    operation: Literal["Read", "Write", "Create", "Alter", "AlterConfigs", "DescribeConfigs"]
+    operation: Literal[
+        "Read", "Write", "Create", "Alter", "AlterConfigs", "Describe", "DescribeConfigs"
+    ]
     pattern: Literal["literal", "prefixed"] = "literal"
 
 
@@ -74,6 +76,11 @@ def acls(topics: Topics, commands: Sequence[str] = (), revoked: Sequence[str] = 
     found += [Acl(role, "topic", topics.owner, "Write") for role in _OWNERS if role != "operator"]
     found += [Acl("operator", "topic", topic, "Read") for topic in read]
     found += [Acl("operator", "topic", topics.commands, "Write")]
+    # `setup --check` counts the partitions of what it does not read.
+    found += [
+        Acl("operator", "topic", topic, "Describe")
+        for topic in (topics.rejected, topics.memberships)
+    ]
     # Every start and /health/ready look whether the topics are as they must be.
     found += [
         Acl(role, "topic", topic, "DescribeConfigs")

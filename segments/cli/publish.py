@@ -124,8 +124,8 @@ async def send(
     if dry_run:
         await dry_send(settings, value, as_json=as_json)
         return
-    await _check_segment(settings, said)
     async with producing(settings) as producer:
+        await _check_segment(settings, said)
         sent = await publish(
             producer, settings, record_key(network, user), value, Sender("cli", actor)
         )

@@ -17,7 +17,13 @@ from segments.roles import INGEST, PROJECT
 from service.errors import KafkaRefusedError
 from service.fenced import fenced
 from service.ingest.ingest import ingest
-from service.kafka import producing, reading, set_up_topics, topic_faults
+from service.kafka import (
+    partitions_there,
+    producing,
+    reading,
+    set_up_topics,
+    topic_faults,
+)
 from service.kafka_login import DENIED
 from stack import StackError
 from stack.kafka_jars import java, kafka_jars
@@ -148,6 +154,8 @@ CASES = [
     ("publisher", "commands", "Write", _send),
     ("operator", "commands", "Read", _read),
     ("operator", "commands", "DescribeConfigs", topic_faults),
+    ("operator", "rejected", "Describe", partitions_there),
+    ("operator", "memberships", "Describe", partitions_there),
 ]
 
 
@@ -182,6 +190,7 @@ async def test_a_password_logs_in_and_a_wrong_one_ends_with_a_message(
     await set_up_topics(kafka.unrestricted(database))
     publishing = [acl for acl in needed(database) if acl.role == "publisher"]
     await allow(kafka.unrestricted(database), publishing, user)
+    await make_segments(database)
     assert (await run(given, *SEND)).code == 0
     wrong = given.model_copy(update={"kafka_sasl_password": SecretStr("hunter2")})
     said = await run(wrong, *SEND)
@@ -227,6 +236,7 @@ async def test_a_client_certificate_logs_in_and_its_absence_ends_with_a_message(
     await set_up_topics(kafka.unrestricted(database))
     publishing = [acl for acl in needed(database) if acl.role == "publisher"]
     await allow(kafka.unrestricted(database), publishing, "client")
+    await make_segments(database)
     assert (await run(given, *SEND)).code == 0
     said = await run(given.model_copy(update={"kafka_ssl_certfile": None}), *SEND)
     assert said.code == 1

@@ -35,7 +35,8 @@ PASSWORD = "not much of a secret"  # noqa: S105 - of the tests' own broker
 _LOGIN = "org.apache.kafka.common.security"
 _RESOURCES = {"topic": 2, "group": 3, "transactional-id": 5}
 _OPERATIONS = {
-    "Read": 3, "Write": 4, "Create": 5, "Alter": 7, "DescribeConfigs": 10, "AlterConfigs": 11,
+    "Read": 3, "Write": 4, "Create": 5, "Alter": 7, "Describe": 8, "DescribeConfigs": 10,
+    "AlterConfigs": 11,
 }  # fmt: skip
 _PATTERNS = {"literal": 3, "prefixed": 4}
 _ALLOW = 3
