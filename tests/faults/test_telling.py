@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from projections.memberships import _MET
 from tests.e2e.test_erasure_told import FAREWELL
 from tests.e2e.test_reporting_memberships import _TOLD, last_words, standing
-from tests.support.database import erase, make_segments, until, value
+from tests.support.database import connected, erase, make_segments, until, value
 from tests.support.lane import log_lanes, said
 from tests.support.roles import Process, processes
 
@@ -25,12 +26,22 @@ pytestmark = [pytest.mark.stack, pytest.mark.fault]
 # More states than one request holds: the teller keeps the rest to itself.
 USERS = [f"u{number}" for number in range(4000)]
 LEVELS = ("read_uncommitted", "read_committed")
+# All is in the views, and the teller, who alone reads this table while it is held, is about to ask what to tell.
+_HELD = """
+SELECT (
+    SELECT bool_and(c.next_offset = l.next_offset)
+    FROM projections.checkpoint AS c INNER JOIN segments.lane AS l ON c.lane_id = l.lane_id
+) AND EXISTS (
+    SELECT FROM pg_locks WHERE NOT granted AND relation = 'projections.teller'::regclass
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+"""
 # The teller has asked for states since then, and goes on to publish them.
-_IN_HAND = """
+_IN_HAND = f"""
 SELECT EXISTS (
     SELECT FROM pg_stat_activity
-    WHERE datname = current_database() AND state LIKE 'idle%' AND query LIKE '%keys AS MATERIALIZED%'
-        AND state_change > '{}'::timestamptz
+    WHERE datname = current_database() AND state LIKE 'idle%' AND starts_with(query, $${_MET}$$)
+        AND state_change > '{{}}'::timestamptz
 )
 """
 
@@ -49,10 +60,13 @@ async def in_hand(own_stack: Stack, settings: Settings) -> AsyncIterator[tuple[L
         with processes(settings, "project") as (teller,):
             await say(lane, "add", USERS[:10])
             await until(settings, _TOLD)  # from now on it tells at once
-            await asyncio.to_thread(own_stack.kafka.pause)
             try:
-                since = await value(settings, "SELECT clock_timestamp()::text")
-                await say(lane, "add")
+                async with connected(settings) as holder, holder.transaction():
+                    await holder.execute("LOCK TABLE projections.teller")
+                    await say(lane, "add")
+                    await until(settings, _HELD)
+                    await asyncio.to_thread(own_stack.kafka.pause)
+                    since = await value(settings, "SELECT clock_timestamp()::text")
                 await until(settings, _IN_HAND.format(since))
                 yield lane, teller
             finally:
