@@ -15,6 +15,7 @@ from aiokafka import errors
 
 from service.errors import KafkaRefusedError
 from service.kafka import administering
+from service.kafka_login import when_away
 from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
 
@@ -63,10 +64,15 @@ class Chatter(logging.Filter):
         if not is_chatter(record):
             return True
         if not (self.is_heard and _is_consequence(record)):  # which says less than its cause
-            self.said = record.getMessage()
+            self.hear(record.getMessage())
         self._heard_at = time.monotonic()
         record.levelno, record.levelname = logging.DEBUG, "DEBUG"
         return self._shows_debug
+
+    def hear(self, said: str) -> None:
+        """Remember that brokers are away, as was said just now."""
+        self.said = said
+        self._heard_at = time.monotonic()
 
     @property
     def is_heard(self) -> bool:
@@ -92,10 +98,11 @@ def _is_passing(said: Any) -> bool:
 
 
 async def tell_of_kafka(settings: Settings, stop: asyncio.Event) -> None:
-    """Say once that brokers are away, with aiokafka's words, and once that they are back; until `stop` is set."""
+    """Say once that brokers are away, in the words of what met it, and once that they are back; until `stop` is set."""
     chatter = Chatter(shows_debug=settings.log_level.upper() == "DEBUG")
     for handler in logging.getLogger().handlers:
         handler.addFilter(chatter)  # for good: it is the process' log
+    when_away.append(chatter.hear)
     while not stop.is_set():
         if chatter.is_heard:
             log.warning("waiting", of="Kafka", error=chatter.said)

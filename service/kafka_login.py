@@ -32,6 +32,7 @@ from aiokafka.errors import (
 from service.errors import KafkaRefusedError, WrongUseError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from service.settings import Settings
@@ -49,6 +50,8 @@ _LOGIN_REFUSED = (
     UnsupportedSaslMechanismError,
 )
 LOGIN_SECONDS = 10
+# Told what was met at each address when no broker answers a login: aiokafka's log knows nothing of it.
+when_away: list[Callable[[str], None]] = []
 
 
 class _OAuth(OAuthAuthenticator):
@@ -182,6 +185,8 @@ async def _answering(bootstrap_servers: list[str], **options: Any) -> str:
     said = "; ".join(f"{server}: {_say(faults[server])}" for server in bootstrap_servers)
     if any(isinstance(fault, (*_LOGIN_REFUSED, ssl.SSLError)) for fault in faults.values()):
         raise KafkaRefusedError(said)
+    for tell in when_away:
+        tell(said)
     raise KafkaConnectionError(said)
 
 

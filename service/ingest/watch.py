@@ -89,7 +89,8 @@ class Watch:
         self._gone: dict[int, int] = {}  # rounds in which a lane's partition was not there
 
     async def run(self) -> None:
-        """Look until cancelled; what fails is tried in the next round."""
+        """Look until cancelled; what fails is tried in the next round, and told once until it fails otherwise."""
+        told = ""
         while True:
             await asyncio.sleep(EVERY_SECONDS)
             self._round += 1
@@ -103,8 +104,12 @@ class Watch:
                 if self._round % COMMIT_EVERY == 0:
                     await self.commit()
                 await self._forget_keys()
+                told = ""
             except INFRASTRUCTURE as error:
-                log.info("could not look after the lanes", error=f"{type(error).__name__}: {error}")
+                said = f"{type(error).__name__}: {error}"
+                if said != told:
+                    log.info("could not look after the lanes", error=said)
+                told = said
 
     async def commit(self) -> None:
         """Commit what is stored to Kafka: a courtesy for those who watch the group; our own place is the row."""

@@ -138,7 +138,7 @@ async def _read(settings: Settings) -> Any:
         return await reader.getmany(timeout_ms=5000)
 
 
-CASES = [
+CASES: list[tuple[str, str, str, Any]] = [
     ("setup", "commands", "Create", set_up_topics),
     ("setup", "commands", "Alter", _grow),
     ("setup", "commands", "AlterConfigs", _correct),

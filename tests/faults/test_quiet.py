@@ -68,3 +68,19 @@ async def test_kafka_away_is_told_once_by_each_process_and_its_return_too(
         assert [line for line in written if line["level"] == "error"] == [], (role, counted)
         assert sum(line["level"] == "warning" for line in written) <= 4, (role, counted)
         assert len(written) <= 20, (role, counted)
+
+
+async def test_kafka_away_is_told_also_by_a_process_that_never_reached_it(
+    own_stack: Stack, faulty: Settings
+) -> None:
+    settings = faulty.model_copy(update={"log_format": "json"})
+    await asyncio.to_thread(own_stack.kafka.kill)
+    with processes(settings, "project") as (process,):
+        try:
+            await process.says("whose the topics are is not known")
+            await holds(lambda: not is_content(process))
+            await asyncio.sleep(AWAY_SECONDS)
+            assert Counter(line["event"] for line in lines(process))["waiting"] == 1
+        finally:
+            await asyncio.to_thread(own_stack.kafka.start)
+        await holds(lambda: is_content(process))
