@@ -12,10 +12,12 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from schemas.topics import Topics
 from service.kafka import connection_options
+from service.topic_ids import topics_there
 from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+    from uuid import UUID
 
     from service.settings import Settings
 
@@ -60,9 +62,27 @@ async def delete_commands(settings: Settings) -> None:
         await client.delete_topics([Topics(settings.topic_prefix).commands])
 
 
+async def _topic_id(client: Any, topic: str) -> UUID | None:
+    there = (await topics_there(client._client, [topic]))[topic]  # noqa: SLF001 - as the service asks
+    return there and there.topic_id
+
+
 async def remake_commands(settings: Settings, partitions: int = 4) -> None:
-    await delete_commands(settings)
-    await make_commands(settings, partitions)
+    """Delete the commands topic and make it anew, and wait until the broker has the new one.
+
+    Until then it takes records for the old one, which go with it.
+    """
+    topic = Topics(settings.topic_prefix).commands
+    async with administered(settings) as client:
+        old = await _topic_id(client, topic)
+        await delete_commands(settings)
+        await make_commands(settings, partitions)
+
+        async def is_new() -> bool:
+            return await _topic_id(client, topic) not in (None, old)
+
+        await holds(is_new)
+        await holds(lambda: _has_leaders(client, topic, partitions))
 
 
 async def grow_commands(settings: Settings, partitions: int) -> None:
