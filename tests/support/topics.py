@@ -64,7 +64,7 @@ async def delete_commands(settings: Settings) -> None:
 
 async def _topic_id(client: Any, topic: str) -> UUID | None:
     there = (await topics_there(client._client, [topic]))[topic]  # noqa: SLF001 - as the service asks
-    return there and there.topic_id
+    return None if there is None else there.topic_id
 
 
 async def remake_commands(settings: Settings, partitions: int = 4) -> None:
