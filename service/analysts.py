@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 GROUP = "segments_report_network"
 # A question that nobody waits for any more would run on: Postgres ends it.
 STATEMENT_TIMEOUT = 300
+CHECK_SECONDS = 5
 _LIST = """
 SELECT role_name, network_id, changed_at, actor, (
     SELECT split_part(c.setting, '=', 2) FROM pg_catalog.pg_db_role_setting AS s
@@ -122,6 +123,12 @@ async def grant(
             await connection.execute(
                 f"ALTER ROLE {await _quoted(connection, role)} IN DATABASE {await _database(connection)}"
                 " SET search_path = reporting_network"
+            )
+        if found["rolcanlogin"]:
+            # A query whose client is gone ends too.
+            await connection.execute(
+                f"ALTER ROLE {await _quoted(connection, role)} IN DATABASE {await _database(connection)}"
+                f" SET client_connection_check_interval = '{CHECK_SECONDS:d}s'"
             )
         if found["rolcanlogin"] and (statement_timeout is not None or not found["has_timeout"]):
             seconds = STATEMENT_TIMEOUT if statement_timeout is None else statement_timeout

@@ -1,11 +1,12 @@
 """Section 3: the fold of one key, event by event."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from tests.oracle.words import Event, Position
 
 EventId = Callable[[Position], str]
+Arrival = tuple[int, str, int, int, int]
 AUTOMATION = {"enter", "leave"}
 
 
@@ -97,15 +98,22 @@ def names_statement(state: State, expire: Event, event_id: EventId) -> bool:
     return expire.reference == f"expire:{event_id(state.stated.position)}"
 
 
-def outcome(step: Step, key_events: Iterable[Event], event_id: EventId) -> str:
-    """Find the first that fits, of those that an event can have."""
+def earliest_later(steps: Sequence[Step]) -> list[Arrival | None]:
+    """Find for each step the earliest arrival of an add or block that comes later in the fold's order."""
+    found: list[Arrival | None] = []
+    earliest: Arrival | None = None
+    for step in reversed(steps):
+        found.append(earliest)
+        if step.event.command.status in {"add", "block"}:
+            arrival = step.event.arrival
+            earliest = arrival if earliest is None else min(earliest, arrival)
+    return found[::-1]
+
+
+def outcome(step: Step, later: Arrival | None, event_id: EventId) -> str:
+    """Find the first that fits, of those that an event can have. later: as `earliest_later` finds it."""
     event, status = step.event, step.event.command.status
-    superseded = status != "expire" and any(
-        other.command.status in {"add", "block"}
-        and other.order > event.order
-        and other.arrival < event.arrival
-        for other in key_events
-    )
+    superseded = status != "expire" and later is not None and later < event.arrival
     if superseded:
         return "superseded"
     if status in AUTOMATION and step.before.override is not None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from tests.oracle.fold import EventId, Step, fold, outcome
+from tests.oracle.fold import EventId, Step, earliest_later, fold, outcome
 from tests.oracle.words import UNSAID, Command, Event, Position, Record, Row, at_millisecond
 from tests.oracle.words import at_second as at
 
@@ -54,9 +54,8 @@ class Log:
         rows = []
         by_position = {}
         for steps in self.keys().values():
-            key_events = [step.event for step in steps]
-            for step in steps:
-                row = self.event_result(step, outcome(step, key_events, self.event_id))
+            for step, later in zip(steps, earliest_later(steps), strict=True):
+                row = self.event_result(step, outcome(step, later, self.event_id))
                 by_position[step.event.position] = row
                 rows.append(row)
         rows.extend(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from tests.projections.folding import fold, log
 from tests.support.command_line import run
 from tests.support.database import connected, rows, sound, value
 from tests.support.lane import LogLane, log_lanes, said
+from tests.support.waiting import holds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -327,6 +329,26 @@ async def test_the_reporting_role_sees_every_network_as_before(filled: Settings,
     with pytest.raises(RefusedError, match="sees every network, being segments_report"):
         await analysts.grant(filled, ann, "a")
     await sound(filled)
+
+
+async def test_a_login_s_query_ends_when_its_client_is_gone(filled: Settings, ann: str) -> None:
+    assert (await run(filled, "analyst", "grant", ann, "--network", "a")).code == 0
+    asks = "SELECT count(*) FROM generate_series(1, 100000000000)"
+
+    async def is_asked() -> bool:
+        query = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query = $1)"
+        return bool(await value(filled, query, asks))
+
+    async def is_over() -> bool:
+        return not await is_asked()
+
+    async with logged_in(filled, ann) as connection:
+        asking = asyncio.create_task(connection.fetch(asks))
+        await holds(is_asked)
+        connection.terminate()
+        await asyncio.wait([asking])
+        assert isinstance(asking.exception(), asyncpg.PostgresConnectionError)
+        await holds(is_over)
 
 
 async def test_a_login_s_queries_end_after_five_minutes_unless_told_otherwise(
