@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 GROUP = "segments_report_network"
-# A question that nobody waits for any more would run on: Postgres ends it.
+# In seconds: how long a query of an analyst may take, and how often Postgres looks whether its client is still there.
 STATEMENT_TIMEOUT = 300
 CHECK_SECONDS = 5
 _LIST = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
@@ -121,7 +121,7 @@ async def adopt(
         reader.assign([partition])
         seen = await _see(reader, partition, old, topic)
     if seen.fault is None and start is None and not force and old["stopped_because"] is not None:
-        return await _resume(pool, settings, partition, old["lane_id"], reason, actor)
+        return await _end_stop(pool, settings, partition, old["lane_id"], "resumed", reason, actor)
     start = seen.begin if start is None else start
     last = old["last_offset"]
     if seen.is_as_read and not force and last is not None and start <= last:
@@ -162,7 +162,10 @@ async def adopt_all(
             if topic is None:
                 told = _told(lane, row) | {"done": f"left: {_NO_TOPIC.format(topic=lane.topic)}"}
             elif not _has(topic, lane):
-                told = await _shut(pool, settings, lane, row["lane_id"], reason, actor)
+                told = await _end_stop(
+                    pool, settings, lane, row["lane_id"], "closed", reason, actor
+                )
+                told["done"] = "closed"
             else:
                 seen = await _see(reader, lane, row, topic)
                 if seen.fault is not None:
@@ -171,7 +174,9 @@ async def adopt_all(
                     told = await _adopt(pool, settings, lane, seen, start, reason, actor)
                     told["done"] = "adopted"
                 elif row["stopped_because"] is not None:
-                    told = await _resume(pool, settings, lane, row["lane_id"], reason, actor)
+                    told = await _end_stop(
+                        pool, settings, lane, row["lane_id"], "resumed", reason, actor
+                    )
                     told["done"] = "resumed"
                 else:
                     continue
@@ -242,36 +247,21 @@ async def _adopt(
     }
 
 
-async def _resume(
+async def _end_stop(
     pool: asyncpg.Pool[Any],
     settings: Settings,
     partition: TopicPartition,
     lane_id: int,
+    action: Literal["resumed", "closed"],
     reason: str,
     actor: str | None,
 ) -> dict[str, Any]:
-    """Let a stopped lane go on where it stands."""
+    """Let a stopped lane go on where it stands; or close it, and should its partition come back, begin a new epoch."""
     async with transaction(pool, settings, ROLE) as connection:
         row = await _open_row(connection, partition)
-        await connection.execute(_GO_ON, lane_id)
-        await connection.execute(_DID, lane_id, "resumed", reason, actor)
+        await connection.execute(_GO_ON if action == "resumed" else _CLOSE, lane_id)
+        await connection.execute(_DID, lane_id, action, reason, actor)
     return _told(partition, row)
-
-
-async def _shut(
-    pool: asyncpg.Pool[Any],
-    settings: Settings,
-    partition: TopicPartition,
-    lane_id: int,
-    reason: str,
-    actor: str | None,
-) -> dict[str, Any]:
-    """Close a lane that its topic does not have; should the partition come back, it begins a new epoch."""
-    async with transaction(pool, settings, ROLE) as connection:
-        row = await _open_row(connection, partition)
-        await connection.execute(_CLOSE, lane_id)
-        await connection.execute(_DID, lane_id, "closed", reason, actor)
-    return _told(partition, row) | {"done": "closed"}
 
 
 def _told(lane: TopicPartition, row: asyncpg.Record) -> dict[str, Any]:

@@ -221,7 +221,6 @@ def position_of_reference(reference_id: str) -> Asked | None:
 
 
 Members = Annotated[MembersAsked, Query()]
-OneUser = Annotated[UserAsked, Query()]
 OneUserThen = Annotated[UserAskedThen, Query()]
 OneUserSegments = Annotated[SegmentsAsked, Query()]
 OneUserEvents = Annotated[EventsAsked, Query()]

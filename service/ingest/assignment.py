@@ -150,14 +150,6 @@ def _how(partition: TopicPartition, start: str) -> str:
     return _HOW.format(topic=partition.topic, partition=partition.partition, start=start)
 
 
-async def find_fault(
-    reader: Any, partition: TopicPartition, row: asyncpg.Record, topic: Topic, begin: int, end: int
-) -> str | None:
-    """Say what speaks against reading on, or None: what the topic holds, or that its id is another."""
-    fault = await find_other_records(reader, partition, row, begin, end)
-    return fault or find_other_id(partition, row, topic, begin)
-
-
 def find_other_id(
     partition: TopicPartition, row: asyncpg.Record, topic: Topic, begin: int
 ) -> str | None:
