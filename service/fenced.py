@@ -23,6 +23,7 @@ from aiokafka.errors import (
 
 from service.kafka import connection_options
 from service.kafka_login import start
+from service.lenient import forget_sent_once
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -103,6 +104,7 @@ async def fenced(settings: Settings, transactional_id: str) -> AsyncIterator[Fen
         request_timeout_ms=SECONDS * 1000,
         max_batch_size=BATCH_BYTES,
     )
+    forget_sent_once(producer)
     try:
         await _start(producer, options)
         yield FencedProducer(producer)

@@ -16,7 +16,12 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from schemas.topics import Topics
 from service.errors import TopicError, WrongUseError
 from service.kafka_login import DENIED, login_options, refused, start
-from service.lenient import BoundedFetchResult, LenientMemoryRecords, LightPartitionRecords
+from service.lenient import (
+    BoundedFetchResult,
+    LenientMemoryRecords,
+    LightPartitionRecords,
+    forget_sent_once,
+)
 from service.topic_ids import topics_there
 
 if TYPE_CHECKING:
@@ -59,6 +64,7 @@ async def producing(
         linger_ms=linger_ms,
         max_batch_size=batch_bytes,
     )
+    forget_sent_once(producer)
     try:
         await start(producer, options)
         yield producer

@@ -27,7 +27,7 @@ from service.unpacking import PIECE, TooLargeError, Unpacked
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from aiokafka import TopicPartition
+    from aiokafka import AIOKafkaProducer, TopicPartition
 
 # A longer record is not read whole: its first KEPT_BYTES are, and it is refused.
 RECORD_BYTES: Final = 2 * 1024 * 1024
@@ -348,3 +348,18 @@ def _bytes(data: bytes, at: int) -> tuple[bytes | None, int]:
     if length < 0:
         return None, at
     return bytes(data[at : at + length]), at + length
+
+
+class _Pending(set[Any]):
+    """Batches on their way. One that waits to be sent again is not among them, and may end all the same."""
+
+    remove = set.discard
+
+
+def forget_sent_once(producer: AIOKafkaProducer) -> None:
+    """Let a batch end while it waits for its second try.
+
+    aiokafka forgets a batch when it is queued again and once more when it ends; a batch that expires or is dropped in
+    between raises KeyError in a callback, where nobody catches it.
+    """
+    producer._message_accumulator._pending_batches = _Pending()  # noqa: SLF001

@@ -68,6 +68,10 @@ async def _told(settings: Settings, count: int) -> bool:
     return len(await last_words(settings)) == count
 
 
+async def _refusal_told(settings: Settings) -> bool:
+    return bool(await read_topic(settings, Topics(settings.topic_prefix).rejected))
+
+
 async def test_a_copy_reads_everything_and_takes_nothing_away(
     ready: Settings, copy: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,6 +84,7 @@ async def test_a_copy_reads_everything_and_takes_nothing_away(
             await publish(ready, [*said, Said(b"no JSON", lane=0)])
             await asyncio.gather(folded(ready), folded(copy))
             await holds(lambda: _told(ready, 48))
+            await holds(lambda: _refusal_told(ready))
             await holds(lambda: _met(lines))
     for settings in (ready, copy):
         assert await value(settings, "SELECT count(*) FROM segments.event") == 48
