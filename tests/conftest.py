@@ -10,6 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import hypothesis
 import pytest
 from pydantic import SecretStr
 
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from stack import Stack
 
 
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile(
+    "segments", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("segments")
 _STACK = pytest.StashKey[dict[str, str]]()
 """Where the stack is that the workers of this run share."""
 
@@ -83,8 +89,11 @@ async def _make_template(stack: Stack, name: str) -> None:
         # Whoever comes second waits until it is whole; the lock ends with the session.
         await owner.execute("SELECT pg_advisory_lock(hashtext('segments tests'' template'))")
         if not await owner.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", name):
-            await owner.execute(f"CREATE DATABASE {name}")
-            await set_up_database(_settings(stack, name, "template"))
+            making = f"{name}_making"
+            await owner.execute(f"DROP DATABASE IF EXISTS {making} WITH (FORCE)")
+            await owner.execute(f"CREATE DATABASE {making}")
+            await set_up_database(_settings(stack, making, "template"))
+            await owner.execute(f"ALTER DATABASE {making} RENAME TO {name}")
     finally:
         await owner.close()
 
