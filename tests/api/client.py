@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import httpx
 
 from segments.roles import api as api_role
 from service.access.keys import Scope, create_key
+from stack.ports import free_port
 from tests.support.database import connected
 from tests.support.waiting import holds
 
@@ -56,12 +56,6 @@ class Api:
         return await self.call(
             "POST", f"/networks/{network}/segments", network=network, **how, **options
         )
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
 
 
 def said(**fields: Any) -> dict[str, Any]:

@@ -15,7 +15,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.api.client import Api, free_port
+from stack.ports import free_port
+from tests.api.client import Api
 from tests.support import attacks
 from tests.support.attacks import ATTACKS, MIB, Target
 from tests.support.roles import environment

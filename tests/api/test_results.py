@@ -307,6 +307,8 @@ async def test_with_the_broker_away_what_the_log_has_is_told_and_the_rest_is_503
             assert len((await get(api, RESULTS, position=f"{topic}:0:0"))["results"]) == 1
         with taking() as away_it_takes:
             answer = await api.call("GET", RESULTS, params={"position": f"{topic}:0:1"})
-        assert away_it_takes.seconds < 3 + 10 * usual.seconds
+        assert (
+            away_it_takes.seconds < 20 + 10 * usual.seconds
+        )  # 1.5 s of ours; a request may take 40 s
         assert (answer.status_code, answer.json()["reason"]) == (503, "broker_away")
         assert "retry-after" in answer.headers

@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from projections.reading.members import COLUMNS
-from tests.api.client import Api, free_port
+from stack.ports import free_port
+from tests.api.client import Api
 from tests.api.reading import AT, MEMBERS, appended, get, walk
 from tests.projections.folding import commands
 from tests.support.database import connected, make_segments, value

@@ -139,7 +139,7 @@ async def test_a_stop_does_not_wait_for_a_database_that_is_away(ready: Settings,
             await publish_some(ready, 40, first=40)
             await holds(lambda: proxy.refused + proxy.withheld > 0)
             began = time.monotonic()
-        assert time.monotonic() - began < 12 + 3 * usual.seconds
+        assert time.monotonic() - began < 40 + 3 * usual.seconds  # a statement may take 120 s
     async with service(ready, ingest):
         await logged(ready)
     await all_events(ready, 80)

@@ -33,7 +33,7 @@ from tests.support.database import connected, make_segments
 from tests.support.kafka import Said, publish
 from tests.support.roles import Process, processes, service
 from tests.support.secured import Secured, allow, deny, secured, token
-from tests.support.waiting import holds
+from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +124,7 @@ async def _take_over(settings: Settings) -> Any:
 
 async def _ingest(settings: Settings) -> None:
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             await ingest(settings, asyncio.Event())
     except* KafkaRefusedError as group:
         raise group.exceptions[0] from None

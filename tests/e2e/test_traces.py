@@ -15,7 +15,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from service.access.keys import Scope, create_key
-from tests.api.client import free_port, said
+from stack.ports import free_port
+from tests.api.client import said
 from tests.support.database import connected, rows
 from tests.support.roles import Process, processes
 from tests.support.waiting import holds

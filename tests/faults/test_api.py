@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from service.access.keys import Scope, create_key
-from tests.api.client import free_port
+from stack.ports import free_port
 from tests.faults.test_servers import in_thread
 from tests.support.database import connected, folded, make_segments, rows, sound
 from tests.support.roles import Process, processes
