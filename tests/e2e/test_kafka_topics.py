@@ -17,6 +17,7 @@ from service import lanes
 from service.database import make_pool
 from service.errors import RefusedError
 from service.ingest import ingest as ingest_module
+from service.ingest import watch
 from service.ingest.ingest import ingest
 from service.kafka import set_up_topics, topic_faults
 from tests.support.accounts import logged, outcomes
@@ -31,7 +32,7 @@ from tests.support.topics import (
     make_commands,
     remake_commands,
 )
-from tests.support.waiting import holds
+from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -249,6 +250,27 @@ async def test_a_topic_remade_under_a_running_process_stops_its_lane(
         because = await until(ready, STOPPED)
         assert "remade" in because
     assert await users(ready) == ["a", "b"]
+
+
+async def test_a_stop_that_meets_a_rebalance_ends_the_process(
+    ready: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lane that began between the end of the others and the leaving of the group would go on for ever."""
+    stop = asyncio.Event()
+
+    async def meet_rebalance(watching: watch.Watch) -> None:
+        if stop.is_set():
+            consumer = watching._consumer  # noqa: SLF001 - as aiokafka does
+            assigned = consumer.assignment()  # type: ignore[no-untyped-call]
+            await consumer._subscription.listener.on_partitions_assigned(assigned)  # noqa: SLF001
+
+    monkeypatch.setattr(watch.Watch, "commit", meet_rebalance)
+    running = asyncio.create_task(ingest(ready, stop))
+    await publish_users(ready, "a")
+    await logged(ready)
+    stop.set()
+    async with asyncio.timeout(PATIENCE):
+        await running
 
 
 async def test_an_idle_lane_whose_last_record_aged_out_goes_on(ready: Settings) -> None:
