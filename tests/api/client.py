@@ -13,7 +13,7 @@ from segments.roles import api as api_role
 from service.access.keys import Scope, create_key
 from stack.ports import free_port
 from tests.support.database import connected
-from tests.support.waiting import holds
+from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -72,7 +72,7 @@ async def api_running(settings: Settings, *, wait: bool = True) -> AsyncIterator
     given = settings.model_copy(update={"http_port": port})
     role = asyncio.ensure_future(api_role(given, stop))
     url = f"http://127.0.0.1:{port}"
-    async with httpx.AsyncClient(base_url=url, timeout=120) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as client:
 
         async def is_up(path: str) -> bool:
             if role.done():

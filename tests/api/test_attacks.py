@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from service.settings import Settings
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.stack
 SECONDS = 1.0
 MOST = 200 * MIB
 

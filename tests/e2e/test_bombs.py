@@ -69,7 +69,6 @@ def most_memory(pid: int) -> int:
     return int(peak) * 1024
 
 
-@pytest.mark.timeout(600)
 async def test_ingest_stays_within_200_mib_whatever_is_sent(ready: Settings) -> None:
     """On every lane at once, and more than once."""
     sent = 0

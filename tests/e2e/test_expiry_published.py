@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
+from projections import expiry
 from projections.expiry import publish_expiries
 from projections.status import UNSIGNED, read_status
 from projections.worker import project
@@ -84,8 +85,11 @@ async def test_what_was_claimed_by_a_process_that_died_is_published_by_another(
     assert len(await expiries(ready)) == 1
 
 
-async def test_what_was_refused_is_published_again(ready: Settings) -> None:
+async def test_what_was_refused_is_published_again(
+    ready: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another signing key was in force, say: the ingest did not believe it."""
+    monkeypatch.setattr(expiry, "CLAIM_SECONDS", 600)  # when it is due again is said below
     other = ready.model_copy(update={"signing_key": None})
     async with service(ready, project, publish_expiries):
         async with service(other, ingest):

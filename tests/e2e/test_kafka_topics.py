@@ -99,7 +99,7 @@ async def test_a_remade_topic_with_more_records_stops_its_lane_and_adopt_goes_on
         assert "segments lane adopt" in because
         await publish_users(ready, "other lane", lane=1)
         await until(ready, "SELECT count(*) FROM segments.event", lambda count: count == 3)
-        status = await asyncio.to_thread(command_line, ready, "status", "--wait", "120")
+        status = await asyncio.to_thread(command_line, ready, "status", "--wait", "300")
         assert status.returncode == 1
         assert "remade" in status.stdout + status.stderr
         assert await users(ready) == ["a", "b", "other lane"]

@@ -80,7 +80,7 @@ async def test_every_role_works_with_the_acls_that_setup_prints(
         posted = await api.post(said(user="ann"), headers={"Prefer": "wait=30"})
         assert (posted.status_code, posted.json()["outcome"]) == (200, "applied")
         await publish(as_role["publisher"], [Said(b"not JSON")])
-        waited = await run(as_role["operator"], "status", "--wait", "120")
+        waited = await run(as_role["operator"], "status", "--wait", "300")
         assert waited.code == 0, waited.err
         async with connected(database) as connection:
             members = await connection.fetch("SELECT user_id FROM reporting.membership ORDER BY 1")

@@ -58,7 +58,7 @@ async def test_two_topics_are_read_folded_told_and_waited_for(ready: Settings) -
         await folded(ready)
         await publish(ready, [both, Said(lane=3, user="rule", user_status="enter")], crm(ready))
         await publish(ready, [Said(lane=3, user="by hand")], crm(ready))
-        waited = await run(ready, "status", "--wait", "120", "--json")
+        waited = await run(ready, "status", "--wait", "300", "--json")
         assert waited.code == 0, waited.err
         await until(
             ready,
@@ -132,7 +132,7 @@ async def test_a_deleted_topic_is_closed_and_holds_the_watermark_no_more(ready: 
         early = await run(ready, "source", "close", "--topic", topic)
         assert (early.code, "is to be revoked first" in early.err) == (1, True)
         await source(ready, "revoke")
-        assert (await run(ready, "status", "--wait", "120")).code == 0
+        assert (await run(ready, "status", "--wait", "300")).code == 0
         assert (await source(ready, "close"))["change"] == "closed"
         await until(ready, OPEN.format(topic), lambda found: found == 0)
         now = await value(ready, "SELECT clock_timestamp()")
