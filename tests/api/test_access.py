@@ -99,7 +99,7 @@ async def test_an_expired_key_is_refused(api: Api) -> None:
                 connection, network_id="n", scopes={Scope.PUBLISH},
                 expires_at=datetime.now(UTC) + timedelta(seconds=seconds),
             )
-            for seconds in (-1, 60)
+            for seconds in (-1, 3600)
         ]  # fmt: skip
     assert [await status_with(api, key) for _, key in made] == [401, 201]
 

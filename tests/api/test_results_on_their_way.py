@@ -156,7 +156,10 @@ async def test_an_aborted_tail_holds_up_no_search(api: Api) -> None:
     assert time.monotonic() - began < searching.SEARCH_SECONDS
 
 
-async def test_with_the_broker_away_a_reference_is_unknown_at_once(ready: Settings) -> None:
+async def test_with_the_broker_away_a_reference_is_unknown_at_once(
+    ready: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "SEARCH_SECONDS", LIMIT)
     away = ready.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
     async with appended(ready), api_running(away, wait=False) as api:
         assert await refused(api, RESULTS, reference_id="r") == UNKNOWN
