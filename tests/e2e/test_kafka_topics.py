@@ -208,6 +208,7 @@ async def test_a_topic_that_was_away_for_a_while_stops_its_lane_when_it_is_back(
 ) -> None:
     """Hazard 6: the process ran on meanwhile, and what aged out under it before did not disturb it."""
     monkeypatch.setattr(ingest_module, "METADATA_MAX_AGE_MS", 300)
+    monkeypatch.setattr(watch, "GONE_AFTER", 10_000)  # or the lane is stopped before it is back
     await publish_users(ready, "a", "b")
     async with service(ready, ingest):
         await logged(ready)
@@ -242,6 +243,7 @@ async def test_a_topic_remade_under_a_running_process_stops_its_lane(
 ) -> None:
     """Hazard 6: with more records than were read, at once."""
     monkeypatch.setattr(ingest_module, "METADATA_MAX_AGE_MS", 300)
+    monkeypatch.setattr(watch, "GONE_AFTER", 10_000)  # or the lane is stopped before it is back
     await publish_users(ready, "a", "b")
     async with service(ready, ingest):
         await logged(ready)

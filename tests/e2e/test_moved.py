@@ -24,7 +24,7 @@ from tests.support.command_line import run
 from tests.support.database import folded, rows, sound, until, value
 from tests.support.kafka import Said, publish, read_topic
 from tests.support.roles import processes, service
-from tests.support.topics import administered
+from tests.support.topics import administered, delete_topics
 from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
@@ -48,16 +48,6 @@ async def tell(settings: Settings, *users: str, lanes: int = 4) -> None:
 
 async def told(settings: Settings) -> bool:
     return await last_words(settings) == await standing(settings)
-
-
-async def delete_topics(client: Any, *names: str) -> None:
-    """Delete topics, and wait until the broker has them no more."""
-    await client.delete_topics(list(names))
-
-    async def gone() -> bool:
-        return not set(names) & set(await client.list_topics())
-
-    await holds(gone)
 
 
 async def move(settings: Settings, partitions: int) -> Settings:
