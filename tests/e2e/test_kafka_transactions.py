@@ -34,7 +34,10 @@ NEXT = "SELECT next_offset FROM segments.lane WHERE partition = 0"
 @asynccontextmanager
 async def transactional(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
     producer = AIOKafkaProducer(
-        **connection_options(settings), transactional_id=settings.topic_prefix, linger_ms=0
+        **connection_options(settings),
+        transactional_id=settings.topic_prefix,
+        linger_ms=0,
+        transaction_timeout_ms=600_000,  # the broker ends none that a busy machine makes long
     )
     await producer.start()
     try:
