@@ -22,7 +22,7 @@ pytestmark = pytest.mark.stack
 RECORDS = [(b"%d" % n, b"x" * 500, n % 4) for n in range(4000)]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _at_leisure(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker that a busy machine makes slow is not given up."""
     monkeypatch.setattr(service.fenced, "SECONDS", int(PATIENCE))
@@ -46,6 +46,7 @@ async def unseen(settings: Settings, *, told_before: bool) -> list[dict[str, Any
     return lamented
 
 
+@pytest.mark.usefixtures("_at_leisure")
 @pytest.mark.parametrize("told_before", [False, True])
 async def test_a_producer_that_another_one_ended_laments_nothing(
     settings: Settings, *, told_before: bool
