@@ -26,7 +26,7 @@ from service.installation import while_ours
 from service.kafka import producing
 from service.publish import Sender, record_key, signed_headers
 from service.telemetry import get_logger
-from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
+from service.waiting import INFRASTRUCTURE, Backoff, Outage, sleep_unless
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
@@ -131,18 +131,19 @@ async def publish_expiries(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _publish_until(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
-    backoff = Backoff()
+    backoff, outage = Backoff(), Outage()
     while not stop.is_set():
         try:
             if settings.signing_secret is None:
                 await _warn_unsigned(pool, settings, stop)
                 continue
             async with producing(settings) as producer:
-                await _sweep_until(stop, _Publisher(pool, producer, settings), backoff)
+                await _sweep_until(stop, _Publisher(pool, producer, settings), backoff, outage)
         except asyncpg.UndefinedTableError as error:
             raise NotSetUpError from error
         except INFRASTRUCTURE as error:
-            log.info("expiries wait", error=f"{type(error).__name__}: {error}")
+            if outage.is_news(error):
+                log.info("expiries wait", error=f"{type(error).__name__}: {error}")
             await sleep_unless(stop, backoff.next())
 
 
@@ -161,11 +162,14 @@ async def _warn_unsigned(pool: asyncpg.Pool[Any], settings: Settings, stop: asyn
         await sleep_unless(stop, EVERY_SECONDS)
 
 
-async def _sweep_until(stop: asyncio.Event, publisher: _Publisher, backoff: Backoff) -> None:
+async def _sweep_until(
+    stop: asyncio.Event, publisher: _Publisher, backoff: Backoff, outage: Outage
+) -> None:
     while not stop.is_set():
         began = time.monotonic()
         await publisher.sweep(stop)
         backoff.reset()
+        outage.ends()
         await sleep_unless(stop, max(EVERY_SECONDS, IDLE_SHARE * (time.monotonic() - began)))
 
 

@@ -21,7 +21,7 @@ from service.installation import while_ours
 from service.kafka_login import DENIED
 from service.sources import all_topics
 from service.telemetry import get_logger
-from service.waiting import INFRASTRUCTURE, sleep_unless
+from service.waiting import INFRASTRUCTURE, Outage, sleep_unless
 
 if TYPE_CHECKING:
     import asyncio
@@ -94,19 +94,21 @@ async def relay_memberships(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _relay(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
+    outage = Outage()
     while not stop.is_set():
         try:
             async with telling(pool, settings) as teller:
                 if teller is not None:
-                    await _tell_until(stop, teller)
+                    await _tell_until(stop, teller, outage)
             await sleep_unless(stop, ASIDE_SECONDS)
         except INFRASTRUCTURE as error:
-            tell = log.error if isinstance(error, DENIED) else log.info
-            tell("memberships wait", error=f"{type(error).__name__}: {error}")
+            if outage.is_news(error):
+                tell = log.error if isinstance(error, DENIED) else log.info
+                tell("memberships wait", error=f"{type(error).__name__}: {error}")
             await sleep_unless(stop, 2)
 
 
-async def _tell_until(stop: asyncio.Event, teller: Teller) -> None:
+async def _tell_until(stop: asyncio.Event, teller: Teller, outage: Outage) -> None:
     """Tell until `stop` is set or another process tells."""
     rounds = _Rounds(teller)
     looked = -MOVED_SECONDS
@@ -119,7 +121,9 @@ async def _tell_until(stop: asyncio.Event, teller: Teller) -> None:
             if not await tell_anew(teller, stop, _states_of, rounds.next):
                 return
         await say_farewell(teller, stop, _states_of, rounds.next)
-        if not await rounds.next():
+        more = await rounds.next()
+        outage.ends()
+        if not more:
             await sleep_unless(stop, EVERY_SECONDS)
 
 

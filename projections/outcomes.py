@@ -20,7 +20,7 @@ from service.api.problems import Problem
 from service.database import hurried
 from service.errors import DatabaseAwayError
 from service.telemetry import get_logger
-from service.waiting import INFRASTRUCTURE, Backoff, sleep_unless
+from service.waiting import INFRASTRUCTURE, Backoff, Outage, sleep_unless
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -111,7 +111,7 @@ class Outcomes:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Ask for all who wait, as long as anybody does, until `stop` is set."""
-        backoff = Backoff()
+        backoff, outage = Backoff(), Outage()
         stopping = asyncio.ensure_future(stop.wait())
         while not stop.is_set():
             if not self._waiting:
@@ -123,10 +123,14 @@ class Outcomes:
             try:
                 await self._look()
             except INFRASTRUCTURE as error:
-                log.info("outcomes are not looked for", error=f"{type(error).__name__}: {error}")
+                if outage.is_news(error):
+                    log.info(
+                        "outcomes are not looked for", error=f"{type(error).__name__}: {error}"
+                    )
                 await sleep_unless(stop, backoff.next())
             else:
                 backoff.reset()
+                outage.ends()
                 await sleep_unless(stop, POLL_SECONDS)
         stopping.cancel()
         for task in self._telling.values():

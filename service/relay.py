@@ -16,7 +16,7 @@ from service.kafka_login import DENIED
 from service.log.append import ROLE
 from service.sources import all_topics
 from service.telemetry import get_logger
-from service.waiting import INFRASTRUCTURE, sleep_unless
+from service.waiting import INFRASTRUCTURE, Outage, sleep_unless
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,28 +72,31 @@ async def relay_rejected(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _relay(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
+    outage = Outage()
     while not stop.is_set():
         try:
             async with producing(settings) as producer:
-                await _relay_until(stop, pool, producer, settings)
+                while not stop.is_set():
+                    await _relay_round(pool, producer, settings)
+                    outage.ends()
+                    await sleep_unless(stop, EVERY_SECONDS)
         except INFRASTRUCTURE as error:
-            tell = log.error if isinstance(error, DENIED) else log.info
-            tell("relay waits", error=f"{type(error).__name__}: {error}")
+            if outage.is_news(error):
+                tell = log.error if isinstance(error, DENIED) else log.info
+                tell("relay waits", error=f"{type(error).__name__}: {error}")
             await sleep_unless(stop, 2)
 
 
-async def _relay_until(
-    stop: asyncio.Event, pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: Settings
+async def _relay_round(
+    pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: Settings
 ) -> None:
-    while not stop.is_set():
+    async with transaction(pool, settings, ROLE) as connection:
+        topics = await all_topics(connection, settings)
+        await connection.execute(_LEAVE_BEHIND, topics)
+        lanes = await connection.fetch(_CLAIM, topics)
+    for lane in lanes:
         async with transaction(pool, settings, ROLE) as connection:
-            topics = await all_topics(connection, settings)
-            await connection.execute(_LEAVE_BEHIND, topics)
-            lanes = await connection.fetch(_CLAIM, topics)
-        for lane in lanes:
-            async with transaction(pool, settings, ROLE) as connection:
-                await _relay_lane(connection, producer, settings, lane["lane_id"], topics)
-        await sleep_unless(stop, EVERY_SECONDS)
+            await _relay_lane(connection, producer, settings, lane["lane_id"], topics)
 
 
 async def _relay_lane(

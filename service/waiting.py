@@ -29,6 +29,23 @@ async def sleep_unless(stop: asyncio.Event, seconds: float) -> None:
             await stop.wait()
 
 
+class Outage:
+    """Which faults were told since all was well: each kind once, however long it lasts."""
+
+    def __init__(self) -> None:
+        self._told: set[type[BaseException]] = set()
+
+    def is_news(self, error: BaseException) -> bool:
+        """Whether a fault of this kind was not told yet; it counts as told from now on."""
+        is_news = type(error) not in self._told
+        self._told.add(type(error))
+        return is_news
+
+    def ends(self) -> None:
+        """All is well: the next fault is told."""
+        self._told.clear()
+
+
 class Backoff:
     """Jittered waits that double while something is away, up to 5 s."""
 

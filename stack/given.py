@@ -8,7 +8,7 @@ import asyncpg
 
 from stack.errors import StackError
 
-_LIMIT = 5.0
+_LIMIT = 30.0
 _KAFKA_PORT = 9092
 
 

@@ -13,7 +13,7 @@ from stack.errors import PortTakenError, StackError
 from stack.home import SERVER_ENVIRONMENT, Home
 
 _LOOK_EVERY = 0.03
-_STOP_PATIENCE = 60.0
+_STOP_PATIENCE = 180.0
 _LAST_LINES = 15
 
 
@@ -30,7 +30,7 @@ class Program:
     """An orderly shutdown."""
     discard_signal: signal.Signals
     """The quickest end that leaves nothing behind, for when the data is thrown away."""
-    start_patience: float = 60.0
+    start_patience: float = 300.0
 
 
 class LocalPart:

@@ -48,7 +48,7 @@ def postgres_answers(port: int, database: str, statement: str = "SELECT 1") -> b
         connection.sendall(startup)
         if not _until_ready(connection):
             return False
-        connection.settimeout(30)  # CREATE DATABASE copies files
+        connection.settimeout(120)  # CREATE DATABASE copies files
         connection.sendall(b"Q" + struct.pack(">i", len(query) + 4) + query)
         done = _until_ready(connection)
         connection.sendall(b"X" + struct.pack(">i", 4))

@@ -38,7 +38,7 @@ from examples.cdnow.upstream import publish
 from examples.cdnow.vocabulary import CHURNED, POWER_USER
 from stack import Stack, StackError, StackOptions, start_stack
 
-WAIT_SECONDS = 120
+WAIT_SECONDS = 600
 ROWS = 3
 
 

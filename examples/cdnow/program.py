@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO
 
 SEGMENTS = Path(sys.executable).with_name("segments")
-PATIENCE_SECONDS = 60
-_STOP_SECONDS = 20
+PATIENCE_SECONDS = 300
+_STOP_SECONDS = 60
 _LAST_LINES = 15
 
 

@@ -11,7 +11,7 @@ from service.access.keys import ApiKey, KnownKey, find_keys, note_use, split
 from service.database import hurried
 from service.errors import DatabaseAwayError
 from service.telemetry import get_logger
-from service.waiting import INFRASTRUCTURE, sleep_unless
+from service.waiting import INFRASTRUCTURE, Outage, sleep_unless
 
 if TYPE_CHECKING:
     import asyncio
@@ -93,12 +93,15 @@ class KeyRing:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Confirm what is remembered each second, and note uses, until `stop` is set."""
+        outage = Outage()
         while not stop.is_set():
             await sleep_unless(stop, REFRESH_SECONDS)
             try:
                 await self._refresh()
+                outage.ends()
             except INFRASTRUCTURE as error:
-                log.info("keys are not refreshed", error=f"{type(error).__name__}: {error}")
+                if outage.is_news(error):
+                    log.info("keys are not refreshed", error=f"{type(error).__name__}: {error}")
 
     async def _refresh(self) -> None:
         now = time.monotonic()

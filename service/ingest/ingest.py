@@ -140,6 +140,7 @@ class _Ingest(ConsumerRebalanceListener):
         self._leaving: set[asyncio.Task[None]] = set()  # cancelled, and not at their end
         self._consumer: LaneConsumer | None = None
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._is_leaving = False
         self._broker = self._make_broker(topics)
 
     def _make_broker(self, read: Sequence[str]) -> KafkaBroker:
@@ -246,6 +247,7 @@ class _Ingest(ConsumerRebalanceListener):
         stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
         await asyncio.wait([stopping, self._failed], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        self._is_leaving = True
         self._watching.cancel()
         self._stalls.cancel()
         await self._close(set(self._lanes))
@@ -278,6 +280,9 @@ class _Ingest(ConsumerRebalanceListener):
             # Paused at a position of our own, nothing asks Kafka where to go on.
             consumer.pause(partition)
             consumer.seek(partition, 0)
+        if self._is_leaving:
+            return  # the rebalance met the stop: nobody would end a lane that begins now
+        for partition in assigned:
             lane = LaneWriter(
                 partition,
                 consumer,

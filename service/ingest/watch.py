@@ -17,7 +17,7 @@ from service.log.append import ROLE
 from service.sources import list_sources
 from service.telemetry import INGEST_LAG, LANE_STOPPED, get_logger, tell
 from service.topic_ids import topics_there
-from service.waiting import INFRASTRUCTURE
+from service.waiting import INFRASTRUCTURE, Outage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -90,7 +90,7 @@ class Watch:
 
     async def run(self) -> None:
         """Look until cancelled; what fails is tried in the next round, and told once until it fails otherwise."""
-        told = ""
+        outage = Outage()
         while True:
             await asyncio.sleep(EVERY_SECONDS)
             self._round += 1
@@ -104,12 +104,12 @@ class Watch:
                 if self._round % COMMIT_EVERY == 0:
                     await self.commit()
                 await self._forget_keys()
-                told = ""
+                outage.ends()
             except INFRASTRUCTURE as error:
-                said = f"{type(error).__name__}: {error}"
-                if said != told:
-                    log.info("could not look after the lanes", error=said)
-                told = said
+                if outage.is_news(error):
+                    log.info(
+                        "could not look after the lanes", error=f"{type(error).__name__}: {error}"
+                    )
 
     async def commit(self) -> None:
         """Commit what is stored to Kafka: a courtesy for those who watch the group; our own place is the row."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,9 @@ import httpx
 
 from segments.roles import api as api_role
 from service.access.keys import Scope, create_key
+from stack.ports import free_port
 from tests.support.database import connected
-from tests.support.waiting import holds
+from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -58,12 +58,6 @@ class Api:
         )
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
-
-
 def said(**fields: Any) -> dict[str, Any]:
     """Give a command of user u and segment 1; `...` leaves a field out."""
     given = {"user": "u", "segment_id": 1, "user_status": "add"} | fields
@@ -78,7 +72,7 @@ async def api_running(settings: Settings, *, wait: bool = True) -> AsyncIterator
     given = settings.model_copy(update={"http_port": port})
     role = asyncio.ensure_future(api_role(given, stop))
     url = f"http://127.0.0.1:{port}"
-    async with httpx.AsyncClient(base_url=url, timeout=120) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as client:
 
         async def is_up(path: str) -> bool:
             if role.done():

@@ -6,12 +6,26 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from service.access import ring
+from service.api import known_segments, publisher, wishes
 from tests.api.client import Api, api_running
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from service.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _at_leisure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker and a Postgres that a busy machine makes slow are not away: tests of the limits set their own."""
+    monkeypatch.setattr(publisher, "BROKER_TICKS", 600)
+    monkeypatch.setattr(publisher, "METADATA_SECONDS", 60.0)
+    monkeypatch.setattr(publisher, "ASK_SECONDS", 60.0)
+    monkeypatch.setattr(known_segments, "LOOKUP_SECONDS", 8.0)
+    monkeypatch.setattr(ring, "LOOKUP_SECONDS", 8.0)
+    monkeypatch.setattr(wishes, "MAX_WAIT_SECONDS", 2 * PATIENCE)
 
 
 @pytest.fixture

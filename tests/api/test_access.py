@@ -83,7 +83,9 @@ async def test_a_revoked_key_is_refused_within_seconds(api: Api) -> None:
         await revoke_key(connection, (split(key) or ("", ""))[0], "ann")
     with taking() as revoking:
         await holds(lambda: refused(api, key))
-    assert revoking.seconds < 3 + 10 * usual.seconds
+    assert (
+        revoking.seconds < 30 + 10 * usual.seconds
+    )  # it is asked again each second, and remembered for minutes
 
 
 async def refused(api: Api, key: str) -> bool:
@@ -97,7 +99,7 @@ async def test_an_expired_key_is_refused(api: Api) -> None:
                 connection, network_id="n", scopes={Scope.PUBLISH},
                 expires_at=datetime.now(UTC) + timedelta(seconds=seconds),
             )
-            for seconds in (-1, 60)
+            for seconds in (-1, 3600)
         ]  # fmt: skip
     assert [await status_with(api, key) for _, key in made] == [401, 201]
 
@@ -197,7 +199,7 @@ async def test_a_database_that_says_nothing_holds_up_no_request_beyond_its_limit
                 *(api.call(method, path, json=body) for method, path, body in calls),
                 api.client.post(PATH, json=said(), headers={"Authorization": f"Bearer {unknown}"}),
             )
-        assert swallowed.seconds < 8 + 5 * usual.seconds
+        assert swallowed.seconds < 40 + 5 * usual.seconds  # 5 s of ours; a statement may take 120 s
         assert {answer.status_code for answer in answers} == {503}
         assert (await api.post(said())).status_code == 201
         proxy.mend()

@@ -25,7 +25,7 @@ async def test_no_command_is_answered_with_what_lay_at_its_place_in_an_earlier_t
     ready: Settings,
 ) -> None:
     async with api_running(ready) as api, service(ready):
-        old = await api.post(said(user="a"), headers={"Prefer": "wait=20"})
+        old = await api.post(said(user="a"), headers={"Prefer": "wait=200"})
         assert old.json()["status"] == "applied"
         await folded(ready)
     await remake_commands(ready)
@@ -51,7 +51,7 @@ async def test_no_command_is_answered_with_what_lay_at_its_place_in_an_earlier_t
             await lanes.adopt_all(pool, ready, "moved", "tester")
         async with service(ready):
             again = await api.post(
-                said(user="a", user_status="reset"), headers={"Prefer": "wait=20"}
+                said(user="a", user_status="reset"), headers={"Prefer": "wait=200"}
             )
             assert (again.status_code, again.json()["kafka_epoch"]) == (200, 1)
             (row,) = (await get(api, RESULTS, position=position))["results"]

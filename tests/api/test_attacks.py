@@ -15,18 +15,19 @@ import httpx
 import psutil
 import pytest
 
-from tests.api.client import Api, free_port
+from stack.ports import free_port
+from tests.api.client import Api
 from tests.support import attacks
 from tests.support.attacks import ATTACKS, MIB, Target
 from tests.support.roles import environment
-from tests.support.waiting import holds
+from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from service.settings import Settings
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.stack
 SECONDS = 1.0
 MOST = 200 * MIB
 
@@ -46,7 +47,7 @@ async def attacked(settings: Settings, descriptors: int | None = None) -> AsyncI
     ) as process:  # fmt: skip
         url = f"http://127.0.0.1:{given.http_port}"
         try:
-            async with httpx.AsyncClient(base_url=url) as client:
+            async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as client:
 
                 async def is_up() -> bool:
                     try:
@@ -107,8 +108,9 @@ async def test_five_hundred_slow_batches_of_one_key_are_held_in_little_memory(
             with ExitStack() as stack:
                 for _ in range(500):
                     connection = stack.enter_context(socket.socket())
-                    connection.settimeout(0.02)
+                    connection.settimeout(PATIENCE)
                     connection.connect(("127.0.0.1", target.port))
+                    connection.settimeout(0.02)
                     for piece in (head, body[:-1]):
                         try:
                             connection.sendall(piece)
@@ -119,7 +121,9 @@ async def test_five_hundred_slow_batches_of_one_key_are_held_in_little_memory(
 
         assert await asyncio.to_thread(send) < MOST
         # They hold nothing any longer, and a whole batch is taken.
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{target.port}") as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{target.port}", timeout=PATIENCE
+        ) as client:
 
             async def is_taken() -> bool:
                 answer = await client.post(

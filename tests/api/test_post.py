@@ -58,8 +58,8 @@ async def test_a_blank_time_travels_blank_and_is_the_brokers(api: Api) -> None:
 
 async def test_with_prefer_wait_the_outcome_is_answered(api: Api) -> None:
     async with service(api.settings):
-        first = await api.post(said(status_change_timestamp=AT), headers={"Prefer": "wait=30"})
-        again = await api.post(said(status_change_timestamp=AT), headers={"Prefer": "wait=30"})
+        first = await api.post(said(status_change_timestamp=AT), headers={"Prefer": "wait=200"})
+        again = await api.post(said(status_change_timestamp=AT), headers={"Prefer": "wait=200"})
     assert (first.status_code, first.json()["outcome"]) == (200, "applied")
     assert (again.status_code, again.json()["outcome"]) == (200, "duplicate")
 
@@ -71,7 +71,7 @@ async def test_what_a_wait_answers_is_what_results_say_under_the_reference_that_
     key = {"Idempotency-Key": "k"}
     async with service(api.settings):
         answered = [
-            (await api.post(command, headers={"Prefer": "wait=30"} | headers)).json()
+            (await api.post(command, headers={"Prefer": "wait=200"} | headers)).json()
             for command, headers in (
                 (said(), key), (said(), key), (said(user_status="block"), key),
                 (said(user="v", status_change_timestamp=AT), {}),

@@ -166,8 +166,10 @@ async def test_what_is_wrong_with_a_refused_command_is_told_to_whoever_may_ask_f
     first = said(user="u", reference_id="r", status_change_timestamp=AT)
     other = first | {"description": "another"}
     async with service(api.settings):
-        assert (await api.post(first, headers={"Prefer": "wait=20"})).json()["outcome"] == "applied"
-        waited = (await api.post(other, headers={"Prefer": "wait=20"})).json()
+        assert (await api.post(first, headers={"Prefer": "wait=200"})).json()[
+            "outcome"
+        ] == "applied"
+        waited = (await api.post(other, headers={"Prefer": "wait=200"})).json()
         assert (waited["outcome"], waited["reason"]) == ("rejected", "conflict")
         sent = (await api.post(other)).json()
         await folded(api.settings)
@@ -262,7 +264,7 @@ async def test_a_position_that_an_operator_passed_by_says_so_and_not_that_it_doe
 
 async def test_unknown_says_until_when_all_is_known(api: Api) -> None:
     async with service(api.settings):
-        await api.post(said(), headers={"Prefer": "wait=30"})
+        await api.post(said(), headers={"Prefer": "wait=200"})
         until_when = await until(api.settings, "SELECT complete_until FROM reporting.watermark")
         found = (await api.call("GET", RESULTS, params={"reference_id": "nothing"})).json()
         assert (found["status"], found["reason"]) == UNKNOWN[:2]
@@ -307,6 +309,8 @@ async def test_with_the_broker_away_what_the_log_has_is_told_and_the_rest_is_503
             assert len((await get(api, RESULTS, position=f"{topic}:0:0"))["results"]) == 1
         with taking() as away_it_takes:
             answer = await api.call("GET", RESULTS, params={"position": f"{topic}:0:1"})
-        assert away_it_takes.seconds < 3 + 10 * usual.seconds
+        assert (
+            away_it_takes.seconds < 20 + 10 * usual.seconds
+        )  # 1.5 s of ours; a request may take 40 s
         assert (answer.status_code, answer.json()["reason"]) == (503, "broker_away")
         assert "retry-after" in answer.headers

@@ -14,13 +14,14 @@ import psutil
 import pytest
 
 from projections.reading.members import COLUMNS
-from tests.api.client import Api, free_port
+from stack.ports import free_port
+from tests.api.client import Api
 from tests.api.reading import AT, MEMBERS, appended, get, walk
 from tests.projections.folding import commands
 from tests.support.database import connected, make_segments, value
 from tests.support.lane import said
 from tests.support.roles import processes
-from tests.support.waiting import holds
+from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -197,7 +198,9 @@ async def test_many_members_are_streamed_in_little_memory_beside_slow_clients(
     with processes(given, "api") as (process,):
         url = f"http://127.0.0.1:{given.http_port}"
         async with AsyncExitStack() as stack:
-            client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=120))
+            client = await stack.enter_async_context(
+                httpx.AsyncClient(base_url=url, timeout=PATIENCE)
+            )
             await holds(lambda: _is_up(client))
             api = Api(given, url, client)
             memory = psutil.Process(process.pid).memory_info

@@ -40,7 +40,7 @@ async def python(settings: Settings, source: str, **variables: str) -> str:
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-c", source],
-        env=environment(settings) | variables, capture_output=True, text=True, timeout=300, check=False,
+        env=environment(settings) | variables, capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -54,7 +54,7 @@ async def shell(
     done = await asyncio.to_thread(
         subprocess.run, ["/bin/sh", "-ec", script],
         env=environment(settings) | {"PATH": path} | variables,
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done

@@ -69,7 +69,6 @@ def most_memory(pid: int) -> int:
     return int(peak) * 1024
 
 
-@pytest.mark.timeout(600)
 async def test_ingest_stays_within_200_mib_whatever_is_sent(ready: Settings) -> None:
     """On every lane at once, and more than once."""
     sent = 0
@@ -79,7 +78,7 @@ async def test_ingest_stays_within_200_mib_whatever_is_sent(ready: Settings) -> 
             await publish_encoded(ready, lane, encoded)
             sent += len(batch)
     with processes(ready, "ingest") as (ingesting,):
-        await logged(ready, seconds=400)
+        await logged(ready, seconds=1500)
         assert most_memory(ingesting.pid) <= 200 * MIB
     accounted = "SELECT sum(events + duplicates + rejected) FROM reporting.lane"
     assert await value(ready, accounted) == sent

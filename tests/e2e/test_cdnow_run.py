@@ -23,7 +23,7 @@ pytestmark = pytest.mark.stack
 def run(settings: Settings) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "examples.cdnow", "--once"],
-        env=environment(settings), capture_output=True, text=True, timeout=540, check=False,
+        env=environment(settings), capture_output=True, text=True, timeout=1500, check=False,
     )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def test_a_run_in_the_background_of_a_script_ends_on_sigint(database: Settings) 
         try:
             assert "reading the CDNOW purchases" in running.stdout.readline()
             running.send_signal(signal.SIGINT)
-            told, _ = running.communicate(timeout=120)
+            told, _ = running.communicate(timeout=300)
         finally:
             running.kill()
     assert (running.returncode, told.splitlines()[-1]) == (0, "Stopped.")

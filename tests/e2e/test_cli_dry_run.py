@@ -49,7 +49,7 @@ async def test_send_tells_the_outcome_and_what_stands_before_and_after_without_a
     plain = await dry(ready, "leave", **nowhere)
     assert plain.out.startswith("no_change; nothing published\n")
     assert await value(ready, "SELECT count(*) FROM segments.person") == 0
-    status = await run(ready, "status", "--wait", "120", "--json")
+    status = await run(ready, "status", "--wait", "300", "--json")
     assert (status.code, status.json["behind"]) == (0, [])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -229,6 +230,9 @@ async def test_a_role_warns_once_at_its_start_of_variables_that_are_no_setting(
     async def role(_settings: Settings, _stop: asyncio.Event) -> None:
         pass
 
+    for name in os.environ:
+        if name.startswith("SEGMENTS_"):
+            monkeypatch.delenv(name)
     for name, value in UNKNOWN.items():
         monkeypatch.setenv(name, value)
     with structlog.testing.capture_logs() as lines:

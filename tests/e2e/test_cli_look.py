@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 AT = 1_700_000_000
+AGO = r"(?:[89]\d|[12]\d\d)"
+"""80 s, and what a busy machine adds."""
 
 
 async def test_status_warns_where_nobody_looks_how_far_kafka_goes_and_shows_since_when(
@@ -41,18 +43,18 @@ async def test_status_warns_where_nobody_looks_how_far_kafka_goes_and_shows_sinc
         await connection.execute(
             "UPDATE segments.lane SET end_seen_at = now() - interval '80 s' WHERE partition > 1;"
             "UPDATE segments.lane SET end_seen_at = NULL WHERE partition = 1;"
-            "UPDATE segments.lane SET end_seen_at = now() WHERE partition = 0"
+            "UPDATE segments.lane SET end_seen_at = now() + interval '1 hour' WHERE partition = 0"
         )
     (late, unseen) = (await run(ready, "status", "--json")).json["warnings"]
     assert re.match(
-        rf"Kafka's end was last seen 8\d s ago \({ready.topic_prefix}.commands: 2, 3\): "
+        rf"Kafka's end was last seen {AGO} s ago \({ready.topic_prefix}.commands: 2, 3\): "
         "ingest is not running, Kafka is away,",
         late,
     )
     assert f"never seen ({ready.topic_prefix}.commands: 1)" in unseen
     plain = (await run(ready, "status")).out
     assert f"warning: {late[:25]}" in plain
-    assert len(re.findall(r" 8\d s ago  ", plain)) == 2
+    assert len(re.findall(rf" {AGO} s ago  ", plain)) == 2
     async with connected(ready) as connection:
         await connection.execute(
             "UPDATE segments.lane SET stopped_because = 'remade', closed = true"
@@ -71,7 +73,7 @@ async def test_status_wait_ends_with_0_as_soon_as_all_is_in_and_1_when_time_is_u
     ]
     assert "partition 3: 2 behind" in late.err
     async with service(ready, ingest, project):
-        in_time = await run(ready, "status", "--wait", "120", "--json")
+        in_time = await run(ready, "status", "--wait", "300", "--json")
     assert (in_time.code, in_time.json["behind"]) == (0, [])
     assert sum(row["projected_offset"] for row in in_time.json["lanes"]) == 8
     assert in_time.json["watermark"]["projection_behind"] == 0
@@ -128,7 +130,7 @@ async def test_status_wait_ends_while_more_and_more_is_published(ready: Settings
         try:
             await until(ready, "SELECT count(*) > 200 FROM segments.event")
             for _ in range(3):
-                assert (await run(ready, "status", "--wait", "120")).code == 0
+                assert (await run(ready, "status", "--wait", "300")).code == 0
         finally:
             stop.set()
             await flooding

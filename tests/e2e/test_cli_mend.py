@@ -155,7 +155,7 @@ async def test_a_lane_whose_topic_is_another_is_adopted_in_a_new_epoch_and_goes_
         )
     async with service(ready, ingest, project):
         await until(ready, "SELECT stopped_lanes = 1 FROM reporting.watermark")
-        assert (await run(ready, "status", "--wait", "120")).code == 1
+        assert (await run(ready, "status", "--wait", "300")).code == 1
         wrong = await run(
             ready, "lane", "adopt", "--partition", "0", "--from", "99", "--reason", "r"
         )

@@ -15,6 +15,7 @@ import pytest
 
 from projections.worker import project
 from service.ingest.ingest import ingest
+from stack.ports import free_port
 from tests.support.database import folded, value
 from tests.support.kafka import Said, publish
 from tests.support.roles import Process, service
@@ -35,13 +36,7 @@ METRICS = {
     "segments_refolds_total": set(),
     "segments_miskeyed_total": set(),
 }
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+FOLDED = 'segments_projection_lag_records{projection="membership"} 0.0'
 
 
 async def get(port: int, path: str) -> tuple[int, str]:
@@ -94,13 +89,17 @@ async def test_run_serves_health_and_the_metrics_of_the_contract_and_ends_with_0
         await publish(ready, [Said(user="u", status_change_timestamp=1_700_000_000)])
         await folded(ready)
         text = await answers(port, "/metrics", 200)
-        while "segments_complete_until_seconds" not in text or "segments_refolds_total 0.0" in text:
+        while (
+            "segments_complete_until_seconds" not in text
+            or "segments_refolds_total 0.0" in text
+            or FOLDED not in text
+        ):
             text = await answers(port, "/metrics", 200)
     finally:
         begun = time.monotonic()
         code, output = process.stop()
     assert (code, "Traceback" in output) == (0, False), output
-    assert time.monotonic() - begun < 10 + starting
+    assert time.monotonic() - begun < 30 + starting  # what Kubernetes grants
     names = {re.sub("_(bucket|sum|count)$", "", line.split("{")[0].split()[0])
              for line in text.splitlines() if line.startswith("segments_")}  # fmt: skip
     assert names == set(METRICS)
@@ -111,9 +110,6 @@ async def test_run_serves_health_and_the_metrics_of_the_contract_and_ends_with_0
         r'segments_records_total\{.*outcome="rejected".*reason="not_json".*\} 1\.0', text
     )
     assert re.search(r"^segments_miskeyed_total 1\.0", text, re.MULTILINE)
-    assert re.search(
-        r'^segments_projection_lag_records\{projection="membership"\} 0\.0', text, re.MULTILINE
-    )
     assert await value(ready, "SELECT count(*) FROM segments.event") == 3
 
 

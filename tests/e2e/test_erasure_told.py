@@ -47,7 +47,10 @@ async def test_what_a_teller_left_unfinished_is_aborted_and_its_identifiers_are_
     name = await value(settings, "SELECT segments.installation_name()")
     topics = Topics(settings.topic_prefix, name)
     unfinished = AIOKafkaProducer(
-        **connection_options(settings), transactional_id=topics.teller, linger_ms=0
+        **connection_options(settings),
+        transactional_id=topics.teller,
+        linger_ms=0,
+        transaction_timeout_ms=600_000,
     )
     await unfinished.start()
     await unfinished.begin_transaction()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
+from projections import expiry
 from projections.expiry import publish_expiries
 from projections.status import UNSIGNED, read_status
 from projections.worker import project
@@ -14,8 +15,8 @@ from service.ingest.ingest import ingest
 from tests.support.database import connected, folded, until
 from tests.support.expiring import NOW, STANDING, expiries
 from tests.support.kafka import Said, publish
-from tests.support.roles import processes, service
-from tests.support.waiting import holds
+from tests.support.roles import service
+from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -24,9 +25,12 @@ pytestmark = pytest.mark.stack
 
 
 async def test_several_publishers_publish_each_once_also_while_the_ingest_stands_still(
-    ready: Settings,
+    ready: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many = 3000
+    # No claim runs out because the machine is busy: then another publisher would say it again.
+    monkeypatch.setattr(expiry, "SEND_SECONDS", PATIENCE)
+    monkeypatch.setattr(expiry, "CLAIM_SECONDS", 2 * PATIENCE)
     async with service(ready, ingest, project):
         await publish(
             ready,
@@ -36,16 +40,15 @@ async def test_several_publishers_publish_each_once_also_while_the_ingest_stands
             ],
         )
         await folded(ready)
-    with processes(ready, "project", "project"):
-        async with service(ready, project, publish_expiries, publish_expiries):
-            await until(
-                ready,
-                f"SELECT count(*) = {many} FROM projections.expiry WHERE topic IS NOT NULL",
-            )
-            # Even when a second saying is due, it waits for what is on its way.
-            async with connected(ready) as connection:
-                await connection.execute("UPDATE projections.expiry SET again_at = now()")
-            await _sweeps(ready, 6)
+    async with service(ready, project, project, *[publish_expiries] * 4):
+        await until(
+            ready,
+            f"SELECT count(*) = {many} FROM projections.expiry WHERE topic IS NOT NULL",
+        )
+        # Even when a second saying is due, it waits for what is on its way.
+        async with connected(ready) as connection:
+            await connection.execute("UPDATE projections.expiry SET again_at = now()")
+        await _sweeps(ready, 6)
         assert len(await expiries(ready)) == many
         async with service(ready, ingest):
             await until(ready, STANDING, lambda found: found == 0)
@@ -84,8 +87,11 @@ async def test_what_was_claimed_by_a_process_that_died_is_published_by_another(
     assert len(await expiries(ready)) == 1
 
 
-async def test_what_was_refused_is_published_again(ready: Settings) -> None:
+async def test_what_was_refused_is_published_again(
+    ready: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another signing key was in force, say: the ingest did not believe it."""
+    monkeypatch.setattr(expiry, "CLAIM_SECONDS", 600)  # when it is due again is said below
     other = ready.model_copy(update={"signing_key": None})
     async with service(ready, project, publish_expiries):
         async with service(other, ingest):

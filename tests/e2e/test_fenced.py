@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiokafka.errors import KafkaError, ProducerFenced
 
+import service.fenced
 from schemas.topics import Topics
 from service.fenced import fenced
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -18,6 +20,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 # More than one batch of each partition.
 RECORDS = [(b"%d" % n, b"x" * 500, n % 4) for n in range(4000)]
+
+
+@pytest.fixture
+def _at_leisure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that a busy machine makes slow is not given up."""
+    monkeypatch.setattr(service.fenced, "SECONDS", int(PATIENCE))
+    monkeypatch.setattr(service.fenced, "TRANSACTION_SECONDS", 2 * int(PATIENCE))
 
 
 async def unseen(settings: Settings, *, told_before: bool) -> list[dict[str, Any]]:
@@ -37,6 +46,7 @@ async def unseen(settings: Settings, *, told_before: bool) -> list[dict[str, Any
     return lamented
 
 
+@pytest.mark.usefixtures("_at_leisure")
 @pytest.mark.parametrize("told_before", [False, True])
 async def test_a_producer_that_another_one_ended_laments_nothing(
     settings: Settings, *, told_before: bool

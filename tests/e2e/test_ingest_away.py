@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
+from schemas.topics import Topics
 from service.ingest import consumer, lane
 from service.ingest.ingest import ingest
 from tests.support.accounts import logged, outcomes
@@ -17,6 +18,7 @@ from tests.support.database import until, value
 from tests.support.kafka import Said, publish
 from tests.support.proxy import database_proxy
 from tests.support.roles import Process, service
+from tests.support.topics import administered
 from tests.support.waiting import holds, taking
 
 if TYPE_CHECKING:
@@ -139,13 +141,23 @@ async def test_a_stop_does_not_wait_for_a_database_that_is_away(ready: Settings,
             await publish_some(ready, 40, first=40)
             await holds(lambda: proxy.refused + proxy.withheld > 0)
             began = time.monotonic()
-        assert time.monotonic() - began < 12 + 3 * usual.seconds
+        assert time.monotonic() - began < 40 + 3 * usual.seconds  # a statement may take 120 s
     async with service(ready, ingest):
         await logged(ready)
     await all_events(ready, 80)
 
 
-async def test_sigterm_ends_a_process_and_hands_its_lanes_on_within_three_seconds(
+async def members(settings: Settings) -> int:
+    """Count the members of the group."""
+    name = Topics(
+        settings.topic_prefix, await value(settings, "SELECT segments.installation_name()")
+    )
+    async with administered(settings) as client:
+        (found,) = await client.describe_consumer_groups([name.ingest_group])
+    return len(found.groups[0][5])
+
+
+async def test_sigterm_ends_a_process_and_hands_its_lanes_on_at_once(
     ready: Settings,
 ) -> None:
     """The batch under way is finished and the group is left, so nobody waits for a session to time out."""
@@ -156,18 +168,16 @@ async def test_sigterm_ends_a_process_and_hands_its_lanes_on_within_three_second
         await until(ready, "SELECT count(*) FROM segments.event")
         async with service(ready, ingest):
             await until(ready, "SELECT count(*) FROM segments.event", lambda count: count == 400)
-            with taking() as usual:
-                await publish_some(ready, 40, first=440)
-                await logged(ready)
-            stopping = asyncio.get_running_loop().run_in_executor(None, first.stop)
-            began = time.monotonic()
-            code, output = await stopping
+            await publish_some(ready, 40, first=440)
+            await logged(ready)
+            assert await members(ready) == 2
+            code, output = await asyncio.to_thread(first.stop)
+            # It has left: the group does not wait until its session is over.
+            assert await members(ready) == 1
             await publish_some(ready, 40, first=400)
             await logged(ready)
-            took = time.monotonic() - began
         assert code == 0, output
         assert "stopped" in output
-        assert took < 3 + 3 * usual.seconds
     finally:
         first.kill()
     await all_events(ready, 480)

@@ -24,7 +24,7 @@ from tests.support.database import connected, make_segments, rows, until, value
 from tests.support.kafka import Said, publish
 from tests.support.lane import said
 from tests.support.roles import service
-from tests.support.waiting import holds
+from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -41,7 +41,7 @@ async def told(settings: Settings, count: int) -> list[tuple[bytes | None, dict[
         **connection_options(settings),
         auto_offset_reset="earliest",
     ) as reader:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while len(found) < count:
                 for records in (await reader.getmany(timeout_ms=200)).values():
                     found += [(record.key, json.loads(record.value)) for record in records]

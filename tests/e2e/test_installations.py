@@ -44,6 +44,9 @@ async def copied(stack: Stack, settings: Settings) -> AsyncIterator[Settings]:
     name = f"copy_{uuid.uuid4().hex[:16]}"
     owner = await asyncpg.connect(stack.database_url)
     try:
+        # A session that was closed just now may still be there for a moment, and no copy is made until it is gone.
+        here = "SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = $1"
+        await holds(lambda: owner.fetchval(here, source))
         await owner.execute(f"CREATE DATABASE {name} TEMPLATE {source}")
         yield settings.model_copy(update={"database_url": SecretStr(f"{base}/{name}")})
         await owner.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -17,6 +17,7 @@ from service import lanes
 from service.database import make_pool
 from service.errors import RefusedError
 from service.ingest import ingest as ingest_module
+from service.ingest import watch
 from service.ingest.ingest import ingest
 from service.kafka import set_up_topics, topic_faults
 from tests.support.accounts import logged, outcomes
@@ -31,7 +32,7 @@ from tests.support.topics import (
     make_commands,
     remake_commands,
 )
-from tests.support.waiting import holds
+from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -98,7 +99,7 @@ async def test_a_remade_topic_with_more_records_stops_its_lane_and_adopt_goes_on
         assert "segments lane adopt" in because
         await publish_users(ready, "other lane", lane=1)
         await until(ready, "SELECT count(*) FROM segments.event", lambda count: count == 3)
-        status = await asyncio.to_thread(command_line, ready, "status", "--wait", "120")
+        status = await asyncio.to_thread(command_line, ready, "status", "--wait", "300")
         assert status.returncode == 1
         assert "remade" in status.stdout + status.stderr
         assert await users(ready) == ["a", "b", "other lane"]
@@ -207,6 +208,7 @@ async def test_a_topic_that_was_away_for_a_while_stops_its_lane_when_it_is_back(
 ) -> None:
     """Hazard 6: the process ran on meanwhile, and what aged out under it before did not disturb it."""
     monkeypatch.setattr(ingest_module, "METADATA_MAX_AGE_MS", 300)
+    monkeypatch.setattr(watch, "GONE_AFTER", 10_000)  # or the lane is stopped before it is back
     await publish_users(ready, "a", "b")
     async with service(ready, ingest):
         await logged(ready)
@@ -241,6 +243,7 @@ async def test_a_topic_remade_under_a_running_process_stops_its_lane(
 ) -> None:
     """Hazard 6: with more records than were read, at once."""
     monkeypatch.setattr(ingest_module, "METADATA_MAX_AGE_MS", 300)
+    monkeypatch.setattr(watch, "GONE_AFTER", 10_000)  # or the lane is stopped before it is back
     await publish_users(ready, "a", "b")
     async with service(ready, ingest):
         await logged(ready)
@@ -249,6 +252,27 @@ async def test_a_topic_remade_under_a_running_process_stops_its_lane(
         because = await until(ready, STOPPED)
         assert "remade" in because
     assert await users(ready) == ["a", "b"]
+
+
+async def test_a_stop_that_meets_a_rebalance_ends_the_process(
+    ready: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lane that began between the end of the others and the leaving of the group would go on for ever."""
+    stop = asyncio.Event()
+
+    async def meet_rebalance(watching: watch.Watch) -> None:
+        if stop.is_set():
+            consumer = watching._consumer  # noqa: SLF001 - as aiokafka does
+            assigned = consumer.assignment()  # type: ignore[no-untyped-call]
+            await consumer._subscription.listener.on_partitions_assigned(assigned)  # noqa: SLF001
+
+    monkeypatch.setattr(watch.Watch, "commit", meet_rebalance)
+    running = asyncio.create_task(ingest(ready, stop))
+    await publish_users(ready, "a")
+    await logged(ready)
+    stop.set()
+    async with asyncio.timeout(PATIENCE):
+        await running
 
 
 async def test_an_idle_lane_whose_last_record_aged_out_goes_on(ready: Settings) -> None:
@@ -393,6 +417,6 @@ async def test_a_topic_that_somebody_else_made_is_told_and_corrected(database: S
         " abs(extract(epoch FROM status_change_timestamp - clock_timestamp())) AS time_off"
         " FROM reporting.event",
     ):
-        assert row["off"] < 60
-        assert row["time_off"] < 60
+        assert row["off"] < 1500  # no stamp is nearer
+        assert row["time_off"] < 1500
     assert await outcomes(database) == ["event"] * 3

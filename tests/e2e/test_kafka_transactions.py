@@ -20,6 +20,7 @@ from tests.support.database import folded, rows, sound, until, value
 from tests.support.kafka import Said, publish
 from tests.support.lane import said
 from tests.support.roles import service
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,7 +34,10 @@ NEXT = "SELECT next_offset FROM segments.lane WHERE partition = 0"
 @asynccontextmanager
 async def transactional(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
     producer = AIOKafkaProducer(
-        **connection_options(settings), transactional_id=settings.topic_prefix, linger_ms=0
+        **connection_options(settings),
+        transactional_id=settings.topic_prefix,
+        linger_ms=0,
+        transaction_timeout_ms=600_000,  # the broker ends none that a busy machine makes long
     )
     await producer.start()
     try:
@@ -123,7 +127,7 @@ async def test_a_hanging_transaction_is_told_and_holds_back_only_what_lies_behin
             await publish(ready, [Said(lane=0, user="behind"), Said(lane=1, user="elsewhere")])
             await until(ready, "SELECT count(*) FROM segments.event", lambda count: count == 2)
             await folded(ready)  # up to the last stable offset
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 while not [line for line in lines if "hanging transaction" in line["event"]]:
                     await publish(ready, [Said(lane=1, user="elsewhere")])
         (line, *_) = [line for line in lines if "hanging transaction" in line["event"]]

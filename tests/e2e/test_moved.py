@@ -18,13 +18,14 @@ from service.ingest import ingest as ingest_module
 from service.ingest import watch
 from service.ingest.ingest import ingest
 from service.kafka import set_up_topics
+from stack.ports import free_port
 from tests.e2e.test_reporting_memberships import last_words, standing
 from tests.support.command_line import run
 from tests.support.database import folded, rows, sound, until, value
 from tests.support.kafka import Said, publish, read_topic
 from tests.support.roles import processes, service
-from tests.support.topics import administered
-from tests.support.waiting import holds
+from tests.support.topics import administered, delete_topics
+from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -55,12 +56,7 @@ async def move(settings: Settings, partitions: int) -> Settings:
     topics = Topics(settings.topic_prefix)
     names = [topics.commands, topics.rejected, topics.memberships, topics.owner]
     async with administered(settings) as client:
-        await client.delete_topics(names)
-
-        async def gone() -> bool:
-            return not set(names) & set(await client.list_topics())
-
-        await holds(gone)
+        await delete_topics(client, *names)
     await set_up_topics(moved)
     return moved
 
@@ -87,11 +83,15 @@ async def test_after_a_move_every_lane_is_stopped_adopted_by_one_command_and_tol
         assert all("remade" in reasons[n] for n in (0, 1))
         assert all("2 partitions and this one no more" in reasons[n] for n in (2, 3))
         assert all("lane adopt" in because for because in reasons.values())
-        health = await ready_said(port)
-        assert health["status"] == "degraded"
-        assert all(
-            f"{moved.topic_prefix}.commands-{n}" in health["faults"]["lanes"] for n in range(4)
-        )
+        lanes = [f"{moved.topic_prefix}.commands-{n}" for n in range(4)]
+
+        async def all_told() -> bool:
+            health = await ready_said(port)
+            return health["status"] == "degraded" and all(
+                lane in health["faults"]["lanes"] for lane in lanes
+            )
+
+        await holds(all_told)
     waited = await run(moved, "status", "--wait", "0.1")
     assert waited.code == 1
     assert "this one no more" in waited.out + waited.err
@@ -99,7 +99,7 @@ async def test_after_a_move_every_lane_is_stopped_adopted_by_one_command_and_tol
     began = time.monotonic()
     refused = await run(moved, *ADOPT, "--partition", "3", "--from", "earliest")
     assert (refused.code, "no 3" in refused.err) == (1, True)
-    assert time.monotonic() - began < 20  # it was 40 s
+    assert time.monotonic() - began < 38  # it was 40 s
     done = {row["kafka_partition"]: row["done"] for row in (await run(moved, *ADOPT, "--all")).json}
     assert done == {0: "adopted", 1: "adopted", 2: "closed", 3: "closed"}
     assert (await run(moved, *ADOPT, "--all")).json == []
@@ -118,15 +118,9 @@ async def test_after_a_move_every_lane_is_stopped_adopted_by_one_command_and_tol
     assert {row["actor"] for row in actions} == {"ann"}
 
 
-def free_port() -> int:
-    from tests.api.client import free_port as found  # noqa: PLC0415
-
-    return found()
-
-
 async def ready_said(port: int) -> dict[str, Any]:
     async with httpx.AsyncClient() as client:
-        answer = await client.get(f"http://127.0.0.1:{port}/health/ready", timeout=20)
+        answer = await client.get(f"http://127.0.0.1:{port}/health/ready", timeout=PATIENCE)
     assert answer.status_code == httpx.codes.OK
     said: dict[str, Any] = answer.json()
     return said
@@ -153,7 +147,7 @@ async def test_of_a_topic_that_is_not_there_no_lane_is_closed(ready: Settings) -
         await tell(ready, "a", "b", "c", "d")
         await until(ready, "SELECT count(*) FROM segments.event", lambda count: count == 4)
     async with administered(ready) as client:
-        await client.delete_topics([Topics(ready.topic_prefix).commands])
+        await delete_topics(client, Topics(ready.topic_prefix).commands)
     left = await run(ready, *ADOPT, "--all")
     assert left.code == 1
     assert all(row["done"].startswith("left: ") for row in json.loads(left.out))
@@ -216,7 +210,7 @@ async def test_partitions_added_by_hand_are_left_empty_until_the_topic_is_told_a
         checked = await run(ready, "setup", "--check")
         assert (checked.code, "memberships republish" in checked.out) == (0, True)
         asked = await run(
-            ready, "memberships", "republish", "--reason", "wider", "--wait", "60", "--json"
+            ready, "memberships", "republish", "--reason", "wider", "--wait", "300", "--json"
         )
         assert (asked.code, asked.json) == (0, {"done": True}), asked.err
         await holds(lambda: told(wide))

@@ -64,7 +64,7 @@ async def test_every_role_and_command_works_for_a_login_that_owns_nothing(
         )
         assert sent.code == 0, sent.err
         await publish(plain, [Said(user="late", segment_id=2, lane=0), Said(b"{", lane=0)])
-        assert (await run(plain, "status", "--wait", "120")).code == 0
+        assert (await run(plain, "status", "--wait", "300")).code == 0
         (row, *_) = (
             await run(plain, "rejected", "list", "--reason", "unknown_segment", "--json")
         ).json

@@ -51,7 +51,7 @@ async def test_ingest_projections_and_every_command_work_behind_a_transaction_po
                 ],
             )
             await until(settings, "SELECT count(*) FROM segments.event WHERE user_status = 6")
-            status = await run(through, "status", "--wait", "120", "--json")
+            status = await run(through, "status", "--wait", "300", "--json")
             assert status.code == 0, status.err
             assert status.json["behind"] == []
         await require_set_up(through)

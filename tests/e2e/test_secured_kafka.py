@@ -33,7 +33,7 @@ from tests.support.database import connected, make_segments
 from tests.support.kafka import Said, publish
 from tests.support.roles import Process, processes, service
 from tests.support.secured import Secured, allow, deny, secured, token
-from tests.support.waiting import holds
+from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +80,7 @@ async def test_every_role_works_with_the_acls_that_setup_prints(
         posted = await api.post(said(user="ann"), headers={"Prefer": "wait=30"})
         assert (posted.status_code, posted.json()["outcome"]) == (200, "applied")
         await publish(as_role["publisher"], [Said(b"not JSON")])
-        waited = await run(as_role["operator"], "status", "--wait", "120")
+        waited = await run(as_role["operator"], "status", "--wait", "300")
         assert waited.code == 0, waited.err
         async with connected(database) as connection:
             members = await connection.fetch("SELECT user_id FROM reporting.membership ORDER BY 1")
@@ -124,7 +124,7 @@ async def _take_over(settings: Settings) -> Any:
 
 async def _ingest(settings: Settings) -> None:
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             await ingest(settings, asyncio.Event())
     except* KafkaRefusedError as group:
         raise group.exceptions[0] from None

@@ -11,6 +11,7 @@ from aiokafka.admin import NewTopic
 from projections.memberships import relay_memberships
 from projections.worker import project
 from schemas.topics import Topics
+from service.ingest import watch
 from service.ingest.ingest import ingest
 from service.kafka import topic_faults
 from service.relay import relay_rejected
@@ -18,7 +19,7 @@ from tests.support.command_line import run
 from tests.support.database import folded, rows, sound, until, value
 from tests.support.kafka import Said, publish
 from tests.support.roles import processes, service
-from tests.support.topics import administered
+from tests.support.topics import administered, delete_topics
 from tests.support.waiting import holds
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ async def source(settings: Settings, verb: str, *arguments: str) -> Any:
 
 async def delete(settings: Settings, topic: str) -> None:
     async with administered(settings) as client:
-        await client.delete_topics([topic])
+        await delete_topics(client, topic)
 
 
 async def test_two_topics_are_read_folded_told_and_waited_for(ready: Settings) -> None:
@@ -58,7 +59,7 @@ async def test_two_topics_are_read_folded_told_and_waited_for(ready: Settings) -
         await folded(ready)
         await publish(ready, [both, Said(lane=3, user="rule", user_status="enter")], crm(ready))
         await publish(ready, [Said(lane=3, user="by hand")], crm(ready))
-        waited = await run(ready, "status", "--wait", "120", "--json")
+        waited = await run(ready, "status", "--wait", "300", "--json")
         assert waited.code == 0, waited.err
         await until(
             ready,
@@ -120,7 +121,10 @@ async def test_what_a_revoked_topic_says_is_rejected_and_nothing_is_lost(ready: 
     await sound(ready)
 
 
-async def test_a_deleted_topic_is_closed_and_holds_the_watermark_no_more(ready: Settings) -> None:
+async def test_a_deleted_topic_is_closed_and_holds_the_watermark_no_more(
+    ready: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "GONE_AFTER", 10_000)  # or its lanes are stopped meanwhile
     topic = crm(ready)
     await source(ready, "allow")
     async with service(ready):
@@ -132,7 +136,7 @@ async def test_a_deleted_topic_is_closed_and_holds_the_watermark_no_more(ready: 
         early = await run(ready, "source", "close", "--topic", topic)
         assert (early.code, "is to be revoked first" in early.err) == (1, True)
         await source(ready, "revoke")
-        assert (await run(ready, "status", "--wait", "120")).code == 0
+        assert (await run(ready, "status", "--wait", "300")).code == 0
         assert (await source(ready, "close"))["change"] == "closed"
         await until(ready, OPEN.format(topic), lambda found: found == 0)
         now = await value(ready, "SELECT clock_timestamp()")

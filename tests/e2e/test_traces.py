@@ -15,10 +15,11 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from service.access.keys import Scope, create_key
-from tests.api.client import free_port, said
+from stack.ports import free_port
+from tests.api.client import said
 from tests.support.database import connected, rows
 from tests.support.roles import Process, processes
-from tests.support.waiting import holds
+from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +97,7 @@ async def test_a_trace_goes_from_post_through_kafka_to_the_append_and_the_fold(
 
 async def post(settings: Settings, api: Process, key: str) -> None:
     assert api.running
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE) as client:
         answer = await client.post(
             f"http://127.0.0.1:{settings.http_port}/networks/n/segments",
             content=json.dumps(said()),

@@ -60,7 +60,7 @@ class Load:
 
     async def check(self) -> None:
         """All is in, the laws hold, and every view equals the oracle."""
-        await folded(self._settings, 300)
+        await folded(self._settings, 900)
         await sound(self._settings)
         assert len(self._published) == len(self._sent)
         assert await differences(self._settings, self._registry, self._published) == []

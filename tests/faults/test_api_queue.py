@@ -53,6 +53,6 @@ async def test_what_waits_for_its_turn_when_the_broker_stops_was_not_published(
 
         await holds(is_back)
         async with service(api.settings):
-            await folded(api.settings, 60)
+            await folded(api.settings)
     found = await rows(faulty, "SELECT reference_id FROM reporting.event")
     assert {row["reference_id"] for row in found} == {"first", *told["unknown"]}

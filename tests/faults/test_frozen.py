@@ -40,19 +40,22 @@ async def test_status_warns_and_commands_give_up_within_seconds(
             ):
                 with taking() as frozen_it_takes:
                     told = await run(faulty, *arguments)
-                assert frozen_it_takes.seconds < seconds + 2 + 3 * usual.seconds
+                # Its own limit, as it says below, and not that of a request, which is 40 s.
+                assert frozen_it_takes.seconds < seconds + 20 + 3 * usual.seconds
                 assert (told.code, told.out) == (1, "")
                 servers = faulty.kafka_bootstrap_servers
                 assert (
                     told.err
                     == f"Error: Can't reach Kafka: {servers}: no answer within {seconds} s\n"
                 )
-            while not (warnings := (await run(faulty, "status", "--json")).json["warnings"]):
+            while not any(
+                "Kafka is away" in warning
+                for warning in (await run(faulty, "status", "--json")).json["warnings"]
+            ):
                 assert time.monotonic() - frozen < PATIENCE
                 await asyncio.sleep(0.2)
         finally:
             await in_thread(own_stack.kafka, "resume")
-        assert "Kafka is away" in warnings[0]
         while (await run(faulty, "status", "--json")).json["warnings"]:
             assert time.monotonic() - frozen < 2 * PATIENCE
             await asyncio.sleep(0.2)

@@ -78,12 +78,12 @@ async def test_a_tail_that_was_lost_and_written_anew_stops_the_lane(
     await make_segments(faulty)
     await say(faulty, "first", 12)
     with processes(faulty, "ingest") as (ingesting,):
-        await logged(faulty, seconds=100)
+        await logged(faulty)
         ingesting.pause()
         await lose_and_write_anew(own_stack, faulty, 5, anew)
         ingesting.resume()
         await say(faulty, "later", 1)
-        await until(faulty, f"SELECT ({STOPPED}) IS NOT NULL", seconds=100)
+        await until(faulty, f"SELECT ({STOPPED}) IS NOT NULL")
     because = await value(faulty, STOPPED)
     assert "offset 11 holds another record than the log" in because
     assert "lost its end" in because
@@ -100,12 +100,12 @@ async def test_a_broker_that_comes_back_whole_stops_nothing(
     await make_segments(faulty)
     await say(faulty, "first", 3)
     with processes(faulty, "ingest") as (ingesting,):
-        await logged(faulty, seconds=100)
+        await logged(faulty)
         for number in range(2):
             await asyncio.to_thread(own_stack.kafka.stop)
             await asyncio.to_thread(own_stack.kafka.start)
             await say(faulty, f"later {number}", 3)
-            await logged(faulty, seconds=100)
-        assert "the last record is compared again" in ingesting.output()
+            await logged(faulty)
+        await ingesting.says("the last record is compared again")
     assert await value(faulty, STOPPED) is None
     assert await value(faulty, "SELECT count(*) FROM reporting.event") == 9

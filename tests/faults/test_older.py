@@ -15,13 +15,14 @@ import pytest
 
 from service import registry
 from service.access.keys import Scope, create_key
-from tests.api.client import free_port
+from stack.ports import free_port
 from tests.faults.test_servers import in_thread
 from tests.support.command_line import run
 from tests.support.database import connected, erase, folded, make_segments, sound, until, value
 from tests.support.kafka import Said, publish
 from tests.support.referee import differences
 from tests.support.roles import processes
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -134,7 +135,7 @@ async def test_nothing_remembered_of_a_newer_postgres_is_used_again(
         await sent("a", [f"x{n}" for n in range(20)], 1, lane=2)
         await sent("a", [f"x{n}" for n in range(20)], 2, lane=2)
         await folded(faulty)
-        async with asyncio.timeout(20):  # neither the segment nor that key is there any more
+        async with asyncio.timeout(PATIENCE):  # neither the segment nor that key is there any more
             while [await _post(url, key) for key in (kept, lost)] != [404, 401]:  # noqa: ASYNC110 - another process changes it
                 await asyncio.sleep(0.1)
         assert [process.running for process in running] == [True] * 3
@@ -158,7 +159,9 @@ async def _key(settings: Settings) -> str:
 
 
 async def _post(url: str, key: str) -> int:
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {key}"}) as client:
+    async with httpx.AsyncClient(
+        headers={"Authorization": f"Bearer {key}"}, timeout=PATIENCE
+    ) as client:
         command = {"user": "x0", "segment_id": 2, "user_status": "add"}
         return (await client.post(f"{url}/a/segments", json=command)).status_code
 
@@ -209,6 +212,6 @@ async def test_what_was_lost_is_read_again_though_no_new_record_comes(
         await sent("n", [f"v{n}" for n in range(40)], 1, lane=2)
         await folded(faulty)
         await copy.put_back()
-        await until(faulty, EVENTS, lambda count: count == 81, seconds=30)
+        await until(faulty, EVENTS, lambda count: count == 81)
         await folded(faulty)
         await sound(faulty)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.test_cli_run import answers, free_port
+from stack.ports import free_port
+from tests.e2e.test_cli_run import answers
 from tests.support.database import folded, make_segments
 from tests.support.kafka import Said, publish
 from tests.support.roles import Process, processes

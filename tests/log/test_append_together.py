@@ -14,6 +14,7 @@ from service.log.together import LITTLE
 from tests.log.test_append_race import command, sound_log
 from tests.support.database import connected, rows, value
 from tests.support.lane import log_lanes, said
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -134,7 +135,7 @@ async def test_who_holds_a_command_back_holds_its_own_lane_back_and_no_other(
             asyncio.create_task(lane.store(batch))
             for lane, batch in zip(lanes, batches, strict=True)
         )
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             assert (await free).events == 1
         assert not kept.done()
         await holding.rollback()

@@ -17,6 +17,7 @@ from service.migrations import set_up_database
 from tests.log.test_append_race import command
 from tests.support.database import connected, erase, until
 from tests.support.lane import log_lanes
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -44,7 +45,7 @@ async def test_any_login_may_take_any_advisory_lock_and_stops_nothing(
 ) -> None:
     async with connected(registered, "segments_report") as reader:
         await reader.fetch(TAKEN)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             assert await lane.append(command(1)) == ["event"]
             assert await lane.append(*(command(n) for n in range(2, 200))) == ["event"] * 198
             assert await erase(registered, "u1") == 1
@@ -120,7 +121,7 @@ async def test_an_append_that_waits_for_a_lock_says_once_who_is_in_its_way(
             await begun.start()
             await holding.execute("SELECT FROM segments.lane FOR UPDATE")
             appending = asyncio.create_task(lane.append(command(1)))
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 while not said:  # noqa: ASYNC110 - a log has no event
                     await asyncio.sleep(0.02)
             await asyncio.sleep(0.5)  # some more rounds

@@ -11,6 +11,7 @@ import pytest
 from service import registry
 from tests.support.database import connected, make_segments
 from tests.support.lane import said
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from tests.support.lane import LogLane
@@ -55,7 +56,7 @@ async def test_an_append_does_not_wait_for_a_registry_change_under_way(lane: Log
     batch = await lane.prepare(said(segment_id=50))
     async with connected(lane.settings) as connection, connection.transaction():
         await registry.create(connection, network_id="n", segment_id=50, name="s")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             await lane.store(batch)
     assert await lane.outcomes() == {0: "unknown_segment"}
     assert await lane.append(said(segment_id=50)) == ["event"]

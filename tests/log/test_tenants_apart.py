@@ -11,6 +11,7 @@ from service import registry
 from tests.log.test_append_race import command
 from tests.support.database import connected, erase, make_segments, rows, value
 from tests.support.lane import said
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -107,7 +108,7 @@ async def test_a_segment_is_looked_up_by_itself_however_many_another_network_has
 async def test_a_change_of_one_network_waits_for_no_change_of_another(registered: Settings) -> None:
     async with connected(registered) as one, connected(registered) as other, one.transaction():
         await registry.edit(one, network_id="n", segment_id=1, description="under way")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await registry.create(other, network_id="m", name="made meanwhile")
             await registry.edit(other, network_id="m", segment_id=1, description="x")
     history = "SELECT count(*) FROM segments.registry_event WHERE change = 'edited'"

@@ -14,7 +14,7 @@ from tests.siege.memory import watch
 from tests.siege.report import Report
 from tests.siege.site import furnish, site
 from tests.support.roles import environment
-from tests.support.waiting import holds
+from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.siege.plan import Phase, Plan
     from tests.siege.site import Site
 
-END_SECONDS = 300.0
+END_SECONDS = 600.0
 """Far more than a process takes to start and to end on a busy machine."""
 
 
@@ -74,7 +74,9 @@ async def _goes_on(good: Good) -> list[str]:
     before = dict(good.figures.done)
     acts = tuple(EACH_SECOND)
     try:
-        await holds(lambda: all(good.figures.done[act] > before.get(act, 0) for act in acts), 300)
+        await holds(
+            lambda: all(good.figures.done[act] > before.get(act, 0) for act in acts), 2 * PATIENCE
+        )
     except TimeoutError:
         stuck = [act for act in acts if good.figures.done[act] == before.get(act, 0)]
         return [f"after the failovers it does not go on: {', '.join(stuck)}"]

@@ -18,7 +18,7 @@ from service.kafka import set_up_topics
 from service.migrations import set_up_database
 from service.settings import Settings
 from stack import StackOptions, start_stack
-from tests.api.client import free_port
+from stack.ports import free_port
 from tests.siege.hostile.target import BAD, GOOD, HOT, LARGE, Target
 from tests.siege.memory import Watched
 from tests.support.command_line import run

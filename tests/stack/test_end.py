@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from stack import Stack, guard
+from tests.support.waiting import PATIENCE
 
 pytestmark = [pytest.mark.fault, pytest.mark.usefixtures("timed")]  # the jars are there, or skip
 
@@ -70,7 +71,7 @@ def test_killing_the_starting_process_leaves_no_server_and_no_data_behind(
     with started(arguments) as process:
         pids, folder = offspring(process)
         process.send_signal(signal.SIGKILL)
-        assert guard.await_end(pids, 20) == set()
+        assert guard.await_end(pids, PATIENCE) == set()
     assert [entry.name for entry in folder.iterdir()] == ["logs"]
     for log in folder.rglob("*.log"):
         log.unlink()
@@ -84,6 +85,6 @@ def test_the_command_ends_in_order_and_leaves_nothing(local: Stack, number: sign
     with started(RUNNING, SEGMENTS_KAFKA_BOOTSTRAP_SERVERS=local.bootstrap_servers) as process:
         pids, folder = offspring(process)
         process.send_signal(number)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
         assert guard.living(pids) == set()
     assert not folder.exists()

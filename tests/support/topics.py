@@ -57,6 +57,16 @@ async def _has_leaders(client: Any, topic: str, partitions: int) -> bool:
     return len(found) == partitions and all(p["error_code"] == 0 for p in found)
 
 
+async def delete_topics(client: Any, *names: str) -> None:
+    """Delete topics, and wait until the broker has them no more."""
+    await client.delete_topics(list(names))
+
+    async def gone() -> bool:
+        return not set(names) & set(await client.list_topics())
+
+    await holds(gone)
+
+
 async def delete_commands(settings: Settings) -> None:
     async with administered(settings) as client:
         await client.delete_topics([Topics(settings.topic_prefix).commands])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds after which a condition that has not come is given up: far more than a busy machine takes."""
 
 
