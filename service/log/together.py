@@ -113,7 +113,8 @@ def _event(batch: Batch, candidate: Candidate) -> tuple[Any, ...]:
     person_id, segment_key, time, reference_id, discriminator = candidate.place
     command, headers = candidate.command, candidate.headers
     return (
-        batch.lane_id, candidate.record.offset, segment_key, person_id, time, candidate.received_ms, command.user_status,
+        batch.lane_id, candidate.record.offset, segment_key, person_id, time, candidate.received_ms,
+        command.user_status,
         candidate.content, reference_id, discriminator, command.expires_at,
         None if headers.source == UNSIGNED_SOURCE else headers.source, headers.actor, headers.request_id,
         None if command.user_sent == command.user else command.user_sent, command.description, command.metadata,

@@ -59,7 +59,7 @@ SHOWN = {
     "user_id": "UPDATE segments.person SET user_id = user_id || 'x'",
     "salt": "UPDATE segments.person SET salt = 'other'",
     "metadata": "UPDATE segments.event SET metadata = replace(metadata::text, '1.50', '1.5')::json",
-    "somebody blanked": "UPDATE segments.person SET user_id = 'erased:99', erased = 99, salt = ''",
+    "somebody blanked": "UPDATE segments.person SET user_id = 'erased:99', erased = 99, salt = '' WHERE user_id = 'other'",
 }
 OTHERS = {
     "duplicate": {
@@ -206,7 +206,9 @@ async def test_what_an_erasure_blanked_stays_blank_and_what_remains_is_compared(
         found = await differences(filled, f"UPDATE segments.event SET {column} = '{{}}' {of_bob}")
         assert [view for view, _ in found].count("event") == 5, column
     for column in ("detail", "record_key", "payload", "payload_text", "headers", "salt"):
-        found = await differences(filled, f"UPDATE segments.rejected SET {column} = '{{}}' {of_bob}")
+        found = await differences(
+            filled, f"UPDATE segments.rejected SET {column} = '{{}}' {of_bob}"
+        )
         assert "rejected" in {view for view, _ in found}, column
 
 
