@@ -54,12 +54,14 @@ SHOWN = {
     "kafka_topic": "UPDATE segments.lane SET topic = 'other'",
     "kafka_partition": "UPDATE segments.lane SET partition = partition + 10",
     "kafka_epoch": "UPDATE segments.lane SET epoch = 3",
-    "network_id": "WITH s AS (UPDATE segments.segment SET network_id = 'm') UPDATE segments.person SET network_id = 'm'",
+    "network_id": "WITH s AS (UPDATE segments.segment SET network_id = 'm')"
+    " UPDATE segments.person SET network_id = 'm'",
     "segment_id": "UPDATE segments.segment SET segment_id = segment_id + 10",
     "user_id": "UPDATE segments.person SET user_id = user_id || 'x'",
     "salt": "UPDATE segments.person SET salt = 'other'",
     "metadata": "UPDATE segments.event SET metadata = replace(metadata::text, '1.50', '1.5')::json",
-    "somebody blanked": "UPDATE segments.person SET user_id = 'erased:99', erased = 99, salt = '' WHERE user_id = 'other'",
+    "somebody blanked": "UPDATE segments.person"
+    " SET user_id = 'erased:99', erased = 99, salt = '' WHERE user_id = 'other'",
 }
 OTHERS = {
     "duplicate": {
@@ -111,7 +113,7 @@ _PLACES = "SELECT concat_ws('-', kafka_topic, kafka_partition, kafka_epoch, kafk
 
 
 async def full(lane: LogLane, user: str) -> None:
-    """Append an event with every field, one with next to none, an expiry; each way of appending, and what is no event."""
+    """Append an event with every field, an expiry, others; each way of appending, and what is no event."""
     everything = {
         "user": f" {user.upper()}@x.com",
         "description": "why",
@@ -133,7 +135,8 @@ async def full(lane: LogLane, user: str) -> None:
         signed(lane, expiry, source="expiry", actor=None),
         plain,
         plain,
-        (said(user=f"{user}@x.com", segment_id=9, reference_id="r"), [("idempotency-key", b"k")], b"n:" + user.encode()),
+        (said(user=f"{user}@x.com", segment_id=9, reference_id="r"), [("idempotency-key", b"k")],
+         b"n:" + user.encode()),
         said(user=f"{user}@x.com", status_change_timestamp=AT, metadata={"z": 1.50}, segment_id=2, reference_id="q"),
     ) == ["event", "event", "duplicate", "unknown_segment", "event"]  # fmt: skip
     batch = await lane.appender.prepare(
@@ -216,7 +219,7 @@ async def test_what_no_erasure_blanked_is_found_blank(filled: asyncpg.Connection
     of_ann = "WHERE person_id = (SELECT person_id FROM segments.person WHERE user_id = 'ann@x.com')"
     for change, view in (
         ("UPDATE segments.event SET user_sent = NULL, description = NULL, metadata = NULL", "event"),
-        ("UPDATE segments.rejected AS r SET detail = NULL, record_key = NULL, payload = NULL, payload_text = NULL,"
-         " headers = NULL, salt = NULL, blanked = segments.personal_digest(r)", "rejected"),
+        (("UPDATE segments.rejected AS r SET detail = NULL, record_key = NULL, payload = NULL, payload_text = NULL,"
+         " headers = NULL, salt = NULL, blanked = segments.personal_digest(r)"), "rejected"),
     ):  # fmt: skip
         assert view in {found for found, _ in await differences(filled, f"{change} {of_ann}")}
