@@ -28,12 +28,13 @@ FROM generate_series(0, $4::integer - 1) AS n
 # Event n of lane l: person and segment by multiplicative hashing, so that keys lie spread in every lane.
 _EVENTS = """
 INSERT INTO segments.event (lane_id, segment_key, kafka_offset, person_id, status_change_timestamp,
-    received_at, recorded_at, user_status, content, reference_id, discriminator, metadata)
+    received_at, recorded_at, user_status, content, reference_id, discriminator, metadata, digest)
 SELECT l.lane_id, s.segment_key, n, p.first + (n * $3::bigint + l.partition) * 7919 % $4::bigint,
     t.at, t.at, t.at, (ARRAY[4, 4, 5, 1, 4, 5, 2, 3])[1 + (n * 31 + l.partition) % 8],
     decode(md5(n::text || l.partition), 'hex'),
     'filled-' || lpad((n * $3::bigint + l.partition)::text, 9, '0'), '',
-    jsonb_build_object('rule', 'rfm-' || n % 97, 'score', n % 1000 / 10.0, 'run', 'nightly-segments')
+    jsonb_build_object('rule', 'rfm-' || n % 97, 'score', n % 1000 / 10.0, 'run', 'nightly-segments'),
+    decode(md5(n::text), 'hex')
 FROM segments.lane AS l
 CROSS JOIN (SELECT min(person_id) AS first FROM segments.person) AS p
 CROSS JOIN generate_series($1::bigint, $2::bigint - 1) AS n

@@ -18,6 +18,7 @@ CHECKS = (
     "verify_counters",
     "verify_references",
     "verify_owners",
+    "verify_digests",
     "verify_membership",
     "verify_kept",
     "verify_rows",
@@ -32,7 +33,7 @@ CHECKS = (
 async def verify(connection: asyncpg.Connection[Any]) -> list[dict[str, str | None]]:
     """Compare every view that a projection feeds with the fold of the log, and law 1's tiling and counters.
 
-    And each event with its digest, and whether what keeps the log from being changed is in force (`service.guards`).
+    And each event with its digests, and whether what keeps the log from being changed is in force (`service.guards`).
     And what leads the projections on: checkpoints and watermarks, which slot serves and what SQL made it, how far the
     topics were told.
 

@@ -109,6 +109,8 @@ CREATE TABLE segments.event (
     user_sent text, -- where it differs from the person's user_id
     description text,
     metadata json, -- as it was sent, less what was lifted from it: jsonb would print 1e308 with 309 digits
+    digest bytea NOT NULL, -- of all the others, as segments.event_digest() has it
+    blanked bytea, -- the part of the digest that stands for what an erasure blanked; null until then
     CONSTRAINT event_position PRIMARY KEY (lane_id, kafka_offset),
     CONSTRAINT event_identity UNIQUE (person_id, segment_key, status_change_timestamp, reference_id, discriminator)
 );
@@ -122,6 +124,7 @@ CREATE TABLE segments.duplicate (
     of_lane_id integer NOT NULL,
     of_offset bigint NOT NULL,
     segment_key integer NOT NULL, -- the event's
+    digest bytea NOT NULL, -- of all the others, as segments.row_digest() has it
     CONSTRAINT duplicate_position PRIMARY KEY (lane_id, kafka_offset)
 );
 CREATE INDEX duplicate_of_event ON segments.duplicate (of_lane_id, of_offset);
@@ -149,6 +152,9 @@ CREATE TABLE segments.rejected (
     key_person_id bigint,
     -- Of a batch that could not be read one row stands for all of its offsets.
     next_offset bigint NOT NULL,
+    salt bytea, -- for what an erasure blanks, and goes with it
+    digest bytea NOT NULL, -- as an event's
+    blanked bytea,
     CONSTRAINT rejected_position PRIMARY KEY (lane_id, kafka_offset),
     CONSTRAINT rejected_is_a_range CHECK (kafka_offset < next_offset)
 );
@@ -175,6 +181,7 @@ CREATE TABLE segments.hole (
     next_offset bigint NOT NULL,
     cause text NOT NULL,
     recorded_at timestamptz NOT NULL,
+    digest bytea NOT NULL,
     CONSTRAINT hole_position PRIMARY KEY (lane_id, first_offset),
     CONSTRAINT hole_is_a_range CHECK (first_offset < next_offset)
 );
@@ -230,6 +237,92 @@ CREATE TABLE segments.erasure (
     reason text NOT NULL,
     erased_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+
+-- What digests are made of: a value and its length, as in COPY's binary format. Not as record_send() has it, for that
+-- depends on the session's encoding.
+CREATE FUNCTION segments.framed(value bytea) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(int4send(length(value)) || value, '\xffffffff')
+$$;
+CREATE FUNCTION segments.framed(value text) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT segments.framed(convert_to(value, 'UTF8'))
+$$;
+
+-- What an erasure takes from an event, as a digest that tells nothing once the salt is gone: the free text as it was
+-- sent, and whose the event is.
+CREATE FUNCTION segments.personal_digest(
+    salt bytea, network_id text, user_id text, user_sent text, description text, metadata text
+) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT substr(sha256(
+        salt || segments.framed(user_sent) || segments.framed(description) || segments.framed(metadata)
+        || convert_to(network_id || ':' || user_id, 'UTF8')
+    ), 1, 16)
+$$;
+
+-- Of every column of an event. Ingest makes it in Python (service.log.encode); this is the same, for `segments verify`.
+CREATE FUNCTION segments.event_digest(
+    e segments.event, personal bytea, segment_id integer, topic text, partition integer, epoch integer
+) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT substr(sha256(
+        personal
+        || segments.framed(int4send(e.expired_lane_id)) || segments.framed(int8send(e.expired_offset))
+        || segments.framed(e.source) || segments.framed(e.actor) || segments.framed(e.request_id)
+        || segments.framed(int4send(e.segment_key)) || segments.framed(int8send(e.kafka_offset))
+        || segments.framed(int8send(e.person_id)) || segments.framed(timestamptz_send(e.status_change_timestamp))
+        || segments.framed(timestamptz_send(e.received_at)) || segments.framed(int2send(e.user_status))
+        || segments.framed(e.content) || segments.framed(e.reference_id) || segments.framed(e.discriminator)
+        || segments.framed(timestamptz_send(e.expires_at))
+        || int4send(segment_id) || convert_to(topic || '-' || partition::text || '-' || epoch::text, 'UTF8')
+        || timestamptz_send(e.recorded_at)
+    ), 1, 16)
+$$;
+
+-- The same of the other rows of the log. They are few: a trigger makes these, and a salt for each refused record.
+CREATE FUNCTION segments.personal_digest(r segments.rejected) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT substr(sha256(
+        r.salt || segments.framed(r.detail) || segments.framed(r.record_key) || segments.framed(r.payload)
+        || segments.framed(r.payload_text) || segments.framed(r.headers::text)
+    ), 1, 16)
+$$;
+CREATE FUNCTION segments.row_digest(r segments.rejected) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT substr(sha256(
+        coalesce(r.blanked, segments.personal_digest(r))
+        || int4send(r.lane_id) || int8send(r.kafka_offset) || int8send(r.next_offset)
+        || timestamptz_send(r.received_at) || timestamptz_send(r.recorded_at)
+        || segments.framed(r.reason) || segments.framed(r.network_id) || segments.framed(int8send(r.person_id))
+        || segments.framed(int8send(r.key_person_id)) || segments.framed(int8send(r.segment_id))
+        || segments.framed(r.user_status) || segments.framed(timestamptz_send(r.status_change_timestamp))
+        || segments.framed(r.reference_id)
+    ), 1, 16)
+$$;
+CREATE FUNCTION segments.row_digest(d segments.duplicate) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT substr(sha256(
+        int4send(d.lane_id) || int8send(d.kafka_offset) || timestamptz_send(d.received_at)
+        || timestamptz_send(d.recorded_at) || int4send(d.of_lane_id) || int8send(d.of_offset) || int4send(d.segment_key)
+    ), 1, 16)
+$$;
+CREATE FUNCTION segments.row_digest(h segments.hole) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT substr(sha256(
+        int4send(h.lane_id) || int8send(h.first_offset) || int8send(h.next_offset) || timestamptz_send(h.recorded_at)
+        || convert_to(h.cause, 'UTF8')
+    ), 1, 16)
+$$;
+-- A row that comes with its digest is a copy, as a restore's, and keeps it: it may have been blanked since.
+CREATE FUNCTION segments.make_digest() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF new.digest IS NULL THEN
+        IF TG_TABLE_NAME = 'rejected' THEN
+            new.salt := uuid_send(gen_random_uuid());
+        END IF;
+        new.digest := segments.row_digest(new);
+    END IF;
+    RETURN new;
+END $$;
+CREATE TRIGGER duplicate_has_a_digest BEFORE INSERT ON segments.duplicate
+FOR EACH ROW EXECUTE FUNCTION segments.make_digest();
+CREATE TRIGGER rejected_has_a_digest BEFORE INSERT ON segments.rejected
+FOR EACH ROW EXECUTE FUNCTION segments.make_digest();
+CREATE TRIGGER hole_has_a_digest BEFORE INSERT ON segments.hole
+FOR EACH ROW EXECUTE FUNCTION segments.make_digest();
 
 -- An event's id: a UUID (version 8) from its position alone, the same after a rebuild or a restore.
 CREATE FUNCTION segments.event_id(topic text, partition integer, epoch integer, kafka_offset bigint)

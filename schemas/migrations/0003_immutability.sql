@@ -7,7 +7,8 @@ BEGIN
               HINT = 'Free text is blanked by segments.erase_person() and erase_rejected(); nothing else changes the log.';
 END $$;
 
--- An update by the erasing role may blank free text and touch nothing else.
+-- An update by the erasing role may blank free text, keep once what stands for it in the row's digest, and touch
+-- nothing else.
 CREATE FUNCTION segments.refuse_all_but_erasure() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     blanked jsonb;
@@ -15,6 +16,9 @@ DECLARE
 BEGIN
     IF current_user = 'segments_erase' THEN
         SELECT to_jsonb(old) || jsonb_object_agg(name, NULL) INTO blanked FROM unnest(free_text) AS name;
+        IF old.blanked IS NULL THEN
+            blanked := blanked || jsonb_build_object('blanked', new.blanked);
+        END IF;
         IF to_jsonb(new) = blanked THEN
             RETURN new;
         END IF;
@@ -27,7 +31,7 @@ END $$;
 CREATE TRIGGER event_is_immutable BEFORE UPDATE ON segments.event FOR EACH ROW
 EXECUTE FUNCTION segments.refuse_all_but_erasure('{user_sent,description,metadata}');
 CREATE TRIGGER rejected_is_immutable BEFORE UPDATE ON segments.rejected FOR EACH ROW
-EXECUTE FUNCTION segments.refuse_all_but_erasure('{detail,record_key,payload,payload_text,headers}');
+EXECUTE FUNCTION segments.refuse_all_but_erasure('{detail,record_key,payload,payload_text,headers,salt}');
 
 DO $$
 DECLARE
@@ -61,6 +65,7 @@ CREATE FUNCTION segments.erase_person(network_id text, user_id text, actor text,
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     person bigint;
+    persons_salt bytea;
     number bigint;
     nobodys bigint;
 BEGIN
@@ -69,7 +74,7 @@ BEGIN
         nobodys := segments.erase_person('', network_id || ':' || user_id, actor, reason);
     END IF;
     LOCK TABLE segments.erasure_gate IN EXCLUSIVE MODE;
-    SELECT p.person_id INTO person FROM segments.person AS p
+    SELECT p.person_id, p.salt INTO person, persons_salt FROM segments.person AS p
     WHERE p.network_id = erase_person.network_id AND p.user_id = erase_person.user_id AND p.erased = 0
     FOR UPDATE;
     IF NOT FOUND THEN
@@ -87,9 +92,15 @@ BEGIN
     VALUES (number, person, erase_person.actor, erase_person.reason);
     UPDATE segments.person AS p SET user_id = 'erased:' || number, erased = number, salt = ''
     WHERE p.person_id = person;
-    UPDATE segments.event AS e SET user_sent = NULL, description = NULL, metadata = NULL WHERE e.person_id = person;
+    UPDATE segments.event AS e SET
+        user_sent = NULL, description = NULL, metadata = NULL,
+        blanked = segments.personal_digest(
+            persons_salt, erase_person.network_id, erase_person.user_id, e.user_sent, e.description, e.metadata::text
+        )
+    WHERE e.person_id = person;
     UPDATE segments.rejected AS r
-    SET detail = NULL, record_key = NULL, payload = NULL, payload_text = NULL, headers = NULL
+    SET detail = NULL, record_key = NULL, payload = NULL, payload_text = NULL, headers = NULL, salt = NULL,
+        blanked = coalesce(r.blanked, segments.personal_digest(r))
     WHERE r.person_id = person OR r.key_person_id = person;
     RETURN number;
 END $$;

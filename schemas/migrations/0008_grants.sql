@@ -52,8 +52,15 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA reporting TO segments_operate;
 
 -- erase: its function is given to this role by setup; nobody is a member of it.
 GRANT SELECT, UPDATE ON segments.person TO segments_erase;
-GRANT SELECT, UPDATE (user_sent, description, metadata) ON segments.event TO segments_erase;
-GRANT SELECT, UPDATE (detail, record_key, payload, payload_text, headers) ON segments.rejected TO segments_erase;
+GRANT SELECT, UPDATE (user_sent, description, metadata, blanked) ON segments.event TO segments_erase;
+GRANT EXECUTE ON FUNCTION segments.framed(bytea), segments.framed(text),
+segments.personal_digest(bytea, text, text, text, text, text), segments.personal_digest(segments.rejected)
+TO segments_erase, segments_operate, segments_ingest;
+GRANT EXECUTE ON FUNCTION segments.row_digest(segments.rejected), segments.row_digest(segments.duplicate),
+segments.row_digest(segments.hole) TO segments_operate, segments_ingest;
+GRANT EXECUTE ON FUNCTION segments.event_digest(segments.event, bytea, integer, text, integer, integer)
+TO segments_operate;
+GRANT SELECT, UPDATE (detail, record_key, payload, payload_text, headers, salt, blanked) ON segments.rejected TO segments_erase;
 GRANT SELECT, INSERT ON segments.erasure TO segments_erase;
 GRANT USAGE ON SEQUENCE segments.erasure_erasure_id_seq TO segments_erase;
 GRANT UPDATE ON segments.erasure_gate TO segments_erase;

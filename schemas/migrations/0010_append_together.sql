@@ -11,7 +11,7 @@ CREATE FUNCTION segments.append_together(
     event_lanes integer [], offsets bigint [], segment_keys integer [], people bigint [], times bigint [],
     receipts bigint [], statuses smallint [], contents bytea [], reference_ids text [], discriminators text [],
     expiries bigint [], sources text [], actors text [], request_ids text [], users_sent text [], descriptions text [],
-    metadata text [], signed_at bigint [], nonces bytea []
+    metadata text [], covered bytea [], signed_at bigint [], nonces bytea []
 ) RETURNS boolean LANGUAGE plpgsql SET lock_timeout = '1s' AS $$
 DECLARE
     found bigint;
@@ -47,18 +47,20 @@ BEGIN
     -- They come in identity order.
     INSERT INTO segments.event (
         lane_id, kafka_offset, segment_key, person_id, status_change_timestamp, received_at, recorded_at, user_status,
-        content, reference_id, discriminator, expires_at, source, actor, request_id, user_sent, description, metadata
+        content, reference_id, discriminator, expires_at, source, actor, request_id, user_sent, description, metadata,
+        digest
     )
     SELECT e.lane_id, e.kafka_offset, e.segment_key, e.person_id, to_timestamp(e.time),
         to_timestamp(e.receipt / 1000) + (e.receipt % 1000) * interval '1 millisecond', now, e.user_status,
         e.content, e.reference_id, e.discriminator, to_timestamp(e.expires_at), e.source, e.actor, e.request_id,
-        e.user_sent, e.description, e.metadata::json
+        e.user_sent, e.description, e.metadata::json, substr(sha256(e.covered || timestamptz_send(now)), 1, 16)
     FROM unnest(
         event_lanes, offsets, segment_keys, people, times, receipts, statuses, contents, reference_ids, discriminators,
-        expiries, sources, actors, request_ids, users_sent, descriptions, append_together.metadata
+        expiries, sources, actors, request_ids, users_sent, descriptions, append_together.metadata,
+        append_together.covered
     ) AS e (
         lane_id, kafka_offset, segment_key, person_id, time, receipt, user_status, content, reference_id,
-        discriminator, expires_at, source, actor, request_id, user_sent, description, metadata
+        discriminator, expires_at, source, actor, request_id, user_sent, description, metadata, covered
     );
     UPDATE segments.lane AS l SET
         next_offset = w.until,
@@ -84,10 +86,10 @@ END $$;
 REVOKE ALL ON FUNCTION segments.append_together(
     integer [], bigint [], bigint [], bigint [], bytea [], bigint [], text, bigint, bigint, integer [], bigint [],
     integer [], bigint [], bigint [], bigint [], smallint [], bytea [], text [], text [], bigint [], text [], text [], text [],
-    text [], text [], text [], bigint [], bytea []
+    text [], text [], text [], bytea [], bigint [], bytea []
 ) FROM public;
 GRANT EXECUTE ON FUNCTION segments.append_together(
     integer [], bigint [], bigint [], bigint [], bytea [], bigint [], text, bigint, bigint, integer [], bigint [],
     integer [], bigint [], bigint [], bigint [], smallint [], bytea [], text [], text [], bigint [], text [], text [], text [],
-    text [], text [], text [], bigint [], bytea []
+    text [], text [], text [], bytea [], bigint [], bytea []
 ) TO segments_ingest;

@@ -28,7 +28,8 @@ BEGIN
     SELECT l.lane_id INTO lane FROM segments.lane AS l
     WHERE l.topic = kafka_topic AND l.partition = kafka_partition AND l.epoch = kafka_epoch;
     UPDATE segments.rejected AS r
-    SET detail = NULL, record_key = NULL, payload = NULL, payload_text = NULL, headers = NULL
+    SET detail = NULL, record_key = NULL, payload = NULL, payload_text = NULL, headers = NULL, salt = NULL,
+        blanked = coalesce(r.blanked, segments.personal_digest(r))
     WHERE r.lane_id = lane AND r.kafka_offset = erase_rejected.kafka_offset;
     IF NOT FOUND THEN
         RETURN NULL;

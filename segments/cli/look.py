@@ -26,6 +26,7 @@ from segments.cli.output import (
     print_rows,
 )
 from service.errors import KafkaRefusedError
+from service.log.proof import count_erased
 
 ROLE = "segments_operate"
 LANE_COLUMNS = (
@@ -136,8 +137,8 @@ async def explain(*, network: str, segment: int, user: str, limit: int, as_json:
 async def verify(*, memberships: bool, as_json: bool) -> None:
     """Compare every view with the fold of the log, and the log with its tiling; exit 1 on any difference.
 
-    Also each event with the digest that was made of it (not of who sent it, nor of erased people's), and whether the
-    triggers that keep the log from being changed are in force.
+    Also each event, every column of it, with the digests that were made of it, and whether the triggers that keep the
+    log from being changed are in force. Of erased people's events what they said can't be compared: they are counted.
 
     Where Kafka is named and answers, also whether its topics are those that were read and told.
     """
@@ -145,6 +146,7 @@ async def verify(*, memberships: bool, as_json: bool) -> None:
     differences: list[Any]
     async with connected(settings, ROLE, "repeatable_read") as connection:
         differences = await verify_views(connection)
+        erased = await count_erased(connection)
         if memberships or settings.kafka_bootstrap_servers:
             try:
                 differences += await verify_topics(connection, settings, memberships=memberships)
@@ -153,11 +155,15 @@ async def verify(*, memberships: bool, as_json: bool) -> None:
                     raise
                 click.echo(f"warning: Kafka was not asked: {error}", err=True)
     if as_json:
-        print_json({"differences": differences})
+        print_json({"differences": differences, "erased": erased})
     elif differences:
         print_rows(differences)
     else:
         click.echo("every view equals the fold of the log; every offset is accounted for once")
+    if erased and not as_json:
+        click.echo(
+            f"{counted(erased, 'event')} of erased people: compared without what they said, which is gone"
+        )
     if differences:
         raise Failure(counted(len(differences), "difference"))
 

@@ -6,14 +6,17 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from schemas.headers import NO_HEADERS, UNSIGNED_SOURCE
+from service.log.identity import DIGEST_BYTES, personal_digest, row_digest
 
 if TYPE_CHECKING:
+    from schemas.command import Command
+    from schemas.event import Lane
     from service.log.judge import Candidate
 
 # Their order lets an ordinary row be built of few pieces: what is the same in all of a batch comes first, and
 # what is mostly absent stands together.
 COLUMNS = (
-    "lane_id", "recorded_at", "expired_lane_id", "expired_offset", "source", "actor", "request_id",
+    "lane_id", "recorded_at", "digest", "expired_lane_id", "expired_offset", "source", "actor", "request_id",
     "segment_key", "kafka_offset", "person_id", "status_change_timestamp", "received_at", "user_status",
     "content", "reference_id", "discriminator", "expires_at", "user_sent", "description", "metadata",
 )  # fmt: skip
@@ -25,38 +28,45 @@ MICROSECONDS = 1_000_000
 
 _NULL = b"\xff\xff\xff\xff"
 _FIVE_NULLS = _NULL * 5  # neither an expire nor signed
-_TIME_GIVEN = (
-    b"\0\0\0\0" + _NULL * 3
-)  # the discriminator is empty; no expiry, user as sent, no description
-_START = Struct(">hiiiq").pack
+_TIME_GIVEN = b"\0\0\0\0" + _NULL  # the discriminator is empty; no expiry
+_START = Struct(">hiiiqi").pack
 _FIXED = Struct(">iiiqiqiqiqihi16si").pack
 _LENGTH = Struct(">i").pack
 _BIGINT = Struct(">iq").pack
 _INTEGER = Struct(">ii").pack
+_MOMENT = Struct(">q").pack
 
 
-def copy_rows(candidates: list[Candidate], lane_id: int, recorded_us: int) -> bytes:
+def lane_bytes(lane: Lane) -> bytes:
+    """Write a lane as an event's digest covers it."""
+    return f"{lane.topic}-{lane.partition}-{lane.epoch}".encode()
+
+
+def copy_rows(candidates: list[Candidate], lane: Lane, lane_id: int, recorded_us: int) -> bytes:
     """Encode events as one binary COPY stream.
 
     recorded_us: microseconds since 2000-01-01 UTC.
     """
-    start = _START(len(COLUMNS), 4, lane_id, 8, recorded_us)
-    rows = [candidate.row or encode_row(candidate) for candidate in candidates]
-    return b"".join((HEADER, start, start.join(rows), TRAILER))
+    start = _START(len(COLUMNS), 4, lane_id, 8, recorded_us, DIGEST_BYTES)
+    recorded_at, lane_name = _MOMENT(recorded_us), lane_bytes(lane)
+    pieces = [HEADER]
+    for candidate in candidates:
+        if not candidate.row:
+            encode_row(candidate, lane_name)
+        pieces += (start, row_digest(candidate.covered, recorded_at), candidate.row)
+    pieces.append(TRAILER)
+    return b"".join(pieces)
 
 
-def encode_row(candidate: Candidate) -> bytes:
-    """Encode one event's row from the third column on: what is known before the append."""
+def encode_row(candidate: Candidate, lane_name: bytes) -> None:
+    """Encode one event's row from the fourth column on, and what its digest covers: what is known before the append.
+
+    The digest covers the columns as they are encoded, but what an erasure takes by a digest of its own.
+    """
     person_id, segment_key, time, reference_id, discriminator = candidate.place
     command = candidate.command
     reference = reference_id.encode()
-    metadata = command.metadata
-    if metadata is None:
-        metadata_length, raw = _NULL, b""
-    else:
-        raw = metadata.encode()
-        metadata_length = _LENGTH(len(raw))
-    return b"".join(
+    columns = b"".join(
         (
             _FIVE_NULLS
             if candidate.headers is NO_HEADERS and candidate.expired is None
@@ -68,15 +78,20 @@ def encode_row(candidate: Candidate) -> bytes:
             ),
             reference,
             _TIME_GIVEN
-            if command.description is None
-            and command.expires_at is None
-            and not discriminator
-            and command.user_sent == command.user
-            else _said(candidate, discriminator),
-            metadata_length,
-            raw,
+            if command.expires_at is None and not discriminator
+            else _timed(command, discriminator),
         )
     )  # fmt: skip
+    free_text = _free_text(command)
+    candidate.row = columns + free_text
+    candidate.covered = b"".join(
+        (
+            personal_digest(candidate.salt, free_text, candidate.who),
+            columns,
+            _LENGTH(command.segment_id),
+            lane_name,
+        )
+    )
 
 
 def _signed(candidate: Candidate) -> bytes:
@@ -92,16 +107,24 @@ def _signed(candidate: Candidate) -> bytes:
     )
 
 
-def _said(candidate: Candidate, discriminator: str) -> bytes:
-    """Encode discriminator, expiry, user as sent, and description."""
-    command = candidate.command
+def _timed(command: Command, discriminator: str) -> bytes:
+    """Encode discriminator and expiry."""
     expires_at = command.expires_at
+    return _text(discriminator) + (
+        _NULL if expires_at is None else _BIGINT(8, (expires_at - PG_EPOCH) * MICROSECONDS)
+    )
+
+
+def _free_text(command: Command) -> bytes:
+    """Encode user as sent, description and metadata: what an erasure blanks."""
+    metadata = _text(command.metadata)
+    if command.description is None and command.user_sent == command.user:
+        return _NULL * 2 + metadata
     return b"".join(
         (
-            _text(discriminator),
-            _NULL if expires_at is None else _BIGINT(8, (expires_at - PG_EPOCH) * MICROSECONDS),
             _text(None if command.user_sent == command.user else command.user_sent),
             _text(command.description),
+            metadata,
         )
     )
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # By position where the expiry tells it, which finds also whom an erasure renamed on the way; else by the user. Either
 # way it must be the very event: that id and segment, an override of that user (or of an erased one) that lapses then.
 _NAMED = """
-SELECT w.number, e.lane_id, e.kafka_offset, e.person_id, p.salt
+SELECT w.number, e.lane_id, e.kafka_offset, e.person_id, p.salt, p.network_id || ':' || p.user_id
 FROM unnest(
     $1::text[], $2::integer[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::integer[], $8::integer[],
     $9::bigint[]
@@ -51,6 +51,7 @@ class Named(NamedTuple):
     offset: int
     person_id: int
     salt: bytes
+    who: str  # `network_id:user`, as that person is called now
 
 
 async def find_named(
@@ -99,4 +100,5 @@ def settle_expiry(candidate: Candidate, named: Named) -> None:
     salt = salt_of_expiry(named.salt, free_text=free_text)
     candidate.content = identity.content_digest(command.content, salt)
     candidate.place = (named.person_id, *candidate.place[1:])
+    candidate.salt, candidate.who = named.salt, named.who.encode()
     candidate.expired = (named.lane_id, named.offset)

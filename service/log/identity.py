@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 
 DIGEST_BYTES = 16
 AUTO = "auto:"
@@ -11,6 +11,22 @@ AUTO = "auto:"
 def content_digest(content: bytes, salt: bytes) -> bytes:
     """Digest a command's canonical content (`Command.content`); 16 bytes."""
     return blake2b(content, digest_size=DIGEST_BYTES, key=salt).digest()
+
+
+def row_digest(covered: bytes, recorded_at: bytes) -> bytes:
+    """Digest an event's row; 16 bytes, as segments.event_digest() has them.
+
+    covered: all of it but when it is recorded, which is known last (`log.encode`).
+    """
+    return sha256(covered + recorded_at).digest()[:DIGEST_BYTES]
+
+
+def personal_digest(salt: bytes, free_text: bytes, who: bytes) -> bytes:
+    """Digest what an erasure takes of an event; 16 bytes, as segments.personal_digest() has them.
+
+    free_text: user as sent, description and metadata as a row holds them (`log.encode`). who: `network_id:user`.
+    """
+    return sha256(salt + free_text + who).digest()[:DIGEST_BYTES]
 
 
 def request_digest(

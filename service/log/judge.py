@@ -56,7 +56,8 @@ class Candidate(msgspec.Struct, gc=False, eq=False):
     A Struct without gc: there are thousands at a time, and none is ever part of a cycle.
     time: Unix seconds. received_ms: Unix milliseconds. place: (person_id, segment_key, time, reference_id,
     discriminator), which names the command in the log. suspect: it may well be
-    in the log already. row: its encoding, if it is encoded yet (`log.encode`).
+    in the log already. salt, who: of the person, who being `network_id:user`. row, covered: its encoding and what its
+    digest covers, if it is encoded yet (`log.encode`).
     """
 
     record: KafkaRecord
@@ -72,7 +73,10 @@ class Candidate(msgspec.Struct, gc=False, eq=False):
     expired: tuple[int, int] | None = None
     idempotency: tuple[str, bytes] | None = None
     request: bytes = b""
+    salt: bytes = b""
+    who: bytes = b""
     row: bytes = b""
+    covered: bytes = b""
 
 
 @dataclass(slots=True)

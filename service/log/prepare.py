@@ -10,7 +10,7 @@ from schemas.event import Position
 from schemas.headers import NO_HEADERS
 from schemas.refusal import Reason, Refusal
 from service.log import identity
-from service.log.encode import encode_row
+from service.log.encode import encode_row, lane_bytes
 from service.log.expiries import find_named, settle_expiry
 from service.log.judge import Candidate, RejectedRecord, is_expiry, judge, rejected
 from service.log.people import UNKNOWN_TIME, Person
@@ -175,6 +175,7 @@ def identify(
     """
     unknown: list[Candidate] = []
     lane = batch.lane
+    lane_name = lane_bytes(lane)
     auto = f"{identity.AUTO}{lane.topic}-{lane.partition}-"
     for candidate in candidates:
         command = candidate.command
@@ -185,9 +186,10 @@ def identify(
         if person is None or registered is None:
             unknown.append(candidate)
             continue
-        salt = person.salt
+        candidate.salt = salt = person.salt
+        candidate.who = key = who.encode()
         record = candidate.record
-        if record.key != who.encode() and record.key is not None:
+        if record.key != key and record.key is not None:
             batch.miskeyed += 1
         segment_key, candidate.archived = registered
         candidate.segment_key = segment_key
@@ -207,8 +209,9 @@ def identify(
                 person.newest = time
         candidate.place = (person.person_id, segment_key or 0, time, reference_id, discriminator)
         if candidate.headers is NO_HEADERS:
-            candidate.row = encode_row(candidate)
+            encode_row(candidate, lane_name)
         else:
+            candidate.row = candidate.covered = b""  # encoded once all is known, maybe anew
             _identify_by_headers(batch, candidate, salt)
     return unknown
 

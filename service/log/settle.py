@@ -50,7 +50,7 @@ async def insert_events(
         resolution = resolve(candidates, batch.lane_id, places, keys)
         try:
             async with connection.transaction():
-                await _copy_events(connection, resolution.events, batch.lane_id, recorded_at)
+                await _copy_events(connection, resolution.events, batch, recorded_at)
                 await _copy_keys(connection, resolution, recorded_at)
         except asyncpg.UniqueViolationError:
             # Another lane may have been quicker even on the exact way; its rows are visible to the next round.
@@ -58,9 +58,7 @@ async def insert_events(
         except asyncpg.PostgresError as error:
             if not _refuses_value(error):
                 raise
-            unstorable = await _find_unstorable(
-                connection, resolution.events, batch.lane_id, recorded_at
-            )
+            unstorable = await _find_unstorable(connection, resolution.events, batch, recorded_at)
             refused = {id(candidate) for candidate, _ in unstorable}
             batch.rejected += [rejected(c, Reason.UNSTORABLE, why) for c, why in unstorable]
             candidates[:] = [c for c in candidates if id(c) not in refused]
@@ -112,14 +110,14 @@ def _refuses_value(error: asyncpg.PostgresError) -> bool:
 async def _copy_events(
     connection: asyncpg.Connection[Any],
     events: list[Candidate],
-    lane_id: int,
+    batch: Batch,
     recorded_at: datetime,
 ) -> None:
     """COPY events in identity order, so that two lanes never wait for each other in a ring."""
     if not events:
         return
     recorded_us = (recorded_at - _EPOCH) // _ONE_MICROSECOND
-    stream = copy_rows(sorted(events, key=_BY_PLACE), lane_id, recorded_us)
+    stream = copy_rows(sorted(events, key=_BY_PLACE), batch.lane, batch.lane_id, recorded_us)
 
     async def source() -> AsyncIterator[bytes]:
         yield stream
@@ -142,13 +140,13 @@ async def _copy_keys(
 async def _find_unstorable(
     connection: asyncpg.Connection[Any],
     events: list[Candidate],
-    lane_id: int,
+    batch: Batch,
     recorded_at: datetime,
 ) -> list[tuple[Candidate, str]]:
     """Halve until each value that Postgres refuses stands alone; nothing stays inserted."""
     try:
         async with connection.transaction():
-            await _copy_events(connection, events, lane_id, recorded_at)
+            await _copy_events(connection, events, batch, recorded_at)
             raise _UndoError  # noqa: TRY301 - the way out of a savepoint
     except _UndoError:
         return []
@@ -162,8 +160,8 @@ async def _find_unstorable(
             return [(events[0], f"Postgres refuses it: {error.sqlstate}")]
     half = len(events) // 2
     return [
-        *await _find_unstorable(connection, events[:half], lane_id, recorded_at),
-        *await _find_unstorable(connection, events[half:], lane_id, recorded_at),
+        *await _find_unstorable(connection, events[:half], batch, recorded_at),
+        *await _find_unstorable(connection, events[half:], batch, recorded_at),
     ]
 
 

@@ -14,6 +14,7 @@ import asyncpg
 
 from schemas.headers import UNSIGNED_SOURCE
 from service.database import single, statements
+from service.log.encode import encode_row, lane_bytes
 from service.log.identity import record_digest
 from service.waiting import INFRASTRUCTURE
 
@@ -93,7 +94,7 @@ def _lanes(batches: Sequence[Batch]) -> tuple[list[Any], ...]:
 
 def _events(batches: Sequence[Batch]) -> tuple[list[Any], ...]:
     """Give the columns of all events, in identity order, so that two appends never wait for each other in a ring."""
-    rows = [_event(batch.lane_id, candidate) for batch in batches for candidate in batch.candidates]
+    rows = [_event(batch, candidate) for batch in batches for candidate in batch.candidates]
     rows.sort(key=itemgetter(3, 2, 4, 8, 9))
     return tuple(map(list, zip(*rows, strict=True)))
 
@@ -106,12 +107,16 @@ def _signed(batches: Sequence[Batch]) -> tuple[list[int], list[bytes]]:
     return [nonce.signed_at for nonce in nonces], [nonce.digits for nonce in nonces]
 
 
-def _event(lane_id: int, candidate: Candidate) -> tuple[Any, ...]:
+def _event(batch: Batch, candidate: Candidate) -> tuple[Any, ...]:
+    if not candidate.covered:
+        encode_row(candidate, lane_bytes(batch.lane))
     person_id, segment_key, time, reference_id, discriminator = candidate.place
     command, headers = candidate.command, candidate.headers
     return (
-        lane_id, candidate.record.offset, segment_key, person_id, time, candidate.received_ms, command.user_status,
+        batch.lane_id, candidate.record.offset, segment_key, person_id, time, candidate.received_ms,
+        command.user_status,
         candidate.content, reference_id, discriminator, command.expires_at,
         None if headers.source == UNSIGNED_SOURCE else headers.source, headers.actor, headers.request_id,
         None if command.user_sent == command.user else command.user_sent, command.description, command.metadata,
+        candidate.covered,
     )  # fmt: skip

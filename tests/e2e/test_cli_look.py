@@ -186,7 +186,7 @@ async def test_verify_ends_with_1_on_any_difference_and_rebuild_mends_it(
         await lane.append(said(), said(user="v"))
         await fold(database)
     clean = await run(database, "verify", "--json")
-    assert (clean.code, clean.json) == (0, {"differences": []})
+    assert (clean.code, clean.json) == (0, {"differences": [], "erased": 0})
     async with connected(database) as connection:
         await connection.execute("UPDATE projections.size SET members = 7")
     broken = await run(database, "verify", "--json")

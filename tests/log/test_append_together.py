@@ -124,8 +124,8 @@ async def test_who_holds_a_command_back_holds_its_own_lane_back_and_no_other(
         await holding.start()
         await connection.execute(
             "INSERT INTO segments.event (lane_id, segment_key, kafka_offset, person_id, status_change_timestamp,"
-            " received_at, recorded_at, user_status, content, reference_id, discriminator)"
-            " SELECT 999, segment_key, 0, $1, to_timestamp($2), now(), now(), user_status, content, $3, ''"
+            " received_at, recorded_at, user_status, content, reference_id, discriminator, digest)"
+            " SELECT 999, segment_key, 0, $1, to_timestamp($2), now(), now(), user_status, content, $3, '', digest"
             " FROM segments.event LIMIT 1",
             batches[0].candidates[0].place[0],
             batches[0].candidates[0].time,
