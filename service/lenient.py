@@ -14,6 +14,7 @@ import struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
+from aiokafka.client import ConnectionGroup
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBase, DefaultRecordBatch
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aiokafka import AIOKafkaProducer, TopicPartition
+    from aiokafka.client import AIOKafkaClient
 
 # A longer record is not read whole: its first KEPT_BYTES are, and it is refused.
 RECORD_BYTES: Final = 2 * 1024 * 1024
@@ -363,3 +365,19 @@ def forget_sent_once(producer: AIOKafkaProducer) -> None:
     between raises KeyError in a callback, where nobody catches it.
     """
     producer._message_accumulator._pending_batches = _Pending()  # noqa: SLF001
+
+
+def on_connection_lost(client: AIOKafkaClient, tell: Callable[[int], None]) -> None:
+    """Tell when a connection over which records are fetched ends, before there is another; tell: takes the broker's id.
+
+    aiokafka asks for its own callback when it makes a connection.
+    """
+    closed = client._on_connection_closed  # noqa: SLF001
+
+    def lost(connection: Any, reason: Any) -> None:
+        for (broker, group), known in client._conns.items():  # noqa: SLF001
+            if known is connection and group == ConnectionGroup.DEFAULT:
+                tell(broker)
+        closed(connection, reason)
+
+    client._on_connection_closed = lost  # type: ignore[method-assign]  # noqa: SLF001

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.event import Position
 from service.errors import NotThereError, RefusedError
-from service.log.prepare import FIRST_RECEIPT
+from service.log.origins import find_first_receipts
 from service.publish import Sender, publish
 
 if TYPE_CHECKING:
@@ -105,5 +105,4 @@ async def _first_receipt(
         origin = Position.parse(kept.get("segments-origin", ""))
     except ValueError:
         return position
-    known = await connection.fetchval(FIRST_RECEIPT, *origin, payload)
-    return position if known is None else origin
+    return origin if await find_first_receipts(connection, [(origin, payload)]) else position
