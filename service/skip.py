@@ -151,7 +151,9 @@ async def _next(
     try:
         async with asyncio.timeout(LOOK_SECONDS):
             while True:
-                found: dict[TopicPartition, list[Any]] = await reader.getmany(partition, timeout_ms=500)
+                found: dict[TopicPartition, list[Any]] = await reader.getmany(
+                    partition, timeout_ms=500
+                )
                 position = await reader.position(partition)
                 if position > at:
                     return found.get(partition, ()), position
