@@ -41,8 +41,6 @@ RECORD_OVERHEAD: Final = 300
 
 _HEADER: Final = DefaultRecordBase.HEADER_STRUCT
 _VARINT: Final = 10  # bytes of the longest
-# It takes bytes as well.
-_varint: Final[Callable[[bytes, int], tuple[int, int]]] = decode_varint  # type: ignore[assignment]
 _ATTRIBUTES_AT: Final = DefaultRecordBase.ATTRIBUTES_OFFSET
 _LEADER_EPOCH_AT: Final = DefaultRecordBase.AFTER_LEN_OFFSET
 _COUNT_AT: Final = _HEADER.size - 4
@@ -208,8 +206,8 @@ class LenientBatch:
         timestamp_delta, at = _varint(data, at)
         offset_delta, at = _varint(data, at)
         key, at = _bytes(data, at)
-        value, at = _bytes(data, at)
-        # One that was cut has none.
+        # One that was cut may have none of these.
+        value, at = _bytes(data, at) if at < len(data) else (None, at)
         headers = keep_headers(_headers(data, at)) if at < len(data) else []
         appended = batch.timestamp_type == DefaultRecordBase.LOG_APPEND_TIME
         timestamp = (
@@ -343,6 +341,14 @@ def _headers(data: bytes, at: int) -> Iterator[tuple[str, bytes | None]]:
         name, at = _bytes(data, at)
         content, at = _bytes(data, at)
         yield (name or b"").decode("utf-8", "surrogateescape"), content
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """Decode an integer, and give where it ends. aiokafka's own reads whatever lies there, also outside of the data."""
+    if not 0 <= at < len(data):
+        raise CorruptRecordException("a record ends early")
+    # It takes bytes as well.
+    return decode_varint(data, at)  # type: ignore[arg-type]
 
 
 def _bytes(data: bytes, at: int) -> tuple[bytes | None, int]:
