@@ -1,4 +1,4 @@
-"""What operators do to a lane: go on after its topic was remade, or pass records by. Both are recorded."""
+"""What operators do to a lane whose topic was remade: go on. It is recorded."""
 
 from __future__ import annotations
 
@@ -9,21 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
-from schemas.headers import Reader
-from schemas.refusal import Reason
-from schemas.topics import Topics
 from service.database import transaction
 from service.errors import NotThereError, RefusedError
 from service.ingest.assignment import find_other_id, find_other_records
 from service.kafka import reading
-from service.log.allowed import allowed_on
-from service.log.identity import record_digest
-from service.log.judge import Candidate, RejectedRecord, judge
-from service.log.keyed import name_by_keys
-from service.log.people import People
-from service.log.prepare import LOG_APPEND_TIME, find_holes
-from service.log.rows import REJECTED, rejected_row
-from service.sources import load_rules, read_topics
+from service.sources import read_topics
 from service.topic_ids import topics_there
 
 if TYPE_CHECKING:
@@ -32,7 +22,6 @@ if TYPE_CHECKING:
     import asyncpg
     from aiokafka import AIOKafkaConsumer
 
-    from service.log.allowed import Allowed
     from service.settings import Settings
     from service.topic_ids import Topic
 
@@ -108,7 +97,7 @@ async def adopt(
     Raises: NotThereError, RefusedError; KafkaConnectionError when Kafka does not answer.
     """
     async with transaction(pool, settings, ROLE) as connection:
-        old = await _open_row(connection, partition)
+        old = await open_row(connection, partition)
     async with _looking(settings) as reader:
         topic = (await topics_there(reader._client, [partition.topic]))[partition.topic]  # noqa: SLF001
         if topic is None:
@@ -231,7 +220,7 @@ async def _adopt(
 ) -> dict[str, Any]:
     """Begin a new epoch at `start`."""
     async with transaction(pool, settings, ROLE) as connection:
-        old = await _open_row(connection, partition)
+        old = await open_row(connection, partition)
         first = min(seen.begin, old["next_offset"], start)
         await connection.execute(_CLOSE, old["lane_id"])
         await connection.fetchval(
@@ -258,7 +247,7 @@ async def _end_stop(
 ) -> dict[str, Any]:
     """Let a stopped lane go on where it stands; or close it, and should its partition come back, begin a new epoch."""
     async with transaction(pool, settings, ROLE) as connection:
-        row = await _open_row(connection, partition)
+        row = await open_row(connection, partition)
         await connection.execute(_GO_ON if action == "resumed" else _CLOSE, lane_id)
         await connection.execute(_DID, lane_id, action, reason, actor)
     return _told(partition, row)
@@ -278,139 +267,11 @@ def _has(topic: Topic | None, lane: TopicPartition) -> bool:
     return topic is not None and lane.partition in topic.partitions
 
 
-async def _open_row(
+async def open_row(
     connection: asyncpg.Connection[Any], partition: TopicPartition
 ) -> asyncpg.Record:
+    """Lock a partition's open lane, until the transaction's end, and give its row. Raises: NotThereError."""
     row: asyncpg.Record | None = await connection.fetchrow(_OPEN, *partition)
     if row is None:
         raise NotThereError(f"There is no lane {partition.topic}-{partition.partition}.")
     return row
-
-
-# Held shared, as by an append: whoever is found here is not erased before these rows are in.
-_NO_ERASURE = "SELECT segments.keep_erasure_out()"
-_SKIPPED = """
-UPDATE segments.lane SET next_offset = $2, rejected = rejected + $3, holes = holes + $4, recorded_at = $5,
-    quiet_offset = $2, quiet_at = $5, last_offset = coalesce($6, last_offset),
-    last_timestamp = coalesce($7, last_timestamp), last_digest = coalesce($8, last_digest),
-    received_at = greatest(received_at, to_timestamp($9::bigint / 1000.0)), stopped_because = NULL
-WHERE lane_id = $1
-"""
-
-
-async def skip(
-    pool: asyncpg.Pool[Any],
-    settings: Settings,
-    partition: TopicPartition,
-    to: int,
-    reason: str,
-    actor: str | None,
-) -> dict[str, Any]:
-    """Pass by what lies before offset `to`: its records are rejected as `skipped`, kept whole.
-
-    Returns: kafka_topic, kafka_partition, kafka_epoch, next_offset, rejected, holes.
-    """
-    async with transaction(pool, settings, ROLE) as connection:
-        start = (await _open_row(connection, partition))["next_offset"]
-    # Read with no lock held: a session that idles in a transaction is ended.
-    records = await _read(settings, partition, start, to)
-    async with transaction(pool, settings, ROLE) as connection:
-        row = await _open_row(connection, partition)
-        if row["next_offset"] != start:
-            raise RefusedError(f"The lane went on from {start} to {row['next_offset']} meanwhile.")
-        rules = await load_rules(connection)
-        allowed = allowed_on(partition.topic, rules, Topics(settings.topic_prefix).commands)
-        received_ms = row["received_ms"] or 0
-        now_ms = int(row["now"].timestamp() * 1000)
-        refused = []
-        reader = Reader(settings.signing_secrets, partition.topic)
-        for record in records:
-            # As in the append: the broker's clock, or ours where a producer stamped the record.
-            stamped = record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now_ms
-            received_ms = max(received_ms, stamped)
-            refused.append(_skipped(record, received_ms, reason, reader, allowed))
-        await connection.execute(_NO_ERASURE)
-        await _identify(connection, refused, allowed)
-        # A copy of one that was skipped is not believed either.
-        nonces = sorted({one.headers.nonce for one in refused if one.headers.nonce})
-        await connection.executemany(
-            "INSERT INTO segments.signature VALUES (to_timestamp($1), $2) ON CONFLICT DO NOTHING",
-            nonces,
-        )
-        await connection.copy_records_to_table(
-            "rejected",
-            schema_name="segments",
-            columns=REJECTED,
-            records=[rejected_row(row["lane_id"], r, row["now"]) for r in refused],
-        )
-        holes = find_holes(start, to, records)
-        await connection.executemany(
-            "INSERT INTO segments.hole VALUES ($1, $2, $3, 'skipped', $4)",
-            [(row["lane_id"], first, end, row["now"]) for first, end in holes],
-        )
-        last = records[-1] if records else None
-        await connection.execute(
-            _SKIPPED, row["lane_id"], to, sum(r.record.span for r in refused), sum(e - f for f, e in holes), row["now"],
-            last.offset if last else None, last.timestamp if last else None,
-            record_digest(last.key, last.value) if last else None, received_ms,
-        )  # fmt: skip
-        await connection.execute(
-            "INSERT INTO segments.lane_event (lane_id, action, reason, detail, actor)"
-            " VALUES ($1, 'skipped', $2, $3, $4)",
-            row["lane_id"], reason, f"offsets {start} to {to}", actor,
-        )  # fmt: skip
-    return {
-        "kafka_topic": partition.topic,
-        "kafka_partition": partition.partition,
-        "kafka_epoch": row["epoch"],
-        "next_offset": to,
-        "rejected": sum(one.record.span for one in refused),
-        "holes": sum(end - first for first, end in holes),
-    }
-
-
-def _skipped(
-    record: Any, received_ms: int, reason: str, reader: Reader, allowed: Allowed | None
-) -> RejectedRecord:
-    """Refuse a record as skipped, with what can be read of it."""
-    judged = judge(record, received_ms, reader, allowed)
-    if isinstance(judged, Candidate):
-        said = judged.command
-        judged = RejectedRecord(
-            record, received_ms, Reason.SKIPPED, "", said.network_id, said.user, said.segment_id,
-            said.user_status.text, judged.time, said.reference_id, headers=judged.headers,
-        )  # fmt: skip
-    judged.reason, judged.detail = Reason.SKIPPED, f"skipped: {reason}"
-    return judged
-
-
-async def _identify(
-    connection: asyncpg.Connection[Any], refused: list[RejectedRecord], allowed: Allowed | None
-) -> None:
-    """Tie each refused record to its person, where its value or its key names one: else erasure would not find it."""
-    whose = {
-        (r.network_id, r.user) for r in refused if r.network_id is not None and r.user is not None
-    }
-    people = await People(len(whose)).find(connection, whose)
-    for one in refused:
-        person = people.get((one.network_id, one.user))  # type: ignore[arg-type]
-        one.person_id = None if person is None else person.person_id
-    await name_by_keys(connection, refused, allowed)
-
-
-async def _read(settings: Settings, partition: TopicPartition, start: int, to: int) -> list[Any]:
-    """Read the records of [start, to) that are there to be read."""
-    async with reading(settings) as reader:
-        reader.assign([partition])
-        begin = (await reader.beginning_offsets([partition]))[partition]
-        end = (await reader.end_offsets([partition]))[partition]
-        if not start < to <= end:
-            raise RefusedError(
-                f"The lane stands at {start}, the topic ends at {end}; can't skip to {to}."
-            )
-        reader.seek(partition, max(start, begin))
-        records: list[Any] = []
-        while await reader.position(partition) < to:
-            batches = await reader.getmany(partition, timeout_ms=500)
-            records += batches.get(partition, [])
-        return [record for record in records if record.offset < to]

@@ -14,6 +14,7 @@ import struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
+from aiokafka.client import ConnectionGroup
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBase, DefaultRecordBatch
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aiokafka import AIOKafkaProducer, TopicPartition
+    from aiokafka.client import AIOKafkaClient
 
 # A longer record is not read whole: its first KEPT_BYTES are, and it is refused.
 RECORD_BYTES: Final = 2 * 1024 * 1024
@@ -39,8 +41,6 @@ RECORD_OVERHEAD: Final = 300
 
 _HEADER: Final = DefaultRecordBase.HEADER_STRUCT
 _VARINT: Final = 10  # bytes of the longest
-# It takes bytes as well.
-_varint: Final[Callable[[bytes, int], tuple[int, int]]] = decode_varint  # type: ignore[assignment]
 _ATTRIBUTES_AT: Final = DefaultRecordBase.ATTRIBUTES_OFFSET
 _LEADER_EPOCH_AT: Final = DefaultRecordBase.AFTER_LEN_OFFSET
 _COUNT_AT: Final = _HEADER.size - 4
@@ -206,8 +206,8 @@ class LenientBatch:
         timestamp_delta, at = _varint(data, at)
         offset_delta, at = _varint(data, at)
         key, at = _bytes(data, at)
-        value, at = _bytes(data, at)
-        # One that was cut has none.
+        # One that was cut may have none of these.
+        value, at = _bytes(data, at) if at < len(data) else (None, at)
         headers = keep_headers(_headers(data, at)) if at < len(data) else []
         appended = batch.timestamp_type == DefaultRecordBase.LOG_APPEND_TIME
         timestamp = (
@@ -343,6 +343,14 @@ def _headers(data: bytes, at: int) -> Iterator[tuple[str, bytes | None]]:
         yield (name or b"").decode("utf-8", "surrogateescape"), content
 
 
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """Decode an integer, and give where it ends. aiokafka's own reads whatever lies there, also outside of the data."""
+    if not 0 <= at < len(data):
+        raise CorruptRecordException("a record ends early")
+    # It takes bytes as well.
+    return decode_varint(data, at)  # type: ignore[arg-type]
+
+
 def _bytes(data: bytes, at: int) -> tuple[bytes | None, int]:
     length, at = _varint(data, at)
     if length < 0:
@@ -363,3 +371,19 @@ def forget_sent_once(producer: AIOKafkaProducer) -> None:
     between raises KeyError in a callback, where nobody catches it.
     """
     producer._message_accumulator._pending_batches = _Pending()  # noqa: SLF001
+
+
+def on_connection_lost(client: AIOKafkaClient, tell: Callable[[int], None]) -> None:
+    """Tell when a connection over which records are fetched ends, before there is another; tell: takes the broker's id.
+
+    aiokafka asks for its own callback when it makes a connection.
+    """
+    closed = client._on_connection_closed  # noqa: SLF001
+
+    def lost(connection: Any, reason: Any) -> None:
+        for (broker, group), known in client._conns.items():  # noqa: SLF001
+            if known is connection and group == ConnectionGroup.DEFAULT:
+                tell(broker)
+        closed(connection, reason)
+
+    client._on_connection_closed = lost  # type: ignore[method-assign]  # noqa: SLF001

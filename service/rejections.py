@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.event import Position
 from service.errors import NotThereError, RefusedError
-from service.log.prepare import FIRST_RECEIPT
+from service.log.origins import find_first_receipts
 from service.publish import Sender, publish
 
 if TYPE_CHECKING:
@@ -28,10 +28,12 @@ ORDER BY recorded_at DESC, kafka_topic, kafka_partition, kafka_offset DESC LIMIT
 """
 _SHOW = """
 SELECT r.*, x.lane_id, x.record_key, x.headers
-FROM reporting.rejected AS r
-INNER JOIN segments.lane AS l ON l.topic = r.kafka_topic AND l.partition = r.kafka_partition AND l.epoch = r.kafka_epoch
-INNER JOIN segments.rejected AS x ON x.lane_id = l.lane_id AND x.kafka_offset = r.kafka_offset
-WHERE r.kafka_topic = $1 AND r.kafka_partition = $2 AND r.kafka_epoch = $3 AND r.kafka_offset = $4
+FROM segments.lane AS l
+INNER JOIN segments.rejected AS x ON x.lane_id = l.lane_id AND x.kafka_offset = segments.rejected_at(l.lane_id, $4)
+INNER JOIN reporting.rejected AS r
+    ON r.kafka_topic = l.topic AND r.kafka_partition = l.partition AND r.kafka_epoch = l.epoch
+    AND r.kafka_offset = x.kafka_offset
+WHERE l.topic = $1 AND l.partition = $2 AND l.epoch = $3
 """
 
 
@@ -48,7 +50,7 @@ async def list_rejected(
 
 
 async def show_rejected(connection: asyncpg.Connection[Any], position: Position) -> asyncpg.Record:
-    """Give one rejected record whole, with record_key, headers and lane_id.
+    """Give one rejected record whole, with record_key, headers and lane_id; of a batch that has one row, that.
 
     Raises: NotThereError when none lies there.
     """
@@ -72,7 +74,9 @@ async def retry_rejected(
     """
     row = await show_rejected(connection, position)
     if row["payload"] is None:
-        raise RefusedError(f"{position} has no payload: it was a tombstone, or was erased.")
+        raise RefusedError(
+            f"{position} has no payload: it was a tombstone, lay in a batch that could not be read, or was erased."
+        )
     kept = json.loads(row["headers"]) if row["headers"] else {}
     origin = await _first_receipt(connection, position, row["payload"], kept)
     extra = [("segments-origin", str(origin).encode())]
@@ -83,7 +87,7 @@ async def retry_rejected(
     )
     await connection.execute(
         "INSERT INTO segments.retry (lane_id, kafka_offset, actor) VALUES ($1, $2, $3)",
-        row["lane_id"], position.offset, actor,
+        row["lane_id"], row["kafka_offset"], actor,
     )  # fmt: skip
     return {
         "kafka_topic": sent.topic,
@@ -101,5 +105,4 @@ async def _first_receipt(
         origin = Position.parse(kept.get("segments-origin", ""))
     except ValueError:
         return position
-    known = await connection.fetchval(FIRST_RECEIPT, *origin, payload)
-    return position if known is None else origin
+    return origin if await find_first_receipts(connection, [(origin, payload)]) else position

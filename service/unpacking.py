@@ -93,22 +93,23 @@ class Unpacked:
 
 
 class _Blocks:
-    """What a generator gives, as a stream."""
+    """What a generator gives, as a stream. It holds one block, and no copy of it."""
 
-    def __init__(self, blocks: Iterator[bytes]) -> None:
+    def __init__(self, blocks: Iterator[_Stream]) -> None:
         self._blocks = blocks
-        self._block = io.BytesIO()
+        self._block: _Stream = io.BytesIO()
 
     def read(self, size: int) -> bytes:
         while not (found := self._block.read(size)):
+            self._block = io.BytesIO()  # before the next one is made
             block = next(self._blocks, None)
             if block is None:
                 return b""
-            self._block = io.BytesIO(block)
+            self._block = block
         return found
 
 
-def _snappy(packed: bytes | memoryview) -> Iterator[bytes]:
+def _snappy(packed: bytes | memoryview) -> Iterator[_Stream]:
     """Give the blocks of a snappy batch, in xerial's framing or none. One is at most some twenty times its size."""
     data = bytes(packed)
     if not data.startswith(_XERIAL):
@@ -124,10 +125,11 @@ def _snappy(packed: bytes | memoryview) -> Iterator[bytes]:
         at = end
 
 
-def _block(data: bytes) -> bytes:
+def _block(data: bytes) -> _Stream:
     if cramjam.snappy.decompress_raw_len(data) > MOST_BYTES:
         raise TooLargeError
-    return bytes(cramjam.snappy.decompress_raw(data))
+    unpacked: _Stream = cramjam.snappy.decompress_raw(data)
+    return unpacked
 
 
 class TooLargeError(ValueError):

@@ -119,7 +119,7 @@ async def read_position(
 
     A record whose network could not be read is that one's whose key it has, `network_id:user`.
     """
-    lane = await connection.fetchrow(_SQL["place"], asked.topic, asked.partition, asked.epoch)
+    lane = await connection.fetchrow(_SQL["place"], *asked)
     if lane is None:
         # Nothing was read of that partition yet. Another topic than ours is not even asked for: that might make it.
         is_ours = asked.topic == Topics(settings.topic_prefix).commands
@@ -128,7 +128,7 @@ async def read_position(
     front = None if lane["closed"] else _front(lane)
     if asked.offset >= lane["next_offset"]:
         return Found(None, None if lane["closed"] else lane["epoch"], lane=front)
-    place = (lane["lane_id"], asked.offset)
+    place = (lane["lane_id"], lane["kafka_offset"])
     row = (await read_places(connection, network_id, [place])).get(place)
     if row is not None:
         return Found(row, lane=front)

@@ -158,6 +158,17 @@ CREATE TABLE segments.rejected (
     CONSTRAINT rejected_position PRIMARY KEY (lane_id, kafka_offset),
     CONSTRAINT rejected_is_a_range CHECK (kafka_offset < next_offset)
 );
+-- Where the rejected record stands that stands for a place too: itself, or the first offset of its batch. Else null.
+CREATE FUNCTION segments.rejected_at(lane_id integer, kafka_offset bigint) RETURNS bigint
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN (
+    SELECT CASE WHEN b.next_offset > $2 THEN b.kafka_offset END
+    FROM (
+        SELECT r.kafka_offset, r.next_offset FROM segments.rejected AS r
+        WHERE r.lane_id = $1 AND r.kafka_offset <= $2
+        ORDER BY r.kafka_offset DESC LIMIT 1
+    ) AS b
+);
 CREATE INDEX rejected_reference ON segments.rejected (reference_id) WHERE reference_id IS NOT NULL;
 -- For views of one network, which have references in this collation: it is what they find and no other's.
 CREATE INDEX rejected_reference_of_network ON segments.rejected (network_id, reference_id COLLATE "POSIX")

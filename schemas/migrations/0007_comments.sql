@@ -11,7 +11,7 @@ COMMENT ON VIEW reporting.event IS 'The log: every accepted command at its place
 COMMENT ON VIEW reporting.rejected IS 'Records that were refused, with the reason.';
 COMMENT ON VIEW reporting.duplicate IS 'Records that said again what an event says, and were dropped.';
 COMMENT ON VIEW reporting.hole IS 'Ranges of offsets that hold no record for us: transaction markers, aborted records, compaction, retention, and what was passed by when a lane was adopted.';
-COMMENT ON VIEW reporting.result IS 'What became of each command.';
+COMMENT ON VIEW reporting.result IS 'What became of each command. A batch that could not be read has one row, at its first offset; view rejected says where it ends.';
 COMMENT ON VIEW reporting.segment_size IS 'Members and standing overrides per segment, empty ones too.';
 COMMENT ON VIEW reporting.segment_size_daily IS 'Per segment and UTC day with a change of membership: how many joined, left, and were in at its end.';
 COMMENT ON VIEW reporting.lane IS 'Each partition and epoch: how far the log has come and what its offsets held. events + duplicates + rejected + holes = next_offset - first_offset.';

@@ -9,6 +9,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA projections TO segments_ingest, segments_op
 GRANT EXECUTE ON FUNCTION segments.event_id(text, integer, integer, bigint)
 TO segments_ingest, segments_project, segments_operate, segments_report;
 GRANT EXECUTE ON FUNCTION segments.incarnation() TO segments_ingest, segments_project, segments_operate;
+GRANT EXECUTE ON FUNCTION segments.rejected_at(integer, bigint) TO segments_operate, segments_erase;
 GRANT INSERT ON segments.erasure_gate TO segments_ingest, segments_operate;
 GRANT EXECUTE ON FUNCTION segments.keep_erasure_out() TO segments_ingest, segments_operate;
 

@@ -26,7 +26,7 @@ GRANT SELECT ON segments.api_key TO segments_api;
 GRANT UPDATE (last_used_at) ON segments.api_key TO segments_api;
 GRANT SELECT ON ALL TABLES IN SCHEMA reporting TO segments_api;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA reporting TO segments_api;
-GRANT EXECUTE ON FUNCTION segments.incarnation() TO segments_api;
+GRANT EXECUTE ON FUNCTION segments.incarnation(), segments.rejected_at(integer, bigint) TO segments_api;
 GRANT SELECT ON segments.segment, segments.lane, segments.person, segments.event,
 segments.duplicate, segments.rejected, segments.hole, segments.idempotency TO segments_api;
 GRANT SELECT ON ALL TABLES IN SCHEMA projections TO segments_api;

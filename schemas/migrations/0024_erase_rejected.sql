@@ -23,19 +23,20 @@ CREATE FUNCTION segments.erase_rejected(
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     lane integer;
+    place bigint;
     number bigint;
 BEGIN
-    SELECT l.lane_id INTO lane FROM segments.lane AS l
+    SELECT l.lane_id, segments.rejected_at(l.lane_id, erase_rejected.kafka_offset) INTO lane, place FROM segments.lane AS l
     WHERE l.topic = kafka_topic AND l.partition = kafka_partition AND l.epoch = kafka_epoch;
     UPDATE segments.rejected AS r
     SET detail = NULL, record_key = NULL, payload = NULL, payload_text = NULL, headers = NULL, salt = NULL,
         blanked = coalesce(r.blanked, segments.personal_digest(r))
-    WHERE r.lane_id = lane AND r.kafka_offset = erase_rejected.kafka_offset;
+    WHERE r.lane_id = lane AND r.kafka_offset = place;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
     INSERT INTO segments.rejected_erasure (lane_id, kafka_offset, actor, reason)
-    VALUES (lane, erase_rejected.kafka_offset, erase_rejected.actor, erase_rejected.reason)
+    VALUES (lane, place, erase_rejected.actor, erase_rejected.reason)
     RETURNING rejected_erasure_id INTO number;
     RETURN number;
 END $$;

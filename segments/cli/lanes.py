@@ -22,6 +22,7 @@ from segments.cli.output import (
 )
 from service import lanes
 from service.database import make_pool
+from service.skip import skip as skip_records
 
 ROLE = "segments_operate"
 _LANES = "SELECT * FROM reporting.lane ORDER BY kafka_topic, kafka_partition, kafka_epoch"
@@ -142,11 +143,14 @@ def _print_all(done: list[dict[str, Any]], *, as_json: bool) -> None:
 async def skip(
     *, topic: str | None, partition: int, to: int, reason: str, actor: str | None, as_json: bool
 ) -> None:
-    """Pass records by: they are rejected as `skipped`, and kept."""
+    """Pass records by: they are rejected as `skipped`, and kept.
+
+    Where they are many, the lane is stopped meanwhile; after an interruption the same command goes on.
+    """
     settings = load_settings()
     where = TopicPartition(topic or Topics(settings.topic_prefix).commands, partition)
     async with make_pool(settings, ROLE, 1) as pool:
-        _print(await lanes.skip(pool, settings, where, to, reason, actor), as_json=as_json)
+        _print(await skip_records(pool, settings, where, to, reason, actor), as_json=as_json)
 
 
 def _print(done: dict[str, Any], *, as_json: bool) -> None:

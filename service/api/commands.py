@@ -37,7 +37,7 @@ from service.publish import Sender, queued, signed_headers
 from service.tracing import TRACER, carried, traceparent_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from uuid import UUID
 
     from aiokafka.structs import RecordMetadata
@@ -115,7 +115,8 @@ class CommandDoor:
         try:
             body = await call.body(MAX_BODY)
             since = asyncio.get_running_loop().time()
-            intake = await self._take(body, sending, sending.idempotency_key, since)
+            intake = take(body, sending.admission.network_id)
+            await self._check(intake, sending.idempotency_key, since)
             if dry:
                 foreseen = await self._outcomes.foresee(intake.command, sending.idempotency_key)
                 await call.answer(200, foreseen)
@@ -149,12 +150,11 @@ class CommandDoor:
         else:
             await call.answer(200, _settled(told, result), applied)
 
-    async def _take(self, body: bytes, sending: Sending, key: str | None, since: float) -> Intake:
-        """Read a command and check it, in the contract's order. key: its own. since: as KnownSegments has it.
+    async def _check(self, intake: Intake, key: str | None, since: float) -> None:
+        """Check a command that was read, in the contract's order. key: its own. since: as KnownSegments has it.
 
         Raises: Refusal, DatabaseAwayError.
         """
-        intake = take(body, sending.admission.network_id)
         await self._segments.check_allowed(intake.command, since)
         check_received_now(intake.command)
         try:
@@ -163,7 +163,6 @@ class CommandDoor:
             archived = refusal.reason is Reason.SEGMENT_ARCHIVED
             if not (archived and await self._is_repeat(intake.command, key)):
                 raise
-        return intake
 
     async def _is_repeat(self, command: Command, key: str | None) -> bool:
         """Whether the log has a command already: its publisher retries, and is told as the first time."""
@@ -202,12 +201,15 @@ class CommandDoor:
         try:
             self._access.charge(sending.admission, len(items), "no")
             began = asyncio.get_running_loop().time()
+            taken = [one async for one in _take_items(items, network_id)]
+            named = [one.command for one in taken if isinstance(one, Intake)]
+            await self._segments.look_up(named, began)
             submitted = []
-            for number, (key, item) in enumerate(zip(keys, items, strict=True), 1):
-                one = await self._submit_item(sending, key, item, began)
-                submitted.append(one)
-                if not isinstance(one, Problem):
-                    left -= len(item) + RECORD_BYTES
+            for number, (key, item, one) in enumerate(zip(keys, items, taken, strict=True), 1):
+                cost = len(item) + RECORD_BYTES
+                submitted.append(await self._submit_item(sending, key, one, cost, began))
+                if not isinstance(submitted[-1], Problem):
+                    left -= cost
                 if number % ITEMS_AT_ONCE == 0:
                     await asyncio.sleep(0)  # let others go on between
         finally:
@@ -216,22 +218,23 @@ class CommandDoor:
         await call.answer(207, {"items": answers})
 
     async def _submit_item(
-        self, sending: Sending, key: str | None, item: bytes, began: float
+        self, sending: Sending, key: str | None, taken: Intake | Problem, cost: int, began: float
     ) -> Any:
         """Give an item to the publisher; gives (command, record), or the problem that it has.
 
-        key: its own. began: the loop's time when its batch was read.
+        key: its own. cost: what was taken of the room for it. began: the loop's time when its batch was read.
         """
+        if isinstance(taken, Problem):
+            return taken
         try:
-            check_size(None, item)
-            intake = await self._take(item, sending, key, began)
-            record = self._record(sending, intake, key, len(item) + RECORD_BYTES)
+            await self._check(taken, key, began)
+            record = self._record(sending, taken, key, cost)
             await self._publisher.submit(record)
         except DatabaseAwayError:
             return registry_away("no")
         except (Problem, Refusal) as error:
             return of_error(error)
-        return intake.command, record
+        return taken.command, record
 
     async def _sending(self, call: Call) -> Sending:
         admission = await self._access.admit(
@@ -267,6 +270,18 @@ class CommandDoor:
 def _handle(sent: RecordMetadata, topic_id: UUID | None) -> Handle:
     received_ms = sent.timestamp if sent.timestamp_type == LOG_APPEND_TIME else None
     return Handle(sent.topic, sent.partition, sent.offset, topic_id, received_ms)
+
+
+async def _take_items(items: Sequence[bytes], network_id: str) -> AsyncIterator[Intake | Problem]:
+    """Read the items of a batch; gives the problem of one that can't be read in its place."""
+    for number, item in enumerate(items, 1):
+        try:
+            check_size(None, item)
+            yield take(item, network_id)
+        except (Problem, Refusal) as error:
+            yield of_error(error)
+        if number % ITEMS_AT_ONCE == 0:
+            await asyncio.sleep(0)  # let others go on between
 
 
 async def _answer_item(number: int, submitted: Any) -> dict[str, Any]:

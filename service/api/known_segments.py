@@ -26,7 +26,7 @@ from service.telemetry import get_logger
 from service.waiting import INFRASTRUCTURE, sleep_unless
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import asyncpg
 
@@ -122,6 +122,16 @@ class KnownSegments:
         if found.archived:
             raise Refusal(Reason.SEGMENT_ARCHIVED, "the segment is archived")
         self._used.add(wanted)
+
+    async def look_up(self, commands: Iterable[Command], since: float) -> None:
+        """Ask at once for the segments of several commands that are not remembered.
+
+        Where Postgres is away they stay so: it shows when one of them is checked.
+        """
+        wanted = {(command.network_id, command.segment_id) for command in commands}
+        missing = [which for which in wanted if which not in self._known]
+        if missing and self._away_at < since:
+            await asyncio.gather(*map(self._look_up, missing), return_exceptions=True)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read each second what is in use, and what the topic may say if that moved, until `stop` is set."""

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
 
 from service.kafka_login import DENIED, refused
-from service.lenient import TURN_BYTES
+from service.lenient import TURN_BYTES, on_connection_lost
 from service.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ class Intake(Protocol):
     def feed_tail(self, next_offset: int) -> None:
         """Take notice that no record lies in [expected, next_offset)."""
 
+    def doubt(self) -> None:
+        """Compare the last record before anything more is taken."""
+
     def look_again(self) -> None:
         """Open the lane anew: its offset is out of the topic's range."""
 
@@ -68,6 +71,7 @@ class LaneConsumer(AIOKafkaConsumer):
         self._sessions: dict[TopicPartition, int] = {}
         self._stalled: set[TopicPartition] = set()
         self._has_fetched = False
+        on_connection_lost(self._client, self._doubt)
 
     async def getmany(
         self, *_partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
@@ -106,6 +110,12 @@ class LaneConsumer(AIOKafkaConsumer):
         self._sessions = {tp: self.lanes[tp].session for tp in batches if tp in self.lanes}
         self._pace(busy=bool(batches))
         return batches
+
+    def _doubt(self, broker: int) -> None:
+        """Have lanes of a broker compared again: it may come back with the same leader epochs, and other records."""
+        for partition, lane in self.lanes.items():
+            if self._client.cluster.leader_for_partition(partition) in {broker, None, -1}:
+                lane.doubt()
 
     def _pace(self, *, busy: bool) -> None:
         """While records come, let the broker gather some for each answer: one for each record would cost us more."""

@@ -72,6 +72,7 @@ class LaneWriter:
         self._compared_under: int | None = None
         self._fed_epoch: int | None = None
         self._led_by: int | None = None
+        self._in_doubt = False
 
     @property
     def waiting_bytes(self) -> int:
@@ -102,15 +103,18 @@ class LaneWriter:
         """Have the lane opened anew where its partition had another leader since the last record was compared.
 
         Whoever leads next may have lost the end of the partition, and have written others at the same offsets. Leader
-        epochs never fall within a partition; where they do, it is another one.
+        epochs never fall within a partition; where they do, it is another one. So may a broker that was away: one that
+        was restored from a copy says the same epochs again.
         """
         first, last = records[0].leader_epoch, records[-1].leader_epoch
         known, before = self._compared_under, self._fed_epoch
-        if (known is None or last <= known) and (before is None or first >= before):
+        led_on = (known is None or last <= known) and (before is None or first >= before)
+        if led_on and not self._in_doubt:
             self._compared_under = last if known is None else known
             self._fed_epoch = last
             return False
-        log.info("another leader: the last record is compared again", lane=str(self.partition))
+        why = "the broker was away" if led_on else "another leader"
+        log.info("the last record is compared again", lane=str(self.partition), because=why)
         # What is opened now is compared under this leader, or a later one.
         self._led_by = last
         self.look_again()
@@ -118,8 +122,15 @@ class LaneWriter:
 
     def feed_tail(self, next_offset: int) -> None:
         """Take notice that no record lies in [expected, next_offset)."""
+        if self._in_doubt:
+            self.look_again()
+            return
         self.expected = next_offset
         self._fed.set()
+
+    def doubt(self) -> None:
+        """Have the last record compared before anything more is taken: the connection to its broker broke."""
+        self._in_doubt = True
 
     def look_again(self) -> None:
         """Open the lane anew: an operator changed its row, or its offset is out of range."""
@@ -131,6 +142,7 @@ class LaneWriter:
         backoff = LaneBackoff(self.partition)
         while True:
             self._again.clear()
+            self._in_doubt = False
             before, self.opened = self.opened, await self._opened(backoff)
             self._appender.saw(self.opened.incarnation, self.opened.erased_to)
             if before is not None and before.incarnation != self.opened.incarnation:

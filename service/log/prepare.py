@@ -13,6 +13,7 @@ from service.log import identity
 from service.log.encode import encode_row, lane_bytes
 from service.log.expiries import find_named, settle_expiry
 from service.log.judge import Candidate, RejectedRecord, is_expiry, judge, rejected
+from service.log.origins import honour_origins
 from service.log.people import UNKNOWN_TIME, Person
 from service.log.taken import PREFIX, refuse_taken
 
@@ -31,12 +32,6 @@ if TYPE_CHECKING:
 
 LOG_APPEND_TIME = 1
 NO_RECORDS = "no records: transaction markers, aborted or compacted away"
-
-FIRST_RECEIPT = """
-SELECT extract(epoch FROM r.received_at) FROM segments.rejected AS r
-INNER JOIN segments.lane AS l ON r.lane_id = l.lane_id
-WHERE l.topic = $1 AND l.partition = $2 AND l.epoch = $3 AND r.kafka_offset = $4 AND r.payload = $5
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,20 +280,18 @@ async def identify_rest(
     for one in batch.rejected:
         if one.network_id is not None and one.user is not None:
             one.person_id = found[one.network_id, one.user].person_id
+    retries = [
+        c for c in batch.odd if c.headers.origin and c.command.status_change_timestamp is None
+    ]
+    await honour_origins(connection, retries)
     for candidate in batch.odd:
-        await _identify_odd(connection, batch, candidate, named.get(id(candidate)))
+        _settle_odd(batch, candidate, named.get(id(candidate)))
     return found
 
 
-async def _identify_odd(
-    connection: asyncpg.Connection[Any],
-    batch: Batch,
-    candidate: Candidate,
-    named: Named | None,
-) -> None:
-    """Look up what a retry's first receipt was; settle which event an expiry names."""
+def _settle_odd(batch: Batch, candidate: Candidate, named: Named | None) -> None:
+    """Check the time of a retry's first receipt; settle which event an expiry names."""
     if candidate.headers.origin is not None and candidate.command.status_change_timestamp is None:
-        await _honour_origin(connection, candidate)
         try:
             check_times(candidate.command, candidate.time, candidate.received_ms)
         except Refusal as refusal:
@@ -317,19 +310,3 @@ async def _identify_odd(
             )
         else:
             settle_expiry(candidate, named)
-
-
-async def _honour_origin(connection: asyncpg.Connection[Any], candidate: Candidate) -> None:
-    """Give a retry of a blank time the time and discriminator of its first receipt, if these very bytes lie there."""
-    try:
-        origin = Position.parse(candidate.headers.origin or "")
-    except ValueError:
-        return
-    first = await connection.fetchval(FIRST_RECEIPT, *origin, candidate.record.value)
-    if first is None:
-        return
-    person_id, segment_key, _, reference_id, _ = candidate.place
-    if candidate.command.reference_id is None:
-        reference_id = f"{identity.AUTO}{origin.topic}-{origin.partition}-{origin.offset}"
-    candidate.time = int(first)
-    candidate.place = (person_id, segment_key, candidate.time, reference_id, str(origin))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from projections.status import end_offsets
+from service import registry
 from tests.api.client import said
 from tests.support.database import folded, rows
 from tests.support.roles import service
@@ -47,6 +48,27 @@ async def test_one_bad_item_harms_no_other_and_each_is_answered_in_its_place(api
     assert {(row["user_id"], row["kafka_partition"], row["kafka_offset"]) for row in found} == {
         ("a", items[0]["partition"], items[0]["offset"]), ("d", items[4]["partition"], items[4]["offset"]),
     }  # fmt: skip
+
+
+async def test_the_segments_of_a_batch_are_looked_up_together(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand questions one after the other would be a thousand round trips."""
+    find, questions = registry.find, []
+    seen: set[tuple[str, int]] = set()
+
+    async def counted(connection: Any, wanted: Any) -> Any:
+        asked = set(wanted)
+        if not asked <= seen:  # what is in use is asked for again each second
+            questions.append(len(asked))
+        seen.update(asked)
+        return await find(connection, asked)
+
+    monkeypatch.setattr(registry, "find", counted)
+    answer = await batch(api, [said(user="u", segment_id=10_000 + n) for n in range(1000)])
+    assert {item["status"] for item in answer.json()["items"]} == {404}
+    assert len(questions) <= 3
+    assert sum(questions) == 1000
 
 
 async def test_lines_are_as_good_as_an_array(api: Api) -> None:

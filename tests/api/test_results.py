@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiokafka import TopicPartition
 
+from schemas.refusal import Reason, Refusal
 from service import lanes, sources
 from service.access.keys import Scope
 from service.database import make_pool
@@ -17,6 +18,7 @@ from tests.api.reading import AT, appended, get, refused, walk
 from tests.api.test_members import as_json
 from tests.projections.folding import commands, fold
 from tests.support.database import connected, folded, rows, until
+from tests.support.lane import Given
 from tests.support.lane import said as record
 from tests.support.roles import service
 from tests.support.waiting import taking
@@ -95,6 +97,33 @@ async def test_a_position_gives_its_row_of_view_result_with_or_without_the_epoch
             "other:0:0",
         ):
             assert await refused(api, RESULTS, position=position) == UNKNOWN
+
+
+async def test_each_offset_of_a_batch_that_could_not_be_read_has_the_row_of_its_range(
+    api: Api,
+) -> None:
+    """To the network that its key names, as at its first offset; not to others, and not beyond its end."""
+    whole = Refusal(Reason.TOO_LARGE, "the batch decompresses to more than 64 MiB")
+    async with appended(api.settings, record(user="before")) as (lane,):
+        batch = Given(7, 1_700_000_000_000, b"n:u", None, (), span=7, refusal=whole)
+        nobodys = Given(12, 1_700_000_000_000, None, None, (), span=5, refusal=whole)
+        await lane.store(await lane.prepare_records([batch, nobodys]))
+        await lane.append(record(user="after"))
+        await fold(api.settings)
+        topic = lane.lane.topic
+    (row,) = await view(api.settings, "kafka_offset = 1")
+    assert (row["outcome"], row["reason"]) == ("rejected", "too_large")
+    for offset in range(1, 8):
+        for position in (f"{topic}:0:{offset}", f"{topic}:0:0:{offset}"):
+            assert (await get(api, RESULTS, position=position))["results"] == [row]
+            elsewhere = await api.call(
+                "GET", "/networks/m/results", network="m", params={"position": position}
+            )
+            assert elsewhere.status_code == 404
+    for offset in range(8, 13):
+        assert await refused(api, RESULTS, position=f"{topic}:0:{offset}") == UNKNOWN
+    (after,) = (await get(api, RESULTS, position=f"{topic}:0:13"))["results"]
+    assert after["user_id"] == "after"
 
 
 async def test_in_the_log_and_not_projected_it_is_queued(api: Api) -> None:

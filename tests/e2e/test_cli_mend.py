@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from projections.worker import project
+from schemas.refusal import Reason, Refusal
 from service.ingest.ingest import ingest
 from service.relay import relay_rejected
+from tests.projections.folding import log
 from tests.support.command_line import run
 from tests.support.database import connected, folded, rows, sound, until, value
 from tests.support.kafka import Said, publish
+from tests.support.lane import Given
 from tests.support.roles import service
 
 if TYPE_CHECKING:
@@ -81,6 +84,24 @@ async def test_a_rejected_record_is_listed_shown_and_accepted_once_its_segment_e
     new = (await run(ready, "rejected", "list", "--new", "--json")).json
     assert [row["reason"] for row in new] == ["not_json"]
     await sound(ready)
+
+
+async def test_a_batch_that_could_not_be_read_is_shown_at_each_of_its_offsets(
+    database: Settings,
+) -> None:
+    whole = Refusal(Reason.TOO_LARGE, "the batch decompresses to more than 64 MiB")
+    async with log(database) as (lane,):
+        batch = Given(4, 1_700_000_000_000, None, None, (), span=5, refusal=whole)
+        await lane.store(await lane.prepare_records([batch]))
+    topic = lane.lane.topic
+    for offset in range(5):
+        shown = await run(database, "rejected", "show", f"{topic}:0:0:{offset}", "--json")
+        assert (shown.json["kafka_offset"], shown.json["next_offset"]) == (0, 5)
+    beyond = await run(database, "rejected", "show", f"{topic}:0:0:5")
+    assert "No rejected record" in beyond.err
+    # Nothing of it was kept that could be published again.
+    again = await run(database, "rejected", "retry", f"{topic}:0:0:3")
+    assert (again.code, "a batch that could not be read" in again.err) == (1, True)
 
 
 async def test_what_is_not_there_to_be_retried_is_told_so(ready: Settings) -> None:

@@ -20,6 +20,7 @@ from service.ingest import ingest as ingest_module
 from service.ingest import watch
 from service.ingest.ingest import ingest
 from service.kafka import set_up_topics, topic_faults
+from service.skip import skip as skip_records
 from tests.support.accounts import logged, outcomes
 from tests.support.database import folded, rows, sound, until, value
 from tests.support.kafka import Said, publish
@@ -63,7 +64,7 @@ async def adopt(settings: Settings, start: int | None = None) -> dict[str, Any]:
 
 async def skip(settings: Settings, to: int) -> dict[str, Any]:
     async with make_pool(settings, lanes.ROLE, 1) as pool:
-        return await lanes.skip(pool, settings, first_lane(settings), to, "a test", "tester")
+        return await skip_records(pool, settings, first_lane(settings), to, "a test", "tester")
 
 
 def first_lane(settings: Settings) -> TopicPartition:

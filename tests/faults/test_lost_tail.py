@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.stack, pytest.mark.fault]
 STOPPED = "SELECT stopped_because FROM segments.lane WHERE partition = 0 AND NOT closed"
 _SIZE_AT, _HEAD = 8, 12
+_LEADER_EPOCH_AT = 12
 
 
 def kafka_folder(stack: Stack) -> Path:
@@ -37,17 +38,32 @@ def kafka_folder(stack: Stack) -> Path:
     return Path(folder)
 
 
-def lose_tail(partition: Path, batches: int) -> None:
-    """Cut the last batches off a partition's log, as a disk would that had not written them yet."""
-    (segment,) = partition.glob("*.log")
-    content = segment.read_bytes()
+def batch_starts(content: bytes | bytearray) -> list[int]:
+    """Where the batches of a log's segment begin."""
     starts, at = [], 0
     while at < len(content):
         starts.append(at)
         (size,) = struct.unpack_from(">i", content, at + _SIZE_AT)
         at += _HEAD + size
+    return starts
+
+
+def say_one_epoch(partition: Path) -> None:
+    """Have all batches say the first one's leader epoch, as where the whole Kafka was restored from a copy."""
+    (segment,) = partition.glob("*.log")
+    content = bytearray(segment.read_bytes())
+    for start in batch_starts(content):  # no checksum covers it
+        content[start + _LEADER_EPOCH_AT : start + _LEADER_EPOCH_AT + 4] = content[
+            _LEADER_EPOCH_AT : _LEADER_EPOCH_AT + 4
+        ]
+    segment.write_bytes(content)
+
+
+def lose_tail(partition: Path, batches: int) -> None:
+    """Cut the last batches off a partition's log, as a disk would that had not written them yet."""
+    (segment,) = partition.glob("*.log")
     with segment.open("r+b") as file:
-        file.truncate(starts[-batches])
+        file.truncate(batch_starts(segment.read_bytes())[-batches])
     for name in ("*.index", "*.timeindex", "*.txnindex", "*.snapshot"):
         for path in partition.glob(name):
             path.unlink()
@@ -91,6 +107,28 @@ async def test_a_tail_that_was_lost_and_written_anew_stops_the_lane(
     kept = "SELECT user_id FROM reporting.event WHERE kafka_partition = 0 ORDER BY kafka_offset"
     users = [row["user_id"] for row in await rows(faulty, kept)]
     assert users == [f"first {number}" for number in range(12)]
+
+
+async def test_a_tail_that_was_written_anew_under_the_same_leader_epoch_stops_the_lane(
+    own_stack: Stack, faulty: Settings
+) -> None:
+    """The connection to the broker broke: that is seen."""
+    await make_segments(faulty)
+    await say(faulty, "first", 12)
+    with processes(faulty, "ingest") as (ingesting,):
+        await logged(faulty, seconds=100)
+        ingesting.pause()
+        await lose_and_write_anew(own_stack, faulty, 5, 9)
+        partition = kafka_folder(own_stack) / f"{faulty.topic_prefix}.commands-0"
+        await asyncio.to_thread(own_stack.kafka.stop)
+        say_one_epoch(partition)
+        await asyncio.to_thread(own_stack.kafka.start)
+        ingesting.resume()
+        counted = "SELECT next_offset > 12 FROM segments.lane WHERE partition = 0"
+        await until(faulty, f"SELECT ({STOPPED}) IS NOT NULL OR ({counted})", seconds=100)
+    because = await value(faulty, STOPPED)
+    assert "offset 11 holds another record than the log" in because
+    assert await value(faulty, "SELECT count(*) FROM segments.event") == 12
 
 
 async def test_a_broker_that_comes_back_whole_stops_nothing(

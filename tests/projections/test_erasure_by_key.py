@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from projections.worker import project
+from schemas.refusal import Reason, Refusal
 from service.ingest.ingest import ingest
 from tests.docs.pages import blocks, read
 from tests.projections.folding import log
@@ -15,7 +16,7 @@ from tests.projections.test_erasure import found_in
 from tests.support.accounts import outcomes
 from tests.support.database import connected, erase, folded, rows, sound, value
 from tests.support.kafka import Said, publish
-from tests.support.lane import said
+from tests.support.lane import Given, said
 from tests.support.roles import service
 
 if TYPE_CHECKING:
@@ -199,6 +200,20 @@ async def test_an_operator_blanks_single_refused_records_that_name_nobody(
         ]
     assert await value(database, "SELECT count(*) FROM reporting.rejected") == 4
     await sound(database)
+
+
+async def test_a_batch_that_could_not_be_read_is_blanked_by_any_of_its_offsets(
+    database: Settings,
+) -> None:
+    whole = Refusal(Reason.UNSTORABLE, "why-it-came")
+    async with log(database) as (lane,):
+        batch = Given(4, 1_700_000_000_000, None, None, (), span=5, refusal=whole)
+        await lane.store(await lane.prepare_records([batch]))
+    blanked = "SELECT segments.erase_rejected($1, 0, 0, 3, 'a', 'r')"
+    async with connected(database, "segments_operate") as connection:
+        assert await connection.fetchval(blanked, lane.lane.topic) is not None
+    assert await found_in(database, "why-it-came") == []
+    assert await value(database, "SELECT kafka_offset FROM segments.rejected_erasure") == 0
 
 
 async def test_where_no_refused_record_lies_nothing_is_blanked_or_recorded(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import cramjam
@@ -11,6 +13,7 @@ import pytest
 import zstandard
 from aiokafka import TopicPartition
 from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
+from aiokafka.record.util import encode_varint
 
 from schemas.headers import READ
 from schemas.refusal import Reason
@@ -165,3 +168,47 @@ def test_many_headers_leave_little() -> None:
     (one,) = read(encode_batch([Raw(b"v", None, [*odd, (b"segments-actor", b"a")])]))
     assert one.headers == (("segments-actor", b"a"),)
     assert one.memory < 1000
+
+
+def long_key() -> bytes:
+    """A record that is cut within its key."""
+    return encode_batch([Raw(bytes(9 * MIB), bytes(9 * MIB))], "snappy")
+
+
+def key_beyond_its_record() -> bytes:
+    """A record whose key is said to end a gigabyte behind it, after one with an odd header name."""
+    body = bytes([0, 0, 2]) + bytes(encoded(2**30))
+    bad = bytes(encoded(len(body))) + body
+
+    def spoilt(content: bytes) -> bytes:
+        return content[: len(content) // 2] + bad
+
+    return encode_batch([Raw(b"v", b"k", [(b"\xff", b"")])] * 2, (0, spoilt))
+
+
+def encoded(number: int) -> bytearray:
+    written = bytearray()
+    encode_varint(number, written.append)
+    return written
+
+
+READ_IN_A_PROCESS = """
+import sys
+import service.kafka
+from service.lenient import LenientMemoryRecords
+batches = LenientMemoryRecords(sys.stdin.buffer.read())
+print([record.refusal.reason for record in batches.next_batch() if record.refusal])
+"""
+
+
+@pytest.mark.parametrize(
+    ("batch", "reason"),
+    [(long_key, Reason.TOO_LARGE), (key_beyond_its_record, Reason.UNSTORABLE)],
+)
+def test_nothing_outside_of_a_record_is_read(batch: Callable[[], bytes], reason: Reason) -> None:
+    """It would end the process, or be taken for what was sent."""
+    done = subprocess.run(
+        [sys.executable, "-c", READ_IN_A_PROCESS], input=batch(), capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode().strip() == f"[{reason!r}]"

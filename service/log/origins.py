@@ -1,0 +1,61 @@
+"""Retries of commands without a time keep the time and place of their first receipt, if these very bytes lie there."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from schemas.event import Position
+from service.log.identity import AUTO
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import asyncpg
+
+    from service.log.judge import Candidate
+
+# LATERAL and OFFSET 0 keep it to one look-up an origin, whatever the planner takes the tables for.
+_FIRST_RECEIPTS = """
+SELECT w.number, extract(epoch FROM r.received_at)
+FROM unnest($1::text[], $2::integer[], $3::integer[], $4::bigint[], $5::bytea[])
+    WITH ORDINALITY AS w (topic, partition, epoch, kafka_offset, digest, number)
+CROSS JOIN LATERAL (
+    SELECT o.received_at, o.payload FROM segments.lane AS l INNER JOIN segments.rejected AS o ON l.lane_id = o.lane_id
+    WHERE l.topic = w.topic AND l.partition = w.partition AND l.epoch = w.epoch AND o.kafka_offset = w.kafka_offset
+    OFFSET 0
+) AS r
+WHERE sha256(r.payload) = w.digest
+"""
+
+
+async def find_first_receipts(
+    connection: asyncpg.Connection[Any], origins: Sequence[tuple[Position, bytes]]
+) -> dict[int, int]:
+    """Give when records were received, in Unix seconds, by their number here; without those that hold other bytes."""
+    if not origins:
+        return {}
+    columns = zip(
+        *((*position, hashlib.sha256(payload).digest()) for position, payload in origins),
+        strict=True,
+    )
+    rows = await connection.fetch(_FIRST_RECEIPTS, *map(list, columns))
+    return {row[0] - 1: int(row[1]) for row in rows}
+
+
+async def honour_origins(connection: asyncpg.Connection[Any], retries: Sequence[Candidate]) -> None:
+    """Give retries of commands without a time the time and discriminator of their first receipt."""
+    origins, honoured = [], []
+    for candidate in retries:
+        with suppress(ValueError):
+            origin = Position.parse(candidate.headers.origin or "")
+            origins.append((origin, candidate.record.value or b""))
+            honoured.append(candidate)
+    for number, first in (await find_first_receipts(connection, origins)).items():
+        candidate, origin = honoured[number], origins[number][0]
+        person_id, segment_key, _, reference_id, _ = candidate.place
+        if candidate.command.reference_id is None:
+            reference_id = f"{AUTO}{origin.topic}-{origin.partition}-{origin.offset}"
+        candidate.time = first
+        candidate.place = (person_id, segment_key, first, reference_id, str(origin))
