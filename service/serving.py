@@ -21,11 +21,14 @@ from granian.log import LogLevels
 from granian.server.embed import Server
 
 from service.errors import AddressError
+from service.idle_connections import close_idle_connections
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from service.idle_connections import Peer
 
 log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("segments.serving")
 # A head is refused when it is longer; so much of a body may wait in each connection for the app to take it.
@@ -54,6 +57,7 @@ class _Server(Server):
         self._listening = listening
 
     def _init_shared_socket(self) -> None:
+        # Private, as it has no public way (emmett-framework/granian#786); a test fails where granian changes it.
         # What granian is given it closes. Its stubs know neither the arguments nor what is set here.
         backlog = (BACKLOG,) if sys.platform == "linux" else ()
         holder: Any = SocketHolder
@@ -65,16 +69,35 @@ class _Tasks:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self.running: set[asyncio.Task[Any]] = set()
+        # Each with whose connection it came over.
+        self.running: dict[asyncio.Task[Any], Peer] = {}
+        # Those that wait for more of a body: as idle as a connection that waits for the next head.
+        self._waiting: set[asyncio.Task[Any]] = set()
+
+    def peers(self) -> set[Peer]:
+        """Give for whom something is done."""
+        return {peer for task, peer in self.running.items() if task not in self._waiting}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - the server runs it as one
-        self.running.add(task)
+        address, port = scope["client"]
+        self.running[task] = address, int(port)
+
+        async def receive_idly() -> Message:
+            # A framework may listen for a disconnect in another task, while this one works.
+            if asyncio.current_task() is not task:
+                return await receive()
+            self._waiting.add(task)
+            try:
+                return await receive()
+            finally:
+                self._waiting.discard(task)
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive_idly, send)
         finally:
-            self.running.discard(task)
+            del self.running[task]
 
 
 @asynccontextmanager
@@ -85,16 +108,18 @@ async def serving(
 
     Requests under way at the end are finished first, within STOP_SECONDS. seconds: a connection is closed when the next
     head is not here whole after so long, or its client takes nothing of an answer for three times as long.
-    connections: that are open at once, or as many as there are descriptors for; further ones wait to be accepted.
+    connections: that are open at once, or as many as there are descriptors for; further ones wait to be accepted, and
+    idle ones are closed before that.
     Raises: AddressError when nobody can listen there.
     """
     listening = _listen(host, port, 3 * seconds)
     port = listening.getsockname()[1]
     counted = _Tasks(app)
+    bound = min(connections, _connections_possible(connections))
     server = _Server(
         listening,
         counted,
-        backpressure=min(connections, _connections_possible(connections)),
+        backpressure=bound,
         http1_settings=HTTP1Settings(
             header_read_timeout=int(seconds * 1000), max_buffer_size=HEAD_BYTES
         ),
@@ -108,10 +133,14 @@ async def serving(
 
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(serve(), name=f"serve {port}")
+        closing = tasks.create_task(
+            close_idle_connections(port, bound, counted.peers), name=f"close idle {port}"
+        )
         try:
             yield port
         finally:
             stopping = True
+            closing.cancel()
             server.stop()  # type: ignore[no-untyped-call]
             await asyncio.wait([task], timeout=STOP_SECONDS)
             if not task.done():

@@ -167,7 +167,8 @@ class Settings(BaseSettings):
     http_connections: int = Field(
         2000,
         ge=1,
-        description="Connections to one api process, as far as there are descriptors; further ones wait",
+        description="Connections to one api process, as far as there are descriptors; from three quarters on idle ones"
+        " are closed, of the client with the most first",
     )
     http_timeout_seconds: float = Field(
         10,

@@ -24,6 +24,7 @@ from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from typing import Any
 
     from service.settings import Settings
 
@@ -33,9 +34,13 @@ MOST = 200 * MIB
 
 
 @asynccontextmanager
-async def attacked(settings: Settings, descriptors: int | None = None) -> AsyncIterator[Target]:
-    """Run an API process. descriptors: that it may have."""
-    given = settings.model_copy(update={"http_port": free_port(), "http_timeout_seconds": SECONDS})
+async def attacked(
+    settings: Settings, descriptors: int | None = None, **changes: Any
+) -> AsyncIterator[Target]:
+    """Run an API process. descriptors: that it may have; changes: of its settings."""
+    given = settings.model_copy(
+        update={"http_port": free_port(), "http_timeout_seconds": SECONDS} | changes
+    )
 
     def limit() -> None:
         if descriptors is not None:
@@ -87,6 +92,22 @@ async def test_idle_connections_beyond_the_descriptors_do_not_keep_the_next_clie
         await asyncio.to_thread(
             attacks.two_thousand_idle_connections_do_not_keep_the_next_client_out, target
         )
+
+
+@pytest.mark.parametrize(
+    "first", [b"", b"GET", attacks.get(b"/health/live"), attacks.post(b"Content-Length: 9")]
+)
+async def test_idle_connections_of_one_client_keep_no_other_out(
+    ready: Settings, first: bytes
+) -> None:
+    most = 200
+    # None of them ends by itself while the test has patience.
+    async with (
+        attacked(ready, http_connections=most, http_timeout_seconds=3600) as target,
+        attacks.idle_connections(target, 2 * most, first),
+    ):
+        for _ in range(20):
+            await asyncio.to_thread(attacks.ask_as_another_client, target, PATIENCE)
 
 
 async def test_five_hundred_slow_batches_of_one_key_are_held_in_little_memory(

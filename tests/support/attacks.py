@@ -5,17 +5,19 @@ They know nothing of the server but its port and process, so that any server of 
 
 from __future__ import annotations
 
+import asyncio
 import select
 import socket
+import sys
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     Attack = Callable[["Target"], None]
 
@@ -577,3 +579,38 @@ def two_thousand_idle_connections_do_not_keep_the_next_client_out(target: Target
         busy = (sum(process.cpu_times()[:2]) - used) / max(took, 0.001)
         assert took < 1 or busy < 0.8, f"busy: {busy:.2f} of a core for {took:.1f} s"
         print(f"    next client after {took:.2f} s")  # noqa: T201 - for whoever compares servers
+
+
+# Connections: the target has few of them
+
+
+@asynccontextmanager
+async def idle_connections(target: Target, count: int, first: bytes) -> AsyncIterator[None]:
+    """Hold so many idle connections of one client, which say this first; each is opened again once it is closed."""
+
+    async def hold() -> None:
+        while True:
+            with suppress(OSError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
+                try:
+                    writer.write(first)
+                    while await reader.read(65536):
+                        pass
+                finally:
+                    writer.close()
+
+    held = [asyncio.create_task(hold()) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for each in held:
+            each.cancel()
+        await asyncio.wait(held)
+
+
+def ask_as_another_client(target: Target, patience: float) -> None:
+    """Connect and ask, from another address where the machine has one. Raises: TimeoutError after so many seconds."""
+    other = ("127.0.0.2", 0) if sys.platform == "linux" else None
+    with socket.create_connection(("127.0.0.1", target.port), patience, other) as client:
+        client.sendall(get(SMALL.encode()))
+        assert client.recv(65536).startswith(b"HTTP/1.1 200")
