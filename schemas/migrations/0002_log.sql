@@ -115,6 +115,9 @@ CREATE TABLE segments.event (
     CONSTRAINT event_identity UNIQUE (person_id, segment_key, status_change_timestamp, reference_id, discriminator)
 );
 CREATE INDEX event_reference ON segments.event (reference_id);
+-- For views of one network, which have references in this collation: segments are a network's own, so that what is
+-- found is its own as well.
+CREATE INDEX event_reference_of_segment ON segments.event (segment_key, reference_id COLLATE "POSIX");
 
 CREATE TABLE segments.duplicate (
     lane_id integer NOT NULL,
@@ -170,7 +173,6 @@ RETURN (
     ) AS b
 );
 CREATE INDEX rejected_reference ON segments.rejected (reference_id) WHERE reference_id IS NOT NULL;
--- For views of one network, which have references in this collation: it is what they find and no other's.
 CREATE INDEX rejected_reference_of_network ON segments.rejected (network_id, reference_id COLLATE "POSIX")
 WHERE reference_id IS NOT NULL;
 CREATE INDEX rejected_person ON segments.rejected (person_id) WHERE person_id IS NOT NULL;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 import uuid
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from service import analysts, registry, sources
 from service.database import database_url
 from service.errors import RefusedError
 from tests.projections.folding import fold, log
+from tests.projections.test_plans import nodes
 from tests.support.command_line import run
 from tests.support.database import connected, rows, sound, value
 from tests.support.lane import LogLane, log_lanes, said
@@ -480,6 +482,31 @@ async def test_no_plan_tells_what_another_network_has(elsewhere: Settings, ann: 
                 if found != (wanted := await plan(connection, query + nowhere, nowhere)):
                     told.append(f"{settings}: {view}.{column}\n{found}\n--- and nowhere\n{wanted}")
     assert not told, "\n\n".join(told)
+
+
+async def test_a_look_up_by_reference_reads_no_event_but_those_that_it_finds(
+    elsewhere: Settings, ann: str
+) -> None:
+    """However many events her network has: an index finds them, and takes nothing of theirs away again."""
+    await analysts.grant(elsewhere, ann, "a")
+    many = [
+        said(network_id="a", user=f"u{number}", reference_id=f"r{number}") for number in range(1000)
+    ]
+    async with log_lanes(elsewhere) as (lane,):
+        await lane.append(*many)
+    await fold(elsewhere)
+    async with connected(elsewhere) as owner:
+        await owner.execute("ANALYZE")
+    async with logged_in(elsewhere, ann) as connection:
+        await connection.execute("SET search_path = reporting_network; SET jit = off")
+        for view in ("event", "result", "membership", "membership_history"):
+            query = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) SELECT * FROM {view} WHERE reference_id = 'r7'"
+            whole = json.loads(await connection.fetchval(query))[0]["Plan"]
+            assert whole["Actual Rows"] == 1, view
+            for node in nodes(whole):
+                if node.get("Relation Name") == "event":
+                    read = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+                    assert read * node["Actual Loops"] <= 1, (view, node)
 
 
 async def test_no_plan_tells_when_another_network_did_something(
