@@ -92,7 +92,7 @@ async def test_after_a_move_every_lane_is_stopped_adopted_by_one_command_and_tol
             )
 
         await holds(all_told)
-    waited = await run(moved, "status", "--wait", "0.1")
+    waited = await run(moved, "status", "--wait", "300")  # at once, as lanes are stopped
     assert waited.code == 1
     assert "this one no more" in waited.out + waited.err
     assert "open transaction" not in waited.out
