@@ -170,7 +170,7 @@ def make_app(parts: Parts) -> ASGIApp:
     door = CommandDoor(
         parts.access, parts.segments, parts.publisher, parts.outcomes, parts.settings
     )
-    return Gate(make_framework(parts), door, parts.deadlines, parts.in_flight)
+    return Gate(make_framework(parts), door, parts.access, parts.deadlines, parts.in_flight)
 
 
 def make_framework(parts: Parts) -> FastAPI:

@@ -22,6 +22,9 @@ GROUP = "segments_report_network"
 # In seconds: how long a query of an analyst may take, and how often Postgres looks whether its client is still there.
 STATEMENT_TIMEOUT = 300
 CHECK_SECONDS = 5
+# Sessions of a login at once. Each can keep a processor busy, and Postgres has no other bound by login.
+CONNECTION_LIMIT = 5
+_NO_LIMIT = -1  # as Postgres has it
 _LIST = """
 SELECT role_name, network_id, changed_at, actor, (
     SELECT split_part(c.setting, '=', 2) FROM pg_catalog.pg_db_role_setting AS s
@@ -29,7 +32,9 @@ SELECT role_name, network_id, changed_at, actor, (
     WHERE s.setrole = role AND c.setting LIKE 'statement_timeout=%'
     AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()))
     ORDER BY s.setdatabase DESC LIMIT 1
-) AS statement_timeout
+) AS statement_timeout, (
+    SELECT CASE WHEN r.rolconnlimit >= 0 THEN r.rolconnlimit END FROM pg_catalog.pg_roles AS r WHERE r.oid = role
+) AS connection_limit
 FROM segments.analyst
 WHERE ($1::text IS NULL OR network_id = $1) ORDER BY role_name, network_id
 """
@@ -38,21 +43,18 @@ SELECT role_name, network_id, change, changed_at, actor FROM segments.analyst_ev
 WHERE ($1::text IS NULL OR network_id = $1) ORDER BY analyst_event_id
 """
 _ROLE = """
-SELECT r.oid, r.rolcanlogin,
+SELECT r.oid, r.rolcanlogin, r.rolconnlimit,
     (SELECT array_agg(g.rolname::text ORDER BY g.rolname) FROM pg_catalog.pg_roles AS g
         WHERE g.rolname IN ('segments_owner', 'segments_erase', 'segments_ingest', 'segments_project',
             'segments_registry', 'segments_operate', 'segments_api', 'segments_report')
         AND pg_catalog.pg_has_role(r.oid, g.oid, 'MEMBER')) AS sees_all_as,
     EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m
         WHERE m.member = r.oid AND m.roleid = 'segments_report_network'::regrole) AS is_analyst,
-    EXISTS (SELECT FROM pg_catalog.pg_db_role_setting AS s
+    ARRAY(SELECT split_part(c.setting, '=', 1) FROM pg_catalog.pg_db_role_setting AS s
+        CROSS JOIN LATERAL unnest(s.setconfig) AS c (setting)
         WHERE s.setrole = r.oid
         AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()))
-        AND array_to_string(s.setconfig, ',') LIKE '%search_path=%') AS has_path,
-    EXISTS (SELECT FROM pg_catalog.pg_db_role_setting AS s
-        WHERE s.setrole = r.oid
-        AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()))
-        AND array_to_string(s.setconfig, ',') LIKE '%statement_timeout=%') AS has_timeout
+    ) AS own_settings
 FROM pg_catalog.pg_roles AS r WHERE r.rolname = $1
 """
 _RECORD = """
@@ -72,7 +74,8 @@ async def list_analysts(
 ) -> list[dict[str, Any]]:
     """List who sees which network, or every change of it, oldest first.
 
-    Returns: role_name, network_id, changed_at, actor, statement_timeout (null: none), or change instead of that.
+    Returns: role_name, network_id, changed_at, actor, statement_timeout and connection_limit (null: none), or change
+    instead of these.
     """
     found = await connection.fetch(_HISTORY if history else _LIST, network_id)
     return [dict(row) for row in found]
@@ -99,11 +102,14 @@ async def grant(
     network_id: str,
     actor: str | None = None,
     statement_timeout: int | None = None,
+    connection_limit: int | None = None,
 ) -> dict[str, Any]:
     """Let a role see a network's rows, in schema `reporting_network`; again is no change.
 
     statement_timeout: seconds after which Postgres ends a login's query, 0 for never; None: STATEMENT_TIMEOUT where it
-    has none yet. Roles without a login have none: Postgres takes it from the login alone.
+    has none yet. connection_limit: sessions that a login may have at once, 0 for any number; None: CONNECTION_LIMIT
+    where it becomes an analyst and has none yet. Roles without a login have neither: Postgres takes both from the login
+    alone.
     Returns: role_name, network_id, change, changed_at, actor.
     Raises: NotThereError when there is no such role, RefusedError when it sees all networks anyway.
     """
@@ -119,26 +125,35 @@ async def grant(
             await _record(connection, role, standing, "revoked", actor)
             standing = []
             await connection.execute(f"GRANT {GROUP} TO {await _quoted(connection, role)}")
-        if found["rolcanlogin"] and not found["has_path"]:
-            await connection.execute(
-                f"ALTER ROLE {await _quoted(connection, role)} IN DATABASE {await _database(connection)}"
-                " SET search_path = reporting_network"
-            )
         if found["rolcanlogin"]:
-            # A query whose client is gone ends too.
-            await connection.execute(
-                f"ALTER ROLE {await _quoted(connection, role)} IN DATABASE {await _database(connection)}"
-                f" SET client_connection_check_interval = '{CHECK_SECONDS:d}s'"
-            )
-        if found["rolcanlogin"] and (statement_timeout is not None or not found["has_timeout"]):
-            seconds = STATEMENT_TIMEOUT if statement_timeout is None else statement_timeout
-            await connection.execute(
-                f"ALTER ROLE {await _quoted(connection, role)} IN DATABASE {await _database(connection)}"
-                f" SET statement_timeout = '{seconds:d}s'"
-            )
+            await _bound(connection, role, found, statement_timeout, connection_limit)
         if network_id not in standing:
             await _record(connection, role, [network_id], "granted", actor)
         return await _newest(connection, role, network_id)
+
+
+async def _bound(
+    connection: asyncpg.Connection[Any],
+    role: str,
+    found: asyncpg.Record,
+    statement_timeout: int | None,
+    connection_limit: int | None,
+) -> None:
+    """Set what a login's sessions begin with, and how many there may be; None: as `grant` has it."""
+    login = f"ALTER ROLE {await _quoted(connection, role)}"
+    here = f"{login} IN DATABASE {await _database(connection)} SET"
+    own = found["own_settings"]
+    if "search_path" not in own:
+        await connection.execute(f"{here} search_path = reporting_network")
+    # A query whose client is gone ends too.
+    await connection.execute(f"{here} client_connection_check_interval = '{CHECK_SECONDS:d}s'")
+    if statement_timeout is not None or "statement_timeout" not in own:
+        seconds = STATEMENT_TIMEOUT if statement_timeout is None else statement_timeout
+        await connection.execute(f"{here} statement_timeout = '{seconds:d}s'")
+    is_new = not found["is_analyst"] and found["rolconnlimit"] == _NO_LIMIT
+    if connection_limit is not None or is_new:
+        most = CONNECTION_LIMIT if connection_limit is None else connection_limit or _NO_LIMIT
+        await connection.execute(f"{login} CONNECTION LIMIT {most:d}")
 
 
 async def revoke(

@@ -48,16 +48,32 @@ async def list_(*, network: str | None, history: bool, as_json: bool) -> None:
     type=click.IntRange(0, 86_400),
     help=f"End the login's queries after so many seconds, 0: never; default {analysts.STATEMENT_TIMEOUT}, once.",
 )
+@click.option(
+    "--connection-limit",
+    type=click.IntRange(0, 10_000),
+    help=f"Most sessions of the login at once, 0: any number; default {analysts.CONNECTION_LIMIT}, once.",
+)
 @actor_option
 async def grant(
-    *, role: str, network: str, statement_timeout: int | None, actor: str | None, as_json: bool
+    *,
+    role: str,
+    network: str,
+    statement_timeout: int | None,
+    connection_limit: int | None,
+    actor: str | None,
+    as_json: bool,
 ) -> None:
     """Let a role of Postgres see a network's rows, and no other's, in schema `reporting_network`.
 
-    Needs the login of `setup`. The role is there already; without a search path of its own it gets this schema's, and
-    without a statement_timeout one of five minutes.
+    Needs the login of `setup`. The role is there already. Without settings of its own a login gets this schema as its
+    search path, a statement_timeout of five minutes, and at most five sessions at once.
     """
-    _tell(await analysts.grant(load_settings(), role, network, actor, statement_timeout), as_json)
+    _tell(
+        await analysts.grant(
+            load_settings(), role, network, actor, statement_timeout, connection_limit
+        ),
+        as_json,
+    )
 
 
 @command(analyst, needs=("setup_database_url",))

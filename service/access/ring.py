@@ -78,6 +78,14 @@ class KeyRing:
         self._used.add(key_id)
         return key
 
+    def network_of(self, text: str) -> str | None:
+        """Give the network of a key that is remembered, without asking anybody whether it is still good."""
+        parts = split(text)
+        found = None if parts is None else self._remembered.get(parts[0])
+        if parts is None or found is None or not found.known.fits(parts[1]):
+            return None
+        return found.known.key.network_id
+
     async def _look_up(self, key_id: str) -> _Remembered | None:
         now = time.monotonic()
         try:

@@ -94,13 +94,22 @@ class Access:
 
         return admitted
 
+    def network_of(self, authorization: str | None) -> str | None:
+        """Give the network whose request it is, as far as that is known at once; None: it may still be somebody's.
+
+        It says whose share a request takes, and admits nobody. authorization: the header as it was sent.
+        """
+        text = _bearer(authorization or "")
+        return None if text is None else self._keys.network_of(text)
+
     async def _key(self, sent: str, published: str | None) -> ApiKey:
-        if not sent[: len(_BEARER)].lower() == _BEARER:
+        text = _bearer(sent)
+        if text is None:
             raise Problem(
                 401, "unauthenticated", "send Authorization: Bearer KEY", headers=_CHALLENGE
             )
         try:
-            key = await self._keys.find(sent[len(_BEARER) :].strip())
+            key = await self._keys.find(text)
         except DatabaseAwayError:
             raise registry_away(published) from None
         if key is None:
@@ -129,6 +138,13 @@ class Access:
             headers=headers | {"Retry-After": str(math.ceil(seconds))},
             published=published,
         )
+
+
+def _bearer(authorization: str) -> str | None:
+    """Give the key of an Authorization header."""
+    if authorization[: len(_BEARER)].lower() != _BEARER:
+        return None
+    return authorization[len(_BEARER) :].strip()
 
 
 class RegistryRate:

@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 
-# So many of a batch are read before others go on.
-ITEMS_AT_ONCE = 20
+# So many of a batch are read in a step: about as much work as one command is.
+ITEMS_AT_ONCE = 5
 
 
 class Handle(NamedTuple):

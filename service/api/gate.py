@@ -1,4 +1,4 @@
-"""What every request passes first: a bound on what is in flight, and a request id."""
+"""What every request passes first: its network's turn, a bound on what is in flight, and a request id."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import random
 import re
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from service.api.asgi import PIECE, WINDOW, Call, own_headers, send_pieces
+from service.api.in_flight import NOBODY
 from service.api.intake import MAX_BATCH_BODY
 from service.api.problems import Problem, of_error, unavailable
+from service.api.turns import Turns
 from service.telemetry import get_logger
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from service.api.access import Access
     from service.api.in_flight import InFlight, Place
     from service.deadlines import Deadlines
 
@@ -50,33 +53,36 @@ class Gate:
     not sent further than its headers.
     """
 
-    def __init__(self, app: ASGIApp, door: Door, deadlines: Deadlines, in_flight: InFlight) -> None:
+    def __init__(
+        self, app: ASGIApp, door: Door, access: Access, deadlines: Deadlines, in_flight: InFlight
+    ) -> None:
         self._app = app
         self._door = door
+        self._access = access
         self._deadlines = deadlines
         self._in_flight = in_flight
+        self._turns = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer 503 when too many are in flight."""
+        """Run a request when it is its network's turn."""
         state = scope.setdefault("state", {})
-        codings, has_length = _look_at_headers(scope, state)
-        rest = _Rest(receive, has_length)
-        receive = rest.receive if has_length else receive
+        head = _look_at_headers(scope, state)
+        network = self._access.network_of(head.authorization) or NOBODY
+        await self._turns.run(network, self._answer(network, head, scope, receive, send))
+
+    async def _answer(
+        self, network: str, head: _Head, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Let a request through, or answer 503 when too many are in flight, of all or of its network."""
+        rest = _Rest(receive, head.has_length)
         path = PUBLISHING.fullmatch(scope["path"])
         posts = path is not None and scope["method"] == "POST"
-        always = scope["path"].startswith(_ALWAYS)
-        place = self._in_flight.aside() if always else self._in_flight.enter()
-        problem = None
-        if place is None:
-            problem = unavailable(
-                "busy", "too many requests are in flight", "no" if posts else None
-            )
-            place = self._in_flight.aside()
-        state["place"] = place
+        place, problem = self._enter(network, scope["path"], "no" if posts else None)
+        scope["state"]["place"] = place
         try:
             if problem is not None:
                 await self._refuse(problem, place, scope, rest, send)
-            elif codings not in (b"", b"chunked"):
+            elif head.codings not in (b"", b"chunked"):
                 await self._refuse(_CODINGS, place, scope, rest, send)
             elif path is None:
                 await self._lead_to_framework(place, scope, rest, send)
@@ -86,6 +92,24 @@ class Gate:
                 await self._refuse(_ONLY_POST, place, scope, rest, send)
         finally:
             place.leave()
+
+    def _enter(
+        self, network: str, path: str, published: str | None
+    ) -> tuple[Place, Problem | None]:
+        """Take a place; gives why there is none too, before anything else is done for the request."""
+        aside = self._in_flight.aside()
+        if path.startswith(_ALWAYS):
+            return aside, None
+        place = self._in_flight.enter()
+        if place is None:
+            return aside, unavailable("busy", "too many requests are in flight", published)
+        if network == NOBODY:  # its key is looked up later
+            return place, None
+        try:
+            place.claim(network, published)
+        except Problem as problem:
+            return place, problem
+        return place, None
 
     async def _post(
         self, path: re.Match[str], place: Place, scope: Scope, rest: _Rest, send: Send
@@ -203,12 +227,22 @@ class _Answer:
         return message
 
 
-def _look_at_headers(scope: Scope, state: dict[str, Any]) -> tuple[bytes, bool]:
-    """Set the request's id; give its transfer codings, and whether a body of known length is on its way."""
-    codings, request_id, has_length, expects = b"", None, False, False
+class _Head(NamedTuple):
+    """What is to be known of a request first. has_length: whether a body of known length is on its way."""
+
+    codings: bytes
+    has_length: bool
+    authorization: str | None
+
+
+def _look_at_headers(scope: Scope, state: dict[str, Any]) -> _Head:
+    """Look at a request's head, and set its id."""
+    codings, request_id, has_length, expects, authorization = b"", None, False, False, None
     for name, value in scope["headers"]:
         if name == b"x-request-id" and request_id is None and _REQUEST_ID.fullmatch(value):
             request_id = str(value, "ascii")
+        elif name == b"authorization" and authorization is None:
+            authorization = value.decode("latin-1")
         elif name == b"transfer-encoding":
             codings += value.lower()
         elif name == b"content-length":
@@ -217,4 +251,4 @@ def _look_at_headers(scope: Scope, state: dict[str, Any]) -> tuple[bytes, bool]:
             expects, has_length = True, False
     # Not a secret: it tells one request from another.
     state["request_id"] = request_id or f"{random.getrandbits(128):032x}"
-    return codings, has_length
+    return _Head(codings, has_length, authorization)

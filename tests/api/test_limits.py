@@ -112,6 +112,20 @@ async def test_the_slow_clients_of_one_network_hold_up_no_other(ready: Settings)
         await holds(lambda: is_read(api, "other"))
 
 
+async def test_a_network_that_has_its_places_is_refused_before_its_request_is_looked_at(
+    ready: Settings,
+) -> None:
+    given = ready.model_copy(update={"http_in_flight": 6, "http_timeout_seconds": 60.0})
+    async with api_running(given) as api:
+        waiting = await fill(api, "other", "other")
+        nowhere = "/networks/other/no-such-path"
+        assert (await api.call("GET", nowhere, network="other")).status_code == 503
+        assert (await api.call("GET", nowhere)).status_code == 404
+        for writer in waiting:
+            writer.close()
+        await holds(lambda: is_read(api, "other"))
+
+
 async def is_read(api: Api, network: str) -> bool:
     path = f"/networks/{network}/sizes"
     return (await api.call("GET", path, network=network)).status_code == 200

@@ -377,6 +377,30 @@ async def test_a_login_s_queries_end_after_five_minutes_unless_told_otherwise(
     assert (await run(filled, *grant, "--statement-timeout", "-1")).code == 2
 
 
+async def test_a_login_has_five_sessions_at_once_unless_told_otherwise(
+    filled: Settings, ann: str
+) -> None:
+    grant = ("analyst", "grant", ann, "--network", "a")
+
+    async def listed() -> object:
+        (row,) = (await run(filled, "analyst", "list", "--network", "a", "--json")).json
+        return row["connection_limit"]
+
+    assert (await run(filled, *grant)).code == 0
+    assert await listed() == 5
+    assert (await run(filled, *grant, "--connection-limit", "1")).code == 0
+    async with logged_in(filled, ann):
+        with pytest.raises(asyncpg.TooManyConnectionsError):
+            async with logged_in(filled, ann):
+                pass
+    # What she has stays, no limit too.
+    assert (await run(filled, *grant)).code == 0
+    assert await listed() == 1
+    assert (await run(filled, *grant, "--connection-limit", "0")).code == 0
+    assert (await run(filled, *grant)).code == 0
+    assert await listed() is None
+
+
 async def test_the_commands_grant_list_and_revoke(filled: Settings, ann: str) -> None:
     granted = await run(
         filled, "analyst", "grant", ann, "--network", "a", "--actor", "boss", "--json"

@@ -29,6 +29,11 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--without", type=_names, default=(), help="with commas: all but these")
     parser.add_argument("--failovers", type=_names, default=tuple(FAILOVERS), help="with commas")
+    parser.add_argument(
+        "--beside-others",
+        action="store_true",
+        help="attackers take processor time from others: on a machine that does other work they never get any else",
+    )
     arguments = parser.parse_args()
     unknown = {*arguments.attacks, *arguments.without} - {*all_attacks()}
     unknown |= {*arguments.failovers} - {*FAILOVERS}
@@ -47,7 +52,13 @@ def main() -> int:
         sys.stderr.write(f"{time.monotonic() - began:6.0f} s  {text}\n")
 
     attacks = tuple(name for name in given.attacks if name not in given.without)
-    plan = long_plan(given.minutes, given.seed, attacks, given.failovers)
+    plan = long_plan(
+        given.minutes,
+        given.seed,
+        attacks,
+        given.failovers,
+        attackers_give_way=not given.beside_others,
+    )
     report = asyncio.run(besiege(plan, say))
     report.write(given.report)
     sys.stdout.write(report.text())

@@ -29,16 +29,26 @@ class Phase:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole siege. members, events: of the hostile network's large segment, and of its key with many events."""
+    """A whole siege. members, events: of the hostile network's large segment, and of its key with many events.
+
+    attackers_give_way: whether they take only processor time that nobody else on this machine wants, as though they
+    were on machines of their own. Where the machine has other work to do, they may then never come to attack.
+    """
 
     phases: tuple[Phase, ...]
     seed: int
     members: int
     events: int
+    attackers_give_way: bool
 
 
 def long_plan(
-    minutes: float, seed: int, attacks: tuple[str, ...], failovers: tuple[str, ...]
+    minutes: float,
+    seed: int,
+    attacks: tuple[str, ...],
+    failovers: tuple[str, ...],
+    *,
+    attackers_give_way: bool = True,
 ) -> Plan:
     """Give a siege of so many minutes: alone, each attack alone, all together, all with failovers, alone again."""
     whole = minutes * 60
@@ -56,6 +66,7 @@ def long_plan(
         seed,
         members=size,
         events=size,
+        attackers_give_way=attackers_give_way,
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.siege.hostile.kinds import KINDS
 from tests.siege.hostile.target import BREACH
 from tests.siege.memory import BOUND
 
@@ -21,9 +23,13 @@ MOST_LINES = 12
 
 @dataclass
 class Report:
-    """A siege that is over. faults: of the siege itself, such as an attack that failed by its own fault."""
+    """A siege that is over. faults: of the siege itself, such as an attack that failed by its own fault.
+
+    attackers_give_way: as Plan has it.
+    """
 
     seed: int
+    attackers_give_way: bool
     figures: list[Figure] = field(default_factory=list)
     memory: list[Watched] = field(default_factory=list)
     laws: list[Law] = field(default_factory=list)
@@ -46,13 +52,26 @@ class Report:
             for what, count in tally.items()
             if what.startswith(BREACH)
         ]
+        found += [
+            f"{name} did not attack in any phase: it came to {self._tally(name) or 'nothing'}"
+            for name in sorted({name for attacks in self.tallies.values() for name in attacks})
+            if not KINDS[name].attacked(self._tally(name))
+        ]
         if judge_figures:
             found += [f"{_line(figure)}" for figure in self.figures if not figure.holds]
         return found + self.faults
 
+    def _tally(self, name: str) -> dict[str, int]:
+        """Give what came of an attack in all phases together."""
+        tally: Counter[str] = Counter()
+        for attacks in self.tallies.values():
+            tally.update(attacks.get(name, {}))
+        return dict(sorted(tally.items()))
+
     def text(self) -> str:
         """Tell all of it."""
-        lines = [f"Siege, seed {self.seed}", "", _HEADING, *map(_line, self.figures), ""]
+        told = _OF_THEIR_OWN if self.attackers_give_way else _BESIDE_OTHERS
+        lines = [f"Siege, seed {self.seed}", told, "", _HEADING, *map(_line, self.figures), ""]
         lines += ["Memory, peak MiB of each process (at most 200)"]
         lines += [f"  {one.role:8} {one.pid:>7} {one.peak / 2**20:6.0f}" for one in self.memory]
         lines += ["", "Failovers: " + (", ".join(self.happened) or "none"), "", "Laws"]
@@ -72,6 +91,7 @@ class Report:
         """Write JSON to a path, and text beside it."""
         told = {
             "seed": self.seed,
+            "attackers_give_way": self.attackers_give_way,
             "figures": [figure.as_dict() for figure in self.figures],
             "memory": [asdict(one) for one in self.memory],
             "laws": [asdict(law) for law in self.laws],
@@ -84,6 +104,14 @@ class Report:
         path.with_suffix(".txt").write_text(self.text())
 
 
+_OF_THEIR_OWN = (
+    "The attackers' own processes take only processor time that nobody else wants, as though they were on other\n"
+    "machines; what their requests cause in the service, Postgres and Kafka has full priority."
+)
+_BESIDE_OTHERS = (
+    "The attackers' own processes take processor time from the service, Postgres and Kafka: the figures tell of more\n"
+    "than these."
+)
 _HEADING = (
     "phase          act        a second  of alone   p50 ms    p99 ms  of alone  failed\n"
     "(the good network's; at least half its rate and at most ten times its p99 alone)"

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from typing import TYPE_CHECKING
 
+from tests.siege.attackers import attacking
 from tests.siege.failovers import befall
 from tests.siege.good import EACH_SECOND, Good
 from tests.siege.laws import check_laws
 from tests.siege.memory import watch
 from tests.siege.report import Report
 from tests.siege.site import furnish, site
-from tests.support.roles import environment
 from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
@@ -22,13 +20,10 @@ if TYPE_CHECKING:
     from tests.siege.plan import Phase, Plan
     from tests.siege.site import Site
 
-END_SECONDS = 600.0
-"""Far more than a process takes to start and to end on a busy machine."""
-
 
 async def besiege(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Report:
     """Run a plan; say: is told how far it is."""
-    report = Report(plan.seed)
+    report = Report(plan.seed, plan.attackers_give_way)
     async with site() as besieged:
         watching = asyncio.ensure_future(watch(besieged.watched))
         say("filling the hostile network's segments")
@@ -38,7 +33,7 @@ async def besiege(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Re
         try:
             for phase in plan.phases:
                 say(f"{phase.name}: {phase.seconds:.0f} s")
-                await _phase(besieged, good, phase, plan.seed, report)
+                await _phase(besieged, good, phase, plan, report)
                 report.faults += besieged.ended()
                 if running.done():
                     running.result()
@@ -55,18 +50,16 @@ async def besiege(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Re
     return report
 
 
-async def _phase(site: Site, good: Good, phase: Phase, seed: int, report: Report) -> None:
-    good.figures.begin()
-    enemies = asyncio.ensure_future(_attack(site, phase, seed))
-    try:
+async def _phase(site: Site, good: Good, phase: Phase, plan: Plan, report: Report) -> None:
+    target = site.target(plan.seed, phase.seconds, gives_way=plan.attackers_give_way)
+    async with attacking(site, phase, target) as ended:
+        good.figures.begin()
         if phase.failovers:
-            report.happened += await befall(site, phase.failovers, seed, phase.seconds)
-        tally, fault = await enemies
-    finally:
-        enemies.cancel()
+            report.happened += await befall(site, phase.failovers, plan.seed, phase.seconds)
+        tally, faults = await ended
     good.figures.end(phase.name, is_judged=phase.is_judged)
     report.tallies[phase.name] = tally
-    report.faults += fault
+    report.faults += faults
 
 
 async def _goes_on(good: Good) -> list[str]:
@@ -81,36 +74,3 @@ async def _goes_on(good: Good) -> list[str]:
         stuck = [act for act in acts if good.figures.done[act] == before.get(act, 0)]
         return [f"after the failovers it does not go on: {', '.join(stuck)}"]
     return []
-
-
-async def _attack(
-    site: Site, phase: Phase, seed: int
-) -> tuple[dict[str, dict[str, int]], list[str]]:
-    """Run a phase's attacks in a process of their own; gives the tally of each, and its own faults."""
-    if not phase.attacks:
-        await asyncio.sleep(phase.seconds)
-        return {}, []
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.siege.hostile", *phase.attacks,
-        env=environment(site.settings),
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
-    try:
-        target = site.target(seed, phase.seconds).as_dict()
-        process.stdin.write(json.dumps(target).encode() + b"\n")
-        async with asyncio.timeout(phase.seconds + END_SECONDS):
-            said = (await process.stdout.read()).decode()
-            errors = (await process.stderr.read()).decode()
-            code = await process.wait()
-    except TimeoutError:
-        return {}, [f"the attacks of {phase.name} did not end in time"]
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if code != 0:
-        return {}, [f"the attacks of {phase.name} failed by themselves: {errors[-2000:]}"]
-    return json.loads(said), []

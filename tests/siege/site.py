@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 ROLES = ("api", "ingest", "ingest", "project", "project")
 SEGMENTS = {GOOD: (1, 2, 3), BAD: (LARGE, HOT, 3, 4, 5)}
 LANES = 4
+START_SECONDS = 600.0
+"""Far more than all processes take to start at once on a busy machine."""
 _EVERYTHING = frozenset(Scope)
 
 
@@ -56,7 +58,8 @@ class Site:
 
     def start(self, role: str) -> Process:
         """Start a process of a role, and watch its memory."""
-        process = Process(self.settings, role)
+        # Each Postgres backend has a session of its own: all roles in one would weigh as much as one of them.
+        process = Process(self.settings, role, own_session=True)
         self.running.append(process)
         self.watched.append(Watched(role, process.pid))
         return process
@@ -75,11 +78,12 @@ class Site:
             if not one.running
         ]
 
-    def target(self, seed: int, seconds: float) -> Target:
+    def target(self, seed: int, seconds: float, *, gives_way: bool) -> Target:
         """Give what a hostile tenant knows."""
         return Target(
-            self.settings.http_port, self.keys[BAD], self.logins[BAD], self.bounded, seed, seconds
-        )
+            self.settings.http_port, self.keys[BAD], self.logins[BAD], self.bounded, seed, seconds,
+            gives_way,
+        )  # fmt: skip
 
 
 @asynccontextmanager
@@ -92,7 +96,7 @@ async def site() -> AsyncIterator[Site]:
             await _fill(made)
             for role in ROLES:
                 made.start(role)
-            await made.running[0].says("serving")
+            await made.running[0].says("serving", START_SECONDS)
             yield made
         finally:
             for process in made.running:

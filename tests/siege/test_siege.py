@@ -27,6 +27,7 @@ async def test_every_attack_beside_a_good_network_breaks_no_law() -> None:
         seed=1,
         members=500,
         events=500,
+        attackers_give_way=False,
     )
     report = await besiege(plan)
     assert report.broken(judge_figures=False) == [], report.text()

@@ -46,15 +46,16 @@ def command_line(
 
 
 class Process:
-    """One role as a process of its own."""
+    """One role as a process of its own. own_session: as a daemon has it; Linux may share processor time by these."""
 
-    def __init__(self, settings: Settings, role: str) -> None:
+    def __init__(self, settings: Settings, role: str, *, own_session: bool = False) -> None:
         self.role = role
         handle, path = tempfile.mkstemp(prefix=f"segments-{role}-", suffix=".log")
         self._log = Path(path)
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from segments.cli import main; main()", role],
             env=environment(settings), stdout=handle, stderr=subprocess.STDOUT,
+            start_new_session=own_session,
         )  # fmt: skip
         os.close(handle)
 

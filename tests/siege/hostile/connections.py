@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from tests.siege.hostile.requests import MEMBERS, POST
-from tests.siege.hostile.target import BREACH
+from tests.siege.hostile.target import BREACH, attacks
 from tests.siege.hostile.wire import END, answer, command, connection, request
 
 if TYPE_CHECKING:
@@ -47,12 +47,14 @@ async def _dribble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, t
         await asyncio.sleep(1)
 
 
+@attacks("opened")
 async def slow_heads(siege: Siege) -> None:
     """Heads, a byte each second."""
     head = request("GET", "/health/live", X_Long="x" * 1000)
     await _hold(siege, lambda _, reader, writer: _dribble(reader, writer, head))
 
 
+@attacks("opened")
 async def slow_bodies(siege: Siege) -> None:
     """Bodies of commands and of batches, a byte each second."""
 
@@ -66,6 +68,7 @@ async def slow_bodies(siege: Siege) -> None:
     await _hold(siege, act)
 
 
+@attacks("opened")
 async def idle(siege: Siege) -> None:
     """Nothing more after an answer, or one byte more."""
 
@@ -78,6 +81,7 @@ async def idle(siege: Siege) -> None:
     await _hold(siege, act)
 
 
+@attacks("opened")
 async def trailers(siege: Siege) -> None:
     """Chunked bodies whose trailers have no end."""
 
@@ -94,6 +98,7 @@ async def trailers(siege: Siege) -> None:
     await _hold(siege, act, 4)
 
 
+@attacks("opened")
 async def upgrades(siege: Siege) -> None:
     """Upgrades with a body that is a request: it must not be answered."""
 
@@ -116,6 +121,7 @@ async def upgrades(siege: Siege) -> None:
     await _hold(siege, act, 16)
 
 
+@attacks("opened")
 async def unread(siege: Siege) -> None:
     """Asks for all members again and again, and reads nothing of it."""
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.siege.hostile.target import Attack
 
 KINDS: Mapping[str, Attack] = {
-    attack.__name__: attack
+    attack.name: attack
     for attack in (
         requests.posts, requests.reads, requests.as_of, requests.batches, requests.dry_runs,
         requests.explains, requests.bad_keys, requests.waits, requests.large_bodies,

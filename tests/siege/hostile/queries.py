@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from tests.siege.hostile.target import GOOD
+from tests.siege.hostile.target import GOOD, attacks
 
 if TYPE_CHECKING:
     from tests.siege.hostile.target import Siege
@@ -25,6 +25,7 @@ PEEKS = (
 
 
 async def _ask(siege: Siege, connection: asyncpg.Connection[asyncpg.Record], query: str) -> None:
+    siege.tally["asked"] += 1
     try:
         await connection.fetch(query)
         siege.tally["answered"] += 1
@@ -55,6 +56,7 @@ async def _clients(siege: Siege, queries: list[str], count: int, pause: float) -
             clients.create_task(client())
 
 
+@attacks("asked", "TooManyConnectionsError")
 async def locks(siege: Siege) -> None:
     """Every advisory lock whose number can be guessed, taken and kept."""
     queries = [f"SELECT pg_advisory_lock(hashtext('{name}'))" for name in LOCKS]
@@ -63,11 +65,13 @@ async def locks(siege: Siege) -> None:
     await _clients(siege, queries, 4, 0.5)
 
 
+@attacks("asked", "TooManyConnectionsError")
 async def long_queries(siege: Siege) -> None:
     """Queries that would take hours."""
     await _clients(siege, [LONG], 4, 0.1)
 
 
+@attacks("asked", "TooManyConnectionsError")
 async def peeks(siege: Siege) -> None:
     """Plans, tables behind the views, other people's sessions."""
     await _clients(siege, list(PEEKS), 4, 0.05)

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.topics import Topics
 from service.kafka import connection_options, producing
-from tests.siege.hostile.target import BAD, GOOD, HOT
+from tests.siege.hostile.target import BAD, GOOD, HOT, attacks
 from tests.support.batch import Raw, publish_batch
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def _commands(siege: Siege) -> str:
     return Topics(siege.settings.topic_prefix).commands
 
 
+@attacks("records")
 async def garbage(siege: Siege) -> None:
     """What is no command: half of it on the topic that all share."""
     topics = (_commands(siege), siege.target.bounded)
@@ -67,6 +68,7 @@ async def garbage(siege: Siege) -> None:
             )
 
 
+@attacks("batches")
 async def odd_headers(siege: Siege) -> None:
     """Header names and contents that are not UTF-8, in compressed batches, a few each second."""
     while True:
@@ -93,6 +95,7 @@ async def odd_headers(siege: Siege) -> None:
         await asyncio.sleep(0.3)
 
 
+@attacks("records")
 async def keys(siege: Siege) -> None:
     """An idempotency key of 255 characters on each, and never the same again."""
 
@@ -103,6 +106,7 @@ async def keys(siege: Siege) -> None:
     await _flood(siege, make, _commands(siege), 100)
 
 
+@attacks("records")
 async def conflicts(siege: Siege) -> None:
     """The same identities with other content, and with the same."""
 
@@ -117,6 +121,7 @@ async def conflicts(siege: Siege) -> None:
     await _flood(siege, make, _commands(siege), 100)
 
 
+@attacks("records")
 async def late(siege: Siege) -> None:
     """Events of a key that has many, each earlier than all of them."""
 
@@ -129,6 +134,7 @@ async def late(siege: Siege) -> None:
     await _flood(siege, make, _commands(siege), 20)
 
 
+@attacks("records")
 async def claims(siege: Siege) -> None:
     """Another network's commands, and broken ones that name it, on a topic that may not speak for it."""
 
@@ -141,6 +147,7 @@ async def claims(siege: Siege) -> None:
     await _flood(siege, make, siege.target.bounded, 50)
 
 
+@attacks("bombs")
 async def bombs(siege: Siege) -> None:
     """Batches of some kilobytes that hold 64 to 300 MiB; six of them."""
     for mebibytes in (64, 128, 263, 64, 300, 96):
@@ -154,6 +161,7 @@ async def bombs(siege: Siege) -> None:
         await asyncio.sleep(2)
 
 
+@attacks("copies")
 async def replays(siege: Siege) -> None:
     """Signed records of others, published again as they are, where they were and on another topic."""
     topic = _commands(siege)

@@ -7,7 +7,7 @@ import itertools
 import json
 from typing import TYPE_CHECKING
 
-from tests.siege.hostile.target import BAD
+from tests.siege.hostile.target import BAD, attacks
 from tests.siege.hostile.wire import repeat, request
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ MOST = 3000
 """Segments made in one attack, should nothing stop it."""
 
 
+@attacks(200, 409, 429, 503)
 async def patches(siege: Siege) -> None:
     """Descriptions, names and visibility of segments of its own."""
 
@@ -32,6 +33,7 @@ async def patches(siege: Siege) -> None:
     await repeat(siege, make, 4, pause=0.03)
 
 
+@attacks(201, 409, 429, 503)
 async def segments(siege: Siege) -> None:
     """As many segments as it can make."""
     numbers = itertools.count()

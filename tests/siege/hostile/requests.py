@@ -7,7 +7,7 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from tests.siege.hostile.target import BAD, HOT, LARGE
+from tests.siege.hostile.target import BAD, HOT, LARGE, attacks
 from tests.siege.hostile.wire import command, repeat, request
 
 if TYPE_CHECKING:
@@ -23,12 +23,14 @@ def _dated(siege: Siege, **fields: object) -> bytes:
     return command(siege, reference_id=f"r{siege.rng.getrandbits(40)}", **fields)
 
 
+@attacks(201, 429, 503)
 async def posts(siege: Siege) -> None:
     """Commands one by one, from many clients; paced, for each that is taken must be compared with the oracle."""
     key = siege.target.key
     await repeat(siege, lambda: request("POST", POST, _dated(siege), key), 32, pause=0.1)
 
 
+@attacks(200, 429, 503)
 async def reads(siege: Siege) -> None:
     """Pages, sizes and results, as fast as they come."""
     paths = (
@@ -41,13 +43,15 @@ async def reads(siege: Siege) -> None:
     await repeat(siege, lambda: request("GET", siege.rng.choice(paths), key=key), 32)
 
 
+@attacks(200, 429, 503)
 async def as_of(siege: Siege) -> None:
     """Pages of a large segment as it was, on both clocks."""
     key = siege.target.key
-    path = f"{MEMBERS}?at=2020-01-01T00:00:00Z&known_at=2100-01-01T00:00:00Z&limit=1000"
+    path = f"{MEMBERS}?as_of=2020-01-01T00:00:00Z&known_at=2090-01-01T00:00:00Z&limit=1000"
     await repeat(siege, lambda: request("GET", path, key=key), 16)
 
 
+@attacks(207, 429, 503)
 async def batches(siege: Siege) -> None:
     """Batches of a thousand, nearly all of it refused."""
 
@@ -58,6 +62,7 @@ async def batches(siege: Siege) -> None:
     await repeat(siege, make, 8, pause=0.05)
 
 
+@attacks(200, 429, 503)
 async def dry_runs(siege: Siege) -> None:
     """Dry runs on a key with many events."""
     key = siege.target.key
@@ -67,12 +72,14 @@ async def dry_runs(siege: Siege) -> None:
     )
 
 
+@attacks(200, 429, 503)
 async def explains(siege: Siege) -> None:
     """Asks why the user of many events is where they are."""
     path = f"{POST}/{HOT}/explanation?user=hot"
     await repeat(siege, lambda: request("GET", path, key=siege.target.key), 4)
 
 
+@attacks(401)
 async def bad_keys(siege: Siege) -> None:
     """Keys that do not exist, are no keys, or are not there at all."""
 
@@ -86,6 +93,7 @@ async def bad_keys(siege: Siege) -> None:
     await repeat(siege, make, 16)
 
 
+@attacks(200, 202, 429, 503)
 async def waits(siege: Siege) -> None:
     """Commands whose senders wait for the outcome, half of them of the key with many events."""
 
@@ -96,8 +104,9 @@ async def waits(siege: Siege) -> None:
     await repeat(siege, make, 32, pause=0.2)
 
 
+@attacks(400, 413, 429, 503)
 async def large_bodies(siege: Siege) -> None:
-    """Bodies as large as a batch may be, and larger, of white space."""
+    """Bodies as large as a batch may be, and larger, of white space: read whole, it is no JSON (400)."""
     sizes = (4 * 2**20 - 100, 5 * 2**20, 64 * 2**10 + 1)
 
     def make() -> bytes:

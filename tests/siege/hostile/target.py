@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from service.settings import Settings
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Awaitable, Callable, Mapping
 
 BAD, GOOD = "bad", "good"
 """The hostile network, and the well-behaved one."""
@@ -26,7 +26,7 @@ class Target:
     """The installation as a tenant of network `bad` knows it; the environment names Postgres and Kafka.
 
     port: of the API. key: an API key of `bad`, of all scopes. login: the URL of an analyst of `bad`. bounded: a topic
-    that may speak for `bad` alone.
+    that may speak for `bad` alone. gives_way: whether it takes only processor time that nobody else wants.
     """
 
     port: int
@@ -35,6 +35,7 @@ class Target:
     bounded: str
     seed: int
     seconds: float
+    gives_way: bool
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -54,4 +55,23 @@ class Siege:
         return Settings()
 
 
-Attack = Callable[[Siege], Awaitable[None]]
+@dataclass(frozen=True)
+class Attack:
+    """A kind of attack. counts: tallies that say that it attacked; one that only came to others is a defect."""
+
+    run: Callable[[Siege], Awaitable[None]]
+    counts: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        return self.run.__name__
+
+    def attacked(self, tally: Mapping[str, int]) -> bool:
+        """Whether what came of it says that it reached what it attacks."""
+        return any(tally.get(what, 0) for what in self.counts)
+
+
+def attacks(*counts: str | int) -> Callable[[Callable[[Siege], Awaitable[None]]], Attack]:
+    """Make a coroutine an attack. counts: as Attack has it; a number stands for an answer with that status."""
+    names = frozenset(f"answered {one}" if isinstance(one, int) else one for one in counts)
+    return lambda run: Attack(run, names)
