@@ -28,7 +28,7 @@ lock: ## resolve the dependencies anew into the locks: to run, to build the imag
 
 published: install ## write the generated documents anew (JSON Schema, AsyncAPI, OpenAPI)
 	$(BIN)/python -m schemas.documents
-	$(BIN)/python -m segments.documents
+	$(BIN)/python -m segments.openapi.render
 
 run: install ## start a stack and the service, feed it the CDNOW purchases, show what came out; on a terminal until Ctrl-C
 	@$(BIN)/python -m examples.cdnow
@@ -48,7 +48,7 @@ check: install ## lint, types, layers, drift of generated documents
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m schemas.documents --check
-	$(BIN)/python -m segments.documents --check
+	$(BIN)/python -m segments.openapi.render --check
 	$(BIN)/sqlfluff lint --disable-progress-bar schemas/migrations
 
 bench: install ## measure every figure beside its limit, into benchmarks/RESULTS.md

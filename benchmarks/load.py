@@ -14,12 +14,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
 
 from schemas.topics import Topics
-from service.kafka import connection_options
+from service.kafka.clients import connection_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 EVENTS = 300_000
 NETWORK = "acme-retail"

@@ -12,7 +12,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from benchmarks.load import Publisher, make_message
 from schemas.topics import Topics
-from service.kafka import connection_options
+from service.kafka.clients import connection_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,11 +14,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from pydantic import SecretStr
 
 from benchmarks.load import NETWORK, SEGMENTS
-from service import registry
-from service.database import connect
-from service.kafka import connection_options, set_up_topics, topics_of
-from service.migrations import set_up_database
-from service.settings import Settings
+from service.kafka.clients import connection_options, set_up_topics, topics_of
+from service.postgres.database import connect
+from service.postgres.migrate import set_up_database
+from service.registry import segments as registry
+from service.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from schemas.refusal import FieldError, Reason, Refusal, describe
+from schemas.command.refusal import FieldError, Reason, Refusal, describe
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
 SOURCE: Final = "segments-source"

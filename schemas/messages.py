@@ -8,8 +8,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from schemas.refusal import Reason
-from schemas.rules import (
+from schemas.command.refusal import Reason
+from schemas.command.rules import (
     END_OF_TIME,
     MAX_DESCRIPTION_LENGTH,
     MAX_REFERENCE_LENGTH,

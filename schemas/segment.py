@@ -5,8 +5,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
-from schemas.json_text import has_unstorable_character
-from schemas.rules import MAX_DESCRIPTION_LENGTH, MAX_SEGMENT_ID
+from schemas.command.json_text import has_unstorable_character
+from schemas.command.rules import MAX_DESCRIPTION_LENGTH, MAX_SEGMENT_ID
 
 MAX_NAME_LENGTH: Final = 255
 # C0, DEL, C1, and the two separators that Unicode has for lines; lone surrogates are no text.

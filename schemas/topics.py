@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Topics:
     """The topics of a prefix (`SEGMENTS_TOPIC_PREFIX`), and an installation's consumer group and transactional id.
 
-    installation: its name (`service.installation`). Without it, group and id are what those of all of them begin with.
+    installation: its name (`service.registry.installation`). Without it, group and id are what
+    those of all of them begin with.
     """
 
     prefix: str

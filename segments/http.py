@@ -1,4 +1,4 @@
-"""The HTTP API put together: writes of service.api, reads of projections, errors as problems, probes."""
+"""The HTTP API put together: writes of service.http, reads of projections, errors as problems, probes."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from projections.http.arriving import Arriving
+from projections.http.outcomes import Outcomes
+from projections.http.queued import Queued
+from projections.http.queued_search import QueuedSearch
 from projections.http.routes import reading_routes
-from projections.http.searching import Searching
-from projections.outcomes import Outcomes
-from projections.reading.results import read_fronts
-from schemas.refusal import Reason, Refusal, describe
+from projections.queries.results import read_fronts
+from schemas.command.refusal import Reason, Refusal, describe
 from segments.openapi import openapi
-from service.access.ring import ROLE, KeyRing
-from service.api import admin
-from service.api.access import Access
-from service.api.admin import admin_routes
-from service.api.bodies import field_errors
-from service.api.commands import CommandDoor
-from service.api.desk import Desk
-from service.api.gate import PUBLISHING, Gate
-from service.api.in_flight import InFlight
-from service.api.known_segments import KnownSegments
-from service.api.problems import Problem, of_error, of_refusal
-from service.api.publisher import Publisher
-from service.database import hurried, make_pool, set_up_fault
-from service.deadlines import Deadlines
-from service.errors import SegmentsError
-from service.incarnation import Incarnation
-from service.serving import serving
-from service.telemetry import Health, get_logger, stopped_lanes
-from service.waiting import INFRASTRUCTURE
+from service.http import registry_routes
+from service.http.kit.auth import Access
+from service.http.kit.database import Desk
+from service.http.kit.deadlines import Deadlines
+from service.http.kit.in_flight import InFlight
+from service.http.kit.json_body import field_errors
+from service.http.kit.key_cache import ROLE, KeyCache
+from service.http.kit.middleware import PUBLISHING, Gate
+from service.http.kit.problems import Problem, of_error, of_refusal
+from service.http.publishing.publisher import Publisher
+from service.http.publishing.registry_cache import RegistryCache
+from service.http.publishing.routes import PublishingRoutes
+from service.http.registry_routes import admin_routes
+from service.postgres.database import hurried, make_pool, set_up_fault
+from service.postgres.incarnation import Incarnation
+from service.runtime.backoff import INFRASTRUCTURE
+from service.runtime.errors import SegmentsError
+from service.runtime.server import serving
+from service.runtime.telemetry import Health, get_logger, stopped_lanes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 log = get_logger("api")
 # To read with, shared out among networks; for keys, the registry and whether Postgres answers; to change the registry.
@@ -83,16 +83,16 @@ class Parts:
         self.registry_pool = registry_pool
         self.deadlines = Deadlines()
         incarnation = Incarnation()
-        self.keys = KeyRing(pool, settings)
-        self.segments = KnownSegments(pool, settings, incarnation)
+        self.keys = KeyCache(pool, settings)
+        self.segments = RegistryCache(pool, settings, incarnation)
         incarnation.on_another(self.keys.forget)
         incarnation.on_another(self.segments.forget)
         self.publisher = Publisher(settings, self.deadlines)
         self.in_flight = InFlight(settings)
         self.access = Access(self.keys, settings)
         self.outcomes = Outcomes(pool, self.desk, self.publisher.ask_topics)
-        self.arriving = Arriving(settings)
-        self.searching = Searching(settings)
+        self.arriving = Queued(settings)
+        self.searching = QueuedSearch(settings)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep keys, registry and producer fresh until `stop` is set."""
@@ -144,7 +144,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             for role, size in (
                 (ROLE, OWN_CONNECTIONS),
                 (ROLE, READING_CONNECTIONS),
-                (admin.ROLE, REGISTRY_CONNECTIONS),
+                (registry_routes.ROLE, REGISTRY_CONNECTIONS),
             )
         ]
         parts = Parts(settings, *pools)
@@ -167,7 +167,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 def make_app(parts: Parts) -> ASGIApp:
     """Make the app of one process: a gate, behind it the two calls that publish, and FastAPI for all else."""
-    door = CommandDoor(
+    door = PublishingRoutes(
         parts.access, parts.segments, parts.publisher, parts.outcomes, parts.settings
     )
     return Gate(make_framework(parts), door, parts.access, parts.deadlines, parts.in_flight)

@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from projections.expiry import publish_expiries
-from projections.memberships import relay_memberships
-from projections.worker import project
-from service.chatter import tell_of_kafka
-from service.database import database_url
-from service.errors import DatabaseAwayError, NotSetUpError, SegmentsError
-from service.ingest.ingest import ingest
-from service.kafka import topic_faults
-from service.migrations import require_set_up
-from service.relay import relay_rejected
-from service.settings import unknown_variables
-from service.sources import allowed_topics, read_topics
-from service.telemetry import Health, get_logger, serve_health, stopped_lanes
-from service.tracing import tracing
+from projections.fold.worker import project
+from projections.outbox.expiries import publish_expiries
+from projections.outbox.memberships import relay_memberships
+from service.ingest.role import ingest
+from service.kafka.clients import topic_faults
+from service.kafka.log_filter import watch_kafka
+from service.outbox.rejected import relay_rejected
+from service.postgres.database import database_url
+from service.postgres.migrate import require_set_up
+from service.registry.command_topics import allowed_topics, read_topics
+from service.runtime.errors import DatabaseAwayError, NotSetUpError, SegmentsError
+from service.runtime.settings import unknown_variables
+from service.runtime.telemetry import Health, get_logger, serve_health, stopped_lanes
+from service.runtime.tracing import tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
     Role = Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]
 
@@ -65,7 +65,7 @@ async def run_roles(settings: Settings, roles: tuple[Role, ...]) -> None:
         log.info("started", roles=[role.__name__ for role in roles])
         if names := unknown_variables():
             log.warning("variables that are no setting", names=names)
-        telling = asyncio.create_task(tell_of_kafka(settings, stop), name="tell_of_kafka")
+        telling = asyncio.create_task(watch_kafka(settings, stop), name="watch_kafka")
         stack.callback(telling.cancel)
         async with asyncio.TaskGroup() as tasks:
             for role in roles:

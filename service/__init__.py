@@ -1,4 +1,4 @@
-"""The write side: settings, database, Kafka, the registry, the log and the ingest.
+"""The write side, in rooms: operations, ingest, outbox, http, log, registry, kafka, postgres, runtime.
 
-May be imported from projections and segments; imports schemas alone.
+May be imported from projections and segments; imports schemas alone. The rooms' arrows stand in pyproject.toml.
 """

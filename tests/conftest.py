@@ -14,9 +14,9 @@ import hypothesis
 import pytest
 from pydantic import SecretStr
 
-from service.kafka import set_up_topics
-from service.migrations import migrations, roles_sql, set_up_database
-from service.settings import Settings
+from service.kafka.clients import set_up_topics
+from service.postgres.migrate import migrations, roles_sql, set_up_database
+from service.runtime.settings import Settings
 from stack import StackOptions, start_stack
 from tests.support.database import make_segments
 
@@ -56,7 +56,10 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["stack"] = config.stash[_STACK]
 
 
-_LONG_FIRST = ("siege", "faults", "e2e", "docs", "stack", "api", "projections", "log", "unit")
+_LONG_FIRST = (
+    "siege", "faults", "ingest", "outbox", "operations", "cli", "postgres", "kafka",
+    "docs", "stack", "http", "registry", "projections", "log",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

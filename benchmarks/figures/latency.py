@@ -23,7 +23,7 @@ from benchmarks.processes import running
 from benchmarks.progress import settle, wait_projected
 from benchmarks.world import fresh_world
 from schemas.topics import Topics
-from service.kafka import connection_options
+from service.kafka.clients import connection_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

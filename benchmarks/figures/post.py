@@ -13,7 +13,7 @@ from benchmarks.load import NETWORK, make_load
 from benchmarks.plain_app import KEY as PLAIN_KEY
 from benchmarks.processes import SEGMENTS
 from benchmarks.world import fresh_world
-from service.access.keys import Scope, create_key
+from service.registry.api_keys import Scope, create_key
 from stack.ports import free_port
 
 if TYPE_CHECKING:

@@ -23,7 +23,11 @@ SEGMENTS = [
         f"Bought on {POWER_VISITS} of {POWER_WINDOW_DAYS} days; until quiet for {POWER_QUIET_DAYS}",
     ),
     (CHURNED, "Churned", f"Quiet for {CHURN_QUIET_DAYS} days; until the next purchase"),
-    (DEVELOPER, "Developer Test Account", "Kept by hand, no rule; leave out of reports"),
+    (
+        DEVELOPER,
+        "Developer Test Account",
+        "ReconnectingClient by hand, no rule; leave out of reports",
+    ),
 ]
 """(segment_id, segment_name, description) of each segment, to be created before publishing."""
 

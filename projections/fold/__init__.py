@@ -1,5 +1,4 @@
-"""The statements that run the fold: live and late (apply), whole (rebuild), and their comparison (verify).
+"""The fold: the worker that follows the log, the rebuild, and their statements.
 
-The fold itself, segments.fold, and projections.fold_key, which whole.sql calls and a test holds equal to it, stand in
-the migrations; nothing here says again what an event does.
+segments.fold and projections.fold_key stand in the migrations; nothing here says again what an event does.
 """

@@ -1,5 +1,5 @@
-"""The routes that read: each parses, calls one function of projections.reading and shapes.
+"""The routes that read: each parses, calls one function of projections.queries and shapes.
 
-May be imported from segments; imports projections.reading, and of service.api what all its calls share: access,
+May be imported from segments; imports projections.queries, and of service.http what all its calls share: access,
 accepting, parameters and problems.
 """

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from projections.http.asked import micros, of_micros
-from projections.reading.rows import Moment
-from service.api.parameters import wrong
+from projections.http.query_parameters import micros, of_micros
+from projections.queries.rows import Moment
+from service.http.kit.parameters import wrong
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 _SEAL_BYTES = 12
 

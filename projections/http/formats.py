@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from starlette.responses import Response
 
-from service.api.accepting import JSON
+from service.http.kit.negotiation import JSON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from projections.reading.rows import Row
+    from projections.queries.rows import Row
 
 NDJSON, CSV = "application/x-ndjson", "text/csv"
 KINDS = (JSON, NDJSON, CSV)

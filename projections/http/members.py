@@ -7,33 +7,27 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Depends, Response
 from starlette.responses import StreamingResponse
 
-from projections.http import answers
-from projections.http.asked import (
-    MEMBERS_LIMIT,
-    Members,
-    OneUserThen,
-    User,
-    micros,
-)
+from projections.http import response_models
 from projections.http.cursors import Cursors, MembersCursor, moment_of
 from projections.http.formats import KINDS, STREAMS, answer, lines, reaches
-from projections.reading.members import COLUMNS, read_page
-from projections.reading.rows import Moment, find_segment, read_complete_until
-from projections.reading.users import read_user
-from service.access.keys import Scope
-from service.api.accepting import JSON, Accept, negotiate, takes_json
-from service.api.access import Admission  # noqa: TC001 - FastAPI reads it
-from service.api.parameters import PathId, wrong
-from service.api.problems import Problem
+from projections.http.query_parameters import MEMBERS_LIMIT, Members, OneUserThen, User, micros
+from projections.queries.members import COLUMNS, read_page
+from projections.queries.rows import Moment, find_segment, read_complete_until
+from projections.queries.users import read_user
+from service.http.kit.auth import Admission  # noqa: TC001 - FastAPI reads it
+from service.http.kit.negotiation import JSON, Accept, negotiate, takes_json
+from service.http.kit.parameters import PathId, wrong
+from service.http.kit.problems import Problem
+from service.registry.api_keys import Scope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
-    from projections.http.asked import MembersAsked, UserAskedThen
-    from projections.reading.members import Page
-    from projections.reading.rows import Row, Segment
-    from service.api.access import Access
-    from service.api.desk import Desk
+    from projections.http.query_parameters import MembersAsked, UserAskedThen
+    from projections.queries.members import Page
+    from projections.queries.rows import Row, Segment
+    from service.http.kit.auth import Access
+    from service.http.kit.database import Desk
 
 PATH = "/networks/{network_id}/segments/{segment_id}/members"
 # Keys of one piece of a stream, read in a transaction of its own.
@@ -51,7 +45,7 @@ def member_routes(access: Access, desk: Desk) -> APIRouter:
         summary="The members of a segment",
         description="A page of JSON; all of them as lines of JSON or as CSV, where Accept says so.",
         responses={
-            200: {"model": answers.Members | answers.OneMember, "content": STREAMS},
+            200: {"model": response_models.Members | response_models.OneMember, "content": STREAMS},
             404: {},
         },
     )
@@ -73,7 +67,7 @@ def member_routes(access: Access, desk: Desk) -> APIRouter:
     @router.get(
         PATH + "/{user:any}",
         summary="One user in a segment",
-        responses={200: {"model": answers.OneMember}, 404: {}},
+        responses={200: {"model": response_models.OneMember}, 404: {}},
     )
     async def member(
         segment_id: PathId,

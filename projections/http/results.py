@@ -6,36 +6,36 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends, Response
 
-from projections.http import answers
-from projections.http.asked import Results, position_of_reference, read_position
+from projections.http import response_models
 from projections.http.cursors import Cursors, ResultsCursor
 from projections.http.formats import answer
-from projections.reading import results as log_results
-from projections.reading.results import Found
-from projections.reading.rows import read_complete_until
-from service.access.keys import Scope
-from service.api.accepting import takes_json
-from service.api.access import Admission  # noqa: TC001 - FastAPI reads it
-from service.api.parameters import wrong
-from service.api.problems import Problem, unavailable
+from projections.http.query_parameters import Results, position_of_reference, read_position
+from projections.queries import results as log_results
+from projections.queries.results import Found
+from projections.queries.rows import read_complete_until
+from service.http.kit.auth import Admission  # noqa: TC001 - FastAPI reads it
+from service.http.kit.negotiation import takes_json
+from service.http.kit.parameters import wrong
+from service.http.kit.problems import Problem, unavailable
+from service.registry.api_keys import Scope
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from projections.http.arriving import Arriving
-    from projections.http.asked import ResultsAsked
-    from projections.http.searching import Searching
-    from projections.outcomes import AskTopics
-    from projections.reading.results import Asked, Fronts
-    from projections.reading.rows import Row
-    from service.api.access import Access
-    from service.api.desk import Desk
+    from projections.http.outcomes import AskTopics
+    from projections.http.query_parameters import ResultsAsked
+    from projections.http.queued import Queued
+    from projections.http.queued_search import QueuedSearch
+    from projections.queries.results import Asked, Fronts
+    from projections.queries.rows import Row
+    from service.http.kit.auth import Access
+    from service.http.kit.database import Desk
 
 PATH = "/networks/{network_id}/results"
 
 
 def result_routes(
-    access: Access, desk: Desk, arriving: Arriving, searching: Searching, topics: AskTopics
+    access: Access, desk: Desk, arriving: Queued, searching: QueuedSearch, topics: AskTopics
 ) -> APIRouter:
     """Give the route of results, for who publishes and for who reports. topics: as reading_routes has it."""
     router = APIRouter(tags=["reading"], responses={406: {}})
@@ -45,7 +45,7 @@ def result_routes(
     @router.get(
         PATH,
         summary="What became of commands",
-        responses={200: {"model": answers.Results}, 404: {}},
+        responses={200: {"model": response_models.Results}, 404: {}},
     )
     async def results(
         asked: Results, admission: Admission = admitted, _: None = takes_json
@@ -64,7 +64,7 @@ class _Teller:
     """Tells what became of commands, of the log or on their way to it."""
 
     def __init__(
-        self, desk: Desk, arriving: Arriving, searching: Searching, topics: AskTopics
+        self, desk: Desk, arriving: Queued, searching: QueuedSearch, topics: AskTopics
     ) -> None:
         self._topics = topics
         self._desk = desk

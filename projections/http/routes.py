@@ -11,15 +11,15 @@ from projections.http.results import result_routes
 from projections.http.users import user_routes
 
 if TYPE_CHECKING:
-    from projections.http.arriving import Arriving
-    from projections.http.searching import Searching
-    from projections.outcomes import AskTopics
-    from service.api.access import Access
-    from service.api.desk import Desk
+    from projections.http.outcomes import AskTopics
+    from projections.http.queued import Queued
+    from projections.http.queued_search import QueuedSearch
+    from service.http.kit.auth import Access
+    from service.http.kit.database import Desk
 
 
 def reading_routes(
-    access: Access, desk: Desk, arriving: Arriving, searching: Searching, topics: AskTopics
+    access: Access, desk: Desk, arriving: Queued, searching: QueuedSearch, topics: AskTopics
 ) -> APIRouter:
     """Give the routes. desk: acts as segments_api. topics: says which topics some names are now, or were last."""
     router = APIRouter()

@@ -6,33 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends, Response
 
-from projections.explain import EventPlace, explain
-from projections.http import answers
-from projections.http.asked import (
-    OneUserEvents,
-    OneUserSegments,
-    User,
-    micros,
-)
+from projections.http import response_models
 from projections.http.cursors import Cursors, EventsCursor, SegmentsCursor, moment_of
 from projections.http.formats import KINDS, STREAMS, answer, lines, reaches
 from projections.http.members import PATH as MEMBERS
 from projections.http.members import never_seen
-from projections.reading.rows import (
-    SIZE_COLUMNS,
-    read_complete_until,
-    read_sizes,
-)
-from projections.reading.users import read_user
-from service.access.keys import Scope
-from service.api.accepting import JSON, Accept, negotiate, takes_json
-from service.api.access import Admission  # noqa: TC001 - FastAPI reads it
-from service.api.parameters import Nothing, PathId, wrong
+from projections.http.query_parameters import OneUserEvents, OneUserSegments, User, micros
+from projections.queries.explain import EventPlace, explain
+from projections.queries.rows import SIZE_COLUMNS, read_complete_until, read_sizes
+from projections.queries.users import read_user
+from service.http.kit.auth import Admission  # noqa: TC001 - FastAPI reads it
+from service.http.kit.negotiation import JSON, Accept, negotiate, takes_json
+from service.http.kit.parameters import Nothing, PathId, wrong
+from service.registry.api_keys import Scope
 
 if TYPE_CHECKING:
-    from projections.http.asked import EventsAsked, SegmentsAsked
-    from service.api.access import Access
-    from service.api.desk import Desk
+    from projections.http.query_parameters import EventsAsked, SegmentsAsked
+    from service.http.kit.auth import Access
+    from service.http.kit.database import Desk
 
 NETWORK = "/networks/{network_id}"
 
@@ -41,9 +32,9 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
     """Give the routes of users and sizes."""
     router = APIRouter(tags=["reading"], responses={406: {}})
     admitted: Any = Depends(access.admits(Scope.REPORT))
-    segments: Any = {200: {"model": answers.UserSegments}}
+    segments: Any = {200: {"model": response_models.UserSegments}}
     cursors = Cursors(desk.settings)
-    explanation: Any = {200: {"model": answers.Explanation}, 404: {}}
+    explanation: Any = {200: {"model": response_models.Explanation}, 404: {}}
 
     @router.get(
         NETWORK + "/users/segments",
@@ -95,7 +86,7 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
     @router.get(
         NETWORK + "/sizes",
         summary="The sizes of all segments",
-        responses={200: {"model": answers.Sizes, "content": STREAMS}},
+        responses={200: {"model": response_models.Sizes, "content": STREAMS}},
     )
     async def sizes(_: Nothing, admission: Admission = admitted, accept: Accept = None) -> Response:
         kind = negotiate(accept, KINDS)

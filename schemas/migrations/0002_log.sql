@@ -271,7 +271,7 @@ CREATE FUNCTION segments.personal_digest(
     ), 1, 16)
 $$;
 
--- Of every column of an event. Ingest makes it in Python (service.log.encode); this is the same, for `segments verify`.
+-- Of every column of an event. Ingest makes it in Python (service.log.copy_format); this is the same, for `segments verify`.
 CREATE FUNCTION segments.event_digest(
     e segments.event, personal bytea, segment_id integer, topic text, partition integer, epoch integer
 ) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$

@@ -5,7 +5,7 @@
 -- for longer than a second (the other lanes need not wait with that one).
 -- Either way each lane is then appended alone. A function, for each of its statements sees what is committed by then:
 -- what the batches rest on and the clock are read once the lanes are locked.
-CREATE FUNCTION segments.append_together(
+CREATE FUNCTION segments.append_many(
     lanes integer [], starts bigint [], ends bigint [], last_timestamps bigint [], last_digests bytea [],
     last_receipts bigint [], expected_incarnation text, expected_rules bigint, expected_erasure bigint,
     event_lanes integer [], offsets bigint [], segment_keys integer [], people bigint [], times bigint [],
@@ -42,7 +42,7 @@ BEGIN
             RETURN false;
         END IF;
         INSERT INTO segments.signature (signed_at, nonce)
-        SELECT to_timestamp(s.at), s.nonce FROM unnest(append_together.signed_at, nonces) AS s (at, nonce);
+        SELECT to_timestamp(s.at), s.nonce FROM unnest(append_many.signed_at, nonces) AS s (at, nonce);
     END IF;
     -- They come in identity order.
     INSERT INTO segments.event (
@@ -56,8 +56,8 @@ BEGIN
         e.user_sent, e.description, e.metadata::json, substr(sha256(e.covered || timestamptz_send(now)), 1, 16)
     FROM unnest(
         event_lanes, offsets, segment_keys, people, times, receipts, statuses, contents, reference_ids, discriminators,
-        expiries, sources, actors, request_ids, users_sent, descriptions, append_together.metadata,
-        append_together.covered
+        expiries, sources, actors, request_ids, users_sent, descriptions, append_many.metadata,
+        append_many.covered
     ) AS e (
         lane_id, kafka_offset, segment_key, person_id, time, receipt, user_status, content, reference_id,
         discriminator, expires_at, source, actor, request_id, user_sent, description, metadata, covered
@@ -83,12 +83,12 @@ BEGIN
     END IF;
     RETURN true;
 END $$;
-REVOKE ALL ON FUNCTION segments.append_together(
+REVOKE ALL ON FUNCTION segments.append_many(
     integer [], bigint [], bigint [], bigint [], bytea [], bigint [], text, bigint, bigint, integer [], bigint [],
     integer [], bigint [], bigint [], bigint [], smallint [], bytea [], text [], text [], bigint [], text [], text [], text [],
     text [], text [], text [], bytea [], bigint [], bytea []
 ) FROM public;
-GRANT EXECUTE ON FUNCTION segments.append_together(
+GRANT EXECUTE ON FUNCTION segments.append_many(
     integer [], bigint [], bigint [], bigint [], bytea [], bigint [], text, bigint, bigint, integer [], bigint [],
     integer [], bigint [], bigint [], bigint [], smallint [], bytea [], text [], text [], bigint [], text [], text [], text [],
     text [], text [], text [], bytea [], bigint [], bytea []

@@ -3,9 +3,9 @@
 from segments.cli import (
     analysts,
     apply,
+    inspect,
     keys,
     lanes,
-    look,
     memberships,
     publish,
     registry,
@@ -19,9 +19,9 @@ from segments.cli.main import main
 __all__ = [
     "analysts",
     "apply",
+    "inspect",
     "keys",
     "lanes",
-    "look",
     "main",
     "memberships",
     "publish",

@@ -16,7 +16,7 @@ from segments.cli.output import (
     print_json,
     print_rows,
 )
-from service import analysts
+from service.registry import analysts
 
 ROLE = "segments_operate"
 

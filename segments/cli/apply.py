@@ -22,12 +22,12 @@ from segments.cli.output import (
     print_json,
     print_rows,
 )
-from service import registry_file
-from service.errors import RegistryMovedError
-from service.segment_file import read_file
+from service.registry import segment_diff
+from service.registry.segment_file import read_file
+from service.runtime.errors import RegistryMovedError
 
 if TYPE_CHECKING:
-    from service.registry_file import Applied, Change
+    from service.registry.segment_diff import Applied, Change
 
 ROLE = "segments_registry"
 
@@ -71,11 +71,11 @@ async def apply(
     settings = load_settings()
     async with connected(settings, ROLE) as connection:
         while True:
-            changes = await registry_file.difference(connection, network_id, wanted.segments)
+            changes = await segment_diff.difference(connection, network_id, wanted.segments)
             to_do = any(one.action != "missing" or archive_missing for one in changes)
             asking = to_do and not dry_run and not yes
             doing = partial(
-                registry_file.apply, connection, network_id, wanted.segments, changes, actor,
+                segment_diff.apply, connection, network_id, wanted.segments, changes, actor,
                 archive_missing=archive_missing, most=settings.segments_per_network,
             )  # fmt: skip
             try:

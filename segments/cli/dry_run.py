@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from projections.dry_run import dry_run, dry_runs
-from schemas.refusal import Refusal
+from projections.dry_run.dry_run import dry_run, dry_runs
+from projections.dry_run.settle import Asked
+from schemas.command.refusal import Refusal
 from schemas.topics import Topics
 from segments.cli.files import read_value
 from segments.cli.output import Failure, connected, print_json, print_rows
-from service.log.foresee import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from projections.dry_run import DryRun, Verdict
+    from projections.dry_run.dry_run import DryRun, Verdict
     from segments.cli.files import ImportFile, Line
     from segments.cli.tally import Tally
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 ROLE = "segments_operate"
 AT_ONCE = 500  # lines; neither 100 nor 2,000 at once were quicker

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from schemas.command import check_size, read_command
 from segments.cli.encoding import cp_1252_fault, utf_16_fault
 from segments.cli.table import Table
-from service.publish import record_key
+from service.kafka.publish import record_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

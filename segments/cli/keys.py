@@ -18,10 +18,10 @@ from segments.cli.output import (
     print_json,
     print_rows,
 )
-from service.access import keys
+from service.registry import api_keys
 
 if TYPE_CHECKING:
-    from service.access.keys import ApiKey
+    from service.registry.api_keys import ApiKey
 
 ROLE = "segments_registry"
 COLUMNS = (
@@ -34,9 +34,11 @@ def key() -> None:
     """Create, list and revoke API keys."""
 
 
-def _scopes(_context: click.Context, _option: click.Parameter, value: str) -> frozenset[keys.Scope]:
+def _scopes(
+    _context: click.Context, _option: click.Parameter, value: str
+) -> frozenset[api_keys.Scope]:
     try:
-        return frozenset(keys.Scope(scope.strip()) for scope in value.split(","))
+        return frozenset(api_keys.Scope(scope.strip()) for scope in value.split(","))
     except ValueError as error:
         raise click.BadParameter("must be publish, report, admin, with commas") from error
 
@@ -82,7 +84,7 @@ def _row(found: ApiKey) -> dict[str, Any]:
 async def create(
     *,
     network: str,
-    scopes: frozenset[keys.Scope],
+    scopes: frozenset[api_keys.Scope],
     name: str | None,
     expires: datetime | None,
     actor: str | None,
@@ -90,7 +92,7 @@ async def create(
 ) -> None:
     """Make a key and print it: it is shown this once."""
     async with connected(load_settings(), ROLE) as connection:
-        made, text = await keys.create_key(
+        made, text = await api_keys.create_key(
             connection,
             network_id=network,
             scopes=scopes,
@@ -109,7 +111,7 @@ async def create(
 async def list_(*, network: str | None, as_json: bool) -> None:
     """List keys, without their secrets; last_used_at is exact to some seconds."""
     async with connected(load_settings(), ROLE) as connection:
-        rows = [_row(found) for found in await keys.list_keys(connection, network)]
+        rows = [_row(found) for found in await api_keys.list_keys(connection, network)]
         await note_unknown_network(connection, network, rows)
     if as_json:
         print_json(rows)
@@ -123,7 +125,7 @@ async def list_(*, network: str | None, as_json: bool) -> None:
 async def revoke(*, key_id: str, actor: str | None, as_json: bool) -> None:
     """Revoke a key; the API refuses it within seconds."""
     async with connected(load_settings(), ROLE) as connection:
-        row = _row(await keys.revoke_key(connection, key_id, actor))
+        row = _row(await api_keys.revoke_key(connection, key_id, actor))
     if as_json:
         print_json(row)
     else:

@@ -20,9 +20,9 @@ from segments.cli.output import (
     print_json,
     print_rows,
 )
-from service import lanes
-from service.database import make_pool
-from service.skip import skip as skip_records
+from service.operations import lanes
+from service.operations.skip import skip as skip_records
+from service.postgres.database import make_pool
 
 ROLE = "segments_operate"
 _LANES = "SELECT * FROM reporting.lane ORDER BY kafka_topic, kafka_partition, kafka_epoch"

@@ -7,16 +7,9 @@ import time
 
 import click
 
-from projections.anew import ask_anew, is_asked
+from projections.outbox.republish import ask_anew, is_asked
 from segments.cli.main import main
-from segments.cli.output import (
-    Failure,
-    actor_option,
-    command,
-    connected,
-    load_settings,
-    print_json,
-)
+from segments.cli.output import Failure, actor_option, command, connected, load_settings, print_json
 
 ROLE = "segments_operate"
 POLL_SECONDS = 0.2

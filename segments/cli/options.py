@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from schemas.rules import is_network_id
+from schemas.command.rules import is_network_id
 
 if TYPE_CHECKING:
     from collections.abc import Sized

@@ -21,11 +21,11 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from service.database import connect, set_up_fault
-from service.errors import SegmentsError
-from service.kafka_login import DENIED, refused
-from service.settings import PREFIX, Settings
-from service.telemetry import set_up_logging
+from service.kafka.login import DENIED, refused
+from service.postgres.database import connect, set_up_fault
+from service.runtime.errors import SegmentsError
+from service.runtime.settings import PREFIX, Settings
+from service.runtime.telemetry import set_up_logging
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping

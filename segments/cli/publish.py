@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from schemas.command import UserStatus, check_times
+from schemas.command.refusal import Refusal
 from schemas.headers import IDEMPOTENCY_KEY
-from schemas.refusal import Refusal
 from schemas.topics import Topics
 from segments.cli.dry_run import dry_import, dry_send
 from segments.cli.files import ImportFile, Progress, json_object, read_value
@@ -29,11 +29,11 @@ from segments.cli.output import (
     print_json,
 )
 from segments.cli.tally import resumable, tallied
-from service import registry
-from service.errors import SegmentsError, UnknownSegmentError
-from service.kafka import cluster_id, producing
-from service.publish import Sender, publish, queued, record_key
-from service.waiting import INFRASTRUCTURE
+from service.kafka.clients import cluster_id, producing
+from service.kafka.publish import Sender, publish, queued, record_key
+from service.registry import segments as registry
+from service.runtime.backoff import INFRASTRUCTURE
+from service.runtime.errors import SegmentsError, UnknownSegmentError
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from schemas.command import Command
     from segments.cli.files import Line
     from segments.cli.tally import Tally
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 IN_FLIGHT = 2000
 ROLE = "segments_operate"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from schemas.rules import MAX_SEGMENT_ID
+from schemas.command.rules import MAX_SEGMENT_ID
 from schemas.segment import description_fault, name_fault
 from segments.cli.main import main
 from segments.cli.options import network_callback, network_option, note_unknown_network
@@ -19,7 +19,7 @@ from segments.cli.output import (
     print_json,
     print_rows,
 )
-from service import registry
+from service.registry import segments as registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from schemas.event import Position
-from schemas.refusal import Reason
+from schemas.command.refusal import Reason
+from schemas.position import Position
 from segments.cli.main import main
 from segments.cli.options import network_callback, note_unknown_network
 from segments.cli.output import (
@@ -21,8 +21,8 @@ from segments.cli.output import (
     print_json,
     print_rows,
 )
-from service import rejections
-from service.kafka import producing
+from service.kafka.clients import producing
+from service.operations import rejected as rejections
 
 ROLE = "segments_operate"
 COLUMNS = (

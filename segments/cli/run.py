@@ -14,15 +14,15 @@ from segments.cli.main import main
 from segments.cli.output import BOTH, command, load_settings, print_json
 from segments.cli.setup import set_up_our_topics
 from segments.roles import API, INGEST, PROJECT, run_roles
-from service.errors import NotSetUpError
-from service.migrations import check_database, set_up_database
+from service.postgres.migrate import check_database, set_up_database
+from service.runtime.errors import NotSetUpError
 from stack import StackOptions, start_stack
 from stack.ports import free_port
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 
 @command(main, needs=BOTH)

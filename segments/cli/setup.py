@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import SecretStr
 
-from projections.anew import ask_anew
+from projections.outbox.republish import ask_anew
 from schemas.acls import acls, commands_of
 from schemas.topics import Topics
 from segments.cli.main import main
@@ -22,17 +22,7 @@ from segments.cli.output import (
     print_json,
     print_rows,
 )
-from service.errors import SegmentsError
-from service.fenced import fenced
-from service.guards import guard_faults
-from service.installation import (
-    find_owners,
-    foreign,
-    installation_name,
-    mark_topics,
-    read_owners,
-)
-from service.kafka import (
+from service.kafka.clients import (
     made_with,
     partitions_there,
     set_up_topics,
@@ -40,7 +30,9 @@ from service.kafka import (
     topics_of,
     wanted_config,
 )
-from service.migrations import (
+from service.kafka.transactional_producer import fenced
+from service.postgres.guards import guard_faults
+from service.postgres.migrate import (
     ERASURE_SQL,
     check_database,
     migrations,
@@ -48,9 +40,17 @@ from service.migrations import (
     roles_sql,
     set_up_database,
 )
-from service.settings import PREFIX, Settings, unknown_variables
-from service.sources import allowed_topics, read_topics
-from service.waiting import INFRASTRUCTURE
+from service.registry.command_topics import allowed_topics, read_topics
+from service.registry.installation import (
+    find_owners,
+    foreign,
+    installation_name,
+    mark_topics,
+    read_owners,
+)
+from service.runtime.backoff import INFRASTRUCTURE
+from service.runtime.errors import SegmentsError
+from service.runtime.settings import PREFIX, Settings, unknown_variables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from schemas.rules import ALLOWED, Door, is_network_id
+from schemas.command.rules import ALLOWED, Door, is_network_id
 from segments.cli.main import main
 from segments.cli.output import (
     BOTH,
@@ -20,9 +20,9 @@ from segments.cli.output import (
     print_rows,
 )
 from segments.cli.setup import set_up_our_topics
-from service import sources
-from service.errors import RefusedError
-from service.kafka import administering
+from service.kafka.clients import administering
+from service.registry import command_topics
+from service.runtime.errors import RefusedError
 
 ROLE = "segments_registry"
 COLUMNS = ("topic", "change", "networks", "statuses", "changed_at", "actor")
@@ -66,7 +66,7 @@ def _statuses(
 topic_option = click.option("--topic", required=True, callback=_topic, help="The topic.")
 
 
-def _show(found: sources.Source, *, as_json: bool) -> None:
+def _show(found: command_topics.Source, *, as_json: bool) -> None:
     row = {name: value for name, value in asdict(found).items() if name in COLUMNS}
     if as_json:
         print_json(row)
@@ -110,7 +110,7 @@ async def allow(
         if warning:
             click.echo(f"warning: {warning}", err=True)
     async with connected(settings, ROLE) as connection:
-        found = await sources.allow(
+        found = await command_topics.allow(
             connection, settings, topic, networks=networks, statuses=statuses, actor=actor
         )
     _show(found, as_json=as_json)
@@ -122,7 +122,7 @@ async def list_(*, history: bool, as_json: bool) -> None:
     """List the topics, what each may say, and since when."""
     settings = load_settings()
     async with connected(settings, ROLE) as connection:
-        found = await sources.list_sources(connection, settings, history=history)
+        found = await command_topics.list_sources(connection, settings, history=history)
     rows = [{name: asdict(one)[name] for name in COLUMNS} for one in found]
     if as_json:
         print_json(rows)
@@ -137,7 +137,7 @@ async def revoke(*, topic: str, actor: str | None, as_json: bool) -> None:
     """Reject whatever a topic says from now on, as `not_allowed`; it is read on, so that nothing is lost."""
     settings = load_settings()
     async with connected(settings, ROLE) as connection:
-        found = await sources.revoke(connection, settings, topic, actor)
+        found = await command_topics.revoke(connection, settings, topic, actor)
     _show(found, as_json=as_json)
 
 
@@ -153,5 +153,5 @@ async def close(*, topic: str, actor: str | None, as_json: bool) -> None:
                 f"{topic} is still in Kafka, and what lies there would be lost; delete it first."
             )
     async with connected(settings, ROLE) as connection:
-        found = await sources.close(connection, settings, topic, actor)
+        found = await command_topics.close(connection, settings, topic, actor)
     _show(found, as_json=as_json)

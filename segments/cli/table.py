@@ -6,7 +6,7 @@ import csv
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from schemas.careful import FIELDS
+from schemas.command.strict_reader import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

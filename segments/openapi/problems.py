@@ -5,8 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from schemas.refusal import FieldError
-from service.api.problems import MEDIA_TYPE, Problem
+from schemas.command.refusal import FieldError
+from service.http.kit.problems import MEDIA_TYPE, Problem
 
 # The calls that publish, by their tag and by their names.
 PUBLISHING = "commands"

@@ -6,7 +6,7 @@ from typing import Any
 
 from segments.openapi.pieces import json_content, parameter
 from segments.openapi.problems import MANY_COMMANDS, ONE_COMMAND, PUBLISHING
-from service.api.intake import MAX_ITEMS
+from service.http.publishing.body import MAX_ITEMS
 
 _COMMAND = {"$ref": "#/components/schemas/Command"}
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
 
-from service.kafka_login import DENIED, refused
-from service.lenient import TURN_BYTES, on_connection_lost
-from service.telemetry import get_logger
+from service.kafka.aiokafka_internals import TURN_BYTES, on_connection_lost
+from service.kafka.login import DENIED, refused
+from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from service.database import hurried, make_pool
 from service.log.append import ROLE
-from service.telemetry import get_logger
-from service.waiting import INFRASTRUCTURE
+from service.postgres.database import hurried, make_pool
+from service.runtime.backoff import INFRASTRUCTURE
+from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
     import asyncpg
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 log = get_logger("ingest.stalls")
 EVERY_SECONDS = 1.0

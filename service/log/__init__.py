@@ -1,4 +1,4 @@
-"""The log: judging records, what makes two commands the same, and the append of one batch of one lane.
+"""The log: validating records, what makes two commands the same, and the append of a batch of one lane or of several.
 
-judge and identity are pure: no Kafka, no Postgres.
+validate and identity are pure: no Kafka, no Postgres.
 """

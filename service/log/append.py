@@ -13,18 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from schemas.headers import Reader
+from schemas.position import LOG_APPEND_TIME
 from schemas.topics import Topics
-from service.database import single, statements, transaction
-from service.errors import LaneLostError, LaneStoppedError
-from service.gather import Gather
-from service.incarnation import tell
-from service.log import signatures, traces
-from service.log.allowed import Allowed, allowed_on
-from service.log.identity import record_digest
-from service.log.keyed import name_by_keys
-from service.log.memory import Memory
-from service.log.prepare import (
-    LOG_APPEND_TIME,
+from service.log import signatures, spans
+from service.log.append_many import LITTLE, MOST_LANES, append_many, is_ordinary
+from service.log.batch import (
     NO_RECORDS,
     Batch,
     RestsOn,
@@ -32,13 +25,20 @@ from service.log.prepare import (
     find_holes,
     identify,
     identify_rest,
-    judge_anew,
-    judge_records,
+    validate_again,
+    validate_records,
 )
+from service.log.identity import record_digest
+from service.log.insert import ALL, NONE, insert_events
+from service.log.keyed import name_by_keys
+from service.log.memory import Memory
 from service.log.rows import duplicate_rows, hole_rows, rejected_rows
-from service.log.settle import ALL, NONE, insert_events
-from service.log.together import LITTLE, MOST_LANES, append_together, is_ordinary
-from service.registry import Registered
+from service.postgres.database import single, statements, transaction
+from service.postgres.incarnation import tell
+from service.registry.segments import Registered
+from service.registry.topic_rules import Allowed, allowed_on
+from service.runtime.coalesce import Coalescer
+from service.runtime.errors import LaneLostError, LaneStoppedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -46,12 +46,12 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from schemas.event import Lane
-    from service.log.judge import Candidate, KafkaRecord, RejectedRecord
+    from schemas.position import Lane
+    from service.log.deduplicate import Resolution
     from service.log.people import Person, Who
-    from service.log.resolve import Resolution
-    from service.registry import Which
-    from service.settings import Settings
+    from service.log.validate import KafkaRecord, RejectedRecord, ValidCommand
+    from service.registry.segments import Which
+    from service.runtime.settings import Settings
 
 SQL = statements("service.log.sql")
 ROLE = "segments_ingest"
@@ -83,8 +83,8 @@ class Appender:
         self._memory = Memory("", 0, settings.people_cache)
         self._on_another: list[Callable[[], object]] = []
         self._telling = signatures.Telling()
-        self._together = Gather(self._append_together, MOST_LANES)
-        self._acquaint = Gather(self._find_people, MOST_LANES)
+        self._together = Coalescer(self._append_together, MOST_LANES)
+        self._acquaint = Coalescer(self._find_people, MOST_LANES)
         self._asked: dict[
             int, tuple[int, int]
         ] = {}  # lane_id → what is asked, for so many batches yet
@@ -150,9 +150,9 @@ class Appender:
         segments, people = memory.segments, memory.people.known
         batch.allowed = self._allowed(lane, memory)
         reader = self._reader(lane)
-        unknown: list[Candidate] = []
+        unknown: list[ValidCommand] = []
         for at in range(0, len(records), CHUNK):
-            valid, refused, batch.received_ms = judge_records(
+            valid, refused, batch.received_ms = validate_records(
                 records[at : at + CHUNK],
                 batch.received_ms,
                 batch.now_ms,
@@ -192,7 +192,7 @@ class Appender:
         allowed = self._allowed(batch.lane, memory)
         if allowed != batch.allowed or moved.again:
             batch.again |= moved.again
-            judge_anew(batch, self._reader(batch.lane), allowed)
+            validate_again(batch, self._reader(batch.lane), allowed)
             touched = batch.candidates
         else:
             touched = [
@@ -206,7 +206,9 @@ class Appender:
         await self._identify_rest(batch, unknown, memory)
         batch.miskeyed = miskeyed
 
-    async def _identify_rest(self, batch: Batch, unknown: list[Candidate], memory: Memory) -> None:
+    async def _identify_rest(
+        self, batch: Batch, unknown: list[ValidCommand], memory: Memory
+    ) -> None:
         """Ask Postgres for what is not remembered, if anything; then the batch is ready."""
         known = {key: memory.segments.get(key) for key in map(_segment, unknown)}
         missing = [key for key, found in known.items() if found is None]
@@ -220,7 +222,7 @@ class Appender:
     async def _identify_people(
         self,
         batch: Batch,
-        unknown: list[Candidate],
+        unknown: list[ValidCommand],
         known: Mapping[Which, Registered],
         memory: Memory,
     ) -> None:
@@ -251,13 +253,13 @@ class Appender:
         return [answers[id(memory)] for memory, _ in asked]
 
     async def _append_together(self, batches: Sequence[Batch]) -> Sequence[bool]:
-        return await append_together(self._pool, self._settings, ROLE, batches)
+        return await append_many(self._pool, self._settings, ROLE, batches)
 
     async def store_together(self, batch: Batch) -> Stored | None:
         """Append a little batch in one statement with those of other lanes; None when it has to be stored alone."""
         if self._asked.get(batch.lane_id, (NONE, 0))[0] != NONE or not is_ordinary(batch):
             return None
-        if self._settings.otlp_endpoint is not None and traces.are_in(batch):
+        if self._settings.otlp_endpoint is not None and spans.are_in(batch):
             return None
         if not await self._together(batch):
             return None
@@ -269,7 +271,7 @@ class Appender:
         Raises: LaneLostError when another process moved the lane, LaneStoppedError, and asyncpg and OS
         errors of the infrastructure; nothing is written then.
         """
-        traced = traces.begin(batch) if self._settings.otlp_endpoint is not None else []
+        traced = spans.begin(batch) if self._settings.otlp_endpoint is not None else []
         while True:
             try:
                 async with self._transaction() as connection:
@@ -281,12 +283,12 @@ class Appender:
                     )
                     stored = await _insert_rest(connection, batch, resolution, recorded_at)
                     if traced:
-                        await traces.hand_on(connection, batch.lane_id, traced)
+                        await spans.hand_on(connection, batch.lane_id, traced)
             except _MovedError as moved:
                 await self._identify_anew(batch, moved)
                 continue
             self._telling.tell(batch)
-            traces.end(traced)
+            spans.end(traced)
             self._asked[batch.lane_id] = (
                 (asked, left - 1) if needed < asked and left > 1 else (needed, EXACT_BATCHES)
             )
@@ -336,7 +338,7 @@ class Appender:
                     self._memory.segments[_segment(candidate)] = Registered(key, key in archived)
 
 
-def _segment(candidate: Candidate) -> Which:
+def _segment(candidate: ValidCommand) -> Which:
     return candidate.command.network_id, candidate.command.segment_id
 
 

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from schemas.rules import MAX_USER_LENGTH, is_network_id, normalise_user
-from service.log.allowed import speaks_for
+from schemas.command.rules import MAX_USER_LENGTH, is_network_id, normalise_user
 from service.log.people import People
 from service.log.taken import find_taken
+from service.registry.topic_rules import speaks_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import asyncpg
 
-    from service.log.allowed import Allowed
-    from service.log.judge import RejectedRecord
     from service.log.people import Who
+    from service.log.validate import RejectedRecord
+    from service.registry.topic_rules import Allowed
 
 NOBODYS = ""  # no network_id is empty
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from service import registry
 from service.log.people import People
-from service.sources import load_rules, rules_version
+from service.registry import segments as registry
+from service.registry.command_topics import load_rules, rules_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import asyncpg
 
-    from service.log.allowed import Rule
-    from service.registry import Registered, Which
+    from service.registry.segments import Registered, Which
+    from service.registry.topic_rules import Rule
 
 # So many segments at most, about 250 bytes each; those that are not there are remembered too.
 SEGMENTS = 20_000

@@ -6,7 +6,7 @@ import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from schemas.event import Position
+from schemas.position import Position
 from service.log.identity import AUTO
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from service.log.judge import Candidate
+    from service.log.validate import ValidCommand
 
 # LATERAL and OFFSET 0 keep it to one look-up an origin, whatever the planner takes the tables for.
 _FIRST_RECEIPTS = """
@@ -44,7 +44,9 @@ async def find_first_receipts(
     return {row[0] - 1: int(row[1]) for row in rows}
 
 
-async def honour_origins(connection: asyncpg.Connection[Any], retries: Sequence[Candidate]) -> None:
+async def honour_origins(
+    connection: asyncpg.Connection[Any], retries: Sequence[ValidCommand]
+) -> None:
     """Give retries of commands without a time the time and discriminator of their first receipt."""
     origins, honoured = [], []
     for candidate in retries:

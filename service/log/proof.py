@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from schemas.canonical import canonical_json, canonical_real, content
-from schemas.rules import UserStatus
-from service.log.expiries import salt_of_expiry
+from schemas.command.canonical import canonical_json, canonical_real, content
+from schemas.command.rules import UserStatus
+from service.log.expire_events import salt_of_expiry
 from service.log.identity import AUTO, content_digest
 
 if TYPE_CHECKING:

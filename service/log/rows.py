@@ -7,14 +7,14 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from service.log.judge import KEPT_HEADERS
+from service.log.validate import KEPT_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from service.log.judge import RejectedRecord
-    from service.log.prepare import Batch
-    from service.log.resolve import Resolution
+    from service.log.batch import Batch
+    from service.log.deduplicate import Resolution
+    from service.log.validate import RejectedRecord
 
 Rows = tuple[tuple[str, ...], Collection[tuple[Any, ...]]]
 UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -7,8 +7,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from schemas.headers import Unbelieved
-from service.database import statements
-from service.telemetry import UNBELIEVED, get_logger, measures
+from service.postgres.database import statements
+from service.runtime.telemetry import UNBELIEVED, get_logger, measures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import asyncpg
 
     from schemas.headers import Headers, Nonce
-    from service.log.judge import Candidate, KafkaRecord, RejectedRecord
-    from service.log.prepare import Batch
+    from service.log.batch import Batch
+    from service.log.validate import KafkaRecord, RejectedRecord, ValidCommand
 
 log = get_logger("signatures")
 SQL = statements("service.log.sql")
@@ -32,7 +32,7 @@ Signed = dict["Nonce", int]
 
 
 def _read(batch: Batch) -> Iterator[tuple[KafkaRecord, Headers]]:
-    judged: Iterable[Candidate | RejectedRecord] = chain(batch.candidates, batch.rejected)
+    judged: Iterable[ValidCommand | RejectedRecord] = chain(batch.candidates, batch.rejected)
     return ((one.record, one.headers) for one in judged)
 
 

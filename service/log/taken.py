@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from schemas.refusal import Reason
-from service.log.judge import rejected
+from schemas.command.refusal import Reason
+from service.log.validate import rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import asyncpg
 
-    from service.log.judge import Candidate, RejectedRecord
     from service.log.people import Who
+    from service.log.validate import RejectedRecord, ValidCommand
 
 PREFIX = "erased:"
 _TAKEN = """
@@ -35,7 +35,7 @@ async def find_taken(connection: asyncpg.Connection[Any], wanted: Iterable[Who])
 
 
 async def refuse_taken(
-    connection: asyncpg.Connection[Any], candidates: Sequence[Candidate]
+    connection: asyncpg.Connection[Any], candidates: Sequence[ValidCommand]
 ) -> list[RejectedRecord]:
     """Refuse commands about a user whom only an erased person is called: the views would show two as one.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from segments.cli import main
-from service.settings import PREFIX, Settings
+from service.runtime.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from segments.cli import main
-from service.settings import PREFIX, Settings
+from service.runtime.settings import PREFIX, Settings
 from stack.kafka_jars import KAFKA_VERSION
 from tests.docs.generated import ROOT
 

@@ -14,7 +14,7 @@ from tests.support.database import rows
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 HOW = f"drifted: run `{WRITE}=1 pytest tests/docs/test_generated.py`"
 

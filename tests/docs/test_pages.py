@@ -11,10 +11,10 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from examples.cdnow.reading import VIEWS
 from schemas import headers
-from schemas.careful import FIELDS
-from schemas.refusal import Reason
-from schemas.rules import UserStatus
-from service import telemetry
+from schemas.command.refusal import Reason
+from schemas.command.rules import UserStatus
+from schemas.command.strict_reader import FIELDS
+from service.runtime import telemetry
 from tests.docs.generated import ROOT
 from tests.docs.pages import PAGES, anchors, blocks, prose, read
 

@@ -17,13 +17,13 @@ import click
 import pytest
 
 from segments.cli import main
-from tests.api.client import api_running
 from tests.docs.pages import PAGES, blocks, read
+from tests.http.client import api_running
 from tests.support.database import connected, folded, make_segments, rows, value
 from tests.support.roles import command_line, environment, service
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 
 async def call(settings: Settings, line: str) -> str:

@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from service.kafka import set_up_topics
-from service.migrations import set_up_database
-from service.settings import Settings
+from service.kafka.clients import set_up_topics
+from service.postgres.migrate import set_up_database
+from service.runtime.settings import Settings
 from stack import StackOptions, start_stack
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import AsyncIterator
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 SLICE = 250
 

@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from service.access.keys import Scope, create_key
+from service.registry.api_keys import Scope, create_key
 from stack.ports import free_port
 from tests.faults.test_servers import in_thread
 from tests.support.database import connected, folded, make_segments, rows, sound
@@ -21,7 +21,7 @@ from tests.support.roles import Process, processes
 from tests.support.waiting import PATIENCE, holds, taking
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
     from stack import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault]

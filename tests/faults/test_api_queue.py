@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service.api.publisher import BATCH_BYTES
-from tests.api.client import api_running, said
+from service.http.publishing.publisher import BATCH_BYTES
 from tests.faults.test_servers import in_thread
+from tests.http.client import api_running, said
 from tests.support.database import folded, make_segments, rows
 from tests.support.roles import service
 from tests.support.waiting import holds
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
     from stack import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault]

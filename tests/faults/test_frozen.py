@@ -15,7 +15,7 @@ from tests.support.roles import processes
 from tests.support.waiting import PATIENCE, taking
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
     from stack import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault]

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from schemas.topics import Topics
-from service.kafka import producing
+from service.kafka.clients import producing
 from tests.support.accounts import logged
 from tests.support.database import make_segments, rows, until, value
 from tests.support.lane import said
 from tests.support.roles import processes
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
     from stack import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault]

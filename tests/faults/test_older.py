@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from service import registry
-from service.access.keys import Scope, create_key
+from service.registry import segments as registry
+from service.registry.api_keys import Scope, create_key
 from stack.ports import free_port
 from tests.faults.test_servers import in_thread
 from tests.support.command_line import run
@@ -27,7 +27,7 @@ from tests.support.waiting import PATIENCE
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
     from stack import Stack
     from tests.support.roles import Process
 

@@ -12,7 +12,7 @@ from tests.faults.load import kill_and_replace, under_load
 from tests.support.roles import Process
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault]
 BOTH = ["ingest", "ingest", "project", "project"]

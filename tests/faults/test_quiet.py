@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stack.ports import free_port
-from tests.e2e.test_cli_run import answers
+from tests.cli.test_run import answers
 from tests.support.database import folded, make_segments
 from tests.support.kafka import Said, publish
 from tests.support.roles import Process, processes
 from tests.support.waiting import holds
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
     from stack import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault]

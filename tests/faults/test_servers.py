@@ -10,7 +10,7 @@ import pytest
 from tests.faults.load import under_load
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
     from stack import Part, Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from projections.memberships import _MET
-from tests.e2e.test_erasure_told import FAREWELL
-from tests.e2e.test_reporting_memberships import _TOLD, last_words, standing
+from projections.outbox.memberships import _MET
+from tests.outbox.test_erasure_told import FAREWELL
+from tests.outbox.test_memberships import _TOLD, last_words, standing
 from tests.support.database import connected, erase, make_segments, until, value
 from tests.support.lane import log_lanes, said
 from tests.support.roles import Process, processes
@@ -18,7 +18,7 @@ from tests.support.roles import Process, processes
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
     from stack import Stack
     from tests.support.lane import LogLane
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service import registry
+from service.registry import segments as registry
 from tests.support.database import connected, make_segments
 from tests.support.lane import LogLane, log_lanes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 
 @pytest.fixture

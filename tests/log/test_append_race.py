@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from service.errors import LaneLostError, LaneStoppedError
 from service.log.append import EXACT_BATCHES
+from service.runtime.errors import LaneLostError, LaneStoppedError
 from tests.support.database import connected, rows, sound, value
 from tests.support.lane import LogLane, log_lanes, said
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
 NOW = int(time.time()) - 3600

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service.ingest.ingest import ingest
+from service.ingest.role import ingest
 from tests.support.database import GUARDED, UNGUARDED, connected, erase, rows, until, value
 from tests.support.kafka import Said, publish
 from tests.support.lane import said
 from tests.support.roles import service
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
     from tests.support.lane import LogLane
 
 pytestmark = pytest.mark.stack

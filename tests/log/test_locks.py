@@ -10,17 +10,17 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from service.analysts import grant
-from service.database import database_url
 from service.ingest import stalls
-from service.migrations import set_up_database
+from service.postgres.database import database_url
+from service.postgres.migrate import set_up_database
+from service.registry.analysts import grant
 from tests.log.test_append_race import command
 from tests.support.database import connected, erase, until
 from tests.support.lane import log_lanes
 from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
     from tests.support.lane import LogLane
 
 pytestmark = pytest.mark.stack

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from schemas.refusal import Reason
-from service.log.judge import Candidate
-from service.log.prepare import find_holes, judge_records
+from schemas.command.refusal import Reason
+from service.log.batch import find_holes, validate_records
+from service.log.validate import ValidCommand
 from tests.support.database import rows
 from tests.support.lane import Given, LogLane, said
 
@@ -23,7 +23,7 @@ def given(*timestamps: int, kind: int = 1, value: bytes | None = None) -> list[G
 def test_received_at_never_falls_when_the_brokers_clock_steps_back() -> None:
     """Hazard 10."""
     records = given(NOW, NOW - 5000, NOW + 1, NOW - 1)
-    candidates, refused, floor = judge_records(records, 0, 0, None)
+    candidates, refused, floor = validate_records(records, 0, 0, None)
     assert refused == []
     assert [c.received_ms for c in candidates] == [NOW, NOW, NOW + 1, NOW + 1]
     assert floor == NOW + 1
@@ -32,7 +32,7 @@ def test_received_at_never_falls_when_the_brokers_clock_steps_back() -> None:
 
 def test_the_floor_of_the_batch_before_holds() -> None:
     """Hazard 10."""
-    candidates, _, floor = judge_records(given(NOW - 5000, NOW - 1), NOW, 0, None)
+    candidates, _, floor = validate_records(given(NOW - 5000, NOW - 1), NOW, 0, None)
     assert [c.received_ms for c in candidates] == [NOW, NOW]
     assert floor == NOW
 
@@ -40,7 +40,7 @@ def test_the_floor_of_the_batch_before_holds() -> None:
 def test_refused_records_raise_the_floor_too() -> None:
     """Hazard 10."""
     first, *rest = given(NOW, NOW - 5000)
-    candidates, (refused,), _ = judge_records([replace(first, value=b"{"), *rest], 0, 0, None)
+    candidates, (refused,), _ = validate_records([replace(first, value=b"{"), *rest], 0, 0, None)
     assert (refused.reason, refused.received_ms) == (Reason.NOT_JSON, NOW)
     assert candidates[0].received_ms == NOW
 
@@ -48,9 +48,9 @@ def test_refused_records_raise_the_floor_too() -> None:
 @pytest.mark.parametrize("claimed", [0, -1, 1, NOW * 1000, 2**62, -(2**63)])
 def test_a_record_stamped_by_its_producer_is_received_when_it_is_appended(claimed: int) -> None:
     """Hazard 8."""
-    (candidate,), refused, floor = judge_records(given(claimed, kind=0), 0, NOW, None)
+    (candidate,), refused, floor = validate_records(given(claimed, kind=0), 0, NOW, None)
     assert refused == []
-    assert isinstance(candidate, Candidate)
+    assert isinstance(candidate, ValidCommand)
     assert (candidate.received_ms, candidate.time, floor) == (NOW, NOW // 1000, NOW)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service import registry
+from service.registry import segments as registry
 from tests.support.database import connected, make_segments
 from tests.support.lane import said
 from tests.support.waiting import PATIENCE

@@ -13,7 +13,7 @@ from tests.support.database import make_segments, rows, value
 from tests.support.lane import log_lanes, said
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
     from tests.support.lane import LogLane
 
 pytestmark = pytest.mark.stack

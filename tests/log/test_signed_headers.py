@@ -142,7 +142,7 @@ async def test_an_expire_is_accepted_only_signed_and_names_an_override_that_laps
         )
         == ["invalid_field"] * 11
     )
-    from service import registry  # noqa: PLC0415 - used once
+    from service.registry import segments as registry  # noqa: PLC0415 - used once
     from tests.support.database import connected  # noqa: PLC0415
 
     async with connected(lane.settings) as connection:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service import sources
-from service.publish import Sender, signed_headers
+from service.kafka.publish import Sender, signed_headers
+from service.registry import command_topics
 from tests.support.database import connected, erase, make_segments, rows, value
 from tests.support.lane import LogLane, said
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
 NOW = int(time.time()) - 3600
@@ -30,12 +30,14 @@ async def allow(
     statuses: Collection[str] | None = None,
 ) -> None:
     async with connected(settings, "segments_registry") as connection:
-        await sources.allow(connection, settings, topic, networks=networks, statuses=statuses)
+        await command_topics.allow(
+            connection, settings, topic, networks=networks, statuses=statuses
+        )
 
 
 async def revoke(settings: Settings, topic: str = TOPIC) -> None:
     async with connected(settings, "segments_registry") as connection:
-        await sources.revoke(connection, settings, topic)
+        await command_topics.revoke(connection, settings, topic)
 
 
 @pytest.fixture
@@ -240,10 +242,12 @@ async def test_a_change_is_recorded_once_with_actor_and_bounds(lane: LogLane) ->
     settings = lane.settings
     async with connected(settings, "segments_registry") as connection:
         for _ in range(2):
-            await sources.allow(connection, settings, TOPIC, networks=["b", "a", "b"], actor="ann")
+            await command_topics.allow(
+                connection, settings, TOPIC, networks=["b", "a", "b"], actor="ann"
+            )
         for _ in range(2):
-            await sources.revoke(connection, settings, TOPIC, "bob")
-        found = await sources.list_sources(connection, settings, history=True)
+            await command_topics.revoke(connection, settings, TOPIC, "bob")
+        found = await command_topics.list_sources(connection, settings, history=True)
     assert [(one.change, one.networks, one.statuses, one.actor) for one in found] == [
         ("allowed", ["a", "b"], None, "ann"),
         ("revoked", ["a", "b"], None, "bob"),

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service import registry
+from service.registry import segments as registry
 from tests.log.test_append_race import command
 from tests.support.database import connected, erase, make_segments, rows, value
 from tests.support.lane import said
 from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
     from tests.support.lane import LogLane
 
 pytestmark = pytest.mark.stack

@@ -16,7 +16,7 @@ from tests.support.lane import said
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
     from tests.support.lane import LogLane
 
 pytestmark = pytest.mark.stack

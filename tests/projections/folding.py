@@ -6,15 +6,15 @@ import random
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from projections.worker import ROLE, Worker
-from service.database import make_pool
+from projections.fold.worker import ROLE, Worker
+from service.postgres.database import make_pool
 from tests.support.database import make_segments, rows
 from tests.support.lane import log_lanes, said
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
     from tests.support.lane import LogLane
 
 

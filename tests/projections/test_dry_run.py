@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from projections.dry_run import NOTHING, DryRun, Verdict, dry_run, dry_runs
+from projections.dry_run.dry_run import NOTHING, DryRun, Verdict, dry_run, dry_runs
+from projections.dry_run.settle import Asked
 from schemas.command import Command, read_command
-from service.database import connect, make_pool, transaction
-from service.log.foresee import Asked
+from service.postgres.database import connect, make_pool, transaction
 from tests.projections.folding import fold, log
 from tests.support.database import connected, rows, value
 from tests.support.lane import log_lanes, said
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
 READERS = ["segments_api", "segments_operate"]

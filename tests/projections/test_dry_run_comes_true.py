@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from projections.dry_run import NOTHING, STATE, Verdict, dry_runs
-from projections.worker import ROLE, Worker
+from projections.dry_run.dry_run import NOTHING, STATE, Verdict, dry_runs
+from projections.dry_run.settle import Asked
+from projections.fold.worker import ROLE, Worker
 from schemas.command import Command, check_size, read_command
+from schemas.command.refusal import Refusal
 from schemas.headers import read_headers
-from schemas.refusal import Refusal
-from service.database import make_pool
-from service.log.foresee import Asked
-from service.publish import Sender, signed_headers
+from service.kafka.publish import Sender, signed_headers
+from service.postgres.database import make_pool
 from tests.histories import Sent, history
 from tests.support.database import connected, rows
 from tests.support.lane import Given, LogLane, log_lanes, said
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
 READERS = ["segments_api", "segments_operate"]

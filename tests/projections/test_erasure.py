@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from projections.rebuild import rebuild
-from projections.worker import project
-from service.ingest.ingest import ingest
+from projections.fold.rebuild import rebuild
+from projections.fold.worker import project
+from service.ingest.role import ingest
 from tests.projections.folding import fold, log
 from tests.support.database import connected, erase, folded, rows, sound, value
 from tests.support.kafka import Said, publish
@@ -18,7 +18,7 @@ from tests.support.lane import said
 from tests.support.roles import service
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
 AT = 1_700_000_000

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from projections.worker import project
-from schemas.refusal import Reason, Refusal
-from service.ingest.ingest import ingest
+from projections.fold.worker import project
+from schemas.command.refusal import Reason, Refusal
+from service.ingest.role import ingest
 from tests.docs.pages import blocks, read
 from tests.projections.folding import log
 from tests.projections.test_erasure import found_in
@@ -20,7 +20,7 @@ from tests.support.lane import Given, said
 from tests.support.roles import service
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
 USER = "erase.me@ex.com"

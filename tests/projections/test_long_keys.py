@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from projections import long_keys, worker
-from projections.explain import explain
-from projections.reading.results import Asked, read_places, read_position
-from projections.rebuild import rebuild
-from projections.verify import verify
-from projections.worker import ROLE, Worker, fold_range
-from service.database import make_pool
+from projections.fold import long_keys, worker
+from projections.fold.rebuild import rebuild
+from projections.fold.worker import ROLE, Worker, fold_range
+from projections.operations.verify import verify
+from projections.queries.explain import explain
+from projections.queries.results import Asked, read_places, read_position
+from service.postgres.database import make_pool
 from tests.projections.folding import commands, fold, log, read_views
 from tests.support.database import connected, rows, sound, value
 from tests.support.lane import said
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
 AT = 1_700_000_000

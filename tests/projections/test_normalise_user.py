@@ -12,7 +12,7 @@ from schemas.command import normalise_user
 from tests.support.database import connected
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
 # What case folding and trimming of other kinds would change: Turkish dotted and dotless i, sharp s, full-width

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.database import statements
+from service.postgres.database import statements
 from tests.projections.folding import commands, fold, log
 from tests.support.database import connected
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
 EVENTS = 2000
@@ -99,7 +99,7 @@ async def test_a_page_of_results_folds_a_key_once_however_many_of_its_events_are
     async with connected(database) as connection:
         await connection.execute(analyze)
         offsets = list(range(0, EVENTS, 20))
-        query = statements("projections.reading")["results"]
+        query = statements("projections.queries.sql")["results"]
         wanted = ("n", [lane.lane_id] * len(offsets), offsets)
         page = await connection.fetch(query, *wanted)
         assert [row["kafka_offset"] for row in page] == offsets

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from projections.rebuild import RebuildRunningError, rebuild
-from projections.worker import project
-from service.errors import WrongUseError
+from projections.fold.rebuild import RebuildRunningError, rebuild
+from projections.fold.worker import project
+from service.runtime.errors import WrongUseError
 from tests.projections.folding import commands, fold, log, read_views
 from tests.support.database import connected, rows, sound, until, value
 from tests.support.lane import said
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
 # The size and the states that it counts, in one statement: one snapshot.

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from projections.rebuild import rebuild
-from service.database import database_url
+from projections.fold.rebuild import rebuild
+from service.postgres.database import database_url
 from tests.projections.folding import PROJECTED, commands, fold, log, read_views
 from tests.support.database import connected, rows, sound, value
 from tests.support.lane import said
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
 # 23:50 UTC; in Kathmandu, 5:45 ahead, it is the next day.

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from projections.rebuild import rebuild
-from projections.verify import verify
-from projections.worker import project
-from service.ingest.ingest import ingest
+from projections.fold.rebuild import rebuild
+from projections.fold.worker import project
+from projections.operations.verify import verify
+from service.ingest.role import ingest
 from tests.log.test_signed_headers import signed
 from tests.projections.folding import fold, log
 from tests.support.database import UNGUARDED, connected, folded, value
@@ -19,7 +19,7 @@ from tests.support.lane import said
 from tests.support.roles import service
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
 AT = 1_700_000_000

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from projections.verify import verify
+from projections.operations.verify import verify
 from service.log.proof import count_erased
 from tests.log.test_signed_headers import signed
 from tests.projections.folding import fold, log
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
     from tests.support.lane import LogLane
 
 pytestmark = pytest.mark.stack

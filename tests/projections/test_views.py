@@ -9,7 +9,7 @@ import pytest
 from tests.support.database import rows, value
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
 # As DESIGN.md, section 6, lists them.

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from projections.worker import ROLE, Worker, project
-from service.database import make_pool
-from service.ingest.ingest import ingest
+from projections.fold.worker import ROLE, Worker, project
+from service.ingest.role import ingest
+from service.postgres.database import make_pool
 from tests.projections.folding import fold, log
 from tests.support.database import connected, folded, rows, until, value
 from tests.support.kafka import Said, publish
@@ -18,7 +18,7 @@ from tests.support.lane import said
 from tests.support.roles import service
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
 _SAMPLE = """

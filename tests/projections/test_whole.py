@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from projections.rebuild import SHARES
-from projections.worker import ROLE, SQL
+from projections.fold.rebuild import SHARES
+from projections.fold.worker import ROLE, SQL
 from tests.support.database import connected
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
 ADD, BLOCK, RESET, ENTER, LEAVE, EXPIRE = range(1, 7)

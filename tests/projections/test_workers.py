@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from projections.rebuild import rebuild
-from projections.worker import ROLE, Worker, fold_digest, fold_range, project
-from service.database import make_pool, transaction
-from service.errors import FoldDriftError, NotSetUpError
+from projections.fold.rebuild import rebuild
+from projections.fold.worker import ROLE, Worker, fold_digest, fold_range, project
+from service.postgres.database import make_pool, transaction
+from service.runtime.errors import FoldDriftError, NotSetUpError
 from tests.projections.folding import commands, fold, log, read_views
 from tests.support.database import connected, rows, sound, until, value
 from tests.support.lane import said
 from tests.support.roles import service
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
 AT = 1_700_000_000

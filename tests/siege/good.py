@@ -12,8 +12,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from schemas.topics import Topics
-from service.database import database_url
-from service.kafka import connection_options
+from service.kafka.clients import connection_options
+from service.postgres.database import database_url
 from tests.siege.figures import Figures
 from tests.siege.hostile.records import said
 from tests.siege.hostile.target import GOOD

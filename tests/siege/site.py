@@ -11,12 +11,12 @@ import asyncpg
 from aiokafka.admin import NewTopic
 from pydantic import SecretStr
 
-from service import analysts
-from service.access.keys import Scope, create_key
-from service.database import database_url
-from service.kafka import set_up_topics
-from service.migrations import set_up_database
-from service.settings import Settings
+from service.kafka.clients import set_up_topics
+from service.postgres.database import database_url
+from service.postgres.migrate import set_up_database
+from service.registry import analysts
+from service.registry.api_keys import Scope, create_key
+from service.runtime.settings import Settings
 from stack import StackOptions, start_stack
 from stack.ports import free_port
 from tests.siege.hostile.target import BAD, GOOD, HOT, LARGE, Target

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from projections.status import end_offsets
+from projections.operations.status import end_offsets
 from tests.support.database import connected, rows, sound, until
 from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 _OUTCOMES = """
 SELECT kafka_partition, kafka_epoch, kafka_offset, 'event' AS what FROM reporting.event

@@ -16,12 +16,12 @@ from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.util import calc_crc32c, encode_varint
 
 from schemas.topics import Topics
-from service.kafka import connection_options
+from service.kafka.clients import connection_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 _CODECS: dict[str | None, tuple[int, Any]] = {
     None: (0, bytes),

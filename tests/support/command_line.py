@@ -17,7 +17,7 @@ from segments.cli import main
 from tests.support.roles import environment
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from projections.status import wait_until_folded
-from projections.verify import verify
-from service import registry
-from service.database import database_url
+from projections.operations.status import wait_until_folded
+from projections.operations.verify import verify
+from service.postgres.database import database_url
+from service.registry import segments as registry
 from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 
 # As a superuser may: the triggers out of the way, those that are ENABLE ALWAYS too; and as they were.

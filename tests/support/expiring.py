@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from projections.expiry import publish_expiries
-from projections.worker import project
+from projections.fold.worker import project
+from projections.outbox.expiries import publish_expiries
 from schemas.headers import REQUEST_ID
 from schemas.topics import Topics
-from service.ingest.ingest import ingest
-from service.publish import Sender, signed_headers
+from service.ingest.role import ingest
+from service.kafka.publish import Sender, signed_headers
 from tests.support.database import folded, rows, until
 from tests.support.kafka import Said, publish, read_topic
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 NOW = int(time.time())
 STANDING = "SELECT count(*) FROM reporting.override"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from schemas.topics import Topics
-from service.kafka import connection_options
+from service.kafka.clients import connection_options
 from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aiokafka.structs import RecordMetadata
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 
 async def publish(

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from schemas.event import Lane
-from service.database import make_pool, transaction
-from service.ingest.assignment import _MAKE
+from schemas.position import Lane
+from service.ingest.open_lane import _MAKE
 from service.log.append import ROLE, Appender, Stored
+from service.postgres.database import make_pool, transaction
 from tests.support.database import rows
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from service.log.prepare import Batch
-    from service.settings import Settings
+    from service.log.batch import Batch
+    from service.runtime.settings import Settings
 
 
 @dataclass

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from service.database import database_url
+from service.postgres.database import database_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 
 class Proxy:

@@ -11,7 +11,7 @@ from tests.support.database import connected
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 KEYS = {
     "user_segment": ("network_id", "segment_id", "user_id"),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service import registry
+from service.registry import segments as registry
 from tests import histories
 from tests.support.database import connected
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 
 async def make_registry(

@@ -13,14 +13,14 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from projections.worker import project
-from service.ingest.ingest import ingest
+from projections.fold.worker import project
+from service.ingest.role import ingest
 from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 
 def environment(settings: Settings) -> dict[str, str]:

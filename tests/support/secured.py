@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from schemas.acls import Acl
-    from service.settings import Settings
+    from service.runtime.settings import Settings
     from stack import Stack
 
 PASSWORD = "not much of a secret"  # noqa: S105 - of the tests' own broker

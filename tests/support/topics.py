@@ -11,15 +11,15 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, Records
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from schemas.topics import Topics
-from service.kafka import connection_options
-from service.topic_ids import topics_there
+from service.kafka.clients import connection_options
+from service.kafka.topic_ids import topics_there
 from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from uuid import UUID
 
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from schemas.topics import Topics
-from service.kafka import connection_options, producing
+from service.kafka.clients import connection_options, producing
 from tests.siege.hostile.target import BAD, GOOD, HOT, attacks
 from tests.support.batch import Raw, publish_batch
 

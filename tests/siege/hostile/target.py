@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from service.settings import Settings
+from service.runtime.settings import Settings
 
 if TYPE_CHECKING:
     import random

@@ -1,0 +1,230 @@
+"""Rebuilding a projection blue/green: folded anew aside while the old slot serves, swapped at equal position."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from projections.fold import long_keys
+from projections.fold.worker import PROJECTION, ROLE, SQL, fold_digest, fold_range
+from service.postgres.database import give_longer, make_pool, transaction
+from service.runtime.errors import SegmentsError, WrongUseError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from service.runtime.settings import Settings
+
+SHARES = 2  # connections that fold side by side, each its share of the people
+TABLES = ("membership", "kept_state", "size", "size_daily")
+CLOSE = 2000  # offsets apart, below which the swap folds the rest itself
+LEASE_SECONDS = 30
+STEP_SECONDS = 36_000
+_LEASE = """
+UPDATE projections.generation SET rebuild_token = $2, rebuild_until = clock_timestamp() + make_interval(secs => $3)
+WHERE projection = $1 AND (rebuild_token = $2 OR rebuild_until IS NULL OR rebuild_until < clock_timestamp())
+RETURNING slot, segments.incarnation() AS incarnation
+"""
+# A lease that an older copy of the database holds as well is none: what was folded by then is not there.
+_OURS = """
+SELECT FROM projections.generation
+WHERE projection = $1 AND rebuild_token = $2 AND segments.incarnation() = $3
+"""
+_TAKEN_OVER = "(it took over while this one stood still, or Postgres was started anew: begin again)"
+_RELEASE = """
+UPDATE projections.generation SET rebuild_token = NULL, rebuild_until = NULL
+WHERE projection = $1 AND rebuild_token = $2
+"""
+_DISTANCE = """
+SELECT s.lane_id, coalesce(n.next_offset, l.first_offset) AS first, s.next_offset AS until
+FROM projections.checkpoint AS s
+INNER JOIN segments.lane AS l ON s.lane_id = l.lane_id
+LEFT JOIN projections.checkpoint AS n ON n.projection = s.projection AND n.slot = $3 AND n.lane_id = s.lane_id
+WHERE s.projection = $1 AND s.slot = $2 AND coalesce(n.next_offset, l.first_offset) < s.next_offset
+ORDER BY s.lane_id
+"""
+_MISSING = """
+INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset)
+SELECT s.projection, $3, s.lane_id, l.first_offset FROM projections.checkpoint AS s
+INNER JOIN segments.lane AS l ON s.lane_id = l.lane_id
+WHERE s.projection = $1 AND s.slot = $2 ON CONFLICT DO NOTHING
+"""
+_WATERMARKS = """
+UPDATE projections.checkpoint AS n SET complete_until = s.complete_until, recorded_until = s.recorded_until
+FROM projections.checkpoint AS s
+WHERE n.projection = $1 AND n.slot = $3 AND s.projection = $1 AND s.slot = $2 AND s.lane_id = n.lane_id
+"""
+
+
+class RebuildRunningError(SegmentsError):
+    """Another rebuild of this projection is under way."""
+
+
+async def rebuild(settings: Settings, projection: str = PROJECTION) -> int:
+    """Rebuild a projection while readers and workers go on.
+
+    Returns: the number of events folded in the first pass.
+    Raises: WrongUseError, RebuildRunningError.
+    """
+    if projection != PROJECTION:
+        raise WrongUseError(f"There is no projection {projection!r}; there is {PROJECTION!r}.")
+    async with make_pool(settings, ROLE, SHARES + 2) as pool:
+        build = _Rebuild(pool, settings)
+        async with build.lease() as old:
+            new = 1 - old
+            await build.empty(new)
+            events = await build.fold_whole(old, new)
+            while not await build.swap(old, new):
+                pass
+            with suppress(asyncpg.PostgresError):
+                await build.empty(old)
+    return events
+
+
+class _Rebuild:
+    def __init__(self, pool: asyncpg.Pool[Any], settings: Settings) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._token = uuid.uuid4()
+        self._incarnation = ""
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[asyncpg.Connection[Any]]:
+        """Run one transaction, as long as the lease is ours: whoever slept through it writes nothing."""
+        async with transaction(self._pool, self._settings, ROLE) as connection:
+            await connection.execute("SET LOCAL work_mem = '256MB'")
+            await give_longer(connection, STEP_SECONDS)
+            if await connection.fetchrow(_OURS, PROJECTION, self._token, self._incarnation) is None:
+                raise RebuildRunningError(_TAKEN_OVER)
+            yield connection
+
+    @asynccontextmanager
+    async def lease(self) -> AsyncIterator[int]:
+        """Keep other rebuilds away while the block runs; gives the serving slot."""
+        slot = await self._renew()
+        renewing = asyncio.create_task(self._keep_renewing())
+        try:
+            yield slot
+        finally:
+            renewing.cancel()
+            async with transaction(self._pool, self._settings, ROLE) as connection:
+                await connection.execute(_RELEASE, PROJECTION, self._token)
+
+    async def _renew(self) -> int:
+        async with transaction(self._pool, self._settings, ROLE) as connection:
+            row = await connection.fetchrow(_LEASE, PROJECTION, self._token, LEASE_SECONDS)
+        if row is None:
+            raise RebuildRunningError
+        self._incarnation = self._incarnation or row["incarnation"]
+        slot: int = row["slot"]
+        return slot
+
+    async def _keep_renewing(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            await self._renew()
+
+    async def empty(self, slot: int) -> None:
+        """Empty a slot that doesn't serve.
+
+        By DELETE: TRUNCATE would wait for every open transaction that ever read the views, with all new readers
+        queueing behind it, and a reader whose snapshot is older than the swap would find the old slot empty.
+        """
+        async with self._transaction() as connection:
+            for table in TABLES:
+                await connection.execute(
+                    f"DELETE FROM projections.{table}_{slot}",  # noqa: S608 - constants
+                    timeout=STEP_SECONDS,
+                )
+            await connection.execute(
+                "DELETE FROM projections.checkpoint WHERE projection = $1 AND slot = $2",
+                PROJECTION,
+                slot,
+            )
+
+    async def fold_whole(self, old: int, new: int) -> int:
+        """Fold all below the serving slot's checkpoints. The log there never changes: shares need no snapshot."""
+        async with self._transaction() as connection:
+            rows = await connection.fetch(
+                "SELECT lane_id, next_offset FROM projections.checkpoint WHERE projection = $1 AND slot = $2",
+                PROJECTION,
+                old,
+            )
+        lanes = [row["lane_id"] for row in rows]
+        offsets = [row["next_offset"] for row in rows]
+        counts = await asyncio.gather(
+            *(self._fold_share(new, lanes, offsets, share) for share in range(SHARES))
+        )
+        async with self._transaction() as connection:
+            await connection.executemany(
+                "INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset) VALUES ($1, $2, $3, $4)",
+                [
+                    (PROJECTION, new, lane, offset)
+                    for lane, offset in zip(lanes, offsets, strict=True)
+                ],
+            )
+            await self._keep_states(connection, new, lanes, offsets)
+        return sum(counts)
+
+    @staticmethod
+    async def _keep_states(
+        connection: asyncpg.Connection[Any], slot: int, lanes: list[int], offsets: list[int]
+    ) -> None:
+        """Keep states of the long keys, as the workers do."""
+        keys = await connection.fetch(
+            "SELECT segment_key, person_id FROM projections.membership WHERE slot = $1 AND tail >= $2",
+            slot,
+            2 * long_keys.EVERY,
+            timeout=STEP_SECONDS,
+        )
+        batch = long_keys.Batch(PROJECTION, slot, lanes, offsets, offsets)
+        await long_keys.keep_states(connection, batch, [tuple(key) for key in keys])
+
+    async def _fold_share(self, new: int, lanes: list[int], offsets: list[int], share: int) -> int:
+        async with self._transaction() as connection:
+            count: int = await connection.fetchval(
+                SQL["whole"], new, lanes, offsets, SHARES, share, timeout=STEP_SECONDS
+            )
+        return count
+
+    async def swap(self, old: int, new: int) -> bool:
+        """Catch up; once close, hold the workers, fold the rest and swap. False: not close yet, call again."""
+        if not await self._catch_up(old, new):
+            return False
+        async with self._transaction() as connection:
+            # Waits for the batches under way, and keeps new ones out.
+            ours = (PROJECTION, self._token, self._incarnation)
+            if await connection.fetchrow(f"{_OURS} FOR UPDATE", *ours) is None:
+                raise RebuildRunningError(_TAKEN_OVER)
+            await connection.execute(_MISSING, PROJECTION, old, new)
+            rows = await connection.fetch(_DISTANCE, PROJECTION, old, new)
+            if sum(row["until"] - row["first"] for row in rows) > 4 * CLOSE:
+                return False
+            for row in rows:
+                await fold_range(connection, new, row["lane_id"], row["first"], row["until"])
+            await connection.execute(_WATERMARKS, PROJECTION, old, new)
+            await connection.execute(
+                "UPDATE projections.generation SET slot = $2, digest = $3, rebuilt_at = clock_timestamp()"
+                " WHERE projection = $1",
+                PROJECTION,
+                new,
+                fold_digest(),
+            )
+        return True
+
+    async def _catch_up(self, old: int, new: int) -> bool:
+        """Fold one batch of each lane that is behind; True when all of them are close."""
+        async with self._transaction() as connection:
+            await connection.execute(_MISSING, PROJECTION, old, new)
+            rows = await connection.fetch(_DISTANCE, PROJECTION, old, new)
+        if sum(row["until"] - row["first"] for row in rows) <= CLOSE:
+            return True
+        for row in rows:
+            end = min(row["until"], row["first"] + self._settings.project_batch_records)
+            async with self._transaction() as connection:
+                await fold_range(connection, new, row["lane_id"], row["first"], end)
+        return False

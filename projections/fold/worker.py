@@ -1,0 +1,270 @@
+"""A projection worker: claims lanes, folds a batch, moves rows and checkpoints in one transaction; any number run."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from opentelemetry.trace import SpanKind
+
+from projections.fold import long_keys
+from projections.fold.long_keys import HeavyError
+from service.postgres.database import make_pool, single, statements, transaction
+from service.postgres.migrate import migrations
+from service.runtime.backoff import INFRASTRUCTURE, Backoff, sleep_unless
+from service.runtime.errors import FoldDriftError, NotSetUpError
+from service.runtime.telemetry import (
+    BATCH_SECONDS,
+    COMPLETE_UNTIL,
+    PROJECTION_LAG,
+    REFOLDS,
+    get_logger,
+    measures,
+    tell,
+)
+from service.runtime.tracing import TRACER, carried
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from service.runtime.settings import Settings
+
+log = get_logger("projections.fold.worker")
+SQL = statements("projections.fold.sql")
+ROLE = "segments_project"
+PROJECTION = "membership"
+# With nothing to do a worker asks again after so long, doubling up to the second figure.
+FIRST_PAUSE, LAST_PAUSE = 0.002, 0.03
+# Lanes in which no more records wait are folded together in one transaction: each has its price.
+LITTLE = 250
+# Of long keys so many events are folded beside others; what takes more waits until nobody waits with it.
+MOST_LATE = 20_000
+ADVANCE_SECONDS = 0.5
+
+
+def fold_digest() -> str:
+    """Digest the SQL that decides what the projection's rows are: a slot made by other SQL is not added to."""
+    folds = (one.sql for one in migrations() if one.name.endswith(("_fold", "_rebuild")))
+    parts = (SQL[name] for name in ("apply", "refold", "settle_long", "whole"))
+    text = "".join((*folds, *parts, str(long_keys.EVERY)))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+async def project(settings: Settings, stop: asyncio.Event) -> None:
+    """Fold until `stop` is set; then finish the batches under way.
+
+    Raises: FoldDriftError, NotSetUpError; faults of Postgres are waited out.
+    """
+    measures(REFOLDS)
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            make_pool(settings, ROLE, settings.project_tasks + 2)
+        )
+        heavy: dict[int, int] = {}
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(settings.project_tasks):
+                worker = Worker(pool, settings, least=LITTLE if number else 0, heavy=heavy)
+                tasks.create_task(worker.run(stop))
+            tasks.create_task(_advance(pool, settings, stop))
+
+
+class Worker:
+    """Folds one batch after another, of whichever lanes are free."""
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool[Any],
+        settings: Settings,
+        slot: int | None = None,
+        *,
+        least: int = 0,
+        heavy: dict[int, int] | None = None,
+    ) -> None:
+        """Make it.
+
+        least: with no more records waiting in any lane it leaves them to another worker beside it. heavy: shared with
+        workers beside it, the lanes with a long key that takes long to fold, by lane_id: the offset where it stands.
+        """
+        self._least = least
+        self._heavy = {} if heavy is None else heavy
+        self._heavy_first = False
+        self._pool = pool
+        self._settings = settings
+        self._slot = slot  # None: the serving one
+        self._digest = fold_digest()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Fold until `stop` is set."""
+        pause, backoff, worked = FIRST_PAUSE, Backoff(), False
+        while not stop.is_set():
+            try:
+                worked = ((worked and not self._least) or await self._waits()) and await self.step()
+            except asyncpg.UndefinedTableError as error:
+                raise NotSetUpError from error
+            except INFRASTRUCTURE as error:
+                if not backoff.began:
+                    log.warning("waiting", error=f"{type(error).__name__}: {error}")
+                await sleep_unless(stop, backoff.next())
+                continue
+            if backoff.began:
+                log.info("going on")
+                backoff.reset()
+            if worked:
+                pause = FIRST_PAUSE
+            else:
+                await sleep_unless(stop, pause)
+                pause = min(pause * 1.5, LAST_PAUSE)
+
+    async def _waits(self) -> bool:
+        """Ask, cheaply, whether there is something to fold, and enough for this worker."""
+        async with single(self._pool, self._settings, ROLE) as connection:
+            waits: int = await connection.fetchval(SQL["waiting"], PROJECTION)
+        return waits > (0 if self._heavy else self._least)
+
+    async def step(self) -> bool:
+        """Fold one batch, of one lane or of several in which little waits.
+
+        False when there is nothing to do, or others are at it.
+        """
+        try:
+            async with transaction(self._pool, self._settings, ROLE) as connection:
+                slot = self._slot if self._slot is not None else await self._serving(connection)
+                spans = await self._claim(connection, slot)
+                if not spans:
+                    return False
+                began, began_ns = time.perf_counter(), time.time_ns()
+                await fold_ranges(connection, slot, spans, MOST_LATE)
+                traced = await self._take_traces(connection, spans)
+        except HeavyError as error:
+            # Nothing was written. What is before it goes on, and all other lanes do; then it is folded alone.
+            self._heavy[error.lane_id] = error.offset
+            return True
+        for lane_id, _, until in spans:
+            if self._heavy.get(lane_id, until) < until:
+                del self._heavy[lane_id]
+        for row in traced:
+            context = carried(row["traceparent"])
+            TRACER.start_span("fold", context, SpanKind.CONSUMER, start_time=began_ns).end()
+        BATCH_SECONDS.labels("fold").observe(time.perf_counter() - began)
+        return True
+
+    async def _claim(
+        self, connection: asyncpg.Connection[Any], slot: int
+    ) -> list[tuple[int, int, int]]:
+        """Claim lanes; gives spans as fold_ranges takes them. Heavy lanes come before others every other time."""
+        self._heavy_first = not self._heavy_first
+        limit = self._settings.project_batch_records
+        lanes = await connection.fetch(
+            SQL["claim"], PROJECTION, slot, LITTLE, max(limit // LITTLE - 1, 0), list(self._heavy),
+            self._heavy_first,
+        )  # fmt: skip
+        spans = []
+        for lane_id, first, log_offset in lanes:
+            until = min(log_offset, first + limit)
+            heavy_offset = self._heavy.get(lane_id, 0)
+            spans.append((lane_id, first, heavy_offset if first < heavy_offset < until else until))
+        return spans
+
+    async def _take_traces(
+        self, connection: asyncpg.Connection[Any], spans: Sequence[tuple[int, int, int]]
+    ) -> list[asyncpg.Record]:
+        """Take the traces that go on here, if they are told to anybody."""
+        if self._settings.otlp_endpoint is None:
+            return []
+        batch = (list(part) for part in zip(*spans, strict=True))
+        return await connection.fetch(SQL["take_traces"], *batch)
+
+    async def _serving(self, connection: asyncpg.Connection[Any]) -> int:
+        # Shared: a swap waits for the batches under way, and none begins on the slot that it takes away.
+        row = await connection.fetchrow(
+            "SELECT slot, digest FROM projections.generation WHERE projection = $1 FOR KEY SHARE",
+            PROJECTION,
+        )
+        if row is None:
+            raise NotSetUpError
+        if row["digest"] is None:
+            await connection.execute(
+                "UPDATE projections.generation SET digest = $2 WHERE projection = $1 AND digest IS NULL",
+                PROJECTION,
+                self._digest,
+            )
+        elif row["digest"] != self._digest:
+            raise FoldDriftError
+        slot: int = row["slot"]
+        return slot
+
+
+async def fold_range(
+    connection: asyncpg.Connection[Any], slot: int, lane_id: int, first: int, end: int
+) -> None:
+    """Fold the offsets [first, end) of a claimed lane into a slot, and move its checkpoint."""
+    await fold_ranges(connection, slot, [(lane_id, first, end)])
+
+
+async def fold_ranges(
+    connection: asyncpg.Connection[Any],
+    slot: int,
+    spans: Sequence[tuple[int, int, int]],
+    most: int | None = None,
+) -> None:
+    """Fold ranges of claimed lanes into a slot in one go, and move their checkpoints.
+
+    spans: lane_id, first offset, next offset; each lane once. most: of long keys that are late, so many events.
+    Raises: HeavyError, where that is not enough; nothing is to be committed then.
+    """
+    batch = tuple(list(part) for part in zip(*spans, strict=True))
+    missing = await connection.fetchval(SQL["lock_keys"], slot, *batch)
+    if missing:
+        made = await connection.execute(SQL["make_keys"], slot, *batch)
+        # Rows of our own making are ours; if another worker made some of them, those are to be locked too.
+        if made != f"INSERT 0 {missing}" and await connection.fetchval(
+            SQL["lock_keys"], slot, *batch
+        ):
+            raise AssertionError("a key's row is missing after it was made")
+    done = await connection.fetchrow(SQL["apply"], slot, *batch, PROJECTION, long_keys.EVERY)
+    if done is None or done["keys"] != done["stated"] + len(done["long"]):
+        raise AssertionError(f"{done} at {spans}")
+    if done["long"] or done["grown"]:
+        whole = long_keys.Batch(PROJECTION, slot, *batch)
+        late = [long_keys.LateKey(*key) for key in done["long"]]
+        await long_keys.fold_late(connection, whole, late, most)
+        await long_keys.keep_states(connection, whole, done["grown"])
+    REFOLDS.inc(done["late"])
+    status = await connection.execute(SQL["move"], PROJECTION, slot, *batch)
+    if status != f"UPDATE {len(spans)}":
+        raise AssertionError(f"a checkpoint is not where its batch begins: {spans}")
+
+
+async def _advance(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
+    """Keep the watermarks of drained lanes, and the gauges, up to date; the workers tell of what is away."""
+    while not stop.is_set():
+        try:
+            async with transaction(pool, settings, ROLE) as connection:
+                # Shared, as in a batch: what is said of the slot that a swap takes away would be lost.
+                slot = await connection.fetchval(
+                    "SELECT slot FROM projections.generation WHERE projection = $1 FOR KEY SHARE",
+                    PROJECTION,
+                )
+                await connection.execute(SQL["adopt_lanes"], PROJECTION, slot)
+                await connection.execute(SQL["advance"], PROJECTION, slot)
+                row = await connection.fetchrow(
+                    "SELECT complete_until, projection_behind FROM reporting.watermark"
+                )
+            await _look_after_tables(pool, settings)
+            if row is not None:
+                PROJECTION_LAG.labels(PROJECTION).set(row["projection_behind"])
+                if row["complete_until"] is not None:
+                    tell(COMPLETE_UNTIL, row["complete_until"].timestamp())
+        except INFRASTRUCTURE as error:
+            log.debug("could not advance the watermarks", error=f"{type(error).__name__}: {error}")
+        await sleep_unless(stop, ADVANCE_SECONDS)
+
+
+async def _look_after_tables(pool: asyncpg.Pool[Any], settings: Settings) -> None:
+    async with transaction(pool, settings, ROLE) as connection:
+        await connection.execute("SELECT projections.analyze_grown()")
+        await connection.execute(SQL["forget_traces"])

@@ -1,0 +1,227 @@
+"""What may be asked: the parameters of the routes that read. Unknown ones are refused: a misspelt as_of is not now."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import Path, Query
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from starlette.convertors import Convertor, register_url_convertor
+
+from projections.queries.explain import EVENTS_LIMIT, EVENTS_LIMIT_MOST
+from projections.queries.results import Asked
+from projections.queries.rows import Moment
+from schemas.command.rules import MAX_USER_LENGTH, normalise_user
+from service.http.kit.parameters import PLAIN, wrong
+
+MEMBERS_LIMIT, MEMBERS_LIMIT_MOST = 500, 5_000
+RESULTS_LIMIT, RESULTS_LIMIT_MOST = 100, 1_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNIX = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})?")
+# RFC 3339; the + of an offset arrives as a space where it was sent unescaped.
+_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)([Zz]|[ +-][0-9]{2}:[0-9]{2})"
+)
+_POSITION = re.compile(r"([A-Za-z0-9._-]{1,249}):([0-9]{1,10}):(?:([0-9]{1,10}):)?([0-9]{1,19})")
+_AUTO = re.compile(r"auto:([A-Za-z0-9._-]{1,249})-([0-9]{1,10})-([0-9]{1,19})")
+_MOST = 2**31 - 1
+_MOST_OFFSET = 2**63 - 1
+
+
+def read_moment(text: object) -> datetime:
+    """Read a time: RFC 3339 with its offset, or Unix seconds. Raises: ValueError."""
+    if not isinstance(text, str):
+        raise ValueError("must be a time")  # noqa: TRY004 - pydantic takes a ValueError
+    try:
+        if _UNIX.fullmatch(text):
+            seconds, _, fraction = text.partition(".")
+            micros = int(fraction.ljust(6, "0")) if fraction else 0
+            sign = -1 if text.startswith("-") else 1
+            return _EPOCH + timedelta(seconds=int(seconds), microseconds=sign * micros)
+        match = _TIME.fullmatch(text)
+        if match:
+            offset = match[2].upper().replace(" ", "+")
+            return datetime.fromisoformat(match[1].upper() + offset).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("must be a time as 2026-01-31T12:00:00Z, or Unix seconds")
+
+
+def micros(moment: datetime | None) -> int | None:
+    """Give a moment in Unix microseconds."""
+    return None if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def of_micros(moment: int | None) -> datetime | None:
+    """Give the moment of Unix microseconds."""
+    return None if moment is None else _EPOCH + timedelta(microseconds=moment)
+
+
+def is_text(text: str) -> str:
+    """Refuse what Postgres text can't hold. Raises: ValueError."""
+    if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
+        raise ValueError("must hold neither NUL nor lone surrogates")
+    return text
+
+
+def _is_user(user: str) -> str:
+    normal = normalise_user(is_text(user))
+    if not 1 <= len(normal) <= MAX_USER_LENGTH:
+        raise ValueError(f"must have 1 to {MAX_USER_LENGTH} characters")
+    if normal.isspace():
+        raise ValueError("must not be white space alone")
+    return normal
+
+
+class _AnyText(Convertor[str]):
+    """A part of a path that may hold anything, slashes and line breaks too: `{user:any}`."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("any", _AnyText())
+_ABOUT_USER = (
+    "An email or a user id; normalised as a command's is. `erased:<n>` finds an erased one."
+)
+Time = Annotated[
+    datetime,
+    BeforeValidator(read_moment, json_schema_input_type=str),
+    Field(examples=["2026-01-31T12:00:00Z", "1767225600"]),
+]
+User = Annotated[str, AfterValidator(_is_user), Path(description=_ABOUT_USER)]
+_CLOSED = ConfigDict(extra="forbid")
+
+
+class UserAsked(BaseModel):
+    """A user, in the query where the identifier holds a slash."""
+
+    model_config = _CLOSED
+
+    user: Annotated[
+        str | None,
+        AfterValidator(lambda user: None if user is None else _is_user(user)),
+        Field(
+            description=f"{_ABOUT_USER} Instead of the one of the path: any identifier fits here."
+        ),
+    ] = None
+
+    def which(self, of_path: str | None = None) -> str:
+        """Give the user that is meant. Raises: Problem 400."""
+        user = self.user or of_path
+        if user is None:
+            raise wrong("user", "must be given")
+        return user
+
+
+class EventsAsked(UserAsked):
+    """Events of a user in a segment, the newest of them or those before a cursor's."""
+
+    limit: Annotated[
+        int,
+        Field(ge=1, le=EVENTS_LIMIT_MOST, description="Most events of one answer: the newest."),
+        PLAIN,
+    ] = EVENTS_LIMIT
+    cursor: Annotated[
+        str | None,
+        Field(min_length=1, max_length=2000, description="The last page's `next`."),
+    ] = None
+
+
+class UserAskedThen(UserAsked):
+    """A user, now or at a moment."""
+
+    as_of: Annotated[
+        Time | None, Field(description="All that had happened by then; RFC 3339 or Unix seconds.")
+    ] = None
+    known_at: Annotated[Time | None, Field(description="As it was recorded by then.")] = None
+
+    @property
+    def moment(self) -> Moment:
+        """The moment that is meant."""
+        return Moment(self.as_of, self.known_at)
+
+
+class SegmentsAsked(UserAskedThen):
+    """The segments of a user."""
+
+    cursor: Annotated[
+        str | None,
+        Field(min_length=1, max_length=2000, description="The last page's `next`."),
+    ] = None
+
+
+class MembersAsked(UserAskedThen):
+    """The members of a segment, or one of them."""
+
+    limit: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=MEMBERS_LIMIT_MOST,
+            description=f"Most members of one answer; {MEMBERS_LIMIT} in a page, all in a stream.",
+        ),
+        PLAIN,
+    ] = None
+    cursor: Annotated[
+        str | None,
+        Field(min_length=1, max_length=2000, description="The last page's `next`."),
+    ] = None
+
+
+class ResultsAsked(BaseModel):
+    """By reference or by position."""
+
+    model_config = _CLOSED
+
+    reference_id: Annotated[
+        str | None,
+        Field(min_length=1, max_length=400, description="As it was given, or answered."),
+        AfterValidator(lambda text: None if text is None else is_text(text)),
+    ] = None
+    position: Annotated[
+        str | None,
+        Field(
+            max_length=300,
+            description="topic:partition:offset, or topic:partition:epoch:offset",
+            examples=["segments.commands:3:4711"],
+        ),
+    ] = None
+    limit: Annotated[int, Field(ge=1, le=RESULTS_LIMIT_MOST), PLAIN] = RESULTS_LIMIT
+    cursor: Annotated[
+        str | None,
+        Field(min_length=1, max_length=2000, description="The last page's `next`."),
+    ] = None
+
+
+def read_position(text: str) -> Asked:
+    """Read topic:partition:offset or topic:partition:epoch:offset. Raises: Problem 400."""
+    match = _POSITION.fullmatch(text)
+    if match:
+        epoch = None if match[3] is None else int(match[3])
+        asked = Asked(match[1], int(match[2]), epoch, int(match[4]))
+        if max(asked.partition, epoch or 0) <= _MOST and asked.offset <= _MOST_OFFSET:
+            return asked
+    raise wrong("position", "must be topic:partition:offset or topic:partition:epoch:offset")
+
+
+def position_of_reference(reference_id: str) -> Asked | None:
+    """Give the position in a reference that was made where none was given, with a blank time; None: it has none."""
+    match = _AUTO.fullmatch(reference_id)
+    if match is None or int(match[2]) > _MOST or int(match[3]) > _MOST_OFFSET:
+        return None
+    return Asked(match[1], int(match[2]), None, int(match[3]))
+
+
+Members = Annotated[MembersAsked, Query()]
+OneUserThen = Annotated[UserAskedThen, Query()]
+OneUserSegments = Annotated[SegmentsAsked, Query()]
+OneUserEvents = Annotated[EventsAsked, Query()]
+Results = Annotated[ResultsAsked, Query()]

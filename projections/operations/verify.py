@@ -1,0 +1,54 @@
+"""Comparing what stands in the views with what the log says, in one snapshot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from projections.fold.worker import SQL, fold_digest
+from service.log.proof import altered_events
+from service.postgres.database import give_longer
+from service.postgres.guards import guard_faults
+
+if TYPE_CHECKING:
+    import asyncpg
+
+CHECK_SECONDS = 3600
+CHECKS = (
+    "verify_tiling",
+    "verify_counters",
+    "verify_references",
+    "verify_owners",
+    "verify_digests",
+    "verify_membership",
+    "verify_kept",
+    "verify_rows",
+    "verify_size",
+    "verify_daily",
+    "verify_watermark",
+    "verify_generation",
+    "verify_published",
+)
+
+
+async def verify(connection: asyncpg.Connection[Any]) -> list[dict[str, str | None]]:
+    """Compare every view that a projection feeds with the fold of the log, and law 1's tiling and counters.
+
+    And each event with its digests, and whether what keeps the log from being changed is in force
+    (`service.postgres.guards`).
+
+    And what leads the projections on: checkpoints and watermarks, which slot serves and what SQL made it, how far the
+    topics were told.
+
+    Returns: what differs, at most 100 a check: view or table, key, expected, found. Empty: all is well.
+    """
+    differences = []
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        await connection.execute("SET LOCAL work_mem = '128MB'")
+        await give_longer(connection, CHECK_SECONDS)
+        for check in CHECKS:
+            parameters = (fold_digest(),) if check == "verify_generation" else ()
+            rows = await connection.fetch(SQL[check], *parameters, timeout=CHECK_SECONDS)
+            differences += [dict(row) for row in rows]
+        differences += await altered_events(connection)
+        differences += await guard_faults(connection)
+    return differences

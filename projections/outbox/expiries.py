@@ -1,0 +1,261 @@
+"""Publishing `expire` for overrides whose time has come: signed, on the commands topic, like anybody's command.
+
+Any number of processes sweep over the overdue overrides and claim them page by page, for a while (`again_at`). What was
+published is remembered until its override is gone, so that it is not said again while ingest and workers are behind.
+A process that dies in between leaves a claim that runs out: said twice, it is a duplicate in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from projections.fold.worker import PROJECTION, ROLE
+from schemas.command.rules import EXPIRY_REFERENCE, UserStatus
+from schemas.position import Position
+from schemas.topics import Topics
+from service.kafka.clients import producing
+from service.kafka.publish import Sender, record_key, signed_headers
+from service.postgres.database import make_pool, transaction
+from service.registry.installation import while_ours
+from service.runtime.backoff import INFRASTRUCTURE, Backoff, Outage, sleep_unless
+from service.runtime.errors import NotSetUpError
+from service.runtime.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaProducer
+    from aiokafka.structs import RecordMetadata
+
+    from service.runtime.settings import Settings
+
+log = get_logger("projections.expiry")
+EVERY_SECONDS = 1.0
+# While much is overdue and on its way, sweeps take no more than this share of the time.
+IDLE_SHARE = 4
+PAGE = 500
+CLAIM_SECONDS, SEND_SECONDS = 15, 10
+_START = (datetime(1970, 1, 1, tzinfo=UTC), 0, 0)
+# Shared: no swap takes the slot away meanwhile.
+_SERVING = "SELECT slot FROM projections.generation WHERE projection = $1 FOR KEY SHARE"
+_LAPSES = (
+    "SELECT EXISTS (SELECT FROM projections.membership WHERE slot = $1 AND expires_at IS NOT NULL)"
+)
+# Once published and again due, an expiry waits as long as the workers have not passed it, whatever the time.
+_CLAIM = """
+WITH due AS MATERIALIZED (
+    SELECT m.segment_key, m.person_id, m.expires_at, (m.state).stated_lane_id AS lane_id,
+        (m.state).stated_offset AS kafka_offset
+    FROM projections.membership AS m
+    WHERE m.slot = $1 AND m.expires_at <= now() AND (m.expires_at, m.segment_key, m.person_id) > ($2, $3, $4)
+    ORDER BY m.expires_at, m.segment_key, m.person_id LIMIT $5
+), claimed AS (
+    INSERT INTO projections.expiry AS x (segment_key, person_id, named_lane_id, named_offset, again_at)
+    SELECT d.segment_key, d.person_id, d.lane_id, d.kafka_offset, now() + make_interval(secs => $6)
+    FROM due AS d
+    WHERE NOT EXISTS (
+        SELECT FROM projections.expiry AS y
+        WHERE y.segment_key = d.segment_key AND y.person_id = d.person_id
+            AND y.named_lane_id = d.lane_id AND y.named_offset = d.kafka_offset
+            AND (y.again_at > now() OR EXISTS (
+                SELECT FROM segments.lane AS l
+                LEFT JOIN projections.checkpoint AS c
+                    ON c.projection = 'membership' AND c.slot = $1 AND c.lane_id = l.lane_id
+                WHERE l.topic = y.topic AND l.partition = y.partition AND l.epoch = y.epoch AND NOT l.closed
+                    AND coalesce(c.next_offset, l.first_offset) <= y.kafka_offset
+            ))
+    )
+    ORDER BY d.segment_key, d.person_id
+    ON CONFLICT (segment_key, person_id) DO UPDATE SET
+        named_lane_id = excluded.named_lane_id, named_offset = excluded.named_offset, again_at = excluded.again_at,
+        times = CASE WHEN (x.named_lane_id, x.named_offset) = (excluded.named_lane_id, excluded.named_offset)
+            THEN x.times ELSE 0 END,
+        topic = NULL
+    WHERE x.again_at <= now()
+        OR (x.named_lane_id, x.named_offset) <> (excluded.named_lane_id, excluded.named_offset)
+    RETURNING segment_key, person_id
+)
+SELECT d.segment_key, d.person_id, d.expires_at, c.person_id IS NOT NULL AS ours, d.page,
+    s.network_id, s.segment_id, p.user_id, l.topic, l.partition, l.epoch, d.kafka_offset,
+    segments.incarnation() AS incarnation,
+    segments.event_id(l.topic, l.partition, l.epoch, d.kafka_offset)::text AS event_id
+FROM (
+    SELECT *, count(*) OVER () AS page, row_number() OVER (ORDER BY expires_at, segment_key, person_id) AS place
+    FROM due
+) AS d
+LEFT JOIN claimed AS c ON d.segment_key = c.segment_key AND d.person_id = c.person_id
+INNER JOIN segments.segment AS s ON s.segment_key = d.segment_key
+INNER JOIN segments.person AS p ON p.person_id = d.person_id
+INNER JOIN segments.lane AS l ON l.lane_id = d.lane_id
+WHERE c.person_id IS NOT NULL OR d.place = d.page
+ORDER BY d.place
+"""
+# Said again, should it have been refused, after a minute, two, four … an hour.
+_PUBLISHED = """
+UPDATE projections.expiry AS x SET
+    topic = w.topic, partition = w.partition, kafka_offset = w.kafka_offset, times = x.times + 1,
+    epoch = coalesce((
+        SELECT l.epoch FROM segments.lane AS l
+        WHERE l.topic = w.topic AND l.partition = w.partition AND NOT l.closed
+    ), 0),
+    again_at = now() + least(make_interval(secs => 60 * 2 ^ least(x.times, 6)), interval '1 hour')
+FROM unnest($1::integer[], $2::bigint[], $3::text[], $4::integer[], $5::bigint[])
+    AS w (segment_key, person_id, topic, partition, kafka_offset)
+WHERE x.segment_key = w.segment_key AND x.person_id = w.person_id
+    AND segments.incarnation() = $6 -- else it may be another person's
+"""
+_FORGET = """
+DELETE FROM projections.expiry WHERE (segment_key, person_id) IN (
+    SELECT x.segment_key, x.person_id FROM projections.expiry AS x
+    WHERE (x.topic IS NOT NULL OR x.again_at <= now()) AND NOT EXISTS (
+        SELECT FROM projections.membership AS m
+        WHERE m.slot = $1 AND m.segment_key = x.segment_key AND m.person_id = x.person_id AND m.expires_at <= now()
+    )
+    ORDER BY x.segment_key, x.person_id LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+"""
+
+
+async def publish_expiries(settings: Settings, stop: asyncio.Event) -> None:
+    """Publish expiries until `stop` is set, if the topic is ours; faults are waited out.
+
+    Raises: NotSetUpError.
+    """
+    async with make_pool(settings, ROLE, 2) as pool:
+        await while_ours(pool, settings, ROLE, stop, partial(_publish_until, pool, settings))
+
+
+async def _publish_until(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
+    backoff, outage = Backoff(), Outage()
+    while not stop.is_set():
+        try:
+            if settings.signing_secret is None:
+                await _warn_unsigned(pool, settings, stop)
+                continue
+            async with producing(settings) as producer:
+                await _sweep_until(stop, _Publisher(pool, producer, settings), backoff, outage)
+        except asyncpg.UndefinedTableError as error:
+            raise NotSetUpError from error
+        except INFRASTRUCTURE as error:
+            if outage.is_news(error):
+                log.info("expiries wait", error=f"{type(error).__name__}: {error}")
+            await sleep_unless(stop, backoff.next())
+
+
+async def _warn_unsigned(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
+    """Say once that nothing lapses, as soon as something is to lapse: what is not signed is not believed."""
+    while not stop.is_set():
+        async with transaction(pool, settings, ROLE) as connection:
+            slot = await connection.fetchval(_SERVING, PROJECTION)
+            lapses = await connection.fetchval(_LAPSES, slot)
+        if lapses:
+            log.warning(
+                "overrides do not lapse: SEGMENTS_SIGNING_KEY is not set",
+                fix="set it, the same for all processes",
+            )
+            await stop.wait()
+        await sleep_unless(stop, EVERY_SECONDS)
+
+
+async def _sweep_until(
+    stop: asyncio.Event, publisher: _Publisher, backoff: Backoff, outage: Outage
+) -> None:
+    while not stop.is_set():
+        began = time.monotonic()
+        await publisher.sweep(stop)
+        backoff.reset()
+        outage.ends()
+        await sleep_unless(stop, max(EVERY_SECONDS, IDLE_SHARE * (time.monotonic() - began)))
+
+
+class _Publisher:
+    def __init__(
+        self, pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: Settings
+    ) -> None:
+        self._pool = pool
+        self._producer = producer
+        self._settings = settings
+        self._topic = Topics(settings.topic_prefix).commands
+
+    async def sweep(self, stop: asyncio.Event) -> None:
+        """Go once over all that is overdue; forget what no longer stands.
+
+        From the begin each time: a late `add` may be overdue when it arrives.
+        """
+        after: tuple[datetime, int, int] | None = _START
+        while after is not None and not stop.is_set():
+            after = await self._page(after)
+        forgotten = PAGE
+        while forgotten == PAGE and not stop.is_set():
+            async with transaction(self._pool, self._settings, ROLE) as connection:
+                slot = await connection.fetchval(_SERVING, PROJECTION)
+                status = await connection.execute(_FORGET, slot, PAGE)
+            forgotten = int(status.removeprefix("DELETE "))
+
+    async def _page(self, after: tuple[datetime, int, int]) -> tuple[datetime, int, int] | None:
+        """Claim and publish what is new on one page; gives where the next one begins, None at the end."""
+        async with transaction(self._pool, self._settings, ROLE) as connection:
+            slot = await connection.fetchval(_SERVING, PROJECTION)
+            rows = await connection.fetch(_CLAIM, slot, *after, PAGE, CLAIM_SECONDS)
+        ours = [row for row in rows if row["ours"]]
+        if ours:
+            await self._publish(ours)
+        if not rows or rows[-1]["page"] < PAGE:
+            return None
+        last = rows[-1]
+        return last["expires_at"], last["segment_key"], last["person_id"]
+
+    async def _publish(self, rows: list[asyncpg.Record]) -> None:
+        """Publish and remember what the broker has; the claims on the rest run out."""
+        sent: dict[asyncio.Future[RecordMetadata], asyncpg.Record] = {}
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                for row in rows:
+                    key, value, headers = _record(self._settings, row)
+                    future = await self._producer.send(self._topic, value, key, headers=headers)
+                    future.add_done_callback(_look_at)
+                    sent[future] = row
+                await asyncio.wait(sent)
+        finally:
+            told = [
+                (row["segment_key"], row["person_id"], *future.result()[:2], future.result().offset)
+                for future, row in sent.items()
+                if future.done() and not _look_at(future)
+            ]
+            if told:
+                async with transaction(self._pool, self._settings, ROLE) as connection:
+                    await connection.execute(
+                        _PUBLISHED, *map(list, zip(*told, strict=True)), rows[0]["incarnation"]
+                    )
+        for future in sent:
+            future.result()  # raises what the broker said
+        log.info("published expiries", count=len(told))
+
+
+def _look_at(future: asyncio.Future[RecordMetadata]) -> bool:
+    """Whether it failed; asked also of those that nobody waits for any more, so that none is lamented as unseen."""
+    return future.cancelled() or future.exception() is not None
+
+
+def _record(
+    settings: Settings, row: asyncpg.Record
+) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
+    """Give key, value and headers of one expiry; its request id says where the event lies that it names."""
+    value = json.dumps(
+        {
+            "network_id": row["network_id"],
+            "user": row["user_id"],
+            "segment_id": row["segment_id"],
+            "user_status": UserStatus.EXPIRE.text,
+            "status_change_timestamp": int(row["expires_at"].timestamp()),
+            "reference_id": f"{EXPIRY_REFERENCE}{row['event_id']}",
+        }
+    ).encode()
+    position = Position(row["topic"], row["partition"], row["epoch"], row["kafka_offset"])
+    key = record_key(row["network_id"], row["user_id"])
+    return key, value, signed_headers(settings, key, value, Sender("expiry", None, str(position)))

@@ -1,0 +1,166 @@
+"""Who tells `<prefix>.memberships`: one process at a time, by a lease; and what it tells with.
+
+The lease only keeps processes from taking turns. That nothing older comes after something newer rests on Kafka alone:
+whoever takes the lease starts the topic's one transactional producer and reads what it tells after that, when nothing
+of those before can be added any more (docs/decisions/0018).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from aiokafka.errors import UnknownTopicOrPartitionError
+from aiokafka.partitioner import DefaultPartitioner
+
+from projections.fold.worker import ROLE
+from schemas.topics import Topics
+from service.kafka.topic_ids import topics_there
+from service.kafka.transactional_producer import fenced
+from service.postgres.database import single
+from service.registry.installation import installation_name
+from service.runtime.backoff import INFRASTRUCTURE
+from service.runtime.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from typing import Any
+    from uuid import UUID
+
+    import asyncpg
+
+    from service.kafka.topic_ids import Topic
+    from service.kafka.transactional_producer import Record, TransactionalProducer
+    from service.runtime.settings import Settings
+
+log = get_logger("projections.teller")
+LEASE_SECONDS, RENEW_SECONDS = 5, 1
+_PARTITIONER = DefaultPartitioner()
+TOGETHER = 4000
+_TAKE = """
+UPDATE projections.telling SET holder = $1, until = now() + make_interval(secs => $2)
+WHERE until < now() RETURNING true
+"""
+_RENEW = "UPDATE projections.telling SET until = now() + make_interval(secs => $2) WHERE holder = $1 RETURNING true"
+# Another topic than the one that was told has to be told as a whole, and so has one of which that is not known.
+_MEET = """
+UPDATE projections.telling AS t SET
+    anew = t.anew OR w.is_another,
+    anew_because = CASE WHEN w.is_another THEN 'the topic was made anew, or is another Kafka''s'
+        ELSE t.anew_because END,
+    anew_by = CASE WHEN w.is_another THEN 'project' ELSE t.anew_by END,
+    anew_at = CASE WHEN w.is_another THEN clock_timestamp() ELSE t.anew_at END,
+    topic_id = coalesce(w.topic_id, t.topic_id),
+    partitions = CASE WHEN w.is_another OR t.anew OR t.partitions IS NULL THEN w.partitions ELSE t.partitions END
+FROM (
+    SELECT n.topic_id, n.partitions, n.topic_id IS NOT NULL AND CASE
+        WHEN o.topic_id IS NULL THEN EXISTS (SELECT FROM projections.teller) ELSE o.topic_id <> n.topic_id
+    END AS is_another
+    FROM projections.telling AS o CROSS JOIN (SELECT $1::uuid AS topic_id, $2::integer AS partitions) AS n
+) AS w
+RETURNING t.partitions, t.anew
+"""
+_LEAVE = "UPDATE projections.telling SET until = '-infinity' WHERE holder = $1"
+
+
+class Teller:
+    """Tells the topic as long as nobody has taken over.
+
+    pool, settings: for whoever reads what to tell. lost: set once another process holds the lease. anew: whether the
+    topic was to be told as a whole when it began, and keys were shared out among the partitions that are there now.
+    """
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool[Any],
+        settings: Settings,
+        producer: TransactionalProducer,
+        lost: asyncio.Event,
+        topic: Topic,
+        partitions: int,
+        *,
+        anew: bool,
+    ) -> None:
+        self.anew = anew
+        self._is = topic
+        self._partitions = list(range(partitions))
+        self.pool = pool
+        self.settings = settings
+        self.lost = lost
+        self._producer = producer
+        self._topic = Topics(settings.topic_prefix).memberships
+
+    async def publish(self, records: Sequence[Record]) -> None:
+        """Publish in their order, so many in one transaction. After an error this teller must not go on.
+
+        Records without a partition go where their keys belong.
+        """
+        for start in range(0, len(records), TOGETHER):
+            some = [
+                (key, value, self.partition_of(key) if partition is None else partition)
+                for key, value, partition in records[start : start + TOGETHER]
+            ]
+            await self._producer.publish(self._topic, some)
+
+    def partition_of(self, key: bytes) -> int:
+        """Give the partition where a key belongs: one of those that the topic was made with, whatever was added."""
+        partition: int = _PARTITIONER(key, self._partitions, self._partitions)
+        return partition
+
+    async def topic_moved(self) -> bool:
+        """Whether the topic is not the one any more that this teller tells. Raises: KafkaError."""
+        now = (await topics_there(self._producer.client, [self._topic]))[self._topic]
+        return now is None or now.is_another(self._is.topic_id)
+
+
+@asynccontextmanager
+async def telling(pool: asyncpg.Pool[Any], settings: Settings) -> AsyncIterator[Teller | None]:
+    """Hold the lease while the block runs; gives None when another process holds it.
+
+    Whoever was stopped, or can't reach Postgres, loses it after 5 s. pool: of two connections.
+    """
+    me = uuid4()
+    if not await _ask(pool, settings, _TAKE, me):
+        yield None
+        return
+    lost = asyncio.Event()
+    keeper = asyncio.create_task(_keep(pool, settings, me, lost))
+    try:
+        async with single(pool, settings, ROLE) as connection:
+            names = Topics(settings.topic_prefix, await installation_name(connection))
+        async with fenced(settings, names.teller) as producer:
+            topic = (await topics_there(producer.client, [names.memberships]))[names.memberships]
+            if topic is None:
+                raise UnknownTopicOrPartitionError(f"there is no topic {names.memberships}")
+            async with single(pool, settings, ROLE) as connection:
+                row = await connection.fetchrow(_MEET, topic.topic_id, len(topic.partitions))
+            assert row is not None  # noqa: S101 - the table has its one row
+            told = row["partitions"]
+            if told != len(topic.partitions):
+                log.warning(
+                    "partitions of memberships are left empty: its keys keep theirs",
+                    used=told, there=len(topic.partitions), fix="segments memberships republish",
+                )  # fmt: skip
+            yield Teller(pool, settings, producer, lost, topic, told, anew=row["anew"])
+    finally:
+        keeper.cancel()
+        await asyncio.wait([keeper])
+        with suppress(*INFRASTRUCTURE):
+            async with single(pool, settings, ROLE) as connection:
+                await connection.execute(_LEAVE, me)
+
+
+async def _keep(pool: asyncpg.Pool[Any], settings: Settings, me: UUID, lost: asyncio.Event) -> None:
+    """Renew the lease until it is lost."""
+    while not lost.is_set():
+        await asyncio.sleep(RENEW_SECONDS)
+        with suppress(*INFRASTRUCTURE):
+            if not await _ask(pool, settings, _RENEW, me):
+                lost.set()
+
+
+async def _ask(pool: asyncpg.Pool[Any], settings: Settings, statement: str, me: UUID) -> bool:
+    async with single(pool, settings, ROLE) as connection:
+        return await connection.fetchval(statement, me, LEASE_SECONDS) is not None

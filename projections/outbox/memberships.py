@@ -1,0 +1,203 @@
+"""Telling `<prefix>.memberships`, a compacted topic, the state of each key that changed; at least once each.
+
+It tails the log below the checkpoints and publishes what then stands for the keys it meets, so the last word on a
+key is never older than the key's last event. One process tells at a time, for two could tell in the wrong order
+(`projections.teller`). No transaction of Postgres is open while Kafka is asked.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from projections.fold.worker import PROJECTION, ROLE, SQL
+from projections.outbox.leader import telling
+from projections.outbox.republish import republish
+from projections.outbox.tombstones import publish_tombstones
+from service.kafka.login import DENIED
+from service.postgres.database import make_pool, single, transaction
+from service.registry.command_topics import all_topics
+from service.registry.installation import while_ours
+from service.runtime.backoff import INFRASTRUCTURE, Outage, sleep_unless
+from service.runtime.telemetry import get_logger
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterator
+
+    import asyncpg
+
+    from projections.outbox.leader import Teller
+    from service.kafka.transactional_producer import Record
+    from service.runtime.settings import Settings
+
+log = get_logger("projections.memberships")
+EVERY_SECONDS = 0.25
+# How often whoever does not tell asks whether to take over.
+ASIDE_SECONDS = 1.0
+# How often it is asked whether the topic is still the same, and whether it is to be told as a whole.
+MOVED_SECONDS = 2.0
+BATCH = 4000
+# While so many records of a lane wait to be folded, the views go first: told is then only so often.
+MUCH, PATIENCE_SECONDS = 2000, 5.0
+_BEHIND = """
+SELECT segments.incarnation() AS incarnation, c.lane_id, coalesce(t.next_offset, l.first_offset) AS first,
+    least(c.next_offset, coalesce(t.next_offset, l.first_offset) + $3) AS until
+FROM projections.checkpoint AS c INNER JOIN segments.lane AS l ON c.lane_id = l.lane_id
+INNER JOIN projections.generation AS g ON c.projection = g.projection AND c.slot = g.slot
+LEFT JOIN projections.teller AS t ON t.lane_id = c.lane_id
+WHERE c.projection = $1 AND l.topic = ANY ($2::text[]) AND coalesce(t.next_offset, l.first_offset) < c.next_offset
+"""
+_MET = """
+WITH keys AS MATERIALIZED (
+    SELECT DISTINCT e.segment_key, e.person_id FROM segments.event AS e
+    WHERE e.lane_id = $1 AND e.kafka_offset >= $2 AND e.kafka_offset < $3
+)
+"""
+_GIVEN = """
+WITH keys AS MATERIALIZED (
+    SELECT k.segment_key, k.person_id FROM unnest($1::integer[], $2::bigint[]) AS k (segment_key, person_id)
+)
+"""
+_STATES = """
+SELECT s.network_id, s.segment_id, p.user_id, (m.state).is_member AS is_member,
+    ('{add,block}'::text[])[(m.state).override] AS override,
+    (m.state).last_change_at AS last_change_at, (m.state).last_recorded_at AS last_recorded_at
+FROM keys AS k
+CROSS JOIN LATERAL (
+    SELECT n.state FROM projections.membership AS n
+    WHERE n.segment_key = k.segment_key AND n.person_id = k.person_id
+        AND n.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+    OFFSET 0
+) AS m
+INNER JOIN segments.segment AS s ON s.segment_key = k.segment_key
+CROSS JOIN LATERAL (
+    SELECT q.user_id FROM segments.person AS q WHERE q.person_id = k.person_id OFFSET 0
+) AS p
+"""
+# Forward, whoever comes late: what lies below was told when this was sent. Not where Postgres is another one by then:
+# what it holds below may be other events, still to be told.
+_MOVE = """
+INSERT INTO projections.teller AS t (lane_id, next_offset)
+SELECT w.lane_id, w.next_offset FROM unnest($1::integer[], $2::bigint[]) AS w (lane_id, next_offset)
+WHERE segments.incarnation() = $3 ORDER BY w.lane_id
+ON CONFLICT (lane_id) DO UPDATE SET next_offset = excluded.next_offset WHERE t.next_offset < excluded.next_offset
+"""
+
+
+async def relay_memberships(settings: Settings, stop: asyncio.Event) -> None:
+    """Tell states until `stop` is set, if the topic is ours; faults are waited out."""
+    async with make_pool(settings, ROLE, 3) as pool:
+        await while_ours(pool, settings, ROLE, stop, partial(_relay, pool, settings))
+
+
+async def _relay(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
+    outage = Outage()
+    while not stop.is_set():
+        try:
+            async with telling(pool, settings) as teller:
+                if teller is not None:
+                    await _tell_until(stop, teller, outage)
+            await sleep_unless(stop, ASIDE_SECONDS)
+        except INFRASTRUCTURE as error:
+            if outage.is_news(error):
+                tell = log.error if isinstance(error, DENIED) else log.info
+                tell("memberships wait", error=f"{type(error).__name__}: {error}")
+            await sleep_unless(stop, 2)
+
+
+async def _tell_until(stop: asyncio.Event, teller: Teller, outage: Outage) -> None:
+    """Tell until `stop` is set or another process tells."""
+    rounds = _Rounds(teller)
+    looked = -MOVED_SECONDS
+    while not stop.is_set() and not teller.lost.is_set():
+        if time.monotonic() - looked > MOVED_SECONDS:
+            looked = time.monotonic()
+            if await teller.topic_moved():
+                log.warning("the topic of memberships is another one")
+                return
+            if not await republish(teller, stop, _states_of, rounds.next):
+                return
+        await publish_tombstones(teller, stop, _states_of, rounds.next)
+        more = await rounds.next()
+        outage.ends()
+        if not more:
+            await sleep_unless(stop, EVERY_SECONDS)
+
+
+class _Rounds:
+    """Rounds of telling; some seconds apart while much waits to be folded."""
+
+    def __init__(self, teller: Teller) -> None:
+        self._teller = teller
+        self._told = time.monotonic()
+
+    async def next(self) -> bool:
+        """Tell a round if it is time for one; whether more waits."""
+        async with single(self._teller.pool, self._teller.settings, ROLE) as connection:
+            behind: int = await connection.fetchval(SQL["waiting"], PROJECTION)
+        if behind > MUCH and time.monotonic() - self._told < PATIENCE_SECONDS:
+            return False
+        self._told = time.monotonic()
+        return await _tell(self._teller)
+
+
+async def _tell(teller: Teller) -> bool:
+    """Tell one batch of each lane; False when no more waits than belongs into the next round.
+
+    What it tells was read after whatever was told before, by us or by anybody: that is what keeps the order.
+    """
+    async with transaction(teller.pool, teller.settings, ROLE) as connection:
+        topics = await all_topics(connection, teller.settings)
+        lanes = await connection.fetch(_BEHIND, PROJECTION, topics, BATCH)
+    for some in _together(lanes):
+        records = [record for lane in some for record in await _states_in(teller, lane)]
+        await teller.publish(records)
+        async with single(teller.pool, teller.settings, ROLE) as connection:
+            await connection.execute(
+                _MOVE,
+                [lane["lane_id"] for lane in some],
+                [lane["until"] for lane in some],
+                some[0]["incarnation"],
+            )
+    return any(lane["until"] - lane["first"] >= BATCH for lane in lanes)
+
+
+async def _states_in(teller: Teller, lane: asyncpg.Record) -> list[Record]:
+    """Read the states of the keys that a stretch of a lane meets."""
+    async with single(teller.pool, teller.settings, ROLE) as connection:
+        rows = await connection.fetch(_MET + _STATES, lane["lane_id"], lane["first"], lane["until"])
+    return [_record(row) for row in rows]
+
+
+def _together(lanes: list[asyncpg.Record]) -> Iterator[list[asyncpg.Record]]:
+    """Part lanes into such as are told in one transaction: of no more than a batch's offsets, or one lane alone."""
+    some: list[asyncpg.Record] = []
+    offsets = 0
+    for lane in lanes:
+        offsets += lane["until"] - lane["first"]
+        if some and offsets > BATCH:
+            yield some
+            some, offsets = [], lane["until"] - lane["first"]
+        some.append(lane)
+    if some:
+        yield some
+
+
+async def _states_of(
+    connection: asyncpg.Connection[Any], keys: list[asyncpg.Record]
+) -> list[Record]:
+    """Read the states of keys (segment_key, person_id), as records to tell."""
+    segments, people = [row[0] for row in keys], [row[1] for row in keys]
+    return [_record(row) for row in await connection.fetch(_GIVEN + _STATES, segments, people)]
+
+
+def _record(row: asyncpg.Record) -> Record:
+    """Give the record of one state; its key is `network_id:segment_id:user`."""
+    value = {
+        name: item.isoformat() if hasattr(item, "isoformat") else item for name, item in row.items()
+    }
+    key = f"{row['network_id']}:{row['segment_id']}:{row['user_id']}"
+    return key.encode(), json.dumps(value).encode(), None

@@ -1,0 +1,86 @@
+"""Telling `<prefix>.memberships` as a whole: after a move to another topic, or when an operator asks.
+
+First what lies there and is nobody's state, or in a partition where its key does not belong, gets a null value; then
+all that stands is told. Between pages goes what changed meanwhile. Interrupted, it is begun anew.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from projections.fold.worker import ROLE
+from projections.outbox.tombstones import bury_strangers
+from service.postgres.database import single, transaction
+from service.runtime.telemetry import get_logger
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
+
+    import asyncpg
+
+    from projections.outbox.leader import Teller
+    from projections.outbox.tombstones import StatesOf
+
+log = get_logger("projections.outbox.republish")
+PAGE = 2000
+_ASKED = "SELECT anew_at, anew_because, segments.incarnation() AS incarnation FROM projections.telling WHERE anew"
+_PAGE = """
+SELECT m.segment_key, m.person_id FROM projections.membership AS m
+WHERE m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+    AND (m.segment_key, m.person_id) > ($1, $2)
+ORDER BY m.segment_key, m.person_id LIMIT $3
+"""
+# Asked again meanwhile, it is done again.
+_DONE = """
+UPDATE projections.telling SET anew = false WHERE anew_at IS NOT DISTINCT FROM $1 AND segments.incarnation() = $2
+"""
+_ASK = """
+UPDATE projections.telling SET anew = true, anew_because = $1, anew_by = $2, anew_at = clock_timestamp()
+"""
+_IS_ASKED = "SELECT anew FROM projections.telling"
+
+
+async def ask_anew(connection: asyncpg.Connection[Any], because: str, actor: str | None) -> None:
+    """Have whoever tells the topic tell it as a whole. connection: as segments_operate."""
+    await connection.execute(_ASK, because, actor)
+
+
+async def is_asked(connection: asyncpg.Connection[Any]) -> bool:
+    """Whether it is still to be told as a whole."""
+    asked: bool = await connection.fetchval(_IS_ASKED)
+    return asked
+
+
+async def republish(
+    teller: Teller, stop: asyncio.Event, states_of: StatesOf, tell: Callable[[], Awaitable[Any]]
+) -> bool:
+    """Tell the topic as a whole if it is to be; False where this teller can't, and the next one must.
+
+    states_of: reads the states of given keys, as records. tell: tells what waits, so that it need not until the end.
+    """
+    async with single(teller.pool, teller.settings, ROLE) as connection:
+        asked = await connection.fetchrow(_ASKED)
+    if asked is None or not teller.anew:
+        return asked is None
+    log.info("memberships are told anew", because=asked["anew_because"])
+    buried = await bury_strangers(teller, stop, tell, misplaced=True)
+    if buried is None:
+        return False
+    told, last = 0, (-1, -1)
+    while True:
+        async with transaction(teller.pool, teller.settings, ROLE) as connection:
+            keys = await connection.fetch(_PAGE, *last, PAGE)
+            states = await states_of(connection, keys)
+        if not keys:
+            break
+        await teller.publish(states)
+        told, last = told + len(states), tuple(keys[-1])
+        await tell()
+        if stop.is_set() or teller.lost.is_set():
+            return False
+    async with single(teller.pool, teller.settings, ROLE) as connection:
+        await connection.execute(_DONE, asked["anew_at"], asked["incarnation"])
+    teller.anew = False
+    log.info("memberships were told anew", states=told, nulls=buried)
+    return True

@@ -1,0 +1,176 @@
+"""After an erasure: tombstones on `<prefix>.memberships` for what was told under the identifier that is gone.
+
+Nothing in the database remembers that identifier, not even for this: the topic itself is read through, and each of its
+keys that is nobody's state any more gets a null value. Then what stands is told under the new name, `erased:<n>`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import TopicPartition
+
+from projections.fold.worker import ROLE
+from schemas.topics import Topics
+from service.kafka.clients import reading
+from service.postgres.database import single, transaction
+from service.runtime.telemetry import get_logger
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable, Sequence
+
+    import asyncpg
+    from aiokafka import AIOKafkaConsumer
+    from aiokafka.structs import ConsumerRecord
+
+    from projections.outbox.leader import Teller
+    from service.kafka.transactional_producer import Record
+    from service.runtime.settings import Settings
+
+    StatesOf = Callable[[asyncpg.Connection[Any], list[asyncpg.Record]], Awaitable[list[Record]]]
+
+log = get_logger("projections.farewell")
+# Erasures come one at a time, so the greatest number is the newest.
+_NEWEST = """
+SELECT max(x.erasure_id), segments.incarnation() FROM segments.erasure AS x
+HAVING max(x.erasure_id) > (SELECT f.erasure_id FROM projections.farewell AS f)
+"""
+_NOBODYS = """
+SELECT w.number - 1 FROM unnest($1::text[], $2::bigint[], $3::text[])
+    WITH ORDINALITY AS w (network_id, segment_id, user_id, number)
+WHERE NOT EXISTS (
+    SELECT FROM segments.person AS p
+    INNER JOIN segments.segment AS s ON s.network_id = p.network_id AND s.segment_id = w.segment_id
+    INNER JOIN projections.membership AS m
+        ON m.segment_key = s.segment_key AND m.person_id = p.person_id
+        AND m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+    WHERE p.user_id = w.user_id AND p.network_id = w.network_id
+)
+"""
+_RENAMED = """
+SELECT m.segment_key, m.person_id FROM segments.erasure AS x
+INNER JOIN projections.membership AS m ON m.person_id = x.person_id
+    AND m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+WHERE x.erasure_id > (SELECT f.erasure_id FROM projections.farewell AS f) AND x.erasure_id <= $1
+"""
+# Of the database where it was found: one that came back older gives the number to another erasure.
+_SAID = "UPDATE projections.farewell SET erasure_id = $1 WHERE erasure_id < $1 AND segments.incarnation() = $2"
+
+
+async def publish_tombstones(
+    teller: Teller, stop: asyncio.Event, states_of: StatesOf, tell: Callable[[], Awaitable[Any]]
+) -> None:
+    """Clean the topic if anybody was erased since the last time; interrupted, it is begun anew.
+
+    states_of: reads the states of given keys, as records. tell: tells what waits, so that it need not until the end.
+    """
+    async with single(teller.pool, teller.settings, ROLE) as connection:
+        found = await connection.fetchrow(_NEWEST)
+    if found is None:
+        return
+    newest, incarnation = found
+    buried = await bury_strangers(teller, stop, tell)
+    if buried is None:
+        return
+    async with transaction(teller.pool, teller.settings, ROLE) as connection:
+        renamed = await states_of(connection, await connection.fetch(_RENAMED, newest))
+    await teller.publish(renamed)
+    async with single(teller.pool, teller.settings, ROLE) as connection:
+        await connection.execute(_SAID, newest, incarnation)
+    log.info("erasures told", keys=buried)
+
+
+async def bury_strangers(
+    teller: Teller,
+    stop: asyncio.Event,
+    tell: Callable[[], Awaitable[Any]],
+    *,
+    misplaced: bool = False,
+) -> int | None:
+    """Read the topic through, and publish a null value for each key that is nobody's state, where its record lies.
+
+    misplaced: also for keys that lie in another partition than theirs.
+    Returns: how many; None where it was interrupted.
+    """
+    # All that was told under an old name lies below these ends: we tell no such thing any more, and nobody else can.
+    # Also what was aborted is read, for some consumers do.
+    async with reading(teller.settings, "read_uncommitted") as reader:
+        ends = await _ends(reader, teller.settings)
+        reader.assign(list(ends))
+        await reader.seek_to_beginning(*ends)
+        buried = 0
+        while batch := await _next(reader, ends):
+            buried += await _bury(teller, batch, misplaced=misplaced)
+            await tell()
+            if stop.is_set() or teller.lost.is_set():
+                return None
+    return buried
+
+
+async def _bury(
+    teller: Teller, records: Sequence[ConsumerRecord[Any, Any]], *, misplaced: bool
+) -> int:
+    """Publish a null value for each key that is nobody's, where its record lies; gives how many."""
+    async with single(teller.pool, teller.settings, ROLE) as connection:
+        nobodys = await _nobodys(connection, records)
+    if misplaced:
+        strays = {
+            (record.key, record.partition)
+            for record in records
+            if record.key is not None
+            and record.value is not None
+            and record.partition != teller.partition_of(record.key)
+        }
+        nobodys += sorted(strays.difference(nobodys))
+    await teller.publish([(key, None, partition) for key, partition in nobodys])
+    return len(nobodys)
+
+
+async def _ends(reader: AIOKafkaConsumer, settings: Settings) -> dict[TopicPartition, int]:
+    topic = Topics(settings.topic_prefix).memberships
+    await reader._client.force_metadata_update()  # noqa: SLF001 - aiokafka learns topics only by interest
+    reader._client.add_topic(topic)  # noqa: SLF001
+    await reader._client.force_metadata_update()  # noqa: SLF001
+    found = reader.partitions_for_topic(topic) or ()
+    ends: dict[TopicPartition, int] = await reader.end_offsets(
+        [TopicPartition(topic, one) for one in found]
+    )
+    return ends
+
+
+async def _next(
+    reader: AIOKafkaConsumer, ends: dict[TopicPartition, int]
+) -> list[ConsumerRecord[Any, Any]]:
+    """Give some more records below the ends; empty when all were read."""
+    while any([await reader.position(one) < end for one, end in ends.items()]):
+        fetched = await reader.getmany(timeout_ms=200, max_records=2000)
+        records = [record for some in fetched.values() for record in some]
+        if records:
+            return records
+    return []
+
+
+async def _nobodys(
+    connection: asyncpg.Connection[Any], records: Sequence[ConsumerRecord[Any, Any]]
+) -> list[tuple[bytes, int]]:
+    """Pick keys, with their partitions, that are not the key of any state."""
+    found = {
+        (record.key, record.partition): key
+        for record in records
+        if record.value is not None and (key := _key(record.key)) is not None
+    }
+    if not found:
+        return []
+    keys = list(found)
+    rows = await connection.fetch(_NOBODYS, *map(list, zip(*found.values(), strict=True)))
+    return [keys[row[0]] for row in rows]
+
+
+def _key(raw: bytes | None) -> tuple[str, int, str] | None:
+    """Read `network_id:segment_id:user`; None for what the service didn't write."""
+    try:
+        network_id, segment_id, user = (raw or b"").decode().split(":", 2)
+        return network_id, int(segment_id), user
+    except ValueError:
+        return None

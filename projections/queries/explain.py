@@ -1,0 +1,91 @@
+"""Why a user is in a segment, or not: each event of the key, what it did, and what stands now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from projections.fold import long_keys
+from projections.queries.rows import find_segment, read_until_full
+from service.postgres.database import statements
+
+if TYPE_CHECKING:
+    import asyncpg
+
+_EVENTS = statements("projections.queries.sql")["explained"]
+_KEY = """
+SELECT s.segment_key, p.person_id, p.user_id
+FROM segments.segment AS s INNER JOIN segments.person AS p ON p.network_id = s.network_id
+WHERE s.network_id = $1 AND s.segment_id = $2 AND p.user_id IN ($3, reporting.normalise_user($3))
+"""
+_NOW = """
+SELECT u.*, (
+    SELECT o.expires_at FROM reporting.override AS o
+    WHERE o.network_id = $1 AND o.segment_id = $2 AND o.user_id = $3
+) AS expires_at
+FROM reporting.user_segment AS u WHERE u.network_id = $1 AND u.segment_id = $2 AND u.user_id = $3
+"""
+EVENTS_LIMIT, EVENTS_LIMIT_MOST = 500, 5_000
+
+
+class EventPlace(NamedTuple):
+    """Where an event stands in the log."""
+
+    lane_id: int
+    offset: int
+
+
+async def explain(
+    connection: asyncpg.Connection[Any],
+    network_id: str,
+    segment_id: int,
+    user: str,
+    limit: int = EVENTS_LIMIT,
+    before: EventPlace | None = None,
+) -> dict[str, Any]:
+    """Explain one key by its newest events, up to `limit` of them; before: by those that come before that event.
+
+    connection: in a transaction. It is fewer events where they come to PAGE_BYTES.
+
+    user: as sent; it is normalised here, and `erased:<n>` finds an erased one.
+    Returns: {"now": a row of reporting.user_segment, and until when its override stands (expires_at), or None,
+    "events": one per event in the fold's order, outcome `queued` of those that are not projected yet,
+    "earlier": the EventPlace to go on before, or None}. Raises: UnknownSegmentError.
+    """
+    await find_segment(connection, network_id, segment_id)
+    key = await connection.fetchrow(_KEY, network_id, segment_id, user)
+    if key is None:
+        return {"now": None, "events": [], "earlier": None}
+    now = await connection.fetchrow(_NOW, network_id, segment_id, key["user_id"])
+    newest_first: list[dict[str, Any]] = []
+    earlier = place = None
+    place_before = before or (None, None)
+    wanted = (key["segment_key"], key["person_id"], limit + 1, *place_before, long_keys.EVERY)
+    async for row, is_full in read_until_full(connection, _EVENTS, *wanted):
+        if is_full or len(newest_first) == limit:
+            earlier = place
+            break
+        event = dict(row)
+        place = EventPlace(event.pop("lane_id"), event["kafka_offset"])
+        newest_first.append(event)
+    return {"now": dict(now) if now else None, "events": newest_first[::-1], "earlier": earlier}
+
+
+async def explain_whole(
+    connection: asyncpg.Connection[Any], network_id: str, segment_id: int, user: str, limit: int
+) -> dict[str, Any]:
+    """Explain one key by any number of events, read page by page.
+
+    Returns: as `explain`, "earlier" being whether there are more events before these. Raises: UnknownSegmentError.
+    """
+    found = await explain(connection, network_id, segment_id, user, min(limit, EVENTS_LIMIT_MOST))
+    pages = [found["events"]]
+    left = limit - len(pages[0])
+    earlier = found["earlier"]
+    while earlier is not None and left > 0:
+        most = min(left, EVENTS_LIMIT_MOST)
+        page = await explain(connection, network_id, segment_id, user, most, earlier)
+        pages.append(page["events"])
+        earlier = page["earlier"]
+        left -= len(page["events"])
+    events = [event for page in reversed(pages) for event in page]
+    return {"now": found["now"], "events": events, "earlier": earlier is not None}

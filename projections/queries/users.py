@@ -1,0 +1,41 @@
+"""One user's segments: what stands in each, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from projections.queries.rows import plain, read_until_full
+from service.postgres.database import statements
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from projections.queries.rows import Moment, Row
+
+_USER_SEGMENTS = statements("projections.queries.sql")["user_segments"]
+
+
+async def read_user(
+    connection: asyncpg.Connection[Any],
+    network_id: str,
+    user: str,
+    segment_id: int | None,
+    moment: Moment,
+    after: int = 0,
+) -> tuple[list[Row], int | None]:
+    """Give each segment that a user was ever seen in, by segment_id; in one of them where segment_id is given.
+
+    after: only those with a greater segment_id. connection: in a transaction.
+    user: normalised; `erased:<n>` finds an erased one. Columns: those of view user_segment, `expires_at` of the
+    override, `since`, `cause`, `reference_id`, `description`, `metadata` of the event that began the membership (of a
+    blocked user: that last stated the block), and `override_…` of the one that last stated the override.
+
+    Returns: rows, and the segment_id to go on after where they come to PAGE_BYTES; None when there are no more.
+    """
+    rows: list[Row] = []
+    wanted = (network_id, user, segment_id, *moment, after)
+    async for row, is_full in read_until_full(connection, _USER_SEGMENTS, *wanted):
+        if is_full:
+            return rows, rows[-1]["segment_id"]
+        rows.append(plain(row))
+    return rows, None

@@ -1,0 +1,169 @@
+"""Strict reading of JSON: what the careful route of `schemas.command` stands on.
+
+Contract, section 2: not JSON is what is empty, not UTF-8, begins with a byte order mark, is not
+exactly one JSON value (RFC 8259), holds NaN or Infinity, or is nested deeper than 64. What is
+JSON but can't be stored (NUL, a lone surrogate, a number out of range) is found by `unstorable`.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Final, NoReturn
+
+from schemas.command.canonical import NumberError, canonical_number, is_stored_as_sent
+from schemas.command.refusal import FieldError, Reason, Refusal
+
+MAX_DEPTH: Final = 64
+"""The outermost array or object has depth 1."""
+
+_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_UNSTORABLE_CHARACTER = re.compile("[\x00\ud800-\udfff]")
+_POINTER_LENGTH: Final = 200
+
+_FIRST_BYTES: Final = (
+    (b"\xef\xbb\xbf", "starts with a UTF-8 byte order mark: write UTF-8 without one"),
+    (b"\xff\xfe", "starts with a UTF-16 byte order mark: UTF-8 is asked for"),
+    (b"\xfe\xff", "starts with a UTF-16 byte order mark: UTF-8 is asked for"),
+    (b"{\x00", "every other byte is 0x00: UTF-16? UTF-8 is asked for"),
+    (b"\x00", "starts with 0x00: an Avro or Protobuf serializer?"),
+    (b"\x1f\x8b", "starts with 0x1f 0x8b: gzip? Let the producer compress, not the publisher"),
+    (b"\x28\xb5\x2f\xfd", "starts with the mark of zstd: let the producer compress instead"),
+    (b"\x80\x04\x95", "starts with 0x80 0x04: a Python pickle?"),
+    (b"\x80\x05\x95", "starts with 0x80 0x05: a Python pickle?"),
+    (b"\xac\xed", "starts with 0xac 0xed: a Java serializer?"),
+    (b"<", "starts with <: XML?"),
+    (b"{'", "starts with {': a Python dict printed instead of JSON?"),
+    (b"b'", "starts with b': Python bytes printed instead of sent?"),
+)
+
+
+class Integer(str):
+    """The text of a JSON number without fraction and exponent."""
+
+    __slots__ = ()
+
+
+class Real(str):
+    """The text of a JSON number with a fraction or an exponent."""
+
+    __slots__ = ()
+
+
+class JsonObject(dict[str, Any]):
+    """An object: of duplicate keys the last counts; `pairs` are all of them, in order."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        """Take all pairs as they stand in the text."""
+        super().__init__(pairs)
+        self.pairs = pairs
+
+
+def read_json(value: bytes) -> Any:
+    """Read one JSON value strictly; numbers come as their text, nothing is lost.
+
+    Returns JsonObject, list, str, Integer, Real, True, False or None.
+    Raises Refusal(not_json), with a guess at the cause.
+    """
+    for first, guess in _FIRST_BYTES:
+        if value.startswith(first):
+            _refuse(guess)
+    if not value.strip(b" \t\r\n"):
+        _refuse("is empty: to say nothing, send nothing" if not value else "is only white space")
+    try:
+        text = value.decode()
+    except UnicodeDecodeError as error:
+        guess = f"is not UTF-8: byte 0x{value[error.start]:02x} at position {error.start}"
+        if value[0] >= 0x80:  # noqa: PLR2004 - the first byte that is not ASCII
+            guess += ": a binary serializer?"
+        _refuse(guess)
+    if too_deep(text):
+        _refuse(f"is nested deeper than {MAX_DEPTH}")
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        guess = f"is not JSON: {error.msg} (line {error.lineno} column {error.colno})"
+        if error.msg == "Extra data":
+            guess += ": more than one value in a record?"
+        _refuse(guess)
+
+
+def _refuse(what: str) -> NoReturn:
+    raise Refusal(Reason.NOT_JSON, f"the value {what}") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    _refuse(f"holds {name}, which is not JSON")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=JsonObject,
+    parse_int=Integer,
+    parse_float=Real,
+    parse_constant=_no_constant,
+)
+
+
+def too_deep(text: str) -> bool:
+    """Whether arrays and objects are nested deeper than MAX_DEPTH; counts without recursion.
+
+    Up to the first error in the text it sees the brackets that a parser would; after that
+    the text is not JSON whatever the answer.
+    """
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for match in _TOKEN.finditer(text):
+        bracket = match.group()
+        if bracket in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                return True
+        elif bracket in "]}":
+            depth -= 1
+    return False
+
+
+def unstorable(value: Any, pointer: str = "") -> Iterator[FieldError]:
+    """Name what JSON can say and Postgres can't store, duplicate keys that don't count included.
+
+    NUL and lone surrogates in keys and strings; numbers beyond a double's range, or with more
+    decimals than Postgres' numeric holds.
+    """
+    if isinstance(value, JsonObject):
+        for key, item in value.pairs:
+            place = f"{pointer}/{escape(key)}"
+            if has_unstorable_character(key):
+                yield FieldError(place, "has NUL or a lone surrogate in its name")
+            yield from unstorable(item, place)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from unstorable(item, f"{pointer}/{index}")
+    elif isinstance(value, (Integer, Real)):
+        try:
+            canonical_number(value)
+        except NumberError as error:
+            yield FieldError(pointer, str(error))
+    elif isinstance(value, str) and has_unstorable_character(value):
+        yield FieldError(pointer, "holds NUL or a lone surrogate, which can't be stored")
+
+
+def stored_as_sent(value: Any) -> bool:
+    """Whether Postgres reads every number as it stands, duplicate keys that don't count included."""
+    if isinstance(value, JsonObject):
+        return all(stored_as_sent(item) for _, item in value.pairs)
+    if isinstance(value, list):
+        return all(stored_as_sent(item) for item in value)
+    return not isinstance(value, Real) or is_stored_as_sent(value)
+
+
+def has_unstorable_character(text: str) -> bool:
+    """Whether a string holds NUL or a lone surrogate."""
+    return _UNSTORABLE_CHARACTER.search(text) is not None
+
+
+def escape(key: str) -> str:
+    """Write a key as one token of a JSON pointer, storable and of a length to be read."""
+    token = _UNSTORABLE_CHARACTER.sub("\ufffd", key).replace("~", "~0").replace("/", "~1")
+    return token if len(token) <= _POINTER_LENGTH else token[:_POINTER_LENGTH] + "…"

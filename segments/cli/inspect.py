@@ -1,0 +1,179 @@
+"""`status`, `explain`, `verify` and `rebuild`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from aiokafka.errors import KafkaError
+
+from projections.fold.rebuild import rebuild as rebuild_projection
+from projections.fold.worker import PROJECTION
+from projections.operations.status import read_status, wait_until_folded
+from projections.operations.verify import verify as verify_views
+from projections.operations.verify_topic import verify_topics
+from projections.queries.explain import EVENTS_LIMIT, explain_whole
+from schemas.command.rules import normalise_user
+from segments.cli.main import main
+from segments.cli.output import (
+    Failure,
+    command,
+    connected,
+    counted,
+    load_settings,
+    print_json,
+    print_rows,
+)
+from service.log.proof import count_erased
+from service.runtime.errors import KafkaRefusedError
+
+ROLE = "segments_operate"
+LANE_COLUMNS = (
+    "projection", "kafka_topic", "kafka_partition", "kafka_epoch", "kafka_end_offset", "log_offset",
+    "projected_offset", "ingest_behind", "projection_behind", "kafka_end_seen", "stopped_because",
+)  # fmt: skip
+
+
+@command(main)
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    help="Wait so many seconds until all that is in Kafka now is in every projection.",
+)
+async def status(*, wait: float | None, as_json: bool) -> None:
+    """Show lanes, lag and freshness.
+
+    With --wait: exit 0 as soon as everything up to each lane's end at the call is in every projection; 1 when the
+    seconds pass, or at once when a lane is stopped.
+    """
+    settings = load_settings()
+    behind: list[dict[str, Any]] = []
+    async with connected(settings, ROLE) as connection:
+        if wait is not None:
+            behind = await wait_until_folded(connection, settings, wait)
+        found = await read_status(connection, settings)
+    if as_json:
+        print_json(found if wait is None else {**found, "behind": behind})
+    else:
+        _print_status(found)
+    if behind:
+        lanes = "; ".join(
+            f"{row['topic']}, partition {row['partition']}: {row['behind']} behind"
+            + (f", stopped: {row['stopped_because']}" if row["stopped_because"] else "")
+            for row in behind
+        )
+        raise Failure(f"Not all is in: {lanes}")
+
+
+def _print_status(found: dict[str, Any]) -> None:
+    now = datetime.now(UTC)
+    rows = [
+        {**row, "kafka_end_seen": _ago(row["kafka_end_seen_at"], now)} for row in found["lanes"]
+    ]
+    print_rows(rows, LANE_COLUMNS)
+    if found["watermark"]:
+        for name, value in found["watermark"].items():
+            click.echo(f"{name}: {value}")
+    if found["topics_owner"]:
+        owner = found["topics_owner"]
+        whose = "ours" if owner["is_ours"] else f"of another installation, {owner['installation']}"
+        click.echo(
+            f"topics: {whose}, since {owner['since']}, by {owner['actor'] or 'nobody named'}"
+        )
+    if found["overdue_expiries"]:
+        click.echo(f"overdue expiries: {found['overdue_expiries']}")
+    for warning in found["warnings"]:
+        click.echo(f"warning: {warning}")
+
+
+def _ago(at: datetime | None, now: datetime) -> str:
+    return "never" if at is None else f"{max((now - at).total_seconds(), 0):.0f} s ago"
+
+
+@command(main)
+@click.option("--network", required=True, help="The tenant.")
+@click.option("--segment", required=True, type=int, help="The segment's id.")
+@click.option("--user", required=True, help="An email or a user id.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=EVENTS_LIMIT,
+    show_default=True,
+    help="Most events: the newest.",
+)
+async def explain(*, network: str, segment: int, user: str, limit: int, as_json: bool) -> None:
+    """Tell why a user is in a segment or not: each event, what it did, what stands now, and an override until when."""
+    async with connected(load_settings(), ROLE) as connection, connection.transaction():
+        found = await explain_whole(connection, network, segment, user, limit)
+    if not found["events"]:
+        click.echo(
+            f"{normalise_user(user)!r} was never seen in segment {segment} of network {network}",
+            err=True,
+        )
+    if found["earlier"]:
+        click.echo(f"only the newest {len(found['events'])} events; more: --limit", err=True)
+    if as_json:
+        print_json(found)
+    elif not found["events"]:
+        click.echo("no event of this user and segment")
+    else:
+        print_rows(
+            found["events"],
+            ("status_change_timestamp", "user_status", "outcome", "is_member_after", "override_after",
+             "reference_id", "source", "actor", "description", "expires_at"),
+        )  # fmt: skip
+        if found["now"]:
+            click.echo()
+            print_rows([found["now"]])
+
+
+@command(main)
+@click.option(
+    "--memberships",
+    is_flag=True,
+    help="Also read all of <prefix>.memberships, and compare its last words with what stands.",
+)
+async def verify(*, memberships: bool, as_json: bool) -> None:
+    """Compare every view with the fold of the log, and the log with its tiling; exit 1 on any difference.
+
+    Also each event, every column of it, with the digests that were made of it, and whether the triggers that keep the
+    log from being changed are in force. Of erased people's events what they said can't be compared: they are counted.
+
+    Where Kafka is named and answers, also whether its topics are those that were read and told.
+    """
+    settings = load_settings()
+    differences: list[Any]
+    async with connected(settings, ROLE, "repeatable_read") as connection:
+        differences = await verify_views(connection)
+        erased = await count_erased(connection)
+        if memberships or settings.kafka_bootstrap_servers:
+            try:
+                differences += await verify_topics(connection, settings, memberships=memberships)
+            except (KafkaError, KafkaRefusedError) as error:
+                if memberships:
+                    raise
+                click.echo(f"warning: Kafka was not asked: {error}", err=True)
+    if as_json:
+        print_json({"differences": differences, "erased": erased})
+    elif differences:
+        print_rows(differences)
+    else:
+        click.echo("every view equals the fold of the log; every offset is accounted for once")
+    if erased and not as_json:
+        click.echo(
+            f"{counted(erased, 'event')} of erased people: compared without what they said, which is gone"
+        )
+    if differences:
+        raise Failure(counted(len(differences), "difference"))
+
+
+@command(main)
+@click.argument("projection", default=PROJECTION)
+async def rebuild(*, projection: str, as_json: bool) -> None:
+    """Fold the whole log anew, aside, while the old tables serve; then swap."""
+    events = await rebuild_projection(load_settings(), projection)
+    if as_json:
+        print_json({"projection": projection, "events": events})
+    else:
+        click.echo(f"{projection} rebuilt from {counted(events, 'event')}")

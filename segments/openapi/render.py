@@ -1,0 +1,50 @@
+"""Renders schemas/published/openapi.json: `python -m segments.openapi.render [--check]`, beside schemas.documents."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from schemas.documents import PUBLISHED
+from segments.http import Parts, make_framework
+from segments.openapi import openapi
+from service.http.kit.key_cache import ROLE
+from service.postgres.database import make_pool
+from service.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAME = "openapi.json"
+_NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"  # no pool connects before it is asked to
+
+
+async def _document() -> dict[str, Any]:
+    settings = Settings(database_url=SecretStr(_NOWHERE))
+    pool = make_pool(settings, ROLE, 1)
+    return openapi(make_framework(Parts(settings, pool, pool, pool)))
+
+
+def render() -> str:
+    """Give the text of the document."""
+    return json.dumps(asyncio.run(_document()), indent=2, ensure_ascii=False) + "\n"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the document, or with --check say whether it differs. Returns the exit status."""
+    path, text = PUBLISHED / NAME, render()
+    if list(arguments) == ["--check"]:
+        if path.is_file() and path.read_text("utf-8") == text:
+            return 0
+        sys.stderr.write(f"{NAME} is not as the code has it: run make published\n")
+        return 1
+    path.write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,55 @@
+"""Where routes get their connections from: short transactions, bounded in time, shared out among networks."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from service.http.kit.key_cache import ROLE
+from service.http.kit.shares import Shares
+from service.postgres.database import hurried
+from service.runtime.backoff import INFRASTRUCTURE
+from service.runtime.errors import DatabaseAwayError
+from service.runtime.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import asyncpg
+
+    from service.runtime.settings import Settings
+
+log = get_logger("api.desk")
+# Long enough for another change of the registry to end.
+SECONDS = 5.0
+
+
+class Desk:
+    """Gives connections of one role, in which the pool acts; nobody else uses that pool."""
+
+    def __init__(self, pool: asyncpg.Pool[Any], settings: Settings, role: str = ROLE) -> None:
+        self._pool = pool
+        self._shares = Shares(pool.get_max_size())
+        self._role = role
+        self.settings = settings
+
+    @asynccontextmanager
+    async def transaction(self, network_id: str) -> AsyncIterator[asyncpg.Connection[Any]]:
+        """Run one transaction for a network, waits for a connection included.
+
+        Raises: Problem 503 when the network has as many under way as it may; DatabaseAwayError when Postgres is away,
+        or has not answered within SECONDS.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + SECONDS
+        async with self._shares.place(network_id, SECONDS):
+            left = max(until - loop.time(), SECONDS / 5)
+            try:
+                async with hurried(self._pool, self.settings, self._role, left) as connection:
+                    yield connection
+            except INFRASTRUCTURE as error:
+                log.warning(
+                    "a question to Postgres failed", error=f"{type(error).__name__}: {error}"
+                )
+                raise DatabaseAwayError from error

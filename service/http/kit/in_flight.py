@@ -1,0 +1,101 @@
+"""A bound on what one process works on at once, in requests and in bytes, and on one network's part of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from service.http.kit.problems import unavailable
+
+if TYPE_CHECKING:
+    from service.runtime.settings import Settings
+
+# Of a request that showed no key: no network has that name.
+NOBODY = ""
+
+
+class InFlight:
+    """Requests under way, and the bytes of bodies and answers that they hold.
+
+    A network may have as much as it leaves free: alone half, beside another that does the same a third. So there is
+    always something left for the next one, however many are greedy (Choudhury and Hahne, Dynamic Queue Length
+    Thresholds, 1998).
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        # A client's time for a body; to take something of an answer it has three times as long.
+        self.seconds = settings.http_timeout_seconds
+        self.places_free = settings.http_in_flight
+        self.bytes_free = settings.http_memory_mib * 2**20
+        self.places: Counter[str] = Counter()
+        self.bytes: Counter[str] = Counter()
+
+    def enter(self) -> Place | None:
+        """Take a place; None where there is none."""
+        if self.places_free <= 0:
+            return None
+        self.places_free -= 1
+        return Place(self, counted=True)
+
+    def aside(self) -> Place:
+        """Give a request a place that is not counted, for what is answered however busy the process is."""
+        return Place(self, counted=False)
+
+
+class Place:
+    """What one request holds."""
+
+    __slots__ = ("_counted", "_held", "_in_flight", "_network", "seconds")
+
+    def __init__(self, in_flight: InFlight, *, counted: bool) -> None:
+        self._in_flight = in_flight
+        self._counted = counted
+        self._held = 0
+        self._network: str | None = None
+        self.seconds = in_flight.seconds
+
+    def claim(self, network_id: str, published: str | None = None) -> None:
+        """Count the request as a network's, once. Raises: Problem 503; published: as Problem has it."""
+        if self._network is not None:
+            return
+        in_flight = self._in_flight
+        if self._counted:
+            if in_flight.places[network_id] > in_flight.places_free:
+                raise unavailable(
+                    "busy", "too many requests of this network are in flight", published
+                )
+            in_flight.places[network_id] += 1
+        self._network = network_id
+
+    def hold(self, size: int, published: str | None = None) -> None:
+        """Count bytes as held until the request ends. Raises: Problem 503; published: as above."""
+        if self._network is None:
+            self.claim(NOBODY, published)
+        in_flight, network = self._in_flight, self._network or NOBODY
+        if in_flight.bytes[network] + size > in_flight.bytes_free:
+            raise unavailable("busy", "bodies and answers under way hold too many bytes", published)
+        in_flight.bytes_free -= size
+        in_flight.bytes[network] += size
+        self._held += size
+
+    def leave(self) -> None:
+        """Give it all back; from then on the place is not counted."""
+        in_flight, network = self._in_flight, self._network
+        if self._counted:
+            self._counted = False
+            in_flight.places_free += 1
+            if network is not None:
+                _take(in_flight.places, network, 1)
+        if network is None:
+            return
+        if self._held:
+            in_flight.bytes_free += self._held
+            _take(in_flight.bytes, network, self._held)
+            self._held = 0
+        self._network = None
+
+
+def _take(counter: Counter[str], network: str, size: int) -> None:
+    counter[network] -= size
+    if not counter[network]:
+        del counter[network]

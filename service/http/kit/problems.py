@@ -1,0 +1,134 @@
+"""What goes wrong over HTTP, as problem details (RFC 9457)."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.responses import Response
+
+from schemas.command.refusal import FieldError, Reason, Refusal, describe
+from service.runtime.errors import (
+    DatabaseAwayError,
+    NameTakenError,
+    NoIdLeftError,
+    TooManySegmentsError,
+    UnknownSegmentError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 2
+_STATUS = {
+    Reason.TOO_LARGE: 413,
+    Reason.NOT_ALLOWED: 403,
+    Reason.UNKNOWN_SEGMENT: 404,
+    Reason.SEGMENT_ARCHIVED: 409,
+}
+_OF_REGISTRY: dict[type[Exception], tuple[int, str, str]] = {
+    UnknownSegmentError: (404, "unknown_segment", "no such segment in this network"),
+    NameTakenError: (409, "name_taken", "a segment of this network has that name or id already"),
+    NoIdLeftError: (409, "no_id_left", "the highest id is taken: give a segment_id"),
+    TooManySegmentsError: (
+        409,
+        "too_many_segments",
+        "the network has as many segments as it may have, archived ones among them",
+    ),
+}
+
+
+class Problem(Exception):  # noqa: N818 - the word of RFC 9457
+    """A request that is answered with an error.
+
+    reason: a word for programs. errors: each wrong field by JSON pointer. published: of a command that got no
+    acknowledgement, `no` (it is not in Kafka and never will be) or `unknown`; None where nothing was to be published.
+    more: further members of the problem.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        published: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(reason, detail)
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.published = published
+        self.headers = dict(headers or {})
+        self.more = dict(more or {})
+
+    def body(self, under: str = "") -> dict[str, Any]:
+        """Give the members of the problem. under: the JSON pointer of the item of a batch that has it."""
+        body: dict[str, Any] = {
+            "type": f"urn:segments:problem:{self.reason}",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": describe(self.errors, under=under) if self.errors and under else self.detail,
+            "reason": self.reason,
+        }
+        if self.errors:
+            body["errors"] = [
+                {"pointer": f"{under}{error.pointer}", "detail": error.message}
+                for error in self.errors
+            ]
+        if self.published is not None:
+            body["published"] = self.published
+        return body | self.more
+
+    def response(self) -> Response:
+        """Give the response."""
+        return Response(
+            msgspec.json.encode(self.body()), self.status, self.headers, media_type=MEDIA_TYPE
+        )
+
+
+def of_refusal(refusal: Refusal) -> Problem:
+    """Turn a refused command into a problem: 413, 403, 404 or 409 where the reason has one of its own, else 400."""
+    return Problem(
+        _STATUS.get(refusal.reason, 400),
+        refusal.reason.value,
+        refusal.detail,
+        errors=refusal.errors,
+    )
+
+
+def unavailable(
+    reason: str,
+    detail: str,
+    published: str | None = None,
+    *,
+    retry_after: int = RETRY_AFTER_SECONDS,
+) -> Problem:
+    """503 with Retry-After, in seconds."""
+    return Problem(
+        503, reason, detail, published=published, headers={"Retry-After": str(retry_after)}
+    )
+
+
+def registry_away(published: str | None = None) -> Problem:
+    """503: the database would have to be asked and is away."""
+    return unavailable("database_away", "the database can't be asked now", published)
+
+
+def of_error(error: Exception) -> Problem:
+    """Turn an error of the service into a problem; what is not known here is our own mistake, 500."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, Refusal):
+        return of_refusal(error)
+    if isinstance(error, DatabaseAwayError):
+        return registry_away()
+    if (known := _OF_REGISTRY.get(type(error))) is not None:
+        return Problem(*known)
+    return Problem(500, "internal", "something went wrong here; it is in the log")

@@ -1,0 +1,294 @@
+"""Publishing for the API: one producer, records in turn, and never a wrong word on what was published."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
+from aiokafka.partitioner import DefaultPartitioner
+
+from schemas.topics import Topics
+from service.http.kit.problems import Problem, unavailable
+from service.http.publishing.room import Room
+from service.kafka.clients import producing
+from service.kafka.reconnecting_client import ReconnectingClient
+from service.kafka.topic_ids import topics_there
+from service.runtime.backoff import INFRASTRUCTURE
+from service.runtime.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Mapping
+    from uuid import UUID
+
+    from aiokafka import AIOKafkaProducer
+    from aiokafka.producer.message_accumulator import BatchBuilder
+    from aiokafka.structs import RecordMetadata
+
+    from service.http.kit.deadlines import Deadlines
+    from service.kafka.publish import Header
+    from service.kafka.topic_ids import Topic
+    from service.runtime.settings import Settings
+
+log = get_logger("api.publisher")
+# What a batch of records waits for the broker once it was handed over, in ticks of this loop: a tick that comes late,
+# for this process is busy, is not the broker's.
+TICK_SECONDS = 0.1
+BROKER_TICKS = 18
+# What a request waits for the topic's partitions to be known.
+METADATA_SECONDS = 1.8
+# Most bytes that go to a partition at once.
+BATCH_BYTES = 64 * 1024
+# What a question to the broker waits.
+ASK_SECONDS = 1.0
+# The broker refused the record itself: it is not in the topic, and the producer is as good as before.
+_REFUSED = (
+    MessageSizeTooLargeError,
+    TopicAuthorizationFailedError,
+    ClusterAuthorizationFailedError,
+    InvalidTopicError,
+    UnknownTopicOrPartitionError,
+)
+_AWAY = "the broker does not answer"
+_partition_of = DefaultPartitioner()
+
+
+class Record:
+    """A record to publish. cost: what Room counts it as. sent: where the broker put it, or why it has no place."""
+
+    __slots__ = ("cost", "headers", "key", "network_id", "sent", "value")
+
+    def __init__(
+        self, network_id: str, key: bytes, value: bytes, headers: list[Header], cost: int
+    ) -> None:
+        self.network_id = network_id
+        self.key = key
+        self.value = value
+        self.headers = headers
+        self.cost = cost
+        self.sent: asyncio.Future[RecordMetadata | Problem] = (
+            asyncio.get_running_loop().create_future()
+        )
+
+
+class Queue:
+    """What waits for one partition. Networks take turns; each one's records keep their order.
+
+    handed: what the producer has and the broker has not acknowledged. ticks: how long it has had it.
+    """
+
+    def __init__(self) -> None:
+        self._of: dict[str, deque[Record]] = {}
+        self.handed: list[Record] = []
+        self.ticks = 0
+        self.task: asyncio.Task[None] | None = None
+
+    def __bool__(self) -> bool:
+        """Whether anything waits."""
+        return bool(self._of)
+
+    def add(self, record: Record) -> None:
+        """Let a record wait."""
+        self._of.setdefault(record.network_id, deque()).append(record)
+
+    def fill(self, batch: BatchBuilder) -> None:
+        """Hand over as much as a batch holds, one record of each network after the other."""
+        self.handed, self.ticks = [], 0
+        while self._of:
+            network_id = next(iter(self._of))
+            waiting = self._of[network_id]
+            record = waiting[0]
+            added = batch.append(
+                timestamp=None, key=record.key, value=record.value, headers=record.headers
+            )
+            if added is None:
+                break
+            self.handed.append(waiting.popleft())
+            del self._of[network_id]
+            if waiting:
+                self._of[network_id] = waiting
+
+    def clear(self) -> list[Record]:
+        """Give all that waits, and let it wait no more."""
+        waiting = [record for records in self._of.values() for record in records]
+        self._of.clear()
+        return waiting
+
+
+class Publisher:
+    """Publishes to the commands topic. `run` keeps a producer; a new one when the old one is of no more use.
+
+    Records wait here for their turn, however long that takes: of each partition one batch is with the producer. That
+    is idempotent and retries for ever: what it was given will be in Kafka once, whenever the broker is back. So while
+    a batch hangs nothing new is taken, and what waits here or is refused then was not published, for certain.
+    """
+
+    def __init__(self, settings: Settings, deadlines: Deadlines) -> None:
+        self._settings = settings
+        self._deadlines = deadlines
+        self._topic = Topics(settings.topic_prefix).commands
+        self._kept = ReconnectingClient(self._producing, log.warning)
+        self._queues: dict[int, Queue] = {}
+        self._hanging: set[int] = set()
+        self._seen: dict[str, Topic | None] = {}
+        self.room = Room(settings.http_publish_bytes)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep a producer, and watch whether the broker answers, until `stop` is set."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._kept.run(stop))
+            tasks.create_task(self._watch(stop))
+
+    @property
+    def is_away(self) -> bool:
+        """Whether there is no producer, or a batch of it hangs."""
+        return self._kept.client is None or bool(self._hanging) or self._kept.is_broken
+
+    @property
+    def topic_id(self) -> UUID | None:
+        """Kafka's id of the commands topic when the broker was last asked; None while it is not known."""
+        topic = self._seen.get(self._topic)
+        return None if topic is None else topic.topic_id
+
+    async def ask_topics(self, names: Collection[str]) -> Mapping[str, Topic | None]:
+        """Ask the broker that we publish to which topics these names are now; None: there is none.
+
+        Raises: KafkaError, TimeoutError after ASK_SECONDS.
+        """
+        producer = self._kept.client
+        if producer is None:
+            raise TimeoutError
+        async with asyncio.timeout(ASK_SECONDS):
+            there = await topics_there(producer.client, names)
+        self._seen |= there
+        return there
+
+    async def topics(self, names: Collection[str]) -> Mapping[str, Topic | None]:
+        """Give the same, or what was last known where the broker does not answer."""
+        with suppress(*INFRASTRUCTURE):
+            return await self.ask_topics(names)
+        return {name: self._seen.get(name) for name in names}
+
+    @asynccontextmanager
+    async def _producing(self) -> AsyncIterator[AIOKafkaProducer]:
+        try:
+            async with producing(self._settings, linger_ms=0, batch_bytes=BATCH_BYTES) as producer:
+                await producer.partitions_for(self._topic)
+                self._seen |= await topics_there(producer.client, [self._topic])
+                yield producer
+        finally:
+            for queue in self._queues.values():
+                if queue.task is not None:
+                    queue.task.cancel()
+                self._settle(queue.handed, "unknown")
+            self._refuse_waiting()
+            self._queues.clear()
+            self._hanging.clear()
+
+    async def answers(self) -> bool:
+        """Whether the broker answers now."""
+        producer = self._kept.client
+        if producer is None:
+            return False
+        known: bool = await producer.client.force_metadata_update()
+        return known and not self.is_away
+
+    async def submit(self, record: Record) -> None:
+        """Let a record wait for its turn; its room was taken before, and is given back with its answer in `sent`.
+
+        Raises: Problem 503, `published: no`; its room is the caller's then.
+        """
+        producer = self._kept.client
+        if producer is None or self.is_away:
+            raise unavailable("broker_away", _AWAY, "no")
+        try:
+            with self._deadlines.within(METADATA_SECONDS):
+                partitions = sorted(await producer.partitions_for(self._topic))
+        except TimeoutError:
+            raise unavailable("broker_away", _AWAY, "no") from None
+        except KafkaError as error:
+            if not isinstance(error, _REFUSED):
+                self._kept.replace()
+            raise unavailable("broker_away", type(error).__name__, "no") from error
+        if self._kept.client is not producer or self.is_away:
+            raise unavailable("broker_away", _AWAY, "no")
+        partition = _partition_of(record.key, partitions, partitions)
+        queue = self._queues.setdefault(partition, Queue())
+        queue.add(record)
+        if queue.task is None:
+            queue.task = asyncio.create_task(self._send(producer, partition, queue))
+
+    async def _send(self, producer: AIOKafkaProducer, partition: int, queue: Queue) -> None:
+        """Send what waits for a partition, a batch at a time."""
+        try:
+            while queue and not self.is_away:
+                batch = producer.create_batch()
+                queue.fill(batch)
+                await self._send_batch(producer, partition, queue, batch)
+        finally:
+            queue.task = None
+
+    async def _send_batch(
+        self, producer: AIOKafkaProducer, partition: int, queue: Queue, batch: BatchBuilder
+    ) -> None:
+        try:
+            acknowledged = await producer.send_batch(batch, self._topic, partition=partition)
+            sent: RecordMetadata = await acknowledged
+        except _REFUSED as error:
+            self._settle(queue.handed, "no", type(error).__name__, "broker_refuses")
+        except (KafkaError, AssertionError) as error:  # asserted is that there is such a partition
+            self._kept.replace()
+            self._settle(queue.handed, "unknown", type(error).__name__)
+            self._refuse_waiting()
+        else:
+            if sent.offset < 0:  # a retry of what the broker has, and no longer remembers where
+                self._settle(queue.handed, "unknown", "published, and not told where")
+            for nth, record in enumerate(queue.handed):
+                self._answer(record, sent._replace(offset=sent.offset + nth))
+        queue.handed = []
+        self._hanging.discard(partition)
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        """Count how long the broker has had what was handed over, and measure what it takes."""
+        loop = asyncio.get_running_loop()
+        measured = loop.time()
+        while not stop.is_set():
+            await asyncio.sleep(TICK_SECONDS)
+            now = loop.time()
+            self.room.measure(now - measured)
+            measured = now
+            for partition, queue in self._queues.items():
+                queue.ticks += 1
+                if queue.handed and queue.ticks >= BROKER_TICKS:
+                    self._hanging.add(partition)
+                    self._settle(queue.handed, "unknown")
+                    self._refuse_waiting()
+
+    def _refuse_waiting(self) -> None:
+        """Tell all whose turn has not come that they were not published."""
+        for queue in self._queues.values():
+            self._settle(queue.clear(), "no")
+
+    def _settle(
+        self, records: list[Record], published: str, why: str = _AWAY, reason: str = "broker_away"
+    ) -> None:
+        for record in records:
+            if not record.sent.done():
+                self._answer(record, unavailable(reason, why, published))
+
+    def _answer(self, record: Record, sent: RecordMetadata | Problem) -> None:
+        """Answer a record, unless it was answered, and give its room back."""
+        if record.cost:
+            self.room.give_back(record.network_id, record.cost, sent=not isinstance(sent, Problem))
+            record.cost = 0
+        if not record.sent.done():
+            record.sent.set_result(sent)

@@ -1,0 +1,200 @@
+"""The segments that the API remembers, each looked up by itself, and what the topic may say.
+
+It may say yes; no is said only by what Postgres said since the request came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from schemas.command.refusal import Reason, Refusal
+from schemas.headers import NO_HEADERS
+from schemas.topics import Topics
+from service.http.kit.key_cache import ROLE
+from service.postgres.database import hurried
+from service.postgres.incarnation import INCARNATION
+from service.registry import segments as registry
+from service.registry.command_topics import load_rules, rules_version
+from service.registry.topic_rules import allowed_on, check_allowed
+from service.runtime.backoff import INFRASTRUCTURE, sleep_unless
+from service.runtime.coalesce import Coalescer
+from service.runtime.errors import DatabaseAwayError
+from service.runtime.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import asyncpg
+
+    from schemas.command import Command
+    from service.postgres.incarnation import Incarnation
+    from service.registry.segments import Registered, Which
+    from service.registry.topic_rules import Allowed
+    from service.runtime.settings import Settings
+
+log = get_logger("api.segments")
+REFRESH_SECONDS = 1.0
+# What was not in use for a while is not kept fresh, and asked for again; unless Postgres is away.
+FRESH_SECONDS = 3.0
+LOOKUP_SECONDS = 1.5
+# So many are remembered, about 300 bytes each; asked for at once; and kept fresh.
+MOST, TOGETHER, KEPT_FRESH = 50_000, 500, 20_000
+
+
+@dataclass(slots=True)
+class _Known:
+    """What Postgres said of a segment, by the loop's time when it was asked."""
+
+    registered: Registered
+    asked_at: float
+
+    @property
+    def takes(self) -> bool:
+        """Whether it takes commands."""
+        return self.registered.segment_key is not None and not self.registered.archived
+
+
+class RegistryCache:
+    """Says whether a command may be said here, and whether its segment takes commands. `run` keeps it fresh.
+
+    What is said is said of `<prefix>.commands`, to which the API publishes. since: the loop's time when the request
+    came; nothing is refused by what was read before it.
+    """
+
+    def __init__(
+        self, pool: asyncpg.Pool[Any], settings: Settings, incarnation: Incarnation
+    ) -> None:
+        """Make it. incarnation: is told of that of Postgres at each look."""
+        self._pool = pool
+        self._settings = settings
+        self._incarnation = incarnation
+        self._commands = Topics(settings.topic_prefix).commands
+        self._known: dict[Which, _Known] = {}
+        self._used: set[Which] = set()
+        self._look_up = Coalescer(self._find, TOGETHER)
+        self._allowed: Allowed | None = None
+        self._rules_version = -1
+        self._read_at = self._away_at = -math.inf
+
+    def forget(self) -> None:
+        """Forget all: Postgres is another one than before."""
+        self._known = {}
+        self._rules_version, self._read_at = -1, -math.inf
+
+    async def check_allowed(self, command: Command, since: float) -> None:
+        """Check that the topic may say a command.
+
+        Raises: Refusal (not_allowed), DatabaseAwayError.
+        """
+        if self._rules_version < 0:
+            await self._ask(since)
+        if self._allowed is None:
+            return
+        try:
+            check_allowed(self._allowed, command, NO_HEADERS)
+        except Refusal:
+            await self._ask(since)
+            if self._allowed is not None:
+                check_allowed(self._allowed, command, NO_HEADERS)
+
+    async def check_segment(self, command: Command, since: float) -> None:
+        """Check that a command's segment takes commands.
+
+        Raises: Refusal (unknown_segment, segment_archived), DatabaseAwayError.
+        """
+        wanted = (command.network_id, command.segment_id)
+        known = self._known.get(wanted)
+        if known is None or not known.takes:
+            if known is None or known.asked_at < since:
+                known = await self._asked(wanted, since)
+        elif known.asked_at < self._read_at - FRESH_SECONDS:
+            try:
+                known = await self._asked(wanted, since)
+            except DatabaseAwayError:
+                known.asked_at = self._read_at  # it holds until Postgres is back
+        found = known.registered
+        if found.segment_key is None:
+            raise Refusal(Reason.UNKNOWN_SEGMENT, "no such segment in this network")
+        if found.archived:
+            raise Refusal(Reason.SEGMENT_ARCHIVED, "the segment is archived")
+        self._used.add(wanted)
+
+    async def look_up(self, commands: Iterable[Command], since: float) -> None:
+        """Ask at once for the segments of several commands that are not remembered.
+
+        Where Postgres is away they stay so: it shows when one of them is checked.
+        """
+        wanted = {(command.network_id, command.segment_id) for command in commands}
+        missing = [which for which in wanted if which not in self._known]
+        if missing and self._away_at < since:
+            await asyncio.gather(*map(self._look_up, missing), return_exceptions=True)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read each second what is in use, and what the topic may say if that moved, until `stop` is set."""
+        while not stop.is_set():
+            try:
+                await self._refresh()
+            except DatabaseAwayError:
+                log.debug("segments are not refreshed")
+            await sleep_unless(stop, REFRESH_SECONDS)
+        self._look_up.stop()
+
+    async def _ask(self, since: float) -> None:
+        """Have read what the topic may say no earlier than `since`."""
+        if self._read_at < since:
+            self._unless_away(since)
+            await self._refresh()
+
+    async def _asked(self, wanted: Which, since: float) -> _Known:
+        self._unless_away(since)
+        return await self._look_up(wanted)
+
+    def _unless_away(self, since: float) -> None:
+        """Of many commands of one request the first waits for a Postgres that is away."""
+        if self._away_at >= since:
+            raise DatabaseAwayError
+
+    async def _find(self, asked: Sequence[Which]) -> list[_Known]:
+        """Look up what several requests ask for."""
+        began = asyncio.get_running_loop().time()
+        try:
+            async with hurried(self._pool, self._settings, ROLE, LOOKUP_SECONDS) as connection:
+                found = await registry.find(connection, set(asked))
+        except INFRASTRUCTURE as error:
+            self._away_at = began
+            raise DatabaseAwayError from error
+        self._remember(found, began)
+        return [_Known(found[one], began) for one in asked]
+
+    async def _refresh(self) -> None:
+        """Read what is in use, and what the topic may say if that moved."""
+        began = asyncio.get_running_loop().time()
+        used, self._used = self._used, set()
+        try:
+            async with hurried(self._pool, self._settings, ROLE, LOOKUP_SECONDS) as connection:
+                self._incarnation.saw(await connection.fetchval(INCARNATION))
+                version, rules = await rules_version(connection), None
+                if version != self._rules_version:
+                    rules = await load_rules(connection)
+                found = await registry.find(connection, islice(used, KEPT_FRESH)) if used else {}
+        except INFRASTRUCTURE as error:
+            self._away_at = began
+            self._used |= used
+            raise DatabaseAwayError from error
+        self._remember(found, began)
+        if began >= self._read_at:  # of two at once the later one knows better
+            self._read_at = began
+            if rules is not None:
+                self._rules_version = version
+                self._allowed = allowed_on(self._commands, rules, self._commands)
+
+    def _remember(self, found: Mapping[Which, Registered], began: float) -> None:
+        for which, registered in found.items():
+            self._known.pop(which, None)  # the newest come last
+            self._known[which] = _Known(registered, began)
+        for oldest in list(islice(self._known, max(len(self._known) - MOST, 0))):
+            del self._known[oldest]

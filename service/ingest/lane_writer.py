@@ -1,0 +1,352 @@
+"""One lane: takes records, judges batch k+1 while Postgres stores batch k, and opens anew when it lost its place."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import asyncpg
+
+from service.ingest.open_lane import OpenLane, note_reread, open_lane
+from service.ingest.unblock import unblock
+from service.log.append_many import LITTLE
+from service.runtime.backoff import INFRASTRUCTURE, Backoff
+from service.runtime.errors import LaneLostError, LaneStoppedError, NotSetUpError
+from service.runtime.telemetry import BATCH_SECONDS, MISKEYED, RECORDS, get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from aiokafka import TopicPartition
+
+    from service.ingest.consumer import LaneConsumer
+    from service.log.append import Appender, Stored
+    from service.log.batch import Batch
+    from service.runtime.settings import Settings
+
+_T = TypeVar("_T")
+log = get_logger("ingest.lane")
+# A lane takes more while less than this waits: memory must depend neither on how long records are nor, much, on
+# how many lanes there are. Of ordinary records it is about 4,000. What all lanes may hold, the consumer says.
+ROOM_BYTES = 5 * 512 * 1024
+# Batches of less than this need no place among those that are in memory at once.
+LITTLE_BYTES = 128 * 1024
+
+
+class LaneWriter:
+    """A partition that this process was assigned; `run` until it is revoked."""
+
+    def __init__(
+        self,
+        partition: TopicPartition,
+        consumer: LaneConsumer,
+        appender: Appender,
+        pool: asyncpg.Pool[Any],
+        settings: Settings,
+        slots: asyncio.Semaphore,
+        batches: asyncio.Semaphore,
+    ) -> None:
+        """Make it; it shares slots for appends, and places for batches in memory, with the other lanes."""
+        self.partition = partition
+        self.expected: int | None = None
+        self.session = 0
+        self.stored_to: int | None = None
+        self.opened: OpenLane | None = None
+        self._consumer = consumer
+        self._appender = appender
+        self._pool = pool
+        self._settings = settings
+        self._slots = slots
+        self._batches = batches
+        self._held = 0  # places for batches
+        self._pending: deque[Any] = deque()
+        self._pending_bytes = 0
+        self._fed = asyncio.Event()
+        self._again = asyncio.Event()
+        self._storing = asyncio.Lock()
+        self._warned_of_keys = False
+        # Leader epochs: one under which the last record was compared, that of the last record fed, and one to be noted.
+        self._compared_under: int | None = None
+        self._fed_epoch: int | None = None
+        self._led_by: int | None = None
+        self._in_doubt = False
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much waits, about."""
+        return self._pending_bytes
+
+    @property
+    def has_room(self) -> bool:
+        """Whether little waits."""
+        return self._pending_bytes < ROOM_BYTES
+
+    def feed(self, session: int, records: Sequence[Any]) -> None:
+        """Take records, in offset order; those fetched before the lane was opened anew are dropped."""
+        if session != self.session or self.expected is None or not records:
+            return
+        if records[0].offset < self.expected:
+            raise AssertionError(
+                f"{self.partition}: fed {records[0].offset}, expected {self.expected}"
+            )
+        if self._wrote_another(records):
+            return
+        self._pending.extend(records)
+        self._pending_bytes += _memory(records)
+        self.expected = records[-1].offset + 1
+        self._fed.set()
+
+    def _wrote_another(self, records: Sequence[Any]) -> bool:
+        """Have the lane opened anew where its partition had another leader since the last record was compared.
+
+        Whoever leads next may have lost the end of the partition, and have written others at the same offsets. Leader
+        epochs never fall within a partition; where they do, it is another one. So may a broker that was away: one that
+        was restored from a copy says the same epochs again.
+        """
+        first, last = records[0].leader_epoch, records[-1].leader_epoch
+        known, before = self._compared_under, self._fed_epoch
+        led_on = (known is None or last <= known) and (before is None or first >= before)
+        if led_on and not self._in_doubt:
+            self._compared_under = last if known is None else known
+            self._fed_epoch = last
+            return False
+        why = "the broker was away" if led_on else "another leader"
+        log.info("the last record is compared again", lane=str(self.partition), because=why)
+        # What is opened now is compared under this leader, or a later one.
+        self._led_by = last
+        self.look_again()
+        return True
+
+    def feed_tail(self, next_offset: int) -> None:
+        """Take notice that no record lies in [expected, next_offset)."""
+        if self._in_doubt:
+            self.look_again()
+            return
+        self.expected = next_offset
+        self._fed.set()
+
+    def doubt(self) -> None:
+        """Have the last record compared before anything more is taken: the connection to its broker broke."""
+        self._in_doubt = True
+
+    def look_again(self) -> None:
+        """Open the lane anew: an operator changed its row, or its offset is out of range."""
+        self.expected = None
+        self._again.set()
+
+    async def run(self) -> None:
+        """Open the lane and work until cancelled; infrastructure faults are waited out."""
+        backoff = LaneBackoff(self.partition)
+        while True:
+            self._again.clear()
+            self._in_doubt = False
+            before, self.opened = self.opened, await self._opened(backoff)
+            self._appender.saw(self.opened.incarnation, self.opened.erased_to)
+            if before is not None and before.incarnation != self.opened.incarnation:
+                await self._note_reread(self.opened, backoff)
+            if self.opened.stopped_because is not None:
+                log.error(
+                    "lane stopped", lane=str(self.partition), because=self.opened.stopped_because
+                )
+                await self._again.wait()
+                continue
+            self._start_reading(self.opened)
+            with suppress(LaneLostError, LaneStoppedError):
+                await self._work(self.opened, backoff)
+            self.expected = None
+            self._drop()
+
+    async def _note_reread(self, opened: OpenLane, backoff: LaneBackoff) -> None:
+        """Say how much is read again, where Postgres came back older than it was."""
+        was = self.stored_to or 0
+        if opened.next_offset < was:
+            log.warning(
+                "the log is shorter than it was: read again", lane=str(self.partition), was=was, now=opened.next_offset,
+            )  # fmt: skip
+            await _tried(lambda: note_reread(self._pool, self._settings, opened, was), backoff)
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for the append under way, so that it is not cut off."""
+        self.expected = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self._storing:
+                pass
+
+    async def _opened(self, backoff: LaneBackoff) -> OpenLane:
+        while True:
+            try:
+                opened = await open_lane(self._pool, self._settings, self.partition)
+            except asyncpg.UndefinedTableError as error:
+                raise NotSetUpError from error
+            except INFRASTRUCTURE as error:
+                await backoff.wait(error)
+            else:
+                backoff.reset()
+                return opened
+
+    def _drop(self) -> None:
+        """Drop what waits: it is read again."""
+        self._pending.clear()
+        self._pending_bytes = 0
+        self._fed.clear()
+
+    def _start_reading(self, opened: OpenLane) -> None:
+        self._drop()
+        self._fed_epoch = opened.leader_epoch
+        self._compared_under = opened.leader_epoch if self._led_by is None else self._led_by
+        self._led_by = None
+        self.session += 1
+        self.stored_to = self.expected = opened.next_offset
+        self._consumer.seek(self.partition, opened.next_offset)
+        self._consumer.resume(self.partition)
+        self._consumer.room.set()
+
+    async def _work(self, opened: OpenLane, backoff: LaneBackoff) -> None:
+        ready: asyncio.Queue[tuple[Batch, bool]] = asyncio.Queue(maxsize=1)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._prepare(opened, ready, backoff))
+                tasks.create_task(self._store(ready, backoff))
+                tasks.create_task(self._wait_for_operator())
+        except ExceptionGroup as group:
+            # Two of the tasks may have found out at once; one error tells as much.
+            raise group.exceptions[0] from None
+        finally:
+            while self._held:
+                self._give_back()
+
+    def _give_back(self) -> None:
+        """Give a batch's place to the next one: it is stored, or dropped."""
+        self._held -= 1
+        self._batches.release()
+
+    async def _wait_for_operator(self) -> None:
+        await self._again.wait()
+        raise LaneStoppedError
+
+    async def _prepare(
+        self, opened: OpenLane, ready: asyncio.Queue[tuple[Batch, bool]], backoff: LaneBackoff
+    ) -> None:
+        start, floor_ms = opened.next_offset, opened.received_ms
+        while True:
+            await self._fed.wait()
+            # Little needs no place: it takes hardly any memory, and goes with other lanes' in one statement.
+            has_place = len(self._pending) > LITTLE or self._pending_bytes > LITTLE_BYTES
+            if has_place:
+                await self._batches.acquire()
+                self._held += 1
+            records, next_offset = self._take(start)
+            if next_offset == start:
+                if has_place:
+                    self._give_back()
+                continue
+            batch = await _tried(
+                lambda n=next_offset, r=records, s=start, f=floor_ms: self._appender.prepare(  # type: ignore[misc]
+                    opened.lane, opened.lane_id, s, n, r, f, opened.incarnation
+                ),
+                backoff,
+            )
+            start, floor_ms = next_offset, batch.received_ms
+            await ready.put((batch, has_place))
+
+    def _take(self, start: int) -> tuple[list[Any], int]:
+        """Take the next batch of what was fed: its records, and the offset where it ends."""
+        pending = self._pending
+        count = min(len(pending), self._settings.ingest_batch_records)
+        records = [pending.popleft() for _ in range(count)]
+        self._pending_bytes -= _memory(records)
+        self._consumer.room.set()
+        if pending:
+            return records, records[-1].offset + 1
+        self._fed.clear()
+        return records, start if self.expected is None else self.expected
+
+    async def _store(self, ready: asyncio.Queue[tuple[Batch, bool]], backoff: LaneBackoff) -> None:
+        while True:
+            batch, has_place = await ready.get()
+            stored = await self._store_together(batch) or await self._store_alone(batch, backoff)
+            if has_place:
+                self._give_back()
+            self.stored_to = stored.next_offset
+            self._count(batch, stored)
+
+    async def _store_together(self, batch: Batch) -> Stored | None:
+        async with self._storing:
+            began = time.perf_counter()
+            stored = await self._appender.store_together(batch)
+            if stored is not None:
+                BATCH_SECONDS.labels("store").observe(time.perf_counter() - began)
+        return stored
+
+    async def _store_alone(self, batch: Batch, backoff: LaneBackoff) -> Stored:
+        async with self._slots, self._storing:
+            began = time.perf_counter()
+            stored = await _tried(lambda: self._store_or_evict(batch), backoff)
+            BATCH_SECONDS.labels("store").observe(time.perf_counter() - began)
+        return stored
+
+    async def _store_or_evict(self, batch: Batch) -> Stored:
+        async with unblock(self._settings, batch.lane_id):
+            return await self._appender.store_alone(batch)
+
+    def _count(self, batch: Batch, stored: Stored) -> None:
+        topic, partition = self.partition.topic, str(self.partition.partition)
+        for outcome, count in (
+            ("event", stored.events),
+            ("duplicate", stored.duplicates),
+            ("hole", stored.holes),
+        ):
+            if count:
+                RECORDS.labels(topic, partition, outcome, "").inc(count)
+        for reason, count in stored.reasons.items():
+            RECORDS.labels(topic, partition, "rejected", reason).inc(count)
+        if batch.miskeyed:
+            MISKEYED.inc(batch.miskeyed)
+            self._warn_of_keys(batch.miskeyed)
+
+    def _warn_of_keys(self, count: int) -> None:
+        """Say once a lane that order rests on time alone."""
+        if not self._warned_of_keys:
+            self._warned_of_keys = True
+            log.warning(
+                "record keys are not network_id:user", lane=str(self.partition), records=count
+            )
+
+
+def _memory(records: Sequence[Any]) -> int:
+    """Say how much memory records take, about."""
+    return sum([record.memory for record in records])
+
+
+class LaneBackoff(Backoff):
+    """Waits of one lane, told once when they begin and once when they end."""
+
+    def __init__(self, partition: TopicPartition) -> None:
+        super().__init__()
+        self._lane = str(partition)
+
+    async def wait(self, error: BaseException) -> None:
+        """Wait before the next try."""
+        if not self.began:
+            log.warning("waiting", lane=self._lane, error=f"{type(error).__name__}: {error}")
+        await asyncio.sleep(self.next())
+
+    def reset(self) -> None:
+        """What was away is back."""
+        if self.began:
+            log.info("going on", lane=self._lane)
+        super().reset()
+
+
+async def _tried(work: Callable[[], Awaitable[_T]], backoff: LaneBackoff) -> _T:
+    while True:
+        try:
+            result = await work()
+        except INFRASTRUCTURE as error:
+            await backoff.wait(error)
+        else:
+            backoff.reset()
+            return result

@@ -1,0 +1,276 @@
+"""Once a second: where Kafka ends, that the log is quiet, what operators changed; and the courtesy commit."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from service.ingest.open_lane import STOP
+from service.kafka.topic_ids import topics_there
+from service.log.append import ROLE
+from service.postgres.database import single, transaction
+from service.postgres.incarnation import INCARNATION
+from service.registry.command_topics import list_sources
+from service.runtime.backoff import INFRASTRUCTURE, Outage
+from service.runtime.telemetry import INGEST_LAG, LANE_STOPPED, get_logger, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Mapping
+
+    import asyncpg
+
+    from service.ingest.consumer import LaneConsumer
+    from service.ingest.lane_writer import LaneWriter
+    from service.kafka.topic_ids import Topic
+    from service.runtime.settings import Settings
+
+log = get_logger("ingest.watch")
+EVERY_SECONDS = 1.0
+COMMIT_EVERY = 5
+HANGING_AFTER = 30
+# A broker that has just come back may not know a topic for a moment.
+GONE_AFTER = 5
+# Rounds between two looks for idempotency keys and signatures to be forgotten; while there are many, the next round
+# goes on.
+FORGET_EVERY, FORGET_MANY = 60, 5000
+# The row is locked by the update itself, so that quiet_at is before whatever is appended next.
+_SEE = """
+WITH locked AS MATERIALIZED (
+    SELECT l.lane_id FROM segments.lane AS l INNER JOIN unnest($1::integer[]) AS w (lane_id) ON l.lane_id = w.lane_id
+    WHERE NOT l.closed ORDER BY l.lane_id FOR UPDATE OF l SKIP LOCKED
+)
+UPDATE segments.lane AS l SET
+    end_offset = w.end_offset, end_seen_at = coalesce(w.seen_at, l.end_seen_at),
+    quiet_offset = l.next_offset, quiet_at = clock_timestamp()
+FROM unnest($1::integer[], $2::bigint[], $3::timestamptz[]) AS w (lane_id, end_offset, seen_at)
+INNER JOIN locked ON locked.lane_id = w.lane_id
+WHERE l.lane_id = w.lane_id
+"""
+_STATE = """
+SELECT l.lane_id, l.topic, l.partition, l.epoch, l.next_offset, l.stopped_because,
+    segments.incarnation() AS incarnation
+FROM segments.lane AS l
+WHERE NOT l.closed AND l.topic = ANY ($1::text[])
+"""
+_WHICH = """
+SELECT segments.incarnation(), (SELECT coalesce(max(x.erasure_id), 0) FROM segments.erasure AS x)
+"""
+# A topic that is gone and was closed holds nothing any more, and no watermark waits for it.
+_CLOSE = "UPDATE segments.lane SET closed = true WHERE topic = ANY ($1::text[]) AND NOT closed"
+
+
+class Monitor:
+    """Looks after the lanes of one ingest process."""
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool[Any],
+        settings: Settings,
+        consumer: LaneConsumer,
+        lanes: Mapping[TopicPartition, LaneWriter],
+        subscribe: Callable[[Collection[str]], Awaitable[None]],
+        saw: Callable[[str, int], None],
+    ) -> None:
+        """Make it. saw: is told of the incarnation of Postgres, and of the newest erasure there."""
+        self._saw = saw
+        self._subscribe = subscribe
+        self._pool = pool
+        self._settings = settings
+        self._consumer = consumer
+        self._lanes = lanes
+        self._round = 0
+        self._forget_in = 1
+        self._hidden: dict[TopicPartition, int] = {}
+        self._gone: dict[int, int] = {}  # rounds in which a lane's partition was not there
+
+    async def run(self) -> None:
+        """Look until cancelled; what fails is tried in the next round, and told once until it fails otherwise."""
+        outage = Outage()
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            self._round += 1
+            try:
+                async with asyncio.timeout(10):
+                    topics = await self._read_topics()
+                if topics != self._consumer.subscription():
+                    await self._subscribe(topics)
+                async with asyncio.timeout(10):
+                    await self._look(topics)
+                if self._round % COMMIT_EVERY == 0:
+                    await self.commit()
+                await self._forget_keys()
+                outage.ends()
+            except INFRASTRUCTURE as error:
+                if outage.is_news(error):
+                    log.info(
+                        "could not look after the lanes", error=f"{type(error).__name__}: {error}"
+                    )
+
+    async def commit(self) -> None:
+        """Commit what is stored to Kafka: a courtesy for those who watch the group; our own place is the row."""
+        offsets = {
+            partition: lane.stored_to
+            for partition, lane in self._lanes.items()
+            if lane.stored_to is not None and partition in self._consumer.assignment()
+        }
+        if offsets:
+            with suppress(KafkaError):
+                await self._consumer.commit(offsets)
+
+    async def _forget_keys(self) -> None:
+        self._forget_in -= 1
+        if self._forget_in > 0:
+            return
+        async with transaction(self._pool, self._settings, ROLE) as connection:
+            keys = await connection.fetchval("SELECT segments.forget_keys()")
+            signatures = await connection.fetchval("SELECT segments.forget_signatures()")
+        self._forget_in = 1 if FORGET_MANY in (keys, signatures) else FORGET_EVERY
+
+    async def _read_topics(self) -> set[str]:
+        """Ask which topics are to be read; lanes of others are closed once none of ours is open."""
+        async with transaction(self._pool, self._settings, ROLE) as connection:
+            # Here, each round: an idle lane appends nothing that would find it out.
+            which = await connection.fetchrow(_WHICH)
+            assert which is not None  # noqa: S101 - it asks no table for a row
+            self._saw(*which)
+            found = await list_sources(connection, self._settings)
+            closed = {one.topic for one in found if one.change == "closed"}
+            if closed and closed.isdisjoint(self._consumer.subscription()):
+                await connection.execute(_CLOSE, list(closed))
+        return {one.topic for one in found} - closed
+
+    async def _look(self, topics: Collection[str]) -> None:
+        ours = {
+            partition: lane
+            for partition, lane in self._lanes.items()
+            if lane.opened is not None and partition in self._consumer.assignment()
+        }
+        there = await topics_there(self._consumer._client, topics)  # noqa: SLF001
+        gone = await self._stop_gone(topics, there)
+        if not ours:
+            tell(INGEST_LAG, 0)
+            tell(LANE_STOPPED, gone)
+            return
+        # The time before the question: what was received before it lies below the answer.
+        asked_at = datetime.now(UTC)
+        ends = await self._consumer.end_offsets(list(ours))
+        async with transaction(self._pool, self._settings, ROLE) as connection:
+            incarnation = await connection.fetchval(INCARNATION)
+            # A row's number is another lane's, perhaps, where Postgres is another one than when a lane was opened.
+            ours = {
+                partition: lane
+                for partition, lane in ours.items()
+                if lane.opened is not None and lane.opened.incarnation == incarnation
+            }
+            rows = await connection.fetch(_STATE, list(topics))
+            found = {(row["topic"], row["partition"]): row for row in rows}
+            all_open = self._all_open(topics, found)
+            reading = [
+                lane for lane in ours.values() if lane.opened and not lane.opened.stopped_because
+            ]
+            await connection.execute(
+                _SEE,
+                [lane.opened.lane_id for lane in reading if lane.opened],
+                [ends[lane.partition] for lane in reading],
+                [
+                    asked_at if all_open and not self._hides(lane.partition, ends) else None
+                    for lane in reading
+                ],
+            )
+        tell(LANE_STOPPED, gone + self._compare(ours, ends, found, there))
+
+    async def _stop_gone(self, topics: Collection[str], there: Mapping[str, Topic | None]) -> int:
+        """Stop lanes whose partitions Kafka has no more: nobody is assigned them. Gives how many there are.
+
+        there: what Kafka says of the topics.
+        """
+        async with single(self._pool, self._settings, ROLE) as connection:
+            rows = await connection.fetch(_STATE, list(topics))
+            gone = {row["lane_id"]: row for row in rows if _gone(row, there)}
+            self._gone = {lane_id: self._gone.get(lane_id, 0) + 1 for lane_id in gone}
+            gone = {i: row for i, row in gone.items() if self._gone[i] >= GONE_AFTER}
+            for lane_id, row in gone.items():
+                if row["stopped_because"] is None:
+                    because = _gone(row, there)
+                    await connection.execute(
+                        STOP, lane_id, because, row["next_offset"], row["incarnation"]
+                    )
+                    lane = TopicPartition(row["topic"], row["partition"])
+                    log.error("lane stopped", lane=str(lane), because=because)
+        return len(gone)
+
+    def _all_open(self, topics: Collection[str], rows: Mapping[tuple[str, int], Any]) -> bool:
+        """Whether each partition has a lane: what lies in one without would be missing below the watermark."""
+        return all(
+            (topic, number) in rows
+            for topic in topics
+            for number in self._consumer.partitions_for_topic(topic) or ()
+        )
+
+    def _hides(self, partition: TopicPartition, stable: Mapping[TopicPartition, int]) -> bool:
+        """Whether an open transaction hides records behind the last stable offset."""
+        if partition not in self._consumer.assignment():
+            return True  # it was revoked while we asked: we know nothing
+        high = self._consumer.highwater(partition)
+        return high is not None and high > stable[partition]
+
+    def _compare(
+        self,
+        ours: Mapping[TopicPartition, LaneWriter],
+        ends: Mapping[TopicPartition, int],
+        rows: Mapping[tuple[str, int], Any],
+        there: Mapping[str, Topic | None],
+    ) -> int:
+        """Have lanes opened anew that are not what they were; gives how many of ours are stopped."""
+        lag = stopped = 0
+        for partition, lane in ours.items():
+            row = rows.get((partition.topic, partition.partition))
+            if row is None or lane.opened is None:
+                continue
+            hides = self._hides(partition, ends)
+            lag += max(self._end(partition, ends[partition]) - row["next_offset"], 0)
+            stopped += row["stopped_because"] is not None
+            was = (lane.opened.lane.epoch, lane.opened.stopped_because)
+            topic = there.get(partition.topic)
+            is_another = topic is not None and topic.is_another(lane.opened.topic_id)
+            if was != (row["epoch"], row["stopped_because"]) or (is_another and was[1] is None):
+                lane.look_again()
+            self._count_rounds(partition, ends[partition], hides=hides)
+        tell(INGEST_LAG, lag)
+        return stopped
+
+    def _end(self, partition: TopicPartition, stable: int) -> int:
+        """Give where the partition ends, hidden records and all."""
+        if partition not in self._consumer.assignment():
+            return stable
+        return max(self._consumer.highwater(partition) or 0, stable)
+
+    def _count_rounds(self, partition: TopicPartition, stable: int, *, hides: bool) -> None:
+        """Say so when a transaction that nobody ends hides committed records."""
+        rounds = self._hidden[partition] = self._hidden.get(partition, 0) + 1 if hides else 0
+        if rounds == HANGING_AFTER:
+            end = self._end(partition, stable)
+            log.error(
+                "a hanging transaction hides records", lane=str(partition), stable=stable, end=end
+            )
+
+
+def _gone(row: Any, there: Mapping[str, Topic | None]) -> str | None:
+    """Say why a lane can't be read, where its partition is not there; else None."""
+    topic = there[row["topic"]]
+    if topic is not None and row["partition"] in topic.partitions:
+        return None
+    what = (
+        "there is no such topic any more"
+        if topic is None
+        else f"the topic has {len(topic.partitions)} partitions and this one no more: it was remade"
+    )
+    return (
+        f"{what}, or is another Kafka's. Once the topic is the right one, go on with"
+        " `segments lane adopt --all --reason …`, which closes the lanes that it does not have"
+    )

@@ -1,0 +1,218 @@
+"""Opening a lane: its row, where reading goes on, and whether the topic is still the one that was read."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aiokafka.errors import UnknownTopicOrPartitionError
+
+from schemas.position import Lane
+from service.kafka.clients import reading
+from service.kafka.topic_ids import topics_there
+from service.log.append import ROLE
+from service.log.identity import record_digest
+from service.postgres.database import transaction
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    import asyncpg
+    from aiokafka import TopicPartition
+
+    from service.kafka.topic_ids import Topic
+    from service.runtime.settings import Settings
+
+PROBE_SECONDS = 10
+# Of a hole behind the last record, so much is looked at.
+HOLE_OFFSETS = 1000
+_OTHER = "the topic was remade, or lost its end and was written on from there"
+_HOW = "Go on with `segments lane adopt --topic {topic} --partition {partition} --from {start} --reason …`"
+_FIND = """
+SELECT segments.incarnation() AS incarnation,
+    (SELECT coalesce(max(x.erasure_id), 0) FROM segments.erasure AS x) AS erased_to,
+    lane_id, epoch, topic_id, first_offset, next_offset, last_offset, last_timestamp, last_digest, stopped_because,
+    (extract(epoch FROM nullif(received_at, '-infinity')) * 1000)::bigint AS received_ms
+FROM segments.lane WHERE topic = $1 AND partition = $2 AND NOT closed
+"""
+_MAKE = """
+WITH lane AS (
+    -- An earlier epoch is there where the topic was closed as a source, and is one again: it was remade meanwhile.
+    INSERT INTO segments.lane (topic, partition, epoch, topic_id, first_offset, next_offset, received_at, recorded_at)
+    SELECT $1, $2, coalesce(max(l.epoch) + 1, 0), $4::uuid, $3::bigint, $3::bigint,
+        coalesce(max(l.received_at), '-infinity'), coalesce(max(l.recorded_at), '-infinity')
+    FROM segments.lane AS l WHERE l.topic = $1 AND l.partition = $2
+    ON CONFLICT DO NOTHING RETURNING lane_id, next_offset
+), checkpoints AS (
+    INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset, complete_until, recorded_until)
+    SELECT g.projection, g.slot, lane.lane_id, lane.next_offset,
+        coalesce((SELECT min(c.complete_until) FROM projections.checkpoint AS c
+            INNER JOIN segments.lane AS l ON c.lane_id = l.lane_id AND NOT l.closed
+            WHERE c.projection = g.projection AND c.slot = g.slot), '-infinity'),
+        coalesce((SELECT min(c.recorded_until) FROM projections.checkpoint AS c
+            INNER JOIN segments.lane AS l ON c.lane_id = l.lane_id AND NOT l.closed
+            WHERE c.projection = g.projection AND c.slot = g.slot), '-infinity')
+    FROM projections.generation AS g CROSS JOIN lane
+)
+INSERT INTO segments.lane_event (lane_id, action, actor) SELECT lane_id, 'opened', 'ingest' FROM lane
+"""
+_IS_THIS = """
+UPDATE segments.lane SET topic_id = $2
+WHERE lane_id = $1 AND topic_id IS NOT DISTINCT FROM $3 AND segments.incarnation() = $4
+"""
+STOP = """
+WITH lane AS (
+    UPDATE segments.lane SET stopped_because = $2
+    WHERE lane_id = $1 AND stopped_because IS NULL AND next_offset = $3 AND segments.incarnation() = $4
+    RETURNING lane_id
+)
+INSERT INTO segments.lane_event (lane_id, action, reason, actor) SELECT lane_id, 'stopped', $2, 'ingest' FROM lane
+"""
+_REREAD = """
+INSERT INTO segments.lane_event (lane_id, action, reason, detail, actor)
+VALUES ($1, 'reread', 'Postgres came back older than it was', $2, 'ingest')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLane:
+    """A lane as its row has it. received_ms: Unix milliseconds, of the last record.
+
+    incarnation: of the Postgres that has that row. erased_to: the newest erasure there.
+    """
+
+    lane: Lane
+    lane_id: int
+    next_offset: int
+    received_ms: int
+    stopped_because: str | None
+    incarnation: str
+    erased_to: int
+    topic_id: UUID | None
+    leader_epoch: int | None = None  # of the last record, which was compared
+
+
+async def open_lane(
+    pool: asyncpg.Pool[Any], settings: Settings, partition: TopicPartition
+) -> OpenLane:
+    """Find or make the lane's row and compare it with the topic; a topic that is another one stops the lane.
+
+    Raises: infrastructure errors, to be tried again; a partition that is not there is one.
+    """
+    async with reading(settings) as reader:
+        topic = (await topics_there(reader._client, [partition.topic]))[partition.topic]  # noqa: SLF001
+        if topic is None or partition.partition not in topic.partitions:
+            raise UnknownTopicOrPartitionError(f"Kafka has no {partition}")
+        reader.assign([partition])
+        begin = (await reader.beginning_offsets([partition]))[partition]
+        end = (await reader.end_offsets([partition]))[partition]
+        async with transaction(pool, settings, ROLE) as connection:
+            row = await connection.fetchrow(_FIND, *partition)
+            if row is None:
+                await connection.execute(_MAKE, *partition, begin, topic.topic_id)
+                row = await connection.fetchrow(_FIND, *partition)
+            assert row is not None  # noqa: S101 - it was just made, by us or by another
+        stopped, leader_epoch = row["stopped_because"], None
+        if stopped is None:
+            stopped, leader_epoch = await _compare(reader, partition, row, begin, end)
+            stopped = stopped or find_other_id(partition, row, topic, begin)
+            write: tuple[Any, ...] | None = None
+            if stopped is not None:
+                write = (STOP, row["lane_id"], stopped, row["next_offset"], row["incarnation"])
+            elif topic.topic_id not in (None, row["topic_id"]):
+                write = (
+                    _IS_THIS,
+                    row["lane_id"],
+                    topic.topic_id,
+                    row["topic_id"],
+                    row["incarnation"],
+                )
+            if write is not None:
+                async with transaction(pool, settings, ROLE) as connection:
+                    await connection.execute(*write)
+    lane = Lane(partition.topic, partition.partition, row["epoch"])
+    return OpenLane(
+        lane, row["lane_id"], row["next_offset"], row["received_ms"] or 0, stopped,
+        row["incarnation"], row["erased_to"], topic.topic_id or row["topic_id"], leader_epoch,
+    )  # fmt: skip
+
+
+async def note_reread(
+    pool: asyncpg.Pool[Any], settings: Settings, opened: OpenLane, was: int
+) -> None:
+    """Record that the log of a lane had gone to offset `was` when Postgres came back older."""
+    async with transaction(pool, settings, ROLE) as connection:
+        await connection.execute(_REREAD, opened.lane_id, f"offsets {opened.next_offset} to {was}")
+
+
+def _how(partition: TopicPartition, start: str) -> str:
+    return _HOW.format(topic=partition.topic, partition=partition.partition, start=start)
+
+
+def find_other_id(
+    partition: TopicPartition, row: asyncpg.Record, topic: Topic, begin: int
+) -> str | None:
+    """Say that the topic is not the one that was read, whatever lies there; where nothing was read yet it may be."""
+    if not topic.is_another(row["topic_id"]) or row["next_offset"] == row["first_offset"] == begin:
+        return None
+    how = _how(partition, f"earliest (or {row['next_offset']}, if it is a copy with its offsets)")
+    return (
+        f"the topic was remade, or is another Kafka's: its id is {topic.topic_id}, and the log has read"
+        f" {row['topic_id']}. {how}"
+    )
+
+
+async def find_other_records(
+    reader: Any, partition: TopicPartition, row: asyncpg.Record, begin: int, end: int
+) -> str | None:
+    """Say where the topic does not hold what the log has read, or None: a lost tail shows in no id."""
+    return (await _compare(reader, partition, row, begin, end))[0]
+
+
+async def _compare(
+    reader: Any, partition: TopicPartition, row: asyncpg.Record, begin: int, end: int
+) -> tuple[str | None, int | None]:
+    """As `find_other_records`; and the leader epoch of the record that was compared, if any."""
+    at = row["next_offset"]
+    if at > end:
+        how = _how(partition, f"earliest (if it was remade) or {end} (if it was truncated)")
+        return (
+            f"the topic ends at {end}, before {at} where the log stands: it was remade or truncated. {how}",
+            None,
+        )
+    how = _how(partition, "earliest")
+    if at < begin:
+        return (
+            f"the topic begins at {begin}, after {at} where the log stands: retention took unread records. {how}",
+            None,
+        )
+    last = row["last_offset"]
+    if last is None or last < begin:
+        return None, None  # nothing to compare with: the last record aged out
+    record = await _record_in(reader, partition, last, last + 1)
+    if record is None:
+        return f"offset {last}, a record in the log, holds none in the topic: {_OTHER}. {how}", None
+    same = record.timestamp == row["last_timestamp"] and (
+        record_digest(record.key, record.value) == row["last_digest"]
+    )
+    # Behind it the log may have a hole: transaction markers, say. Where it is long, its end has to do.
+    behind = max(last + 1, at - HOLE_OFFSETS)
+    other = None
+    if not same:
+        other = f"offset {last} holds another record than the log: {_OTHER}. {how}"
+    elif behind < at and (more := await _record_in(reader, partition, behind, at)) is not None:
+        other = f"offset {more.offset} holds a record, and none in the log: {_OTHER}. {how}"
+    return other, record.leader_epoch
+
+
+async def _record_in(reader: Any, partition: TopicPartition, first: int, end: int) -> Any:
+    """Read the first record of [first, end); None when there is none."""
+    reader.seek(partition, first)
+    async with asyncio.timeout(PROBE_SECONDS):
+        while True:
+            batches = await reader.getmany(partition, timeout_ms=500, max_records=1)
+            for record in batches.get(partition, ()):
+                return record if record.offset < end else None
+            if await reader.position(partition) >= end:
+                return None

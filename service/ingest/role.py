@@ -1,0 +1,331 @@
+"""The ingest role: FastStream's batch subscriber on our consumer, a lane per assigned partition."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from contextlib import suppress
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.message import KafkaMessage
+
+from schemas.topics import Topics
+from service.ingest.consumer import FETCH_BYTES, LaneConsumer
+from service.ingest.lane_writer import LaneWriter
+from service.ingest.monitor import Monitor
+from service.ingest.stalls import tell_stalls
+from service.kafka.clients import connection_options, topic_faults
+from service.kafka.login import DENIED, refused
+from service.log.append import ROLE, Appender
+from service.postgres.database import make_pool, set_up_fault, single, transaction
+from service.registry.command_topics import allowed_topics, read_topics
+from service.registry.installation import installation_name
+from service.runtime.backoff import INFRASTRUCTURE, Backoff, sleep_unless
+from service.runtime.telemetry import MISKEYED, get_logger, measures
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    import asyncpg
+
+    from service.runtime.settings import Settings
+
+log = get_logger("ingest")
+DRAIN_SECONDS = 4.0
+CANCEL_SECONDS = 1.0
+FETCH_RECORDS = 8000
+# So soon an added partition is found, and a topic that was away for a while. aiokafka's default is five minutes.
+METADATA_MAX_AGE_MS = 2_000
+# FastStream sleeps so long after an empty fetch.
+EMPTY_FETCH_MS = 2
+# Batches that are judged or wait, while others are stored.
+BATCHES_AHEAD = 2
+_PARTITION = attrgetter("topic", "partition")
+
+
+async def ingest(settings: Settings, stop: asyncio.Event) -> None:
+    """Append commands to the log until `stop` is set; then finish the batches under way and leave the group.
+
+    Raises: what must end the process; faults of Kafka and Postgres are waited out.
+    """
+    measures(MISKEYED)
+    topics = await _look_at_topics(settings, stop)
+    name = await _installation(settings, stop)
+    if name is None:
+        return
+    async with (
+        make_pool(settings, ROLE, settings.ingest_lanes_at_once * 2 + 4) as pool,
+        asyncio.TaskGroup() as tasks,
+    ):
+        role = _Ingest(settings, pool, tasks, topics, Topics(settings.topic_prefix, name))
+        if await role.start(stop):
+            # What is there by now stays: the collector need not walk through it for each 50,000 records again.
+            gc.freeze()
+            tasks.create_task(role.stop_when(stop))
+
+
+async def _installation(settings: Settings, stop: asyncio.Event) -> str | None:
+    """Give our installation's name, which the group's has in it; Postgres away is waited out. None: stopped before.
+
+    Raises: NotSetUpError.
+    """
+    backoff = Backoff()
+    while not stop.is_set():
+        try:
+            async with make_pool(settings, ROLE, 1) as pool, single(pool, settings, ROLE) as one:
+                return await installation_name(one)
+        except INFRASTRUCTURE as error:
+            if fault := set_up_fault(error):
+                raise fault from error
+            if not backoff.began:
+                log.warning("waiting", error=f"{type(error).__name__}: {error}")
+            await sleep_unless(stop, backoff.next())
+    return None
+
+
+async def _look_at_topics(settings: Settings, stop: asyncio.Event) -> Sequence[str]:
+    """Say what is wrong with the topics, and give those to read; Kafka away is waited out.
+
+    Postgres away is not: its own topic is read then, and the watch finds the others.
+    """
+    topics: list[str] = [Topics(settings.topic_prefix).commands]
+    others: list[str] = []
+    with suppress(*INFRASTRUCTURE):
+        async with (
+            make_pool(settings, ROLE, 1) as pool,
+            transaction(pool, settings, ROLE) as connection,
+        ):
+            topics = await read_topics(connection, settings)
+            others = await allowed_topics(connection, settings)
+    backoff = Backoff()
+    while not stop.is_set():
+        try:
+            for fault in await topic_faults(settings, others):
+                log.warning("topic misconfigured", fault=str(fault))
+        except INFRASTRUCTURE as error:
+            if not backoff.began:
+                log.warning("waiting for Kafka", error=f"{type(error).__name__}: {error}")
+            await sleep_unless(stop, backoff.next())
+        else:
+            break
+    return topics
+
+
+class _Ingest(ConsumerRebalanceListener):
+    """Holds the broker, the consumer and the lanes together."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        pool: asyncpg.Pool[Any],
+        tasks: asyncio.TaskGroup,
+        topics: Sequence[str],
+        names: Topics,
+    ) -> None:
+        self._names = names
+        self._settings = settings
+        self._pool = pool
+        self._tasks = tasks
+        self._appender = Appender(pool, settings)
+        self._appender.on_another(self._open_anew)
+        self._slots = asyncio.Semaphore(settings.ingest_lanes_at_once)
+        self._batches = asyncio.Semaphore(settings.ingest_lanes_at_once + BATCHES_AHEAD)
+        self._lanes: dict[TopicPartition, LaneWriter] = {}
+        self._running: dict[TopicPartition, asyncio.Task[None]] = {}
+        self._leaving: set[asyncio.Task[None]] = set()  # cancelled, and not at their end
+        self._consumer: LaneConsumer | None = None
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._is_leaving = False
+        self._broker = self._make_broker(topics)
+
+    def _make_broker(self, read: Sequence[str]) -> KafkaBroker:
+        broker = KafkaBroker(
+            self._settings.kafka_bootstrap_servers.split(","),  # type: ignore[union-attr]
+            logger=None,
+            consumer_only=True,
+            # Without it each fetch would be handed over by way of another thread.
+            apply_types=False,
+            graceful_timeout=DRAIN_SECONDS,
+        )
+        subscriber = broker.subscriber(
+            *read,
+            group_id=self._names.ingest_group,
+            batch=True,
+            batch_timeout_ms=EMPTY_FETCH_MS,
+            max_records=FETCH_RECORDS,
+            ack_policy=AckPolicy.MANUAL,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=1_500,
+            listener=self,
+            parser=_raw,
+            decoder=_undecoded,
+        )
+        subscriber(self._take)
+        return broker
+
+    def _make_consumer(self, **options: Any) -> LaneConsumer:
+        options |= connection_options(self._settings) | {
+            "enable_auto_commit": False,
+            "metadata_max_age_ms": METADATA_MAX_AGE_MS,
+            "fetch_max_bytes": FETCH_BYTES,
+        }
+        self._consumer = LaneConsumer(**options)
+        self._consumer.lanes = self._lanes
+        self._consumer.fail = self._fail
+        return self._consumer
+
+    async def _take(self, fetched: Sequence[Any]) -> None:
+        """Hand a fetch to its lanes. FastStream swallows errors, so one here is kept and ends the process."""
+        try:
+            batches: dict[TopicPartition, list[Any]] = {}
+            for partition, records in groupby(fetched, key=_PARTITION):
+                batches.setdefault(TopicPartition(*partition), []).extend(records)
+            if self._consumer is not None:
+                self._consumer.hand_over(batches)
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._failed.done():
+            self._failed.set_exception(error)
+
+    async def start(self, stop: asyncio.Event) -> bool:
+        """Join the group, waiting for Kafka if need be; False when stopped before."""
+        backoff = Backoff()
+        while not stop.is_set():
+            try:
+                await self._broker.connect()
+                # FastStream makes its consumer through this; ours feeds lanes and connects as the settings say.
+                self._broker.config.broker_config.builder = self._make_consumer
+                await self._broker.start()
+            except INFRASTRUCTURE as error:
+                if self._consumer is not None:
+                    await self._consumer.stop()
+                if isinstance(error, DENIED):
+                    raise refused(error) from error
+                if not backoff.began:
+                    log.warning("waiting for Kafka", error=f"{type(error).__name__}: {error}")
+                await sleep_unless(stop, backoff.next())
+            else:
+                self._begin_watch()
+                return True
+        return False
+
+    def _begin_watch(self) -> None:
+        assert self._consumer is not None  # noqa: S101 - made by the broker's start
+        watch = Monitor(
+            self._pool, self._settings, self._consumer, self._lanes, self._subscribe, self._appender.saw
+        )  # fmt: skip
+        self._watch = watch
+        self._watching = self._tasks.create_task(watch.run(), name="watch")
+        self._stalls = self._tasks.create_task(tell_stalls(self._settings), name="stalls")
+
+    def _open_anew(self) -> None:
+        """Have each lane read where its row stands now: Postgres is another one than before."""
+        for lane in self._lanes.values():
+            lane.look_again()
+
+    async def _subscribe(self, topics: Collection[str]) -> None:
+        """Read these topics from now on: one was allowed or closed. It costs a rebalance."""
+        assert self._consumer is not None  # noqa: S101 - the watch is its
+        log.info("topics changed", topics=sorted(topics))
+        # Between subscribing and the revocation that follows nothing is assigned: no lane may reach for its partition.
+        while self._lanes:
+            await self._close(set(self._lanes))
+        self._consumer.subscribe(sorted(topics), listener=self)
+
+    async def stop_when(self, stop: asyncio.Event) -> None:
+        """Wait for `stop` or a failure; then finish the batches under way and leave the group."""
+        stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+        await asyncio.wait([stopping, self._failed], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        self._is_leaving = True
+        self._watching.cancel()
+        self._stalls.cancel()
+        await self._close(set(self._lanes))
+        left = await _unfinished(
+            {self._watching, self._stalls, *self._leaving, *self._appender.stop()}
+        )
+        if left:
+            log.warning("Postgres does not answer: its connections are dropped")
+            self._pool.terminate()
+        await self._watch.commit()
+        await self._broker.stop()
+        for task in left:
+            # asyncio.wait_for before Python 3.12 forgets a cancellation that meets the answer waited for.
+            task.cancel()
+        if self._failed.done():
+            self._failed.result()
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Begin a lane for each partition; it is read once its row is open."""
+        try:
+            self._begin(assigned)
+        except Exception as error:  # aiokafka only logs it
+            self._fail(error)
+            raise
+
+    def _begin(self, assigned: set[TopicPartition]) -> None:
+        consumer = self._consumer
+        assert consumer is not None  # noqa: S101 - it is calling
+        for partition in assigned:
+            # Paused at a position of our own, nothing asks Kafka where to go on.
+            consumer.pause(partition)
+            consumer.seek(partition, 0)
+        if self._is_leaving:
+            return  # the rebalance met the stop: nobody would end a lane that begins now
+        for partition in assigned:
+            lane = LaneWriter(
+                partition,
+                consumer,
+                self._appender,
+                self._pool,
+                self._settings,
+                self._slots,
+                self._batches,
+            )
+            self._lanes[partition] = lane
+            self._running[partition] = self._tasks.create_task(lane.run(), name=str(partition))
+        log.info("lanes assigned", lanes=sorted(f"{p.topic}-{p.partition}" for p in assigned))
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Let the appends under way end, and drop the rest: the next owner reads it again."""
+        await self._close(set(revoked))
+
+    async def _close(self, partitions: set[TopicPartition]) -> None:
+        closing = [p for p in partitions if p in self._lanes]
+        await asyncio.gather(*(self._lanes[p].drain(DRAIN_SECONDS) for p in closing))
+        # Two may be at it, the watch and a rebalance.
+        tasks = [
+            self._running.pop(partition) for partition in closing if partition in self._running
+        ]
+        for partition in closing:
+            self._lanes.pop(partition, None)
+        for task in tasks:
+            task.cancel()
+        # Who waits for a Postgres that does not answer keeps neither the group nor a stop waiting.
+        self._leaving = {task for task in self._leaving if not task.done()} | await _unfinished(
+            tasks
+        )
+
+
+async def _unfinished(tasks: Collection[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    """Give those that have not ended after a while, though they were cancelled."""
+    return (await asyncio.wait(tasks, timeout=CANCEL_SECONDS))[1] if tasks else set()
+
+
+async def _raw(message: Any) -> Any:
+    """Parse nothing: headers and values are the lanes' business, and nothing here may fail."""
+    return KafkaMessage(body=b"", raw_message=message, consumer=None)  # type: ignore[arg-type]
+
+
+async def _undecoded(message: Any) -> Any:
+    return message.raw_message

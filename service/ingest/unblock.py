@@ -1,0 +1,63 @@
+"""A process stopped inside a COPY holds its lane's row, and no timeout of Postgres frees it: it is ended."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from service.postgres.database import database_url
+from service.runtime.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from service.runtime.settings import Settings
+
+log = get_logger("ingest.evict")
+PATIENCE_SECONDS = 4.0
+# Ends the backends that block an append of ours and have been in one transaction for as long as we waited; also where
+# somebody else stands between, as an erasure that waits for them.
+# It acts as the login itself, who may end its own sessions.
+_EVICT = """
+WITH RECURSIVE blocking AS (
+    SELECT b.pid FROM pg_stat_activity AS w CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b (pid)
+    WHERE w.wait_event_type = 'Lock' AND w.application_name = 'segments_ingest'
+        AND w.query LIKE '-- Lock a lane''s row%' AND w.datname = current_database()
+    UNION
+    SELECT b.pid FROM blocking AS w CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b (pid)
+)
+SELECT pg_terminate_backend(a.pid), a.pid FROM blocking AS b
+INNER JOIN pg_stat_activity AS a ON a.pid = b.pid
+WHERE a.wait_event_type IS DISTINCT FROM 'Lock' AND a.application_name = 'segments_ingest' AND a.usename = current_user
+    AND a.xact_start < clock_timestamp() - make_interval(secs => $1)
+"""
+
+
+@asynccontextmanager
+async def unblock(settings: Settings, lane_id: int) -> AsyncIterator[None]:
+    """While the block runs, end whoever keeps it waiting for the lane's row for longer than 4 s."""
+    watch = asyncio.create_task(_watch(settings, lane_id), name=f"evict {lane_id}")
+    try:
+        yield
+    finally:
+        watch.cancel()
+        await asyncio.wait(
+            [watch]
+        )  # and not `await watch`: our own cancellation must not pass for the watch's
+
+
+async def _watch(settings: Settings, lane_id: int) -> None:
+    while True:
+        await asyncio.sleep(PATIENCE_SECONDS)
+        with suppress(asyncpg.PostgresError, OSError, asyncpg.InterfaceError, TimeoutError):
+            connection = await asyncpg.connect(database_url(settings), timeout=5)
+            try:
+                for row in await connection.fetch(_EVICT, PATIENCE_SECONDS):
+                    log.warning(
+                        "ended a stuck session that held a lane", lane_id=lane_id, pid=row["pid"]
+                    )
+            finally:
+                connection.terminate()  # close() waits for an answer, also when we are cancelled

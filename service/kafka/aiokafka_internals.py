@@ -1,0 +1,389 @@
+"""aiokafka's reading of a fetch, made lenient, bounded and light.
+
+Lenient: aiokafka decodes every header name strictly and raises for the whole fetch, for ever, also withholding the
+good records before it. Header names decide nothing unless they are ours, so such records are read here again, with
+`surrogateescape`. Bounded: aiokafka decompresses a batch whole, whatever it holds; here it is read a piece at a time,
+and a batch of more than MOST_BYTES, or one that can't be read, comes as one record that stands for all of its
+offsets. Light: aiokafka's ConsumerRecord, a frozen dataclass of eleven fields, costs as much as all else that it does
+for a record. Source: the Kafka record batch format, version 2.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+from aiokafka.client import ConnectionGroup
+from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import DefaultRecordBase, DefaultRecordBatch
+from aiokafka.record.memory_records import _MemoryRecordsPy
+from aiokafka.record.util import decode_varint
+
+from schemas.command.refusal import Reason, Refusal
+from schemas.headers import keep_headers
+from service.kafka.unpacking import PIECE, TooLargeError, Unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from aiokafka import AIOKafkaProducer, TopicPartition
+    from aiokafka.client import AIOKafkaClient
+
+# A longer record is not read whole: its first KEPT_BYTES are, and it is refused.
+RECORD_BYTES: Final = 2 * 1024 * 1024
+KEPT_BYTES: Final = 64 * 1024
+# One partition gives about so much at once.
+TURN_BYTES: Final = 512 * 1024
+# What a record takes in memory besides its key and value, which are there twice: as sent, and read or as a row.
+RECORD_OVERHEAD: Final = 300
+
+_HEADER: Final = DefaultRecordBase.HEADER_STRUCT
+_VARINT: Final = 10  # bytes of the longest
+_ATTRIBUTES_AT: Final = DefaultRecordBase.ATTRIBUTES_OFFSET
+_LEADER_EPOCH_AT: Final = DefaultRecordBase.AFTER_LEN_OFFSET
+_COUNT_AT: Final = _HEADER.size - 4
+_Headers = list[tuple[str, bytes | None]]
+
+
+class LenientRecord(NamedTuple):
+    """One record as a batch gives it, with the attributes that aiokafka's fetcher reads."""
+
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    key: bytes | None
+    value: bytes | None
+    headers: _Headers
+    checksum: None = None
+    refusal: Refusal | None = None
+    first: int | None = None  # of one that stands for several offsets
+
+
+class LenientBatch:
+    """A record batch as aiokafka made it, read by our own hand where it can't be decoded or is long."""
+
+    def __init__(self, batch: Any, raw: bytes | memoryview) -> None:
+        self._batch = batch
+        self._raw = raw
+
+    def __getattr__(self, name: str) -> Any:
+        """Give everything but the records as aiokafka does."""
+        return getattr(self._batch, name)
+
+    def __next__(self) -> Any:
+        """Give a control batch's record."""
+        return next(self._batch)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Give the records; where they can't be read, one that is refused in the place of all that are left."""
+        at = self._batch.base_offset
+        try:
+            for record in self._records():
+                at = record.offset + 1
+                yield record
+        except _TooManyBytesError as error:
+            yield self._refused(at, Reason.TOO_LARGE, str(error))
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a decoder raises: the checksum was right, so it stays so
+            if at < self._batch.next_offset:
+                detail = f"the batch can't be read from here on: {type(error).__name__}"
+                yield self._refused(at, Reason.UNSTORABLE, detail)
+
+    def _refused(self, first: int, reason: Reason, detail: str) -> LenientRecord:
+        batch = self._batch
+        last = batch.next_offset - 1
+        whole = f"{detail} (offsets {first} to {last})"
+        return LenientRecord(
+            last, batch.max_timestamp, batch.timestamp_type, None, None, [],
+            refusal=Refusal(reason, whole), first=first,
+        )  # fmt: skip
+
+    def _records(self) -> Iterator[Any]:
+        batch, raw = self._batch, self._raw
+        codec = batch.compression_type
+        if codec == DefaultRecordBase.CODEC_NONE and len(raw) <= PIECE:
+            return self._decoded(batch, raw)
+        return self._unpacked(codec, memoryview(raw)[_HEADER.size :])
+
+    def _unpacked(self, codec: int, packed: memoryview) -> Iterator[Any]:
+        (count,) = struct.unpack_from(">i", self._raw, _COUNT_AT)
+        content = Unpacked(codec, packed)
+        try:
+            most = content.most_bytes
+            try:
+                first = content.read(PIECE + 1)
+                size = len(first)
+                if size > PIECE:
+                    size += content.skip(most + 1 - size)
+            except TooLargeError:
+                size = most + 1
+            if size > most:
+                raise _TooManyBytesError(most)
+            if size <= PIECE:
+                content.close()
+                yield from self._piece(count, first)
+                return
+            content.rewind()
+            yield from self._pieces(content, count)
+        finally:
+            content.close()
+
+    def _pieces(self, content: Unpacked, count: int) -> Iterator[Any]:
+        """Give the records of a long batch, so many at once as a piece holds."""
+        buffer, at = content.read(PIECE), 0
+        while count:
+            start, number = at, 0
+            while number < count and at + _VARINT <= len(buffer):
+                length, begin = _varint(buffer, at)
+                if length < 0:
+                    raise CorruptRecordException(f"a record of {length} bytes")
+                if begin + length > len(buffer):
+                    break
+                at, number = begin + length, number + 1
+            if number:
+                count -= number
+                yield from self._piece(number, memoryview(buffer)[start:at])
+                continue
+            more = content.read(PIECE)
+            buffer, at = buffer[at:] + more, 0
+            length, begin = _varint(buffer, 0)
+            if length > PIECE:
+                count -= 1
+                yield self._long(content, length, buffer[begin:])
+                buffer = content.read(PIECE)
+            elif not more:
+                # The last records of a batch may be shorter than the longest varint.
+                yield from self._piece(count, buffer)
+                return
+
+    def _long(self, content: Unpacked, length: int, begun: bytes) -> LenientRecord:
+        """Read a record longer than a piece, of which some is read."""
+        if length <= RECORD_BYTES:
+            return self._record(begun + content.read(length - len(begun)), 0)
+        key_and_value = begun[:KEPT_BYTES]
+        missing = length - len(begun)
+        if content.skip(missing) != missing:
+            raise CorruptRecordException("a record ends early")
+        detail = f"the record has {length} bytes, of which the first {KEPT_BYTES} are kept"
+        return self._record(key_and_value, 0)._replace(
+            headers=[], refusal=Refusal(Reason.TOO_LARGE, detail)
+        )
+
+    def _piece(self, count: int, content: bytes | memoryview) -> Iterator[Any]:
+        """Give `count` records, decoded by aiokafka as a batch of their own that is not compressed."""
+        header = bytearray(self._raw[: _HEADER.size])
+        header[_ATTRIBUTES_AT + 1] &= ~DefaultRecordBase.CODEC_MASK & 0xFF
+        struct.pack_into(">i", header, _COUNT_AT, count)
+        whole = b"".join((header, content))
+        return self._decoded(DefaultRecordBatch(whole), whole)
+
+    def _decoded(self, batch: Any, whole: bytes | memoryview) -> Iterator[Any]:
+        number = 0
+        try:
+            for number, record in enumerate(batch, 1):  # noqa: B007 - read where it stops
+                yield record
+        except (UnicodeDecodeError, CorruptRecordException) as error:
+            # CorruptRecordException says aiokafka's reader in Python of the same.
+            if not isinstance(error.__cause__ or error, UnicodeDecodeError):
+                raise
+            yield from self._leniently(bytes(whole[_HEADER.size :]), number)
+
+    def _leniently(self, content: bytes, number: int) -> Iterator[LenientRecord]:
+        at = nth = 0
+        while at < len(content):
+            length, begin = _varint(content, at)
+            if nth >= number:
+                yield self._record(content, begin)
+            at, nth = begin + length, nth + 1
+
+    def _record(self, data: bytes, at: int) -> LenientRecord:
+        """Decode a record that begins, after its length, at `at`, with those of its headers that we read."""
+        batch = self._batch
+        at += 1  # attributes, unused
+        timestamp_delta, at = _varint(data, at)
+        offset_delta, at = _varint(data, at)
+        key, at = _bytes(data, at)
+        # One that was cut may have none of these.
+        value, at = _bytes(data, at) if at < len(data) else (None, at)
+        headers = keep_headers(_headers(data, at)) if at < len(data) else []
+        appended = batch.timestamp_type == DefaultRecordBase.LOG_APPEND_TIME
+        timestamp = (
+            batch.max_timestamp
+            if appended
+            else struct.unpack_from(">q", self._raw, 27)[0] + timestamp_delta
+        )
+        return LenientRecord(
+            batch.base_offset + offset_delta, timestamp, batch.timestamp_type, key, value, headers
+        )
+
+
+class _TooManyBytesError(Exception):
+    """A batch holds too much. most: what it may hold."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"the batch decompresses to more than {most // 1024 // 1024} MiB")
+
+
+class LenientMemoryRecords(_MemoryRecordsPy):  # type: ignore[misc]
+    """aiokafka's splitter of a fetch into batches, giving lenient ones. leader_epoch: of the batch given last."""
+
+    leader_epoch = -1
+
+    def next_batch(self, *args: Any) -> Any:
+        """Give the next batch, or None."""
+        raw = self._next_slice
+        if raw is not None and len(raw) >= _HEADER.size:
+            (self.leader_epoch,) = struct.unpack_from(">i", raw, _LEADER_EPOCH_AT)
+        batch = super().next_batch(*args)
+        if batch is None or raw is None or raw[16] < 2:  # noqa: PLR2004 - formats 0 and 1 have no headers
+            return batch
+        return LenientBatch(batch, raw)
+
+
+class FetchedRecord(msgspec.Struct, frozen=True, gc=False):
+    """One record as a consumer gives it: what is used of aiokafka's ConsumerRecord, under the same names.
+
+    headers: those that we read. memory: about how many bytes it takes. span: how many offsets it stands for, `offset`
+    being the last of them; more than one only where a whole batch is refused. refusal: why it was not even read.
+    leader_epoch: how often the partition had changed its leader when it was written.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+    memory: int = RECORD_OVERHEAD
+    leader_epoch: int = -1
+    span: int = 1
+    refusal: Refusal | None = None
+
+
+class LightPartitionRecords(PartitionRecords):
+    """aiokafka's walk through a partition's fetched batches, giving light records. No consumer of ours deserializes."""
+
+    def close(self) -> None:
+        """Hold nothing any more. It and its iterator hold each other, and the collector comes seldom."""
+        if self._records_iterator is not None:
+            self._records_iterator.close()
+            self._records_iterator = None
+
+    def _consumer_record(self, tp: TopicPartition, record: Any) -> FetchedRecord:
+        key, value, headers = record.key, record.value, record.headers
+        memory = RECORD_OVERHEAD
+        if key is not None:
+            memory += 2 * len(key)
+        if value is not None:
+            memory += 2 * len(value)
+        if headers:
+            headers = keep_headers(headers)
+            memory += sum([RECORD_OVERHEAD + len(content or b"") for _, content in headers])
+        if type(record) is not LenientRecord or record.refusal is None:
+            return FetchedRecord(
+                tp[0],
+                tp[1],
+                record.offset,
+                record.timestamp,
+                record.timestamp_type,
+                key,
+                value,
+                tuple(headers) if headers else (),
+                memory,
+                self._records.leader_epoch,
+            )
+        # Reading may have begun in the middle of what it stands for.
+        first = record.offset if record.first is None else max(record.first, self.next_fetch_offset)
+        return FetchedRecord(
+            tp[0], tp[1], record.offset, record.timestamp, record.timestamp_type, key, value, (),
+            memory, self._records.leader_epoch, record.offset - first + 1, record.refusal,
+        )  # fmt: skip
+
+
+class BoundedFetchResult(FetchResult):
+    """What was fetched of a partition, given by turns: no more at once than about TURN_BYTES."""
+
+    def check_assignment(self, tp: TopicPartition) -> bool:
+        """Whether it may be given, as aiokafka does; else it is dropped."""
+        records = self._partition_records
+        is_ours: bool = super().check_assignment(tp)
+        if not is_ours and records is not None:
+            records.close()
+        return is_ours
+
+    def getall(self, max_records: int | None = None) -> list[FetchedRecord]:
+        """Give the next records, as aiokafka does."""
+        if not self.check_assignment(self._topic_partition) or not self.has_more():
+            return []
+        found: list[FetchedRecord] = []
+        memory = 0
+        for record in self._partition_records:
+            found.append(record)
+            memory += record.memory
+            if memory >= TURN_BYTES or len(found) == max_records:
+                break
+        else:
+            self._update_position()
+            self._partition_records = None
+            return found
+        self._update_position()
+        return found
+
+
+def _headers(data: bytes, at: int) -> Iterator[tuple[str, bytes | None]]:
+    count, at = _varint(data, at)
+    for _ in range(count):
+        name, at = _bytes(data, at)
+        content, at = _bytes(data, at)
+        yield (name or b"").decode("utf-8", "surrogateescape"), content
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """Decode an integer, and give where it ends. aiokafka's own reads whatever lies there, also outside of the data."""
+    if not 0 <= at < len(data):
+        raise CorruptRecordException("a record ends early")
+    # It takes bytes as well.
+    return decode_varint(data, at)  # type: ignore[arg-type]
+
+
+def _bytes(data: bytes, at: int) -> tuple[bytes | None, int]:
+    length, at = _varint(data, at)
+    if length < 0:
+        return None, at
+    return bytes(data[at : at + length]), at + length
+
+
+class _Pending(set[Any]):
+    """Batches on their way. One that waits to be sent again is not among them, and may end all the same."""
+
+    remove = set.discard
+
+
+def forget_sent_once(producer: AIOKafkaProducer) -> None:
+    """Let a batch end while it waits for its second try.
+
+    aiokafka forgets a batch when it is queued again and once more when it ends; a batch that expires or is dropped in
+    between raises KeyError in a callback, where nobody catches it.
+    """
+    producer._message_accumulator._pending_batches = _Pending()  # noqa: SLF001
+
+
+def on_connection_lost(client: AIOKafkaClient, tell: Callable[[int], None]) -> None:
+    """Tell when a connection over which records are fetched ends, before there is another; tell: takes the broker's id.
+
+    aiokafka asks for its own callback when it makes a connection.
+    """
+    closed = client._on_connection_closed  # noqa: SLF001
+
+    def lost(connection: Any, reason: Any) -> None:
+        for (broker, group), known in client._conns.items():  # noqa: SLF001
+            if known is connection and group == ConnectionGroup.DEFAULT:
+                tell(broker)
+        closed(connection, reason)
+
+    client._on_connection_closed = lost  # type: ignore[method-assign]  # noqa: SLF001

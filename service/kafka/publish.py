@@ -1,0 +1,94 @@
+"""Publishing commands to Kafka, signed, as the command line and retries do it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from schemas.command import normalise_user
+from schemas.headers import ACTOR, NONCE, REQUEST_ID, SIGNATURE, SOURCE, make_nonce, sign
+from schemas.topics import Topics
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaProducer
+    from aiokafka.structs import RecordMetadata
+
+    from schemas.command import Command
+    from service.runtime.settings import Settings
+
+Header = tuple[str, bytes]
+
+
+class Sender(NamedTuple):
+    """Who publishes, as it is signed; source is cli, import, retry and so on."""
+
+    source: str
+    actor: str | None
+    request_id: str | None = None
+
+
+def record_key(network_id: str, user: str) -> bytes:
+    """Give the key that keeps one user's commands in one lane: `network_id:user`, the user normalised."""
+    return f"{network_id}:{normalise_user(user)}".encode()
+
+
+def signed_headers(
+    settings: Settings,
+    key: bytes | None,
+    value: bytes,
+    sender: Sender,
+    extra: tuple[Header, ...] = (),
+) -> list[Header]:
+    """Make the headers of a record for the commands topic: `extra`, and those that say who published it.
+
+    extra: at most one of each name; those that decide something are signed. Without a signing key there are no
+    others, for none would be believed.
+    """
+    secret = settings.signing_secret
+    if secret is None:
+        return list(extra)
+    headers = [
+        (NONCE, make_nonce(time.time()).encode()),
+        (SOURCE, sender.source.encode()),
+        *extra,
+    ]
+    if sender.actor is not None:
+        headers.append((ACTOR, sender.actor.encode()))
+    if sender.request_id is not None:
+        headers.append((REQUEST_ID, sender.request_id.encode()))
+    topic = Topics(settings.topic_prefix).commands
+    headers.append((SIGNATURE, sign(secret, topic, key, value, dict(headers))))
+    return headers
+
+
+async def publish(
+    producer: AIOKafkaProducer,
+    settings: Settings,
+    key: bytes | None,
+    value: bytes,
+    sender: Sender,
+    extra: tuple[Header, ...] = (),
+) -> RecordMetadata:
+    """Publish one record and wait for the broker's acknowledgement."""
+    headers = signed_headers(settings, key, value, sender, extra)
+    topic = Topics(settings.topic_prefix).commands
+    sent: RecordMetadata = await producer.send_and_wait(topic, value, key, headers=headers)
+    return sent
+
+
+def queued(command: Command, sent: RecordMetadata) -> dict[str, Any]:
+    """Tell of an acknowledged command what was given; else the broker's time, and auto:… where time was blank, or null.
+
+    Returns: status, reference_id, status_change_timestamp (Unix seconds), topic, partition, offset.
+    """
+    at, reference_id = command.status_change_timestamp, command.reference_id
+    if reference_id is None and at is None:
+        reference_id = f"auto:{sent.topic}-{sent.partition}-{sent.offset}"
+    return {
+        "status": "queued",
+        "reference_id": reference_id,
+        "status_change_timestamp": (sent.timestamp or 0) // 1000 if at is None else at,
+        "topic": sent.topic,
+        "partition": sent.partition,
+        "offset": sent.offset,
+    }

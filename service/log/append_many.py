@@ -1,0 +1,122 @@
+"""The quick append of little batches: those of several lanes, in one statement, if all of it is ordinary.
+
+An ordinary batch holds events and nothing else, as far as it can be told beforehand. Whatever the statement finds out
+of the ordinary undoes all of it, and each lane is appended alone (`append.py`), which settles anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from schemas.headers import UNSIGNED_SOURCE
+from service.log.copy_format import copy_row, lane_bytes
+from service.log.identity import record_digest
+from service.postgres.database import single, statements
+from service.runtime.backoff import INFRASTRUCTURE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from service.log.batch import Batch
+    from service.log.validate import ValidCommand
+    from service.runtime.settings import Settings
+
+SQL = statements("service.log.sql")
+# So many records are little: of more, COPY by itself is as quick.
+LITTLE = 100
+# Lanes in one statement.
+MOST_LANES = 32
+
+
+def is_ordinary(batch: Batch) -> bool:
+    """Whether a little batch seems to hold events and nothing else."""
+    candidates = batch.candidates
+    count = len(candidates)
+    return (
+        0 < count <= LITTLE
+        and batch.next_offset - batch.start == count
+        and not batch.rejected
+        and all(
+            c.segment_key is not None
+            and not c.archived
+            and c.idempotency is None
+            and c.expired is None
+            and c.headers.unbelieved is None
+            for c in candidates
+        )
+        and len({c.place for c in candidates}) == count
+    )
+
+
+async def append_many(
+    pool: asyncpg.Pool[Any], settings: Settings, role: str, batches: Sequence[Batch]
+) -> list[bool]:
+    """Append ordinary batches of several lanes; whether each one is in the log now.
+
+    Raises nothing for what goes wrong: who then appends alone finds out what it is. Batches of which one holds
+    a command that the log has are marked.
+    """
+    rests_on = batches[0].rests_on
+    chosen = {b.lane_id: b for b in reversed(batches) if b.rests_on == rests_on}
+    mine = list(chosen.values())
+    try:
+        async with single(pool, settings, role) as connection:
+            done = await connection.fetchval(
+                SQL["append_many"],
+                *_lanes(mine),
+                *astuple(rests_on),
+                *_events(mine),
+                *_signed(mine),
+            )
+    except asyncpg.UniqueViolationError:
+        done = False
+        for batch in mine:
+            batch.may_repeat = True
+    except INFRASTRUCTURE:
+        done = False
+    return [bool(done) and chosen.get(batch.lane_id) is batch for batch in batches]
+
+
+def _lanes(batches: Sequence[Batch]) -> tuple[list[Any], ...]:
+    rows = [
+        (
+            batch.lane_id, batch.start, batch.next_offset, batch.records[-1].timestamp,
+            record_digest(batch.records[-1].key, batch.records[-1].value), batch.received_ms,
+        )
+        for batch in batches
+    ]  # fmt: skip
+    return tuple(map(list, zip(*rows, strict=True)))
+
+
+def _events(batches: Sequence[Batch]) -> tuple[list[Any], ...]:
+    """Give the columns of all events, in identity order, so that two appends never wait for each other in a ring."""
+    rows = [_event(batch, candidate) for batch in batches for candidate in batch.candidates]
+    rows.sort(key=itemgetter(3, 2, 4, 8, 9))
+    return tuple(map(list, zip(*rows, strict=True)))
+
+
+def _signed(batches: Sequence[Batch]) -> tuple[list[int], list[bytes]]:
+    """Give the columns of all signatures. One that is there twice is found by the index."""
+    nonces = sorted(
+        c.headers.nonce for b in batches for c in b.candidates if c.headers.nonce is not None
+    )
+    return [nonce.signed_at for nonce in nonces], [nonce.digits for nonce in nonces]
+
+
+def _event(batch: Batch, candidate: ValidCommand) -> tuple[Any, ...]:
+    if not candidate.covered:
+        copy_row(candidate, lane_bytes(batch.lane))
+    person_id, segment_key, time, reference_id, discriminator = candidate.place
+    command, headers = candidate.command, candidate.headers
+    return (
+        batch.lane_id, candidate.record.offset, segment_key, person_id, time, candidate.received_ms,
+        command.user_status,
+        candidate.content, reference_id, discriminator, command.expires_at,
+        None if headers.source == UNSIGNED_SOURCE else headers.source, headers.actor, headers.request_id,
+        None if command.user_sent == command.user else command.user_sent, command.description, command.metadata,
+        candidate.covered,
+    )  # fmt: skip

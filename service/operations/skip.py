@@ -1,0 +1,264 @@
+"""What operators pass by: records up to an offset are rejected as `skipped`. It is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from aiokafka.errors import KafkaConnectionError
+
+from schemas.command.refusal import Reason
+from schemas.headers import Reader
+from schemas.position import LOG_APPEND_TIME
+from schemas.topics import Topics
+from service.kafka.clients import reading
+from service.log.batch import find_holes
+from service.log.identity import record_digest
+from service.log.keyed import name_by_keys
+from service.log.people import People
+from service.log.rows import REJECTED, rejected_row
+from service.log.validate import RejectedRecord, ValidCommand, judge
+from service.operations.lanes import LOOK_SECONDS, ROLE, open_row
+from service.postgres.database import transaction
+from service.registry.command_topics import load_rules
+from service.registry.topic_rules import allowed_on
+from service.runtime.errors import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    import asyncpg
+    from aiokafka import AIOKafkaConsumer, TopicPartition
+
+    from service.kafka.aiokafka_internals import FetchedRecord
+    from service.registry.topic_rules import Allowed
+    from service.runtime.settings import Settings
+
+# So much is passed by in one transaction, records counted as a consumer does.
+PIECE_BYTES = 4 * 1024 * 1024
+# Held shared, as by an append: whoever is found here is not erased before these rows are in.
+_NO_ERASURE = "SELECT segments.keep_erasure_out()"
+_MOVE = """
+UPDATE segments.lane SET next_offset = $2, rejected = rejected + $3, holes = holes + $4, recorded_at = $5,
+    quiet_offset = $2, quiet_at = $5, last_offset = coalesce($6, last_offset),
+    last_timestamp = coalesce($7, last_timestamp), last_digest = coalesce($8, last_digest),
+    received_at = greatest(received_at, to_timestamp($9::bigint / 1000.0)), stopped_because = $10
+WHERE lane_id = $1
+"""
+_DECIDED = """
+INSERT INTO segments.lane_event (lane_id, action, reason, detail, actor) VALUES ($1, 'skipped', $2, $3, $4)
+"""
+_WHY = """
+SELECT reason FROM segments.lane_event WHERE lane_id = $1 AND action = 'skipped' ORDER BY lane_event_id DESC LIMIT 1
+"""
+# Stands in the lane's row, so that nobody appends, until all is passed by.
+_UNDER_WAY = (
+    "an operator passes records by, up to offset {to}. If that was interrupted, go on with"
+    " `segments lane skip --topic {topic} --partition {partition} --to {to} --reason …`"
+)
+
+
+class _Skip(NamedTuple):
+    """What is passed by, and why. under_way: what the lane's row says meanwhile."""
+
+    settings: Settings
+    partition: TopicPartition
+    lane_id: int
+    to: int
+    reason: str
+    under_way: str
+
+
+class _Piece(NamedTuple):
+    """Records of [start, end), the last of which may end later, if it stands for a batch that could not be read."""
+
+    start: int
+    end: int
+    records: Sequence[FetchedRecord]
+
+
+async def skip(
+    pool: asyncpg.Pool[Any],
+    settings: Settings,
+    partition: TopicPartition,
+    to: int,
+    reason: str,
+    actor: str | None,
+) -> dict[str, Any]:
+    """Pass by what lies before offset `to`: its records are rejected as `skipped`, kept whole.
+
+    Where they are many, they are so a piece at a time, and the lane is stopped meanwhile. After an interruption it
+    stays so, and the same call goes on; what was recorded first, reason and actor, stands.
+    Returns: kafka_topic, kafka_partition, kafka_epoch, next_offset, rejected, holes.
+    Raises: NotThereError, RefusedError; KafkaConnectionError when Kafka does not answer.
+    """
+    async with transaction(pool, settings, ROLE) as connection:
+        row = await open_row(connection, partition)
+        under_way = _UNDER_WAY.format(topic=partition.topic, partition=partition.partition, to=to)
+        decided = row["stopped_because"] == under_way
+        if decided:
+            reason = await connection.fetchval(_WHY, row["lane_id"])
+    one = _Skip(settings, partition, row["lane_id"], to, reason, under_way)
+    rejected = holes = 0
+    # Read with no lock held: a session that idles in a transaction is ended.
+    async with reading(settings) as reader:
+        async for piece in _pieces(reader, one, row["next_offset"]):
+            async with transaction(pool, settings, ROLE) as connection:
+                passed = await _pass(connection, one, piece)
+                if not decided:
+                    detail = f"offsets {piece.start} to {to}"
+                    await connection.execute(_DECIDED, one.lane_id, reason, detail, actor)
+                    decided = True
+            rejected, holes = rejected + passed[0], holes + passed[1]
+    return {
+        "kafka_topic": partition.topic,
+        "kafka_partition": partition.partition,
+        "kafka_epoch": row["epoch"],
+        "next_offset": to,
+        "rejected": rejected,
+        "holes": holes,
+    }
+
+
+async def _pieces(reader: AIOKafkaConsumer, one: _Skip, start: int) -> AsyncIterator[_Piece]:
+    """Read what lies from `start` on and is there to be read."""
+    partition, to = one.partition, one.to
+    reader.assign([partition])
+    begin = (await reader.beginning_offsets([partition]))[partition]
+    end = (await reader.end_offsets([partition]))[partition]
+    if not start < to <= end:
+        raise RefusedError(
+            f"The lane stands at {start}, the topic ends at {end}; can't skip to {to}."
+        )
+    at = max(start, begin)
+    reader.seek(partition, at)
+    records: list[FetchedRecord] = []
+    memory = 0
+    while at < to:
+        found, at = await _next(reader, partition, at)
+        found = [record for record in found if record.offset - record.span + 1 < to]
+        records += found
+        memory += sum([record.memory for record in found])
+        if at >= to or memory >= PIECE_BYTES:
+            yield _Piece(start, min(at, to), records)
+            start, records, memory = at, [], 0
+
+
+async def _next(
+    reader: AIOKafkaConsumer, partition: TopicPartition, at: int
+) -> tuple[Sequence[FetchedRecord], int]:
+    """Read some records from offset `at` on; gives them, and where reading goes on."""
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            while True:
+                found: dict[TopicPartition, list[Any]] = await reader.getmany(
+                    partition, timeout_ms=500
+                )
+                position = await reader.position(partition)
+                if position > at:
+                    return found.get(partition, ()), position
+    except TimeoutError as error:
+        raise KafkaConnectionError(f"{partition}: no answer within {LOOK_SECONDS} s") from error
+
+
+async def _pass(connection: asyncpg.Connection[Any], one: _Skip, piece: _Piece) -> tuple[int, int]:
+    """Reject a piece's records, and move the lane; gives how many offsets were rejected, and how many held none."""
+    row = await open_row(connection, one.partition)
+    if (row["lane_id"], row["next_offset"]) != (one.lane_id, piece.start):
+        raise RefusedError(
+            f"The lane went on from {piece.start} to {row['next_offset']} meanwhile."
+        )
+    records = [_cut(record, piece.end) for record in piece.records]
+    rules = await load_rules(connection)
+    commands = Topics(one.settings.topic_prefix).commands
+    allowed = allowed_on(one.partition.topic, rules, commands)
+    refused = _refuse(records, row, one, allowed)
+    await connection.execute(_NO_ERASURE)
+    await _identify(connection, refused, allowed)
+    await _insert(connection, row, refused)
+    holes = find_holes(piece.start, piece.end, records)
+    await connection.executemany(
+        "INSERT INTO segments.hole VALUES ($1, $2, $3, 'skipped', $4)",
+        [(row["lane_id"], first, end, row["now"]) for first, end in holes],
+    )
+    # One that was cut is not found again at its offset, and nothing could be compared with it.
+    last = next((record for record in reversed(piece.records) if record.offset < piece.end), None)
+    rejected, empty = sum(r.span for r in records), sum(end - first for first, end in holes)
+    await connection.execute(
+        _MOVE, row["lane_id"], piece.end, rejected, empty, row["now"],
+        last.offset if last else None, last.timestamp if last else None,
+        record_digest(last.key, last.value) if last else None,
+        refused[-1].received_ms if refused else row["received_ms"] or 0,
+        None if piece.end == one.to else one.under_way,
+    )  # fmt: skip
+    return rejected, empty
+
+
+def _cut(record: FetchedRecord, end: int) -> Any:
+    """Cut off what a record stands for from offset `end` on."""
+    beyond = record.offset - end + 1
+    if beyond <= 0:
+        return record
+    return msgspec.structs.replace(record, offset=end - 1, span=record.span - beyond)
+
+
+def _refuse(
+    records: Sequence[FetchedRecord], row: asyncpg.Record, one: _Skip, allowed: Allowed | None
+) -> list[RejectedRecord]:
+    """Refuse records as skipped, each with what can be read of it. row: the lane's."""
+    received_ms = row["received_ms"] or 0
+    now_ms = int(row["now"].timestamp() * 1000)
+    reader = Reader(one.settings.signing_secrets, one.partition.topic)
+    refused = []
+    for record in records:
+        # As in the append: the broker's clock, or ours where a producer stamped the record.
+        stamped = record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now_ms
+        received_ms = max(received_ms, stamped)
+        refused.append(_skipped(record, received_ms, one.reason, reader, allowed))
+    return refused
+
+
+def _skipped(
+    record: Any, received_ms: int, reason: str, reader: Reader, allowed: Allowed | None
+) -> RejectedRecord:
+    judged = judge(record, received_ms, reader, allowed)
+    if isinstance(judged, ValidCommand):
+        said = judged.command
+        judged = RejectedRecord(
+            record, received_ms, Reason.SKIPPED, "", said.network_id, said.user, said.segment_id,
+            said.user_status.text, judged.time, said.reference_id, headers=judged.headers,
+        )  # fmt: skip
+    judged.reason, judged.detail = Reason.SKIPPED, f"skipped: {reason}"
+    return judged
+
+
+async def _identify(
+    connection: asyncpg.Connection[Any], refused: list[RejectedRecord], allowed: Allowed | None
+) -> None:
+    """Tie each refused record to its person, where its value or its key names one: else erasure would not find it."""
+    whose = {
+        (r.network_id, r.user) for r in refused if r.network_id is not None and r.user is not None
+    }
+    people = await People(len(whose)).find(connection, whose)
+    for one in refused:
+        person = people.get((one.network_id, one.user))  # type: ignore[arg-type]
+        one.person_id = None if person is None else person.person_id
+    await name_by_keys(connection, refused, allowed)
+
+
+async def _insert(
+    connection: asyncpg.Connection[Any], row: asyncpg.Record, refused: Sequence[RejectedRecord]
+) -> None:
+    # A copy of one that was skipped is not believed either.
+    nonces = sorted({one.headers.nonce for one in refused if one.headers.nonce})
+    await connection.executemany(
+        "INSERT INTO segments.signature VALUES (to_timestamp($1), $2) ON CONFLICT DO NOTHING",
+        nonces,
+    )
+    await connection.copy_records_to_table(
+        "rejected",
+        schema_name="segments",
+        columns=REJECTED,
+        records=(rejected_row(row["lane_id"], one, row["now"]) for one in refused),
+    )

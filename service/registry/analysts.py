@@ -1,0 +1,213 @@
+"""Analysts by network: roles of Postgres that see the rows of some networks, through schema `reporting_network`.
+
+It takes the login of `setup`: who may see what is a grant of a role, and no role of the service may make such.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from service.postgres.database import database_url
+from service.runtime.errors import NotThereError, RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from service.runtime.settings import Settings
+
+GROUP = "segments_report_network"
+# In seconds: how long a query of an analyst may take, and how often Postgres looks whether its client is still there.
+STATEMENT_TIMEOUT = 300
+CHECK_SECONDS = 5
+# Sessions of a login at once. Each can keep a processor busy, and Postgres has no other bound by login.
+CONNECTION_LIMIT = 5
+_NO_LIMIT = -1  # as Postgres has it
+_LIST = """
+SELECT role_name, network_id, changed_at, actor, (
+    SELECT split_part(c.setting, '=', 2) FROM pg_catalog.pg_db_role_setting AS s
+    CROSS JOIN LATERAL unnest(s.setconfig) AS c (setting)
+    WHERE s.setrole = role AND c.setting LIKE 'statement_timeout=%'
+    AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()))
+    ORDER BY s.setdatabase DESC LIMIT 1
+) AS statement_timeout, (
+    SELECT CASE WHEN r.rolconnlimit >= 0 THEN r.rolconnlimit END FROM pg_catalog.pg_roles AS r WHERE r.oid = role
+) AS connection_limit
+FROM segments.analyst
+WHERE ($1::text IS NULL OR network_id = $1) ORDER BY role_name, network_id
+"""
+_HISTORY = """
+SELECT role_name, network_id, change, changed_at, actor FROM segments.analyst_event
+WHERE ($1::text IS NULL OR network_id = $1) ORDER BY analyst_event_id
+"""
+_ROLE = """
+SELECT r.oid, r.rolcanlogin, r.rolconnlimit,
+    (SELECT array_agg(g.rolname::text ORDER BY g.rolname) FROM pg_catalog.pg_roles AS g
+        WHERE g.rolname IN ('segments_owner', 'segments_erase', 'segments_ingest', 'segments_project',
+            'segments_registry', 'segments_operate', 'segments_api', 'segments_report')
+        AND pg_catalog.pg_has_role(r.oid, g.oid, 'MEMBER')) AS sees_all_as,
+    EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m
+        WHERE m.member = r.oid AND m.roleid = 'segments_report_network'::regrole) AS is_analyst,
+    ARRAY(SELECT split_part(c.setting, '=', 1) FROM pg_catalog.pg_db_role_setting AS s
+        CROSS JOIN LATERAL unnest(s.setconfig) AS c (setting)
+        WHERE s.setrole = r.oid
+        AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()))
+    ) AS own_settings
+FROM pg_catalog.pg_roles AS r WHERE r.rolname = $1
+"""
+_RECORD = """
+INSERT INTO segments.analyst_event (role_name, network_id, change, actor)
+SELECT $1, n.network_id, $3, $4 FROM unnest($2::text[]) AS n (network_id)
+RETURNING role_name, network_id, change, changed_at, actor
+"""
+_STANDING = "SELECT network_id FROM segments.analyst WHERE role_name = $1 ORDER BY network_id"
+# Serialises changes; readers go on, and none of them could take it.
+_LOCK = """
+SET LOCAL ROLE segments_owner; LOCK TABLE segments.analyst_event IN SHARE ROW EXCLUSIVE MODE; RESET ROLE
+"""
+
+
+async def list_analysts(
+    connection: asyncpg.Connection[Any], network_id: str | None = None, *, history: bool = False
+) -> list[dict[str, Any]]:
+    """List who sees which network, or every change of it, oldest first.
+
+    Returns: role_name, network_id, changed_at, actor, statement_timeout and connection_limit (null: none), or change
+    instead of these.
+    """
+    found = await connection.fetch(_HISTORY if history else _LIST, network_id)
+    return [dict(row) for row in found]
+
+
+@asynccontextmanager
+async def _changing(settings: Settings) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """Open a transaction as the login of `setup`, while no other one changes analysts."""
+    url = settings.setup_database_url or settings.database_url
+    connection: asyncpg.Connection[Any] = await asyncpg.connect(
+        url.get_secret_value() if url else database_url(settings)
+    )
+    try:
+        async with connection.transaction():
+            await connection.execute(_LOCK)
+            yield connection
+    finally:
+        await connection.close()
+
+
+async def grant(
+    settings: Settings,
+    role: str,
+    network_id: str,
+    actor: str | None = None,
+    statement_timeout: int | None = None,
+    connection_limit: int | None = None,
+) -> dict[str, Any]:
+    """Let a role see a network's rows, in schema `reporting_network`; again is no change.
+
+    statement_timeout: seconds after which Postgres ends a login's query, 0 for never; None: STATEMENT_TIMEOUT where it
+    has none yet. connection_limit: sessions that a login may have at once, 0 for any number; None: CONNECTION_LIMIT
+    where it becomes an analyst and has none yet. Roles without a login have neither: Postgres takes both from the login
+    alone.
+    Returns: role_name, network_id, change, changed_at, actor.
+    Raises: NotThereError when there is no such role, RefusedError when it sees all networks anyway.
+    """
+    async with _changing(settings) as connection:
+        found = await _find(connection, role)
+        if found["sees_all_as"]:
+            raise RefusedError(
+                f"{role} sees every network, being {', '.join(found['sees_all_as'])}; revoke that first."
+            )
+        standing = [row[0] for row in await connection.fetch(_STANDING, role)]
+        if not found["is_analyst"]:
+            # A role that had this name before is gone; what it was granted is not the new one's.
+            await _record(connection, role, standing, "revoked", actor)
+            standing = []
+            await connection.execute(f"GRANT {GROUP} TO {await _quoted(connection, role)}")
+        if found["rolcanlogin"]:
+            await _bound(connection, role, found, statement_timeout, connection_limit)
+        if network_id not in standing:
+            await _record(connection, role, [network_id], "granted", actor)
+        return await _newest(connection, role, network_id)
+
+
+async def _bound(
+    connection: asyncpg.Connection[Any],
+    role: str,
+    found: asyncpg.Record,
+    statement_timeout: int | None,
+    connection_limit: int | None,
+) -> None:
+    """Set what a login's sessions begin with, and how many there may be; None: as `grant` has it."""
+    login = f"ALTER ROLE {await _quoted(connection, role)}"
+    here = f"{login} IN DATABASE {await _database(connection)} SET"
+    own = found["own_settings"]
+    if "search_path" not in own:
+        await connection.execute(f"{here} search_path = reporting_network")
+    # A query whose client is gone ends too.
+    await connection.execute(f"{here} client_connection_check_interval = '{CHECK_SECONDS:d}s'")
+    if statement_timeout is not None or "statement_timeout" not in own:
+        seconds = STATEMENT_TIMEOUT if statement_timeout is None else statement_timeout
+        await connection.execute(f"{here} statement_timeout = '{seconds:d}s'")
+    is_new = not found["is_analyst"] and found["rolconnlimit"] == _NO_LIMIT
+    if connection_limit is not None or is_new:
+        most = CONNECTION_LIMIT if connection_limit is None else connection_limit or _NO_LIMIT
+        await connection.execute(f"{login} CONNECTION LIMIT {most:d}")
+
+
+async def revoke(
+    settings: Settings, role: str, network_id: str, actor: str | None = None
+) -> dict[str, Any]:
+    """Let a role see a network's rows no more; without any network it loses the schema.
+
+    Returns: role_name, network_id, change, changed_at, actor.
+    Raises: NotThereError when there is no such role, or it was not granted the network.
+    """
+    async with _changing(settings) as connection:
+        found = await _find(connection, role)
+        standing = [row[0] for row in await connection.fetch(_STANDING, role)]
+        if network_id not in standing:
+            raise NotThereError(f"{role} was not granted network {network_id}.")
+        await _record(connection, role, [network_id], "revoked", actor)
+        if standing == [network_id] and found["is_analyst"]:
+            await connection.execute(f"REVOKE {GROUP} FROM {await _quoted(connection, role)}")
+        return await _newest(connection, role, network_id)
+
+
+async def _find(connection: asyncpg.Connection[Any], role: str) -> asyncpg.Record:
+    row: asyncpg.Record | None = await connection.fetchrow(_ROLE, role)
+    if row is None:
+        raise NotThereError(f"There is no role {role} in Postgres; CREATE ROLE it first.")
+    return row
+
+
+async def _record(
+    connection: asyncpg.Connection[Any],
+    role: str,
+    networks: list[str],
+    change: str,
+    actor: str | None,
+) -> None:
+    """Record changes as the owner of the table, whom the login of `setup` may be."""
+    if networks:
+        await connection.execute("SET LOCAL ROLE segments_owner")
+        await connection.execute(_RECORD, role, networks, change, actor)
+        await connection.execute("RESET ROLE")
+
+
+async def _newest(
+    connection: asyncpg.Connection[Any], role: str, network_id: str
+) -> dict[str, Any]:
+    rows = await connection.fetch(_HISTORY, network_id)
+    return next(dict(row) for row in reversed(rows) if row["role_name"] == role)
+
+
+async def _quoted(connection: asyncpg.Connection[Any], name: str) -> str:
+    quoted: str = await connection.fetchval("SELECT quote_ident($1)", name)
+    return quoted
+
+
+async def _database(connection: asyncpg.Connection[Any]) -> str:
+    quoted: str = await connection.fetchval("SELECT quote_ident(current_database())")
+    return quoted

@@ -1,0 +1,155 @@
+"""API keys in the database: create, list, revoke, find. What is stored of a secret is its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from service.runtime.errors import UnknownKeyError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    import asyncpg
+
+PREFIX = "segk"
+"""What every key begins with, so that scanners of leaked secrets know it."""
+_ID_BYTES = 8
+_SECRET_BYTES = 32  # 256 bits
+_PARTS = 3
+
+
+class Scope(StrEnum):
+    """What a key may do in its network."""
+
+    PUBLISH = "publish"
+    REPORT = "report"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One key, as an admin sees it. last_used_at is exact to some seconds."""
+
+    key_id: str
+    network_id: str
+    key_name: str
+    scopes: frozenset[Scope]
+    created_at: datetime
+    created_by: str | None
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    revoked_by: str | None
+    last_used_at: datetime | None
+
+
+class KnownKey(NamedTuple):
+    """A key and the digest of its secret."""
+
+    key: ApiKey
+    secret_digest: bytes
+
+    def fits(self, secret: str) -> bool:
+        """Whether this is its secret; takes the same time either way."""
+        return hmac.compare_digest(self.secret_digest, digest(secret))
+
+
+_COLUMNS = """
+    key_id, network_id, key_name, scopes, created_at, created_by, expires_at, revoked_at, revoked_by, last_used_at
+"""
+
+
+def digest(secret: str) -> bytes:
+    """Digest a secret: SHA-256, for there is nothing to guess in 256 random bits."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def split(text: str) -> tuple[str, str] | None:
+    """Split a key as it is sent into key_id and secret; None if it does not look like one."""
+    parts = text.split("_", _PARTS - 1)
+    if len(parts) != _PARTS or parts[0] != PREFIX or not parts[1] or not parts[2]:
+        return None
+    return parts[1], parts[2]
+
+
+async def create_key(
+    connection: asyncpg.Connection[Any],
+    *,
+    network_id: str,
+    scopes: Collection[Scope],
+    name: str | None = None,
+    expires_at: datetime | None = None,
+    actor: str | None = None,
+) -> tuple[ApiKey, str]:
+    """Make a key of a network. name: who or what uses it, its id by default; it is the actor of what it publishes.
+
+    Returns: the key, and its text, which is nowhere to be had again.
+    """
+    key_id = secrets.token_hex(_ID_BYTES)
+    secret = secrets.token_urlsafe(_SECRET_BYTES)
+    row = await connection.fetchrow(
+        "INSERT INTO segments.api_key (key_id, network_id, key_name, scopes, secret_digest, created_by, expires_at)"  # noqa: S608
+        f" VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING {_COLUMNS}",
+        key_id, network_id, name or key_id, sorted(scopes), digest(secret), actor, expires_at,
+    )  # fmt: skip
+    return _key(row), f"{PREFIX}_{key_id}_{secret}"
+
+
+async def list_keys(
+    connection: asyncpg.Connection[Any], network_id: str | None = None
+) -> list[ApiKey]:
+    """List the keys of one network, or of all, revoked ones among them, oldest first."""
+    rows = await connection.fetch(
+        f"SELECT {_COLUMNS} FROM segments.api_key"  # noqa: S608 - a constant
+        " WHERE $1::text IS NULL OR network_id = $1 ORDER BY created_at, key_id",
+        network_id,
+    )
+    return [_key(row) for row in rows]
+
+
+async def revoke_key(
+    connection: asyncpg.Connection[Any], key_id: str, actor: str | None = None
+) -> ApiKey:
+    """Revoke a key; again is no change. Raises: UnknownKeyError."""
+    await connection.execute(
+        "UPDATE segments.api_key SET revoked_at = clock_timestamp(), revoked_by = $2"
+        " WHERE key_id = $1 AND revoked_at IS NULL",
+        key_id,
+        actor,
+    )
+    row = await connection.fetchrow(
+        f"SELECT {_COLUMNS} FROM segments.api_key WHERE key_id = $1",  # noqa: S608 - a constant
+        key_id,
+    )
+    if row is None:
+        raise UnknownKeyError(f"({key_id})")
+    return _key(row)
+
+
+async def find_keys(
+    connection: asyncpg.Connection[Any], key_ids: Sequence[str]
+) -> dict[str, KnownKey]:
+    """Find keys by id, with their digests."""
+    rows = await connection.fetch(
+        f"SELECT {_COLUMNS}, secret_digest FROM segments.api_key WHERE key_id = ANY ($1)",  # noqa: S608
+        list(key_ids),
+    )
+    return {row["key_id"]: KnownKey(_key(row), row["secret_digest"]) for row in rows}
+
+
+async def note_use(connection: asyncpg.Connection[Any], key_ids: Collection[str]) -> None:
+    """Note that keys were used just now."""
+    await connection.execute(
+        "UPDATE segments.api_key SET last_used_at = clock_timestamp() WHERE key_id = ANY ($1)",
+        sorted(key_ids),
+    )
+
+
+def _key(row: Any) -> ApiKey:
+    fields = {name: row[name] for name in ApiKey.__slots__}
+    return ApiKey(**fields | {"scopes": frozenset(Scope(scope) for scope in row["scopes"])})

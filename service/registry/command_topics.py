@@ -1,0 +1,200 @@
+"""Command topics: which are read, what each may say, and every change of it as an event with actor and time.
+
+The state is the newest event of each topic. `<prefix>.commands` is always read, and may say everything until an event
+says otherwise. A change moves `source_version`, so that it counts from the next append on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from schemas.topics import Topics
+from service.registry.topic_rules import Rule
+from service.runtime.errors import NotThereError, RefusedError, WrongUseError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+    import asyncpg
+
+    from service.runtime.settings import Settings
+
+_COLUMNS = "topic, topic_prefix, change, networks, statuses, changed_at, actor"
+_LIST = f"""
+SELECT {_COLUMNS} FROM segments.source WHERE topic_prefix = $1 ORDER BY topic
+"""  # noqa: S608 - a constant
+_HISTORY = f"""
+SELECT {_COLUMNS} FROM segments.source_event WHERE topic_prefix = $1 ORDER BY version
+"""  # noqa: S608 - a constant
+_RECORD = f"""
+INSERT INTO segments.source_event (version, topic, topic_prefix, change, networks, statuses, actor)
+SELECT v.version, $1, $2, $3, $4, $5, $6 FROM segments.source_version AS v
+RETURNING {_COLUMNS}
+"""  # noqa: S608 - a constant
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One topic as it stands, or as it stood after a change.
+
+    change: allowed, revoked or closed. networks, statuses: None for all. changed_at, actor: None if never changed.
+    """
+
+    topic: str
+    topic_prefix: str
+    change: str
+    networks: list[str] | None
+    statuses: list[str] | None
+    changed_at: datetime | None
+    actor: str | None
+
+
+async def rules_version(connection: asyncpg.Connection[Any]) -> int:
+    """Give the number that moves with each change of what a topic may say."""
+    version: int = await connection.fetchval("SELECT version FROM segments.source_version")
+    return version
+
+
+async def load_rules(connection: asyncpg.Connection[Any]) -> dict[str, Rule]:
+    """Read what each topic may say; one that is not here may say nothing, but for `<prefix>.commands`."""
+    rows = await connection.fetch("SELECT topic, change, networks, statuses FROM segments.source")
+    return {
+        row["topic"]: Rule(
+            _frozen(row["networks"]), _frozen(row["statuses"]), row["change"] == "allowed"
+        )
+        for row in rows
+    }
+
+
+def _frozen(names: list[str] | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(names)
+
+
+async def list_sources(
+    connection: asyncpg.Connection[Any], settings: Settings, *, history: bool = False
+) -> list[Source]:
+    """List the installation's command topics as they stand, or every change of them, oldest first."""
+    commands = Topics(settings.topic_prefix).commands
+    rows = await connection.fetch(_HISTORY if history else _LIST, settings.topic_prefix)
+    found = [Source(**dict(row)) for row in rows]
+    if not history and all(one.topic != commands for one in found):
+        found.insert(0, Source(commands, settings.topic_prefix, "allowed", None, None, None, None))
+    return found
+
+
+async def all_topics(connection: asyncpg.Connection[Any], settings: Settings) -> list[str]:
+    """List the topics whose lanes are this installation's: each that is or ever was read."""
+    return [one.topic for one in await list_sources(connection, settings)]
+
+
+async def read_topics(connection: asyncpg.Connection[Any], settings: Settings) -> list[str]:
+    """List the topics that are read: also revoked ones, for what lies there is rejected, and not lost."""
+    return [one.topic for one in await list_sources(connection, settings) if one.change != "closed"]
+
+
+async def allowed_topics(connection: asyncpg.Connection[Any], settings: Settings) -> list[str]:
+    """List the topics besides `<prefix>.commands` that must be there, as the service needs them."""
+    commands = Topics(settings.topic_prefix).commands
+    found = await list_sources(connection, settings)
+    return [one.topic for one in found if one.change == "allowed" and one.topic != commands]
+
+
+async def allow(
+    connection: asyncpg.Connection[Any],
+    settings: Settings,
+    topic: str,
+    *,
+    networks: Collection[str] | None = None,
+    statuses: Collection[str] | None = None,
+    actor: str | None = None,
+) -> Source:
+    """Say what a topic may say, instead of what was said before; None for all. Again the same is no change.
+
+    Raises: WrongUseError for a topic that the service writes itself, RefusedError for one that another installation
+    reads.
+    """
+    topics = Topics(settings.topic_prefix)
+    if topic in {topics.rejected, topics.memberships}:
+        raise WrongUseError(f"{topic} is written by the service itself; it can't be read as well.")
+    wanted = ("allowed", _sorted(networks), _sorted(statuses))
+    async with connection.transaction():
+        now = await _lock(connection, settings, topic)
+        if now is not None and (now.change, now.networks, now.statuses) == wanted:
+            return now
+        return await _record(connection, settings, topic, *wanted, actor)
+
+
+def _sorted(names: Collection[str] | None) -> list[str] | None:
+    return None if names is None else sorted(set(names))
+
+
+async def revoke(
+    connection: asyncpg.Connection[Any], settings: Settings, topic: str, actor: str | None = None
+) -> Source:
+    """Let a topic say nothing any more: it is read on, and its records are rejected. Again is no change.
+
+    Raises: NotThereError for a topic that never was a source.
+    """
+    async with connection.transaction():
+        now = await _lock(connection, settings, topic)
+        if now is None and topic != Topics(settings.topic_prefix).commands:
+            raise NotThereError(f"{topic} is no source; see `segments source list`.")
+        if now is not None and now.change != "allowed":
+            return now
+        networks, statuses = (now.networks, now.statuses) if now else (None, None)
+        return await _record(connection, settings, topic, "revoked", networks, statuses, actor)
+
+
+async def close(
+    connection: asyncpg.Connection[Any], settings: Settings, topic: str, actor: str | None = None
+) -> Source:
+    """Read a revoked topic no more, once it is gone from Kafka; the ingest then closes its lanes.
+
+    The caller has looked that it is gone. Again is no change.
+    Raises: RefusedError for a topic that was not revoked, WrongUseError for `<prefix>.commands`.
+    """
+    if topic == Topics(settings.topic_prefix).commands:
+        raise WrongUseError(f"{topic} is the service's own and is always read.")
+    async with connection.transaction():
+        now = await _lock(connection, settings, topic)
+        if now is None or now.change == "allowed":
+            raise RefusedError(f"{topic} is to be revoked first: `segments source revoke`.")
+        if now.change == "closed":
+            return now
+        return await _record(
+            connection, settings, topic, "closed", now.networks, now.statuses, actor
+        )
+
+
+async def _lock(
+    connection: asyncpg.Connection[Any], settings: Settings, topic: str
+) -> Source | None:
+    """Lock the sources against other changes, and give how the topic stands."""
+    await connection.execute("SELECT FROM segments.source_version FOR UPDATE")
+    row = await connection.fetchrow(
+        f"SELECT {_COLUMNS} FROM segments.source WHERE topic = $1",  # noqa: S608 - a constant
+        topic,
+    )
+    if row is not None and row["topic_prefix"] != settings.topic_prefix:
+        raise RefusedError(f"{topic} is read by the installation {row['topic_prefix']}.")
+    return None if row is None else Source(**dict(row))
+
+
+async def _record(
+    connection: asyncpg.Connection[Any],
+    settings: Settings,
+    topic: str,
+    change: str,
+    networks: list[str] | None,
+    statuses: list[str] | None,
+    actor: str | None,
+) -> Source:
+    """Move the version, so that appends look again, and record the change."""
+    await connection.execute("UPDATE segments.source_version SET version = version + 1")
+    row = await connection.fetchrow(
+        _RECORD, topic, settings.topic_prefix, change, networks, statuses, actor
+    )
+    assert row is not None  # noqa: S101 - there is one version
+    return Source(**dict(row))

@@ -1,0 +1,283 @@
+"""The registry of segments: what exists, and every change of it as an event with actor and time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import asyncpg
+
+from schemas.command.rules import MAX_SEGMENT_ID
+from service.runtime.errors import (
+    NameTakenError,
+    NoIdLeftError,
+    TooManySegmentsError,
+    UnknownSegmentError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+
+class Keep(Enum):
+    """What an edit leaves as it is."""
+
+    KEEP = "keep"
+
+
+KEEP = Keep.KEEP
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One segment as the registry has it now."""
+
+    segment_key: int
+    network_id: str
+    segment_id: int
+    segment_name: str
+    description: str | None
+    is_visible: bool
+    created_at: datetime
+    created_by: str | None
+    archived_at: datetime | None
+
+
+class Registered(NamedTuple):
+    """What the append needs to know of a segment. segment_key: None where there is none of that id."""
+
+    segment_key: int | None
+    archived: bool
+
+
+ABSENT = Registered(None, archived=False)
+Which = tuple[str, int]  # network_id, segment_id
+
+
+_COLUMNS = """
+    segment_key, network_id, segment_id, segment_name, description, is_visible, created_at, created_by, archived_at
+"""
+
+
+async def find(
+    connection: asyncpg.Connection[Any], wanted: Iterable[Which]
+) -> dict[Which, Registered]:
+    """Look these segments up; ABSENT for those that are not there. No other segment costs anything."""
+    asked = list(wanted)
+    # LATERAL and OFFSET 0 keep it to one look-up a segment, whatever the planner takes the table for.
+    rows = await connection.fetch(
+        "SELECT w.network_id, w.segment_id, s.segment_key, s.archived"
+        " FROM unnest($1::text[], $2::integer[]) AS w (network_id, segment_id)"
+        " CROSS JOIN LATERAL (SELECT t.segment_key, t.archived_at IS NOT NULL AS archived FROM segments.segment AS t"
+        " WHERE t.network_id = w.network_id AND t.segment_id = w.segment_id OFFSET 0) AS s",
+        [network_id for network_id, _ in asked],
+        [segment_id for _, segment_id in asked],
+    )
+    return dict.fromkeys(asked, ABSENT) | {
+        (row[0], row[1]): Registered(row[2], row[3]) for row in rows
+    }
+
+
+async def list_segments(
+    connection: asyncpg.Connection[Any], network_id: str | None = None
+) -> list[Segment]:
+    """List the segments of one network, or of all, by network and id."""
+    rows = await connection.fetch(
+        f"SELECT {_COLUMNS} FROM segments.segment"  # noqa: S608 - a constant
+        " WHERE $1::text IS NULL OR network_id = $1"
+        " ORDER BY network_id, segment_id",
+        network_id,
+    )
+    return [Segment(**dict(row)) for row in rows]
+
+
+async def create(
+    connection: asyncpg.Connection[Any],
+    *,
+    network_id: str,
+    name: str,
+    segment_id: int | None = None,
+    description: str | None = None,
+    is_visible: bool = True,
+    actor: str | None = None,
+    most: int | None = None,
+) -> Segment:
+    """Create a segment; without an id it gets the network's highest + 1. An empty description is none.
+
+    most: segments that the network may have, archived ones too; None: any number.
+    Raises: NameTakenError when the network has that name or id already, NoIdLeftError, TooManySegmentsError.
+    """
+    async with connection.transaction():
+        has = await lock(connection, network_id)
+        if most is not None and has >= most:
+            raise TooManySegmentsError(f"({most}, network {network_id})")
+        if segment_id is None:
+            segment_id = await _next_id(connection, network_id, name)
+        try:
+            # A savepoint, for several changes may share a transaction.
+            async with connection.transaction():
+                key = await connection.fetchval(
+                    "INSERT INTO segments.segment (network_id, segment_id, segment_name, description,"
+                    " is_visible, created_at, created_by)"
+                    " VALUES ($1, $2, $3, $4, $5, clock_timestamp(), $6) RETURNING segment_key",
+                    network_id,
+                    segment_id,
+                    name,
+                    description or None,
+                    is_visible,
+                    actor,
+                )
+        except asyncpg.UniqueViolationError as error:
+            raise await _taken(connection, network_id, name, segment_id) from error
+        await connection.execute(
+            "UPDATE segments.network SET segments = segments + 1 WHERE network_id = $1", network_id
+        )
+        return await _record(connection, key, "created", actor)
+
+
+async def edit(
+    connection: asyncpg.Connection[Any],
+    *,
+    network_id: str,
+    segment_id: int,
+    name: str | Keep = KEEP,
+    description: str | Keep | None = KEEP,
+    is_visible: bool | Keep = KEEP,
+    actor: str | None = None,
+) -> Segment:
+    """Change name, description (None or empty: it has none then) or visibility; no change is no event.
+
+    Raises: UnknownSegmentError, NameTakenError.
+    """
+    async with connection.transaction():
+        await lock(connection, network_id)
+        now = await get(connection, network_id, segment_id)
+        wanted = replace(
+            now,
+            segment_name=now.segment_name if name is KEEP else name,
+            description=now.description if description is KEEP else description or None,
+            is_visible=now.is_visible if is_visible is KEEP else is_visible,
+        )
+        if wanted == now:
+            return now
+        await _update(connection, wanted)
+        return await _record(connection, now.segment_key, "edited", actor)
+
+
+async def _next_id(connection: asyncpg.Connection[Any], network_id: str, name: str) -> int:
+    highest: int = await connection.fetchval(
+        "SELECT coalesce(max(segment_id), 0) FROM segments.segment WHERE network_id = $1",
+        network_id,
+    )
+    if highest == MAX_SEGMENT_ID:
+        raise NoIdLeftError(f"(network {network_id}, {name!r})")
+    return highest + 1
+
+
+async def set_archived(
+    connection: asyncpg.Connection[Any],
+    *,
+    network_id: str,
+    segment_id: int,
+    archived: bool,
+    actor: str | None = None,
+) -> Segment:
+    """Archive a segment (it refuses commands from now on) or restore it; again is no change.
+
+    Raises: UnknownSegmentError.
+    """
+    async with connection.transaction():
+        await lock(connection, network_id)
+        now = await get(connection, network_id, segment_id)
+        if (now.archived_at is not None) == archived:
+            return now
+        await connection.execute(
+            "UPDATE segments.segment SET archived_at = CASE WHEN $2 THEN clock_timestamp() END"
+            " WHERE segment_key = $1",
+            now.segment_key,
+            archived,
+        )
+        change = "archived" if archived else "restored"
+        return await _record(connection, now.segment_key, change, actor)
+
+
+async def _update(connection: asyncpg.Connection[Any], wanted: Segment) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(
+                "UPDATE segments.segment SET segment_name = $2, description = $3, is_visible = $4"
+                " WHERE segment_key = $1",
+                wanted.segment_key,
+                wanted.segment_name,
+                wanted.description,
+                wanted.is_visible,
+            )
+    except asyncpg.UniqueViolationError as error:
+        raise await _taken(connection, wanted.network_id, wanted.segment_name) from error
+
+
+async def _taken(
+    connection: asyncpg.Connection[Any], network_id: str, name: str, segment_id: int | None = None
+) -> NameTakenError:
+    """Name the segment that has a name, or else an id, already."""
+    (row,) = await connection.fetch(
+        "SELECT segment_id, segment_name FROM segments.segment"
+        " WHERE network_id = $1 AND (segment_name = $2 OR segment_id = $3) ORDER BY segment_name = $2 DESC LIMIT 1",
+        network_id,
+        name,
+        segment_id,
+    )
+    return NameTakenError(
+        f"(network {network_id}, id {row['segment_id']}, {row['segment_name']!r})"
+    )
+
+
+async def get(connection: asyncpg.Connection[Any], network_id: str, segment_id: int) -> Segment:
+    """Give one segment. Raises: UnknownSegmentError."""
+    row = await connection.fetchrow(
+        f"SELECT {_COLUMNS} FROM segments.segment WHERE network_id = $1 AND segment_id = $2",  # noqa: S608
+        network_id,
+        segment_id,
+    )
+    if row is None:
+        raise UnknownSegmentError(f"(network {network_id}, id {segment_id})")
+    return Segment(**dict(row))
+
+
+async def lock(connection: asyncpg.Connection[Any], network_id: str) -> int:
+    """Lock a network's segments against other changes, until the transaction's end; gives how many there are."""
+    has: int = await connection.fetchval(
+        "INSERT INTO segments.network AS n (network_id) VALUES ($1)"
+        " ON CONFLICT (network_id) DO UPDATE SET segments = n.segments RETURNING segments",
+        network_id,
+    )
+    return has
+
+
+async def _record(
+    connection: asyncpg.Connection[Any], segment_key: int, change: str, actor: str | None
+) -> Segment:
+    """Write down what was done."""
+    await connection.execute(
+        "INSERT INTO segments.registry_event (segment_key, change, segment_name, description,"
+        " is_visible, archived, changed_at, actor)"
+        " SELECT s.segment_key, $2, s.segment_name, s.description, s.is_visible,"
+        " s.archived_at IS NOT NULL, clock_timestamp(), $3"
+        " FROM segments.segment AS s WHERE s.segment_key = $1",
+        segment_key,
+        change,
+        actor,
+    )
+    return await _get(connection, segment_key)
+
+
+async def _get(connection: asyncpg.Connection[Any], segment_key: int) -> Segment:
+    row = await connection.fetchrow(
+        f"SELECT {_COLUMNS} FROM segments.segment WHERE segment_key = $1",  # noqa: S608 - a constant
+        segment_key,
+    )
+    if row is None:
+        raise UnknownSegmentError
+    return Segment(**dict(row))

@@ -1,0 +1,154 @@
+"""POST of many commands: each item by itself, in their order."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from projections.operations.status import end_offsets
+from service.registry import segments as registry
+from tests.http.client import said
+from tests.support.database import folded, rows
+from tests.support.roles import service
+
+if TYPE_CHECKING:
+    import httpx
+
+    from tests.http.client import Api
+
+pytestmark = pytest.mark.stack
+PATH = "/networks/n/segments/batch"
+NDJSON = {"Content-Type": "application/x-ndjson"}
+
+
+async def batch(api: Api, items: Any, **headers: str) -> httpx.Response:
+    return await api.call("POST", PATH, json=items, headers=headers)
+
+
+async def test_one_bad_item_harms_no_other_and_each_is_answered_in_its_place(api: Api) -> None:
+    answer = await batch(
+        api,
+        [
+            said(user="a"), said(user="b", user_status="enter"), 7, said(user="c", segment_id=9),
+            said(user="d", reference_id="r"), said(description="x" * 66_000),
+        ],
+    )  # fmt: skip
+    assert answer.status_code == 207
+    items = answer.json()["items"]
+    assert [item["status"] for item in items] == [201, 400, 400, 404, 201, 413]
+    assert items[1]["errors"][0]["pointer"] == "/1/user_status"
+    assert items[4]["reference_id"] == "r"
+    async with service(api.settings):
+        await folded(api.settings)
+    found = await rows(
+        api.settings, "SELECT user_id, kafka_partition, kafka_offset FROM reporting.event"
+    )
+    assert {(row["user_id"], row["kafka_partition"], row["kafka_offset"]) for row in found} == {
+        ("a", items[0]["partition"], items[0]["offset"]), ("d", items[4]["partition"], items[4]["offset"]),
+    }  # fmt: skip
+
+
+async def test_the_segments_of_a_batch_are_looked_up_together(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand questions one after the other would be a thousand round trips."""
+    find, questions = registry.find, []
+    seen: set[tuple[str, int]] = set()
+
+    async def counted(connection: Any, wanted: Any) -> Any:
+        asked = set(wanted)
+        if not asked <= seen:  # what is in use is asked for again each second
+            questions.append(len(asked))
+        seen.update(asked)
+        return await find(connection, asked)
+
+    monkeypatch.setattr(registry, "find", counted)
+    answer = await batch(api, [said(user="u", segment_id=10_000 + n) for n in range(1000)])
+    assert {item["status"] for item in answer.json()["items"]} == {404}
+    assert len(questions) <= 3
+    assert sum(questions) == 1000
+
+
+async def test_lines_are_as_good_as_an_array(api: Api) -> None:
+    lines = "\n".join([json.dumps(said(user="a")), "", "{", json.dumps(said(user="b"))]) + "\n"
+    answer = await api.call("POST", PATH, content=lines.encode(), headers=NDJSON)
+    assert [item["status"] for item in answer.json()["items"]] == [201, 400, 201]
+
+
+async def test_a_thousand_are_taken_and_more_or_none_or_no_array_are_not(api: Api) -> None:
+    full = await batch(api, [said(user=f"u{n}") for n in range(1000)])
+    assert {item["status"] for item in full.json()["items"]} == {201}
+    assert sum((await end_offsets(api.settings)).values()) == 1000
+    for items in ([said()] * 1001, [], said()):
+        answer = await batch(api, items)
+        assert answer.status_code == 400, items
+    large = await api.call("POST", PATH, content=b" " * (4 * 1024 * 1024 + 1))
+    assert (large.status_code, large.json()["reason"]) == (413, "too_large")
+
+
+async def test_an_idempotency_key_makes_a_batch_safe_to_send_again(api: Api) -> None:
+    async with service(api.settings):
+        for _ in range(2):
+            await batch(api, [said(user="a"), said(user="b")], **{"Idempotency-Key": "k"})
+        await folded(api.settings)
+    outcomes = await rows(api.settings, "SELECT user_id, outcome FROM reporting.result")
+    assert sorted((row["user_id"], row["outcome"]) for row in outcomes) == [
+        ("a", "applied"), ("a", "duplicate"), ("b", "applied"), ("b", "duplicate"),
+    ]  # fmt: skip
+
+
+async def test_items_that_no_json_parser_takes_harm_no_other(api: Api) -> None:
+    good = json.dumps(said(user="a"))
+    for bad in (
+        '{"user": "\\ud800", "segment_id": 1, "user_status": "add"}',
+        '{"metadata": ' + "[" * 3000 + "]" * 3000 + "}",
+        '{"user": "]},{[", "segment_id": 1, "user_status": "add", "metadata": {"a": NaN}}',
+        "nonsense",
+        "",
+    ):
+        body = f" [{good}, {bad} ,{good}]\n".encode()
+        answer = await api.call("POST", PATH, content=body)
+        assert answer.status_code == 207, (bad, answer.text)
+        assert [item["status"] for item in answer.json()["items"]] == [201, 400, 201], bad
+    for none in (b"[", b"[1", b"[}", b"{}", b"[1] 2", b'["', b"[1}]", b""):
+        answer = await api.call("POST", PATH, content=none)
+        assert (answer.status_code, answer.json()["reason"]) == (400, "not_json"), none
+
+
+async def test_only_a_line_feed_ends_a_line(api: Api) -> None:
+    lines = (
+        b'{"user": "a",\r"segment_id": 1, "user_status": "add"}\r\n' + json.dumps(said()).encode()
+    )
+    answer = await api.call("POST", PATH, content=lines, headers=NDJSON)
+    assert [item["status"] for item in answer.json()["items"]] == [201, 201]
+
+
+async def test_an_equal_name_of_another_type_is_no_mistake_of_ours(api: Api) -> None:
+    """Of equal names the last counts."""
+    odd = (
+        b'{"network_id": 5, "user": "x", "segment_id": 1, "user_status": "add", "network_id": "n"}'
+    )
+    assert (await api.post(odd)).status_code == 201
+    answer = await api.call("POST", PATH, content=b"[" + odd + b"," + odd[:-5] + b"null}]")
+    assert [item["status"] for item in answer.json()["items"]] == [201, 201]
+
+
+@pytest.mark.parametrize(("items", "longest"), [(1, 253), (11, 252), (101, 251)])
+async def test_a_key_that_leaves_no_room_for_the_items_places_is_refused_before_anything_is_sent(
+    api: Api, items: int, longest: int
+) -> None:
+    commands = [said(user=f"u{n}") for n in range(items)]
+    refused = await batch(api, commands, **{"Idempotency-Key": "k" * (longest + 1)})
+    assert (refused.status_code, refused.json()["reason"]) == (400, "invalid_field")
+    assert sum((await end_offsets(api.settings)).values()) == 0
+    taken = await batch(api, commands, **{"Idempotency-Key": "k" * longest})
+    assert {item["status"] for item in taken.json()["items"]} == {201}
+
+
+async def test_a_batch_has_no_parameters_and_no_dry_run(api: Api) -> None:
+    for query in ("dry_run=true", "dry_run=false", "x=1"):
+        answer = await api.call("POST", f"{PATH}?{query}", json=[said()])
+        assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field"), query
+    assert sum((await end_offsets(api.settings)).values()) == 0

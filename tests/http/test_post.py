@@ -1,0 +1,316 @@
+"""POST of one command: what is answered, and what is then in the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from projections.operations.status import end_offsets
+from service.registry import segments as registry
+from tests.http.client import said
+from tests.support.database import connected, folded, make_segments, rows, value
+from tests.support.roles import service
+from tests.support.waiting import holds
+
+if TYPE_CHECKING:
+    from tests.http.client import Api
+
+pytestmark = pytest.mark.stack
+AT = 1_700_000_000
+
+
+async def test_a_command_is_answered_from_the_brokers_acknowledgement_and_ends_in_the_log(
+    api: Api,
+) -> None:
+    answer = await api.post(
+        said(user=" Jo@X.com", status_change_timestamp=AT, reference_id="r", metadata={"n": 1.10})
+    )
+    assert answer.status_code == 201
+    body = answer.json()
+    assert body.pop("partition") in range(4)
+    assert body == {
+        "status": "queued", "reference_id": "r", "status_change_timestamp": AT,
+        "topic": f"{api.settings.topic_prefix}.commands", "offset": 0,
+    }  # fmt: skip
+    async with service(api.settings):
+        await folded(api.settings)
+    (event,) = await rows(api.settings, "SELECT * FROM reporting.event")
+    assert (event["network_id"], event["user_id"], event["user_sent"]) == (
+        "n",
+        "jo@x.com",
+        " Jo@X.com",
+    )
+    assert (event["source"], event["actor"], event["reference_id"]) == ("http", "test key", "r")
+
+
+async def test_a_blank_time_travels_blank_and_is_the_brokers(api: Api) -> None:
+    body = (await api.post(said())).json()
+    handle = f"{body['topic']}-{body['partition']}-{body['offset']}"
+    assert body["reference_id"] == f"auto:{handle}"
+    async with service(api.settings):
+        await folded(api.settings)
+    (event,) = await rows(api.settings, "SELECT * FROM reporting.event")
+    assert event["reference_id"] == body["reference_id"]
+    assert not event["time_given"]
+    assert event["status_change_timestamp"].timestamp() == body["status_change_timestamp"]
+
+
+async def test_with_prefer_wait_the_outcome_is_answered(api: Api) -> None:
+    async with service(api.settings):
+        first = await api.post(said(status_change_timestamp=AT), headers={"Prefer": "wait=200"})
+        again = await api.post(said(status_change_timestamp=AT), headers={"Prefer": "wait=200"})
+    assert (first.status_code, first.json()["outcome"]) == (200, "applied")
+    assert (again.status_code, again.json()["outcome"]) == (200, "duplicate")
+
+
+async def test_what_a_wait_answers_is_what_results_say_under_the_reference_that_was_answered(
+    api: Api,
+) -> None:
+    """Also of a repeat, whose row has the reference of what it repeats, and of a refused one, whose row has none."""
+    key = {"Idempotency-Key": "k"}
+    async with service(api.settings):
+        answered = [
+            (await api.post(command, headers={"Prefer": "wait=200"} | headers)).json()
+            for command, headers in (
+                (said(), key), (said(), key), (said(user_status="block"), key),
+                (said(user="v", status_change_timestamp=AT), {}),
+            )
+        ]  # fmt: skip
+    assert [one["outcome"] for one in answered] == [
+        "applied",
+        "duplicate",
+        "rejected",
+        "applied",
+    ]
+    for one in answered:
+        position = f"{one['topic']}:{one['partition']}:{one['offset']}"
+        for asked in (
+            {"position": position},
+            {"reference_id": f"auto:{position.replace(':', '-')}"},
+        ):
+            found = await api.call("GET", "/networks/n/results", params=asked)
+            if "reference_id" in asked and one is answered[3]:
+                assert found.status_code == 404  # a time was given: its reference is another
+                continue
+            (row,) = (
+                row
+                for row in found.json()["results"]
+                if (row["kafka_partition"], row["kafka_offset"])
+                == (one["partition"], one["offset"])
+            )
+            kept = {"status_change_timestamp", "reference_id"}
+            assert {k: v for k, v in row.items() if k not in kept} == {
+                k: v for k, v in one.items() if k in row and k not in kept
+            }
+            assert row["reference_id"] in (one["reference_id"], None)
+
+
+async def test_without_a_projection_a_wait_ends_as_202(api: Api) -> None:
+    answer = await api.post(said(), headers={"Prefer": "wait=0"})
+    assert (answer.status_code, answer.json()["outcome"]) == (202, "queued")
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "reason", "pointers"),
+    [
+        (b"", 400, "not_json", []),
+        (b"{", 400, "not_json", []),
+        (b"[]", 400, "invalid_field", [""]),
+        (said(user=...), 400, "invalid_field", ["/user"]),
+        (said(segment_id="1", user=""), 400, "invalid_field", ["/user", "/segment_id"]),
+        (said(user_status="enter"), 400, "invalid_field", ["/user_status"]),
+        (said(user_status="expire"), 400, "invalid_field", ["/user_status"]),
+        (said(network_id="m"), 400, "invalid_field", ["/network_id"]),
+        (said(status_change_timestmp=AT), 400, "invalid_field", ["/status_change_timestmp"]),
+        (said(metadata=[]), 400, "invalid_field", ["/metadata"]),
+        (said(user_status="reset", expires_at=4_000_000_000), 400, "invalid_field", ["/expires_at"]),
+        (said(expires_at=AT), 400, "invalid_field", ["/expires_at"]),
+        (said(status_change_timestamp=5), 400, "timestamp_too_old", ["/status_change_timestamp"]),
+        (said(status_change_timestamp=AT * 1000), 400, "timestamp_in_future", ["/status_change_timestamp"]),
+        (said(reference_id="auto:1"), 400, "invalid_field", ["/reference_id"]),
+        (said(segment_id=2), 404, "unknown_segment", []),
+        (said(description="x" * 66_000), 413, "too_large", [""]),
+    ],
+)  # fmt: skip
+async def test_a_refused_command_is_a_problem_that_names_each_wrong_field(
+    api: Api, command: Any, status: int, reason: str, pointers: list[str]
+) -> None:
+    answer = await api.post(command)
+    body = answer.json()
+    assert (answer.status_code, body["reason"], body["status"]) == (status, reason, status)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert sorted(error["pointer"] for error in body.get("errors", [])) == sorted(pointers)
+    assert await published(api) == 0
+
+
+async def published(api: Api) -> int:
+    return sum((await end_offsets(api.settings)).values())
+
+
+async def test_an_archived_segment_refuses_commands_and_a_restored_one_takes_them_at_once(
+    api: Api,
+) -> None:
+    for archived, status in ((True, 409), (False, 201)):
+        async with connected(api.settings) as connection:
+            await registry.set_archived(connection, network_id="n", segment_id=1, archived=archived)
+        # That it exists may be remembered for a second; that it takes no commands never is.
+        await holds(lambda status=status: answers(api, status))
+
+
+async def answers(api: Api, status: int) -> bool:
+    return (await api.post(said())).status_code == status
+
+
+async def test_a_segment_that_was_just_created_takes_commands_at_once(api: Api) -> None:
+    assert (await api.post(said(segment_id=7))).status_code == 404
+    await make_segments(api.settings, [("n", 7)])
+    assert (await api.post(said(segment_id=7))).status_code == 201
+
+
+async def test_the_three_fields_may_stand_inside_metadata_and_numbers_keep_their_digits(
+    api: Api,
+) -> None:
+    inside = b"""{"user": "u", "segment_id": 1, "user_status": "block", "metadata": {"reference_id": "r",
+        "status_change_timestamp": 1700000000, "description": "why", "score": 1.10, "big": 12345678901234567890}}  """
+    body = (await api.post(inside)).json()
+    assert (body["reference_id"], body["status_change_timestamp"]) == ("r", AT)
+    async with service(api.settings):
+        await folded(api.settings)
+    (event,) = await rows(api.settings, "SELECT * FROM reporting.event")
+    assert (event["reference_id"], event["description"]) == ("r", "why")
+    assert event["metadata"] == '{"big": 12345678901234567890, "score": 1.10}'
+
+
+@pytest.mark.parametrize("body", [
+    b'{"network_id": "n", "user": "u", "segment_id": 1, "user_status": "add"}',
+    b'{"user": "u", "segment_id": 1, "user_status": "add", "network\\u005fid": "n"}',
+    b'{"user": "u", "segment_id": 1, "user_status": "add", "metadata": {"network_id": "m"}}',
+    b'{"user": "u", "segment_id": 1, "user_status": "add"}\n\t ',
+])  # fmt: skip
+async def test_a_body_may_name_its_network_or_not(api: Api, body: bytes) -> None:
+    assert (await api.post(body)).status_code == 201
+    async with service(api.settings):
+        await folded(api.settings)
+    assert [
+        row["network_id"] for row in await rows(api.settings, "SELECT * FROM reporting.event")
+    ] == ["n"]
+
+
+async def test_the_same_idempotency_key_is_one_event_and_with_another_body_a_conflict(
+    api: Api,
+) -> None:
+    def sent(**fields: Any) -> Any:
+        return api.post(said(**fields), headers={"Idempotency-Key": "k 1"})
+
+    async with service(api.settings):
+        answers = [await sent(), await sent(), await sent(user_status="block")]
+        await folded(api.settings)
+    assert [answer.status_code for answer in answers] == [201, 201, 201]
+    found = await rows(
+        api.settings,
+        "SELECT outcome, reason FROM reporting.result ORDER BY received_at, kafka_offset",
+    )
+    assert [(row["outcome"], row["reason"]) for row in found] == [
+        ("applied", None), ("duplicate", None), ("rejected", "conflict"),
+    ]  # fmt: skip
+    bad = await api.post(said(), headers={"Idempotency-Key": "x" * 256})
+    assert (bad.status_code, bad.json()["reason"]) == (400, "invalid_field")
+
+
+async def test_a_request_id_is_taken_or_made_and_is_what_the_record_says(api: Api) -> None:
+    given = await api.post(said(), headers={"X-Request-Id": "req-1"})
+    made = await api.post(said(user="v"), headers={"X-Request-Id": "not one"})
+    assert given.headers["x-request-id"] == "req-1"
+    assert len(made.headers["x-request-id"]) == 32
+    async with service(api.settings):
+        await folded(api.settings)
+    ids = await value(
+        api.settings, "SELECT array_agg(request_id ORDER BY person_id) FROM segments.event"
+    )
+    assert set(ids) == {"req-1", made.headers["x-request-id"]}
+
+
+@pytest.mark.parametrize(
+    "query", ["dry_run=perhaps", "dryrun=true", "Dry_Run=true", "dry_run=true&dry_run=false", "dry_run", "x="]
+)  # fmt: skip
+async def test_a_dry_run_that_is_mistyped_publishes_nothing(api: Api, query: str) -> None:
+    answer = await api.call("POST", f"/networks/n/segments?{query}", json=said())
+    assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field")
+    assert answer.json()["errors"][0]["pointer"] == f"/{query.partition('=')[0]}"
+    assert await published(api) == 0
+
+
+async def test_two_idempotency_keys_are_refused_and_of_two_credentials_the_first_counts(
+    api: Api,
+) -> None:
+    own = [("Authorization", f"Bearer {await api.key()}")]
+    other = [("Authorization", "Bearer sgk_nobodys")]
+
+    async def sent(*headers: tuple[str, str]) -> int:
+        answer = await api.client.post("/networks/n/segments", json=said(), headers=[*headers])
+        return answer.status_code
+
+    two = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    assert [await sent(*own, *two), await sent(*own, *other), await sent(*other, *own)] == [
+        400,
+        201,
+        401,
+    ]
+
+
+async def test_a_retry_is_taken_when_its_segment_was_archived_meanwhile(api: Api) -> None:
+    """As the append would: that it is a repeat is looked at first."""
+    key = {"Idempotency-Key": "k"}
+    timed = said(user="v", status_change_timestamp=AT)
+    async with service(api.settings):
+        first = [await api.post(said(), headers=key), await api.post(timed)]
+        await folded(api.settings)
+        async with connected(api.settings) as connection:
+            await registry.set_archived(connection, network_id="n", segment_id=1, archived=True)
+        await holds(lambda: answers(api, 409))
+        again = [await api.post(said(), headers=key), await api.post(timed)]
+        batch = await api.call(
+            "POST", "/networks/n/segments/batch", json=[timed, said(user="w"), timed | {"reference_id": "r"}]
+        )  # fmt: skip
+    assert [one.status_code for one in first + again] == [201] * 4
+    assert [item["status"] for item in batch.json()["items"]] == [201, 409, 409]
+
+
+async def test_what_is_no_route_or_no_method_of_one_is_a_problem_too(api: Api) -> None:
+    for method, path, status in (
+        ("GET", "/nowhere", 404),
+        ("DELETE", "/health/live", 405),
+        ("GET", "/networks/n/segments", 405),
+        ("DELETE", "/networks/n/segments/batch", 405),
+    ):
+        answer = await api.call(method, path)
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            status,
+            "application/problem+json",
+        )
+
+
+async def test_a_dry_run_says_outcome_before_and_after_and_publishes_nothing(api: Api) -> None:
+    dry = "/networks/n/segments?dry_run=true"
+    async with service(api.settings):
+        assert (await api.post(said(status_change_timestamp=AT))).status_code == 201
+        await folded(api.settings)
+    before = await published(api)
+    block = said(user_status="block", status_change_timestamp=AT + 1)
+    answer = await api.call("POST", dry, json=block)
+    assert answer.status_code == 200
+    body = answer.json()
+    assert set(body) == {"outcome", "before", "after"}
+    assert body["outcome"] == "applied"
+    assert (body["before"]["is_member"], body["before"]["override"]) == (True, "add")
+    assert (body["after"]["is_member"], body["after"]["override"]) == (False, "block")
+    again = (await api.call("POST", dry, json=said(status_change_timestamp=AT))).json()
+    assert again["outcome"] == "duplicate"
+    clash = said(status_change_timestamp=AT, description="other", reference_id="r")
+    assert (await api.post(clash | {"description": "first"})).status_code == 201
+    async with service(api.settings):
+        await folded(api.settings)
+    refused = (await api.call("POST", dry, json=clash)).json()
+    assert (refused["outcome"], refused["reason"]) == ("rejected", "conflict")
+    assert await published(api) == before + 1

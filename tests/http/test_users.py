@@ -1,0 +1,244 @@
+"""One user over HTTP: in a segment, in all of them, and why; and the sizes of segments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+from projections.queries.explain import explain
+from tests.http.reading import AT, MEMBERS, appended, get, refused
+from tests.http.test_members import as_json
+from tests.projections.folding import commands, fold
+from tests.support.database import connected, rows
+from tests.support.lane import said
+
+if TYPE_CHECKING:
+    from tests.http.client import Api
+
+pytestmark = pytest.mark.stack
+SEGMENTS = "/networks/n/users/{}/segments"
+
+
+async def test_a_users_segments_are_the_rows_of_user_segment_and_why(api: Api) -> None:
+    async with appended(api.settings, *commands(seed=4, count=200, users=8)):
+        for number in range(8):
+            user = f"u{number}"
+            found = (await get(api, SEGMENTS.format(user)))["segments"]
+            assert [row["segment_id"] for row in found] == sorted(
+                row["segment_id"] for row in found
+            )
+            for view, keep in (
+                ("user_segment", bool),
+                ("membership", lambda row: row["is_member"]),
+            ):
+                wanted = as_json(
+                    await rows(
+                        api.settings,
+                        f"SELECT * FROM reporting.{view} WHERE user_id = $1 ORDER BY segment_id",
+                        user,
+                    )
+                )
+                assert wanted == [
+                    {name: row[name] for name in expected}
+                    for row, expected in zip(filter(keep, found), wanted, strict=True)
+                ]
+            overrides = as_json(
+                await rows(
+                    api.settings,
+                    "SELECT segment_id, user_id, override, since, expires_at, reference_id, description, metadata"
+                    " FROM reporting.override WHERE user_id = $1 ORDER BY segment_id",
+                    user,
+                )
+            )
+            assert overrides == [
+                {
+                    "segment_id": row["segment_id"], "user_id": user, "override": row["override"],
+                    "since": row["override_since"], "expires_at": row["expires_at"],
+                    **{name: row[f"override_{name}"] for name in ("reference_id", "description", "metadata")},
+                }
+                for row in found if row["override"]
+            ]  # fmt: skip
+            for row in found:
+                one = await get(api, f"/networks/n/segments/{row['segment_id']}/members/{user}")
+                assert one["state"] == row
+                assert len(one["members"]) == row["is_member"]
+
+
+async def test_a_pinned_member_keeps_why_they_came_and_a_block_says_why_they_are_out(
+    api: Api,
+) -> None:
+    async with appended(
+        api.settings,
+        said(user_status="enter", reference_id="rule", status_change_timestamp=AT),
+        said(reference_id="pin", status_change_timestamp=AT + 1, expires_at=4_000_000_000, metadata={"n": 1.10}),
+        said(segment_id=2, user_status="block", reference_id="out", description="why", status_change_timestamp=AT),
+    ):  # fmt: skip
+        pinned, blocked = (await get(api, SEGMENTS.format("u")))["segments"]
+    assert (pinned["is_member"], pinned["cause"], pinned["reference_id"]) == (True, "enter", "rule")
+    assert (pinned["override"], pinned["override_reference_id"]) == ("add", "pin")
+    assert (pinned["override_metadata"], pinned["expires_at"]) == (
+        {"n": 1.1},
+        "2096-10-02T07:06:40Z",
+    )
+    assert (pinned["since"], pinned["automation_says"]) == ("2023-11-14T22:13:20Z", "enter")
+    assert (blocked["is_member"], blocked["cause"], blocked["reference_id"]) == (
+        False,
+        "block",
+        "out",
+    )
+    assert (blocked["description"], blocked["since"]) == ("why", "2023-11-14T22:13:20Z")
+
+
+async def test_one_user_is_told_as_of_both_clocks(api: Api) -> None:
+    async with appended(
+        api.settings, said(user="A@x", user_status="enter", status_change_timestamp=AT)
+    ) as (lane,):
+        (row,) = await rows(api.settings, "SELECT recorded_at FROM segments.lane")
+        known = row["recorded_at"].isoformat()
+        await lane.append(said(user="a@x", user_status="block", status_change_timestamp=AT + 5))
+        await fold(api.settings)
+        for path in (f"{MEMBERS}/a%40X", f"{MEMBERS}?user=a%40x"):
+            more = "&" if "?" in path else "?"
+            assert (await get(api, path))["members"] == []
+            then = await get(api, f"{path}{more}as_of={AT + 4}")
+            assert (len(then["members"]), then["state"]["override"]) == (1, None)
+            late = await get(api, f"{path}{more}as_of={AT + 5}")
+            assert (late["members"], late["state"]["override"]) == ([], "block")
+            unaware = await get(api, f"{path}{more}as_of={AT + 5}&known_at={quote(known)}")
+            assert unaware["members"] == then["members"]
+            never = await refused(api, f"{path}{more}as_of={AT - 1}")
+            assert never == (404, "unknown_user", [])
+        assert (await get(api, SEGMENTS.format("a@x"), as_of=AT - 1))["segments"] == []
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        "a/b", "a%2Fb", "50%", "a b+c&d=e?f#g", "straße", "日本語", "x" * 320, "explanation", "x/explanation",
+        "x/segments", "segments", "..", "a\nb", "a\n", '"quoted"', "=1+1", "Jo@X.com", " jo@x.com ", "İ@x.com", "-",
+        "\\", ",", "\u00e9", "e\u0301",
+    ],
+)  # fmt: skip
+async def test_any_identifier_finds_its_user_in_the_query_and_escaped_in_the_path(
+    api: Api, user: str
+) -> None:
+    async with appended(api.settings, said(user=user), said(user="another"), said(user=f"{user}x")):
+        for answer in (
+            await get(api, MEMBERS, user=user),
+            await get(api, f"{MEMBERS}/-", user=user),
+            *([await get(api, f"{MEMBERS}/{quote(user, safe='')}")] if _fits_a_path(user) else []),
+        ):
+            (row,) = await rows(
+                api.settings,
+                "SELECT user_id FROM reporting.membership WHERE user_id = reporting.normalise_user($1)",
+                user,
+            )
+            assert answer["state"]["user_id"] == row["user_id"]
+        assert len((await get(api, "/networks/n/users/segments", user=user))["segments"]) == 1
+        assert len((await get(api, SEGMENTS.format("-"), user=user))["segments"]) == 1
+        escaped = quote(user, safe="")
+        if user != "..":
+            assert len((await get(api, SEGMENTS.format(escaped)))["segments"]) == 1
+            explained = await get(api, f"{MEMBERS}/{escaped}/explanation")
+            assert len(explained["events"]) == 1
+        explained = await get(api, "/networks/n/segments/1/explanation", user=user)
+        assert len(explained["events"]) == 1
+
+
+def _fits_a_path(user: str) -> bool:
+    """Whether the path of one member can hold it: not what a client resolves, nor what names another route."""
+    return user != ".." and not user.endswith("/explanation")
+
+
+@pytest.mark.parametrize("bytes_", ["%FF", "%ED", "a%C3", "%ED%A0%80", "%C0%AF", "%EF%BF%BD%FF"])
+async def test_what_is_not_utf8_is_no_user_rather_than_a_user_of_question_marks(
+    api: Api, bytes_: str
+) -> None:
+    wrong = (400, "invalid_field", ["/user"])
+    async with appended(api.settings, said(user="\ufffd"), said(user="a\ufffd")):
+        for path in (
+            SEGMENTS.format(bytes_), f"{MEMBERS}/{bytes_}", f"{MEMBERS}/{bytes_}/explanation",
+            f"{MEMBERS}?user={bytes_}", f"{MEMBERS}/u?user={bytes_}", f"/networks/n/users/segments?user={bytes_}",
+            f"/networks/n/segments/1/explanation?user={bytes_}",
+        ):  # fmt: skip
+            assert await refused(api, path) == wrong, path
+        results = await refused(api, f"/networks/n/results?reference_id={bytes_}")
+        assert results == (400, "invalid_field", ["/reference_id"])
+        assert (await api.call("GET", f"/networks/{bytes_}/sizes")).status_code == 403
+        # U+FFFD itself is a character as any other.
+        assert len((await get(api, SEGMENTS.format("%EF%BF%BD")))["segments"]) == 1
+        assert len((await get(api, MEMBERS, user="\ufffd"))["members"]) == 1
+
+
+async def test_who_was_never_seen_is_404_in_a_segment_and_has_no_segments(api: Api) -> None:
+    async with appended(api.settings, said(segment_id=2), said(user="v", network_id="m")):
+        for user in ("nobody", "u", "v"):
+            found = await api.call("GET", f"{MEMBERS}/{user}")
+            assert (found.status_code, found.json()["reason"]) == (404, "unknown_user")
+            assert "complete_until" in found.json()
+            assert await refused(api, f"{MEMBERS}/{user}/explanation") == (404, "unknown_user", [])
+        for user in ("nobody", "v"):
+            assert (await get(api, SEGMENTS.format(user)))["segments"] == []
+
+
+async def test_an_erased_person_is_found_by_the_name_that_the_views_show(api: Api) -> None:
+    async with appended(api.settings, said(user="anna@x.com", description="private")):
+        async with connected(api.settings) as connection:
+            number = await connection.fetchval(
+                "SELECT segments.erase_person('n', 'anna@x.com', 'officer', 'she asked')"
+            )
+        assert await refused(api, f"{MEMBERS}/anna@x.com") == (404, "unknown_user", [])
+        (row,) = (await get(api, f"{MEMBERS}/erased:{number}"))["members"]
+        assert (row["user_id"], row["description"]) == (f"erased:{number}", None)
+
+
+async def test_an_explanation_says_until_when_the_override_stands(api: Api) -> None:
+    until = said(status_change_timestamp=AT, expires_at=AT + 60)
+    async with appended(api.settings, until, said(user="v", status_change_timestamp=AT)):
+        kept = (await get(api, f"{MEMBERS}/u/explanation"))["now"]
+        assert (list(kept)[-1], kept["expires_at"]) == ("expires_at", "2023-11-14T22:14:20Z")
+        assert (await get(api, f"{MEMBERS}/v/explanation"))["now"]["expires_at"] is None
+
+
+async def test_an_explanation_is_that_of_the_command_line(api: Api) -> None:
+    async with appended(api.settings, *commands(seed=6, count=60, users=2)):
+        found = await get(api, f"{MEMBERS}/u1/explanation")
+        async with connected(api.settings) as connection, connection.transaction():
+            wanted = await explain(connection, "n", 1, "u1")
+    assert len(found["events"]) > 5
+    assert found["events"] == _shown(wanted["events"])
+    assert [found["now"]] == _shown([wanted["now"]])
+
+
+def _shown(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{k: v for k, v in row.items() if k != "user_id" or v is not None}
+            for row in _decoded(found)]  # fmt: skip
+
+
+def _decoded(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [as_json([row | {"user_id": row.get("user_id")}])[0] for row in found]
+
+
+async def test_sizes_are_those_of_view_segment_size(api: Api) -> None:
+    async with appended(api.settings, *commands(seed=8, count=100, users=9), said(network_id="m")):
+        found = await get(api, "/networks/n/sizes")
+        wanted = await rows(
+            api.settings, "SELECT * FROM reporting.segment_size WHERE network_id = 'n' ORDER BY segment_id"
+        )  # fmt: skip
+        for query in ("as_of=2026-01-01T00:00:00Z", "x=1"):
+            refused = await api.call("GET", f"/networks/n/sizes?{query}")
+            assert (refused.status_code, refused.json()["reason"]) == (400, "invalid_field")
+        twice = await api.call("GET", "/networks/n/users/u/segments?as_of=1&as_of=2")
+        assert (twice.status_code, twice.json()["errors"][0]["pointer"]) == (400, "/as_of")
+    assert found["sizes"] == wanted
+    assert "complete_until" in found
+
+
+async def test_a_user_of_white_space_alone_is_nobody_to_ask_for(api: Api) -> None:
+    for path in (SEGMENTS.format("%20"), f"{MEMBERS}/%E3%80%80%09", f"{MEMBERS}?user=%C2%A0"):
+        answer = await api.call("GET", path)
+        assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field"), path
+        assert answer.json()["errors"][0]["pointer"] == "/user"
+        assert "white space alone" in answer.json()["errors"][0]["detail"]

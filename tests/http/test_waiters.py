@@ -1,0 +1,61 @@
+"""Those who wait for an outcome are answered for each network by itself: one whose answers take long waits alone."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from projections.fold.worker import project
+from service.ingest.role import ingest
+from tests.http.client import api_running, said
+from tests.support.database import connected, make_segments, until
+from tests.support.roles import service
+
+if TYPE_CHECKING:
+    from service.runtime.settings import Settings
+
+pytestmark = pytest.mark.stack
+IN_2096 = 4_000_000_000
+# The api that reads an event that lapses in 2096 waits for ever; the workers don't.
+SLOW = """
+DO $do$ BEGIN
+    EXECUTE replace(pg_get_functiondef('segments.fold_step'::regproc), '.fold_step(', '.truly_fold_step(');
+END $do$;
+CREATE OR REPLACE FUNCTION segments.fold_step(
+    state segments.key_state, start segments.key_state,
+    user_status smallint, status_change_timestamp timestamptz, received_at timestamptz, recorded_at timestamptz,
+    lane_id integer, kafka_offset bigint, expires_at timestamptz, expired_lane_id integer, expired_offset bigint
+) RETURNS segments.key_state LANGUAGE plpgsql AS $$ BEGIN
+    IF expires_at > '2090-01-01' AND current_user = 'segments_api' THEN PERFORM pg_sleep(3600); END IF;
+    RETURN segments.truly_fold_step(state, start, user_status, status_change_timestamp, received_at, recorded_at,
+        lane_id, kafka_offset, expires_at, expired_lane_id, expired_offset);
+END $$
+"""
+FOLDED = "SELECT count(*) FROM projections.membership WHERE slot = 0 AND expires_at > '2090-01-01'"
+
+
+async def test_a_network_whose_outcomes_take_for_ever_keeps_no_other_waiting(
+    ready: Settings,
+) -> None:
+    await make_segments(ready, [("m", 1)])
+    async with connected(ready) as connection:
+        await connection.execute(SLOW)
+    async with service(ready, ingest, project), api_running(ready) as api:
+        slow = [
+            asyncio.create_task(
+                api.post(
+                    said(user=f"{number}", expires_at=IN_2096), "m", headers={"Prefer": "wait=600"}
+                )
+            )
+            for number in range(4)
+        ]
+        await until(ready, FOLDED, lambda count: count == len(slow))
+        for number in range(5):
+            answer = await api.post(said(user=f"{number}"), headers={"Prefer": "wait=200"})
+            assert (answer.status_code, answer.json()["outcome"]) == (200, "applied")
+        assert not any(task.done() for task in slow)
+        for task in slow:
+            task.cancel()
+        await asyncio.wait(slow)

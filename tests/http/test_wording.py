@@ -1,0 +1,110 @@
+"""A refusal says what is wrong where it is wrong, in one voice for commands, batches, bodies and parameters."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from service.registry.api_keys import Scope
+from tests.http.client import said
+
+if TYPE_CHECKING:
+    import httpx
+
+    from tests.http.client import Api
+
+pytestmark = pytest.mark.stack
+ONE = "/networks/n/segments"
+BATCH = f"{ONE}/batch"
+ADMIN = "/networks/n/admin/segments"
+
+
+def detail(answer: httpx.Response) -> str:
+    assert answer.status_code >= 400
+    found: str = answer.json()["detail"]
+    return found
+
+
+async def test_what_is_wrong_beside_a_command_is_not_said_of_the_command(api: Api) -> None:
+    async def posted(path: str, body: bytes, **headers: str) -> str:
+        return detail(await api.call("POST", path, content=body, headers=headers))
+
+    good = json.dumps(said()).encode()
+    batch = b"[" + b",".join([good] * 1001) + b"]"
+    key = {"Idempotency-Key": "x" * 256}
+    assert (await posted(ONE, good, **key)).startswith("header Idempotency-Key must be")
+    assert (await posted(BATCH, b"[" + good + b"]", **key)).startswith("header Idempotency-Key")
+    assert await posted(BATCH, batch) == "the batch holds 1001 commands, 1000 are allowed"
+    assert await posted(BATCH, b"[]") == "the batch holds no command"
+    assert await posted(ONE, b" " * 70_000) == "the body must be at most 65536 bytes"
+    assert await posted(ADMIN, b"[]") == "the body: must be a JSON object"
+    assert await posted(ONE, b"7") == "the command: must be a JSON object; a number was sent"
+
+
+async def test_what_was_sent_to_the_wrong_door_is_told_the_right_one(api: Api) -> None:
+    many = detail(await api.post([said()]))
+    assert many.endswith(
+        "an array was sent: many commands are one array of objects, sent to …/segments/batch"
+    )
+    assert (
+        detail(await api.post(said(metadata=[1])))
+        == "/metadata: must be a JSON object; an array was sent"
+    )
+    lines = (json.dumps(said()) + "\n") * 2
+    for body in (lines, json.dumps(said())):
+        told = detail(await api.call("POST", BATCH, content=body))
+        assert "Content-Type: application/x-ndjson" in told
+        assert "…/segments" in told
+
+
+async def test_an_items_detail_names_the_place_that_its_pointers_name(api: Api) -> None:
+    items = [
+        said(),
+        said(user_status="ad"),
+        7,
+        said(metadata={"Jo@x.com": "\u0000"}),
+        said(x=1, y=2),
+    ]
+    answer = await api.call("POST", BATCH, json=items)
+    _, status, number, free, unknown = answer.json()["items"]
+    assert status["detail"].startswith("/1/user_status: must be")
+    assert [error["pointer"] for error in status["errors"]] == ["/1/user_status"]
+    assert number["detail"] == "/2: must be a JSON object; a number was sent"
+    assert free["detail"].startswith("/3/metadata/…: ")
+    assert "/4/x: " in unknown["detail"]
+    assert "; /4/y: " in unknown["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "told"),
+    [
+        ("POST", ADMIN, {}, "/name: is required"),
+        ("POST", ADMIN, {"name": "a", "colour": 1}, "/colour: there is no such field"),
+        ("POST", ADMIN, {"name": 1}, "/name: must be a string"),
+        ("PATCH", f"{ADMIN}/1", {"archived": "yes"}, "/archived: must be true or false"),
+        ("PATCH", f"{ADMIN}/1", {"name": " a"}, "/name: must neither begin nor end with white space"),
+        ("GET", f"{ONE}/1/members?as_off=1", None, "/as_off: there is no such parameter"),
+        ("GET", f"{ONE}/1/members?limit=x", None, "/limit: must be a plain decimal integer"),
+        ("GET", f"{ONE}/1/members?limit=0", None, "/limit: must be greater than or equal to 1"),
+    ],
+)  # fmt: skip
+async def test_bodies_and_parameters_are_refused_in_the_words_in_which_commands_are(
+    api: Api, method: str, path: str, body: Any, told: str
+) -> None:
+    assert detail(await api.call(method, path, json=body)) == told
+
+
+@pytest.mark.parametrize(("method", "path", "wanted"), [
+    ("GET", ADMIN, "admin"),
+    ("POST", ONE, "publish"),
+    ("GET", f"{ONE}/1/members", "report"),
+])  # fmt: skip
+async def test_a_key_that_may_not_is_told_which_may(
+    api: Api, method: str, path: str, wanted: str
+) -> None:
+    other = next(scope for scope in Scope if scope != wanted)
+    answer = await api.call(method, path, other)
+    assert answer.status_code == 403
+    assert detail(answer) == f"it takes a key of this network with scope {wanted}"

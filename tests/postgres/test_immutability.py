@@ -1,0 +1,307 @@
+"""What was written stays: no role may change it, and triggers refuse it to the owner and the superuser too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from service.postgres.guards import GUARDED, guard_faults
+from service.registry import command_topics
+from tests.projections.folding import log
+from tests.support.database import connected
+from tests.support.lane import said
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from service.runtime.settings import Settings
+
+pytestmark = pytest.mark.stack
+# Tables that the service moves on by design. Every other one of the log's schema is append-only.
+MUTABLE = {
+    "installation",
+    "topics_owner",
+    "lane",
+    "segment",
+    "network",
+    "source_version",
+    "erasure_gate",
+    "person",
+    "idempotency",
+    "relay",
+    "api_key",
+    "signature",
+    "signature_horizon",
+    "unbelieved",
+}
+SERVICE = (
+    "segments_ingest",
+    "segments_project",
+    "segments_registry",
+    "segments_operate",
+    "segments_api",
+    "segments_report",
+    "segments_report_network",
+)
+_COLUMN = """
+SELECT a.attname FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_class AS c ON a.attrelid = c.oid
+JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
+WHERE n.nspname = 'segments' AND c.relname = $1 AND a.attnum > 0 AND a.attidentity = '' ORDER BY a.attnum LIMIT 1
+"""
+_TABLES = """
+SELECT c.relname FROM pg_catalog.pg_class AS c
+WHERE c.relnamespace = 'segments'::regnamespace AND c.relkind IN ('r', 'p') ORDER BY 1
+"""
+
+
+@pytest.fixture
+async def filled(database: Settings) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """A connection as the superuser to a database with a row in every table of the log."""
+    async with log(database) as (lane,):
+        at = 1_700_000_000
+        command = said(
+            user="a@x.com", status_change_timestamp=at, reference_id="r", description="d"
+        )
+        assert await lane.append(command, command, b"{", said(user="b", segment_id=9), b"[") == [
+            "event", "duplicate", "not_json", "unknown_segment", "not_json",
+        ]  # fmt: skip
+        # A batch that ends past its last record holds a hole.
+        batch = await lane.appender.prepare(
+            lane.lane, lane.lane_id, lane.next_offset, lane.next_offset + 2, [], 0, lane.incarnation
+        )
+        await lane.store(batch)
+        async with connected(database) as connection:
+            await connection.execute(
+                "INSERT INTO segments.retry (lane_id, kafka_offset) SELECT lane_id, kafka_offset"
+                " FROM segments.rejected LIMIT 1"
+            )
+            await command_topics.allow(connection, database, "t")
+            await connection.execute(
+                "INSERT INTO segments.analyst_event (role_name, network_id, change) VALUES ('ann', 'n', 'granted')"
+            )
+            await connection.fetchval("SELECT segments.erase_person('n', 'b', 'me', 'asked')")
+            await connection.fetchval(
+                "SELECT segments.erase_rejected(kafka_topic, kafka_partition, 0, kafka_offset, 'me', 'asked')"
+                " FROM reporting.rejected WHERE kafka_offset = 2"
+            )
+            yield connection
+
+
+async def append_only(connection: asyncpg.Connection[Any]) -> list[str]:
+    return [row[0] for row in await connection.fetch(_TABLES) if row[0] not in MUTABLE]
+
+
+async def test_the_tables_that_may_change_are_known_and_each_other_one_has_a_row_to_try(
+    filled: asyncpg.Connection[Any],
+) -> None:
+    tables = await append_only(filled)
+    assert set(tables) == set(GUARDED) - MUTABLE
+    assert set(tables) == {
+        "event", "duplicate", "rejected", "hole", "registry_event", "lane_event", "retry", "erasure",
+        "source_event", "analyst_event", "rejected_erasure",
+    }  # fmt: skip
+    for table in tables:
+        assert await filled.fetchval(f"SELECT count(*) FROM segments.{table}") > 0, table
+
+
+def changes(table: str, column: str) -> tuple[str, ...]:
+    return (
+        f"UPDATE segments.{table} SET {column} = {column}",
+        f"DELETE FROM segments.{table}",
+        f"TRUNCATE segments.{table} CASCADE",
+    )
+
+
+async def test_triggers_refuse_change_to_owner_superuser_and_the_erasing_role(
+    filled: asyncpg.Connection[Any],
+) -> None:
+    for role in ("segments_owner", None, "segments_erase"):
+        for table in await append_only(filled):
+            column = await filled.fetchval(_COLUMN, table)
+            if role is not None:
+                # Even a grant would not help.
+                await filled.execute(f"GRANT USAGE ON SCHEMA segments TO {role}")
+                await filled.execute(f"GRANT ALL ON segments.{table} TO {role}")
+                await filled.execute(f"SET ROLE {role}")
+            for change in changes(table, column):
+                with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="append-only"):
+                    await filled.execute(change)
+            await filled.execute("RESET ROLE")
+
+
+async def test_no_service_role_has_the_right_to_change_what_was_written(
+    filled: asyncpg.Connection[Any],
+) -> None:
+    for role in SERVICE:
+        for table in await append_only(filled):
+            column = await filled.fetchval(_COLUMN, table)
+            await filled.execute(f"SET ROLE {role}")
+            for change in changes(table, column):
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await filled.execute(change)
+            await filled.execute("RESET ROLE")
+
+
+async def test_the_erasing_role_blanks_free_text_and_changes_nothing_else(
+    filled: asyncpg.Connection[Any],
+) -> None:
+    await filled.execute("SET ROLE segments_erase")
+    for change in (
+        "UPDATE segments.event SET description = 'other'",
+        "UPDATE segments.rejected SET payload = 'other'",
+    ):
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+            await filled.execute(change)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await filled.execute("UPDATE segments.event SET user_status = 2")
+    assert (
+        await filled.execute(
+            "UPDATE segments.event SET description = NULL, metadata = NULL, user_sent = NULL"
+        )
+        == "UPDATE 1"
+    )
+
+
+_LESSENED = """
+CREATE OR REPLACE TRIGGER person_stays BEFORE UPDATE OR DELETE ON segments.person
+FOR EACH ROW WHEN (false) EXECUTE FUNCTION segments.refuse_all_but_farewell()
+"""
+# What the owner might do to a table so that its rows change all the same, or seem to; and what tells of it.
+_OPENED = {
+    "a trigger is off": "ALTER TABLE segments.{0} DISABLE TRIGGER USER",
+    "a trigger fires by the session": "ALTER TABLE segments.{0} ENABLE TRIGGER USER",
+    "a rule does nothing instead": "CREATE RULE r AS ON UPDATE TO segments.{0} DO INSTEAD NOTHING",
+    "rows are hidden": "ALTER TABLE segments.{0} ENABLE ROW LEVEL SECURITY",
+}
+_DEFINITIONS = (
+    "DROP TABLE segments.{0} CASCADE",
+    "ALTER TABLE segments.{0} DISABLE TRIGGER ALL",
+    "ALTER TABLE segments.{0} ADD COLUMN more text",
+    "CREATE RULE r AS ON DELETE TO segments.{0} DO INSTEAD NOTHING",
+    "CREATE TRIGGER t BEFORE INSERT ON segments.{0} FOR EACH ROW EXECUTE FUNCTION segments.refuse_change()",
+)
+# Columns of the tables that move on by design, which never change all the same.
+_STAYS = {
+    "person": (
+        "user_id = 'other'",
+        "network_id = 'other'",
+        "salt = 'other'",
+        "salt = ''",
+        "erased = 7",
+        # A farewell that is none: it keeps the identifier or the salt, or takes more along.
+        "erased = 7, salt = ''",
+        "erased = 7, user_id = 'erased:7'",
+        "erased = 7, user_id = 'other', salt = ''",
+        "erased = 7, user_id = 'erased:8', salt = ''",
+        "erased = 7, user_id = 'erased:7', salt = '', network_id = 'other'",
+    ),
+    "idempotency": ("request = 'other'", "kafka_offset = 99", "seen_at = now()"),
+    "segment": (
+        "network_id = 'other'",
+        "segment_id = 99",
+        "created_by = 'other'",
+        "created_at = now()",
+    ),
+}
+
+
+@pytest.mark.parametrize("role", ["segments_owner", None, "segments_erase"])
+async def test_what_never_changes_in_tables_that_move_on_is_refused_to_everybody(
+    filled: asyncpg.Connection[Any], role: str | None
+) -> None:
+    """Also where the session says that it is a replica's."""
+    await filled.execute(
+        "INSERT INTO segments.idempotency VALUES ('n', 'k', now(), 1, 0, 'request')"
+    )
+    if role is not None:
+        await filled.execute(f"GRANT USAGE ON SCHEMA segments TO {role}")
+        await filled.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA segments TO {role}")
+        await filled.execute(f"SET ROLE {role}")
+    else:
+        await filled.execute("SET session_replication_role = replica")
+    for table, changed in _STAYS.items():
+        # Each row by itself: one that is refused would hide another that is not.
+        places = [row[0] for row in await filled.fetch(f"SELECT ctid::text FROM segments.{table}")]
+        for change in (
+            *(
+                f"{change} WHERE ctid = '{place}'"
+                for place in places
+                for change in (
+                    *(f"UPDATE segments.{table} SET {one}" for one in changed),
+                    f"DELETE FROM segments.{table}",
+                )
+            ),
+            f"TRUNCATE segments.{table} CASCADE",
+        ):
+            with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="refused"):
+                await filled.execute(change)
+    for table in (row[0] for row in await filled.fetch(_TABLES) if row[0] not in MUTABLE):
+        column = await filled.fetchval(_COLUMN, table)
+        for change in changes(table, column):
+            with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="append-only"):
+                await filled.execute(change)
+
+
+async def test_no_service_role_may_redefine_a_table(filled: asyncpg.Connection[Any]) -> None:
+    for role in SERVICE:
+        for row in await filled.fetch(_TABLES):
+            await filled.execute(f"SET ROLE {role}")
+            for definition in _DEFINITIONS:
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await filled.execute(definition.format(row[0]))
+            await filled.execute("RESET ROLE")
+
+
+async def test_the_registry_s_role_changes_of_a_segment_what_may_change(
+    filled: asyncpg.Connection[Any],
+) -> None:
+    await filled.execute("SET ROLE segments_registry")
+    await filled.execute("UPDATE segments.segment SET description = 'other', archived_at = now()")
+    for change in _STAYS["segment"]:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await filled.execute(f"UPDATE segments.segment SET {change}")
+
+
+@pytest.mark.parametrize("opened", _OPENED)
+async def test_verify_tells_of_each_table_that_it_is_not_guarded(
+    filled: asyncpg.Connection[Any], opened: str
+) -> None:
+    assert await guard_faults(filled) == []
+    for table in GUARDED:
+        transaction = filled.transaction()
+        await transaction.start()
+        await filled.execute("SET LOCAL ROLE segments_owner")
+        await filled.execute(_OPENED[opened].format(table))
+        await filled.execute("SET LOCAL ROLE segments_operate")
+        found = await guard_faults(filled)
+        assert {row["view"] for row in found} == {f"segments.{table}"}, found
+        await transaction.rollback()
+
+
+async def test_verify_tells_that_a_trigger_is_gone_or_calls_something_else(
+    filled: asyncpg.Connection[Any],
+) -> None:
+    for change, told in (
+        ("DROP TRIGGER person_stays ON segments.person", {"segments.person"}),
+        (
+            "CREATE OR REPLACE FUNCTION segments.refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'",
+            {"segments.refuse_change()"},
+        ),
+        (
+            _LESSENED,
+            {"segments.person"},
+        ),
+    ):
+        transaction = filled.transaction()
+        await transaction.start()
+        await filled.execute("SET LOCAL ROLE segments_owner")
+        await filled.execute(change)
+        assert {row["view"] for row in await guard_faults(filled)} == told
+        await transaction.rollback()
+
+
+def test_every_table_that_is_append_only_or_keeps_something_is_looked_after() -> None:
+    assert set(GUARDED) & MUTABLE == set(_STAYS)

@@ -1,0 +1,263 @@
+"""Each role has the least that it needs: the whole of it stands here, so that more is noticed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from service.postgres.migrate import roles_sql
+from tests.support.database import connected, rows, value
+
+if TYPE_CHECKING:
+    from service.runtime.settings import Settings
+
+pytestmark = pytest.mark.stack
+LOG = {
+    "duplicate", "erasure", "event", "hole", "idempotency", "lane", "lane_event", "network",
+    "person", "registry_event", "rejected", "relay", "retry", "segment", "installation", "topics_owner",
+    "signature", "signature_horizon", "unbelieved",
+}  # fmt: skip
+KEPT = {
+    "checkpoint", "generation", "history", "kept_state", "kept_state_0", "kept_state_1", "membership",
+    "membership_0", "membership_1", "size", "size_0", "size_1", "size_daily", "size_daily_0", "size_daily_1", "teller",
+}  # fmt: skip
+VIEWS = {
+    "automation_disagreement", "duplicate", "event", "freshness", "hole", "lane", "membership", "membership_history",
+    "override", "rejected", "result", "segment", "segment_history", "segment_size", "segment_size_daily",
+    "user_segment", "watermark",
+}  # fmt: skip
+# role → {schema.table: rights}; s select, i insert, u update, d delete, t truncate.
+ALLOWED = {
+    "segments_ingest": {
+        **{f"segments.{name}": "s" for name in LOG},
+        **{
+            f"segments.{name}": "si"
+            for name in (
+                "person",
+                "event",
+                "duplicate",
+                "rejected",
+                "hole",
+                "idempotency",
+                "lane_event",
+                "signature",
+            )
+        },
+        "segments.lane": "siu",
+        "segments.relay": "siu",
+        "segments.topics_owner": "siu",
+        "segments.unbelieved": "siu",
+        "segments.source": "s",
+        "segments.source_version": "s",
+        "segments.erasure_gate": "si",
+        **{f"projections.{name}": "s" for name in KEPT},
+        "projections.checkpoint": "si",
+        "projections.trace": "i",
+    },
+    "segments_project": {
+        **{f"segments.{name}": "s" for name in LOG},
+        "segments.source": "s",
+        "segments.topics_owner": "siu",
+        "segments.erasure_gate": "s",
+        **{f"projections.{name}": "siudt" for name in KEPT},
+        "projections.trace": "sd",
+        "projections.expiry": "siud",
+        "projections.farewell": "su",
+        "projections.telling": "su",
+        "reporting.watermark": "s",
+    },
+    "segments_registry": {
+        "segments.segment": "si",
+        "segments.network": "siu",
+        "segments.source_version": "su",
+        "segments.registry_event": "si",
+        "segments.source": "s",
+        "segments.source_event": "si",
+        "segments.api_key": "si",
+    },
+    "segments_api": {
+        **{
+            f"segments.{name}": "s"
+            for name in (
+                "api_key",
+                "source_version",
+                "segment",
+                "lane",
+                "person",
+                "event",
+                "idempotency",
+                "duplicate",
+                "rejected",
+                "hole",
+                "source",
+            )
+        },
+        **{f"projections.{name}": "s" for name in KEPT},
+        **{f"reporting.{name}": "s" for name in VIEWS},
+    },
+    "segments_operate": {
+        **{f"segments.{name}": "s" for name in LOG},
+        **{
+            f"segments.{name}": "si"
+            for name in ("lane_event", "rejected", "hole", "retry", "person", "signature")
+        },
+        "segments.lane": "siu",
+        "segments.source": "s",
+        "segments.source_event": "s",
+        "segments.source_version": "s",
+        "segments.erasure_gate": "si",
+        "segments.analyst": "s",
+        "segments.analyst_event": "s",
+        "segments.rejected_erasure": "s",
+        **{f"projections.{name}": "s" for name in KEPT},
+        "projections.expiry": "s",
+        "projections.farewell": "s",
+        "projections.telling": "s",
+        "projections.checkpoint": "si",
+        **{f"reporting.{name}": "s" for name in VIEWS},
+        "migrations.applied": "s",
+    },
+    "segments_erase": {
+        "segments.person": "su",
+        "segments.event": "s",
+        "segments.rejected": "s",
+        "segments.erasure": "si",
+        "segments.rejected_erasure": "si",
+        "segments.lane": "s",
+        "segments.erasure_gate": "u",
+    },
+    "segments_report": {f"reporting.{name}": "s" for name in VIEWS},
+    "segments_report_network": {f"reporting_network.{name}": "s" for name in VIEWS},
+}
+COLUMNS = {
+    "segments_operate": {"projections.telling": {"anew", "anew_because", "anew_by", "anew_at"}},
+    "segments_api": {"segments.api_key": {"last_used_at"}},
+    "segments_registry": {
+        "segments.api_key": {"revoked_at", "revoked_by"},
+        "segments.segment": {"segment_name", "description", "is_visible", "archived_at"},
+    },
+    "segments_erase": {
+        "segments.event": {"user_sent", "description", "metadata"},
+        "segments.rejected": {"detail", "record_key", "payload", "payload_text", "headers"},
+    },
+}
+_TABLES = """
+SELECT format('%s.%s', n.nspname, c.relname) AS name, concat(
+    CASE WHEN has_table_privilege($1, c.oid, 'SELECT') THEN 's' END,
+    CASE WHEN has_table_privilege($1, c.oid, 'INSERT') THEN 'i' END,
+    CASE WHEN has_table_privilege($1, c.oid, 'UPDATE') THEN 'u' END,
+    CASE WHEN has_table_privilege($1, c.oid, 'DELETE') THEN 'd' END,
+    CASE WHEN has_table_privilege($1, c.oid, 'TRUNCATE') THEN 't' END,
+    CASE WHEN has_table_privilege($1, c.oid, 'REFERENCES') THEN 'r' END,
+    CASE WHEN has_table_privilege($1, c.oid, 'TRIGGER') THEN 'g' END) AS rights
+FROM pg_class AS c JOIN pg_namespace AS n ON c.relnamespace = n.oid
+WHERE n.nspname ~ '^(segments|projections|migrations|reporting(_network)?)$' AND c.relkind IN ('r', 'p', 'v', 'm', 'S')
+"""
+_COLUMNS = """
+SELECT format('%s.%s', n.nspname, c.relname) AS name, array_agg(a.attname::text) AS columns
+FROM pg_attribute AS a JOIN pg_class AS c ON a.attrelid = c.oid JOIN pg_namespace AS n ON c.relnamespace = n.oid
+WHERE n.nspname ~ '^(segments|projections|migrations|reporting(_network)?)$' AND c.relkind IN ('r', 'p', 'v')
+    AND a.attnum > 0 AND NOT has_table_privilege($1, c.oid, 'UPDATE')
+    AND has_column_privilege($1, c.oid, a.attnum, 'UPDATE')
+GROUP BY 1
+"""
+
+
+def test_every_role_that_setup_makes_is_in_the_table() -> None:
+    made = {word.strip("', \n") for word in roles_sql().split("ARRAY[")[1].split("]")[0].split(",")}
+    assert made - {"segments_owner"} == set(ALLOWED)
+
+
+async def test_each_role_has_exactly_these_rights_on_tables_and_views(database: Settings) -> None:
+    for role, allowed in ALLOWED.items():
+        rights = {
+            row["name"]: row["rights"]
+            for row in await rows(database, _TABLES, role)
+            if row["rights"]
+        }
+        assert rights == allowed, role
+        columns = {row["name"]: set(row["columns"]) for row in await rows(database, _COLUMNS, role)}
+        assert columns == COLUMNS.get(role, {}), role
+
+
+async def test_no_role_may_create_anything_log_in_or_is_a_member_of_another(
+    database: Settings,
+) -> None:
+    for role in ALLOWED:
+        assert not await value(
+            database,
+            "SELECT bool_or(has_schema_privilege($1, oid, 'CREATE')) FROM pg_namespace"
+            " WHERE nspname ~ '^(segments|projections|migrations|reporting(_network)?)$'",
+            role,
+        ), role
+        attributes = await rows(
+            database,
+            "SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolcanlogin OR rolreplication OR rolbypassrls AS more,"
+            " (SELECT count(*) FROM pg_auth_members WHERE member = r.oid) AS of FROM pg_roles AS r WHERE rolname = $1",
+            role,
+        )
+        assert attributes == [{"more": False, "of": 0}], role
+
+
+async def test_public_has_nothing(database: Settings) -> None:
+    schemas = await value(
+        database,
+        "SELECT array_agg(nspname) FROM pg_namespace AS n, aclexplode(n.nspacl) AS a WHERE a.grantee = 0"
+        " AND nspname ~ '^(segments|projections|migrations|reporting(_network)?)$'",
+    )
+    tables = await value(
+        database,
+        "SELECT array_agg(relname) FROM pg_class AS c, aclexplode(c.relacl) AS a WHERE a.grantee = 0"
+        " AND relnamespace::regnamespace::text ~ '^(segments|projections|migrations|reporting(_network)?)$'",
+    )
+    functions = await value(
+        database,
+        "SELECT array_agg(proname) FROM pg_proc AS p, aclexplode(coalesce(proacl, acldefault('f', proowner))) AS a"
+        " WHERE a.grantee = 0 AND pronamespace::regnamespace::text ~ '^(segments|projections|reporting(_network)?)$'",
+    )
+    assert (schemas, tables, functions) == (None, None, None)
+
+
+async def test_the_reporting_role_reads_each_view_runs_each_function_and_nothing_else(
+    database: Settings,
+) -> None:
+    async with connected(database, "segments_report") as connection:
+        for view in VIEWS:
+            await connection.fetch(f"SELECT * FROM reporting.{view}")
+        assert await connection.fetchval("SELECT reporting.normalise_user(' A@x ')") == "a@x"
+        assert await connection.fetch("SELECT * FROM reporting.membership_as_of()") == []
+        for denied in (
+            "SELECT * FROM segments.event",
+            "SELECT * FROM projections.membership",
+            "SELECT * FROM migrations.applied",
+            "SELECT segments.erase_person('n', 'u', 'a', 'r')",
+            "SELECT segments.event_id('t', 0, 0, 0)",
+            "CREATE TABLE reporting.mine ()",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(denied)
+
+
+async def test_definer_functions_fix_their_search_path_and_are_known(
+    database: Settings,
+) -> None:
+    found = await rows(
+        database,
+        "SELECT p.oid::regprocedure::text AS name, p.proconfig FROM pg_proc AS p WHERE p.prosecdef"
+        " AND pronamespace::regnamespace::text ~ '^(segments|projections|reporting(_network)?)$' ORDER BY 1",
+    )
+    assert [row["name"].split("(")[0] for row in found] == [
+        "projections.analyze_grown",
+        "reporting.membership_as_of",
+        "reporting_network.membership_as_of",
+        "segments.erase_person",
+        "segments.erase_rejected",
+        "segments.forget_keys",
+        "segments.forget_signatures",
+        "segments.installation_name",
+        "segments.own",
+        "segments.shown_lanes",
+    ]
+    assert all(row["proconfig"] == ["search_path=pg_catalog, pg_temp"] for row in found)

@@ -1,0 +1,561 @@
+"""An analyst of one network sees its rows alone, in every view and function, whatever the query tries."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from service.postgres.database import database_url
+from service.registry import analysts, command_topics
+from service.registry import segments as registry
+from service.runtime.errors import RefusedError
+from tests.projections.folding import fold, log
+from tests.projections.test_plans import nodes
+from tests.support.command_line import run
+from tests.support.database import connected, rows, sound, value
+from tests.support.lane import LogLane, log_lanes, said
+from tests.support.waiting import holds
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from service.runtime.settings import Settings
+
+pytestmark = pytest.mark.stack
+NOW = int(time.time()) - 3600
+BY_NETWORK = {
+    "automation_disagreement", "event", "membership", "membership_history", "override", "rejected", "result", "segment",
+    "segment_history", "segment_size", "segment_size_daily", "user_segment",
+}  # fmt: skip
+_COLUMNS = """
+SELECT c.relname, obj_description(c.oid, 'pg_class') AS words, a.attname, a.atttypid::regtype::text AS type,
+    col_description(c.oid, a.attnum) AS said
+FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+WHERE c.relnamespace = $1::text::regnamespace AND c.relkind = 'v' AND a.attnum > 0 ORDER BY c.relname, a.attnum
+"""
+_LEAK = """
+CREATE FUNCTION pg_temp.leak(seen text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$
+BEGIN
+    RAISE NOTICE 'seen %', seen;
+    RETURN true;
+END $$
+"""
+
+
+async def say_all(lane: LogLane, network: str) -> None:
+    """Let a network have a row in every view that has networks, each with its name in it."""
+    who = f"of-{network}"
+    at = {"network_id": network, "user": who, "status_change_timestamp": NOW}
+    added = said(**at, reference_id=f"ref-{network}", description=who, metadata={"of": network})
+    assert await lane.append(
+        added,
+        added,
+        said(**at | {"user": f"{who}-2", "user_status": "enter"}),
+        said(**at | {"user": f"{who}-3", "user_status": "enter"}),
+        said(
+            **at | {"user": f"{who}-3", "user_status": "block", "status_change_timestamp": NOW + 1}
+        ),
+        said(
+            **at | {"user": f"{who}-3", "user_status": "reset", "status_change_timestamp": NOW + 2}
+        ),
+        said(**at | {"segment_id": 77}),
+    ) == ["event", "duplicate", "event", "event", "event", "event", "unknown_segment"]
+
+
+@pytest.fixture
+async def filled(database: Settings) -> AsyncIterator[Settings]:
+    """Networks a and b with rows in every view, topics for one and both, and a record that is nobody's."""
+    async with log(database, 1, [("a", 1), ("b", 1)]) as (lane,):
+        await say_all(lane, "a")
+        await say_all(lane, "b")
+        assert await lane.append(b"{") == ["not_json"]
+        async with connected(database) as connection:
+            await command_topics.allow(connection, database, "b-crm", networks=["b"])
+            await command_topics.allow(connection, database, "both", networks=["a", "b"])
+        for topic in ("b-crm", "both"):
+            other = LogLane(lane.pool, database, topic, 0)
+            await other.open()
+            # A batch that ends past its last record holds a hole.
+            await other.store(
+                await other.appender.prepare(
+                    other.lane, other.lane_id, 0, 2, [], 0, other.incarnation
+                )
+            )
+        await fold(database)
+        yield database
+
+
+@pytest.fixture
+async def ann(filled: Settings) -> AsyncIterator[str]:
+    """A login that may do nothing yet."""
+    name = f"ann_{uuid.uuid4().hex[:12]}"
+    async with connected(filled) as connection:
+        await connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'pw'")
+        yield name
+        await connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+@asynccontextmanager
+async def logged_in(settings: Settings, role: str) -> AsyncIterator[asyncpg.Connection[Any]]:
+    base, _, name = database_url(settings).rpartition("/")
+    host = base.removeprefix("postgresql://").rpartition("@")[2]
+    connection = await asyncpg.connect(f"postgresql://{role}:pw@{host}/{name}")
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def test_the_views_are_those_of_schema_reporting_with_the_same_columns_and_words(
+    database: Settings,
+) -> None:
+    every = await rows(database, _COLUMNS, "reporting")
+    mine = await rows(database, _COLUMNS, "reporting_network")
+    for row in (*every, *mine):
+        assert row["words"], row
+        if row["relname"] == "rejected":
+            row["words"] = ""  # one word more is said there
+    assert mine == every
+    barriers = await value(
+        database,
+        "SELECT bool_and('security_barrier=true' = ANY (reloptions)) FROM pg_class"
+        " WHERE relnamespace = 'reporting_network'::regnamespace AND relkind = 'v'",
+    )
+    assert barriers
+    functions = (
+        "SELECT proname, pg_get_function_arguments(oid) AS takes FROM pg_proc"
+        " WHERE pronamespace = '{}'::regnamespace ORDER BY 1"
+    )
+    assert await rows(database, functions.format("reporting_network")) == await rows(
+        database, functions.format("reporting")
+    )
+
+
+async def test_she_sees_all_rows_of_her_network_and_none_of_another_in_every_view(
+    filled: Settings, ann: str
+) -> None:
+    await analysts.grant(filled, ann, "a")
+    async with logged_in(filled, ann) as connection:
+        for view in BY_NETWORK:
+            every = await rows(
+                filled, f"SELECT v::text FROM reporting.{view} AS v WHERE network_id = 'a'"
+            )
+            mine = await connection.fetch(f"SELECT v::text FROM {view} AS v")
+            assert every, view
+            assert sorted(map(str, (row["v"] for row in mine))) == sorted(
+                row["v"] for row in every
+            ), view
+        duplicates = await connection.fetch("SELECT duplicate_of_event_id FROM duplicate")
+        events = await connection.fetch("SELECT event_id FROM event WHERE reference_id = 'ref-a'")
+        assert [tuple(row) for row in duplicates] == [tuple(row) for row in events]
+        watermark = await connection.fetchrow("SELECT * FROM watermark")
+    assert dict(watermark or {}) == (await rows(filled, "SELECT * FROM reporting.watermark"))[0]
+
+
+async def test_lanes_of_a_topic_that_speaks_for_others_alone_are_not_shown(
+    filled: Settings, ann: str
+) -> None:
+    await analysts.grant(filled, ann, "a")
+    commands = f"{filled.topic_prefix}.commands"
+    async with logged_in(filled, ann) as connection:
+        for view, expected in (
+            ("lane", {commands, "both"}), ("freshness", {commands, "both"}), ("hole", {"both"}),
+        ):  # fmt: skip
+            found = {row[0] for row in await connection.fetch(f"SELECT kafka_topic FROM {view}")}
+            assert found == expected, view
+        await analysts.grant(filled, ann, "b")
+        assert {row[0] for row in await connection.fetch("SELECT kafka_topic FROM hole")} == {
+            "both",
+            "b-crm",
+        }
+
+
+async def test_a_leaky_function_sees_no_other_row(filled: Settings, ann: str) -> None:
+    await analysts.grant(filled, ann, "a")
+    heard: list[str] = []
+    async with logged_in(filled, ann) as connection:
+        connection.add_log_listener(lambda _connection, notice: heard.append(notice.message))
+        await connection.execute(_LEAK)
+        for view in BY_NETWORK:
+            heard.clear()
+            await connection.fetch(f"SELECT FROM {view} AS v WHERE pg_temp.leak(v::text)")
+            assert heard, view
+            # Nor does one that Postgres could evaluate on a single column, or make of a join.
+            await connection.fetch(
+                f"SELECT FROM {view} AS v JOIN {view} AS w USING (network_id)"
+                " WHERE pg_temp.leak(v.network_id) AND pg_temp.leak(w.network_id)"
+            )
+            assert not [one for one in heard if one == "seen b"], view
+            assert not [one for one in heard if "of-b" in one], view
+        for view in ("duplicate", "lane", "hole", "freshness"):
+            heard.clear()
+            mine = await connection.fetch(f"SELECT FROM {view} AS v WHERE pg_temp.leak(v::text)")
+            assert len(heard) == len(mine) > 0, view
+        heard.clear()
+        await connection.fetch("SELECT FROM membership_as_of() AS m WHERE pg_temp.leak(m::text)")
+        assert heard
+        assert not [one for one in heard if "of-b" in one]
+
+
+async def test_without_the_barrier_that_function_would_have_seen_them(
+    filled: Settings, ann: str
+) -> None:
+    """So that the test before can fail: the barrier, and no accident, keeps the rows away."""
+    await analysts.grant(filled, ann, "a")
+    async with connected(filled) as owner:
+        await owner.execute(
+            "CREATE VIEW reporting_network.plain AS SELECT * FROM reporting.segment WHERE network_id <> 'b';"
+            " GRANT SELECT ON reporting_network.plain TO segments_report_network"
+        )
+    heard: list[str] = []
+    async with logged_in(filled, ann) as connection:
+        connection.add_log_listener(lambda _connection, notice: heard.append(notice.message))
+        await connection.execute(_LEAK)
+        await connection.fetch("SELECT FROM plain AS v WHERE pg_temp.leak(v.network_id)")
+    assert "seen b" in heard
+
+
+async def test_the_functions_answer_for_her_network(filled: Settings, ann: str) -> None:
+    await analysts.grant(filled, ann, "a")
+    every = "SELECT * FROM reporting.membership_as_of(network_id => 'a') ORDER BY user_id"
+    async with logged_in(filled, ann) as connection:
+        mine = await connection.fetch("SELECT * FROM membership_as_of() ORDER BY user_id")
+        assert [dict(row) for row in mine] == await rows(filled, every)
+        assert mine
+        assert await connection.fetch("SELECT * FROM membership_as_of(network_id => 'b')") == []
+        assert await connection.fetch("SELECT * FROM membership_as_of(user_id => 'of-b')") == []
+        assert len(await connection.fetch("SELECT * FROM membership_as_of(user_id => 'of-a')")) == 1
+        assert await connection.fetchval("SELECT normalise_user(' A@x ')") == "a@x"
+
+
+async def test_she_reads_nothing_but_her_schema(filled: Settings, ann: str) -> None:
+    await analysts.grant(filled, ann, "a")
+    async with logged_in(filled, ann) as connection:
+        for denied in (
+            "SELECT * FROM reporting.membership",
+            "SELECT * FROM reporting.membership_as_of()",
+            "SELECT * FROM segments.event",
+            "SELECT * FROM segments.analyst",
+            "SELECT segments.own(current_user)",
+            "SELECT * FROM segments.source",
+            "INSERT INTO segments.analyst_event (role_name, network_id, change) VALUES (current_user, 'b', 'granted')",
+            "ALTER VIEW reporting_network.event RESET (security_barrier)",
+            "SET ROLE segments_report",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(denied)
+        with pytest.raises(asyncpg.ObjectNotInPrerequisiteStateError, match="cannot update view"):
+            await connection.execute("UPDATE reporting_network.segment SET segment_name = 'mine'")
+
+
+async def test_a_group_s_networks_are_its_members_and_two_grants_add_up(
+    filled: Settings, ann: str
+) -> None:
+    group = f"group_{uuid.uuid4().hex[:12]}"
+    seen = "SELECT array_agg(DISTINCT network_id ORDER BY network_id) FROM reporting_network.event"
+    async with connected(filled) as owner:
+        await owner.execute(f"CREATE ROLE {group}; GRANT {group} TO {ann}")
+        try:
+            await analysts.grant(filled, group, "a")
+            async with logged_in(filled, ann) as connection:
+                assert await connection.fetchval(seen) == ["a"]
+                await analysts.grant(filled, ann, "b")
+                assert await connection.fetchval(seen) == ["a", "b"]
+                # Having taken on the group's role she sees what the group sees.
+                await connection.execute(f"SET ROLE {group}")
+                assert await connection.fetchval(seen) == ["a"]
+                asked = "SELECT array_agg(DISTINCT network_id) FROM reporting_network.membership_as_of()"
+                assert await connection.fetchval(asked) == ["a"]
+        finally:
+            await owner.execute(f"DROP OWNED BY {group}; DROP ROLE {group}")
+
+
+async def test_what_is_revoked_is_not_seen_any_more_in_a_session_that_is_open(
+    filled: Settings, ann: str
+) -> None:
+    await analysts.grant(filled, ann, "a", "boss")
+    await analysts.grant(filled, ann, "b", "boss")
+    async with logged_in(filled, ann) as connection:
+        assert await connection.fetchval("SELECT count(DISTINCT network_id) FROM event") == 2
+        await analysts.revoke(filled, ann, "b", "boss")
+        assert await connection.fetchval("SELECT array_agg(DISTINCT network_id) FROM event") == [
+            "a"
+        ]
+        await analysts.revoke(filled, ann, "a", "boss")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetch("SELECT * FROM reporting_network.event")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetch("SELECT * FROM reporting_network.membership_as_of()")
+    changes = await rows(
+        filled, "SELECT network_id, change, actor FROM segments.analyst_event WHERE role_name = $1"
+        " ORDER BY analyst_event_id", ann,
+    )  # fmt: skip
+    assert [tuple(row.values()) for row in changes] == [
+        ("a", "granted", "boss"), ("b", "granted", "boss"), ("b", "revoked", "boss"), ("a", "revoked", "boss"),
+    ]  # fmt: skip
+
+
+async def test_a_new_role_of_an_old_name_does_not_inherit_its_networks(
+    filled: Settings, ann: str
+) -> None:
+    await analysts.grant(filled, ann, "b")
+    async with connected(filled) as owner:
+        await owner.execute(
+            f"DROP OWNED BY {ann}; DROP ROLE {ann}; CREATE ROLE {ann} LOGIN PASSWORD 'pw'"
+        )
+    async with logged_in(filled, ann) as connection:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetch("SELECT * FROM reporting_network.event")
+    await analysts.grant(filled, ann, "a")
+    async with logged_in(filled, ann) as connection:
+        assert await connection.fetchval("SELECT array_agg(DISTINCT network_id) FROM event") == [
+            "a"
+        ]
+
+
+async def test_the_reporting_role_sees_every_network_as_before(filled: Settings, ann: str) -> None:
+    async with connected(filled) as owner:
+        await owner.execute(f"GRANT segments_report TO {ann}")
+    async with logged_in(filled, ann) as connection:
+        assert (
+            await connection.fetchval("SELECT count(DISTINCT network_id) FROM reporting.event") == 2
+        )
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetch("SELECT * FROM reporting_network.event")
+    with pytest.raises(RefusedError, match="sees every network, being segments_report"):
+        await analysts.grant(filled, ann, "a")
+    await sound(filled)
+
+
+async def test_a_login_s_query_ends_when_its_client_is_gone(filled: Settings, ann: str) -> None:
+    assert (await run(filled, "analyst", "grant", ann, "--network", "a")).code == 0
+    asks = "SELECT count(*) FROM generate_series(1, 100000000000)"
+
+    async def is_asked() -> bool:
+        query = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query = $1)"
+        return bool(await value(filled, query, asks))
+
+    async def is_over() -> bool:
+        return not await is_asked()
+
+    async with logged_in(filled, ann) as connection:
+        asking = asyncio.create_task(connection.fetch(asks))
+        await holds(is_asked)
+        connection.terminate()
+        await asyncio.wait([asking])
+        assert isinstance(asking.exception(), asyncpg.PostgresConnectionError)
+        await holds(is_over)
+
+
+async def test_a_login_s_queries_end_after_five_minutes_unless_told_otherwise(
+    filled: Settings, ann: str
+) -> None:
+    async def timeout() -> object:
+        async with logged_in(filled, ann) as connection:
+            return await connection.fetchval("SHOW statement_timeout")
+
+    async def listed() -> object:
+        (row,) = (await run(filled, "analyst", "list", "--network", "a", "--json")).json
+        return row["statement_timeout"]
+
+    grant = ("analyst", "grant", ann, "--network", "a")
+    assert (await run(filled, *grant)).code == 0
+    assert (await timeout(), await listed()) == ("5min", "300s")
+    assert (await run(filled, *grant, "--statement-timeout", "7")).code == 0
+    assert (await timeout(), await listed()) == ("7s", "7s")
+    # What she has stays.
+    assert (await run(filled, *grant)).code == 0
+    assert await timeout() == "7s"
+    assert (await run(filled, *grant, "--statement-timeout", "0")).code == 0
+    assert await timeout() == "0"
+    assert (await run(filled, *grant, "--statement-timeout", "-1")).code == 2
+
+
+async def test_a_login_has_five_sessions_at_once_unless_told_otherwise(
+    filled: Settings, ann: str
+) -> None:
+    grant = ("analyst", "grant", ann, "--network", "a")
+
+    async def listed() -> object:
+        (row,) = (await run(filled, "analyst", "list", "--network", "a", "--json")).json
+        return row["connection_limit"]
+
+    assert (await run(filled, *grant)).code == 0
+    assert await listed() == 5
+    assert (await run(filled, *grant, "--connection-limit", "1")).code == 0
+    async with logged_in(filled, ann):
+        with pytest.raises(asyncpg.TooManyConnectionsError):
+            async with logged_in(filled, ann):
+                pass
+    # What she has stays, no limit too.
+    assert (await run(filled, *grant)).code == 0
+    assert await listed() == 1
+    assert (await run(filled, *grant, "--connection-limit", "0")).code == 0
+    assert (await run(filled, *grant)).code == 0
+    assert await listed() is None
+
+
+async def test_the_commands_grant_list_and_revoke(filled: Settings, ann: str) -> None:
+    granted = await run(
+        filled, "analyst", "grant", ann, "--network", "a", "--actor", "boss", "--json"
+    )
+    assert (granted.json["role_name"], granted.json["network_id"], granted.json["change"]) == (
+        ann,
+        "a",
+        "granted",
+    )
+    again = await run(filled, "analyst", "grant", ann, "--network", "a", "--json")
+    assert (again.code, again.json["actor"]) == (0, "boss")
+    (listed,) = (await run(filled, "analyst", "list", "--network", "a", "--json")).json
+    assert (listed["role_name"], listed["actor"]) == (ann, "boss")
+    assert (await run(filled, "analyst", "list", "--network", "b", "--json")).json == []
+    revoked = await run(filled, "analyst", "revoke", ann, "--network", "a", "--json")
+    assert revoked.json["change"] == "revoked"
+    assert len((await run(filled, "analyst", "list", "--history", "--json")).json) == 2
+    for arguments, code, says in (
+        (["revoke", ann, "--network", "a"], 1, "was not granted network a"),
+        (["grant", "nobody-at-all", "--network", "a"], 1, "There is no role nobody-at-all"),
+        (["grant", ann, "--network", "a b"], 2, "must be 1 to 64"),
+    ):
+        said = await run(filled, "analyst", *arguments)
+        assert (said.code, says in said.err) == (code, True), said.err
+
+
+# In each view every column by which its rows may be looked for, with a value that only network b has and one that
+# nobody has; both are of one length.
+_ELSEWHERE = {
+    "user_id": ("'of-b'", "'of-z'"),
+    "reference_id": ("'ref-b'", "'ref-z'"),
+    "segment_name": ("'only b'", "'only z'"),
+    "segment_id": ("88888", "99999"),
+    "created_by": ("'b-boss'", "'z-boss'"),
+    "description": ("'of-b'", "'of-z'"),
+    "actor": ("'b-boss'", "'z-boss'"),
+    "user_sent": ("'OF-b'", "'OF-z'"),
+    "kafka_topic": ("'b-crm'", "'z-crm'"),
+}
+_EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, COSTS, VERBOSE, TIMING OFF, SUMMARY OFF) "
+_TIMES = """
+SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = $1::text::regclass AND a.attnum > 0
+    AND a.atttypid = 'timestamptz'::regtype ORDER BY a.attnum
+"""
+_SETTINGS = (
+    "SET enable_seqscan = on",
+    "SET enable_seqscan = off",
+    "SET enable_indexscan = off; SET enable_bitmapscan = off",
+    "SET enable_hashjoin = off; SET enable_nestloop = off",
+)
+
+
+async def plan(connection: asyncpg.Connection[Any], query: str, value: str) -> str:
+    """Give the plan of a query as it ran, without the value that it asks for."""
+    # What it may hit or read, and what planning took, hangs on what was asked before.
+    for _ in range(2):
+        said = await connection.fetch(_EXPLAIN + query)
+    lines = [row[0].replace(value, "?").replace(value.strip("'"), "?") for row in said]
+    planning = next((at for at, line in enumerate(lines) if line == "Planning:"), len(lines))
+    return "\n".join(lines[:planning])
+
+
+@pytest.fixture
+async def elsewhere(filled: Settings) -> Settings:
+    """The same with what b alone has in every column that can be asked for."""
+    async with connected(filled) as owner:
+        await owner.execute("UPDATE segments.segment SET description = 'of-' || network_id")
+        for network_id in ("a", "b"):
+            await registry.create(
+                owner,
+                network_id=network_id,
+                segment_id={"a": 77777, "b": 88888}[network_id],
+                name=f"only {network_id}",
+                actor=f"{network_id}-boss",
+            )
+    async with log_lanes(filled, 2) as lanes:
+        for network_id in ("a", "b"):
+            content = said(
+                network_id=network_id, user=f"OF-{network_id}", reference_id=f"x{network_id}"
+            )
+            assert await lanes[1].append(content) == ["event"]
+    await fold(filled)
+    async with connected(filled) as owner:
+        await owner.execute("ANALYZE")
+    return filled
+
+
+async def test_no_plan_tells_what_another_network_has(elsewhere: Settings, ann: str) -> None:
+    """What EXPLAIN ANALYZE shows of a look-up is the same for what only b has as for what nobody has."""
+    await analysts.grant(elsewhere, ann, "a")
+    told = []
+    async with logged_in(elsewhere, ann) as connection:
+        for settings in _SETTINGS:
+            await connection.execute(f"RESET ALL; SET jit = off; {settings}")
+            await connection.execute("SET search_path = reporting_network")
+            for row in await rows(elsewhere, _COLUMNS, "reporting_network"):
+                view, column = row["relname"], row["attname"]
+                if view == "watermark" or column not in _ELSEWHERE:
+                    continue
+                query = f"SELECT * FROM {view} WHERE {column} = "
+                there, nowhere = _ELSEWHERE[column]
+                found = await plan(connection, query + there, there)
+                if found != (wanted := await plan(connection, query + nowhere, nowhere)):
+                    told.append(f"{settings}: {view}.{column}\n{found}\n--- and nowhere\n{wanted}")
+    assert not told, "\n\n".join(told)
+
+
+async def test_a_look_up_by_reference_reads_no_event_but_those_that_it_finds(
+    elsewhere: Settings, ann: str
+) -> None:
+    """However many events her network has: an index finds them, and takes nothing of theirs away again."""
+    await analysts.grant(elsewhere, ann, "a")
+    many = [
+        said(network_id="a", user=f"u{number}", reference_id=f"r{number}") for number in range(1000)
+    ]
+    async with log_lanes(elsewhere) as (lane,):
+        await lane.append(*many)
+    await fold(elsewhere)
+    async with connected(elsewhere) as owner:
+        await owner.execute("ANALYZE")
+    async with logged_in(elsewhere, ann) as connection:
+        await connection.execute("SET search_path = reporting_network; SET jit = off")
+        for view in ("event", "result", "membership", "membership_history"):
+            query = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) SELECT * FROM {view} WHERE reference_id = 'r7'"
+            whole = json.loads(await connection.fetchval(query))[0]["Plan"]
+            assert whole["Actual Rows"] == 1, view
+            for node in nodes(whole):
+                if node.get("Relation Name") == "event":
+                    read = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+                    assert read * node["Actual Loops"] <= 1, (view, node)
+
+
+async def test_no_plan_tells_when_another_network_did_something(
+    elsewhere: Settings, ann: str
+) -> None:
+    """Its estimates apart, which are made of what is frequent in all networks together."""
+    await analysts.grant(elsewhere, ann, "a")
+    async with connected(elsewhere) as owner:
+        await owner.execute("DELETE FROM pg_statistic WHERE starelid::regclass::text LIKE '%.%'")
+    told = []
+    async with logged_in(elsewhere, ann) as connection:
+        for view in BY_NETWORK | {"duplicate"}:
+            for column in await rows(elsewhere, _TIMES, f"reporting.{view}"):
+                name = column["attname"]
+                moments = (
+                    f"SELECT DISTINCT {name}::text FROM reporting.{view} AS b WHERE {name} IS NOT NULL"
+                    f" AND NOT EXISTS (SELECT FROM reporting_network.{view} AS a WHERE a.{name} = b.{name})"
+                )
+                async with connected(elsewhere) as owner:
+                    found = await owner.fetch(moments)
+                query = f"SELECT * FROM {view} WHERE {name} = "
+                for there in [f"'{moment[0]}'" for moment in found][:3]:
+                    nowhere = f"'2001{there[5:]}"
+                    asked = await plan(connection, query + there, there)
+                    if asked != (wanted := await plan(connection, query + nowhere, nowhere)):
+                        told.append(f"{view}.{name}\n{asked}\n--- and nowhere\n{wanted}")
+    assert not told, "\n\n".join(told)
