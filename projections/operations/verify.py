@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from projections.fold.worker import SQL, fold_digest
+from projections.fold.worker import fold_digest
 from service.log.proof import altered_events
-from service.postgres.database import give_longer
+from service.postgres.database import give_longer, statements
 from service.postgres.guards import guard_faults
 
 if TYPE_CHECKING:
     import asyncpg
 
+SQL = statements("projections.operations.sql")
 CHECK_SECONDS = 3600
 CHECKS = (
     "verify_tiling",
@@ -33,11 +34,8 @@ CHECKS = (
 async def verify(connection: asyncpg.Connection[Any]) -> list[dict[str, str | None]]:
     """Compare every view that a projection feeds with the fold of the log, and law 1's tiling and counters.
 
-    And each event with its digests, and whether what keeps the log from being changed is in force
-    (`service.postgres.guards`).
-
-    And what leads the projections on: checkpoints and watermarks, which slot serves and what SQL made it, how far the
-    topics were told.
+    Also compares each row of the log with its digests, the guards of the log with those that the migrations make, and
+    checkpoints, watermarks, generations and the outboxes' progress with the log.
 
     Returns: what differs, at most 100 a check: view or table, key, expected, found. Empty: all is well.
     """

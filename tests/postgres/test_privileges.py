@@ -139,8 +139,16 @@ COLUMNS = {
         "segments.segment": {"segment_name", "description", "is_visible", "archived_at"},
     },
     "segments_erase": {
-        "segments.event": {"user_sent", "description", "metadata"},
-        "segments.rejected": {"detail", "record_key", "payload", "payload_text", "headers"},
+        "segments.event": {"user_sent", "description", "metadata", "blanked"},
+        "segments.rejected": {
+            "detail",
+            "record_key",
+            "payload",
+            "payload_text",
+            "headers",
+            "salt",
+            "blanked",
+        },
     },
 }
 _TABLES = """

@@ -66,7 +66,7 @@ TAMPERED = {
     "a duplicate that went": ("DELETE FROM segments.duplicate", {"lane"}),
     "a rejected record that went": ("DELETE FROM segments.rejected", {"lane"}),
     "an offset told twice": (
-        "INSERT INTO segments.hole SELECT lane_id, kafka_offset, kafka_offset + 1, 'x', now() FROM segments.event",
+        "INSERT INTO segments.hole SELECT lane_id, kafka_offset, kafka_offset + 1, 'x', now(), '' FROM segments.event",
         {"lane"},
     ),
     "what a duplicate repeats": ("UPDATE segments.duplicate SET of_offset = 99", {"duplicate"}),
