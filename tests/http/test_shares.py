@@ -155,6 +155,33 @@ async def test_whoever_waits_too_long_or_behind_too_many_is_told_to_come_again(
         pass
 
 
+async def test_a_network_whose_questions_take_long_has_one_place_while_others_ask() -> None:
+    now = [0.0]
+    places = Shares(8, lambda: now[0])
+
+    async def ask(network: str, seconds: float) -> None:
+        async with places.place(network, 60):
+            now[0] += seconds
+
+    await ask("a", 2.0)
+    async with places.place("a", 60), places.place("a", 60):
+        pass  # alone, it has its half
+    await ask("b", 0.01)
+    async with places.place("a", 60):
+        assert (await _fails(places)).status == 503
+        async with places.place("b", 0.01), places.place("b", 0.01):
+            pass  # whose questions are short
+    now[0] += shares.RECENT_SECONDS + 0.1
+    await ask("a", 2.0)
+    async with places.place("a", 60), places.place("a", 60):
+        pass
+    await ask("b", 0.01)
+    now[0] += 10
+    await ask("b", 0.01)
+    async with places.place("a", 60), places.place("a", 60):
+        pass  # it was quiet for some seconds
+
+
 async def _fails(places: Shares) -> Any:
     with pytest.raises(Problem) as caught:
         async with places.place("a", 0.2):

@@ -1,8 +1,13 @@
-"""Connections shared out among networks: none has more than half of them, and each waits for its own alone."""
+"""Connections shared out among networks: by number, and by the time that their questions take.
+
+A network has at most half of the connections; while others ask as well, one alone if its questions take long.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import Counter, OrderedDict, deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -10,8 +15,12 @@ from typing import TYPE_CHECKING
 from service.http.kit.problems import unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
+# Of a network's questions, added up and halved each second: above this they take long.
+LONG_SECONDS = 0.5
+# So long after its last question a network counts as one that asks.
+RECENT_SECONDS = 2.0
 # Questions of one network that wait for a connection; more are refused at once.
 MOST_WAITING = 100
 
@@ -19,10 +28,12 @@ MOST_WAITING = 100
 class Shares:
     """Places for questions to Postgres. Networks that wait get one in turn, of one network whoever came first."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._free = most
         self._share = max(1, most // 2)
+        self._clock = clock
         self._held: Counter[str] = Counter()
+        self._usage: dict[str, _Usage] = {}
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @asynccontextmanager
@@ -31,7 +42,10 @@ class Shares:
 
         Raises: Problem 503 `busy`, with Retry-After, where so many wait already or the seconds pass.
         """
-        if self._free and self._held[network_id] < self._share:
+        if network_id not in self._usage:
+            self._forget_quiet()
+            self._usage[network_id] = _Usage(self._clock())
+        if self._free and self._may_have_more(network_id):
             self._take(network_id)
         else:
             await self._wait(network_id, seconds)
@@ -58,11 +72,38 @@ class Shares:
                 raise _busy() from None
             raise
 
+    def _may_have_more(self, network_id: str) -> bool:
+        """Whether a network may hold one more place; its own usage is brought up to date."""
+        held, now = self._held[network_id], self._clock()
+        usage = self._usage[network_id]
+        usage.add(held, now)
+        if held == 0 or usage.seconds < LONG_SECONDS:
+            return held < self._share
+        return held < self._share and not self._others_ask(network_id, now)
+
+    def _others_ask(self, network_id: str, now: float) -> bool:
+        return any(
+            other != network_id and (other in self._held or now - usage.at < RECENT_SECONDS)
+            for other, usage in self._usage.items()
+        )
+
+    def _forget_quiet(self) -> None:
+        now = self._clock()
+        for network_id, usage in list(self._usage.items()):
+            if (
+                network_id not in self._held
+                and network_id not in self._waiting
+                and now - usage.at > RECENT_SECONDS
+            ):
+                del self._usage[network_id]
+
     def _take(self, network_id: str) -> None:
+        self._usage[network_id].add(self._held[network_id], self._clock())
         self._free -= 1
         self._held[network_id] += 1
 
     def _give_back(self, network_id: str) -> None:
+        self._usage[network_id].add(self._held[network_id], self._clock())
         self._free += 1
         self._held[network_id] -= 1
         if not self._held[network_id]:
@@ -74,12 +115,27 @@ class Shares:
         for network_id, queue in list(self._waiting.items()):
             while queue and queue[0].cancelled():
                 queue.popleft()
-            if queue and self._free and self._held[network_id] < self._share:
+            if queue and self._free and self._may_have_more(network_id):
                 self._take(network_id)
                 queue.popleft().set_result(None)
                 self._waiting.move_to_end(network_id)
             if not queue:
                 del self._waiting[network_id]
+
+
+class _Usage:
+    """Seconds that a network's places were held, halved each second. at: as of when."""
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+        self.seconds = 0.0
+
+    def add(self, places: int, now: float) -> None:
+        """Bring it up to date: so many places were held since."""
+        if now > self.at:
+            left = 0.5 ** (now - self.at)
+            self.seconds = self.seconds * left + places * (1 - left) / math.log(2)
+            self.at = now
 
 
 def _busy() -> Exception:
