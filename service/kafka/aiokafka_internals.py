@@ -168,8 +168,8 @@ class LenientBatch:
         if content.skip(missing) != missing:
             raise CorruptRecordException("a record ends early")
         detail = f"the record has {length} bytes, of which the first {KEPT_BYTES} are kept"
-        return self._record(key_and_value, 0)._replace(
-            headers=[], refusal=Refusal(Reason.TOO_LARGE, detail)
+        return self._record(key_and_value, 0, is_cut=True)._replace(
+            refusal=Refusal(Reason.TOO_LARGE, detail)
         )
 
     def _piece(self, count: int, content: bytes | memoryview) -> Iterator[Any]:
@@ -196,19 +196,25 @@ class LenientBatch:
         while at < len(content):
             length, begin = _varint(content, at)
             if nth >= number:
-                yield self._record(content, begin)
+                yield self._record(content[begin : begin + length], 0)
             at, nth = begin + length, nth + 1
 
-    def _record(self, data: bytes, at: int) -> LenientRecord:
-        """Decode a record that begins, after its length, at `at`, with those of its headers that we read."""
+    def _record(self, data: bytes, at: int, *, is_cut: bool = False) -> LenientRecord:
+        """Decode a record that begins, after its length, at `at`, with those of its headers that we read.
+
+        is_cut: the data ends somewhere in the key or the value. Raises: CorruptRecordException.
+        """
         batch = self._batch
         at += 1  # attributes, unused
         timestamp_delta, at = _varint(data, at)
         offset_delta, at = _varint(data, at)
-        key, at = _bytes(data, at)
-        # One that was cut may have none of these.
-        value, at = _bytes(data, at) if at < len(data) else (None, at)
-        headers = keep_headers(_headers(data, at)) if at < len(data) else []
+        key, at = _bytes(data, at, is_cut=is_cut)
+        if is_cut:
+            value = _bytes(data, at, is_cut=True)[0] if at < len(data) else None
+            headers: _Headers = []
+        else:
+            value, at = _bytes(data, at)
+            headers = keep_headers(_headers(data, at))
         appended = batch.timestamp_type == DefaultRecordBase.LOG_APPEND_TIME
         timestamp = (
             batch.max_timestamp
@@ -351,10 +357,12 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     return decode_varint(data, at)  # type: ignore[arg-type]
 
 
-def _bytes(data: bytes, at: int) -> tuple[bytes | None, int]:
+def _bytes(data: bytes, at: int, *, is_cut: bool = False) -> tuple[bytes | None, int]:
     length, at = _varint(data, at)
     if length < 0:
         return None, at
+    if at + length > len(data) and not is_cut:
+        raise CorruptRecordException("a record ends early")
     return bytes(data[at : at + length]), at + length
 
 

@@ -27,7 +27,7 @@ NOON = datetime(2024, 2, 28, 12, tzinfo=UTC)
 # Epochs of one partition, whose offsets may be equal, and lanes whose ids are not in the order of their names.
 LANES = [("b", 0, 0), ("a", 1, 0), ("a", 0, 0), ("a", 0, 1), ("B", 3, 0)]
 COLUMNS = ["lane_id", "kafka_offset", "segment_key", "person_id", "user_status", "status_change_timestamp",
-    "received_at", "recorded_at", "expires_at", "expired_lane_id", "expired_offset", "content", "reference_id",
+    "received_at", "recorded_at", "expires_at", "expired_lane_id", "expired_offset", "content", "digest", "reference_id",
     "discriminator"]  # fmt: skip
 _LANE = """
 INSERT INTO segments.lane (topic, partition, epoch, first_offset, next_offset, events, closed)
@@ -156,7 +156,7 @@ async def put(
     rows = [
         (lane_ids[said.lane], said.offset, segment, person, said.status, moment(said.at), moment(said.received),
          moment(said.recorded), moment(said.lapses), said.names and lane_ids[said.names.lane],
-         said.names and said.names.offset, b"", f"{said.lane}-{said.offset}", "")
+         said.names and said.names.offset, b"", b"", f"{said.lane}-{said.offset}", "")
         for said, segment, person in told
     ]  # fmt: skip
     await connection.copy_records_to_table(
