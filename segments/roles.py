@@ -19,6 +19,7 @@ from service.outbox.rejected import relay_rejected
 from service.postgres.database import database_url
 from service.postgres.migrate import require_set_up
 from service.registry.command_topics import allowed_topics, read_topics
+from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.errors import DatabaseAwayError, NotSetUpError, SegmentsError
 from service.runtime.settings import unknown_variables
 from service.runtime.telemetry import Health, get_logger, serve_health, stopped_lanes
@@ -80,14 +81,14 @@ async def _check_database(settings: Settings) -> None:
     """
     if settings.database_url is not None:
         try:
-            with suppress(OSError, DatabaseAwayError):
+            with suppress(DatabaseAwayError):
                 await require_set_up(settings)
         except (
             asyncpg.InvalidCatalogNameError,
             asyncpg.InvalidAuthorizationSpecificationError,
         ) as error:
             raise NotSetUpError(f"Postgres: {error}.") from error
-        except asyncpg.PostgresError:  # it is starting, or has no connection left
+        except INFRASTRUCTURE:  # it is starting, has no connection left, or cut this one
             log.debug("the database was not looked at")
 
 
@@ -99,7 +100,7 @@ async def _sources(settings: Settings) -> list[str]:
             return await allowed_topics(connection, settings)
         finally:
             await connection.close()
-    except (asyncpg.PostgresError, OSError, TimeoutError):
+    except INFRASTRUCTURE:
         return []
 
 
@@ -111,7 +112,7 @@ def _health(settings: Settings, roles: tuple[Role, ...]) -> Health:
             await require_set_up(settings)
         except SegmentsError as error:
             return str(error)
-        except (asyncpg.PostgresError, OSError, TimeoutError) as error:
+        except INFRASTRUCTURE as error:
             return f"Postgres is away: {error}"
         return None
 
@@ -131,7 +132,7 @@ def _health(settings: Settings, roles: tuple[Role, ...]) -> Health:
                 rows = await connection.fetch(_STOPPED, await read_topics(connection, settings))
             finally:
                 await connection.close()
-        except (asyncpg.PostgresError, OSError, TimeoutError):
+        except INFRASTRUCTURE:
             return None  # told by the check of Postgres
         return stopped_lanes((row["lane"], True) for row in rows)
 

@@ -7,15 +7,16 @@ import uuid
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
-
 from projections.fold import long_keys
 from projections.fold.worker import PROJECTION, ROLE, SQL, fold_digest, fold_range
 from service.postgres.database import give_longer, make_pool, transaction
+from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.errors import SegmentsError, WrongUseError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    import asyncpg
 
     from service.runtime.settings import Settings
 
@@ -80,7 +81,7 @@ async def rebuild(settings: Settings, projection: str = PROJECTION) -> int:
             events = await build.fold_whole(old, new)
             while not await build.swap(old, new):
                 pass
-            with suppress(asyncpg.PostgresError):
+            with suppress(*INFRASTRUCTURE):
                 await build.empty(old)
     return events
 

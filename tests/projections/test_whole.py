@@ -27,8 +27,8 @@ NOON = datetime(2024, 2, 28, 12, tzinfo=UTC)
 # Epochs of one partition, whose offsets may be equal, and lanes whose ids are not in the order of their names.
 LANES = [("b", 0, 0), ("a", 1, 0), ("a", 0, 0), ("a", 0, 1), ("B", 3, 0)]
 COLUMNS = ["lane_id", "kafka_offset", "segment_key", "person_id", "user_status", "status_change_timestamp",
-    "received_at", "recorded_at", "expires_at", "expired_lane_id", "expired_offset", "content", "digest", "reference_id",
-    "discriminator"]  # fmt: skip
+    "received_at", "recorded_at", "expires_at", "expired_lane_id", "expired_offset", "content", "digest",
+    "reference_id", "discriminator"]  # fmt: skip
 _LANE = """
 INSERT INTO segments.lane (topic, partition, epoch, first_offset, next_offset, events, closed)
 VALUES ($1, $2, $3, 0, $4::bigint, $4::bigint, true) RETURNING lane_id

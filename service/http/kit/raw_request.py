@@ -77,7 +77,7 @@ class Call:
             with self._deadlines.within(place.seconds):
                 return await read_whole(self._receive, limit, place, "no")
         except TimeoutError:
-            raise too_slow(place) from None
+            raise too_slow(place, "no") from None
 
     async def answer(
         self, status: int, body: Any, headers: Mapping[str, str] | None = None
@@ -168,6 +168,7 @@ def _encoded_body() -> Problem:
     return Problem(415, "unsupported_encoding", detail, headers={"Accept-Encoding": "identity"})
 
 
-def too_slow(place: Place) -> Problem:
-    """408: the body was not here in time."""
-    return Problem(408, "timeout", f"the body was not here within {place.seconds:g} s")
+def too_slow(place: Place, published: str | None = None) -> Problem:
+    """408: the body was not here in time. published: as Problem has it."""
+    detail = f"the body was not here within {place.seconds:g} s"
+    return Problem(408, "timeout", detail, published=published)
