@@ -57,6 +57,8 @@ async def test_a_body_that_does_not_come_is_refused(ready: Settings, path: str) 
         reader, writer = await begin(api, 100, path)
         writer.write(b"{")
         assert b" 408 " in await reader.readline()
+        said_no = b'"published":"no"' in await reader.readuntil(b"}")
+        assert said_no == (path != "admin/segments")
         writer.close()
 
 
