@@ -35,17 +35,20 @@ HEADERS = (
 SAID = {status.text for status in UserStatus if status is not UserStatus.EXPIRE}
 
 
-@pytest.mark.parametrize("word", [*FIELDS, *HEADERS, *OUTCOMES, *Reason, *sorted(SAID)])
-def test_the_publishers_page_has_a_row_for_each_field_header_status_outcome_and_reason(
-    word: str,
-) -> None:
-    assert f"\n| `{word}` |" in read("docs/publishers.md")
+@pytest.mark.parametrize("word", [*FIELDS, *HEADERS, *sorted(SAID)])
+def test_the_command_format_has_a_row_for_each_field_header_and_status(word: str) -> None:
+    assert f"\n| `{word}` |" in read("docs/publishers/command-format.md")
 
 
-def test_the_reasons_stand_in_the_order_in_which_they_are_checked() -> None:
-    rows = re.findall(r"^\| `(\w+)` \|", read("docs/publishers.md"), re.MULTILINE)
-    reasons = [row for row in rows if row in set(Reason)]
-    assert reasons == list(Reason)
+@pytest.mark.parametrize("word", [*OUTCOMES, *Reason])
+def test_the_outcomes_page_has_a_row_for_each_outcome_and_reason(word: str) -> None:
+    assert f"\n| `{word}` |" in read("docs/publishers/outcomes.md")
+
+
+def test_the_reasons_are_listed_in_the_order_in_which_they_are_checked() -> None:
+    _, _, part = read("docs/publishers/outcomes.md").partition("\n## Rejection reasons\n")
+    rows = re.findall(r"^\| `(\w+)` \|", part.partition("\n## ")[0], re.MULTILINE)
+    assert rows == list(Reason)
 
 
 def test_the_operators_page_has_a_row_for_each_metric() -> None:
@@ -89,16 +92,16 @@ def test_the_operators_page_has_a_row_for_each_warning_and_error() -> None:
     assert [event for event in sorted(found) if f"\n| `{event}` |" not in page] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(page.read_text("utf-8"))):
         if "://" in target:
             continue
         path, _, anchor = target.partition("#")
         found = page.parent / path if path else page
-        assert found.exists(), f"{page.name}: {target}"
+        assert found.exists(), f"{page.relative_to(ROOT)}: {target}"
         if anchor:
-            assert anchor in anchors(found), f"{page.name}: {target}"
+            assert anchor in anchors(found), f"{page.relative_to(ROOT)}: {target}"
 
 
 def test_every_page_is_reached_from_the_readme() -> None:
@@ -117,7 +120,7 @@ def test_the_make_targets_that_pages_name_exist() -> None:
     makefile = read("Makefile")
     for page in PAGES:
         for target in re.findall(r"(?:^|`)make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE):
-            assert f"\n{target}:" in makefile, f"{page.name}: make {target}"
+            assert f"\n{target}:" in makefile, f"{page.relative_to(ROOT)}: make {target}"
 
 
 def test_the_readme_opens_with_the_two_commands() -> None:
