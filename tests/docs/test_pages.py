@@ -51,7 +51,7 @@ def test_the_reasons_are_listed_in_the_order_in_which_they_are_checked() -> None
     assert rows == list(Reason)
 
 
-def test_the_operators_page_has_a_row_for_each_metric() -> None:
+def test_the_metrics_page_has_a_row_for_each_metric() -> None:
     names = {
         family.name + ("_total" if family.type == "counter" else "")
         for metric in vars(telemetry).values()
@@ -59,8 +59,7 @@ def test_the_operators_page_has_a_row_for_each_metric() -> None:
         for family in metric.describe()
     }
     assert names
-    _, _, part = read("docs/operators.md").partition("\n## Metrics\n")
-    rows = set(re.findall(r"^\| `(segments_\w+)", part.partition("\n## ")[0], re.MULTILINE))
+    rows = set(re.findall(r"^\| `(segments_\w+)", read("docs/operators/metrics.md"), re.MULTILINE))
     assert rows == names
 
 
@@ -80,7 +79,7 @@ def logged(path: Path) -> set[str]:
     }
 
 
-def test_the_operators_page_has_a_row_for_each_warning_and_error() -> None:
+def test_the_log_lines_page_has_a_row_for_each_warning_and_error() -> None:
     found = {
         event
         for folder in ("service", "projections", "segments")
@@ -88,7 +87,7 @@ def test_the_operators_page_has_a_row_for_each_warning_and_error() -> None:
         for event in logged(path)
     }
     assert found
-    page = read("docs/operators.md")
+    page = read("docs/operators/log-lines.md")
     assert [event for event in sorted(found) if f"\n| `{event}` |" not in page] == []
 
 
@@ -129,6 +128,6 @@ def test_the_readme_opens_with_the_two_commands() -> None:
 
 
 def test_what_make_run_shows_is_a_look_at_each_view() -> None:
-    views = set(re.findall(r"^### (\w+)$", read("docs/analysts.md"), re.MULTILINE))
+    views = set(re.findall(r"^## (\w+)$", read("docs/analysts/views.md"), re.MULTILINE))
     # segment_size is compared with the file, row by row
     assert views == set(VIEWS) | {"segment_size"}
