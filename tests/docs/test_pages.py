@@ -15,7 +15,7 @@ from schemas.command.refusal import Reason
 from schemas.command.rules import UserStatus
 from schemas.command.strict_reader import FIELDS
 from service.runtime import telemetry
-from tests.docs.generated import ROOT
+from tests.docs.generated import DOCS, ROOT
 from tests.docs.pages import PAGES, anchors, blocks, prose, read
 
 if TYPE_CHECKING:
@@ -113,6 +113,13 @@ def test_every_page_is_reached_from_the_readme() -> None:
                 reached.add(found)
                 to_read.append(found)
     assert [page for page in PAGES if page not in reached] == []
+
+
+def test_the_index_lists_every_page_but_single_decisions() -> None:
+    listed = set(re.findall(r"\]\(([^)#\s]+)\)", read("docs/README.md")))
+    pages = {str(page.relative_to(DOCS)) for page in PAGES if page.is_relative_to(DOCS)}
+    decisions = {page for page in pages if page.startswith("decisions/")}
+    assert pages - decisions - {"README.md"} | {"decisions/README.md"} <= listed
 
 
 def test_the_make_targets_that_pages_name_exist() -> None:
