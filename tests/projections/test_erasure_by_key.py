@@ -194,7 +194,7 @@ async def test_an_operator_blanks_single_refused_records_that_name_nobody(
         recorded = await rows(
             database,
             "SELECT x.rejected_erasure_id, x.kafka_offset, x.actor, x.reason, l.partition"
-            " FROM segments.rejected_erasure AS x JOIN segments.lane AS l USING (lane_id) ORDER BY 1",
+            " FROM segments.rejected_erasure AS x JOIN segments.lane AS l USING (lane_id) ORDER BY x.kafka_offset",
         )
         assert [tuple(row.values()) for row in recorded] == [
             (numbers[offset], offset, "ann@example.com", "request of 2 May", 0)
