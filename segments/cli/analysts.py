@@ -23,14 +23,14 @@ ROLE = "segments_operate"
 
 @main.group()
 def analyst() -> None:
-    """Say which roles of Postgres see which networks."""
+    """Manage which Postgres roles can read which networks."""
 
 
 @command(analyst, "list")
-@click.option("--network", callback=network_callback, help="Only this tenant's.")
+@click.option("--network", callback=network_callback, help="Only this network.")
 @click.option("--history", is_flag=True, help="Every change, oldest first.")
 async def list_(*, network: str | None, history: bool, as_json: bool) -> None:
-    """List who sees which network, and since when."""
+    """List which roles can read which networks, and since when."""
     async with connected(load_settings(), ROLE) as connection:
         rows = await analysts.list_analysts(connection, network, history=history)
         await note_unknown_network(connection, network, rows)
@@ -46,12 +46,12 @@ async def list_(*, network: str | None, history: bool, as_json: bool) -> None:
 @click.option(
     "--statement-timeout",
     type=click.IntRange(0, 86_400),
-    help=f"End the login's queries after so many seconds, 0: never; default {analysts.STATEMENT_TIMEOUT}, once.",
+    help=f"Seconds after which the login's queries end; 0: never. First grant's default: {analysts.STATEMENT_TIMEOUT}.",
 )
 @click.option(
     "--connection-limit",
     type=click.IntRange(0, 10_000),
-    help=f"Most sessions of the login at once, 0: any number; default {analysts.CONNECTION_LIMIT}, once.",
+    help=f"Maximum concurrent sessions of the login; 0: no limit. First grant's default: {analysts.CONNECTION_LIMIT}.",
 )
 @actor_option
 async def grant(
@@ -63,10 +63,10 @@ async def grant(
     actor: str | None,
     as_json: bool,
 ) -> None:
-    """Let a role of Postgres see a network's rows, and no other's, in schema `reporting_network`.
+    """Grant a Postgres role read access to one network's rows in schema `reporting_network`.
 
-    Needs the login of `setup`. The role is there already. Without settings of its own a login gets this schema as its
-    search path, a statement_timeout of five minutes, and at most five sessions at once.
+    Needs the login of `setup`. The role must exist. A login without its own settings gets this schema as search_path, a
+    statement_timeout of five minutes, and a limit of five concurrent sessions.
     """
     _tell(
         await analysts.grant(
@@ -81,7 +81,7 @@ async def grant(
 @network_option
 @actor_option
 async def revoke(*, role: str, network: str, actor: str | None, as_json: bool) -> None:
-    """Let a role see a network's rows no more. Needs the login of `setup`."""
+    """Revoke a role's access to a network. Needs the login of `setup`."""
     _tell(await analysts.revoke(load_settings(), role, network, actor), as_json)
 
 

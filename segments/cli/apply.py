@@ -34,17 +34,17 @@ ROLE = "segments_registry"
 
 @command(main)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--network", callback=network_callback, help="The tenant, if the file names none.")
-@click.option("--yes", is_flag=True, help="Don't ask before anything is changed.")
+@click.option("--network", callback=network_callback, help="The network, if the file names none.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Do it all and take it back: show the difference, change nothing.",
+    help="Show the difference and change nothing: the changes are made and rolled back.",
 )
 @click.option(
     "--archive-missing",
     is_flag=True,
-    help="Archive segments that the file does not state; else they are only told.",
+    help="Archive segments that are not in the file. Default: only list them.",
 )
 @actor_option
 async def apply(
@@ -57,12 +57,12 @@ async def apply(
     actor: str | None,
     as_json: bool,
 ) -> None:
-    """Make the registry say what a YAML file says: shows the difference, asks, and does all of it or nothing.
+    """Apply a YAML file to the registry: shows the difference, asks, and makes all changes or none.
 
-    The file: `network`, and a list `segments` of `name`, `id`, `description`, `hidden`, `archived`; only the name
-    has to be there. A segment is found by its id, or by its name where no id is given; new ones get the ids that the
-    file gives, then the others the network's highest + 1. What a line leaves out is at its default: no description,
-    neither hidden nor archived. With --dry-run: shows the ids that new segments would get; exit 1 if it can't be done.
+    The file has `network`, and a list `segments` of `name`, `id`, `description`, `hidden`, `archived`. Only the name is
+    required. A segment is matched by its id, or by its name if no id is given. New segments get the ids in the file;
+    those without an id get the network's highest + 1. Omitted fields have their defaults: no description, not hidden,
+    not archived. With --dry-run: shows the ids that new segments would get; exit 1 if the file can't be applied.
     """
     wanted = read_file(file)
     network_id = network or wanted.network

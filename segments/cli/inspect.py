@@ -39,13 +39,13 @@ LANE_COLUMNS = (
 @click.option(
     "--wait",
     type=click.FloatRange(min=0),
-    help="Wait so many seconds until all that is in Kafka now is in every projection.",
+    help="Seconds to wait until every record now in Kafka is in every projection.",
 )
 async def status(*, wait: float | None, as_json: bool) -> None:
     """Show lanes, lag and freshness.
 
-    With --wait: exit 0 as soon as everything up to each lane's end at the call is in every projection; 1 when the
-    seconds pass, or at once when a lane is stopped.
+    With --wait: exit 0 once everything up to each lane's end offset at the time of the call is in every projection;
+    exit 1 at the timeout, or at once if a lane is stopped.
     """
     settings = load_settings()
     behind: list[dict[str, Any]] = []
@@ -92,7 +92,7 @@ def _ago(at: datetime | None, now: datetime) -> str:
 
 
 @command(main)
-@click.option("--network", required=True, help="The tenant.")
+@click.option("--network", required=True, help="The network.")
 @click.option("--segment", required=True, type=int, help="The segment's id.")
 @click.option("--user", required=True, help="An email or a user id.")
 @click.option(
@@ -100,10 +100,10 @@ def _ago(at: datetime | None, now: datetime) -> str:
     type=click.IntRange(min=1),
     default=EVENTS_LIMIT,
     show_default=True,
-    help="Most events: the newest.",
+    help="Maximum number of events; the newest are shown.",
 )
 async def explain(*, network: str, segment: int, user: str, limit: int, as_json: bool) -> None:
-    """Tell why a user is in a segment or not: each event, what it did, what stands now, and an override until when."""
+    """Explain the state of a user in a segment: each event and its effect, the current state, the override's expiry."""
     async with connected(load_settings(), ROLE) as connection, connection.transaction():
         found = await explain_whole(connection, network, segment, user, limit)
     if not found["events"]:
@@ -132,15 +132,15 @@ async def explain(*, network: str, segment: int, user: str, limit: int, as_json:
 @click.option(
     "--memberships",
     is_flag=True,
-    help="Also read all of <prefix>.memberships, and compare its last words with what stands.",
+    help="Also read all of <prefix>.memberships, and compare its last values with the current states.",
 )
 async def verify(*, memberships: bool, as_json: bool) -> None:
-    """Compare every view with the fold of the log, and the log with its tiling; exit 1 on any difference.
+    """Compare every view with the fold of the log, and each lane's offsets with its rows; exit 1 on any difference.
 
-    Also each event, every column of it, with the digests that were made of it, and whether the triggers that keep the
-    log from being changed are in force. Of erased people's events what they said can't be compared: they are counted.
+    Also compares every column of each event with its digests, and checks that the triggers that protect the log are
+    enabled. The erased content of erased people's events can't be compared: these events are counted.
 
-    Where Kafka is named and answers, also whether its topics are those that were read and told.
+    If Kafka is configured and responds, also checks that its topics are those that were read and published.
     """
     settings = load_settings()
     differences: list[Any]
@@ -171,7 +171,7 @@ async def verify(*, memberships: bool, as_json: bool) -> None:
 @command(main)
 @click.argument("projection", default=PROJECTION)
 async def rebuild(*, projection: str, as_json: bool) -> None:
-    """Fold the whole log anew, aside, while the old tables serve; then swap."""
+    """Fold the whole log into new tables while the old ones serve, then swap them."""
     events = await rebuild_projection(load_settings(), projection)
     if as_json:
         print_json({"projection": projection, "events": events})

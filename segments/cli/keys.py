@@ -69,16 +69,14 @@ def _row(found: ApiKey) -> dict[str, Any]:
     required=True,
     callback=_scopes,
     metavar="publish,report,admin",
-    help="What it may do, with commas.",
+    help="Its scopes, separated by commas.",
 )
-@click.option(
-    "--name", help="Who or what uses it: the actor of what it publishes. Default: its id."
-)
+@click.option("--name", help="Name of its user; the actor of what it publishes. Default: its id.")
 @click.option(
     "--expires",
     type=click.IntRange(1),
     callback=_expiry,
-    help="When it lapses, Unix seconds; a time to come.",
+    help="When it expires, Unix seconds, in the future.",
 )
 @actor_option
 async def create(
@@ -90,7 +88,7 @@ async def create(
     actor: str | None,
     as_json: bool,
 ) -> None:
-    """Make a key and print it: it is shown this once."""
+    """Create a key and print it. It is shown only once."""
     async with connected(load_settings(), ROLE) as connection:
         made, text = await api_keys.create_key(
             connection,
@@ -107,9 +105,9 @@ async def create(
 
 
 @command(key, "list")
-@click.option("--network", callback=network_callback, help="Only this tenant's.")
+@click.option("--network", callback=network_callback, help="Only this network.")
 async def list_(*, network: str | None, as_json: bool) -> None:
-    """List keys, without their secrets; last_used_at is exact to some seconds."""
+    """List keys, without their secrets. last_used_at is accurate to a few seconds."""
     async with connected(load_settings(), ROLE) as connection:
         rows = [_row(found) for found in await api_keys.list_keys(connection, network)]
         await note_unknown_network(connection, network, rows)
@@ -123,7 +121,7 @@ async def list_(*, network: str | None, as_json: bool) -> None:
 @click.argument("key_id")
 @actor_option
 async def revoke(*, key_id: str, actor: str | None, as_json: bool) -> None:
-    """Revoke a key; the API refuses it within seconds."""
+    """Revoke a key. The API rejects it within seconds."""
     async with connected(load_settings(), ROLE) as connection:
         row = _row(await api_keys.revoke_key(connection, key_id, actor))
     if as_json:

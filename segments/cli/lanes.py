@@ -35,15 +35,17 @@ FROM segments.lane_event AS e INNER JOIN segments.lane AS l ON e.lane_id = l.lan
 
 @main.group()
 def lane() -> None:
-    """List lanes; adopt a remade topic; skip records."""
+    """List lanes, adopt a recreated topic, skip records."""
 
 
 @command(lane, "list")
 @click.option(
-    "--history", is_flag=True, help="What was done to them instead, oldest first: why each stopped."
+    "--history",
+    is_flag=True,
+    help="List the actions on lanes instead, oldest first, and why each lane stopped.",
 )
 async def list_(*, history: bool, as_json: bool) -> None:
-    """List lanes: how far each has come, what its offsets held, and why it stands still."""
+    """List lanes: the offset reached, the counts of its offsets, and why it is stopped."""
     async with connected(load_settings(), ROLE) as connection:
         rows = await connection.fetch(_HISTORY if history else _LANES)
     if as_json:
@@ -56,7 +58,7 @@ topic_option = click.option("--topic", help="Default: <prefix>.commands.")
 partition_option = click.option(
     "--partition", required=True, type=click.IntRange(0), help="The partition."
 )
-reason_option = click.option("--reason", required=True, help="Why; recorded.")
+reason_option = click.option("--reason", required=True, help="The reason; recorded.")
 
 
 def _start(_context: click.Context, _option: click.Parameter, value: str | None) -> int | None:
@@ -75,17 +77,15 @@ def _start(_context: click.Context, _option: click.Parameter, value: str | None)
     "start",
     callback=_start,
     metavar="earliest|OFFSET",
-    help="Where to go on. Default: earliest.",
+    help="Where to continue. Default: earliest.",
 )
 @click.option(
     "--all",
     "every",
     is_flag=True,
-    help="Every lane that is stopped: a new epoch where the topic is another, closed where it is gone.",
+    help="All stopped lanes: a new epoch if the topic is another one, closed if it does not exist.",
 )
-@click.option(
-    "--force", is_flag=True, help="Also where the topic still holds what the log has read."
-)
+@click.option("--force", is_flag=True, help="Also if the topic still holds what the log has read.")
 @reason_option
 @actor_option
 async def adopt(
@@ -99,10 +99,10 @@ async def adopt(
     actor: str | None,
     as_json: bool,
 ) -> None:
-    """Go on with a topic that was remade, truncated or outran its retention, in a new epoch.
+    """Continue with a topic that was recreated, truncated or lost unread records to retention, in a new epoch.
 
-    A stopped lane whose topic is what the log has read, after all, goes on where it stands. With --all: all at once,
-    after a move to another Kafka; the topic of memberships is then told anew as a whole by `project` itself.
+    A stopped lane whose topic is the one that the log has read continues where it stands. With --all: all stopped
+    lanes, after a move to another Kafka. `project` then publishes the whole topic <prefix>.memberships again.
     """
     settings = load_settings()
     if every == (partition is not None):
@@ -137,15 +137,15 @@ def _print_all(done: list[dict[str, Any]], *, as_json: bool) -> None:
 @command(lane, needs=BOTH)
 @topic_option
 @partition_option
-@click.option("--to", required=True, type=click.IntRange(1), help="The offset to go on from.")
+@click.option("--to", required=True, type=click.IntRange(1), help="The offset to continue from.")
 @reason_option
 @actor_option
 async def skip(
     *, topic: str | None, partition: int, to: int, reason: str, actor: str | None, as_json: bool
 ) -> None:
-    """Pass records by: they are rejected as `skipped`, and kept.
+    """Skip records: they are rejected as `skipped`, and stored.
 
-    Where they are many, the lane is stopped meanwhile; after an interruption the same command goes on.
+    If there are many records, the lane is stopped meanwhile. After an interruption, the same command continues.
     """
     settings = load_settings()
     where = TopicPartition(topic or Topics(settings.topic_prefix).commands, partition)

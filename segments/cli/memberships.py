@@ -17,20 +17,22 @@ POLL_SECONDS = 0.2
 
 @main.group()
 def memberships() -> None:
-    """Look after the topic <prefix>.memberships."""
+    """Maintain the topic <prefix>.memberships."""
 
 
 @command(memberships)
-@click.option("--reason", required=True, help="Why; recorded.")
+@click.option("--reason", required=True, help="The reason; recorded.")
 @click.option(
-    "--wait", type=click.FloatRange(min=0), help="Wait so many seconds until it is done; else 1."
+    "--wait",
+    type=click.FloatRange(min=0),
+    help="Seconds to wait until it is done; exit 1 at the timeout.",
 )
 @actor_option
 async def republish(*, reason: str, wait: float | None, actor: str | None, as_json: bool) -> None:
-    """Have `project` tell <prefix>.memberships as a whole: every state, and a null value for what is nobody's.
+    """Let `project` publish all of <prefix>.memberships: every state, and a null value for each key without a user.
 
-    Keys are then shared out among all partitions that the topic has by now. Needed after a restore that goes back, or
-    after partitions were added by hand; after a move to another Kafka it is done without being asked.
+    The keys are then distributed over all current partitions of the topic. Needed after a restore to an earlier state,
+    or after partitions were added by hand. After a move to another Kafka, `project` does this automatically.
     """
     async with connected(load_settings(), ROLE) as connection:
         await ask_anew(connection, reason, actor)

@@ -35,5 +35,5 @@ async def note_unknown_network(
 
 
 network_option = click.option(
-    "--network", required=True, callback=network_callback, help="The tenant."
+    "--network", required=True, callback=network_callback, help="The network."
 )

@@ -226,7 +226,7 @@ def actor_option(function: _F) -> _F:
         "--actor",
         envvar=f"{PREFIX}ACTOR",
         callback=lambda _context, _option, value: value or _login(),
-        help="Who is acting; recorded. Default: SEGMENTS_ACTOR, else the system's user@host.",
+        help="Who makes the change; recorded. Default: SEGMENTS_ACTOR, else the system's user@host.",
     )
     return option(function)
 

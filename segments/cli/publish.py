@@ -72,21 +72,19 @@ def _metadata(_context: click.Context, _option: click.Parameter, value: str | No
 
 
 @command(main, needs=KAFKA, instead={"--dry-run": DATABASE})
-@click.option("--network", required=True, help="The tenant.")
+@click.option("--network", required=True, help="The network.")
 @click.option("--user", required=True, help="An email or a user id.")
 @click.option("--segment", required=True, type=int, help="The segment's id.")
-@click.option(
-    "--status", required=True, type=click.Choice(STATUSES), help="What is said of the user."
-)
-@click.option("--reference", help="Your own id for it.")
+@click.option("--status", required=True, type=click.Choice(STATUSES), help="The user_status.")
+@click.option("--reference", help="Your own id for the command.")
 @click.option(
     "--at", type=int, help="When it happened, Unix seconds; default: the time of receipt."
 )
-@click.option("--expires", type=int, help="When the override lapses, Unix seconds.")
-@click.option("--description", help="Why.")
+@click.option("--expires", type=int, help="When the override expires, Unix seconds.")
+@click.option("--description", help="The reason.")
 @click.option("--metadata", callback=_metadata, help="A JSON object of your own data.")
 @click.option(
-    "--dry-run", is_flag=True, help="Publish nothing; tell what would become of it, received now."
+    "--dry-run", is_flag=True, help="Publish nothing; print the outcome if it were received now."
 )
 @actor_option
 async def send(
@@ -104,11 +102,11 @@ async def send(
     actor: str | None,
     as_json: bool,
 ) -> None:
-    """Publish one command; prints the position that the broker acknowledged.
+    """Publish one command, and print the position that the broker acknowledged.
 
-    Where SEGMENTS_DATABASE_URL is set, a segment that is not there is told before anything is published: exit 1.
-    With --dry-run: prints the outcome, and what stands before and after; exit 1 if it would be rejected. It is judged
-    against the log, so it wants the database and no broker.
+    If SEGMENTS_DATABASE_URL is set and the segment does not exist, nothing is published: exit 1.
+    With --dry-run: prints the outcome, and the state before and after; exit 1 if the command would be rejected. A dry
+    run reads the log, so it needs the database and no broker.
     """
     settings = load_settings()
     given = {
@@ -160,11 +158,11 @@ async def _check_segment(settings: Settings, said: Command) -> None:
 
 @command(main, "import", needs=KAFKA, instead={"--dry-run": DATABASE})
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--network", callback=network_callback, help="The tenant, for lines that name none.")
+@click.option("--network", callback=network_callback, help="The network, for lines that name none.")
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Publish nothing; count what would become of the lines, received now.",
+    help="Publish nothing; count the outcomes of the lines if received now.",
 )
 @actor_option
 async def import_(
@@ -172,15 +170,15 @@ async def import_(
 ) -> None:
     """Publish the commands of a CSV or NDJSON file.
 
-    CSV: the first line names the fields, with commas; metadata is JSON. A heading that makes every line wrong is
-    told before anything is published, exit 2. Interrupted, the same call goes on where it stopped, as noted in
-    `<file>.progress`, and tells apart what was published before.
+    CSV: the first line names the fields; metadata is JSON. If the heading makes every line invalid, nothing is
+    published: exit 2. After an interruption, the same call continues where it stopped, as recorded in
+    `<file>.progress`, and reports separately what was published before.
 
-    Every line carries an idempotency key made of the whole file's content and the line's number: the same file counts
-    once, however often it is imported. A corrected file is another file: its good lines count again, unless they give
-    a time. So import the mended lines in a file of their own, or give each line a time and a reference_id.
+    Every line has an idempotency key derived from the content of the whole file and the line number: the same file
+    counts once, however often it is imported. A corrected file is a different file: its correct lines count again,
+    unless they have a time. Import only the corrected lines in a new file, or give each line a time and a reference_id.
 
-    With --dry-run: counts the outcomes, each line judged after those before it.
+    With --dry-run: counts the outcomes. Each line sees the effect of the lines before it.
     """
     settings = load_settings()
     source = ImportFile(file, network)

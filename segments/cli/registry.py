@@ -66,15 +66,15 @@ def _show(found: registry.Segment, *, as_json: bool) -> None:
 
 @command(segment)
 @network_option
-@click.option("--name", required=True, callback=_name, help="Its name, once per network.")
+@click.option("--name", required=True, callback=_name, help="The name, unique in its network.")
 @click.option(
     "--id",
     "segment_id",
     type=click.IntRange(1, MAX_SEGMENT_ID),
-    help="Default: the network's highest + 1.",
+    help="The id. Default: the network's highest + 1.",
 )
-@click.option("--description", callback=_description, help="What it is for.")
-@click.option("--hidden", is_flag=True, help="Not shown to users of the product.")
+@click.option("--description", callback=_description, help="The purpose of the segment.")
+@click.option("--hidden", is_flag=True, help="Hide the segment from users of the product.")
 @actor_option
 async def create(
     *,
@@ -100,7 +100,7 @@ async def create(
 
 
 @command(segment, "list")
-@click.option("--network", callback=network_callback, help="Only this tenant's.")
+@click.option("--network", callback=network_callback, help="Only this network.")
 async def list_(*, network: str | None, as_json: bool) -> None:
     """List segments."""
     async with connected(load_settings(), ROLE) as connection:
@@ -117,7 +117,7 @@ async def list_(*, network: str | None, as_json: bool) -> None:
 @network_option
 @id_option
 @click.option("--name", callback=_name, help="The new name.")
-@click.option("--description", callback=_description, help="The new description; empty: none.")
+@click.option("--description", callback=_description, help="The new description; empty removes it.")
 @click.option("--hidden/--visible", "hidden", default=None, help="The new visibility.")
 @actor_option
 async def edit(
@@ -164,5 +164,11 @@ def _archiving(name: str, *, archived: bool, help_text: str) -> None:
     register(change)
 
 
-_archiving("archive", archived=True, help_text="Make a segment refuse commands; nothing is lost.")
-_archiving("restore", archived=False, help_text="Let an archived segment take commands again.")
+_archiving(
+    "archive",
+    archived=True,
+    help_text="Archive a segment: it rejects commands. Nothing is deleted.",
+)
+_archiving(
+    "restore", archived=False, help_text="Restore an archived segment: it accepts commands again."
+)

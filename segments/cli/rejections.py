@@ -64,10 +64,14 @@ def _with_position(row: Any) -> dict[str, Any]:
 @click.option(
     "--reason", type=click.Choice([reason.value for reason in Reason]), help="Only this reason."
 )
-@click.option("--network", callback=network_callback, help="Only this tenant's.")
-@click.option("--new", is_flag=True, help="Only those that were not retried.")
+@click.option("--network", callback=network_callback, help="Only this network.")
+@click.option("--new", is_flag=True, help="Only records that were not retried.")
 @click.option(
-    "--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many."
+    "--limit",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Maximum number of records.",
 )
 async def list_(
     *, reason: str | None, network: str | None, new: bool, limit: int, as_json: bool
@@ -88,9 +92,9 @@ async def list_(
 @command(rejected)
 @click.argument("position", callback=_position)
 async def show(*, position: Position, as_json: bool) -> None:
-    """Show one rejected record whole; POSITION is topic:partition:epoch:offset.
+    """Show one rejected record. POSITION is topic:partition:epoch:offset.
 
-    payload and record_key are bytes, in hexadecimal; payload_text is what can be read of the payload as UTF-8.
+    payload and record_key are hexadecimal; payload_text is the payload decoded as UTF-8 where possible.
     """
     async with connected(load_settings(), ROLE) as connection:
         found = _with_position(await rejections.show_rejected(connection, position))
@@ -115,10 +119,10 @@ def _told(value: Any) -> str:
 @click.argument("positions", nargs=-1, required=True, callback=_position)
 @actor_option
 async def retry(*, positions: tuple[Position, ...], actor: str | None, as_json: bool) -> None:
-    """Publish rejected records again, as they were; a blank time keeps its first receipt.
+    """Publish rejected records again, unchanged. A record without a time keeps the time of its first receipt.
 
-    Prints where they were published. What becomes of them shows there in view reporting.result, once they are
-    ingested; what is refused again, in `segments rejected list --new`.
+    Prints the new positions. View reporting.result shows the outcome at these positions once the records are ingested;
+    `segments rejected list --new` lists records that are rejected again.
     """
     settings = load_settings()
     async with connected(settings, ROLE) as connection, producing(settings) as producer:

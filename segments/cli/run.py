@@ -27,28 +27,28 @@ if TYPE_CHECKING:
 
 @command(main, needs=BOTH)
 async def ingest(*, as_json: bool) -> None:
-    """Append commands from Kafka to the log; any number of processes share the lanes."""
+    """Append commands from Kafka to the log. Any number of processes share the lanes."""
     del as_json
     await run_roles(load_settings(), INGEST)
 
 
 @command(main, needs=BOTH)
 async def project(*, as_json: bool) -> None:
-    """Keep the reporting views; any number of processes share the lanes."""
+    """Fold the log into the reporting views. Any number of processes share the lanes."""
     del as_json
     await run_roles(load_settings(), PROJECT)
 
 
 @command(main, needs=BOTH)
 async def api(*, as_json: bool) -> None:
-    """Serve the HTTP API; any number of processes, behind a load balancer."""
+    """Serve the HTTP API. Run any number of processes behind a load balancer."""
     del as_json
     await run_roles(load_settings(), API)
 
 
 @command(main, needs=())
 async def run(*, as_json: bool) -> None:
-    """API, ingest and projections in one process, on the given stack or one started here."""
+    """Run API, ingest and projections in one process, on the configured servers or on local ones that it starts."""
     settings = load_settings()
     settings = settings.model_copy(update={"http_port": _port(settings)})
     with _stack(settings) as started:

@@ -62,23 +62,23 @@ _SETUP = ("setup_database_url",)
 @command(
     main, needs=(*_SETUP, *KAFKA), instead={"--print": (), "--no-topics": _SETUP, "--check": _SETUP}
 )
-@click.option("--check", is_flag=True, help="Change nothing; say what is missing or unsafe.")
+@click.option("--check", is_flag=True, help="Change nothing; report what is missing or unsafe.")
 @click.option(
     "--print",
     "print_only",
     is_flag=True,
-    help="Print the SQL, the topics and the ACLs in Kafka, change nothing.",
+    help="Change nothing; print the SQL, the topics and the Kafka ACLs.",
 )
-@click.option("--no-topics", is_flag=True, help="Leave Kafka alone.")
+@click.option("--no-topics", is_flag=True, help="Do not touch Kafka.")
 @click.option(
     "--adopt-topics",
     is_flag=True,
-    help="Take the topics over from the installation that they are of; recorded in them.",
+    help="Take ownership of the topics from another installation; recorded in <prefix>.owner.",
 )
 @click.option(
     "--new-installation",
     is_flag=True,
-    help="This database is a copy that runs beside what it is a copy of: give it a name of its own.",
+    help="Give this database its own name: it is a copy that runs next to the original.",
 )
 @actor_option
 async def setup(
@@ -91,9 +91,9 @@ async def setup(
     actor: str | None,
     as_json: bool,
 ) -> None:
-    """Make roles, tables and topics; safe to repeat, and for two at once.
+    """Create roles, tables and topics. Safe to repeat, and to run twice concurrently.
 
-    Topics that are another installation's are left alone: this one reads the commands and writes nothing there.
+    Topics of another installation are not changed: this installation reads the commands and publishes nothing there.
     """
     settings = load_settings()
     if (adopt_topics or new_installation) and (check or print_only or (adopt_topics and no_topics)):
@@ -259,7 +259,7 @@ def _topics(settings: Settings, sources: list[str]) -> list[str]:
 async def config(*, as_json: bool) -> None:
     """List every setting: name, meaning, default, value (without secrets).
 
-    Variables that begin with SEGMENTS_ and are no setting, misspelt perhaps, are told on stderr.
+    Prints a warning on stderr for each variable that begins with SEGMENTS_ and is not a setting.
     """
     settings = load_settings()
     for name in unknown_variables():

@@ -32,7 +32,7 @@ _TOPIC = re.compile(r"(?!\.{1,2}$|__)[A-Za-z0-9._-]{1,249}")
 
 @main.group()
 def source() -> None:
-    """Say which topics commands are read from, and what each may say."""
+    """Manage the topics that commands are read from, and what each may publish."""
 
 
 def _topic(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -85,11 +85,15 @@ def _print(rows: list[dict[str, object]]) -> None:
 
 @command(source, needs=BOTH, instead={"--no-topics": DATABASE})
 @topic_option
-@click.option("--networks", callback=_networks, help="A,B: only for these tenants. Default: all.")
+@click.option("--networks", callback=_networks, help="Only these networks, as A,B. Default: all.")
 @click.option(
-    "--statuses", callback=_statuses, help="enter,leave: only these user_status. Default: all."
+    "--statuses",
+    callback=_statuses,
+    help="Only these user_status values, as enter,leave. Default: all.",
 )
-@click.option("--no-topics", is_flag=True, help="Leave Kafka alone: do not make or correct it.")
+@click.option(
+    "--no-topics", is_flag=True, help="Do not touch Kafka: neither create nor correct the topic."
+)
 @actor_option
 async def allow(
     *,
@@ -100,9 +104,9 @@ async def allow(
     actor: str | None,
     as_json: bool,
 ) -> None:
-    """Read commands from a topic, and say what it may say, instead of what was said before.
+    """Read commands from a topic, within the given limits. Replaces the previous limits of the topic.
 
-    The topic is made if it is missing, and corrected as by `setup`. Running processes begin to read it within seconds.
+    Creates the topic if it is missing, and corrects it as `setup` does. Running processes read it within seconds.
     """
     settings = load_settings()
     if not no_topics:
@@ -119,7 +123,7 @@ async def allow(
 @command(source, "list")
 @click.option("--history", is_flag=True, help="Every change, oldest first.")
 async def list_(*, history: bool, as_json: bool) -> None:
-    """List the topics, what each may say, and since when."""
+    """List the topics, what each may publish, and since when."""
     settings = load_settings()
     async with connected(settings, ROLE) as connection:
         found = await command_topics.list_sources(connection, settings, history=history)
@@ -134,7 +138,7 @@ async def list_(*, history: bool, as_json: bool) -> None:
 @topic_option
 @actor_option
 async def revoke(*, topic: str, actor: str | None, as_json: bool) -> None:
-    """Reject whatever a topic says from now on, as `not_allowed`; it is read on, so that nothing is lost."""
+    """Reject all further commands of a topic as `not_allowed`. The topic is still read, so nothing is lost."""
     settings = load_settings()
     async with connected(settings, ROLE) as connection:
         found = await command_topics.revoke(connection, settings, topic, actor)
@@ -145,7 +149,7 @@ async def revoke(*, topic: str, actor: str | None, as_json: bool) -> None:
 @topic_option
 @actor_option
 async def close(*, topic: str, actor: str | None, as_json: bool) -> None:
-    """Read a revoked topic no more, once it is deleted in Kafka; no watermark waits for its lanes then."""
+    """Stop reading a revoked topic that was deleted in Kafka. Watermarks no longer wait for its lanes."""
     settings = load_settings()
     async with administering(settings) as admin:
         if topic in await admin.list_topics():

@@ -1,9 +1,8 @@
-"""Parts of the documentation that the code itself writes; a test fails when they drift."""
+"""Pages of the documentation that are generated from the code; a test fails when they drift."""
 
 from __future__ import annotations
 
 import inspect
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,44 +26,49 @@ FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
 WHERE c.relnamespace = 'reporting'::regnamespace AND c.relkind = 'v' AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY c.relname, a.attnum
 """
-_SECTION = "<!-- generated: {} -->\n{}<!-- end -->"
-
-
-def section(text: str, name: str) -> str:
-    """Give the generated part of a page."""
-    found = re.search(_SECTION.format(name, "(.*?)"), text, re.DOTALL)
-    assert found, f"no generated part {name!r}"
-    return found.group(1)
-
-
-def with_section(text: str, name: str, content: str) -> str:
-    """Put the generated part into a page."""
-    return text.replace(
-        _SECTION.format(name, section(text, name)), _SECTION.format(name, content), 1
-    )
+GENERATED = "This page is generated from the code."
 
 
 def views(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Write each view's columns, as the comments in the database say."""
-    lines: list[str] = []
+    """Write the page of the views: their columns, with the comments in the database."""
+    lines = [
+        "# Views",
+        "",
+        f"{GENERATED} It describes the views of schema `reporting`. [Query the views](../analysts.md)",
+        "lists the questions that each view answers.",
+    ]
     heading = None
     for row in rows:
         if row["view"] != heading:
             heading = row["view"]
-            lines += ["", f"### {heading}", "", row["view_comment"], ""]
+            lines += ["", f"## {heading}", "", row["view_comment"], ""]
             lines += ["| column | type | meaning |", "|---|---|---|"]
         kind = row["type"].replace("timestamp with time zone", "timestamptz")
         lines.append(f"| `{row['column']}` | {kind} | {_cell(row['comment'])} |")
-    return "\n".join([*lines, "", ""])
+    return "\n".join([*lines, ""])
 
 
 def settings() -> str:
-    """Write each setting, as the code defines it."""
-    lines = ["", "| setting | default | meaning |", "|---|---|---|"]
+    """Write the page of the settings, as the code defines them."""
+    lines = [
+        "# Settings",
+        "",
+        f"{GENERATED} Settings are environment variables. `segments config` prints the values in force and",
+        "warns about `SEGMENTS_` variables that are not settings.",
+        "",
+        "- An empty variable counts as unset.",
+        "- Each secret can also be read from a file: `SEGMENTS_DATABASE_URL_FILE` names a file that contains the",
+        "  value of `SEGMENTS_DATABASE_URL`.",
+        "- Behind PgBouncer in transaction mode, set `SEGMENTS_DATABASE_POOLER=transaction`. Role and search path",
+        "  are then set in each transaction, and no statement stays prepared.",
+        "",
+        "| setting | default | meaning |",
+        "|---|---|---|",
+    ]
     for name, field in Settings.model_fields.items():
         default = "" if field.default is None else f"`{field.default}`"
         lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {_cell(field.description)} |")
-    return "\n".join([*lines, "", ""])
+    return "\n".join([*lines, ""])
 
 
 def commands() -> str:
@@ -72,8 +76,8 @@ def commands() -> str:
     lines = [
         "# Commands",
         "",
-        "Written by the code itself. Every command takes `--json` to print JSON and `--help`. Errors go",
-        "to stderr; exit code 1 is a failure, 2 wrong use.",
+        f"{GENERATED} Every command accepts `--json`, to print JSON, and `--help`. Errors go to stderr.",
+        "Exit code 1 is a failure, 2 is wrong use.",
     ]
     for path, command in _walk("segments", main):
         usage = " ".join(

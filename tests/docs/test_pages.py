@@ -15,7 +15,7 @@ from schemas.command.refusal import Reason
 from schemas.command.rules import UserStatus
 from schemas.command.strict_reader import FIELDS
 from service.runtime import telemetry
-from tests.docs.generated import ROOT
+from tests.docs.generated import DOCS, ROOT
 from tests.docs.pages import PAGES, anchors, blocks, prose, read
 
 if TYPE_CHECKING:
@@ -35,20 +35,23 @@ HEADERS = (
 SAID = {status.text for status in UserStatus if status is not UserStatus.EXPIRE}
 
 
-@pytest.mark.parametrize("word", [*FIELDS, *HEADERS, *OUTCOMES, *Reason, *sorted(SAID)])
-def test_the_publishers_page_has_a_row_for_each_field_header_status_outcome_and_reason(
-    word: str,
-) -> None:
-    assert f"\n| `{word}` |" in read("docs/publishers.md")
+@pytest.mark.parametrize("word", [*FIELDS, *HEADERS, *sorted(SAID)])
+def test_the_command_format_has_a_row_for_each_field_header_and_status(word: str) -> None:
+    assert f"\n| `{word}` |" in read("docs/publishers/command-format.md")
 
 
-def test_the_reasons_stand_in_the_order_in_which_they_are_checked() -> None:
-    rows = re.findall(r"^\| `(\w+)` \|", read("docs/publishers.md"), re.MULTILINE)
-    reasons = [row for row in rows if row in set(Reason)]
-    assert reasons == list(Reason)
+@pytest.mark.parametrize("word", [*OUTCOMES, *Reason])
+def test_the_outcomes_page_has_a_row_for_each_outcome_and_reason(word: str) -> None:
+    assert f"\n| `{word}` |" in read("docs/publishers/outcomes.md")
 
 
-def test_the_operators_page_has_a_row_for_each_metric() -> None:
+def test_the_reasons_are_listed_in_the_order_in_which_they_are_checked() -> None:
+    _, _, part = read("docs/publishers/outcomes.md").partition("\n## Rejection reasons\n")
+    rows = re.findall(r"^\| `(\w+)` \|", part.partition("\n## ")[0], re.MULTILINE)
+    assert rows == list(Reason)
+
+
+def test_the_metrics_page_has_a_row_for_each_metric() -> None:
     names = {
         family.name + ("_total" if family.type == "counter" else "")
         for metric in vars(telemetry).values()
@@ -56,8 +59,7 @@ def test_the_operators_page_has_a_row_for_each_metric() -> None:
         for family in metric.describe()
     }
     assert names
-    _, _, part = read("docs/operators.md").partition("\n## Metrics\n")
-    rows = set(re.findall(r"^\| `(segments_\w+)", part.partition("\n## ")[0], re.MULTILINE))
+    rows = set(re.findall(r"^\| `(segments_\w+)", read("docs/operators/metrics.md"), re.MULTILINE))
     assert rows == names
 
 
@@ -77,7 +79,7 @@ def logged(path: Path) -> set[str]:
     }
 
 
-def test_the_operators_page_has_a_row_for_each_warning_and_error() -> None:
+def test_the_log_lines_page_has_a_row_for_each_warning_and_error() -> None:
     found = {
         event
         for folder in ("service", "projections", "segments")
@@ -85,20 +87,20 @@ def test_the_operators_page_has_a_row_for_each_warning_and_error() -> None:
         for event in logged(path)
     }
     assert found
-    page = read("docs/operators.md")
+    page = read("docs/operators/log-lines.md")
     assert [event for event in sorted(found) if f"\n| `{event}` |" not in page] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(page.read_text("utf-8"))):
         if "://" in target:
             continue
         path, _, anchor = target.partition("#")
         found = page.parent / path if path else page
-        assert found.exists(), f"{page.name}: {target}"
+        assert found.exists(), f"{page.relative_to(ROOT)}: {target}"
         if anchor:
-            assert anchor in anchors(found), f"{page.name}: {target}"
+            assert anchor in anchors(found), f"{page.relative_to(ROOT)}: {target}"
 
 
 def test_every_page_is_reached_from_the_readme() -> None:
@@ -113,11 +115,18 @@ def test_every_page_is_reached_from_the_readme() -> None:
     assert [page for page in PAGES if page not in reached] == []
 
 
+def test_the_index_lists_every_page_but_single_decisions() -> None:
+    listed = set(re.findall(r"\]\(([^)#\s]+)\)", read("docs/README.md")))
+    pages = {str(page.relative_to(DOCS)) for page in PAGES if page.is_relative_to(DOCS)}
+    decisions = {page for page in pages if page.startswith("decisions/")}
+    assert pages - decisions - {"README.md"} | {"decisions/README.md"} <= listed
+
+
 def test_the_make_targets_that_pages_name_exist() -> None:
     makefile = read("Makefile")
     for page in PAGES:
         for target in re.findall(r"(?:^|`)make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE):
-            assert f"\n{target}:" in makefile, f"{page.name}: make {target}"
+            assert f"\n{target}:" in makefile, f"{page.relative_to(ROOT)}: make {target}"
 
 
 def test_the_readme_opens_with_the_two_commands() -> None:
@@ -126,6 +135,6 @@ def test_the_readme_opens_with_the_two_commands() -> None:
 
 
 def test_what_make_run_shows_is_a_look_at_each_view() -> None:
-    views = set(re.findall(r"^### (\w+)$", read("docs/analysts.md"), re.MULTILINE))
+    views = set(re.findall(r"^## (\w+)$", read("docs/analysts/views.md"), re.MULTILINE))
     # segment_size is compared with the file, row by row
     assert views == set(VIEWS) | {"segment_size"}

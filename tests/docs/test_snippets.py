@@ -17,6 +17,7 @@ import click
 import pytest
 
 from segments.cli import main
+from tests.docs.generated import DOCS
 from tests.docs.pages import PAGES, blocks, read
 from tests.http.client import api_running
 from tests.support.database import connected, folded, make_segments, rows, value
@@ -24,6 +25,15 @@ from tests.support.roles import command_line, environment, service
 
 if TYPE_CHECKING:
     from service.runtime.settings import Settings
+
+API_PAGES = [
+    "docs/api.md",
+    *(f"docs/api/{name}.md" for name in ("publish", "batch", "read", "results", "segments")),
+]
+ANALYSTS_PAGES = [
+    "docs/analysts.md",
+    *(f"docs/analysts/{path.name}" for path in sorted((DOCS / "analysts").glob("*.md"))),
+]
 
 
 async def call(settings: Settings, line: str) -> str:
@@ -85,7 +95,8 @@ async def test_the_publishers_examples_publish_what_they_say(settings: Settings)
     page = read("docs/publishers.md")
     for line in lines(page):
         await call(settings, line)
-    signing, publishing = blocks(page, "python", marked=True)
+    (signing,) = blocks(read("docs/publishers/signing.md"), "python", marked=True)
+    (publishing,) = blocks(read("docs/publishers/clients.md"), "python", marked=True)
     await python(settings, signing)
     printed = await python(settings, publishing)
     topic, _, offset = printed.strip().split(":")
@@ -119,9 +130,9 @@ async def test_the_readme_examples_do_what_they_say(settings: Settings) -> None:
 
 
 @pytest.mark.stack
-async def test_the_calls_of_the_api_page_do_what_they_say(settings: Settings) -> None:
+async def test_the_calls_of_the_api_pages_do_what_they_say(settings: Settings) -> None:
     """From the top to the bottom in one shell, that knows no more than where the servers are."""
-    page = "\n".join(blocks(read("docs/api.md"), "sh", marked=True))
+    page = "\n".join(block for name in API_PAGES for block in blocks(read(name), "sh", marked=True))
     async with service(settings), api_running(settings) as api:
         done = await shell(settings, page, API=api.url)
     first, one, waited, dry, many, members, ben, sizes, created, changed = values(done.stdout)
@@ -143,12 +154,12 @@ async def test_the_calls_of_the_api_page_do_what_they_say(settings: Settings) ->
 
 
 @pytest.mark.stack
-async def test_the_loop_of_the_api_page_sends_again_just_what_was_not_taken(
+async def test_the_loop_of_the_batch_page_sends_again_just_what_was_not_taken(
     settings: Settings,
 ) -> None:
     """Also where its key may send less, and the process takes less, than it has at once."""
     await make_segments(settings, [("acme", 1)])
-    (loop,) = blocks(read("docs/api.md"), "python", marked=True)
+    (loop,) = blocks(read("docs/api/batch.md"), "python", marked=True)
     given = {"http_rate_limit": "800/second", "http_publish_bytes": 2**20}
     async with service(settings), api_running(settings.model_copy(update=given)) as api:
         key = await api.key("acme")
@@ -160,7 +171,7 @@ async def test_the_loop_of_the_api_page_sends_again_just_what_was_not_taken(
 
 
 @pytest.mark.stack
-async def test_every_query_of_the_analysts_page_runs_with_the_analysts_role(
+async def test_every_query_of_the_analysts_pages_runs_with_the_analysts_role(
     settings: Settings,
 ) -> None:
     for line in lines(read("docs/publishers.md")):
@@ -169,8 +180,9 @@ async def test_every_query_of_the_analysts_page_runs_with_the_analysts_role(
         await folded(settings)
     found: dict[str, list[dict[str, object]]] = {}
     async with connected(settings, "segments_report") as connection:
-        for query in blocks(read("docs/analysts.md"), "sql"):
-            found[query] = [dict(row) for row in await connection.fetch(query)]
+        for name in ANALYSTS_PAGES:
+            for query in blocks(read(name), "sql"):
+                found[query] = [dict(row) for row in await connection.fetch(query)]
     assert len(found) >= 10
     of = {re.sub(r"\s+", " ", query): answer for query, answer in found.items()}
 
@@ -188,10 +200,10 @@ async def test_every_query_of_the_analysts_page_runs_with_the_analysts_role(
 
 @pytest.mark.stack
 async def test_an_extraction_by_watermarks_takes_each_change_once(ready: Settings) -> None:
-    """The two statements of the analysts page, with their literals replaced by what they stand for."""
+    """The two statements of the page, with their literals replaced by what they stand for."""
     watermark, take = (
         query
-        for query in blocks(read("docs/analysts.md"), "sql")
+        for query in blocks(read("docs/analysts/extract.md"), "sql")
         if "recorded_until FROM" in query or "last time's recorded_until" in query
     )
     take = take.replace("'2026-01-01 00:00:00+00'", "$1").replace("'2026-01-01 06:00:00+00'", "$2")

@@ -116,7 +116,7 @@ async def test_the_log_says_once_that_a_signature_is_not_believed(lane: LogLane)
 
 
 async def test_while_a_key_is_changed_what_either_signs_is_believed(lane: LogLane) -> None:
-    """As docs/operators.md has it: first the new key is believed everywhere, then it signs, then the old one goes."""
+    """In the order of docs/operators/signing-key.md: the new key is believed, then it signs, then the old one goes."""
     old, new = b"the tests' signing key", b"the new key"
     steps: list[tuple[str, str | None]] = [
         (old.decode(), new.decode()),

@@ -162,9 +162,11 @@ async def test_people_are_made_anew_when_the_append_failed(database: Settings) -
 
 
 async def erase_what_holds(settings: Settings, identifier: str) -> dict[int, int]:
-    """Do as the operators' page says; gives the number of each erasure by the record's offset."""
+    """Do as the page on erasure says; gives the number of each erasure by the record's offset."""
     (query,) = [
-        block for block in blocks(read("docs/operators.md"), "sql") if "erase_rejected" in block
+        block
+        for block in blocks(read("docs/operators/erasure.md"), "sql")
+        if "erase_rejected" in block
     ]
     role, _, search = query.replace("jo@example.com", identifier).partition(";")
     async with connected(settings) as connection:
@@ -192,7 +194,7 @@ async def test_an_operator_blanks_single_refused_records_that_name_nobody(
         recorded = await rows(
             database,
             "SELECT x.rejected_erasure_id, x.kafka_offset, x.actor, x.reason, l.partition"
-            " FROM segments.rejected_erasure AS x JOIN segments.lane AS l USING (lane_id) ORDER BY 1",
+            " FROM segments.rejected_erasure AS x JOIN segments.lane AS l USING (lane_id) ORDER BY x.kafka_offset",
         )
         assert [tuple(row.values()) for row in recorded] == [
             (numbers[offset], offset, "ann@example.com", "request of 2 May", 0)
