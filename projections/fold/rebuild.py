@@ -11,12 +11,13 @@ import asyncpg
 
 from projections.fold import long_keys
 from projections.fold.worker import PROJECTION, ROLE, SQL, fold_digest, fold_range
-from service.postgres.database import give_longer, make_pool, transaction
+from service.postgres.database import give_longer, open_database
 from service.runtime.errors import SegmentsError, WrongUseError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from service.postgres.database import Database
     from service.runtime.settings import Settings
 
 SHARES = 2  # connections that fold side by side, each its share of the people
@@ -72,8 +73,8 @@ async def rebuild(settings: Settings, projection: str = PROJECTION) -> int:
     """
     if projection != PROJECTION:
         raise WrongUseError(f"There is no projection {projection!r}; there is {PROJECTION!r}.")
-    async with make_pool(settings, ROLE, SHARES + 2) as pool:
-        build = _Rebuild(pool, settings)
+    async with open_database(settings, ROLE, SHARES + 2) as database:
+        build = _Rebuild(database)
         async with build.lease() as old:
             new = 1 - old
             await build.empty(new)
@@ -86,16 +87,16 @@ async def rebuild(settings: Settings, projection: str = PROJECTION) -> int:
 
 
 class _Rebuild:
-    def __init__(self, pool: asyncpg.Pool[Any], settings: Settings) -> None:
-        self._pool = pool
-        self._settings = settings
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._settings = database.settings
         self._token = uuid.uuid4()
         self._incarnation = ""
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[asyncpg.Connection[Any]]:
         """Run one transaction, as long as the lease is ours: whoever slept through it writes nothing."""
-        async with transaction(self._pool, self._settings, ROLE) as connection:
+        async with self._database.transaction() as connection:
             await connection.execute("SET LOCAL work_mem = '256MB'")
             await give_longer(connection, STEP_SECONDS)
             if await connection.fetchrow(_OURS, PROJECTION, self._token, self._incarnation) is None:
@@ -111,11 +112,11 @@ class _Rebuild:
             yield slot
         finally:
             renewing.cancel()
-            async with transaction(self._pool, self._settings, ROLE) as connection:
+            async with self._database.transaction() as connection:
                 await connection.execute(_RELEASE, PROJECTION, self._token)
 
     async def _renew(self) -> int:
-        async with transaction(self._pool, self._settings, ROLE) as connection:
+        async with self._database.transaction() as connection:
             row = await connection.fetchrow(_LEASE, PROJECTION, self._token, LEASE_SECONDS)
         if row is None:
             raise RebuildRunningError

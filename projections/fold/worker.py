@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind
 
 from projections.fold import long_keys
 from projections.fold.long_keys import HeavyError
-from service.postgres.database import make_pool, single, statements, transaction
+from service.postgres.database import open_database, statements
 from service.postgres.migrate import migrations
 from service.runtime.backoff import INFRASTRUCTURE, Backoff, sleep_unless
 from service.runtime.errors import FoldDriftError, NotSetUpError
@@ -31,6 +31,7 @@ from service.runtime.tracing import TRACER, carried
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from service.postgres.database import Database
     from service.runtime.settings import Settings
 
 log = get_logger("projections.fold.worker")
@@ -61,15 +62,15 @@ async def project(settings: Settings, stop: asyncio.Event) -> None:
     """
     measures(REFOLDS)
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(
-            make_pool(settings, ROLE, settings.project_tasks + 2)
+        database = await stack.enter_async_context(
+            open_database(settings, ROLE, settings.project_tasks + 2)
         )
         heavy: dict[int, int] = {}
         async with asyncio.TaskGroup() as tasks:
             for number in range(settings.project_tasks):
-                worker = Worker(pool, settings, least=LITTLE if number else 0, heavy=heavy)
+                worker = Worker(database, least=LITTLE if number else 0, heavy=heavy)
                 tasks.create_task(worker.run(stop))
-            tasks.create_task(_advance(pool, settings, stop))
+            tasks.create_task(_advance(database, stop))
 
 
 class Worker:
@@ -77,8 +78,7 @@ class Worker:
 
     def __init__(
         self,
-        pool: asyncpg.Pool[Any],
-        settings: Settings,
+        database: Database,
         slot: int | None = None,
         *,
         least: int = 0,
@@ -92,8 +92,8 @@ class Worker:
         self._least = least
         self._heavy = {} if heavy is None else heavy
         self._heavy_first = False
-        self._pool = pool
-        self._settings = settings
+        self._database = database
+        self._settings = database.settings
         self._slot = slot  # None: the serving one
         self._digest = fold_digest()
 
@@ -121,7 +121,7 @@ class Worker:
 
     async def _waits(self) -> bool:
         """Ask, cheaply, whether there is something to fold, and enough for this worker."""
-        async with single(self._pool, self._settings, ROLE) as connection:
+        async with self._database.single() as connection:
             waits: int = await connection.fetchval(SQL["waiting"], PROJECTION)
         return waits > (0 if self._heavy else self._least)
 
@@ -131,7 +131,7 @@ class Worker:
         False when there is nothing to do, or others are at it.
         """
         try:
-            async with transaction(self._pool, self._settings, ROLE) as connection:
+            async with self._database.transaction() as connection:
                 slot = self._slot if self._slot is not None else await self._serving(connection)
                 spans = await self._claim(connection, slot)
                 if not spans:
@@ -239,11 +239,11 @@ async def fold_ranges(
         raise AssertionError(f"a checkpoint is not where its batch begins: {spans}")
 
 
-async def _advance(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
+async def _advance(database: Database, stop: asyncio.Event) -> None:
     """Keep the watermarks of drained lanes, and the gauges, up to date; the workers tell of what is away."""
     while not stop.is_set():
         try:
-            async with transaction(pool, settings, ROLE) as connection:
+            async with database.transaction() as connection:
                 # Shared, as in a batch: what is said of the slot that a swap takes away would be lost.
                 slot = await connection.fetchval(
                     "SELECT slot FROM projections.generation WHERE projection = $1 FOR KEY SHARE",
@@ -254,7 +254,7 @@ async def _advance(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Ev
                 row = await connection.fetchrow(
                     "SELECT complete_until, projection_behind FROM reporting.watermark"
                 )
-            await _look_after_tables(pool, settings)
+            await _look_after_tables(database)
             if row is not None:
                 PROJECTION_LAG.labels(PROJECTION).set(row["projection_behind"])
                 if row["complete_until"] is not None:
@@ -264,7 +264,7 @@ async def _advance(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Ev
         await sleep_unless(stop, ADVANCE_SECONDS)
 
 
-async def _look_after_tables(pool: asyncpg.Pool[Any], settings: Settings) -> None:
-    async with transaction(pool, settings, ROLE) as connection:
+async def _look_after_tables(database: Database) -> None:
+    async with database.transaction() as connection:
         await connection.execute("SELECT projections.analyze_grown()")
         await connection.execute(SQL["forget_traces"])

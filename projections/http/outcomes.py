@@ -15,9 +15,7 @@ from projections.dry_run.dry_run import dry_run
 from projections.fold.worker import PROJECTION
 from projections.queries.results import read_places
 from schemas.topics import Topics
-from service.http.kit.key_cache import ROLE
 from service.http.kit.problems import Problem
-from service.postgres.database import hurried
 from service.runtime.backoff import INFRASTRUCTURE, Backoff, Outage, sleep_unless
 from service.runtime.errors import DatabaseAwayError
 from service.runtime.telemetry import get_logger
@@ -25,13 +23,12 @@ from service.runtime.telemetry import get_logger
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
-    import asyncpg
-
     from projections.queries.rows import Row
     from schemas.command import Command
     from service.http.kit.database import Desk
     from service.http.publishing.routes import Handle
     from service.kafka.topic_ids import Topic
+    from service.postgres.database import Database
 
     AskTopics = Callable[[Collection[str]], Awaitable[Mapping[str, Topic | None]]]
 
@@ -67,13 +64,13 @@ class _Waiter:
 class Outcomes:
     """Tells those who wait what became of their records. `run` asks Postgres."""
 
-    def __init__(self, pool: asyncpg.Pool[Any], desk: Desk, ask_topics: AskTopics) -> None:
-        """pool, desk: act as segments_api; with the first it is asked how far the log has come.
+    def __init__(self, database: Database, desk: Desk, ask_topics: AskTopics) -> None:
+        """database, desk: act as segments_api; with the first it is asked how far the log has come.
 
         ask_topics: asks the broker which topics some names are now; raises faults of Kafka.
         """
         self._ask_topics = ask_topics
-        self._pool = pool
+        self._database = database
         self._settings = desk.settings
         self._desk = desk
         self._waiting: set[_Waiter] = set()
@@ -138,7 +135,7 @@ class Outcomes:
 
     async def _look(self) -> None:
         waiting = list(self._waiting)
-        async with hurried(self._pool, self._settings, ROLE, LOOK_SECONDS) as connection:
+        async with self._database.hurried(LOOK_SECONDS) as connection:
             reached = await connection.fetch(
                 _REACHED,
                 PROJECTION,

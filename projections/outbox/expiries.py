@@ -12,7 +12,7 @@ import json
 import time
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg
 
@@ -22,7 +22,7 @@ from schemas.position import Position
 from schemas.topics import Topics
 from service.kafka.clients import producing
 from service.kafka.publish import Sender, record_key, signed_headers
-from service.postgres.database import make_pool, transaction
+from service.postgres.database import open_database
 from service.registry.installation import while_ours
 from service.runtime.backoff import INFRASTRUCTURE, Backoff, Outage, sleep_unless
 from service.runtime.errors import NotSetUpError
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
     from aiokafka.structs import RecordMetadata
 
+    from service.postgres.database import Database
     from service.runtime.settings import Settings
 
 log = get_logger("projections.expiry")
@@ -126,19 +127,19 @@ async def publish_expiries(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises: NotSetUpError.
     """
-    async with make_pool(settings, ROLE, 2) as pool:
-        await while_ours(pool, settings, ROLE, stop, partial(_publish_until, pool, settings))
+    async with open_database(settings, ROLE, 2) as database:
+        await while_ours(database, stop, partial(_publish_until, database))
 
 
-async def _publish_until(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
+async def _publish_until(database: Database, stop: asyncio.Event) -> None:
     backoff, outage = Backoff(), Outage()
     while not stop.is_set():
         try:
-            if settings.signing_secret is None:
-                await _warn_unsigned(pool, settings, stop)
+            if database.settings.signing_secret is None:
+                await _warn_unsigned(database, stop)
                 continue
-            async with producing(settings) as producer:
-                await _sweep_until(stop, _Publisher(pool, producer, settings), backoff, outage)
+            async with producing(database.settings) as producer:
+                await _sweep_until(stop, _Publisher(database, producer), backoff, outage)
         except asyncpg.UndefinedTableError as error:
             raise NotSetUpError from error
         except INFRASTRUCTURE as error:
@@ -147,10 +148,10 @@ async def _publish_until(pool: asyncpg.Pool[Any], settings: Settings, stop: asyn
             await sleep_unless(stop, backoff.next())
 
 
-async def _warn_unsigned(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
+async def _warn_unsigned(database: Database, stop: asyncio.Event) -> None:
     """Say once that nothing lapses, as soon as something is to lapse: what is not signed is not believed."""
     while not stop.is_set():
-        async with transaction(pool, settings, ROLE) as connection:
+        async with database.transaction() as connection:
             slot = await connection.fetchval(_SERVING, PROJECTION)
             lapses = await connection.fetchval(_LAPSES, slot)
         if lapses:
@@ -174,13 +175,11 @@ async def _sweep_until(
 
 
 class _Publisher:
-    def __init__(
-        self, pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: Settings
-    ) -> None:
-        self._pool = pool
+    def __init__(self, database: Database, producer: AIOKafkaProducer) -> None:
+        self._database = database
         self._producer = producer
-        self._settings = settings
-        self._topic = Topics(settings.topic_prefix).commands
+        self._settings = database.settings
+        self._topic = Topics(database.settings.topic_prefix).commands
 
     async def sweep(self, stop: asyncio.Event) -> None:
         """Go once over all that is overdue; forget what no longer stands.
@@ -192,14 +191,14 @@ class _Publisher:
             after = await self._page(after)
         forgotten = PAGE
         while forgotten == PAGE and not stop.is_set():
-            async with transaction(self._pool, self._settings, ROLE) as connection:
+            async with self._database.transaction() as connection:
                 slot = await connection.fetchval(_SERVING, PROJECTION)
                 status = await connection.execute(_FORGET, slot, PAGE)
             forgotten = int(status.removeprefix("DELETE "))
 
     async def _page(self, after: tuple[datetime, int, int]) -> tuple[datetime, int, int] | None:
         """Claim and publish what is new on one page; gives where the next one begins, None at the end."""
-        async with transaction(self._pool, self._settings, ROLE) as connection:
+        async with self._database.transaction() as connection:
             slot = await connection.fetchval(_SERVING, PROJECTION)
             rows = await connection.fetch(_CLAIM, slot, *after, PAGE, CLAIM_SECONDS)
         ours = [row for row in rows if row["ours"]]
@@ -228,7 +227,7 @@ class _Publisher:
                 if future.done() and not _look_at(future)
             ]
             if told:
-                async with transaction(self._pool, self._settings, ROLE) as connection:
+                async with self._database.transaction() as connection:
                     await connection.execute(
                         _PUBLISHED, *map(list, zip(*told, strict=True)), rows[0]["incarnation"]
                     )

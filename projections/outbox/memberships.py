@@ -17,7 +17,7 @@ from projections.outbox.leader import telling
 from projections.outbox.republish import republish
 from projections.outbox.tombstones import publish_tombstones
 from service.kafka.login import DENIED
-from service.postgres.database import make_pool, single, transaction
+from service.postgres.database import open_database
 from service.registry.command_topics import all_topics
 from service.registry.installation import while_ours
 from service.runtime.backoff import INFRASTRUCTURE, Outage, sleep_unless
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from projections.outbox.leader import Teller
     from service.kafka.transactional_producer import Record
+    from service.postgres.database import Database
     from service.runtime.settings import Settings
 
 log = get_logger("projections.memberships")
@@ -89,15 +90,15 @@ ON CONFLICT (lane_id) DO UPDATE SET next_offset = excluded.next_offset WHERE t.n
 
 async def relay_memberships(settings: Settings, stop: asyncio.Event) -> None:
     """Tell states until `stop` is set, if the topic is ours; faults are waited out."""
-    async with make_pool(settings, ROLE, 3) as pool:
-        await while_ours(pool, settings, ROLE, stop, partial(_relay, pool, settings))
+    async with open_database(settings, ROLE, 3) as database:
+        await while_ours(database, stop, partial(_relay, database))
 
 
-async def _relay(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
+async def _relay(database: Database, stop: asyncio.Event) -> None:
     outage = Outage()
     while not stop.is_set():
         try:
-            async with telling(pool, settings) as teller:
+            async with telling(database) as teller:
                 if teller is not None:
                     await _tell_until(stop, teller, outage)
             await sleep_unless(stop, ASIDE_SECONDS)
@@ -136,7 +137,7 @@ class _Rounds:
 
     async def next(self) -> bool:
         """Tell a round if it is time for one; whether more waits."""
-        async with single(self._teller.pool, self._teller.settings, ROLE) as connection:
+        async with self._teller.database.single() as connection:
             behind: int = await connection.fetchval(SQL["waiting"], PROJECTION)
         if behind > MUCH and time.monotonic() - self._told < PATIENCE_SECONDS:
             return False
@@ -149,13 +150,13 @@ async def _tell(teller: Teller) -> bool:
 
     What it tells was read after whatever was told before, by us or by anybody: that is what keeps the order.
     """
-    async with transaction(teller.pool, teller.settings, ROLE) as connection:
+    async with teller.database.transaction() as connection:
         topics = await all_topics(connection, teller.settings)
         lanes = await connection.fetch(_BEHIND, PROJECTION, topics, BATCH)
     for some in _together(lanes):
         records = [record for lane in some for record in await _states_in(teller, lane)]
         await teller.publish(records)
-        async with single(teller.pool, teller.settings, ROLE) as connection:
+        async with teller.database.single() as connection:
             await connection.execute(
                 _MOVE,
                 [lane["lane_id"] for lane in some],
@@ -167,7 +168,7 @@ async def _tell(teller: Teller) -> bool:
 
 async def _states_in(teller: Teller, lane: asyncpg.Record) -> list[Record]:
     """Read the states of the keys that a stretch of a lane meets."""
-    async with single(teller.pool, teller.settings, ROLE) as connection:
+    async with teller.database.single() as connection:
         rows = await connection.fetch(_MET + _STATES, lane["lane_id"], lane["first"], lane["until"])
     return [_record(row) for row in rows]
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from service.ingest.consumer import LaneConsumer
     from service.log.append import Appender, Stored
     from service.log.batch import Batch
-    from service.runtime.settings import Settings
+    from service.postgres.database import Database
 
 _T = TypeVar("_T")
 log = get_logger("ingest.lane")
@@ -44,8 +44,7 @@ class LaneWriter:
         partition: TopicPartition,
         consumer: LaneConsumer,
         appender: Appender,
-        pool: asyncpg.Pool[Any],
-        settings: Settings,
+        database: Database,
         slots: asyncio.Semaphore,
         batches: asyncio.Semaphore,
     ) -> None:
@@ -57,8 +56,8 @@ class LaneWriter:
         self.opened: OpenLane | None = None
         self._consumer = consumer
         self._appender = appender
-        self._pool = pool
-        self._settings = settings
+        self._database = database
+        self._settings = database.settings
         self._slots = slots
         self._batches = batches
         self._held = 0  # places for batches
@@ -166,7 +165,7 @@ class LaneWriter:
             log.warning(
                 "the log is shorter than it was: read again", lane=str(self.partition), was=was, now=opened.next_offset,
             )  # fmt: skip
-            await _tried(lambda: note_reread(self._pool, self._settings, opened, was), backoff)
+            await _tried(lambda: note_reread(self._database, opened, was), backoff)
 
     async def drain(self, seconds: float) -> None:
         """Wait for the append under way, so that it is not cut off."""
@@ -178,7 +177,7 @@ class LaneWriter:
     async def _opened(self, backoff: LaneBackoff) -> OpenLane:
         while True:
             try:
-                opened = await open_lane(self._pool, self._settings, self.partition)
+                opened = await open_lane(self._database, self.partition)
             except asyncpg.UndefinedTableError as error:
                 raise NotSetUpError from error
             except INFRASTRUCTURE as error:

@@ -12,8 +12,6 @@ from aiokafka.errors import KafkaError
 
 from service.ingest.open_lane import STOP
 from service.kafka.topic_ids import topics_there
-from service.log.append import ROLE
-from service.postgres.database import single, transaction
 from service.postgres.incarnation import INCARNATION
 from service.registry.command_topics import list_sources
 from service.runtime.backoff import INFRASTRUCTURE, Outage
@@ -22,12 +20,10 @@ from service.runtime.telemetry import INGEST_LAG, LANE_STOPPED, get_logger, tell
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
 
-    import asyncpg
-
     from service.ingest.consumer import LaneConsumer
     from service.ingest.lane_writer import LaneWriter
     from service.kafka.topic_ids import Topic
-    from service.runtime.settings import Settings
+    from service.postgres.database import Database
 
 log = get_logger("ingest.watch")
 EVERY_SECONDS = 1.0
@@ -69,8 +65,7 @@ class Monitor:
 
     def __init__(
         self,
-        pool: asyncpg.Pool[Any],
-        settings: Settings,
+        database: Database,
         consumer: LaneConsumer,
         lanes: Mapping[TopicPartition, LaneWriter],
         subscribe: Callable[[Collection[str]], Awaitable[None]],
@@ -79,8 +74,8 @@ class Monitor:
         """Make it. saw: is told of the incarnation of Postgres, and of the newest erasure there."""
         self._saw = saw
         self._subscribe = subscribe
-        self._pool = pool
-        self._settings = settings
+        self._database = database
+        self._settings = database.settings
         self._consumer = consumer
         self._lanes = lanes
         self._round = 0
@@ -126,14 +121,14 @@ class Monitor:
         self._forget_in -= 1
         if self._forget_in > 0:
             return
-        async with transaction(self._pool, self._settings, ROLE) as connection:
+        async with self._database.transaction() as connection:
             keys = await connection.fetchval("SELECT segments.forget_keys()")
             signatures = await connection.fetchval("SELECT segments.forget_signatures()")
         self._forget_in = 1 if FORGET_MANY in (keys, signatures) else FORGET_EVERY
 
     async def _read_topics(self) -> set[str]:
         """Ask which topics are to be read; lanes of others are closed once none of ours is open."""
-        async with transaction(self._pool, self._settings, ROLE) as connection:
+        async with self._database.transaction() as connection:
             # Here, each round: an idle lane appends nothing that would find it out.
             which = await connection.fetchrow(_WHICH)
             assert which is not None  # noqa: S101 - it asks no table for a row
@@ -159,7 +154,7 @@ class Monitor:
         # The time before the question: what was received before it lies below the answer.
         asked_at = datetime.now(UTC)
         ends = await self._consumer.end_offsets(list(ours))
-        async with transaction(self._pool, self._settings, ROLE) as connection:
+        async with self._database.transaction() as connection:
             incarnation = await connection.fetchval(INCARNATION)
             # A row's number is another lane's, perhaps, where Postgres is another one than when a lane was opened.
             ours = {
@@ -189,7 +184,7 @@ class Monitor:
 
         there: what Kafka says of the topics.
         """
-        async with single(self._pool, self._settings, ROLE) as connection:
+        async with self._database.single() as connection:
             rows = await connection.fetch(_STATE, list(topics))
             gone = {row["lane_id"]: row for row in rows if _gone(row, there)}
             self._gone = {lane_id: self._gone.get(lane_id, 0) + 1 for lane_id in gone}

@@ -22,7 +22,7 @@ from service.ingest.stalls import tell_stalls
 from service.kafka.clients import connection_options, topic_faults
 from service.kafka.login import DENIED, refused
 from service.log.append import ROLE, Appender
-from service.postgres.database import make_pool, set_up_fault, single, transaction
+from service.postgres.database import open_database, set_up_fault
 from service.registry.command_topics import allowed_topics, read_topics
 from service.registry.installation import installation_name
 from service.runtime.backoff import INFRASTRUCTURE, Backoff, sleep_unless
@@ -31,8 +31,7 @@ from service.runtime.telemetry import MISKEYED, get_logger, measures
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    import asyncpg
-
+    from service.postgres.database import Database
     from service.runtime.settings import Settings
 
 log = get_logger("ingest")
@@ -59,10 +58,10 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
     if name is None:
         return
     async with (
-        make_pool(settings, ROLE, settings.ingest_lanes_at_once * 2 + 4) as pool,
+        open_database(settings, ROLE, settings.ingest_lanes_at_once * 2 + 4) as database,
         asyncio.TaskGroup() as tasks,
     ):
-        role = _Ingest(settings, pool, tasks, topics, Topics(settings.topic_prefix, name))
+        role = _Ingest(database, tasks, topics, Topics(settings.topic_prefix, name))
         if await role.start(stop):
             # What is there by now stays: the collector need not walk through it for each 50,000 records again.
             gc.freeze()
@@ -77,7 +76,7 @@ async def _installation(settings: Settings, stop: asyncio.Event) -> str | None:
     backoff = Backoff()
     while not stop.is_set():
         try:
-            async with make_pool(settings, ROLE, 1) as pool, single(pool, settings, ROLE) as one:
+            async with open_database(settings, ROLE, 1) as database, database.single() as one:
                 return await installation_name(one)
         except INFRASTRUCTURE as error:
             if fault := set_up_fault(error):
@@ -97,8 +96,8 @@ async def _look_at_topics(settings: Settings, stop: asyncio.Event) -> Sequence[s
     others: list[str] = []
     with suppress(*INFRASTRUCTURE):
         async with (
-            make_pool(settings, ROLE, 1) as pool,
-            transaction(pool, settings, ROLE) as connection,
+            open_database(settings, ROLE, 1) as database,
+            database.transaction() as connection,
         ):
             topics = await read_topics(connection, settings)
             others = await allowed_topics(connection, settings)
@@ -121,17 +120,16 @@ class _Ingest(ConsumerRebalanceListener):
 
     def __init__(
         self,
-        settings: Settings,
-        pool: asyncpg.Pool[Any],
+        database: Database,
         tasks: asyncio.TaskGroup,
         topics: Sequence[str],
         names: Topics,
     ) -> None:
         self._names = names
-        self._settings = settings
-        self._pool = pool
+        self._settings = settings = database.settings
+        self._database = database
         self._tasks = tasks
-        self._appender = Appender(pool, settings)
+        self._appender = Appender(database)
         self._appender.on_another(self._open_anew)
         self._slots = asyncio.Semaphore(settings.ingest_lanes_at_once)
         self._batches = asyncio.Semaphore(settings.ingest_lanes_at_once + BATCHES_AHEAD)
@@ -222,7 +220,7 @@ class _Ingest(ConsumerRebalanceListener):
     def _begin_watch(self) -> None:
         assert self._consumer is not None  # noqa: S101 - made by the broker's start
         watch = Monitor(
-            self._pool, self._settings, self._consumer, self._lanes, self._subscribe, self._appender.saw
+            self._database, self._consumer, self._lanes, self._subscribe, self._appender.saw
         )  # fmt: skip
         self._watch = watch
         self._watching = self._tasks.create_task(watch.run(), name="watch")
@@ -256,7 +254,7 @@ class _Ingest(ConsumerRebalanceListener):
         )
         if left:
             log.warning("Postgres does not answer: its connections are dropped")
-            self._pool.terminate()
+            self._database.terminate()
         await self._watch.commit()
         await self._broker.stop()
         for task in left:
@@ -287,8 +285,7 @@ class _Ingest(ConsumerRebalanceListener):
                 partition,
                 consumer,
                 self._appender,
-                self._pool,
-                self._settings,
+                self._database,
                 self._slots,
                 self._batches,
             )

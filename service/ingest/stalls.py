@@ -6,13 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from service.log.append import ROLE
-from service.postgres.database import hurried, make_pool
+from service.postgres.database import open_database
 from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
-    import asyncpg
-
+    from service.postgres.database import Database
     from service.runtime.settings import Settings
 
 log = get_logger("ingest.stalls")
@@ -38,20 +37,19 @@ async def tell_stalls(settings: Settings) -> None:
 
     On a connection of its own: those of the ingest may all be waiting.
     """
-    pool = make_pool(settings, ROLE, 1)
-    await pool
-    try:
-        await _tell(pool, settings)
-    finally:
-        pool.terminate()
+    async with open_database(settings, ROLE, 1) as database:
+        try:
+            await _tell(database)
+        finally:
+            database.terminate()
 
 
-async def _tell(pool: asyncpg.Pool[Any], settings: Settings) -> None:
+async def _tell(database: Database) -> None:
     told: set[tuple[int, Any]] = set()
     while True:
         await asyncio.sleep(EVERY_SECONDS)
         try:
-            async with hurried(pool, settings, ROLE, LOOK_SECONDS) as connection:
+            async with database.hurried(LOOK_SECONDS) as connection:
                 # As the login itself: its sessions are hidden from a role that it took on.
                 await connection.execute("SET LOCAL ROLE NONE")
                 rows = await connection.fetch(_STALLS, ROLE, STALLED_SECONDS)

@@ -12,7 +12,7 @@ from schemas.topics import Topics
 from service.kafka.clients import producing
 from service.kafka.login import DENIED
 from service.log.append import ROLE
-from service.postgres.database import make_pool, transaction
+from service.postgres.database import open_database
 from service.registry.command_topics import all_topics
 from service.registry.installation import while_ours
 from service.runtime.backoff import INFRASTRUCTURE, Outage, sleep_unless
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import asyncpg
     from aiokafka import AIOKafkaProducer
 
+    from service.postgres.database import Database
     from service.runtime.settings import Settings
 
 log = get_logger("relay")
@@ -67,17 +68,17 @@ _MOVE = "UPDATE segments.relay SET next_offset = $2 WHERE lane_id = $1"
 
 async def relay_rejected(settings: Settings, stop: asyncio.Event) -> None:
     """Publish refusals until `stop` is set, if the topic is ours; at least once each, faults are waited out."""
-    async with make_pool(settings, ROLE, 3) as pool:
-        await while_ours(pool, settings, ROLE, stop, partial(_relay, pool, settings))
+    async with open_database(settings, ROLE, 3) as database:
+        await while_ours(database, stop, partial(_relay, database))
 
 
-async def _relay(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
+async def _relay(database: Database, stop: asyncio.Event) -> None:
     outage = Outage()
     while not stop.is_set():
         try:
-            async with producing(settings) as producer:
+            async with producing(database.settings) as producer:
                 while not stop.is_set():
-                    await _relay_round(pool, producer, settings)
+                    await _relay_round(database, producer)
                     outage.ends()
                     await sleep_unless(stop, EVERY_SECONDS)
         except INFRASTRUCTURE as error:
@@ -87,16 +88,14 @@ async def _relay(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Even
             await sleep_unless(stop, 2)
 
 
-async def _relay_round(
-    pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: Settings
-) -> None:
-    async with transaction(pool, settings, ROLE) as connection:
-        topics = await all_topics(connection, settings)
+async def _relay_round(database: Database, producer: AIOKafkaProducer) -> None:
+    async with database.transaction() as connection:
+        topics = await all_topics(connection, database.settings)
         await connection.execute(_LEAVE_BEHIND, topics)
         lanes = await connection.fetch(_CLAIM, topics)
     for lane in lanes:
-        async with transaction(pool, settings, ROLE) as connection:
-            await _relay_lane(connection, producer, settings, lane["lane_id"], topics)
+        async with database.transaction() as connection:
+            await _relay_lane(connection, producer, database.settings, lane["lane_id"], topics)
 
 
 async def _relay_lane(

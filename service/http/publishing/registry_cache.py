@@ -9,13 +9,11 @@ import asyncio
 import math
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from schemas.command.refusal import Reason, Refusal
 from schemas.headers import NO_HEADERS
 from schemas.topics import Topics
-from service.http.kit.key_cache import ROLE
-from service.postgres.database import hurried
 from service.postgres.incarnation import INCARNATION
 from service.registry import segments as registry
 from service.registry.command_topics import load_rules, rules_version
@@ -28,13 +26,11 @@ from service.runtime.telemetry import get_logger
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    import asyncpg
-
     from schemas.command import Command
+    from service.postgres.database import Database
     from service.postgres.incarnation import Incarnation
     from service.registry.segments import Registered, Which
     from service.registry.topic_rules import Allowed
-    from service.runtime.settings import Settings
 
 log = get_logger("api.segments")
 REFRESH_SECONDS = 1.0
@@ -65,14 +61,11 @@ class RegistryCache:
     came; nothing is refused by what was read before it.
     """
 
-    def __init__(
-        self, pool: asyncpg.Pool[Any], settings: Settings, incarnation: Incarnation
-    ) -> None:
+    def __init__(self, database: Database, incarnation: Incarnation) -> None:
         """Make it. incarnation: is told of that of Postgres at each look."""
-        self._pool = pool
-        self._settings = settings
+        self._database = database
         self._incarnation = incarnation
-        self._commands = Topics(settings.topic_prefix).commands
+        self._commands = Topics(database.settings.topic_prefix).commands
         self._known: dict[Which, _Known] = {}
         self._used: set[Which] = set()
         self._look_up = Coalescer(self._find, TOGETHER)
@@ -162,7 +155,7 @@ class RegistryCache:
         """Look up what several requests ask for."""
         began = asyncio.get_running_loop().time()
         try:
-            async with hurried(self._pool, self._settings, ROLE, LOOKUP_SECONDS) as connection:
+            async with self._database.hurried(LOOKUP_SECONDS) as connection:
                 found = await registry.find(connection, set(asked))
         except INFRASTRUCTURE as error:
             self._away_at = began
@@ -175,7 +168,7 @@ class RegistryCache:
         began = asyncio.get_running_loop().time()
         used, self._used = self._used, set()
         try:
-            async with hurried(self._pool, self._settings, ROLE, LOOKUP_SECONDS) as connection:
+            async with self._database.hurried(LOOKUP_SECONDS) as connection:
                 self._incarnation.saw(await connection.fetchval(INCARNATION))
                 version, rules = await rules_version(connection), None
                 if version != self._rules_version:
