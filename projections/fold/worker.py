@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -15,8 +16,9 @@ from projections.fold import long_keys
 from projections.fold.long_keys import HeavyError
 from service.postgres.database import open_database, statements
 from service.postgres.migrate import migrations
-from service.runtime.backoff import INFRASTRUCTURE, Backoff, sleep_unless
+from service.runtime.backoff import sleep_unless
 from service.runtime.errors import FoldDriftError, NotSetUpError
+from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import (
     BATCH_SECONDS,
     COMPLETE_UNTIL,
@@ -70,7 +72,8 @@ async def project(settings: Settings, stop: asyncio.Event) -> None:
             for number in range(settings.project_tasks):
                 worker = Worker(database, least=LITTLE if number else 0, heavy=heavy)
                 tasks.create_task(worker.run(stop))
-            tasks.create_task(_advance(database, stop))
+            watermarks = Supervisor(stop, log, "could not advance the watermarks")
+            tasks.create_task(watermarks.run(partial(_advance, database), ADVANCE_SECONDS))
 
 
 class Worker:
@@ -99,20 +102,17 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Fold until `stop` is set."""
-        pause, backoff, worked = FIRST_PAUSE, Backoff(), False
+        supervisor = Supervisor(stop, log, "waiting", level="warning", tells_end=True)
+        await supervisor.run(partial(self._fold_until, stop, supervisor))
+
+    async def _fold_until(self, stop: asyncio.Event, supervisor: Supervisor) -> None:
+        pause, worked = FIRST_PAUSE, False
         while not stop.is_set():
             try:
                 worked = ((worked and not self._least) or await self._waits()) and await self.step()
             except asyncpg.UndefinedTableError as error:
                 raise NotSetUpError from error
-            except INFRASTRUCTURE as error:
-                if not backoff.began:
-                    log.warning("waiting", error=f"{type(error).__name__}: {error}")
-                await sleep_unless(stop, backoff.next())
-                continue
-            if backoff.began:
-                log.info("going on")
-                backoff.reset()
+            supervisor.well()
             if worked:
                 pause = FIRST_PAUSE
             else:
@@ -239,29 +239,24 @@ async def fold_ranges(
         raise AssertionError(f"a checkpoint is not where its batch begins: {spans}")
 
 
-async def _advance(database: Database, stop: asyncio.Event) -> None:
-    """Keep the watermarks of drained lanes, and the gauges, up to date; the workers tell of what is away."""
-    while not stop.is_set():
-        try:
-            async with database.transaction() as connection:
-                # Shared, as in a batch: what is said of the slot that a swap takes away would be lost.
-                slot = await connection.fetchval(
-                    "SELECT slot FROM projections.generation WHERE projection = $1 FOR KEY SHARE",
-                    PROJECTION,
-                )
-                await connection.execute(SQL["adopt_lanes"], PROJECTION, slot)
-                await connection.execute(SQL["advance"], PROJECTION, slot)
-                row = await connection.fetchrow(
-                    "SELECT complete_until, projection_behind FROM reporting.watermark"
-                )
-            await _look_after_tables(database)
-            if row is not None:
-                PROJECTION_LAG.labels(PROJECTION).set(row["projection_behind"])
-                if row["complete_until"] is not None:
-                    tell(COMPLETE_UNTIL, row["complete_until"].timestamp())
-        except INFRASTRUCTURE as error:
-            log.debug("could not advance the watermarks", error=f"{type(error).__name__}: {error}")
-        await sleep_unless(stop, ADVANCE_SECONDS)
+async def _advance(database: Database) -> None:
+    """Bring the watermarks of drained lanes, and the gauges, up to date."""
+    async with database.transaction() as connection:
+        # Shared, as in a batch: what is said of the slot that a swap takes away would be lost.
+        slot = await connection.fetchval(
+            "SELECT slot FROM projections.generation WHERE projection = $1 FOR KEY SHARE",
+            PROJECTION,
+        )
+        await connection.execute(SQL["adopt_lanes"], PROJECTION, slot)
+        await connection.execute(SQL["advance"], PROJECTION, slot)
+        row = await connection.fetchrow(
+            "SELECT complete_until, projection_behind FROM reporting.watermark"
+        )
+    await _look_after_tables(database)
+    if row is not None:
+        PROJECTION_LAG.labels(PROJECTION).set(row["projection_behind"])
+        if row["complete_until"] is not None:
+            tell(COMPLETE_UNTIL, row["complete_until"].timestamp())
 
 
 async def _look_after_tables(database: Database) -> None:

@@ -16,8 +16,9 @@ from projections.fold.worker import PROJECTION
 from projections.queries.results import read_places
 from schemas.topics import Topics
 from service.http.kit.problems import Problem
-from service.runtime.backoff import INFRASTRUCTURE, Backoff, Outage, sleep_unless
+from service.runtime.backoff import sleep_unless
 from service.runtime.errors import DatabaseAwayError
+from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -108,27 +109,21 @@ class Outcomes:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Ask for all who wait, as long as anybody does, until `stop` is set."""
-        backoff, outage = Backoff(), Outage()
+        supervisor = Supervisor(stop, log, "outcomes are not looked for")
         stopping = asyncio.ensure_future(stop.wait())
-        while not stop.is_set():
-            if not self._waiting:
+
+        async def look() -> None:
+            if self._waiting:
+                await self._look()
+                supervisor.well()
+                await sleep_unless(stop, POLL_SECONDS)
+            else:
                 self._wanted.clear()
                 wanted = asyncio.ensure_future(self._wanted.wait())
                 await asyncio.wait((wanted, stopping), return_when=asyncio.FIRST_COMPLETED)
                 wanted.cancel()
-                continue
-            try:
-                await self._look()
-            except INFRASTRUCTURE as error:
-                if outage.is_news(error):
-                    log.info(
-                        "outcomes are not looked for", error=f"{type(error).__name__}: {error}"
-                    )
-                await sleep_unless(stop, backoff.next())
-            else:
-                backoff.reset()
-                outage.ends()
-                await sleep_unless(stop, POLL_SECONDS)
+
+        await supervisor.run(look)
         stopping.cancel()
         for task in self._telling.values():
             task.cancel()

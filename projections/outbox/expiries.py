@@ -24,8 +24,9 @@ from service.kafka.clients import producing
 from service.kafka.publish import Sender, record_key, signed_headers
 from service.postgres.database import open_database
 from service.registry.installation import while_ours
-from service.runtime.backoff import INFRASTRUCTURE, Backoff, Outage, sleep_unless
+from service.runtime.backoff import sleep_unless
 from service.runtime.errors import NotSetUpError
+from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -132,20 +133,19 @@ async def publish_expiries(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _publish_until(database: Database, stop: asyncio.Event) -> None:
-    backoff, outage = Backoff(), Outage()
-    while not stop.is_set():
+    supervisor = Supervisor(stop, log, "expiries wait")
+
+    async def publish() -> None:
         try:
             if database.settings.signing_secret is None:
                 await _warn_unsigned(database, stop)
-                continue
+                return
             async with producing(database.settings) as producer:
-                await _sweep_until(stop, _Publisher(database, producer), backoff, outage)
+                await _sweep_until(stop, _Publisher(database, producer), supervisor)
         except asyncpg.UndefinedTableError as error:
             raise NotSetUpError from error
-        except INFRASTRUCTURE as error:
-            if outage.is_news(error):
-                log.info("expiries wait", error=f"{type(error).__name__}: {error}")
-            await sleep_unless(stop, backoff.next())
+
+    await supervisor.run(publish)
 
 
 async def _warn_unsigned(database: Database, stop: asyncio.Event) -> None:
@@ -163,14 +163,11 @@ async def _warn_unsigned(database: Database, stop: asyncio.Event) -> None:
         await sleep_unless(stop, EVERY_SECONDS)
 
 
-async def _sweep_until(
-    stop: asyncio.Event, publisher: _Publisher, backoff: Backoff, outage: Outage
-) -> None:
+async def _sweep_until(stop: asyncio.Event, publisher: _Publisher, supervisor: Supervisor) -> None:
     while not stop.is_set():
         began = time.monotonic()
         await publisher.sweep(stop)
-        backoff.reset()
-        outage.ends()
+        supervisor.well()
         await sleep_unless(stop, max(EVERY_SECONDS, IDLE_SHARE * (time.monotonic() - began)))
 
 

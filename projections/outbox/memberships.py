@@ -16,11 +16,11 @@ from projections.fold.worker import PROJECTION, ROLE, SQL
 from projections.outbox.leader import telling
 from projections.outbox.republish import republish
 from projections.outbox.tombstones import publish_tombstones
-from service.kafka.login import DENIED
 from service.postgres.database import open_database
 from service.registry.command_topics import all_topics
 from service.registry.installation import while_ours
-from service.runtime.backoff import INFRASTRUCTURE, Outage, sleep_unless
+from service.runtime.backoff import sleep_unless
+from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -95,21 +95,18 @@ async def relay_memberships(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _relay(database: Database, stop: asyncio.Event) -> None:
-    outage = Outage()
-    while not stop.is_set():
-        try:
-            async with telling(database) as teller:
-                if teller is not None:
-                    await _tell_until(stop, teller, outage)
-            await sleep_unless(stop, ASIDE_SECONDS)
-        except INFRASTRUCTURE as error:
-            if outage.is_news(error):
-                tell = log.error if isinstance(error, DENIED) else log.info
-                tell("memberships wait", error=f"{type(error).__name__}: {error}")
-            await sleep_unless(stop, 2)
+    supervisor = Supervisor(stop, log, "memberships wait")
+
+    async def tell() -> None:
+        async with telling(database) as teller:
+            if teller is not None:
+                await _tell_until(stop, teller, supervisor)
+        await sleep_unless(stop, ASIDE_SECONDS)
+
+    await supervisor.run(tell)
 
 
-async def _tell_until(stop: asyncio.Event, teller: Teller, outage: Outage) -> None:
+async def _tell_until(stop: asyncio.Event, teller: Teller, supervisor: Supervisor) -> None:
     """Tell until `stop` is set or another process tells."""
     rounds = _Rounds(teller)
     looked = -MOVED_SECONDS
@@ -123,7 +120,7 @@ async def _tell_until(stop: asyncio.Event, teller: Teller, outage: Outage) -> No
                 return
         await publish_tombstones(teller, stop, _states_of, rounds.next)
         more = await rounds.next()
-        outage.ends()
+        supervisor.well()
         if not more:
             await sleep_unless(stop, EVERY_SECONDS)
 

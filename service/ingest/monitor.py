@@ -14,7 +14,8 @@ from service.ingest.open_lane import STOP
 from service.kafka.topic_ids import topics_there
 from service.postgres.incarnation import INCARNATION
 from service.registry.command_topics import list_sources
-from service.runtime.backoff import INFRASTRUCTURE, Outage
+from service.runtime.backoff import sleep_unless
+from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import INGEST_LAG, LANE_STOPPED, get_logger, tell
 
 if TYPE_CHECKING:
@@ -83,28 +84,23 @@ class Monitor:
         self._hidden: dict[TopicPartition, int] = {}
         self._gone: dict[int, int] = {}  # rounds in which a lane's partition was not there
 
-    async def run(self) -> None:
-        """Look until cancelled; what fails is tried in the next round, and told once until it fails otherwise."""
-        outage = Outage()
-        while True:
-            await asyncio.sleep(EVERY_SECONDS)
-            self._round += 1
-            try:
-                async with asyncio.timeout(10):
-                    topics = await self._read_topics()
-                if topics != self._consumer.subscription():
-                    await self._subscribe(topics)
-                async with asyncio.timeout(10):
-                    await self._look(topics)
-                if self._round % COMMIT_EVERY == 0:
-                    await self.commit()
-                await self._forget_keys()
-                outage.ends()
-            except INFRASTRUCTURE as error:
-                if outage.is_news(error):
-                    log.info(
-                        "could not look after the lanes", error=f"{type(error).__name__}: {error}"
-                    )
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look until `stop` is set; what fails is tried in the next round."""
+        await sleep_unless(stop, EVERY_SECONDS)  # nothing is assigned yet
+        supervisor = Supervisor(stop, log, "could not look after the lanes")
+        await supervisor.run(self._look_after_lanes, EVERY_SECONDS)
+
+    async def _look_after_lanes(self) -> None:
+        self._round += 1
+        async with asyncio.timeout(10):
+            topics = await self._read_topics()
+        if topics != self._consumer.subscription():
+            await self._subscribe(topics)
+        async with asyncio.timeout(10):
+            await self._look(topics)
+        if self._round % COMMIT_EVERY == 0:
+            await self.commit()
+        await self._forget_keys()
 
     async def commit(self) -> None:
         """Commit what is stored to Kafka: a courtesy for those who watch the group; our own place is the row."""

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from schemas.command.rules import MAX_RECORD_BYTES
 from schemas.topics import Topics
 from service.kafka.clients import producing
-from service.kafka.login import DENIED
 from service.log.append import ROLE
 from service.postgres.database import open_database
 from service.registry.command_topics import all_topics
 from service.registry.installation import while_ours
-from service.runtime.backoff import INFRASTRUCTURE, Outage, sleep_unless
+from service.runtime.backoff import sleep_unless
+from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -73,19 +73,16 @@ async def relay_rejected(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _relay(database: Database, stop: asyncio.Event) -> None:
-    outage = Outage()
-    while not stop.is_set():
-        try:
-            async with producing(database.settings) as producer:
-                while not stop.is_set():
-                    await _relay_round(database, producer)
-                    outage.ends()
-                    await sleep_unless(stop, EVERY_SECONDS)
-        except INFRASTRUCTURE as error:
-            if outage.is_news(error):
-                tell = log.error if isinstance(error, DENIED) else log.info
-                tell("relay waits", error=f"{type(error).__name__}: {error}")
-            await sleep_unless(stop, 2)
+    supervisor = Supervisor(stop, log, "relay waits")
+
+    async def publish() -> None:
+        async with producing(database.settings) as producer:
+            while not stop.is_set():
+                await _relay_round(database, producer)
+                supervisor.well()
+                await sleep_unless(stop, EVERY_SECONDS)
+
+    await supervisor.run(publish)
 
 
 async def _relay_round(database: Database, producer: AIOKafkaProducer) -> None:

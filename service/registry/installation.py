@@ -22,6 +22,7 @@ from service.kafka.clients import producing, reading
 from service.kafka.topic_ids import topics_there
 from service.runtime.backoff import INFRASTRUCTURE, sleep_unless
 from service.runtime.errors import TopicError
+from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ async def while_ours(
 
     work: is given an event that is set when it must end, because of `stop` or because the topics were taken over.
     """
-    watch = _Watch(database)
+    watch = _Watch(database, stop)
     while not stop.is_set():
         if not await watch.is_ours():
             await sleep_unless(stop, LOOK_SECONDS if watch.knows else RETRY_SECONDS)
@@ -181,7 +182,8 @@ async def _keep(watch: _Watch, stop: asyncio.Event, until: asyncio.Event) -> Non
 class _Watch:
     """Looks whose the topics are, and tells what is new of it. knows: whether the last look succeeded."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, stop: asyncio.Event) -> None:
+        self._supervisor = Supervisor(stop, log, "whose the topics are is not known")
         self._database = database
         self._settings = database.settings
         self._told: set[object] = set()
@@ -200,14 +202,11 @@ class _Watch:
                     _NOTE, self._settings.topic_prefix, owner.installation, owner.at, owner.actor
                 )
         except (*INFRASTRUCTURE, TopicError) as error:
-            if "away" not in self._told:
-                self._told.add("away")
-                log.info(
-                    "whose the topics are is not known", error=f"{type(error).__name__}: {error}"
-                )
+            # Told only: who asks decides how long to wait, and work under way goes on.
+            self._supervisor.tell(error)
             return False
         self.knows = True
-        self._told.discard("away")
+        self._supervisor.well()
         ours = owners.owner.installation == name
         self._tell(owners, ours=ours)
         return ours

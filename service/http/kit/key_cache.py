@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from service.registry.api_keys import ApiKey, KnownKey, find_keys, note_use, split
-from service.runtime.backoff import INFRASTRUCTURE, Outage, sleep_unless
+from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.errors import DatabaseAwayError
+from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -97,15 +98,8 @@ class KeyCache:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Confirm what is remembered each second, and note uses, until `stop` is set."""
-        outage = Outage()
-        while not stop.is_set():
-            await sleep_unless(stop, REFRESH_SECONDS)
-            try:
-                await self._refresh()
-                outage.ends()
-            except INFRASTRUCTURE as error:
-                if outage.is_news(error):
-                    log.info("keys are not refreshed", error=f"{type(error).__name__}: {error}")
+        supervisor = Supervisor(stop, log, "keys are not refreshed")
+        await supervisor.run(self._refresh, REFRESH_SECONDS)
 
     async def _refresh(self) -> None:
         now = time.monotonic()

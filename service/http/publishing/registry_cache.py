@@ -18,9 +18,10 @@ from service.postgres.incarnation import INCARNATION
 from service.registry import segments as registry
 from service.registry.command_topics import load_rules, rules_version
 from service.registry.topic_rules import allowed_on, check_allowed
-from service.runtime.backoff import INFRASTRUCTURE, sleep_unless
+from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.coalesce import Coalescer
 from service.runtime.errors import DatabaseAwayError
+from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -128,12 +129,8 @@ class RegistryCache:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read each second what is in use, and what the topic may say if that moved, until `stop` is set."""
-        while not stop.is_set():
-            try:
-                await self._refresh()
-            except DatabaseAwayError:
-                log.debug("segments are not refreshed")
-            await sleep_unless(stop, REFRESH_SECONDS)
+        supervisor = Supervisor(stop, log, "segments are not refreshed", level="debug")
+        await supervisor.run(self._refresh, REFRESH_SECONDS)
         self._look_up.stop()
 
     async def _ask(self, since: float) -> None:
