@@ -7,38 +7,31 @@ of those before can be added any more (docs/decisions/0018).
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from aiokafka.errors import UnknownTopicOrPartitionError
 from aiokafka.partitioner import DefaultPartitioner
 
+from projections.fold.lease import leasing
 from schemas.topics import Topics
 from service.kafka.topic_ids import topics_there
 from service.kafka.transactional_producer import fenced
 from service.registry.installation import installation_name
-from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Sequence
-    from uuid import UUID
 
     from service.kafka.topic_ids import Topic
     from service.kafka.transactional_producer import Record, TransactionalProducer
     from service.postgres.database import Database
 
 log = get_logger("projections.teller")
-LEASE_SECONDS, RENEW_SECONDS = 5, 1
+LEASE_SECONDS = 5
 _PARTITIONER = DefaultPartitioner()
 TOGETHER = 4000
-_TAKE = """
-UPDATE projections.telling SET holder = $1, until = now() + make_interval(secs => $2)
-WHERE until < now() RETURNING true
-"""
-_RENEW = "UPDATE projections.telling SET until = now() + make_interval(secs => $2) WHERE holder = $1 RETURNING true"
 # Another topic than the one that was told has to be told as a whole, and so has one of which that is not known.
 _MEET = """
 UPDATE projections.telling AS t SET
@@ -57,7 +50,6 @@ FROM (
 ) AS w
 RETURNING t.partitions, t.anew
 """
-_LEAVE = "UPDATE projections.telling SET until = '-infinity' WHERE holder = $1"
 
 
 class Teller:
@@ -110,17 +102,11 @@ class Teller:
 
 @asynccontextmanager
 async def telling(database: Database) -> AsyncIterator[Teller | None]:
-    """Hold the lease while the block runs; gives None when another process holds it.
-
-    Whoever was stopped, or can't reach Postgres, loses it after 5 s. database: of two connections.
-    """
-    me = uuid4()
-    if not await _ask(database, _TAKE, me):
-        yield None
-        return
-    lost = asyncio.Event()
-    keeper = asyncio.create_task(_keep(database, me, lost))
-    try:
+    """Hold the lease while the block runs; gives None when another process holds it. database: of two connections."""
+    async with leasing(database, "memberships", LEASE_SECONDS) as lease:
+        if lease is None:
+            yield None
+            return
         async with database.single() as connection:
             names = Topics(database.settings.topic_prefix, await installation_name(connection))
         async with fenced(database.settings, names.teller) as producer:
@@ -136,24 +122,4 @@ async def telling(database: Database) -> AsyncIterator[Teller | None]:
                     "partitions of memberships are left empty: its keys keep theirs",
                     used=told, there=len(topic.partitions), fix="segments memberships republish",
                 )  # fmt: skip
-            yield Teller(database, producer, lost, topic, told, anew=row["anew"])
-    finally:
-        keeper.cancel()
-        await asyncio.wait([keeper])
-        with suppress(*INFRASTRUCTURE):
-            async with database.single() as connection:
-                await connection.execute(_LEAVE, me)
-
-
-async def _keep(database: Database, me: UUID, lost: asyncio.Event) -> None:
-    """Renew the lease until it is lost."""
-    while not lost.is_set():
-        await asyncio.sleep(RENEW_SECONDS)
-        with suppress(*INFRASTRUCTURE):
-            if not await _ask(database, _RENEW, me):
-                lost.set()
-
-
-async def _ask(database: Database, statement: str, me: UUID) -> bool:
-    async with database.single() as connection:
-        return await connection.fetchval(statement, me, LEASE_SECONDS) is not None
+            yield Teller(database, producer, lease.lost, topic, told, anew=row["anew"])
