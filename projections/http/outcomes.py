@@ -113,15 +113,15 @@ class Outcomes:
         stopping = asyncio.ensure_future(stop.wait())
 
         async def look() -> None:
-            if self._waiting:
-                await self._look()
-                supervisor.well()
-                await sleep_unless(stop, POLL_SECONDS)
-            else:
+            if not self._waiting:
                 self._wanted.clear()
                 wanted = asyncio.ensure_future(self._wanted.wait())
                 await asyncio.wait((wanted, stopping), return_when=asyncio.FIRST_COMPLETED)
                 wanted.cancel()
+                return
+            await self._look()
+            supervisor.well()
+            await sleep_unless(stop, POLL_SECONDS)
 
         await supervisor.run(look)
         stopping.cancel()

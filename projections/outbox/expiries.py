@@ -22,11 +22,9 @@ from schemas.position import Position
 from schemas.topics import Topics
 from service.kafka.clients import producing
 from service.kafka.publish import Sender, record_key, signed_headers
-from service.postgres.database import open_database
-from service.registry.installation import while_ours
+from service.outbox.runner import run_outbox
 from service.runtime.backoff import sleep_unless
 from service.runtime.errors import NotSetUpError
-from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
 
     from service.postgres.database import Database
     from service.runtime.settings import Settings
+    from service.runtime.supervise import Supervisor
 
 log = get_logger("projections.expiry")
 EVERY_SECONDS = 1.0
@@ -128,24 +127,19 @@ async def publish_expiries(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises: NotSetUpError.
     """
-    async with open_database(settings, ROLE, 2) as database:
-        await while_ours(database, stop, partial(_publish_until, database))
+    await run_outbox(settings, ROLE, stop, _publish, log, "expiries wait")
 
 
-async def _publish_until(database: Database, stop: asyncio.Event) -> None:
-    supervisor = Supervisor(stop, log, "expiries wait")
-
-    async def publish() -> None:
-        try:
-            if database.settings.signing_secret is None:
-                await _warn_unsigned(database, stop)
-                return
-            async with producing(database.settings) as producer:
-                await _sweep_until(stop, _Publisher(database, producer), supervisor)
-        except asyncpg.UndefinedTableError as error:
-            raise NotSetUpError from error
-
-    await supervisor.run(publish)
+async def _publish(database: Database, supervisor: Supervisor) -> None:
+    try:
+        if database.settings.signing_secret is None:
+            await _warn_unsigned(database, supervisor.stop)
+            return
+        async with producing(database.settings) as producer:
+            publisher = _Publisher(database, producer)
+            await supervisor.repeat(partial(publisher.sweep, supervisor.stop))
+    except asyncpg.UndefinedTableError as error:
+        raise NotSetUpError from error
 
 
 async def _warn_unsigned(database: Database, stop: asyncio.Event) -> None:
@@ -163,14 +157,6 @@ async def _warn_unsigned(database: Database, stop: asyncio.Event) -> None:
         await sleep_unless(stop, EVERY_SECONDS)
 
 
-async def _sweep_until(stop: asyncio.Event, publisher: _Publisher, supervisor: Supervisor) -> None:
-    while not stop.is_set():
-        began = time.monotonic()
-        await publisher.sweep(stop)
-        supervisor.well()
-        await sleep_unless(stop, max(EVERY_SECONDS, IDLE_SHARE * (time.monotonic() - began)))
-
-
 class _Publisher:
     def __init__(self, database: Database, producer: AIOKafkaProducer) -> None:
         self._database = database
@@ -178,11 +164,12 @@ class _Publisher:
         self._settings = database.settings
         self._topic = Topics(database.settings.topic_prefix).commands
 
-    async def sweep(self, stop: asyncio.Event) -> None:
-        """Go once over all that is overdue; forget what no longer stands.
+    async def sweep(self, stop: asyncio.Event) -> float:
+        """Go once over all that is overdue; forget what no longer stands; gives the seconds until the next sweep.
 
         From the begin each time: a late `add` may be overdue when it arrives.
         """
+        began = time.monotonic()
         after: tuple[datetime, int, int] | None = _START
         while after is not None and not stop.is_set():
             after = await self._page(after)
@@ -192,6 +179,7 @@ class _Publisher:
                 slot = await connection.fetchval(_SERVING, PROJECTION)
                 status = await connection.execute(_FORGET, slot, PAGE)
             forgotten = int(status.removeprefix("DELETE "))
+        return max(EVERY_SECONDS, IDLE_SHARE * (time.monotonic() - began))
 
     async def _page(self, after: tuple[datetime, int, int]) -> tuple[datetime, int, int] | None:
         """Claim and publish what is new on one page; gives where the next one begins, None at the end."""

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import json
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from projections.fold.worker import PROJECTION, ROLE, SQL
 from projections.outbox.leader import telling
 from projections.outbox.republish import republish
 from projections.outbox.tombstones import publish_tombstones
-from service.postgres.database import open_database
+from service.outbox.runner import run_outbox
 from service.registry.command_topics import all_topics
-from service.registry.installation import while_ours
 from service.runtime.backoff import sleep_unless
-from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -33,6 +30,7 @@ if TYPE_CHECKING:
     from service.kafka.transactional_producer import Record
     from service.postgres.database import Database
     from service.runtime.settings import Settings
+    from service.runtime.supervise import Supervisor
 
 log = get_logger("projections.memberships")
 EVERY_SECONDS = 0.25
@@ -90,25 +88,19 @@ ON CONFLICT (lane_id) DO UPDATE SET next_offset = excluded.next_offset WHERE t.n
 
 async def relay_memberships(settings: Settings, stop: asyncio.Event) -> None:
     """Tell states until `stop` is set, if the topic is ours; faults are waited out."""
-    async with open_database(settings, ROLE, 3) as database:
-        await while_ours(database, stop, partial(_relay, database))
+    await run_outbox(settings, ROLE, stop, _relay, log, "memberships wait")
 
 
-async def _relay(database: Database, stop: asyncio.Event) -> None:
-    supervisor = Supervisor(stop, log, "memberships wait")
-
-    async def tell() -> None:
-        async with telling(database) as teller:
-            if teller is not None:
-                await _tell_until(stop, teller, supervisor)
-        await sleep_unless(stop, ASIDE_SECONDS)
-
-    await supervisor.run(tell)
+async def _relay(database: Database, supervisor: Supervisor) -> None:
+    async with telling(database) as teller:
+        if teller is not None:
+            await _tell_until(supervisor, teller)
+    await sleep_unless(supervisor.stop, ASIDE_SECONDS)
 
 
-async def _tell_until(stop: asyncio.Event, teller: Teller, supervisor: Supervisor) -> None:
-    """Tell until `stop` is set or another process tells."""
-    rounds = _Rounds(teller)
+async def _tell_until(supervisor: Supervisor, teller: Teller) -> None:
+    """Tell until it must end, or another process tells."""
+    rounds, stop = _Rounds(teller), supervisor.stop
     looked = -MOVED_SECONDS
     while not stop.is_set() and not teller.lost.is_set():
         if time.monotonic() - looked > MOVED_SECONDS:
@@ -148,7 +140,7 @@ async def _tell(teller: Teller) -> bool:
     What it tells was read after whatever was told before, by us or by anybody: that is what keeps the order.
     """
     async with teller.database.transaction() as connection:
-        topics = await all_topics(connection, teller.settings)
+        topics = await all_topics(connection, teller.database.settings)
         lanes = await connection.fetch(_BEHIND, PROJECTION, topics, BATCH)
     for some in _together(lanes):
         records = [record for lane in some for record in await _states_in(teller, lane)]

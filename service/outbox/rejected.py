@@ -11,11 +11,8 @@ from schemas.command.rules import MAX_RECORD_BYTES
 from schemas.topics import Topics
 from service.kafka.clients import producing
 from service.log.append import ROLE
-from service.postgres.database import open_database
+from service.outbox.runner import run_outbox
 from service.registry.command_topics import all_topics
-from service.registry.installation import while_ours
-from service.runtime.backoff import sleep_unless
-from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
 
     from service.postgres.database import Database
     from service.runtime.settings import Settings
+    from service.runtime.supervise import Supervisor
 
 log = get_logger("relay")
 EVERY_SECONDS = 0.5
@@ -68,24 +66,16 @@ _MOVE = "UPDATE segments.relay SET next_offset = $2 WHERE lane_id = $1"
 
 async def relay_rejected(settings: Settings, stop: asyncio.Event) -> None:
     """Publish refusals until `stop` is set, if the topic is ours; at least once each, faults are waited out."""
-    async with open_database(settings, ROLE, 3) as database:
-        await while_ours(database, stop, partial(_relay, database))
+    await run_outbox(settings, ROLE, stop, _relay, log, "relay waits")
 
 
-async def _relay(database: Database, stop: asyncio.Event) -> None:
-    supervisor = Supervisor(stop, log, "relay waits")
-
-    async def publish() -> None:
-        async with producing(database.settings) as producer:
-            while not stop.is_set():
-                await _relay_round(database, producer)
-                supervisor.well()
-                await sleep_unless(stop, EVERY_SECONDS)
-
-    await supervisor.run(publish)
+async def _relay(database: Database, supervisor: Supervisor) -> None:
+    async with producing(database.settings) as producer:
+        await supervisor.repeat(partial(_relay_round, database, producer))
 
 
-async def _relay_round(database: Database, producer: AIOKafkaProducer) -> None:
+async def _relay_round(database: Database, producer: AIOKafkaProducer) -> float:
+    """Publish what waits, at most BATCH of each lane; gives the seconds until the next round."""
     async with database.transaction() as connection:
         topics = await all_topics(connection, database.settings)
         await connection.execute(_LEAVE_BEHIND, topics)
@@ -93,6 +83,7 @@ async def _relay_round(database: Database, producer: AIOKafkaProducer) -> None:
     for lane in lanes:
         async with database.transaction() as connection:
             await _relay_lane(connection, producer, database.settings, lane["lane_id"], topics)
+    return EVERY_SECONDS
 
 
 async def _relay_lane(

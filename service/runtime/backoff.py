@@ -70,11 +70,6 @@ class Backoff:
     def __init__(self) -> None:
         self._seconds = FIRST_SECONDS
 
-    @property
-    def began(self) -> bool:
-        """Whether something is away."""
-        return self._seconds > FIRST_SECONDS
-
     def next(self) -> float:
         """Give the seconds to wait now."""
         seconds = self._seconds * random.uniform(0.5, 1.5)  # noqa: S311 - jitter

@@ -34,7 +34,7 @@ class Supervisor:
         tells_end: bool = False,
         **context: Any,
     ) -> None:
-        self._stop = stop
+        self.stop = stop
         self._log = log
         self._context = context
         self._waits = waits
@@ -49,7 +49,7 @@ class Supervisor:
         every: so many seconds lie between its rounds, after a fault too, and one without a fault ends an outage.
         Without it work takes its own time and says `well` itself, and a fault is waited out with backoff.
         """
-        while not self._stop.is_set():
+        while not self.stop.is_set():
             try:
                 await work()
             except _FAULTS as error:
@@ -57,11 +57,18 @@ class Supervisor:
             else:
                 if every is not None:
                     self.well()
-                    await sleep_unless(self._stop, every)
+                    await sleep_unless(self.stop, every)
+
+    async def repeat(self, work: Callable[[], Awaitable[float]]) -> None:
+        """Repeat rounds of work, which end an outage, until `stop` is set; each gives the seconds until the next."""
+        while not self.stop.is_set():
+            seconds = await work()
+            self.well()
+            await sleep_unless(self.stop, seconds)
 
     async def until_done(self, work: Callable[[], Awaitable[_T]]) -> _T | None:
         """Repeat `work` until it succeeds, and give its result; None when `stop` is set before."""
-        while not self._stop.is_set():
+        while not self.stop.is_set():
             try:
                 result = await work()
             except _FAULTS as error:
@@ -74,7 +81,7 @@ class Supervisor:
     async def wait(self, error: BaseException, seconds: float | None = None) -> None:
         """Log a fault, and wait: so many seconds, or as long as the backoff says."""
         self.tell(error)
-        await sleep_unless(self._stop, self._backoff.next() if seconds is None else seconds)
+        await sleep_unless(self.stop, self._backoff.next() if seconds is None else seconds)
 
     def tell(self, error: BaseException) -> None:
         """Log a fault, unless it was since all was well."""
