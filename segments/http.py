@@ -24,7 +24,7 @@ from schemas.command.refusal import Reason, Refusal, describe
 from segments.openapi import openapi
 from service.http import registry_routes
 from service.http.kit.auth import Access
-from service.http.kit.database import Desk
+from service.http.kit.database import SharedDatabase
 from service.http.kit.deadlines import Deadlines
 from service.http.kit.in_flight import InFlight
 from service.http.kit.json_body import field_errors
@@ -79,8 +79,8 @@ class Parts:
         """
         self.settings = settings
         self.database = database
-        self.desk = Desk(reading)
-        self.changing = Desk(changing)
+        self.shared = SharedDatabase(reading)
+        self.changing = SharedDatabase(changing)
         self.deadlines = Deadlines()
         incarnation = Incarnation()
         self.keys = KeyCache(database)
@@ -90,7 +90,7 @@ class Parts:
         self.publisher = Publisher(settings, self.deadlines)
         self.in_flight = InFlight(settings)
         self.access = Access(self.keys, settings)
-        self.outcomes = Outcomes(database, self.desk, self.publisher.ask_topics)
+        self.outcomes = Outcomes(database, self.shared, self.publisher.ask_topics)
         self.arriving = Queued(settings)
         self.searching = QueuedSearch(settings)
 
@@ -180,10 +180,10 @@ def make_framework(parts: Parts) -> FastAPI:
     app = FastAPIOffline(title="Segments", version="1", redoc_url=None, redirect_slashes=False)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # as FastAPI's documentation has it
     _handle_errors(app)
-    app.include_router(admin_routes(parts.access, parts.desk, parts.changing))
+    app.include_router(admin_routes(parts.access, parts.shared, parts.changing))
     app.include_router(
         reading_routes(
-            parts.access, parts.desk, parts.arriving, parts.searching, parts.publisher.topics
+            parts.access, parts.shared, parts.arriving, parts.searching, parts.publisher.topics
         )
     )
     app.router.routes.extend(parts.health().routes())

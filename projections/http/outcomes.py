@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from projections.queries.rows import Row
     from schemas.command import Command
-    from service.http.kit.database import Desk
+    from service.http.kit.database import SharedDatabase
     from service.http.publishing.routes import Handle
     from service.kafka.topic_ids import Topic
     from service.postgres.database import Database
@@ -65,15 +65,15 @@ class _Waiter:
 class Outcomes:
     """Tells those who wait what became of their records. `run` asks Postgres."""
 
-    def __init__(self, database: Database, desk: Desk, ask_topics: AskTopics) -> None:
-        """database, desk: act as segments_api; with the first it is asked how far the log has come.
+    def __init__(self, database: Database, shared: SharedDatabase, ask_topics: AskTopics) -> None:
+        """database, shared: act as segments_api; with the first it is asked how far the log has come.
 
         ask_topics: asks the broker which topics some names are now; raises faults of Kafka.
         """
         self._ask_topics = ask_topics
         self._database = database
-        self._settings = desk.settings
-        self._desk = desk
+        self._settings = shared.settings
+        self._shared = shared
         self._waiting: set[_Waiter] = set()
         # Of each network that is being asked for.
         self._telling: dict[str, asyncio.Task[None]] = {}
@@ -93,9 +93,9 @@ class Outcomes:
     async def foresee(self, command: Command, idempotency_key: str | None) -> dict[str, Any]:
         """Say what would become of a command: outcome, before and after; of a rejected one also reason and detail.
 
-        Raises: DatabaseAwayError; Problem 503, as desk has it.
+        Raises: DatabaseAwayError; Problem 503, as shared has it.
         """
-        async with self._desk.transaction(command.network_id) as connection:
+        async with self._shared.transaction(command.network_id) as connection:
             topic = Topics(self._settings.topic_prefix).commands
             verdict = await dry_run(connection, command, idempotency_key, topic)
         foreseen: dict[str, Any] = {
@@ -162,7 +162,7 @@ class Outcomes:
             for start in range(0, len(waiting), TOGETHER):
                 some = waiting[start : start + TOGETHER]
                 places = [(lane_id, waiter.handle.offset) for waiter, lane_id in some]
-                async with self._desk.transaction(network_id) as connection:
+                async with self._shared.transaction(network_id) as connection:
                     rows = await read_places(connection, network_id, places)
                 for (waiter, _), place in zip(some, places, strict=True):
                     row = rows.get(place)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from service.http.kit.auth import Access
-    from service.http.kit.database import Desk
+    from service.http.kit.database import SharedDatabase
 
 ROLE = "segments_registry"
 PATH = "/networks/{network_id}/admin/segments"
@@ -83,7 +83,7 @@ def _shown(one: registry.Segment) -> SegmentShown:
     )  # fmt: skip
 
 
-def admin_routes(access: Access, reading: Desk, changing: Desk) -> APIRouter:
+def admin_routes(access: Access, reading: SharedDatabase, changing: SharedDatabase) -> APIRouter:
     """Give the routes of the registry. reading: acts as segments_api; changing: as segments_registry."""
     router = APIRouter(tags=["admin"])
     settings = reading.settings

@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 
     from service.postgres.database import Database
 
-
-log = get_logger("api.desk")
+log = get_logger("api.database")
 # Long enough for another change of the registry to end.
 SECONDS = 5.0
 
 
-class Desk:
+class SharedDatabase:
     """Shares the connections of a database out among networks; nobody else uses it."""
 
     def __init__(self, database: Database) -> None:
