@@ -6,7 +6,7 @@ import asyncio
 import gc
 from contextlib import AsyncExitStack, suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from fastapi.exceptions import RequestValidationError
@@ -24,7 +24,7 @@ from schemas.command.refusal import Reason, Refusal, describe
 from segments.openapi import openapi
 from service.http import registry_routes
 from service.http.kit.auth import Access
-from service.http.kit.database import Desk
+from service.http.kit.database import SharedDatabase
 from service.http.kit.deadlines import Deadlines
 from service.http.kit.in_flight import InFlight
 from service.http.kit.json_body import field_errors
@@ -35,7 +35,7 @@ from service.http.publishing.publisher import Publisher
 from service.http.publishing.registry_cache import RegistryCache
 from service.http.publishing.routes import PublishingRoutes
 from service.http.registry_routes import admin_routes
-from service.postgres.database import hurried, make_pool, set_up_fault
+from service.postgres.database import open_database, set_up_fault
 from service.postgres.incarnation import Incarnation
 from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.errors import SegmentsError
@@ -45,11 +45,11 @@ from service.runtime.telemetry import Health, get_logger, stopped_lanes
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    import asyncpg
     from fastapi import FastAPI
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
+    from service.postgres.database import Database
     from service.runtime.settings import Settings
 
 log = get_logger("api")
@@ -69,28 +69,28 @@ class Parts:
     def __init__(
         self,
         settings: Settings,
-        pool: asyncpg.Pool[Any],
-        reading_pool: asyncpg.Pool[Any],
-        registry_pool: asyncpg.Pool[Any],
+        database: Database,
+        reading: Database,
+        changing: Database,
     ) -> None:
-        """pool, reading_pool: act as segments_api; registry_pool: as segments_registry.
+        """database, reading: act as segments_api; changing: as segments_registry.
 
         What everybody waits for, keys and the registry, has the first, and waits for nothing that the second reads.
         """
         self.settings = settings
-        self.pool = pool
-        self.desk = Desk(reading_pool, settings)
-        self.registry_pool = registry_pool
+        self.database = database
+        self.shared = SharedDatabase(reading)
+        self.changing = SharedDatabase(changing)
         self.deadlines = Deadlines()
         incarnation = Incarnation()
-        self.keys = KeyCache(pool, settings)
-        self.segments = RegistryCache(pool, settings, incarnation)
+        self.keys = KeyCache(database)
+        self.segments = RegistryCache(database, incarnation)
         incarnation.on_another(self.keys.forget)
         incarnation.on_another(self.segments.forget)
         self.publisher = Publisher(settings, self.deadlines)
         self.in_flight = InFlight(settings)
         self.access = Access(self.keys, settings)
-        self.outcomes = Outcomes(pool, self.desk, self.publisher.ask_topics)
+        self.outcomes = Outcomes(database, self.shared, self.publisher.ask_topics)
         self.arriving = Queued(settings)
         self.searching = QueuedSearch(settings)
 
@@ -116,7 +116,7 @@ class Parts:
 
     async def _postgres(self) -> str | None:
         try:
-            async with hurried(self.pool, self.settings, ROLE, 1.5) as connection:
+            async with self.database.hurried(1.5) as connection:
                 await connection.execute("SELECT FROM segments.source_version")
         except Exception as error:  # noqa: BLE001 - whatever it is, Postgres can't be worked with
             return str(set_up_fault(error) or f"Postgres is away: {type(error).__name__}")
@@ -125,7 +125,7 @@ class Parts:
     async def _lanes(self) -> str | None:
         """Name the lanes that stand still, though commands are taken."""
         with suppress(*INFRASTRUCTURE):
-            async with hurried(self.pool, self.settings, ROLE, 1.5) as connection:
+            async with self.database.hurried(1.5) as connection:
                 fronts = await read_fronts(connection, self.settings)
             there = await self.publisher.topics(list(fronts))
             return stopped_lanes(
@@ -139,15 +139,15 @@ class Parts:
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serve the HTTP API on HTTP_HOST:HTTP_PORT until `stop` is set; then finish the requests under way."""
     async with AsyncExitStack() as stack:
-        pools = [
-            await stack.enter_async_context(make_pool(settings, role, size, LONGEST_SECONDS))
+        databases = [
+            await stack.enter_async_context(open_database(settings, role, size, LONGEST_SECONDS))
             for role, size in (
                 (ROLE, OWN_CONNECTIONS),
                 (ROLE, READING_CONNECTIONS),
                 (registry_routes.ROLE, REGISTRY_CONNECTIONS),
             )
         ]
-        parts = Parts(settings, *pools)
+        parts = Parts(settings, *databases)
         ended = asyncio.Event()  # the parts go on until the last request is answered
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         tasks.create_task(parts.run(ended))
@@ -180,10 +180,10 @@ def make_framework(parts: Parts) -> FastAPI:
     app = FastAPIOffline(title="Segments", version="1", redoc_url=None, redirect_slashes=False)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # as FastAPI's documentation has it
     _handle_errors(app)
-    app.include_router(admin_routes(parts.access, parts.desk, parts.registry_pool))
+    app.include_router(admin_routes(parts.access, parts.shared, parts.changing))
     app.include_router(
         reading_routes(
-            parts.access, parts.desk, parts.arriving, parts.searching, parts.publisher.topics
+            parts.access, parts.shared, parts.arriving, parts.searching, parts.publisher.topics
         )
     )
     app.router.routes.extend(parts.health().routes())

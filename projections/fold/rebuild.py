@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from projections.fold import long_keys
+from projections.fold.lease import leasing
 from projections.fold.worker import PROJECTION, ROLE, SQL, fold_digest, fold_range
-from service.postgres.database import give_longer, make_pool, transaction
+from service.postgres.database import give_longer, open_database
 from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.errors import SegmentsError, WrongUseError
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from projections.fold.lease import Lease
+    from service.postgres.database import Database
     from service.runtime.settings import Settings
 
 SHARES = 2  # connections that fold side by side, each its share of the people
@@ -25,21 +27,7 @@ TABLES = ("membership", "kept_state", "size", "size_daily")
 CLOSE = 2000  # offsets apart, below which the swap folds the rest itself
 LEASE_SECONDS = 30
 STEP_SECONDS = 36_000
-_LEASE = """
-UPDATE projections.generation SET rebuild_token = $2, rebuild_until = clock_timestamp() + make_interval(secs => $3)
-WHERE projection = $1 AND (rebuild_token = $2 OR rebuild_until IS NULL OR rebuild_until < clock_timestamp())
-RETURNING slot, segments.incarnation() AS incarnation
-"""
-# A lease that an older copy of the database holds as well is none: what was folded by then is not there.
-_OURS = """
-SELECT FROM projections.generation
-WHERE projection = $1 AND rebuild_token = $2 AND segments.incarnation() = $3
-"""
 _TAKEN_OVER = "(it took over while this one stood still, or Postgres was started anew: begin again)"
-_RELEASE = """
-UPDATE projections.generation SET rebuild_token = NULL, rebuild_until = NULL
-WHERE projection = $1 AND rebuild_token = $2
-"""
 _DISTANCE = """
 SELECT s.lane_id, coalesce(n.next_offset, l.first_offset) AS first, s.next_offset AS until
 FROM projections.checkpoint AS s
@@ -73,61 +61,47 @@ async def rebuild(settings: Settings, projection: str = PROJECTION) -> int:
     """
     if projection != PROJECTION:
         raise WrongUseError(f"There is no projection {projection!r}; there is {PROJECTION!r}.")
-    async with make_pool(settings, ROLE, SHARES + 2) as pool:
-        build = _Rebuild(pool, settings)
-        async with build.lease() as old:
-            new = 1 - old
-            await build.empty(new)
-            events = await build.fold_whole(old, new)
-            while not await build.swap(old, new):
-                pass
-            with suppress(*INFRASTRUCTURE):
-                await build.empty(old)
+    async with (
+        open_database(settings, ROLE, SHARES + 2) as database,
+        leasing(database, "rebuild", LEASE_SECONDS) as lease,
+    ):
+        if lease is None:
+            raise RebuildRunningError
+        build = _Rebuild(database, lease)
+        old = await build.serving()
+        new = 1 - old
+        await build.empty(new)
+        events = await build.fold_whole(old, new)
+        while not await build.swap(old, new):
+            pass
+        with suppress(*INFRASTRUCTURE):
+            await build.empty(old)
     return events
 
 
 class _Rebuild:
-    def __init__(self, pool: asyncpg.Pool[Any], settings: Settings) -> None:
-        self._pool = pool
-        self._settings = settings
-        self._token = uuid.uuid4()
-        self._incarnation = ""
+    def __init__(self, database: Database, lease: Lease) -> None:
+        self._database = database
+        self._settings = database.settings
+        self._lease = lease
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[asyncpg.Connection[Any]]:
         """Run one transaction, as long as the lease is ours: whoever slept through it writes nothing."""
-        async with transaction(self._pool, self._settings, ROLE) as connection:
+        async with self._database.transaction() as connection:
             await connection.execute("SET LOCAL work_mem = '256MB'")
             await give_longer(connection, STEP_SECONDS)
-            if await connection.fetchrow(_OURS, PROJECTION, self._token, self._incarnation) is None:
+            if not await self._lease.is_held(connection):
                 raise RebuildRunningError(_TAKEN_OVER)
             yield connection
 
-    @asynccontextmanager
-    async def lease(self) -> AsyncIterator[int]:
-        """Keep other rebuilds away while the block runs; gives the serving slot."""
-        slot = await self._renew()
-        renewing = asyncio.create_task(self._keep_renewing())
-        try:
-            yield slot
-        finally:
-            renewing.cancel()
-            async with transaction(self._pool, self._settings, ROLE) as connection:
-                await connection.execute(_RELEASE, PROJECTION, self._token)
-
-    async def _renew(self) -> int:
-        async with transaction(self._pool, self._settings, ROLE) as connection:
-            row = await connection.fetchrow(_LEASE, PROJECTION, self._token, LEASE_SECONDS)
-        if row is None:
-            raise RebuildRunningError
-        self._incarnation = self._incarnation or row["incarnation"]
-        slot: int = row["slot"]
+    async def serving(self) -> int:
+        """Give the slot that serves."""
+        async with self._transaction() as connection:
+            slot: int = await connection.fetchval(
+                "SELECT slot FROM projections.generation WHERE projection = $1", PROJECTION
+            )
         return slot
-
-    async def _keep_renewing(self) -> None:
-        while True:
-            await asyncio.sleep(LEASE_SECONDS / 3)
-            await self._renew()
 
     async def empty(self, slot: int) -> None:
         """Empty a slot that doesn't serve.
@@ -198,8 +172,10 @@ class _Rebuild:
             return False
         async with self._transaction() as connection:
             # Waits for the batches under way, and keeps new ones out.
-            ours = (PROJECTION, self._token, self._incarnation)
-            if await connection.fetchrow(f"{_OURS} FOR UPDATE", *ours) is None:
+            await connection.execute(
+                "SELECT FROM projections.generation WHERE projection = $1 FOR UPDATE", PROJECTION
+            )
+            if not await self._lease.is_held(connection, lock=True):
                 raise RebuildRunningError(_TAKEN_OVER)
             await connection.execute(_MISSING, PROJECTION, old, new)
             rows = await connection.fetch(_DISTANCE, PROJECTION, old, new)

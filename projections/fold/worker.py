@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -13,10 +14,11 @@ from opentelemetry.trace import SpanKind
 
 from projections.fold import long_keys
 from projections.fold.long_keys import HeavyError
-from service.postgres.database import make_pool, single, statements, transaction
+from service.postgres.database import open_database, statements
 from service.postgres.migrate import migrations
-from service.runtime.backoff import INFRASTRUCTURE, Backoff, sleep_unless
+from service.runtime.backoff import sleep_unless
 from service.runtime.errors import FoldDriftError, NotSetUpError
+from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import (
     BATCH_SECONDS,
     COMPLETE_UNTIL,
@@ -31,6 +33,7 @@ from service.runtime.tracing import TRACER, carried
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from service.postgres.database import Database
     from service.runtime.settings import Settings
 
 log = get_logger("projections.fold.worker")
@@ -61,15 +64,16 @@ async def project(settings: Settings, stop: asyncio.Event) -> None:
     """
     measures(REFOLDS)
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(
-            make_pool(settings, ROLE, settings.project_tasks + 2)
+        database = await stack.enter_async_context(
+            open_database(settings, ROLE, settings.project_tasks + 2)
         )
         heavy: dict[int, int] = {}
         async with asyncio.TaskGroup() as tasks:
             for number in range(settings.project_tasks):
-                worker = Worker(pool, settings, least=LITTLE if number else 0, heavy=heavy)
+                worker = Worker(database, least=LITTLE if number else 0, heavy=heavy)
                 tasks.create_task(worker.run(stop))
-            tasks.create_task(_advance(pool, settings, stop))
+            watermarks = Supervisor(stop, log, "could not advance the watermarks")
+            tasks.create_task(watermarks.run(partial(_advance, database), ADVANCE_SECONDS))
 
 
 class Worker:
@@ -77,8 +81,7 @@ class Worker:
 
     def __init__(
         self,
-        pool: asyncpg.Pool[Any],
-        settings: Settings,
+        database: Database,
         slot: int | None = None,
         *,
         least: int = 0,
@@ -92,27 +95,24 @@ class Worker:
         self._least = least
         self._heavy = {} if heavy is None else heavy
         self._heavy_first = False
-        self._pool = pool
-        self._settings = settings
+        self._database = database
+        self._settings = database.settings
         self._slot = slot  # None: the serving one
         self._digest = fold_digest()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Fold until `stop` is set."""
-        pause, backoff, worked = FIRST_PAUSE, Backoff(), False
+        supervisor = Supervisor(stop, log, "waiting", level="warning", tells_end=True)
+        await supervisor.run(partial(self._fold_until, stop, supervisor))
+
+    async def _fold_until(self, stop: asyncio.Event, supervisor: Supervisor) -> None:
+        pause, worked = FIRST_PAUSE, False
         while not stop.is_set():
             try:
                 worked = ((worked and not self._least) or await self._waits()) and await self.step()
             except asyncpg.UndefinedTableError as error:
                 raise NotSetUpError from error
-            except INFRASTRUCTURE as error:
-                if not backoff.began:
-                    log.warning("waiting", error=f"{type(error).__name__}: {error}")
-                await sleep_unless(stop, backoff.next())
-                continue
-            if backoff.began:
-                log.info("going on")
-                backoff.reset()
+            supervisor.well()
             if worked:
                 pause = FIRST_PAUSE
             else:
@@ -121,7 +121,7 @@ class Worker:
 
     async def _waits(self) -> bool:
         """Ask, cheaply, whether there is something to fold, and enough for this worker."""
-        async with single(self._pool, self._settings, ROLE) as connection:
+        async with self._database.single() as connection:
             waits: int = await connection.fetchval(SQL["waiting"], PROJECTION)
         return waits > (0 if self._heavy else self._least)
 
@@ -131,7 +131,7 @@ class Worker:
         False when there is nothing to do, or others are at it.
         """
         try:
-            async with transaction(self._pool, self._settings, ROLE) as connection:
+            async with self._database.transaction() as connection:
                 slot = self._slot if self._slot is not None else await self._serving(connection)
                 spans = await self._claim(connection, slot)
                 if not spans:
@@ -239,32 +239,27 @@ async def fold_ranges(
         raise AssertionError(f"a checkpoint is not where its batch begins: {spans}")
 
 
-async def _advance(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
-    """Keep the watermarks of drained lanes, and the gauges, up to date; the workers tell of what is away."""
-    while not stop.is_set():
-        try:
-            async with transaction(pool, settings, ROLE) as connection:
-                # Shared, as in a batch: what is said of the slot that a swap takes away would be lost.
-                slot = await connection.fetchval(
-                    "SELECT slot FROM projections.generation WHERE projection = $1 FOR KEY SHARE",
-                    PROJECTION,
-                )
-                await connection.execute(SQL["adopt_lanes"], PROJECTION, slot)
-                await connection.execute(SQL["advance"], PROJECTION, slot)
-                row = await connection.fetchrow(
-                    "SELECT complete_until, projection_behind FROM reporting.watermark"
-                )
-            await _look_after_tables(pool, settings)
-            if row is not None:
-                PROJECTION_LAG.labels(PROJECTION).set(row["projection_behind"])
-                if row["complete_until"] is not None:
-                    tell(COMPLETE_UNTIL, row["complete_until"].timestamp())
-        except INFRASTRUCTURE as error:
-            log.debug("could not advance the watermarks", error=f"{type(error).__name__}: {error}")
-        await sleep_unless(stop, ADVANCE_SECONDS)
+async def _advance(database: Database) -> None:
+    """Bring the watermarks of drained lanes, and the gauges, up to date."""
+    async with database.transaction() as connection:
+        # Shared, as in a batch: what is said of the slot that a swap takes away would be lost.
+        slot = await connection.fetchval(
+            "SELECT slot FROM projections.generation WHERE projection = $1 FOR KEY SHARE",
+            PROJECTION,
+        )
+        await connection.execute(SQL["adopt_lanes"], PROJECTION, slot)
+        await connection.execute(SQL["advance"], PROJECTION, slot)
+        row = await connection.fetchrow(
+            "SELECT complete_until, projection_behind FROM reporting.watermark"
+        )
+    await _look_after_tables(database)
+    if row is not None:
+        PROJECTION_LAG.labels(PROJECTION).set(row["projection_behind"])
+        if row["complete_until"] is not None:
+            tell(COMPLETE_UNTIL, row["complete_until"].timestamp())
 
 
-async def _look_after_tables(pool: asyncpg.Pool[Any], settings: Settings) -> None:
-    async with transaction(pool, settings, ROLE) as connection:
+async def _look_after_tables(database: Database) -> None:
+    async with database.transaction() as connection:
         await connection.execute("SELECT projections.analyze_grown()")
         await connection.execute(SQL["forget_traces"])

@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from projections.queries.members import Page
     from projections.queries.rows import Row, Segment
     from service.http.kit.auth import Access
-    from service.http.kit.database import Desk
+    from service.http.kit.database import SharedDatabase
 
 PATH = "/networks/{network_id}/segments/{segment_id}/members"
 # Keys of one piece of a stream, read in a transaction of its own.
 PIECE = 1000
 
 
-def member_routes(access: Access, desk: Desk) -> APIRouter:
+def member_routes(access: Access, shared: SharedDatabase) -> APIRouter:
     """Give the routes of members."""
     router = APIRouter(tags=["reading"], responses={406: {}})
     admitted: Any = Depends(access.admits(Scope.REPORT))
-    cursors = Cursors(desk.settings)
+    cursors = Cursors(shared.settings)
 
     @router.get(
         PATH,
@@ -59,10 +59,10 @@ def member_routes(access: Access, desk: Desk) -> APIRouter:
             if asked.limit is not None or asked.cursor is not None:
                 raise wrong("user", "is one: it goes with neither limit nor cursor")
             negotiate(accept)
-            return await _one(desk, admission.network_id, segment_id, asked)
+            return await _one(shared, admission.network_id, segment_id, asked)
         kind = negotiate(accept, KINDS)
         give = _page if kind == JSON else _stream
-        return await give(desk, cursors, admission.network_id, segment_id, asked, kind)
+        return await give(shared, cursors, admission.network_id, segment_id, asked, kind)
 
     @router.get(
         PATH + "/{user:any}",
@@ -76,7 +76,7 @@ def member_routes(access: Access, desk: Desk) -> APIRouter:
         admission: Admission = admitted,
         _: None = takes_json,
     ) -> Response:
-        return await _one(desk, admission.network_id, segment_id, asked, user)
+        return await _one(shared, admission.network_id, segment_id, asked, user)
 
     return router
 
@@ -94,7 +94,7 @@ def _place(
 
 
 async def _page(
-    desk: Desk,
+    shared: SharedDatabase,
     cursors: Cursors,
     network_id: str,
     segment_id: int,
@@ -102,7 +102,7 @@ async def _page(
     _kind: str = JSON,
 ) -> Response:
     moment, after = _place(cursors, network_id, segment_id, asked)
-    async with desk.transaction(network_id) as connection:
+    async with shared.transaction(network_id) as connection:
         segment = await find_segment(connection, network_id, segment_id)
         until = await read_complete_until(connection)
         rows, last = await read_page(
@@ -116,7 +116,7 @@ async def _page(
 
 
 async def _stream(
-    desk: Desk,
+    shared: SharedDatabase,
     cursors: Cursors,
     network_id: str,
     segment_id: int,
@@ -125,17 +125,17 @@ async def _stream(
 ) -> Response:
     """Answer with all members, or `limit` of them. What is away before the first of them is still told by a status."""
     moment, after = _place(cursors, network_id, segment_id, asked)
-    async with desk.transaction(network_id) as connection:
+    async with shared.transaction(network_id) as connection:
         segment = await find_segment(connection, network_id, segment_id)
         until = await read_complete_until(connection)
         first = await read_page(connection, segment, moment, after, asked.limit, PIECE)
     media_type, heading, encode = lines(kind, COLUMNS)
-    pieces = _pieces(desk, segment, moment, first, asked.limit, heading, encode)
+    pieces = _pieces(shared, segment, moment, first, asked.limit, heading, encode)
     return StreamingResponse(pieces, media_type=media_type, headers=reaches(until))
 
 
 async def _pieces(
-    desk: Desk,
+    shared: SharedDatabase,
     segment: Segment,
     moment: Moment,
     page: Page,
@@ -155,19 +155,19 @@ async def _pieces(
             yield text
         if after is None or left == 0:
             return
-        async with desk.transaction(segment.network_id) as connection:
+        async with shared.transaction(segment.network_id) as connection:
             page = await read_page(connection, segment, moment, after, left, PIECE)
 
 
 async def _one(
-    desk: Desk,
+    shared: SharedDatabase,
     network_id: str,
     segment_id: int,
     asked: UserAskedThen,
     of_path: str | None = None,
 ) -> Response:
     user = asked.which(of_path)
-    async with desk.transaction(network_id) as connection:
+    async with shared.transaction(network_id) as connection:
         await find_segment(connection, network_id, segment_id)
         until = await read_complete_until(connection)
         found, _ = await read_user(connection, network_id, user, segment_id, asked.moment)

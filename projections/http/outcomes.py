@@ -15,23 +15,21 @@ from projections.dry_run.dry_run import dry_run
 from projections.fold.worker import PROJECTION
 from projections.queries.results import read_places
 from schemas.topics import Topics
-from service.http.kit.key_cache import ROLE
 from service.http.kit.problems import Problem
-from service.postgres.database import hurried
-from service.runtime.backoff import INFRASTRUCTURE, Backoff, Outage, sleep_unless
+from service.runtime.backoff import sleep_unless
 from service.runtime.errors import DatabaseAwayError
+from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
-    import asyncpg
-
     from projections.queries.rows import Row
     from schemas.command import Command
-    from service.http.kit.database import Desk
+    from service.http.kit.database import SharedDatabase
     from service.http.publishing.routes import Handle
     from service.kafka.topic_ids import Topic
+    from service.postgres.database import Database
 
     AskTopics = Callable[[Collection[str]], Awaitable[Mapping[str, Topic | None]]]
 
@@ -67,15 +65,15 @@ class _Waiter:
 class Outcomes:
     """Tells those who wait what became of their records. `run` asks Postgres."""
 
-    def __init__(self, pool: asyncpg.Pool[Any], desk: Desk, ask_topics: AskTopics) -> None:
-        """pool, desk: act as segments_api; with the first it is asked how far the log has come.
+    def __init__(self, database: Database, shared: SharedDatabase, ask_topics: AskTopics) -> None:
+        """database, shared: act as segments_api; with the first it is asked how far the log has come.
 
         ask_topics: asks the broker which topics some names are now; raises faults of Kafka.
         """
         self._ask_topics = ask_topics
-        self._pool = pool
-        self._settings = desk.settings
-        self._desk = desk
+        self._database = database
+        self._settings = shared.settings
+        self._shared = shared
         self._waiting: set[_Waiter] = set()
         # Of each network that is being asked for.
         self._telling: dict[str, asyncio.Task[None]] = {}
@@ -95,9 +93,9 @@ class Outcomes:
     async def foresee(self, command: Command, idempotency_key: str | None) -> dict[str, Any]:
         """Say what would become of a command: outcome, before and after; of a rejected one also reason and detail.
 
-        Raises: DatabaseAwayError; Problem 503, as desk has it.
+        Raises: DatabaseAwayError; Problem 503, as shared has it.
         """
-        async with self._desk.transaction(command.network_id) as connection:
+        async with self._shared.transaction(command.network_id) as connection:
             topic = Topics(self._settings.topic_prefix).commands
             verdict = await dry_run(connection, command, idempotency_key, topic)
         foreseen: dict[str, Any] = {
@@ -111,34 +109,28 @@ class Outcomes:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Ask for all who wait, as long as anybody does, until `stop` is set."""
-        backoff, outage = Backoff(), Outage()
+        supervisor = Supervisor(stop, log, "outcomes are not looked for")
         stopping = asyncio.ensure_future(stop.wait())
-        while not stop.is_set():
+
+        async def look() -> None:
             if not self._waiting:
                 self._wanted.clear()
                 wanted = asyncio.ensure_future(self._wanted.wait())
                 await asyncio.wait((wanted, stopping), return_when=asyncio.FIRST_COMPLETED)
                 wanted.cancel()
-                continue
-            try:
-                await self._look()
-            except INFRASTRUCTURE as error:
-                if outage.is_news(error):
-                    log.info(
-                        "outcomes are not looked for", error=f"{type(error).__name__}: {error}"
-                    )
-                await sleep_unless(stop, backoff.next())
-            else:
-                backoff.reset()
-                outage.ends()
-                await sleep_unless(stop, POLL_SECONDS)
+                return
+            await self._look()
+            supervisor.well()
+            await sleep_unless(stop, POLL_SECONDS)
+
+        await supervisor.run(look)
         stopping.cancel()
         for task in self._telling.values():
             task.cancel()
 
     async def _look(self) -> None:
         waiting = list(self._waiting)
-        async with hurried(self._pool, self._settings, ROLE, LOOK_SECONDS) as connection:
+        async with self._database.hurried(LOOK_SECONDS) as connection:
             reached = await connection.fetch(
                 _REACHED,
                 PROJECTION,
@@ -170,7 +162,7 @@ class Outcomes:
             for start in range(0, len(waiting), TOGETHER):
                 some = waiting[start : start + TOGETHER]
                 places = [(lane_id, waiter.handle.offset) for waiter, lane_id in some]
-                async with self._desk.transaction(network_id) as connection:
+                async with self._shared.transaction(network_id) as connection:
                     rows = await read_places(connection, network_id, places)
                 for (waiter, _), place in zip(some, places, strict=True):
                     row = rows.get(place)

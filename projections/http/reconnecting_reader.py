@@ -25,7 +25,7 @@ class ReconnectingReader(ReconnectingClient["AIOKafkaConsumer"]):
     """Lends a consumer. `run` keeps it."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(partial(reading, settings), log.info)
+        super().__init__(partial(reading, settings), log, "info")
         self._one_at_a_time = asyncio.Lock()
 
     @asynccontextmanager

@@ -29,18 +29,22 @@ if TYPE_CHECKING:
     from projections.queries.results import Asked, Fronts
     from projections.queries.rows import Row
     from service.http.kit.auth import Access
-    from service.http.kit.database import Desk
+    from service.http.kit.database import SharedDatabase
 
 PATH = "/networks/{network_id}/results"
 
 
 def result_routes(
-    access: Access, desk: Desk, arriving: Queued, searching: QueuedSearch, topics: AskTopics
+    access: Access,
+    shared: SharedDatabase,
+    arriving: Queued,
+    searching: QueuedSearch,
+    topics: AskTopics,
 ) -> APIRouter:
     """Give the route of results, for who publishes and for who reports. topics: as reading_routes has it."""
     router = APIRouter(tags=["reading"], responses={406: {}})
     admitted: Any = Depends(access.admits(Scope.REPORT, Scope.PUBLISH))
-    teller = _Teller(desk, arriving, searching, topics)
+    teller = _Teller(shared, arriving, searching, topics)
 
     @router.get(
         PATH,
@@ -64,13 +68,13 @@ class _Teller:
     """Tells what became of commands, of the log or on their way to it."""
 
     def __init__(
-        self, desk: Desk, arriving: Queued, searching: QueuedSearch, topics: AskTopics
+        self, shared: SharedDatabase, arriving: Queued, searching: QueuedSearch, topics: AskTopics
     ) -> None:
         self._topics = topics
-        self._desk = desk
+        self._shared = shared
         self._arriving = arriving
         self._searching = searching
-        self._cursors = Cursors(desk.settings)
+        self._cursors = Cursors(shared.settings)
 
     async def of_position(self, network_id: str, position: Asked) -> Response:
         found, until = await self._at(network_id, position)
@@ -81,17 +85,17 @@ class _Teller:
     async def of_reference(self, network_id: str, asked: ResultsAsked) -> Response:
         reference_id = asked.reference_id or ""
         after = self._after(network_id, reference_id, asked.cursor)
-        async with self._desk.transaction(network_id) as connection:
+        async with self._shared.transaction(network_id) as connection:
             until = await read_complete_until(connection)
             # Before the rows: what is appended meanwhile is looked for in Kafka.
-            fronts = await log_results.read_fronts(connection, self._desk.settings)
+            fronts = await log_results.read_fronts(connection, self._shared.settings)
             rows, last = await log_results.read_references(
                 connection, network_id, reference_id, after or (-1, -1), asked.limit
             )
             # Made of a position: at the same one of another topic lies another command.
             position = position_of_reference(reference_id)
             found = position and await log_results.read_position(
-                connection, self._desk.settings, network_id, position
+                connection, self._shared.settings, network_id, position
             )
         if position and found:
             await self._check_lane(position, found)
@@ -136,16 +140,16 @@ class _Teller:
         return [found.row] if stands else [], None
 
     async def _at(self, network_id: str, position: Asked) -> tuple[Found, datetime | None]:
-        async with self._desk.transaction(network_id) as connection:
+        async with self._shared.transaction(network_id) as connection:
             until = await read_complete_until(connection)
             found = await log_results.read_position(
-                connection, self._desk.settings, network_id, position
+                connection, self._shared.settings, network_id, position
             )
         await self._check_lane(position, found)
         if found.awaited is not None:
             row = await self._arriving.row(network_id, position, found.awaited)
             if row is not None and row["network_id"] is None:
-                async with self._desk.transaction(network_id) as connection:
+                async with self._shared.transaction(network_id) as connection:
                     if not await log_results.may_speak(connection, network_id, position.topic):
                         row = None
             found = Found(row)

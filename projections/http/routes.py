@@ -15,15 +15,19 @@ if TYPE_CHECKING:
     from projections.http.queued import Queued
     from projections.http.queued_search import QueuedSearch
     from service.http.kit.auth import Access
-    from service.http.kit.database import Desk
+    from service.http.kit.database import SharedDatabase
 
 
 def reading_routes(
-    access: Access, desk: Desk, arriving: Queued, searching: QueuedSearch, topics: AskTopics
+    access: Access,
+    shared: SharedDatabase,
+    arriving: Queued,
+    searching: QueuedSearch,
+    topics: AskTopics,
 ) -> APIRouter:
-    """Give the routes. desk: acts as segments_api. topics: says which topics some names are now, or were last."""
+    """Give the routes. shared: acts as segments_api. topics: says which topics some names are now, or were last."""
     router = APIRouter()
-    router.include_router(result_routes(access, desk, arriving, searching, topics))
-    router.include_router(user_routes(access, desk))  # explanations before users of any spelling
-    router.include_router(member_routes(access, desk))
+    router.include_router(result_routes(access, shared, arriving, searching, topics))
+    router.include_router(user_routes(access, shared))  # explanations before users of any spelling
+    router.include_router(member_routes(access, shared))
     return router

@@ -23,17 +23,17 @@ from service.registry.api_keys import Scope
 if TYPE_CHECKING:
     from projections.http.query_parameters import EventsAsked, SegmentsAsked
     from service.http.kit.auth import Access
-    from service.http.kit.database import Desk
+    from service.http.kit.database import SharedDatabase
 
 NETWORK = "/networks/{network_id}"
 
 
-def user_routes(access: Access, desk: Desk) -> APIRouter:
+def user_routes(access: Access, shared: SharedDatabase) -> APIRouter:
     """Give the routes of users and sizes."""
     router = APIRouter(tags=["reading"], responses={406: {}})
     admitted: Any = Depends(access.admits(Scope.REPORT))
     segments: Any = {200: {"model": response_models.UserSegments}}
-    cursors = Cursors(desk.settings)
+    cursors = Cursors(shared.settings)
     explanation: Any = {200: {"model": response_models.Explanation}, 404: {}}
 
     @router.get(
@@ -44,7 +44,7 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
     async def segments_of(
         asked: OneUserSegments, admission: Admission = admitted, _: None = takes_json
     ) -> Response:
-        return await _segments(desk, cursors, admission.network_id, asked)
+        return await _segments(shared, cursors, admission.network_id, asked)
 
     @router.get(
         NETWORK + "/users/{user:any}/segments",
@@ -54,7 +54,7 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
     async def segments_of_user(
         user: User, asked: OneUserSegments, admission: Admission = admitted, _: None = takes_json
     ) -> Response:
-        return await _segments(desk, cursors, admission.network_id, asked, user)
+        return await _segments(shared, cursors, admission.network_id, asked, user)
 
     @router.get(
         MEMBERS.removesuffix("members") + "explanation",
@@ -67,7 +67,7 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
         admission: Admission = admitted,
         _: None = takes_json,
     ) -> Response:
-        return await _explain(desk, cursors, admission.network_id, segment_id, asked)
+        return await _explain(shared, cursors, admission.network_id, segment_id, asked)
 
     @router.get(
         MEMBERS + "/{user:any}/explanation",
@@ -81,7 +81,7 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
         admission: Admission = admitted,
         _: None = takes_json,
     ) -> Response:
-        return await _explain(desk, cursors, admission.network_id, segment_id, asked, user)
+        return await _explain(shared, cursors, admission.network_id, segment_id, asked, user)
 
     @router.get(
         NETWORK + "/sizes",
@@ -90,7 +90,7 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
     )
     async def sizes(_: Nothing, admission: Admission = admitted, accept: Accept = None) -> Response:
         kind = negotiate(accept, KINDS)
-        async with desk.transaction(admission.network_id) as connection:
+        async with shared.transaction(admission.network_id) as connection:
             until = await read_complete_until(connection)
             rows = await read_sizes(connection, admission.network_id)
         if kind == JSON:
@@ -102,7 +102,7 @@ def user_routes(access: Access, desk: Desk) -> APIRouter:
 
 
 async def _segments(
-    desk: Desk,
+    shared: SharedDatabase,
     cursors: Cursors,
     network_id: str,
     asked: SegmentsAsked,
@@ -115,7 +115,7 @@ async def _segments(
         if (cursor.network_id, cursor.user) != (network_id, user):
             raise wrong("cursor", "is of another user")
         moment, after = moment_of(cursor, moment), cursor.after
-    async with desk.transaction(network_id) as connection:
+    async with shared.transaction(network_id) as connection:
         until = await read_complete_until(connection)
         rows, last = await read_user(connection, network_id, user, None, moment, after)
     following = None
@@ -126,7 +126,7 @@ async def _segments(
 
 
 async def _explain(
-    desk: Desk,
+    shared: SharedDatabase,
     cursors: Cursors,
     network_id: str,
     segment_id: int,
@@ -140,7 +140,7 @@ async def _explain(
         if (cursor.network_id, cursor.segment_id, cursor.user) != (network_id, segment_id, user):
             raise wrong("cursor", "is of another user and segment")
         before = EventPlace(cursor.lane_id, cursor.offset)
-    async with desk.transaction(network_id) as connection:
+    async with shared.transaction(network_id) as connection:
         until = await read_complete_until(connection)
         found = await explain(connection, network_id, segment_id, user, asked.limit, before)
     if not found["events"]:

@@ -12,7 +12,7 @@ import json
 import time
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg
 
@@ -22,9 +22,8 @@ from schemas.position import Position
 from schemas.topics import Topics
 from service.kafka.clients import producing
 from service.kafka.publish import Sender, record_key, signed_headers
-from service.postgres.database import make_pool, transaction
-from service.registry.installation import while_ours
-from service.runtime.backoff import INFRASTRUCTURE, Backoff, Outage, sleep_unless
+from service.outbox.runner import run_outbox
+from service.runtime.backoff import sleep_unless
 from service.runtime.errors import NotSetUpError
 from service.runtime.telemetry import get_logger
 
@@ -32,7 +31,9 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
     from aiokafka.structs import RecordMetadata
 
+    from service.postgres.database import Database
     from service.runtime.settings import Settings
+    from service.runtime.supervise import Supervisor
 
 log = get_logger("projections.expiry")
 EVERY_SECONDS = 1.0
@@ -126,31 +127,25 @@ async def publish_expiries(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises: NotSetUpError.
     """
-    async with make_pool(settings, ROLE, 2) as pool:
-        await while_ours(pool, settings, ROLE, stop, partial(_publish_until, pool, settings))
+    await run_outbox(settings, ROLE, stop, _publish, log, "expiries wait")
 
 
-async def _publish_until(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
-    backoff, outage = Backoff(), Outage()
-    while not stop.is_set():
-        try:
-            if settings.signing_secret is None:
-                await _warn_unsigned(pool, settings, stop)
-                continue
-            async with producing(settings) as producer:
-                await _sweep_until(stop, _Publisher(pool, producer, settings), backoff, outage)
-        except asyncpg.UndefinedTableError as error:
-            raise NotSetUpError from error
-        except INFRASTRUCTURE as error:
-            if outage.is_news(error):
-                log.info("expiries wait", error=f"{type(error).__name__}: {error}")
-            await sleep_unless(stop, backoff.next())
+async def _publish(database: Database, supervisor: Supervisor) -> None:
+    try:
+        if database.settings.signing_secret is None:
+            await _warn_unsigned(database, supervisor.stop)
+            return
+        async with producing(database.settings) as producer:
+            publisher = _Publisher(database, producer)
+            await supervisor.repeat(partial(publisher.sweep, supervisor.stop))
+    except asyncpg.UndefinedTableError as error:
+        raise NotSetUpError from error
 
 
-async def _warn_unsigned(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
+async def _warn_unsigned(database: Database, stop: asyncio.Event) -> None:
     """Say once that nothing lapses, as soon as something is to lapse: what is not signed is not believed."""
     while not stop.is_set():
-        async with transaction(pool, settings, ROLE) as connection:
+        async with database.transaction() as connection:
             slot = await connection.fetchval(_SERVING, PROJECTION)
             lapses = await connection.fetchval(_LAPSES, slot)
         if lapses:
@@ -162,44 +157,33 @@ async def _warn_unsigned(pool: asyncpg.Pool[Any], settings: Settings, stop: asyn
         await sleep_unless(stop, EVERY_SECONDS)
 
 
-async def _sweep_until(
-    stop: asyncio.Event, publisher: _Publisher, backoff: Backoff, outage: Outage
-) -> None:
-    while not stop.is_set():
-        began = time.monotonic()
-        await publisher.sweep(stop)
-        backoff.reset()
-        outage.ends()
-        await sleep_unless(stop, max(EVERY_SECONDS, IDLE_SHARE * (time.monotonic() - began)))
-
-
 class _Publisher:
-    def __init__(
-        self, pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: Settings
-    ) -> None:
-        self._pool = pool
+    def __init__(self, database: Database, producer: AIOKafkaProducer) -> None:
+        self._database = database
         self._producer = producer
-        self._settings = settings
-        self._topic = Topics(settings.topic_prefix).commands
+        self._settings = database.settings
+        self._topic = Topics(database.settings.topic_prefix).commands
 
-    async def sweep(self, stop: asyncio.Event) -> None:
-        """Go once over all that is overdue; forget what no longer stands.
+    async def sweep(self, stop: asyncio.Event) -> float:
+        """Go once over all that is overdue; forget what no longer stands; gives the seconds until the next sweep.
 
         From the begin each time: a late `add` may be overdue when it arrives.
         """
+        began = time.monotonic()
         after: tuple[datetime, int, int] | None = _START
         while after is not None and not stop.is_set():
             after = await self._page(after)
         forgotten = PAGE
         while forgotten == PAGE and not stop.is_set():
-            async with transaction(self._pool, self._settings, ROLE) as connection:
+            async with self._database.transaction() as connection:
                 slot = await connection.fetchval(_SERVING, PROJECTION)
                 status = await connection.execute(_FORGET, slot, PAGE)
             forgotten = int(status.removeprefix("DELETE "))
+        return max(EVERY_SECONDS, IDLE_SHARE * (time.monotonic() - began))
 
     async def _page(self, after: tuple[datetime, int, int]) -> tuple[datetime, int, int] | None:
         """Claim and publish what is new on one page; gives where the next one begins, None at the end."""
-        async with transaction(self._pool, self._settings, ROLE) as connection:
+        async with self._database.transaction() as connection:
             slot = await connection.fetchval(_SERVING, PROJECTION)
             rows = await connection.fetch(_CLAIM, slot, *after, PAGE, CLAIM_SECONDS)
         ours = [row for row in rows if row["ours"]]
@@ -228,7 +212,7 @@ class _Publisher:
                 if future.done() and not _look_at(future)
             ]
             if told:
-                async with transaction(self._pool, self._settings, ROLE) as connection:
+                async with self._database.transaction() as connection:
                     await connection.execute(
                         _PUBLISHED, *map(list, zip(*told, strict=True)), rows[0]["incarnation"]
                     )

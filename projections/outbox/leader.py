@@ -7,43 +7,31 @@ of those before can be added any more (docs/decisions/0018).
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from aiokafka.errors import UnknownTopicOrPartitionError
 from aiokafka.partitioner import DefaultPartitioner
 
-from projections.fold.worker import ROLE
+from projections.fold.lease import leasing
 from schemas.topics import Topics
 from service.kafka.topic_ids import topics_there
 from service.kafka.transactional_producer import fenced
-from service.postgres.database import single
 from service.registry.installation import installation_name
-from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Sequence
-    from typing import Any
-    from uuid import UUID
-
-    import asyncpg
 
     from service.kafka.topic_ids import Topic
     from service.kafka.transactional_producer import Record, TransactionalProducer
-    from service.runtime.settings import Settings
+    from service.postgres.database import Database
 
 log = get_logger("projections.teller")
-LEASE_SECONDS, RENEW_SECONDS = 5, 1
+LEASE_SECONDS = 5
 _PARTITIONER = DefaultPartitioner()
 TOGETHER = 4000
-_TAKE = """
-UPDATE projections.telling SET holder = $1, until = now() + make_interval(secs => $2)
-WHERE until < now() RETURNING true
-"""
-_RENEW = "UPDATE projections.telling SET until = now() + make_interval(secs => $2) WHERE holder = $1 RETURNING true"
 # Another topic than the one that was told has to be told as a whole, and so has one of which that is not known.
 _MEET = """
 UPDATE projections.telling AS t SET
@@ -62,20 +50,18 @@ FROM (
 ) AS w
 RETURNING t.partitions, t.anew
 """
-_LEAVE = "UPDATE projections.telling SET until = '-infinity' WHERE holder = $1"
 
 
 class Teller:
     """Tells the topic as long as nobody has taken over.
 
-    pool, settings: for whoever reads what to tell. lost: set once another process holds the lease. anew: whether the
-    topic was to be told as a whole when it began, and keys were shared out among the partitions that are there now.
+    database: for whoever reads what to tell. lost: set once another process holds the lease. anew: whether the topic
+    was to be told as a whole when it began, and keys were shared out among the partitions that are there now.
     """
 
     def __init__(
         self,
-        pool: asyncpg.Pool[Any],
-        settings: Settings,
+        database: Database,
         producer: TransactionalProducer,
         lost: asyncio.Event,
         topic: Topic,
@@ -86,11 +72,10 @@ class Teller:
         self.anew = anew
         self._is = topic
         self._partitions = list(range(partitions))
-        self.pool = pool
-        self.settings = settings
+        self.database = database
         self.lost = lost
         self._producer = producer
-        self._topic = Topics(settings.topic_prefix).memberships
+        self._topic = Topics(database.settings.topic_prefix).memberships
 
     async def publish(self, records: Sequence[Record]) -> None:
         """Publish in their order, so many in one transaction. After an error this teller must not go on.
@@ -116,25 +101,19 @@ class Teller:
 
 
 @asynccontextmanager
-async def telling(pool: asyncpg.Pool[Any], settings: Settings) -> AsyncIterator[Teller | None]:
-    """Hold the lease while the block runs; gives None when another process holds it.
-
-    Whoever was stopped, or can't reach Postgres, loses it after 5 s. pool: of two connections.
-    """
-    me = uuid4()
-    if not await _ask(pool, settings, _TAKE, me):
-        yield None
-        return
-    lost = asyncio.Event()
-    keeper = asyncio.create_task(_keep(pool, settings, me, lost))
-    try:
-        async with single(pool, settings, ROLE) as connection:
-            names = Topics(settings.topic_prefix, await installation_name(connection))
-        async with fenced(settings, names.teller) as producer:
+async def telling(database: Database) -> AsyncIterator[Teller | None]:
+    """Hold the lease while the block runs; gives None when another process holds it. database: of two connections."""
+    async with leasing(database, "memberships", LEASE_SECONDS) as lease:
+        if lease is None:
+            yield None
+            return
+        async with database.single() as connection:
+            names = Topics(database.settings.topic_prefix, await installation_name(connection))
+        async with fenced(database.settings, names.teller) as producer:
             topic = (await topics_there(producer.client, [names.memberships]))[names.memberships]
             if topic is None:
                 raise UnknownTopicOrPartitionError(f"there is no topic {names.memberships}")
-            async with single(pool, settings, ROLE) as connection:
+            async with database.single() as connection:
                 row = await connection.fetchrow(_MEET, topic.topic_id, len(topic.partitions))
             assert row is not None  # noqa: S101 - the table has its one row
             told = row["partitions"]
@@ -143,24 +122,4 @@ async def telling(pool: asyncpg.Pool[Any], settings: Settings) -> AsyncIterator[
                     "partitions of memberships are left empty: its keys keep theirs",
                     used=told, there=len(topic.partitions), fix="segments memberships republish",
                 )  # fmt: skip
-            yield Teller(pool, settings, producer, lost, topic, told, anew=row["anew"])
-    finally:
-        keeper.cancel()
-        await asyncio.wait([keeper])
-        with suppress(*INFRASTRUCTURE):
-            async with single(pool, settings, ROLE) as connection:
-                await connection.execute(_LEAVE, me)
-
-
-async def _keep(pool: asyncpg.Pool[Any], settings: Settings, me: UUID, lost: asyncio.Event) -> None:
-    """Renew the lease until it is lost."""
-    while not lost.is_set():
-        await asyncio.sleep(RENEW_SECONDS)
-        with suppress(*INFRASTRUCTURE):
-            if not await _ask(pool, settings, _RENEW, me):
-                lost.set()
-
-
-async def _ask(pool: asyncpg.Pool[Any], settings: Settings, statement: str, me: UUID) -> bool:
-    async with single(pool, settings, ROLE) as connection:
-        return await connection.fetchval(statement, me, LEASE_SECONDS) is not None
+            yield Teller(database, producer, lease.lost, topic, told, anew=row["anew"])

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import json
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from projections.fold.worker import PROJECTION, ROLE, SQL
 from projections.outbox.leader import telling
 from projections.outbox.republish import republish
 from projections.outbox.tombstones import publish_tombstones
-from service.kafka.login import DENIED
-from service.postgres.database import make_pool, single, transaction
+from service.outbox.runner import run_outbox
 from service.registry.command_topics import all_topics
-from service.registry.installation import while_ours
-from service.runtime.backoff import INFRASTRUCTURE, Outage, sleep_unless
+from service.runtime.backoff import sleep_unless
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -31,7 +28,9 @@ if TYPE_CHECKING:
 
     from projections.outbox.leader import Teller
     from service.kafka.transactional_producer import Record
+    from service.postgres.database import Database
     from service.runtime.settings import Settings
+    from service.runtime.supervise import Supervisor
 
 log = get_logger("projections.memberships")
 EVERY_SECONDS = 0.25
@@ -89,28 +88,19 @@ ON CONFLICT (lane_id) DO UPDATE SET next_offset = excluded.next_offset WHERE t.n
 
 async def relay_memberships(settings: Settings, stop: asyncio.Event) -> None:
     """Tell states until `stop` is set, if the topic is ours; faults are waited out."""
-    async with make_pool(settings, ROLE, 3) as pool:
-        await while_ours(pool, settings, ROLE, stop, partial(_relay, pool, settings))
+    await run_outbox(settings, ROLE, stop, _relay, log, "memberships wait")
 
 
-async def _relay(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
-    outage = Outage()
-    while not stop.is_set():
-        try:
-            async with telling(pool, settings) as teller:
-                if teller is not None:
-                    await _tell_until(stop, teller, outage)
-            await sleep_unless(stop, ASIDE_SECONDS)
-        except INFRASTRUCTURE as error:
-            if outage.is_news(error):
-                tell = log.error if isinstance(error, DENIED) else log.info
-                tell("memberships wait", error=f"{type(error).__name__}: {error}")
-            await sleep_unless(stop, 2)
+async def _relay(database: Database, supervisor: Supervisor) -> None:
+    async with telling(database) as teller:
+        if teller is not None:
+            await _tell_until(supervisor, teller)
+    await sleep_unless(supervisor.stop, ASIDE_SECONDS)
 
 
-async def _tell_until(stop: asyncio.Event, teller: Teller, outage: Outage) -> None:
-    """Tell until `stop` is set or another process tells."""
-    rounds = _Rounds(teller)
+async def _tell_until(supervisor: Supervisor, teller: Teller) -> None:
+    """Tell until it must end, or another process tells."""
+    rounds, stop = _Rounds(teller), supervisor.stop
     looked = -MOVED_SECONDS
     while not stop.is_set() and not teller.lost.is_set():
         if time.monotonic() - looked > MOVED_SECONDS:
@@ -122,7 +112,7 @@ async def _tell_until(stop: asyncio.Event, teller: Teller, outage: Outage) -> No
                 return
         await publish_tombstones(teller, stop, _states_of, rounds.next)
         more = await rounds.next()
-        outage.ends()
+        supervisor.well()
         if not more:
             await sleep_unless(stop, EVERY_SECONDS)
 
@@ -136,7 +126,7 @@ class _Rounds:
 
     async def next(self) -> bool:
         """Tell a round if it is time for one; whether more waits."""
-        async with single(self._teller.pool, self._teller.settings, ROLE) as connection:
+        async with self._teller.database.single() as connection:
             behind: int = await connection.fetchval(SQL["waiting"], PROJECTION)
         if behind > MUCH and time.monotonic() - self._told < PATIENCE_SECONDS:
             return False
@@ -149,13 +139,13 @@ async def _tell(teller: Teller) -> bool:
 
     What it tells was read after whatever was told before, by us or by anybody: that is what keeps the order.
     """
-    async with transaction(teller.pool, teller.settings, ROLE) as connection:
-        topics = await all_topics(connection, teller.settings)
+    async with teller.database.transaction() as connection:
+        topics = await all_topics(connection, teller.database.settings)
         lanes = await connection.fetch(_BEHIND, PROJECTION, topics, BATCH)
     for some in _together(lanes):
         records = [record for lane in some for record in await _states_in(teller, lane)]
         await teller.publish(records)
-        async with single(teller.pool, teller.settings, ROLE) as connection:
+        async with teller.database.single() as connection:
             await connection.execute(
                 _MOVE,
                 [lane["lane_id"] for lane in some],
@@ -167,7 +157,7 @@ async def _tell(teller: Teller) -> bool:
 
 async def _states_in(teller: Teller, lane: asyncpg.Record) -> list[Record]:
     """Read the states of the keys that a stretch of a lane meets."""
-    async with single(teller.pool, teller.settings, ROLE) as connection:
+    async with teller.database.single() as connection:
         rows = await connection.fetch(_MET + _STATES, lane["lane_id"], lane["first"], lane["until"])
     return [_record(row) for row in rows]
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from projections.fold.worker import ROLE
 from projections.outbox.tombstones import bury_strangers
-from service.postgres.database import single, transaction
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -59,7 +57,7 @@ async def republish(
 
     states_of: reads the states of given keys, as records. tell: tells what waits, so that it need not until the end.
     """
-    async with single(teller.pool, teller.settings, ROLE) as connection:
+    async with teller.database.single() as connection:
         asked = await connection.fetchrow(_ASKED)
     if asked is None or not teller.anew:
         return asked is None
@@ -69,7 +67,7 @@ async def republish(
         return False
     told, last = 0, (-1, -1)
     while True:
-        async with transaction(teller.pool, teller.settings, ROLE) as connection:
+        async with teller.database.transaction() as connection:
             keys = await connection.fetch(_PAGE, *last, PAGE)
             states = await states_of(connection, keys)
         if not keys:
@@ -79,7 +77,7 @@ async def republish(
         await tell()
         if stop.is_set() or teller.lost.is_set():
             return False
-    async with single(teller.pool, teller.settings, ROLE) as connection:
+    async with teller.database.single() as connection:
         await connection.execute(_DONE, asked["anew_at"], asked["incarnation"])
     teller.anew = False
     log.info("memberships were told anew", states=told, nulls=buried)

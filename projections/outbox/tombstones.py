@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiokafka import TopicPartition
 
-from projections.fold.worker import ROLE
 from schemas.topics import Topics
 from service.kafka.clients import reading
-from service.postgres.database import single, transaction
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -65,7 +63,7 @@ async def publish_tombstones(
 
     states_of: reads the states of given keys, as records. tell: tells what waits, so that it need not until the end.
     """
-    async with single(teller.pool, teller.settings, ROLE) as connection:
+    async with teller.database.single() as connection:
         found = await connection.fetchrow(_NEWEST)
     if found is None:
         return
@@ -73,10 +71,10 @@ async def publish_tombstones(
     buried = await bury_strangers(teller, stop, tell)
     if buried is None:
         return
-    async with transaction(teller.pool, teller.settings, ROLE) as connection:
+    async with teller.database.transaction() as connection:
         renamed = await states_of(connection, await connection.fetch(_RENAMED, newest))
     await teller.publish(renamed)
-    async with single(teller.pool, teller.settings, ROLE) as connection:
+    async with teller.database.single() as connection:
         await connection.execute(_SAID, newest, incarnation)
     log.info("erasures told", keys=buried)
 
@@ -95,8 +93,8 @@ async def bury_strangers(
     """
     # All that was told under an old name lies below these ends: we tell no such thing any more, and nobody else can.
     # Also what was aborted is read, for some consumers do.
-    async with reading(teller.settings, "read_uncommitted") as reader:
-        ends = await _ends(reader, teller.settings)
+    async with reading(teller.database.settings, "read_uncommitted") as reader:
+        ends = await _ends(reader, teller.database.settings)
         reader.assign(list(ends))
         await reader.seek_to_beginning(*ends)
         buried = 0
@@ -112,7 +110,7 @@ async def _bury(
     teller: Teller, records: Sequence[ConsumerRecord[Any, Any]], *, misplaced: bool
 ) -> int:
     """Publish a null value for each key that is nobody's, where its record lies; gives how many."""
-    async with single(teller.pool, teller.settings, ROLE) as connection:
+    async with teller.database.single() as connection:
         nobodys = await _nobodys(connection, records)
     if misplaced:
         strays = {

@@ -5,10 +5,7 @@ CREATE TABLE projections.generation (
     slot smallint NOT NULL CONSTRAINT generation_slot CHECK (slot IN (0, 1)),
     -- Digest of the SQL that made the serving slot; a worker with other SQL stops and asks for a rebuild.
     digest text,
-    rebuilt_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- Whoever rebuilds holds this lease and renews it.
-    rebuild_token uuid,
-    rebuild_until timestamptz
+    rebuilt_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 INSERT INTO projections.generation (projection, slot) VALUES ('membership', 0);
 

@@ -1,9 +1,6 @@
--- Who tells <prefix>.memberships. The lease keeps processes from taking turns; the order of what is told rests on Kafka.
+-- What is told on <prefix>.memberships, and what one process at a time may do.
 CREATE TABLE projections.telling (
     only_row boolean NOT NULL DEFAULT true CONSTRAINT telling_pkey PRIMARY KEY CONSTRAINT telling_only_row CHECK (only_row),
-    holder uuid,
-    -- Before this moment nobody else takes it; the holder renews it.
-    until timestamptz NOT NULL DEFAULT '-infinity',
     -- The topic that was told, by Kafka's own id, and among how many of its partitions keys are shared out: a key that
     -- moved to one added later would keep its last word in the old one.
     topic_id uuid,
@@ -18,3 +15,13 @@ INSERT INTO projections.telling (only_row) VALUES (true);
 GRANT SELECT, UPDATE ON projections.telling TO segments_project;
 GRANT SELECT ON projections.telling TO segments_operate;
 GRANT UPDATE (anew, anew_because, anew_by, anew_at) ON projections.telling TO segments_operate;
+
+-- Leases, to tell memberships and to rebuild: who was stopped for longer loses it, and may not notice at once.
+CREATE TABLE projections.lease (
+    name text CONSTRAINT lease_pkey PRIMARY KEY,
+    holder uuid,
+    -- Before this moment nobody else takes it; the holder renews it.
+    until timestamptz NOT NULL DEFAULT '-infinity'
+);
+INSERT INTO projections.lease (name) VALUES ('memberships'), ('rebuild');
+GRANT SELECT, UPDATE ON projections.lease TO segments_project;

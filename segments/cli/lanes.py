@@ -22,7 +22,7 @@ from segments.cli.output import (
 )
 from service.operations import lanes
 from service.operations.skip import skip as skip_records
-from service.postgres.database import make_pool
+from service.postgres.database import open_database
 
 ROLE = "segments_operate"
 _LANES = "SELECT * FROM reporting.lane ORDER BY kafka_topic, kafka_partition, kafka_epoch"
@@ -109,13 +109,13 @@ async def adopt(
         raise Failure("Give either --partition or --all.", exit_code=2)
     if every and (topic is not None or start is not None or force):
         raise Failure("--all takes neither --topic nor --from OFFSET nor --force.", exit_code=2)
-    async with make_pool(settings, ROLE, 1) as pool:
+    async with open_database(settings, ROLE, 1) as database:
         if partition is None:
-            _print_all(await lanes.adopt_all(pool, settings, reason, actor), as_json=as_json)
+            _print_all(await lanes.adopt_all(database, reason, actor), as_json=as_json)
             return
         where = TopicPartition(topic or Topics(settings.topic_prefix).commands, partition)
         _print(
-            await lanes.adopt(pool, settings, where, start, reason, actor, force=force),
+            await lanes.adopt(database, where, start, reason, actor, force=force),
             as_json=as_json,
         )
 
@@ -149,8 +149,8 @@ async def skip(
     """
     settings = load_settings()
     where = TopicPartition(topic or Topics(settings.topic_prefix).commands, partition)
-    async with make_pool(settings, ROLE, 1) as pool:
-        _print(await skip_records(pool, settings, where, to, reason, actor), as_json=as_json)
+    async with open_database(settings, ROLE, 1) as database:
+        _print(await skip_records(database, where, to, reason, actor), as_json=as_json)
 
 
 def _print(done: dict[str, Any], *, as_json: bool) -> None:

@@ -21,8 +21,9 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from service.kafka.login import DENIED, refused
+from service.kafka.login import refused
 from service.postgres.database import connect, set_up_fault
+from service.runtime.backoff import DENIED
 from service.runtime.errors import SegmentsError
 from service.runtime.settings import PREFIX, Settings
 from service.runtime.telemetry import set_up_logging

@@ -13,20 +13,20 @@ from schemas.documents import PUBLISHED
 from segments.http import Parts, make_framework
 from segments.openapi import openapi
 from service.http.kit.key_cache import ROLE
-from service.postgres.database import make_pool
+from service.postgres.database import open_database
 from service.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NAME = "openapi.json"
-_NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"  # no pool connects before it is asked to
+_NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"  # no connection is made before it is needed
 
 
 async def _document() -> dict[str, Any]:
     settings = Settings(database_url=SecretStr(_NOWHERE))
-    pool = make_pool(settings, ROLE, 1)
-    return openapi(make_framework(Parts(settings, pool, pool, pool)))
+    async with open_database(settings, ROLE, 1) as database:
+        return openapi(make_framework(Parts(settings, database, database, database)))
 
 
 def render() -> str:

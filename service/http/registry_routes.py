@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.segment import SegmentDescription, SegmentId, SegmentName  # noqa: TC001 - pydantic reads them
 from service.http.kit.auth import Admission, RegistryRate
-from service.http.kit.database import Desk
 from service.http.kit.json_body import read_body, takes
 from service.http.kit.negotiation import takes_json
 from service.http.kit.parameters import Nothing, PathId  # noqa: TC001 - FastAPI reads them
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from service.http.kit.auth import Access
+    from service.http.kit.database import SharedDatabase
 
 ROLE = "segments_registry"
 PATH = "/networks/{network_id}/admin/segments"
@@ -83,11 +83,10 @@ def _shown(one: registry.Segment) -> SegmentShown:
     )  # fmt: skip
 
 
-def admin_routes(access: Access, reading: Desk, registry_pool: asyncpg.Pool[Any]) -> APIRouter:
-    """Give the routes of the registry. reading: acts as segments_api; registry_pool: as segments_registry."""
+def admin_routes(access: Access, reading: SharedDatabase, changing: SharedDatabase) -> APIRouter:
+    """Give the routes of the registry. reading: acts as segments_api; changing: as segments_registry."""
     router = APIRouter(tags=["admin"])
     settings = reading.settings
-    changing = Desk(registry_pool, settings, ROLE)
     rate = RegistryRate(settings.http_registry_rate_limit)
     admitted: Any = Depends(access.admits(Scope.ADMIN))
 

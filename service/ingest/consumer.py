@@ -10,7 +10,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
 
 from service.kafka.aiokafka_internals import TURN_BYTES, on_connection_lost
-from service.kafka.login import DENIED, refused
+from service.kafka.login import refused
+from service.runtime.backoff import DENIED
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:

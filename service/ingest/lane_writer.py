@@ -13,8 +13,9 @@ import asyncpg
 from service.ingest.open_lane import OpenLane, note_reread, open_lane
 from service.ingest.unblock import unblock
 from service.log.append_many import LITTLE
-from service.runtime.backoff import INFRASTRUCTURE, Backoff
+from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.errors import LaneLostError, LaneStoppedError, NotSetUpError
+from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import BATCH_SECONDS, MISKEYED, RECORDS, get_logger
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from service.ingest.consumer import LaneConsumer
     from service.log.append import Appender, Stored
     from service.log.batch import Batch
-    from service.runtime.settings import Settings
+    from service.postgres.database import Database
 
 _T = TypeVar("_T")
 log = get_logger("ingest.lane")
@@ -44,8 +45,7 @@ class LaneWriter:
         partition: TopicPartition,
         consumer: LaneConsumer,
         appender: Appender,
-        pool: asyncpg.Pool[Any],
-        settings: Settings,
+        database: Database,
         slots: asyncio.Semaphore,
         batches: asyncio.Semaphore,
     ) -> None:
@@ -57,8 +57,8 @@ class LaneWriter:
         self.opened: OpenLane | None = None
         self._consumer = consumer
         self._appender = appender
-        self._pool = pool
-        self._settings = settings
+        self._database = database
+        self._settings = database.settings
         self._slots = slots
         self._batches = batches
         self._held = 0  # places for batches
@@ -73,6 +73,10 @@ class LaneWriter:
         self._fed_epoch: int | None = None
         self._led_by: int | None = None
         self._in_doubt = False
+        # It has no stop of its own: who waits is cancelled.
+        self._supervisor = Supervisor(
+            asyncio.Event(), log, "waiting", level="warning", tells_end=True, lane=str(partition)
+        )
 
     @property
     def waiting_bytes(self) -> int:
@@ -139,14 +143,13 @@ class LaneWriter:
 
     async def run(self) -> None:
         """Open the lane and work until cancelled; infrastructure faults are waited out."""
-        backoff = LaneBackoff(self.partition)
         while True:
             self._again.clear()
             self._in_doubt = False
-            before, self.opened = self.opened, await self._opened(backoff)
+            before, self.opened = self.opened, await self._tried(self._open)
             self._appender.saw(self.opened.incarnation, self.opened.erased_to)
             if before is not None and before.incarnation != self.opened.incarnation:
-                await self._note_reread(self.opened, backoff)
+                await self._note_reread(self.opened)
             if self.opened.stopped_because is not None:
                 log.error(
                     "lane stopped", lane=str(self.partition), because=self.opened.stopped_because
@@ -155,18 +158,18 @@ class LaneWriter:
                 continue
             self._start_reading(self.opened)
             with suppress(LaneLostError, LaneStoppedError):
-                await self._work(self.opened, backoff)
+                await self._work(self.opened)
             self.expected = None
             self._drop()
 
-    async def _note_reread(self, opened: OpenLane, backoff: LaneBackoff) -> None:
+    async def _note_reread(self, opened: OpenLane) -> None:
         """Say how much is read again, where Postgres came back older than it was."""
         was = self.stored_to or 0
         if opened.next_offset < was:
             log.warning(
                 "the log is shorter than it was: read again", lane=str(self.partition), was=was, now=opened.next_offset,
             )  # fmt: skip
-            await _tried(lambda: note_reread(self._pool, self._settings, opened, was), backoff)
+            await self._tried(lambda: note_reread(self._database, opened, was))
 
     async def drain(self, seconds: float) -> None:
         """Wait for the append under way, so that it is not cut off."""
@@ -175,17 +178,22 @@ class LaneWriter:
             async with asyncio.timeout(seconds), self._storing:
                 pass
 
-    async def _opened(self, backoff: LaneBackoff) -> OpenLane:
+    async def _open(self) -> OpenLane:
+        try:
+            return await open_lane(self._database, self.partition)
+        except asyncpg.UndefinedTableError as error:
+            raise NotSetUpError from error
+
+    async def _tried(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """Try work until it succeeds."""
         while True:
             try:
-                opened = await open_lane(self._pool, self._settings, self.partition)
-            except asyncpg.UndefinedTableError as error:
-                raise NotSetUpError from error
+                result = await work()
             except INFRASTRUCTURE as error:
-                await backoff.wait(error)
+                await self._supervisor.wait(error)
             else:
-                backoff.reset()
-                return opened
+                self._supervisor.well()
+                return result
 
     def _drop(self) -> None:
         """Drop what waits: it is read again."""
@@ -204,12 +212,12 @@ class LaneWriter:
         self._consumer.resume(self.partition)
         self._consumer.room.set()
 
-    async def _work(self, opened: OpenLane, backoff: LaneBackoff) -> None:
+    async def _work(self, opened: OpenLane) -> None:
         ready: asyncio.Queue[tuple[Batch, bool]] = asyncio.Queue(maxsize=1)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._prepare(opened, ready, backoff))
-                tasks.create_task(self._store(ready, backoff))
+                tasks.create_task(self._prepare(opened, ready))
+                tasks.create_task(self._store(ready))
                 tasks.create_task(self._wait_for_operator())
         except ExceptionGroup as group:
             # Two of the tasks may have found out at once; one error tells as much.
@@ -227,9 +235,7 @@ class LaneWriter:
         await self._again.wait()
         raise LaneStoppedError
 
-    async def _prepare(
-        self, opened: OpenLane, ready: asyncio.Queue[tuple[Batch, bool]], backoff: LaneBackoff
-    ) -> None:
+    async def _prepare(self, opened: OpenLane, ready: asyncio.Queue[tuple[Batch, bool]]) -> None:
         start, floor_ms = opened.next_offset, opened.received_ms
         while True:
             await self._fed.wait()
@@ -243,11 +249,10 @@ class LaneWriter:
                 if has_place:
                     self._give_back()
                 continue
-            batch = await _tried(
+            batch = await self._tried(
                 lambda n=next_offset, r=records, s=start, f=floor_ms: self._appender.prepare(  # type: ignore[misc]
                     opened.lane, opened.lane_id, s, n, r, f, opened.incarnation
                 ),
-                backoff,
             )
             start, floor_ms = next_offset, batch.received_ms
             await ready.put((batch, has_place))
@@ -264,10 +269,10 @@ class LaneWriter:
         self._fed.clear()
         return records, start if self.expected is None else self.expected
 
-    async def _store(self, ready: asyncio.Queue[tuple[Batch, bool]], backoff: LaneBackoff) -> None:
+    async def _store(self, ready: asyncio.Queue[tuple[Batch, bool]]) -> None:
         while True:
             batch, has_place = await ready.get()
-            stored = await self._store_together(batch) or await self._store_alone(batch, backoff)
+            stored = await self._store_together(batch) or await self._store_alone(batch)
             if has_place:
                 self._give_back()
             self.stored_to = stored.next_offset
@@ -281,10 +286,10 @@ class LaneWriter:
                 BATCH_SECONDS.labels("store").observe(time.perf_counter() - began)
         return stored
 
-    async def _store_alone(self, batch: Batch, backoff: LaneBackoff) -> Stored:
+    async def _store_alone(self, batch: Batch) -> Stored:
         async with self._slots, self._storing:
             began = time.perf_counter()
-            stored = await _tried(lambda: self._store_or_evict(batch), backoff)
+            stored = await self._tried(lambda: self._store_or_evict(batch))
             BATCH_SECONDS.labels("store").observe(time.perf_counter() - began)
         return stored
 
@@ -319,34 +324,3 @@ class LaneWriter:
 def _memory(records: Sequence[Any]) -> int:
     """Say how much memory records take, about."""
     return sum([record.memory for record in records])
-
-
-class LaneBackoff(Backoff):
-    """Waits of one lane, told once when they begin and once when they end."""
-
-    def __init__(self, partition: TopicPartition) -> None:
-        super().__init__()
-        self._lane = str(partition)
-
-    async def wait(self, error: BaseException) -> None:
-        """Wait before the next try."""
-        if not self.began:
-            log.warning("waiting", lane=self._lane, error=f"{type(error).__name__}: {error}")
-        await asyncio.sleep(self.next())
-
-    def reset(self) -> None:
-        """What was away is back."""
-        if self.began:
-            log.info("going on", lane=self._lane)
-        super().reset()
-
-
-async def _tried(work: Callable[[], Awaitable[_T]], backoff: LaneBackoff) -> _T:
-    while True:
-        try:
-            result = await work()
-        except INFRASTRUCTURE as error:
-            await backoff.wait(error)
-        else:
-            backoff.reset()
-            return result

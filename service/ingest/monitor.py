@@ -12,22 +12,19 @@ from aiokafka.errors import KafkaError
 
 from service.ingest.open_lane import STOP
 from service.kafka.topic_ids import topics_there
-from service.log.append import ROLE
-from service.postgres.database import single, transaction
 from service.postgres.incarnation import INCARNATION
 from service.registry.command_topics import list_sources
-from service.runtime.backoff import INFRASTRUCTURE, Outage
+from service.runtime.backoff import sleep_unless
+from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import INGEST_LAG, LANE_STOPPED, get_logger, tell
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
 
-    import asyncpg
-
     from service.ingest.consumer import LaneConsumer
     from service.ingest.lane_writer import LaneWriter
     from service.kafka.topic_ids import Topic
-    from service.runtime.settings import Settings
+    from service.postgres.database import Database
 
 log = get_logger("ingest.watch")
 EVERY_SECONDS = 1.0
@@ -69,8 +66,7 @@ class Monitor:
 
     def __init__(
         self,
-        pool: asyncpg.Pool[Any],
-        settings: Settings,
+        database: Database,
         consumer: LaneConsumer,
         lanes: Mapping[TopicPartition, LaneWriter],
         subscribe: Callable[[Collection[str]], Awaitable[None]],
@@ -79,8 +75,8 @@ class Monitor:
         """Make it. saw: is told of the incarnation of Postgres, and of the newest erasure there."""
         self._saw = saw
         self._subscribe = subscribe
-        self._pool = pool
-        self._settings = settings
+        self._database = database
+        self._settings = database.settings
         self._consumer = consumer
         self._lanes = lanes
         self._round = 0
@@ -88,28 +84,23 @@ class Monitor:
         self._hidden: dict[TopicPartition, int] = {}
         self._gone: dict[int, int] = {}  # rounds in which a lane's partition was not there
 
-    async def run(self) -> None:
-        """Look until cancelled; what fails is tried in the next round, and told once until it fails otherwise."""
-        outage = Outage()
-        while True:
-            await asyncio.sleep(EVERY_SECONDS)
-            self._round += 1
-            try:
-                async with asyncio.timeout(10):
-                    topics = await self._read_topics()
-                if topics != self._consumer.subscription():
-                    await self._subscribe(topics)
-                async with asyncio.timeout(10):
-                    await self._look(topics)
-                if self._round % COMMIT_EVERY == 0:
-                    await self.commit()
-                await self._forget_keys()
-                outage.ends()
-            except INFRASTRUCTURE as error:
-                if outage.is_news(error):
-                    log.info(
-                        "could not look after the lanes", error=f"{type(error).__name__}: {error}"
-                    )
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look until `stop` is set; what fails is tried in the next round."""
+        await sleep_unless(stop, EVERY_SECONDS)  # nothing is assigned yet
+        supervisor = Supervisor(stop, log, "could not look after the lanes")
+        await supervisor.run(self._look_after_lanes, EVERY_SECONDS)
+
+    async def _look_after_lanes(self) -> None:
+        self._round += 1
+        async with asyncio.timeout(10):
+            topics = await self._read_topics()
+        if topics != self._consumer.subscription():
+            await self._subscribe(topics)
+        async with asyncio.timeout(10):
+            await self._look(topics)
+        if self._round % COMMIT_EVERY == 0:
+            await self.commit()
+        await self._forget_keys()
 
     async def commit(self) -> None:
         """Commit what is stored to Kafka: a courtesy for those who watch the group; our own place is the row."""
@@ -126,14 +117,14 @@ class Monitor:
         self._forget_in -= 1
         if self._forget_in > 0:
             return
-        async with transaction(self._pool, self._settings, ROLE) as connection:
+        async with self._database.transaction() as connection:
             keys = await connection.fetchval("SELECT segments.forget_keys()")
             signatures = await connection.fetchval("SELECT segments.forget_signatures()")
         self._forget_in = 1 if FORGET_MANY in (keys, signatures) else FORGET_EVERY
 
     async def _read_topics(self) -> set[str]:
         """Ask which topics are to be read; lanes of others are closed once none of ours is open."""
-        async with transaction(self._pool, self._settings, ROLE) as connection:
+        async with self._database.transaction() as connection:
             # Here, each round: an idle lane appends nothing that would find it out.
             which = await connection.fetchrow(_WHICH)
             assert which is not None  # noqa: S101 - it asks no table for a row
@@ -159,7 +150,7 @@ class Monitor:
         # The time before the question: what was received before it lies below the answer.
         asked_at = datetime.now(UTC)
         ends = await self._consumer.end_offsets(list(ours))
-        async with transaction(self._pool, self._settings, ROLE) as connection:
+        async with self._database.transaction() as connection:
             incarnation = await connection.fetchval(INCARNATION)
             # A row's number is another lane's, perhaps, where Postgres is another one than when a lane was opened.
             ours = {
@@ -189,7 +180,7 @@ class Monitor:
 
         there: what Kafka says of the topics.
         """
-        async with single(self._pool, self._settings, ROLE) as connection:
+        async with self._database.single() as connection:
             rows = await connection.fetch(_STATE, list(topics))
             gone = {row["lane_id"]: row for row in rows if _gone(row, there)}
             self._gone = {lane_id: self._gone.get(lane_id, 0) + 1 for lane_id in gone}

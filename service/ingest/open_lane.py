@@ -11,9 +11,7 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from schemas.position import Lane
 from service.kafka.clients import reading
 from service.kafka.topic_ids import topics_there
-from service.log.append import ROLE
 from service.log.identity import record_digest
-from service.postgres.database import transaction
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from aiokafka import TopicPartition
 
     from service.kafka.topic_ids import Topic
-    from service.runtime.settings import Settings
+    from service.postgres.database import Database
 
 PROBE_SECONDS = 10
 # Of a hole behind the last record, so much is looked at.
@@ -93,21 +91,19 @@ class OpenLane:
     leader_epoch: int | None = None  # of the last record, which was compared
 
 
-async def open_lane(
-    pool: asyncpg.Pool[Any], settings: Settings, partition: TopicPartition
-) -> OpenLane:
+async def open_lane(database: Database, partition: TopicPartition) -> OpenLane:
     """Find or make the lane's row and compare it with the topic; a topic that is another one stops the lane.
 
     Raises: infrastructure errors, to be tried again; a partition that is not there is one.
     """
-    async with reading(settings) as reader:
+    async with reading(database.settings) as reader:
         topic = (await topics_there(reader._client, [partition.topic]))[partition.topic]  # noqa: SLF001
         if topic is None or partition.partition not in topic.partitions:
             raise UnknownTopicOrPartitionError(f"Kafka has no {partition}")
         reader.assign([partition])
         begin = (await reader.beginning_offsets([partition]))[partition]
         end = (await reader.end_offsets([partition]))[partition]
-        async with transaction(pool, settings, ROLE) as connection:
+        async with database.transaction() as connection:
             row = await connection.fetchrow(_FIND, *partition)
             if row is None:
                 await connection.execute(_MAKE, *partition, begin, topic.topic_id)
@@ -129,7 +125,7 @@ async def open_lane(
                     row["incarnation"],
                 )
             if write is not None:
-                async with transaction(pool, settings, ROLE) as connection:
+                async with database.transaction() as connection:
                     await connection.execute(*write)
     lane = Lane(partition.topic, partition.partition, row["epoch"])
     return OpenLane(
@@ -138,11 +134,9 @@ async def open_lane(
     )  # fmt: skip
 
 
-async def note_reread(
-    pool: asyncpg.Pool[Any], settings: Settings, opened: OpenLane, was: int
-) -> None:
+async def note_reread(database: Database, opened: OpenLane, was: int) -> None:
     """Record that the log of a lane had gone to offset `was` when Postgres came back older."""
-    async with transaction(pool, settings, ROLE) as connection:
+    async with database.transaction() as connection:
         await connection.execute(_REREAD, opened.lane_id, f"offsets {opened.next_offset} to {was}")
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 from contextlib import suppress
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
@@ -20,19 +22,19 @@ from service.ingest.lane_writer import LaneWriter
 from service.ingest.monitor import Monitor
 from service.ingest.stalls import tell_stalls
 from service.kafka.clients import connection_options, topic_faults
-from service.kafka.login import DENIED, refused
+from service.kafka.login import refused
 from service.log.append import ROLE, Appender
-from service.postgres.database import make_pool, set_up_fault, single, transaction
+from service.postgres.database import open_database, set_up_fault
 from service.registry.command_topics import allowed_topics, read_topics
 from service.registry.installation import installation_name
-from service.runtime.backoff import INFRASTRUCTURE, Backoff, sleep_unless
+from service.runtime.backoff import DENIED, INFRASTRUCTURE
+from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import MISKEYED, get_logger, measures
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    import asyncpg
-
+    from service.postgres.database import Database
     from service.runtime.settings import Settings
 
 log = get_logger("ingest")
@@ -55,37 +57,30 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
     """
     measures(MISKEYED)
     topics = await _look_at_topics(settings, stop)
-    name = await _installation(settings, stop)
+    postgres = Supervisor(stop, log, "waiting", level="warning", tells_end=True)
+    name = await postgres.until_done(partial(_installation, settings))
     if name is None:
         return
     async with (
-        make_pool(settings, ROLE, settings.ingest_lanes_at_once * 2 + 4) as pool,
+        open_database(settings, ROLE, settings.ingest_lanes_at_once * 2 + 4) as database,
         asyncio.TaskGroup() as tasks,
     ):
-        role = _Ingest(settings, pool, tasks, topics, Topics(settings.topic_prefix, name))
+        role = _Ingest(database, tasks, topics, Topics(settings.topic_prefix, name))
         if await role.start(stop):
             # What is there by now stays: the collector need not walk through it for each 50,000 records again.
             gc.freeze()
             tasks.create_task(role.stop_when(stop))
 
 
-async def _installation(settings: Settings, stop: asyncio.Event) -> str | None:
-    """Give our installation's name, which the group's has in it; Postgres away is waited out. None: stopped before.
-
-    Raises: NotSetUpError.
-    """
-    backoff = Backoff()
-    while not stop.is_set():
-        try:
-            async with make_pool(settings, ROLE, 1) as pool, single(pool, settings, ROLE) as one:
-                return await installation_name(one)
-        except INFRASTRUCTURE as error:
-            if fault := set_up_fault(error):
-                raise fault from error
-            if not backoff.began:
-                log.warning("waiting", error=f"{type(error).__name__}: {error}")
-            await sleep_unless(stop, backoff.next())
-    return None
+async def _installation(settings: Settings) -> str:
+    """Give our installation's name, which the group's has in it. Raises: NotSetUpError, faults of Postgres."""
+    try:
+        async with open_database(settings, ROLE, 1) as database, database.single() as one:
+            return await installation_name(one)
+    except asyncpg.PostgresError as error:
+        if fault := set_up_fault(error):
+            raise fault from error
+        raise
 
 
 async def _look_at_topics(settings: Settings, stop: asyncio.Event) -> Sequence[str]:
@@ -97,22 +92,14 @@ async def _look_at_topics(settings: Settings, stop: asyncio.Event) -> Sequence[s
     others: list[str] = []
     with suppress(*INFRASTRUCTURE):
         async with (
-            make_pool(settings, ROLE, 1) as pool,
-            transaction(pool, settings, ROLE) as connection,
+            open_database(settings, ROLE, 1) as database,
+            database.transaction() as connection,
         ):
             topics = await read_topics(connection, settings)
             others = await allowed_topics(connection, settings)
-    backoff = Backoff()
-    while not stop.is_set():
-        try:
-            for fault in await topic_faults(settings, others):
-                log.warning("topic misconfigured", fault=str(fault))
-        except INFRASTRUCTURE as error:
-            if not backoff.began:
-                log.warning("waiting for Kafka", error=f"{type(error).__name__}: {error}")
-            await sleep_unless(stop, backoff.next())
-        else:
-            break
+    kafka = Supervisor(stop, log, "waiting for Kafka", level="warning")
+    for fault in await kafka.until_done(partial(topic_faults, settings, others)) or ():
+        log.warning("topic misconfigured", fault=str(fault))
     return topics
 
 
@@ -121,17 +108,16 @@ class _Ingest(ConsumerRebalanceListener):
 
     def __init__(
         self,
-        settings: Settings,
-        pool: asyncpg.Pool[Any],
+        database: Database,
         tasks: asyncio.TaskGroup,
         topics: Sequence[str],
         names: Topics,
     ) -> None:
         self._names = names
-        self._settings = settings
-        self._pool = pool
+        self._settings = settings = database.settings
+        self._database = database
         self._tasks = tasks
-        self._appender = Appender(pool, settings)
+        self._appender = Appender(database)
         self._appender.on_another(self._open_anew)
         self._slots = asyncio.Semaphore(settings.ingest_lanes_at_once)
         self._batches = asyncio.Semaphore(settings.ingest_lanes_at_once + BATCHES_AHEAD)
@@ -199,34 +185,34 @@ class _Ingest(ConsumerRebalanceListener):
 
     async def start(self, stop: asyncio.Event) -> bool:
         """Join the group, waiting for Kafka if need be; False when stopped before."""
-        backoff = Backoff()
-        while not stop.is_set():
-            try:
-                await self._broker.connect()
-                # FastStream makes its consumer through this; ours feeds lanes and connects as the settings say.
-                self._broker.config.broker_config.builder = self._make_consumer
-                await self._broker.start()
-            except INFRASTRUCTURE as error:
-                if self._consumer is not None:
-                    await self._consumer.stop()
-                if isinstance(error, DENIED):
-                    raise refused(error) from error
-                if not backoff.began:
-                    log.warning("waiting for Kafka", error=f"{type(error).__name__}: {error}")
-                await sleep_unless(stop, backoff.next())
-            else:
-                self._begin_watch()
-                return True
-        return False
+        kafka = Supervisor(stop, log, "waiting for Kafka", level="warning")
+        if not await kafka.until_done(self._join):
+            return False
+        self._begin_watch(stop)
+        return True
 
-    def _begin_watch(self) -> None:
+    async def _join(self) -> bool:
+        try:
+            await self._broker.connect()
+            # FastStream makes its consumer through this; ours feeds lanes and connects as the settings say.
+            self._broker.config.broker_config.builder = self._make_consumer
+            await self._broker.start()
+        except INFRASTRUCTURE as error:
+            if self._consumer is not None:
+                await self._consumer.stop()
+            if isinstance(error, DENIED):
+                raise refused(error) from error
+            raise
+        return True
+
+    def _begin_watch(self, stop: asyncio.Event) -> None:
         assert self._consumer is not None  # noqa: S101 - made by the broker's start
         watch = Monitor(
-            self._pool, self._settings, self._consumer, self._lanes, self._subscribe, self._appender.saw
+            self._database, self._consumer, self._lanes, self._subscribe, self._appender.saw
         )  # fmt: skip
         self._watch = watch
-        self._watching = self._tasks.create_task(watch.run(), name="watch")
-        self._stalls = self._tasks.create_task(tell_stalls(self._settings), name="stalls")
+        self._watching = self._tasks.create_task(watch.run(stop), name="watch")
+        self._stalls = self._tasks.create_task(tell_stalls(self._settings, stop), name="stalls")
 
     def _open_anew(self) -> None:
         """Have each lane read where its row stands now: Postgres is another one than before."""
@@ -256,7 +242,7 @@ class _Ingest(ConsumerRebalanceListener):
         )
         if left:
             log.warning("Postgres does not answer: its connections are dropped")
-            self._pool.terminate()
+            self._database.terminate()
         await self._watch.commit()
         await self._broker.stop()
         for task in left:
@@ -287,8 +273,7 @@ class _Ingest(ConsumerRebalanceListener):
                 partition,
                 consumer,
                 self._appender,
-                self._pool,
-                self._settings,
+                self._database,
                 self._slots,
                 self._batches,
             )

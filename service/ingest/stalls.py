@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from service.log.append import ROLE
-from service.postgres.database import hurried, make_pool
-from service.runtime.backoff import INFRASTRUCTURE
+from service.postgres.database import open_database
+from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
-    import asyncpg
+    import asyncio
 
+    from service.postgres.database import Database
     from service.runtime.settings import Settings
 
 log = get_logger("ingest.stalls")
@@ -33,36 +34,32 @@ WHERE w.application_name = $1 AND w.datname = current_database() AND w.usename =
 """
 
 
-async def tell_stalls(settings: Settings) -> None:
-    """Say once a stall what an append, or a look-up for one, has waited for since 5 s; until cancelled.
+async def tell_stalls(settings: Settings, stop: asyncio.Event) -> None:
+    """Say once a stall what an append, or a look-up for one, has waited for since 5 s; until `stop` is set.
 
     On a connection of its own: those of the ingest may all be waiting.
     """
-    pool = make_pool(settings, ROLE, 1)
-    await pool
-    try:
-        await _tell(pool, settings)
-    finally:
-        pool.terminate()
-
-
-async def _tell(pool: asyncpg.Pool[Any], settings: Settings) -> None:
     told: set[tuple[int, Any]] = set()
-    while True:
-        await asyncio.sleep(EVERY_SECONDS)
+    supervisor = Supervisor(stop, log, "stalls are not looked for", level="debug")
+    async with open_database(settings, ROLE, 1) as database:
         try:
-            async with hurried(pool, settings, ROLE, LOOK_SECONDS) as connection:
-                # As the login itself: its sessions are hidden from a role that it took on.
-                await connection.execute("SET LOCAL ROLE NONE")
-                rows = await connection.fetch(_STALLS, ROLE, STALLED_SECONDS)
-        except INFRASTRUCTURE as error:
-            log.debug("stalls are not looked for", error=f"{type(error).__name__}: {error}")
-            continue
-        stalled = {(row["pid"], row["query_start"]): row for row in rows}
-        for stall in stalled.keys() - told:
-            row = stalled[stall]
-            log.warning(
-                "an append waits for a lock", pid=row["pid"], lock=row["lock"], seconds=row["seconds"],
-                blocked_by=row["blocked_by"],
-            )  # fmt: skip
-        told = set(stalled)
+            await supervisor.run(partial(_look, database, told), EVERY_SECONDS)
+        finally:
+            database.terminate()
+
+
+async def _look(database: Database, told: set[tuple[int, Any]]) -> None:
+    """Look once. told: the stalls that were there at the last look."""
+    async with database.hurried(LOOK_SECONDS) as connection:
+        # As the login itself: its sessions are hidden from a role that it took on.
+        await connection.execute("SET LOCAL ROLE NONE")
+        rows = await connection.fetch(_STALLS, ROLE, STALLED_SECONDS)
+    stalled = {(row["pid"], row["query_start"]): row for row in rows}
+    for stall in stalled.keys() - told:
+        row = stalled[stall]
+        log.warning(
+            "an append waits for a lock", pid=row["pid"], lock=row["lock"], seconds=row["seconds"],
+            blocked_by=row["blocked_by"],
+        )  # fmt: skip
+    told.clear()
+    told.update(stalled)

@@ -20,8 +20,9 @@ from service.kafka.aiokafka_internals import (
     LightPartitionRecords,
     forget_sent_once,
 )
-from service.kafka.login import DENIED, login_options, refused, start
+from service.kafka.login import login_options, refused, start
 from service.kafka.topic_ids import topics_there
+from service.runtime.backoff import DENIED
 from service.runtime.errors import TopicError, WrongUseError
 
 if TYPE_CHECKING:

@@ -18,17 +18,14 @@ from aiokafka.abc import AbstractTokenProvider
 from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator, collect_hosts
 from aiokafka.errors import (
     AuthenticationFailedError,
-    ClusterAuthorizationFailedError,
-    GroupAuthorizationFailedError,
     IllegalSaslStateError,
     KafkaConnectionError,
     KafkaError,
     SaslAuthenticationFailed,
-    TopicAuthorizationFailedError,
-    TransactionalIdAuthorizationFailed,
     UnsupportedSaslMechanismError,
 )
 
+from service.runtime.backoff import DENIED
 from service.runtime.errors import KafkaRefusedError, WrongUseError
 
 if TYPE_CHECKING:
@@ -37,12 +34,6 @@ if TYPE_CHECKING:
 
     from service.runtime.settings import Settings
 
-DENIED = (
-    ClusterAuthorizationFailedError,
-    GroupAuthorizationFailedError,
-    TopicAuthorizationFailedError,
-    TransactionalIdAuthorizationFailed,
-)
 _LOGIN_REFUSED = (
     AuthenticationFailedError,
     IllegalSaslStateError,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
-from service.runtime.backoff import INFRASTRUCTURE, Backoff, sleep_unless
+from service.runtime.backoff import FIRST_SECONDS, sleep_unless
+from service.runtime.supervise import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
+
+    from structlog.stdlib import BoundLogger
 
 _Client = TypeVar("_Client")
 
@@ -17,16 +20,18 @@ _Client = TypeVar("_Client")
 class ReconnectingClient(Generic[_Client]):
     """Holds a client. `run` keeps it.
 
-    make: runs one while a block runs. tell: the method of a log by which it is said, once, that Kafka is waited for.
+    make: runs one while a block runs. log, level: how it is told that Kafka is waited for.
     """
 
     def __init__(
         self,
         make: Callable[[], AbstractAsyncContextManager[_Client]],
-        tell: Callable[..., Any],
+        log: BoundLogger,
+        level: Literal["info", "warning"],
     ) -> None:
         self._make = make
-        self._tell = tell
+        self._log = log
+        self._level = level
         self._broken = asyncio.Event()
         self._client: _Client | None = None
 
@@ -46,23 +51,22 @@ class ReconnectingClient(Generic[_Client]):
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep a client until `stop` is set; Kafka away is waited out."""
-        backoff = Backoff()
+        supervisor = Supervisor(stop, self._log, "waiting for Kafka", level=self._level)
         stopping = asyncio.ensure_future(stop.wait())
-        while not stop.is_set():
+
+        async def keep() -> None:
             try:
                 async with self._make() as client:
                     self._broken.clear()
                     self._client = client
-                    backoff.reset()
+                    supervisor.well()
                     broken = asyncio.ensure_future(self._broken.wait())
                     await asyncio.wait((broken, stopping), return_when=asyncio.FIRST_COMPLETED)
                     broken.cancel()
                     self._client = None
-            except INFRASTRUCTURE as error:
-                if not backoff.began:
-                    self._tell("waiting for Kafka", error=f"{type(error).__name__}: {error}")
             finally:
                 self._client = None
-            if not stop.is_set():
-                await sleep_unless(stop, backoff.next())
+            await sleep_unless(stop, FIRST_SECONDS)
+
+        await supervisor.run(keep)
         stopping.cancel()

@@ -8,7 +8,6 @@ Little batches are tried in one statement with those of other lanes first (`toge
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +32,7 @@ from service.log.insert import ALL, NONE, insert_events
 from service.log.keyed import name_by_keys
 from service.log.memory import Memory
 from service.log.rows import duplicate_rows, hole_rows, rejected_rows
-from service.postgres.database import single, statements, transaction
+from service.postgres.database import statements
 from service.postgres.incarnation import tell
 from service.registry.segments import Registered
 from service.registry.topic_rules import Allowed, allowed_on
@@ -41,7 +40,7 @@ from service.runtime.coalesce import Coalescer
 from service.runtime.errors import LaneLostError, LaneStoppedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     import asyncpg
@@ -50,8 +49,8 @@ if TYPE_CHECKING:
     from service.log.deduplicate import Resolution
     from service.log.people import Person, Who
     from service.log.validate import KafkaRecord, RejectedRecord, ValidCommand
+    from service.postgres.database import Database
     from service.registry.segments import Which
-    from service.runtime.settings import Settings
 
 SQL = statements("service.log.sql")
 ROLE = "segments_ingest"
@@ -77,10 +76,10 @@ class Stored:
 class Appender:
     """Prepares and stores batches; one for each ingest process. Lanes may be stored side by side."""
 
-    def __init__(self, pool: asyncpg.Pool[Any], settings: Settings) -> None:
-        self._pool = pool
-        self._settings = settings
-        self._memory = Memory("", 0, settings.people_cache)
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._settings = database.settings
+        self._memory = Memory("", 0, database.settings.people_cache)
         self._on_another: list[Callable[[], object]] = []
         self._telling = signatures.Telling()
         self._together = Coalescer(self._append_together, MOST_LANES)
@@ -111,11 +110,6 @@ class Appender:
     def stop(self) -> set[asyncio.Task[None]]:
         """End what is under way for several lanes, once none of them waits for it; gives what is not at its end yet."""
         return self._together.stop() | self._acquaint.stop()
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[asyncpg.Connection[Any]]:
-        async with transaction(self._pool, self._settings, ROLE) as connection:
-            yield connection
 
     async def prepare(
         self,
@@ -167,12 +161,12 @@ class Appender:
         return batch
 
     async def _now_ms(self) -> int:
-        async with self._transaction() as connection:
+        async with self._database.transaction() as connection:
             now = await connection.fetchval("SELECT clock_timestamp()")
             return int(now.timestamp() * 1000)
 
     async def _load_rules(self, memory: Memory) -> None:
-        async with self._transaction() as connection:
+        async with self._database.transaction() as connection:
             await memory.load_rules(connection)
 
     def _allowed(self, lane: Lane, memory: Memory) -> Allowed | None:
@@ -213,7 +207,7 @@ class Appender:
         known = {key: memory.segments.get(key) for key in map(_segment, unknown)}
         missing = [key for key, found in known.items() if found is None]
         if missing:
-            async with single(self._pool, self._settings, ROLE) as connection:
+            async with self._database.single() as connection:
                 known |= await memory.find_segments(connection, missing)
             unknown = identify(batch, unknown, known, memory.people.known)  # type: ignore[arg-type]
         await self._identify_people(batch, unknown, known, memory)  # type: ignore[arg-type]
@@ -234,7 +228,7 @@ class Appender:
             unknown = []
         if unknown or batch.odd or batch.rejected:
             people, forgotten = memory.people, memory.people.forgotten
-            async with self._transaction() as connection:
+            async with self._database.transaction() as connection:
                 found = await identify_rest(connection, batch, unknown, known, people)
             people.remember(forgotten, found)
 
@@ -246,14 +240,14 @@ class Appender:
         for memory in {id(one): one for one, _ in asked}.values():
             people, forgotten = memory.people, memory.people.forgotten
             wanted = set().union(*(who for one, who in asked if one is memory))
-            async with single(self._pool, self._settings, ROLE) as connection:
+            async with self._database.single() as connection:
                 found = await people.find(connection, wanted)
             people.remember(forgotten, found)
             answers[id(memory)] = found
         return [answers[id(memory)] for memory, _ in asked]
 
     async def _append_together(self, batches: Sequence[Batch]) -> Sequence[bool]:
-        return await append_many(self._pool, self._settings, ROLE, batches)
+        return await append_many(self._database, batches)
 
     async def store_together(self, batch: Batch) -> Stored | None:
         """Append a little batch in one statement with those of other lanes; None when it has to be stored alone."""
@@ -274,7 +268,7 @@ class Appender:
         traced = spans.begin(batch) if self._settings.otlp_endpoint is not None else []
         while True:
             try:
-                async with self._transaction() as connection:
+                async with self._database.transaction() as connection:
                     recorded_at = await self._lock(connection, batch)
                     await _claim_signatures(connection, batch)
                     asked, left = self._asked.get(batch.lane_id, (NONE, 0))

@@ -15,7 +15,7 @@ import asyncpg
 from schemas.headers import UNSIGNED_SOURCE
 from service.log.copy_format import copy_row, lane_bytes
 from service.log.identity import record_digest
-from service.postgres.database import single, statements
+from service.postgres.database import statements
 from service.runtime.backoff import INFRASTRUCTURE
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from service.log.batch import Batch
     from service.log.validate import ValidCommand
-    from service.runtime.settings import Settings
+    from service.postgres.database import Database
 
 SQL = statements("service.log.sql")
 # So many records are little: of more, COPY by itself is as quick.
@@ -52,9 +52,7 @@ def is_ordinary(batch: Batch) -> bool:
     )
 
 
-async def append_many(
-    pool: asyncpg.Pool[Any], settings: Settings, role: str, batches: Sequence[Batch]
-) -> list[bool]:
+async def append_many(database: Database, batches: Sequence[Batch]) -> list[bool]:
     """Append ordinary batches of several lanes; whether each one is in the log now.
 
     Raises nothing for what goes wrong: who then appends alone finds out what it is. Batches of which one holds
@@ -64,7 +62,7 @@ async def append_many(
     chosen = {b.lane_id: b for b in reversed(batches) if b.rests_on == rests_on}
     mine = list(chosen.values())
     try:
-        async with single(pool, settings, role) as connection:
+        async with database.single() as connection:
             done = await connection.fetchval(
                 SQL["append_many"],
                 *_lanes(mine),

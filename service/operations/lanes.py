@@ -12,7 +12,6 @@ from aiokafka.errors import KafkaConnectionError
 from service.ingest.open_lane import find_other_id, find_other_records
 from service.kafka.clients import reading
 from service.kafka.topic_ids import topics_there
-from service.postgres.database import transaction
 from service.registry.command_topics import read_topics
 from service.runtime.errors import NotThereError, RefusedError
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
 
     from service.kafka.topic_ids import Topic
+    from service.postgres.database import Database
     from service.runtime.settings import Settings
 
 ROLE = "segments_operate"
@@ -77,8 +77,7 @@ _CLOSE = "UPDATE segments.lane SET closed = true WHERE lane_id = $1"
 
 
 async def adopt(
-    pool: asyncpg.Pool[Any],
-    settings: Settings,
+    database: Database,
     partition: TopicPartition,
     start: int | None,
     reason: str,
@@ -96,9 +95,9 @@ async def adopt(
     Returns: kafka_topic, kafka_partition, kafka_epoch, first_offset, next_offset.
     Raises: NotThereError, RefusedError; KafkaConnectionError when Kafka does not answer.
     """
-    async with transaction(pool, settings, ROLE) as connection:
+    async with database.transaction() as connection:
         old = await open_row(connection, partition)
-    async with _looking(settings) as reader:
+    async with _looking(database.settings) as reader:
         topic = (await topics_there(reader._client, [partition.topic]))[partition.topic]  # noqa: SLF001
         if topic is None:
             raise RefusedError(f"{_NO_TOPIC.format(topic=partition.topic)}, then adopt.")
@@ -110,7 +109,7 @@ async def adopt(
         reader.assign([partition])
         seen = await _see(reader, partition, old, topic)
     if seen.fault is None and start is None and not force and old["stopped_because"] is not None:
-        return await _end_stop(pool, settings, partition, old["lane_id"], "resumed", reason, actor)
+        return await _end_stop(database, partition, old["lane_id"], "resumed", reason, actor)
     start = seen.begin if start is None else start
     last = old["last_offset"]
     if seen.is_as_read and not force and last is not None and start <= last:
@@ -122,12 +121,10 @@ async def adopt(
         raise RefusedError(
             f"The topic holds offsets {seen.begin} to {seen.end}; {start} is not among them."
         )
-    return await _adopt(pool, settings, partition, seen, start, reason, actor)
+    return await _adopt(database, partition, seen, start, reason, actor)
 
 
-async def adopt_all(
-    pool: asyncpg.Pool[Any], settings: Settings, reason: str, actor: str | None
-) -> list[dict[str, Any]]:
+async def adopt_all(database: Database, reason: str, actor: str | None) -> list[dict[str, Any]]:
     """Let every lane go on that is stopped, or would stop when it is opened.
 
     One whose topic is another begins a new epoch at the earliest offset, or where the log stands if the topic is a copy
@@ -138,11 +135,11 @@ async def adopt_all(
     adopted, resumed, closed, or `left: …`.
     Raises: KafkaConnectionError when Kafka does not answer.
     """
-    async with transaction(pool, settings, ROLE) as connection:
-        rows = await connection.fetch(_ALL_OPEN, await read_topics(connection, settings))
+    async with database.transaction() as connection:
+        rows = await connection.fetch(_ALL_OPEN, await read_topics(connection, database.settings))
     lanes = {TopicPartition(row["topic"], row["partition"]): row for row in rows}
     done = []
-    async with _looking(settings) as reader:
+    async with _looking(database.settings) as reader:
         there = await topics_there(reader._client, {lane.topic for lane in lanes})  # noqa: SLF001
         present = [lane for lane in lanes if _has(there[lane.topic], lane)]
         reader.assign(present)
@@ -151,21 +148,17 @@ async def adopt_all(
             if topic is None:
                 told = _told(lane, row) | {"done": f"left: {_NO_TOPIC.format(topic=lane.topic)}"}
             elif not _has(topic, lane):
-                told = await _end_stop(
-                    pool, settings, lane, row["lane_id"], "closed", reason, actor
-                )
+                told = await _end_stop(database, lane, row["lane_id"], "closed", reason, actor)
                 told["done"] = "closed"
             else:
                 seen = await _see(reader, lane, row, topic)
                 if seen.fault is not None:
                     is_copy = seen.is_as_read and (row["last_offset"] or -1) >= seen.begin
                     start = row["next_offset"] if is_copy else seen.begin
-                    told = await _adopt(pool, settings, lane, seen, start, reason, actor)
+                    told = await _adopt(database, lane, seen, start, reason, actor)
                     told["done"] = "adopted"
                 elif row["stopped_because"] is not None:
-                    told = await _end_stop(
-                        pool, settings, lane, row["lane_id"], "resumed", reason, actor
-                    )
+                    told = await _end_stop(database, lane, row["lane_id"], "resumed", reason, actor)
                     told["done"] = "resumed"
                 else:
                     continue
@@ -210,8 +203,7 @@ async def _see(
 
 
 async def _adopt(
-    pool: asyncpg.Pool[Any],
-    settings: Settings,
+    database: Database,
     partition: TopicPartition,
     seen: _Seen,
     start: int,
@@ -219,7 +211,7 @@ async def _adopt(
     actor: str | None,
 ) -> dict[str, Any]:
     """Begin a new epoch at `start`."""
-    async with transaction(pool, settings, ROLE) as connection:
+    async with database.transaction() as connection:
         old = await open_row(connection, partition)
         first = min(seen.begin, old["next_offset"], start)
         await connection.execute(_CLOSE, old["lane_id"])
@@ -237,8 +229,7 @@ async def _adopt(
 
 
 async def _end_stop(
-    pool: asyncpg.Pool[Any],
-    settings: Settings,
+    database: Database,
     partition: TopicPartition,
     lane_id: int,
     action: Literal["resumed", "closed"],
@@ -246,7 +237,7 @@ async def _end_stop(
     actor: str | None,
 ) -> dict[str, Any]:
     """Let a stopped lane go on where it stands; or close it, and should its partition come back, begin a new epoch."""
-    async with transaction(pool, settings, ROLE) as connection:
+    async with database.transaction() as connection:
         row = await open_row(connection, partition)
         await connection.execute(_GO_ON if action == "resumed" else _CLOSE, lane_id)
         await connection.execute(_DID, lane_id, action, reason, actor)

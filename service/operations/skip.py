@@ -19,8 +19,7 @@ from service.log.keyed import name_by_keys
 from service.log.people import People
 from service.log.rows import REJECTED, rejected_row
 from service.log.validate import RejectedRecord, ValidCommand, judge
-from service.operations.lanes import LOOK_SECONDS, ROLE, open_row
-from service.postgres.database import transaction
+from service.operations.lanes import LOOK_SECONDS, open_row
 from service.registry.command_topics import load_rules
 from service.registry.topic_rules import allowed_on
 from service.runtime.errors import RefusedError
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, TopicPartition
 
     from service.kafka.aiokafka_internals import FetchedRecord
+    from service.postgres.database import Database
     from service.registry.topic_rules import Allowed
     from service.runtime.settings import Settings
 
@@ -79,8 +79,7 @@ class _Piece(NamedTuple):
 
 
 async def skip(
-    pool: asyncpg.Pool[Any],
-    settings: Settings,
+    database: Database,
     partition: TopicPartition,
     to: int,
     reason: str,
@@ -93,18 +92,18 @@ async def skip(
     Returns: kafka_topic, kafka_partition, kafka_epoch, next_offset, rejected, holes.
     Raises: NotThereError, RefusedError; KafkaConnectionError when Kafka does not answer.
     """
-    async with transaction(pool, settings, ROLE) as connection:
+    async with database.transaction() as connection:
         row = await open_row(connection, partition)
         under_way = _UNDER_WAY.format(topic=partition.topic, partition=partition.partition, to=to)
         decided = row["stopped_because"] == under_way
         if decided:
             reason = await connection.fetchval(_WHY, row["lane_id"])
-    one = _Skip(settings, partition, row["lane_id"], to, reason, under_way)
+    one = _Skip(database.settings, partition, row["lane_id"], to, reason, under_way)
     rejected = holes = 0
     # Read with no lock held: a session that idles in a transaction is ended.
-    async with reading(settings) as reader:
+    async with reading(database.settings) as reader:
         async for piece in _pieces(reader, one, row["next_offset"]):
-            async with transaction(pool, settings, ROLE) as connection:
+            async with database.transaction() as connection:
                 passed = await _pass(connection, one, piece)
                 if not decided:
                     detail = f"offsets {piece.start} to {to}"

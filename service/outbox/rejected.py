@@ -10,12 +10,9 @@ from typing import TYPE_CHECKING, Any
 from schemas.command.rules import MAX_RECORD_BYTES
 from schemas.topics import Topics
 from service.kafka.clients import producing
-from service.kafka.login import DENIED
 from service.log.append import ROLE
-from service.postgres.database import make_pool, transaction
+from service.outbox.runner import run_outbox
 from service.registry.command_topics import all_topics
-from service.registry.installation import while_ours
-from service.runtime.backoff import INFRASTRUCTURE, Outage, sleep_unless
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -24,7 +21,9 @@ if TYPE_CHECKING:
     import asyncpg
     from aiokafka import AIOKafkaProducer
 
+    from service.postgres.database import Database
     from service.runtime.settings import Settings
+    from service.runtime.supervise import Supervisor
 
 log = get_logger("relay")
 EVERY_SECONDS = 0.5
@@ -67,36 +66,24 @@ _MOVE = "UPDATE segments.relay SET next_offset = $2 WHERE lane_id = $1"
 
 async def relay_rejected(settings: Settings, stop: asyncio.Event) -> None:
     """Publish refusals until `stop` is set, if the topic is ours; at least once each, faults are waited out."""
-    async with make_pool(settings, ROLE, 3) as pool:
-        await while_ours(pool, settings, ROLE, stop, partial(_relay, pool, settings))
+    await run_outbox(settings, ROLE, stop, _relay, log, "relay waits")
 
 
-async def _relay(pool: asyncpg.Pool[Any], settings: Settings, stop: asyncio.Event) -> None:
-    outage = Outage()
-    while not stop.is_set():
-        try:
-            async with producing(settings) as producer:
-                while not stop.is_set():
-                    await _relay_round(pool, producer, settings)
-                    outage.ends()
-                    await sleep_unless(stop, EVERY_SECONDS)
-        except INFRASTRUCTURE as error:
-            if outage.is_news(error):
-                tell = log.error if isinstance(error, DENIED) else log.info
-                tell("relay waits", error=f"{type(error).__name__}: {error}")
-            await sleep_unless(stop, 2)
+async def _relay(database: Database, supervisor: Supervisor) -> None:
+    async with producing(database.settings) as producer:
+        await supervisor.repeat(partial(_relay_round, database, producer))
 
 
-async def _relay_round(
-    pool: asyncpg.Pool[Any], producer: AIOKafkaProducer, settings: Settings
-) -> None:
-    async with transaction(pool, settings, ROLE) as connection:
-        topics = await all_topics(connection, settings)
+async def _relay_round(database: Database, producer: AIOKafkaProducer) -> float:
+    """Publish what waits, at most BATCH of each lane; gives the seconds until the next round."""
+    async with database.transaction() as connection:
+        topics = await all_topics(connection, database.settings)
         await connection.execute(_LEAVE_BEHIND, topics)
         lanes = await connection.fetch(_CLAIM, topics)
     for lane in lanes:
-        async with transaction(pool, settings, ROLE) as connection:
-            await _relay_lane(connection, producer, settings, lane["lane_id"], topics)
+        async with database.transaction() as connection:
+            await _relay_lane(connection, producer, database.settings, lane["lane_id"], topics)
+    return EVERY_SECONDS
 
 
 async def _relay_lane(

@@ -1,4 +1,4 @@
-"""Postgres: connections that take on their least role, pools, and statements kept one a file."""
+"""Postgres: connections that take on their least role, and statements kept one a file."""
 
 from __future__ import annotations
 
@@ -135,84 +135,100 @@ class _PooledConnection(asyncpg.Connection):
         return ""
 
 
-def make_pool(
+@asynccontextmanager
+async def open_database(
     settings: Settings, role: str, size: int, seconds: float = COMMAND_SECONDS
-) -> asyncpg.Pool[Any]:
-    """Make a pool acting as `role`; open it with `async with`. No connection is made before it is needed.
+) -> AsyncIterator[Database]:
+    """Give at most `size` connections that act as `role`. None is made before it is needed.
 
     seconds: what a statement is given.
     """
-    return asyncpg.create_pool(
+    pool = asyncpg.create_pool(
         database_url(settings),
         min_size=0,
         max_size=size,
         connection_class=_PooledConnection,
         **_session(settings, role, seconds),
     )
+    async with pool:
+        yield Database(pool, settings, role, seconds)
 
 
-@asynccontextmanager
-async def transaction(
-    pool: asyncpg.Pool[Any], settings: Settings, role: str
-) -> AsyncIterator[asyncpg.Connection[Any]]:
-    """Run one transaction as `role`; behind a transaction pooler the session is set up within it."""
-    async with pool.acquire() as connection, connection.transaction():
-        await _set_up(connection, settings, role)
-        yield connection  # type: ignore[misc]
+class Database:
+    """Connections to Postgres that act as `role`; made by `open_database`, with `settings`."""
 
+    def __init__(
+        self, pool: asyncpg.Pool[Any], settings: Settings, role: str, seconds: float
+    ) -> None:
+        self._pool = pool
+        self.settings = settings
+        self.role = role
+        self._seconds = seconds
 
-@asynccontextmanager
-async def hurried(
-    pool: asyncpg.Pool[Any], settings: Settings, role: str, seconds: float
-) -> AsyncIterator[asyncpg.Connection[Any]]:
-    """Run one transaction as `role` that is at its end after so many seconds, waits for a connection included.
+    @property
+    def size(self) -> int:
+        """How many connections there may be."""
+        return self._pool.get_max_size()
 
-    The connection is cut then: to cancel a statement, or to roll back, would wait for a Postgres that may be silent.
-    One that is not ends the statement soon after.
+    def terminate(self) -> None:
+        """Drop all connections: Postgres may be silent."""
+        self._pool.terminate()
 
-    Raises: TimeoutError, or an error of a connection that is lost.
-    """
-    loop = asyncio.get_running_loop()
-    until = loop.time() + seconds
-    async with pool.acquire(timeout=seconds) as connection:
-        cut = loop.call_at(until, connection.terminate)
-        try:
-            async with connection.transaction():
-                await _set_up(connection, settings, role, seconds)
-                yield connection  # type: ignore[misc]
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            if loop.time() >= until:
-                raise TimeoutError(f"no answer within {seconds:g} s") from error
-            raise
-        finally:
-            cut.cancel()
-
-
-async def _set_up(
-    connection: Any, settings: Settings, role: str, seconds: float = COMMAND_SECONDS
-) -> None:
-    """Set a transaction up whose session a pooler may have given to others."""
-    if settings.database_pooler == "transaction":
-        await connection.execute(
-            f"SET LOCAL ROLE {role}; SET LOCAL search_path = pg_catalog, segments;"
-            f"SET LOCAL timezone = 'UTC'; SET LOCAL jit = off; SET LOCAL application_name = '{role}';"
-            f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS};"
-            f"SET LOCAL statement_timeout = {_longest_ms(seconds)};"
-            f"SET LOCAL client_connection_check_interval = {_LOOK_FOR_CLIENT_MS}"
-        )
-
-
-@asynccontextmanager
-async def single(
-    pool: asyncpg.Pool[Any], settings: Settings, role: str
-) -> AsyncIterator[asyncpg.Connection[Any]]:
-    """Give a connection as `role` for one statement, which is a transaction of its own: one round trip.
-
-    Behind a transaction pooler it takes a transaction all the same, for the session to be set up in.
-    """
-    if settings.database_pooler == "transaction":
-        async with transaction(pool, settings, role) as connection:
-            yield connection
-    else:
-        async with pool.acquire() as connection:
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection[Any]]:
+        """Run one transaction; behind a transaction pooler the session is set up within it."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await self._set_up(connection, self._seconds)
             yield connection  # type: ignore[misc]
+
+    @asynccontextmanager
+    async def hurried(self, seconds: float) -> AsyncIterator[asyncpg.Connection[Any]]:
+        """Run one transaction that is at its end after so many seconds, waits for a connection included.
+
+        The connection is cut then: to cancel a statement, or to roll back, would wait for a Postgres that may be
+        silent. One that is not ends the statement soon after.
+
+        Raises: TimeoutError, or an error of a connection that is lost.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        async with self._pool.acquire(timeout=seconds) as connection:
+            cut = loop.call_at(until, connection.terminate)
+            try:
+                async with connection.transaction():
+                    await self._set_up(connection, seconds)
+                    yield connection  # type: ignore[misc]
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+                if loop.time() >= until:
+                    raise TimeoutError(f"no answer within {seconds:g} s") from error
+                raise
+            finally:
+                cut.cancel()
+
+    @asynccontextmanager
+    async def single(self) -> AsyncIterator[asyncpg.Connection[Any]]:
+        """Give a connection for one statement, which is a transaction of its own: one round trip.
+
+        Behind a transaction pooler it takes a transaction all the same, for the session to be set up in.
+        """
+        if self._is_pooled:
+            async with self.transaction() as connection:
+                yield connection
+        else:
+            async with self._pool.acquire() as connection:
+                yield connection  # type: ignore[misc]
+
+    @property
+    def _is_pooled(self) -> bool:
+        return self.settings.database_pooler == "transaction"
+
+    async def _set_up(self, connection: Any, seconds: float) -> None:
+        """Set a transaction up whose session a pooler may have given to others."""
+        if self._is_pooled:
+            await connection.execute(
+                f"SET LOCAL ROLE {self.role}; SET LOCAL search_path = pg_catalog, segments;"
+                f"SET LOCAL timezone = 'UTC'; SET LOCAL jit = off; SET LOCAL application_name = '{self.role}';"
+                f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS};"
+                f"SET LOCAL statement_timeout = {_longest_ms(seconds)};"
+                f"SET LOCAL client_connection_check_interval = {_LOOK_FOR_CLIENT_MS}"
+            )

@@ -20,9 +20,9 @@ from aiokafka import TopicPartition
 from schemas.topics import Topics
 from service.kafka.clients import producing, reading
 from service.kafka.topic_ids import topics_there
-from service.postgres.database import single
 from service.runtime.backoff import INFRASTRUCTURE, sleep_unless
 from service.runtime.errors import TopicError
+from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from service.postgres.database import Database
     from service.runtime.settings import Settings
 
 log = get_logger("installation")
@@ -148,18 +149,15 @@ def foreign(owner: Mark) -> str:
 
 
 async def while_ours(
-    pool: asyncpg.Pool[Any],
-    settings: Settings,
-    role: str,
+    database: Database,
     stop: asyncio.Event,
     work: Callable[[asyncio.Event], Awaitable[None]],
 ) -> None:
     """Do work that writes to the topics of our prefix, while they are ours, until `stop` is set; else stand by.
 
-    role: the one of the pool, and of the work. work: is given an event that is set when it must end, because of `stop`
-    or because the topics were taken over.
+    work: is given an event that is set when it must end, because of `stop` or because the topics were taken over.
     """
-    watch = _Watch(pool, settings, role)
+    watch = _Watch(database, stop)
     while not stop.is_set():
         if not await watch.is_ours():
             await sleep_unless(stop, LOOK_SECONDS if watch.knows else RETRY_SECONDS)
@@ -184,34 +182,31 @@ async def _keep(watch: _Watch, stop: asyncio.Event, until: asyncio.Event) -> Non
 class _Watch:
     """Looks whose the topics are, and tells what is new of it. knows: whether the last look succeeded."""
 
-    def __init__(self, pool: asyncpg.Pool[Any], settings: Settings, role: str) -> None:
-        self._pool = pool
-        self._settings = settings
-        self._role = role
+    def __init__(self, database: Database, stop: asyncio.Event) -> None:
+        self._supervisor = Supervisor(stop, log, "whose the topics are is not known")
+        self._database = database
+        self._settings = database.settings
         self._told: set[object] = set()
         self.knows = False
 
     async def is_ours(self) -> bool:
         self.knows = False
         try:
-            async with single(self._pool, self._settings, self._role) as connection:
+            async with self._database.single() as connection:
                 name = await installation_name(connection)
-            owners = await find_owners(self._settings, name, self._role)
+            owners = await find_owners(self._settings, name, self._database.role)
             assert owners.owner is not None  # noqa: S101 - it was claimed
-            async with single(self._pool, self._settings, self._role) as connection:
+            async with self._database.single() as connection:
                 owner = owners.owner
                 await connection.execute(
                     _NOTE, self._settings.topic_prefix, owner.installation, owner.at, owner.actor
                 )
         except (*INFRASTRUCTURE, TopicError) as error:
-            if "away" not in self._told:
-                self._told.add("away")
-                log.info(
-                    "whose the topics are is not known", error=f"{type(error).__name__}: {error}"
-                )
+            # Told only: who asks decides how long to wait, and work under way goes on.
+            self._supervisor.tell(error)
             return False
         self.knows = True
-        self._told.discard("away")
+        self._supervisor.well()
         ours = owners.owner.installation == name
         self._tell(owners, ours=ours)
         return ours

@@ -7,7 +7,13 @@ import random
 from contextlib import suppress
 
 import asyncpg
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 
 # Faults of the infrastructure: waited out, never a reason to reject or to end. Anything else ends the process.
 # InternalClientError: asyncpg finds a connection in disorder, as when it was cut while we were stopped.
@@ -18,6 +24,13 @@ INFRASTRUCTURE = (
     OSError,
     TimeoutError,
     KafkaError,
+)
+# Of these, what operators must mend: an ACL is missing.
+DENIED = (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
 )
 FIRST_SECONDS, LAST_SECONDS = 0.05, 5.0
 
@@ -35,6 +48,11 @@ class Outage:
     def __init__(self) -> None:
         self._told: set[type[BaseException]] = set()
 
+    @property
+    def began(self) -> bool:
+        """Whether a fault was told since all was well."""
+        return bool(self._told)
+
     def is_news(self, error: BaseException) -> bool:
         """Whether a fault of this kind was not told yet; it counts as told from now on."""
         is_news = type(error) not in self._told
@@ -51,11 +69,6 @@ class Backoff:
 
     def __init__(self) -> None:
         self._seconds = FIRST_SECONDS
-
-    @property
-    def began(self) -> bool:
-        """Whether something is away."""
-        return self._seconds > FIRST_SECONDS
 
     def next(self) -> float:
         """Give the seconds to wait now."""

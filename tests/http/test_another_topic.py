@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service.operations import lanes
-from service.postgres.database import make_pool
+from service.postgres.database import open_database
 from tests.http.client import api_running, said
 from tests.http.reading import get
 from tests.http.test_results import RESULTS
@@ -47,8 +47,8 @@ async def test_no_command_is_answered_with_what_lay_at_its_place_in_an_earlier_t
         health = (await api.client.get("/health/ready")).json()
         assert health["status"] == "degraded"
         assert f"{place['topic']}-{place['partition']}" in health["faults"]["lanes"]
-        async with make_pool(ready, lanes.ROLE, 1) as pool:
-            await lanes.adopt_all(pool, ready, "moved", "tester")
+        async with open_database(ready, lanes.ROLE, 1) as connections:
+            await lanes.adopt_all(connections, "moved", "tester")
         async with service(ready):
             again = await api.post(
                 said(user="a", user_status="reset"), headers={"Prefer": "wait=200"}

@@ -11,7 +11,7 @@ from schemas.command.refusal import Reason, Refusal
 from service.ingest.role import ingest
 from service.kafka.clients import producing, set_up_topics
 from service.operations import lanes
-from service.postgres.database import make_pool
+from service.postgres.database import open_database
 from service.registry import command_topics
 from service.registry.api_keys import Scope
 from tests.http.client import api_running, said
@@ -277,8 +277,8 @@ async def test_a_position_that_an_operator_passed_by_says_so_and_not_that_it_doe
     sent = [(await api.post(said(user=f"u{n}"))).json() for n in range(8)]
     passed, kept = [one for one in sent if one["partition"] == sent[-1]["partition"]][-2:]
     lane = TopicPartition(kept["topic"], kept["partition"])
-    async with make_pool(settings, lanes.ROLE, 1) as pool:
-        await lanes.adopt(pool, settings, lane, kept["offset"], "ticket 17", None, force=True)
+    async with open_database(settings, lanes.ROLE, 1) as connections:
+        await lanes.adopt(connections, lane, kept["offset"], "ticket 17", None, force=True)
     position = f"{lane.topic}:{lane.partition}:{passed['offset']}"
     for asked in ({"position": position}, {"reference_id": passed["reference_id"]}):
         found = (await api.call("GET", RESULTS, params=asked)).json()

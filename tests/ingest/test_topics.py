@@ -19,7 +19,7 @@ from service.ingest.role import ingest
 from service.kafka.clients import set_up_topics, topic_faults
 from service.operations import lanes
 from service.operations.skip import skip as skip_records
-from service.postgres.database import make_pool
+from service.postgres.database import open_database
 from service.runtime.errors import RefusedError
 from tests.support.accounts import logged, outcomes
 from tests.support.database import folded, rows, sound, until, value
@@ -58,13 +58,13 @@ async def lane_command(settings: Settings, *arguments: str) -> dict[str, Any]:
 
 
 async def adopt(settings: Settings, start: int | None = None) -> dict[str, Any]:
-    async with make_pool(settings, lanes.ROLE, 1) as pool:
-        return await lanes.adopt(pool, settings, first_lane(settings), start, "a test", "tester")
+    async with open_database(settings, lanes.ROLE, 1) as connections:
+        return await lanes.adopt(connections, first_lane(settings), start, "a test", "tester")
 
 
 async def skip(settings: Settings, to: int) -> dict[str, Any]:
-    async with make_pool(settings, lanes.ROLE, 1) as pool:
-        return await skip_records(pool, settings, first_lane(settings), to, "a test", "tester")
+    async with open_database(settings, lanes.ROLE, 1) as connections:
+        return await skip_records(connections, first_lane(settings), to, "a test", "tester")
 
 
 def first_lane(settings: Settings) -> TopicPartition:

@@ -16,8 +16,8 @@ from schemas.topics import Topics
 from segments.roles import INGEST, PROJECT
 from service.ingest.role import ingest
 from service.kafka.clients import partitions_there, producing, reading, set_up_topics, topic_faults
-from service.kafka.login import DENIED
 from service.kafka.transactional_producer import fenced
+from service.runtime.backoff import DENIED
 from service.runtime.errors import KafkaRefusedError
 from stack import StackError
 from stack.kafka_jars import java, kafka_jars

@@ -159,7 +159,7 @@ async def test_a_lane_stays_on_the_exact_way_for_some_batches_after_a_duplicate(
 async def test_of_two_processes_on_one_lane_the_loser_writes_nothing(registered: Settings) -> None:
     """Hazard 12 and law 2: neither events, nor refused records, nor counters."""
     async with log_lanes(registered) as (winner,):
-        loser = LogLane(winner.pool, registered, winner.lane.topic, 0)
+        loser = LogLane(winner.database, winner.lane.topic, 0)
         await loser.open()
         theirs = await loser.prepare(
             said(user="loser"), b"{", (said(), [("idempotency-key", b"k")])
@@ -177,7 +177,7 @@ async def test_of_two_processes_on_one_lane_the_loser_writes_nothing(registered:
 async def test_of_many_appends_to_one_lane_at_once_one_gets_through(registered: Settings) -> None:
     """Hazard 12 and law 2."""
     async with log_lanes(registered) as (first,):
-        others = [LogLane(first.pool, registered, first.lane.topic, 0) for _ in range(3)]
+        others = [LogLane(first.database, first.lane.topic, 0) for _ in range(3)]
         for other in others:
             await other.open()
         contenders = [first, *others]

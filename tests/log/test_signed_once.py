@@ -11,7 +11,6 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from projections.operations.status import read_status
-from service.log.append import ROLE
 from service.log.append_many import append_many
 from tests.log.test_signed_headers import Spoken, signed, told
 from tests.support.database import connected, rows, value
@@ -51,7 +50,7 @@ async def test_a_copy_on_another_partition_is_anybodys(registered: Settings) -> 
         assert await other.append(spoken, signed(other, said())) == ["event"] * 2
         spoken = signed(one, said())
         batches = [await lane.prepare(spoken) for lane in (one, other)]
-        tried = await append_many(one.pool, registered, ROLE, batches)
+        tried = await append_many(one.database, batches)
         assert tried == [False, False]
         for lane, batch in zip((one, other), batches, strict=True):
             await lane.store(batch)

@@ -43,7 +43,7 @@ async def revoke(settings: Settings, topic: str = TOPIC) -> None:
 @pytest.fixture
 async def crm(lane: LogLane) -> LogLane:
     """A lane of another topic than the first, which nobody allowed yet."""
-    other = LogLane(lane.pool, lane.settings, TOPIC, 0)
+    other = LogLane(lane.database, TOPIC, 0)
     await other.open()
     return other
 

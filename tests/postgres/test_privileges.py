@@ -66,6 +66,7 @@ ALLOWED = {
         "projections.expiry": "siud",
         "projections.farewell": "su",
         "projections.telling": "su",
+        "projections.lease": "su",
         "reporting.watermark": "s",
     },
     "segments_registry": {

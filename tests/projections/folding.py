@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from projections.fold.worker import ROLE, Worker
-from service.postgres.database import make_pool
+from service.postgres.database import open_database
 from tests.support.database import make_segments, rows
 from tests.support.lane import log_lanes, said
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 async def fold(settings: Settings) -> int:
     """Fold all that is in the log; gives the number of batches."""
-    async with make_pool(settings, ROLE, 1) as pool:
-        worker = Worker(pool, settings)
+    async with open_database(settings, ROLE, 1) as connections:
+        worker = Worker(connections)
         batches = 0
         while await worker.step():
             batches += 1

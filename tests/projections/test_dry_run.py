@@ -11,7 +11,7 @@ import pytest
 from projections.dry_run.dry_run import NOTHING, DryRun, Verdict, dry_run, dry_runs
 from projections.dry_run.settle import Asked
 from schemas.command import Command, read_command
-from service.postgres.database import connect, make_pool, transaction
+from service.postgres.database import connect, open_database
 from tests.projections.folding import fold, log
 from tests.support.database import connected, rows, value
 from tests.support.lane import log_lanes, said
@@ -152,8 +152,8 @@ async def test_a_transaction_that_is_given_becomes_read_only(database: Settings)
     pooled = database.model_copy(update={"database_pooler": "transaction"})
     async with (
         log(database),
-        make_pool(pooled, "segments_operate", 1) as pool,
-        transaction(pool, pooled, "segments_operate") as connection,
+        open_database(pooled, "segments_operate", 1) as connections,
+        connections.transaction() as connection,
     ):
         assert (await dry_run(connection, command())).outcome == "applied"
         with pytest.raises(asyncpg.ReadOnlySQLTransactionError):

@@ -17,7 +17,7 @@ from schemas.command import Command, check_size, read_command
 from schemas.command.refusal import Refusal
 from schemas.headers import read_headers
 from service.kafka.publish import Sender, signed_headers
-from service.postgres.database import make_pool
+from service.postgres.database import open_database
 from tests.histories import Sent, history
 from tests.support.database import connected, rows
 from tests.support.lane import Given, LogLane, log_lanes, said
@@ -82,10 +82,10 @@ class World:
 async def world(settings: Settings, lanes: int, role: str) -> AsyncIterator[World]:
     async with (
         log_lanes(settings, lanes) as opened,
-        make_pool(settings, ROLE, 1) as pool,
+        open_database(settings, ROLE, 1) as connections,
         connected(settings, role) as reader,
     ):
-        yield World(settings, opened, reader, Worker(pool, settings))
+        yield World(settings, opened, reader, Worker(connections))
 
 
 def asked(sent: Sent) -> Asked | None:

@@ -13,7 +13,7 @@ from projections.fold.worker import ROLE, Worker, fold_range
 from projections.operations.verify import verify
 from projections.queries.explain import explain
 from projections.queries.results import Asked, read_places, read_position
-from service.postgres.database import make_pool
+from service.postgres.database import open_database
 from tests.projections.folding import commands, fold, log, read_views
 from tests.support.database import connected, rows, sound, value
 from tests.support.lane import said
@@ -147,8 +147,8 @@ async def test_what_changes_a_long_key_to_its_end_is_folded_alone(
             said(user="v", segment_id=2, reference_id="after"),
         )
         await second.append(said(user="w", reference_id="other"))
-        async with make_pool(database, ROLE, 1) as pool:
-            one = Worker(pool, database)
+        async with open_database(database, ROLE, 1) as connections:
+            one = Worker(connections)
             done: list[set[str]] = []
             while await one.step() or len(done) < 2:
                 done.append(

@@ -183,7 +183,7 @@ async def test_a_rebuild_that_was_overtaken_swaps_nothing(database: Settings) ->
             await waits_for_its_swap(database)
             # As when it slept for longer than its lease and another began.
             await connection.execute(
-                "UPDATE projections.generation SET rebuild_token = $1", uuid.uuid4()
+                "UPDATE projections.lease SET holder = $1 WHERE name = 'rebuild'", uuid.uuid4()
             )
         with pytest.raises(RebuildRunningError):
             await first
@@ -216,7 +216,7 @@ async def test_a_killed_rebuild_leaves_all_well_and_the_next_one_works(database:
             await rebuild(database)
         async with connected(database) as connection:
             await connection.execute(
-                "UPDATE projections.generation SET rebuild_until = clock_timestamp()"
+                "UPDATE projections.lease SET until = clock_timestamp() WHERE name = 'rebuild'"
             )
         before = await read_views(database)
         assert await rebuild(database) > 80

@@ -10,7 +10,7 @@ import pytest
 
 from projections.fold.worker import ROLE, Worker, project
 from service.ingest.role import ingest
-from service.postgres.database import make_pool
+from service.postgres.database import open_database
 from tests.projections.folding import fold, log
 from tests.support.database import connected, folded, rows, until, value
 from tests.support.kafka import Said, publish
@@ -132,9 +132,9 @@ async def test_freshness_says_how_far_log_and_projection_are_behind(database: Se
             await connection.execute(
                 "UPDATE segments.lane SET end_offset = next_offset + 3, end_seen_at = now() WHERE partition = 0"
             )
-        async with make_pool(small, ROLE, 1) as pool:
-            await Worker(pool, small).step()
-            await Worker(pool, small).step()
+        async with open_database(small, ROLE, 1) as connections:
+            await Worker(connections).step()
+            await Worker(connections).step()
     found = await rows(
         database,
         "SELECT kafka_partition, kafka_end_offset, log_offset, projected_offset, ingest_behind, projection_behind"

@@ -9,7 +9,7 @@ import pytest
 
 from projections.fold.rebuild import rebuild
 from projections.fold.worker import ROLE, Worker, fold_digest, fold_range, project
-from service.postgres.database import make_pool, transaction
+from service.postgres.database import open_database
 from service.runtime.errors import FoldDriftError, NotSetUpError
 from tests.projections.folding import commands, fold, log, read_views
 from tests.support.database import connected, rows, sound, until, value
@@ -38,8 +38,8 @@ async def test_two_workers_that_meet_the_same_new_keys_at_once_count_each_key_on
                     for user in range(400)
                 )
             )
-        async with make_pool(database, ROLE, 2) as pool:
-            workers = [Worker(pool, database), Worker(pool, database)]
+        async with open_database(database, ROLE, 2) as connections:
+            workers = [Worker(connections), Worker(connections)]
             assert await asyncio.gather(*(worker.step() for worker in workers)) == [True, True]
             assert not await workers[0].step()
     assert await rows(database, "SELECT members, added FROM reporting.segment_size WHERE segment_id = 1") == [
@@ -58,8 +58,8 @@ async def test_a_late_event_is_folded_with_what_lies_below_the_checkpoints_and_n
 
         async def fold_lane(lane: Any, begin: int, end: int) -> None:
             async with (
-                make_pool(database, ROLE, 1) as pool,
-                transaction(pool, database, ROLE) as connection,
+                open_database(database, ROLE, 1) as connections,
+                connections.transaction() as connection,
             ):
                 await fold_range(connection, 0, lane.lane_id, begin, end)
                 await connection.execute(

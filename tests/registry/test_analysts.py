@@ -80,7 +80,7 @@ async def filled(database: Settings) -> AsyncIterator[Settings]:
             await command_topics.allow(connection, database, "b-crm", networks=["b"])
             await command_topics.allow(connection, database, "both", networks=["a", "b"])
         for topic in ("b-crm", "both"):
-            other = LogLane(lane.pool, database, topic, 0)
+            other = LogLane(lane.database, topic, 0)
             await other.open()
             # A batch that ends past its last record holds a hole.
             await other.store(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.postgres.database import make_pool
+from service.postgres.database import open_database
 from service.registry import segments as registry
 from service.runtime.errors import NameTakenError, UnknownSegmentError
 from tests.support.database import connected, rows, value
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from service.postgres.database import Database
     from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
@@ -70,13 +71,13 @@ async def test_a_name_or_id_of_the_network_that_is_taken_is_refused_and_leaves_n
 
 
 async def test_many_created_at_once_get_ids_of_their_own(database: Settings) -> None:
-    async def create(pool: Any, number: int) -> int:
-        async with pool.acquire() as connection:
+    async def create(connections: Database, number: int) -> int:
+        async with connections.single() as connection:
             made = await registry.create(connection, network_id="n", name=f"s{number}")
             return made.segment_id
 
-    async with make_pool(database, ROLE, 6) as pool:
-        ids = await asyncio.gather(*(create(pool, number) for number in range(24)))
+    async with open_database(database, ROLE, 6) as connections:
+        ids = await asyncio.gather(*(create(connections, number) for number in range(24)))
     assert sorted(ids) == list(range(1, 25))
 
 

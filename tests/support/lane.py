@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any
 from schemas.position import Lane
 from service.ingest.open_lane import _MAKE
 from service.log.append import ROLE, Appender, Stored
-from service.postgres.database import make_pool, transaction
+from service.postgres.database import open_database
 from tests.support.database import rows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    import asyncpg
-
     from service.log.batch import Batch
+    from service.postgres.database import Database
     from service.runtime.settings import Settings
 
 
@@ -47,20 +46,18 @@ def said(**fields: Any) -> bytes:
 class LogLane:
     """One lane, and the Appender that appends to it."""
 
-    def __init__(
-        self, pool: asyncpg.Pool[Any], settings: Settings, topic: str, partition: int
-    ) -> None:
-        self.pool = pool
-        self.settings = settings
+    def __init__(self, database: Database, topic: str, partition: int) -> None:
+        self.database = database
+        self.settings = database.settings
         self.lane = Lane(topic, partition, 0)
-        self.appender = Appender(pool, settings)
+        self.appender = Appender(database)
         self.lane_id = 0
         self.next_offset = 0
         self.received_ms = 0
         self.incarnation = ""
 
     async def open(self) -> None:
-        async with transaction(self.pool, self.settings, ROLE) as connection:
+        async with self.database.transaction() as connection:
             await connection.execute(_MAKE, self.lane.topic, self.lane.partition, 0, None)
             row = await connection.fetchrow(
                 "SELECT lane_id, next_offset, segments.incarnation(), (SELECT coalesce(max(erasure_id), 0)"
@@ -124,10 +121,10 @@ class LogLane:
 
 @asynccontextmanager
 async def log_lanes(settings: Settings, count: int = 1) -> AsyncIterator[list[LogLane]]:
-    """Open lanes, each with an Appender of its own, on one pool."""
-    async with make_pool(settings, ROLE, 2 * count + 2) as pool:
+    """Open lanes, each with an Appender of its own, on the same connections."""
+    async with open_database(settings, ROLE, 2 * count + 2) as database:
         lanes = [
-            LogLane(pool, settings, f"{settings.topic_prefix}.commands", partition)
+            LogLane(database, f"{settings.topic_prefix}.commands", partition)
             for partition in range(count)
         ]
         for lane in lanes:

@@ -6,9 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from service.http.kit.key_cache import ROLE
 from service.http.kit.shares import Shares
-from service.postgres.database import hurried
 from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.errors import DatabaseAwayError
 from service.runtime.telemetry import get_logger
@@ -18,21 +16,20 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from service.runtime.settings import Settings
+    from service.postgres.database import Database
 
-log = get_logger("api.desk")
+log = get_logger("api.database")
 # Long enough for another change of the registry to end.
 SECONDS = 5.0
 
 
-class Desk:
-    """Gives connections of one role, in which the pool acts; nobody else uses that pool."""
+class SharedDatabase:
+    """Shares the connections of a database out among networks; nobody else uses it."""
 
-    def __init__(self, pool: asyncpg.Pool[Any], settings: Settings, role: str = ROLE) -> None:
-        self._pool = pool
-        self._shares = Shares(pool.get_max_size())
-        self._role = role
-        self.settings = settings
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._shares = Shares(database.size)
+        self.settings = database.settings
 
     @asynccontextmanager
     async def transaction(self, network_id: str) -> AsyncIterator[asyncpg.Connection[Any]]:
@@ -46,7 +43,7 @@ class Desk:
         async with self._shares.place(network_id, SECONDS):
             left = max(until - loop.time(), SECONDS / 5)
             try:
-                async with hurried(self._pool, self.settings, self._role, left) as connection:
+                async with self._database.hurried(left) as connection:
                     yield connection
             except INFRASTRUCTURE as error:
                 log.warning(

@@ -5,20 +5,18 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from service.postgres.database import hurried
 from service.registry.api_keys import ApiKey, KnownKey, find_keys, note_use, split
-from service.runtime.backoff import INFRASTRUCTURE, Outage, sleep_unless
+from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.errors import DatabaseAwayError
+from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
     import asyncio
 
-    import asyncpg
-
-    from service.runtime.settings import Settings
+    from service.postgres.database import Database
 
 log = get_logger("access")
 ROLE = "segments_api"
@@ -45,9 +43,8 @@ class _Remembered:
 class KeyCache:
     """Finds keys by what was sent. `run` keeps it fresh."""
 
-    def __init__(self, pool: asyncpg.Pool[Any], settings: Settings) -> None:
-        self._pool = pool
-        self._settings = settings
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._remembered: dict[str, _Remembered] = {}
         self._used: set[str] = set()
         self._noted = time.monotonic()
@@ -89,7 +86,7 @@ class KeyCache:
     async def _look_up(self, key_id: str) -> _Remembered | None:
         now = time.monotonic()
         try:
-            async with hurried(self._pool, self._settings, ROLE, LOOKUP_SECONDS) as connection:
+            async with self._database.hurried(LOOKUP_SECONDS) as connection:
                 known = (await find_keys(connection, [key_id])).get(key_id)
         except INFRASTRUCTURE as error:
             raise DatabaseAwayError from error
@@ -101,15 +98,8 @@ class KeyCache:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Confirm what is remembered each second, and note uses, until `stop` is set."""
-        outage = Outage()
-        while not stop.is_set():
-            await sleep_unless(stop, REFRESH_SECONDS)
-            try:
-                await self._refresh()
-                outage.ends()
-            except INFRASTRUCTURE as error:
-                if outage.is_news(error):
-                    log.info("keys are not refreshed", error=f"{type(error).__name__}: {error}")
+        supervisor = Supervisor(stop, log, "keys are not refreshed")
+        await supervisor.run(self._refresh, REFRESH_SECONDS)
 
     async def _refresh(self) -> None:
         now = time.monotonic()
@@ -119,7 +109,7 @@ class KeyCache:
         if not self._remembered:
             return
         asked = list(self._remembered)
-        async with hurried(self._pool, self._settings, ROLE, REFRESH_WITHIN_SECONDS) as connection:
+        async with self._database.hurried(REFRESH_WITHIN_SECONDS) as connection:
             found = await find_keys(connection, asked)
             if self._used and now - self._noted >= NOTE_USE_SECONDS:
                 self._noted = now

@@ -136,7 +136,7 @@ class Publisher:
         self._settings = settings
         self._deadlines = deadlines
         self._topic = Topics(settings.topic_prefix).commands
-        self._kept = ReconnectingClient(self._producing, log.warning)
+        self._kept = ReconnectingClient(self._producing, log, "warning")
         self._queues: dict[int, Queue] = {}
         self._hanging: set[int] = set()
         self._seen: dict[str, Topic | None] = {}

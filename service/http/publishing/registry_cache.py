@@ -9,32 +9,29 @@ import asyncio
 import math
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from schemas.command.refusal import Reason, Refusal
 from schemas.headers import NO_HEADERS
 from schemas.topics import Topics
-from service.http.kit.key_cache import ROLE
-from service.postgres.database import hurried
 from service.postgres.incarnation import INCARNATION
 from service.registry import segments as registry
 from service.registry.command_topics import load_rules, rules_version
 from service.registry.topic_rules import allowed_on, check_allowed
-from service.runtime.backoff import INFRASTRUCTURE, sleep_unless
+from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.coalesce import Coalescer
 from service.runtime.errors import DatabaseAwayError
+from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    import asyncpg
-
     from schemas.command import Command
+    from service.postgres.database import Database
     from service.postgres.incarnation import Incarnation
     from service.registry.segments import Registered, Which
     from service.registry.topic_rules import Allowed
-    from service.runtime.settings import Settings
 
 log = get_logger("api.segments")
 REFRESH_SECONDS = 1.0
@@ -65,14 +62,11 @@ class RegistryCache:
     came; nothing is refused by what was read before it.
     """
 
-    def __init__(
-        self, pool: asyncpg.Pool[Any], settings: Settings, incarnation: Incarnation
-    ) -> None:
+    def __init__(self, database: Database, incarnation: Incarnation) -> None:
         """Make it. incarnation: is told of that of Postgres at each look."""
-        self._pool = pool
-        self._settings = settings
+        self._database = database
         self._incarnation = incarnation
-        self._commands = Topics(settings.topic_prefix).commands
+        self._commands = Topics(database.settings.topic_prefix).commands
         self._known: dict[Which, _Known] = {}
         self._used: set[Which] = set()
         self._look_up = Coalescer(self._find, TOGETHER)
@@ -135,12 +129,8 @@ class RegistryCache:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read each second what is in use, and what the topic may say if that moved, until `stop` is set."""
-        while not stop.is_set():
-            try:
-                await self._refresh()
-            except DatabaseAwayError:
-                log.debug("segments are not refreshed")
-            await sleep_unless(stop, REFRESH_SECONDS)
+        supervisor = Supervisor(stop, log, "segments are not refreshed", level="debug")
+        await supervisor.run(self._refresh, REFRESH_SECONDS)
         self._look_up.stop()
 
     async def _ask(self, since: float) -> None:
@@ -162,7 +152,7 @@ class RegistryCache:
         """Look up what several requests ask for."""
         began = asyncio.get_running_loop().time()
         try:
-            async with hurried(self._pool, self._settings, ROLE, LOOKUP_SECONDS) as connection:
+            async with self._database.hurried(LOOKUP_SECONDS) as connection:
                 found = await registry.find(connection, set(asked))
         except INFRASTRUCTURE as error:
             self._away_at = began
@@ -175,7 +165,7 @@ class RegistryCache:
         began = asyncio.get_running_loop().time()
         used, self._used = self._used, set()
         try:
-            async with hurried(self._pool, self._settings, ROLE, LOOKUP_SECONDS) as connection:
+            async with self._database.hurried(LOOKUP_SECONDS) as connection:
                 self._incarnation.saw(await connection.fetchval(INCARNATION))
                 version, rules = await rules_version(connection), None
                 if version != self._rules_version:
