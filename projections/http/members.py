@@ -172,17 +172,15 @@ async def _one(
         until = await read_complete_until(connection)
         found, _ = await read_user(connection, network_id, user, segment_id, asked.moment)
     if not found:
-        raise never_seen(until)
+        raise never_seen(until, user)
     (state,) = found
     members = [{name: state[name] for name in COLUMNS}] if state["is_member"] else []
     return answer({"members": members, "next": None, "state": state, "complete_until": until})
 
 
-def never_seen(complete_until: Any) -> Problem:
+def never_seen(complete_until: Any, user: str) -> Problem:
     """404: no event of that user in that segment, as far as it is asked for."""
-    return Problem(
-        404,
-        "unknown_user",
-        "this user was never seen in this segment",
-        more={"complete_until": complete_until},
-    )
+    detail = "this user was never seen in this segment"
+    if user.endswith("/"):
+        detail += "; the slash at the end is part of the user"
+    return Problem(404, "unknown_user", detail, more={"complete_until": complete_until})

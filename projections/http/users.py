@@ -144,7 +144,7 @@ async def _explain(
         until = await read_complete_until(connection)
         found = await explain(connection, network_id, segment_id, user, asked.limit, before)
     if not found["events"]:
-        raise never_seen(until)
+        raise never_seen(until, user)
     earlier = found.pop("earlier")
     following = earlier and cursors.give(EventsCursor(network_id, segment_id, user, *earlier))
     return answer({**found, "next": following, "complete_until": until})

@@ -179,6 +179,8 @@ async def test_who_was_never_seen_is_404_in_a_segment_and_has_no_segments(api: A
             assert (found.status_code, found.json()["reason"]) == (404, "unknown_user")
             assert "complete_until" in found.json()
             assert await refused(api, f"{MEMBERS}/{user}/explanation") == (404, "unknown_user", [])
+            slash = await api.call("GET", f"{MEMBERS}/{user}/")
+            assert slash.json()["detail"].endswith("; the slash at the end is part of the user")
         for user in ("nobody", "v"):
             assert (await get(api, SEGMENTS.format(user)))["segments"] == []
 
