@@ -17,12 +17,12 @@ from service.postgres.database import make_pool, single, statements, transaction
 from service.postgres.migrate import migrations
 from service.runtime.backoff import INFRASTRUCTURE, Backoff, sleep_unless
 from service.runtime.errors import FoldDriftError, NotSetUpError
+from service.runtime.logs import get_logger
 from service.runtime.telemetry import (
     BATCH_SECONDS,
     COMPLETE_UNTIL,
     PROJECTION_LAG,
     REFOLDS,
-    get_logger,
     measures,
     tell,
 )

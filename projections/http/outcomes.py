@@ -20,7 +20,7 @@ from service.http.kit.problems import Problem
 from service.postgres.database import hurried
 from service.runtime.backoff import INFRASTRUCTURE, Backoff, Outage, sleep_unless
 from service.runtime.errors import DatabaseAwayError
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence

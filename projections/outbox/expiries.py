@@ -26,7 +26,7 @@ from service.postgres.database import make_pool, transaction
 from service.registry.installation import while_ours
 from service.runtime.backoff import INFRASTRUCTURE, Backoff, Outage, sleep_unless
 from service.runtime.errors import NotSetUpError
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer

@@ -22,7 +22,7 @@ from service.kafka.transactional_producer import fenced
 from service.postgres.database import single
 from service.registry.installation import installation_name
 from service.runtime.backoff import INFRASTRUCTURE
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -21,7 +21,7 @@ from service.postgres.database import make_pool, single, transaction
 from service.registry.command_topics import all_topics
 from service.registry.installation import while_ours
 from service.runtime.backoff import INFRASTRUCTURE, Outage, sleep_unless
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     import asyncio

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from projections.fold.worker import ROLE
 from projections.outbox.tombstones import bury_strangers
 from service.postgres.database import single, transaction
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     import asyncio

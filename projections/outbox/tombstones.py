@@ -14,7 +14,7 @@ from projections.fold.worker import ROLE
 from schemas.topics import Topics
 from service.kafka.clients import reading
 from service.postgres.database import single, transaction
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     import asyncio

@@ -6,22 +6,21 @@ from typing import Any
 
 import click
 
-from segments.cli.main import main
-from segments.cli.options import network_callback, network_option, note_unknown_network
-from segments.cli.output import (
+from segments.cli.command import (
     actor_option,
     command,
-    connected,
     load_settings,
-    print_json,
-    print_rows,
+    network_callback,
+    network_option,
 )
+from segments.cli.database import connected, note_unknown_network
+from segments.cli.output import print_json, print_rows
 from service.registry import analysts
 
 ROLE = "segments_operate"
 
 
-@main.group()
+@click.group()
 def analyst() -> None:
     """Manage which Postgres roles can read which networks."""
 

@@ -10,18 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from segments.cli.main import main
-from segments.cli.options import network_callback
-from segments.cli.output import (
-    Failure,
-    actor_option,
-    command,
-    connected,
-    counted,
-    load_settings,
-    print_json,
-    print_rows,
-)
+from segments.cli.command import Failure, actor_option, command, load_settings, network_callback
+from segments.cli.database import connected
+from segments.cli.output import counted, print_json, print_rows
 from service.registry import segment_diff
 from service.registry.segment_file import read_file
 from service.runtime.errors import RegistryMovedError
@@ -32,7 +23,7 @@ if TYPE_CHECKING:
 ROLE = "segments_registry"
 
 
-@command(main)
+@command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--network", callback=network_callback, help="The network, if the file names none.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")

@@ -10,8 +10,10 @@ from projections.dry_run.dry_run import dry_run, dry_runs
 from projections.dry_run.settle import Asked
 from schemas.command.refusal import Refusal
 from schemas.topics import Topics
+from segments.cli.command import Failure
+from segments.cli.database import connected
 from segments.cli.files import read_value
-from segments.cli.output import Failure, connected, print_json, print_rows
+from segments.cli.output import print_json, print_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

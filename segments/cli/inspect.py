@@ -15,16 +15,9 @@ from projections.operations.verify import verify as verify_views
 from projections.operations.verify_topic import verify_topics
 from projections.queries.explain import EVENTS_LIMIT, explain_whole
 from schemas.command.rules import normalise_user
-from segments.cli.main import main
-from segments.cli.output import (
-    Failure,
-    command,
-    connected,
-    counted,
-    load_settings,
-    print_json,
-    print_rows,
-)
+from segments.cli.command import Failure, command, load_settings
+from segments.cli.database import connected
+from segments.cli.output import counted, print_json, print_rows
 from service.log.proof import count_erased
 from service.runtime.errors import KafkaRefusedError
 
@@ -35,7 +28,7 @@ LANE_COLUMNS = (
 )  # fmt: skip
 
 
-@command(main)
+@command()
 @click.option(
     "--wait",
     type=click.FloatRange(min=0),
@@ -91,8 +84,8 @@ def _ago(at: datetime | None, now: datetime) -> str:
     return "never" if at is None else f"{max((now - at).total_seconds(), 0):.0f} s ago"
 
 
-@command(main)
-@click.option("--network", required=True, help="The network.")
+@command()
+@click.option("--network", required=True, help="The tenant.")
 @click.option("--segment", required=True, type=int, help="The segment's id.")
 @click.option("--user", required=True, help="An email or a user id.")
 @click.option(
@@ -128,7 +121,7 @@ async def explain(*, network: str, segment: int, user: str, limit: int, as_json:
             print_rows([found["now"]])
 
 
-@command(main)
+@command()
 @click.option(
     "--memberships",
     is_flag=True,
@@ -168,7 +161,7 @@ async def verify(*, memberships: bool, as_json: bool) -> None:
         raise Failure(counted(len(differences), "difference"))
 
 
-@command(main)
+@command()
 @click.argument("projection", default=PROJECTION)
 async def rebuild(*, projection: str, as_json: bool) -> None:
     """Fold the whole log into new tables while the old ones serve, then swap them."""

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from segments.cli.main import main
-from segments.cli.options import network_callback, network_option, note_unknown_network
-from segments.cli.output import (
+from segments.cli.command import (
     actor_option,
     command,
-    connected,
     load_settings,
-    print_json,
-    print_rows,
+    network_callback,
+    network_option,
 )
+from segments.cli.database import connected, note_unknown_network
+from segments.cli.output import print_json, print_rows
 from service.registry import api_keys
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@main.group()
+@click.group()
 def key() -> None:
     """Create, list and revoke API keys."""
 

@@ -8,18 +8,9 @@ import click
 from aiokafka import TopicPartition
 
 from schemas.topics import Topics
-from segments.cli.main import main
-from segments.cli.output import (
-    BOTH,
-    Failure,
-    actor_option,
-    command,
-    connected,
-    counted,
-    load_settings,
-    print_json,
-    print_rows,
-)
+from segments.cli.command import BOTH, Failure, actor_option, command, load_settings
+from segments.cli.database import connected
+from segments.cli.output import counted, print_json, print_rows
 from service.operations import lanes
 from service.operations.skip import skip as skip_records
 from service.postgres.database import make_pool
@@ -33,7 +24,7 @@ FROM segments.lane_event AS e INNER JOIN segments.lane AS l ON e.lane_id = l.lan
 """
 
 
-@main.group()
+@click.group()
 def lane() -> None:
     """List lanes, adopt a recreated topic, skip records."""
 

@@ -8,14 +8,15 @@ import time
 import click
 
 from projections.outbox.republish import ask_anew, is_asked
-from segments.cli.main import main
-from segments.cli.output import Failure, actor_option, command, connected, load_settings, print_json
+from segments.cli.command import Failure, actor_option, command, load_settings
+from segments.cli.database import connected
+from segments.cli.output import print_json
 
 ROLE = "segments_operate"
 POLL_SECONDS = 0.2
 
 
-@main.group()
+@click.group()
 def memberships() -> None:
     """Maintain the topic <prefix>.memberships."""
 

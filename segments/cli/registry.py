@@ -9,16 +9,15 @@ import click
 
 from schemas.command.rules import MAX_SEGMENT_ID
 from schemas.segment import description_fault, name_fault
-from segments.cli.main import main
-from segments.cli.options import network_callback, network_option, note_unknown_network
-from segments.cli.output import (
+from segments.cli.command import (
     actor_option,
     command,
-    connected,
     load_settings,
-    print_json,
-    print_rows,
+    network_callback,
+    network_option,
 )
+from segments.cli.database import connected, note_unknown_network
+from segments.cli.output import print_json, print_rows
 from service.registry import segments as registry
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ ROLE = "segments_registry"
 COLUMNS = ("network_id", "segment_id", "segment_name", "description", "is_visible", "archived_at")
 
 
-@main.group()
+@click.group()
 def segment() -> None:
     """Create, list, edit, archive and restore segments."""
 

@@ -9,18 +9,9 @@ import click
 
 from schemas.command.refusal import Reason
 from schemas.position import Position
-from segments.cli.main import main
-from segments.cli.options import network_callback, note_unknown_network
-from segments.cli.output import (
-    BOTH,
-    actor_option,
-    command,
-    connected,
-    load_settings,
-    plain,
-    print_json,
-    print_rows,
-)
+from segments.cli.command import BOTH, actor_option, command, load_settings, network_callback
+from segments.cli.database import connected, note_unknown_network
+from segments.cli.output import plain, print_json, print_rows
 from service.kafka.clients import producing
 from service.operations import rejected as rejections
 
@@ -40,7 +31,7 @@ _OUTCOME = (
 )
 
 
-@main.group()
+@click.group()
 def rejected() -> None:
     """List, show and retry rejected records."""
 

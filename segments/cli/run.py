@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import SecretStr
 
-from segments.cli.main import main
-from segments.cli.output import BOTH, command, load_settings, print_json
+from segments.cli.command import BOTH, command, load_settings
+from segments.cli.output import print_json
 from segments.cli.setup import set_up_our_topics
 from segments.roles import API, INGEST, PROJECT, run_roles
 from service.postgres.migrate import check_database, set_up_database
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 
-@command(main, needs=BOTH)
+@command(needs=BOTH)
 async def ingest(*, as_json: bool) -> None:
     """Append commands from Kafka to the log. Any number of processes share the lanes."""
     del as_json
     await run_roles(load_settings(), INGEST)
 
 
-@command(main, needs=BOTH)
+@command(needs=BOTH)
 async def project(*, as_json: bool) -> None:
     """Fold the log into the reporting views. Any number of processes share the lanes."""
     del as_json
     await run_roles(load_settings(), PROJECT)
 
 
-@command(main, needs=BOTH)
+@command(needs=BOTH)
 async def api(*, as_json: bool) -> None:
     """Serve the HTTP API. Run any number of processes behind a load balancer."""
     del as_json
     await run_roles(load_settings(), API)
 
 
-@command(main, needs=())
+@command(needs=())
 async def run(*, as_json: bool) -> None:
     """Run API, ingest and projections in one process, on the configured servers or on local ones that it starts."""
     settings = load_settings()

@@ -1,27 +1,18 @@
-"""`setup` and `config`."""
+"""`setup`: roles, tables and topics."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-from pydantic import SecretStr
 
 from projections.outbox.republish import ask_anew
 from schemas.acls import acls, commands_of
 from schemas.topics import Topics
-from segments.cli.main import main
-from segments.cli.output import (
-    KAFKA,
-    Failure,
-    actor_option,
-    command,
-    connected,
-    load_settings,
-    print_json,
-    print_rows,
-)
+from segments.cli.command import KAFKA, Failure, actor_option, command, load_settings
+from segments.cli.database import connected
+from segments.cli.output import print_json
 from service.kafka.clients import (
     made_with,
     partitions_there,
@@ -50,19 +41,18 @@ from service.registry.installation import (
 )
 from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.errors import SegmentsError
-from service.runtime.settings import PREFIX, Settings, unknown_variables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from service.runtime.settings import Settings
 
 ROLE = "segments_operate"
 _SETUP = ("setup_database_url",)
 
 
-@command(
-    main, needs=(*_SETUP, *KAFKA), instead={"--print": (), "--no-topics": _SETUP, "--check": _SETUP}
-)
-@click.option("--check", is_flag=True, help="Change nothing; report what is missing or unsafe.")
+@command(needs=(*_SETUP, *KAFKA), instead={"--print": (), "--no-topics": _SETUP, "--check": _SETUP})
+@click.option("--check", is_flag=True, help="Change nothing; say what is missing or unsafe.")
 @click.option(
     "--print",
     "print_only",
@@ -253,30 +243,3 @@ def _topics(settings: Settings, sources: list[str]) -> list[str]:
             f"-- kafka-topics.sh --create --topic {topic} --partitions {partitions} {config}"
         )
     return lines
-
-
-@command(main, needs=())
-async def config(*, as_json: bool) -> None:
-    """List every setting: name, meaning, default, value (without secrets).
-
-    Prints a warning on stderr for each variable that begins with SEGMENTS_ and is not a setting.
-    """
-    settings = load_settings()
-    for name in unknown_variables():
-        click.echo(f"warning: {name} is no setting; it changes nothing", err=True)
-    rows = [_setting(settings, name) for name in Settings.model_fields]
-    if as_json:
-        print_json(rows)
-    else:
-        print_rows(rows)
-
-
-def _setting(settings: Settings, name: str) -> dict[str, Any]:
-    field = Settings.model_fields[name]
-    value = getattr(settings, name)
-    return {
-        "name": PREFIX + name.upper(),
-        "meaning": field.description,
-        "default": field.default,
-        "value": "(secret)" if isinstance(value, SecretStr) else value,
-    }

@@ -8,17 +8,9 @@ from dataclasses import asdict
 import click
 
 from schemas.command.rules import ALLOWED, Door, is_network_id
-from segments.cli.main import main
-from segments.cli.output import (
-    BOTH,
-    DATABASE,
-    actor_option,
-    command,
-    connected,
-    load_settings,
-    print_json,
-    print_rows,
-)
+from segments.cli.command import BOTH, DATABASE, actor_option, command, load_settings
+from segments.cli.database import connected
+from segments.cli.output import print_json, print_rows
 from segments.cli.setup import set_up_our_topics
 from service.kafka.clients import administering
 from service.registry import command_topics
@@ -30,7 +22,7 @@ STATUSES = tuple(ALLOWED[Door.KAFKA])
 _TOPIC = re.compile(r"(?!\.{1,2}$|__)[A-Za-z0-9._-]{1,249}")
 
 
-@main.group()
+@click.group()
 def source() -> None:
     """Manage the topics that commands are read from, and what each may publish."""
 

@@ -11,7 +11,8 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from segments.cli.output import Failure, counted, print_json
+from segments.cli.command import Failure
+from segments.cli.output import counted, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -17,7 +17,8 @@ from service.postgres.database import single, transaction
 from service.postgres.incarnation import INCARNATION
 from service.registry.command_topics import list_sources
 from service.runtime.backoff import INFRASTRUCTURE, Outage
-from service.runtime.telemetry import INGEST_LAG, LANE_STOPPED, get_logger, tell
+from service.runtime.logs import get_logger
+from service.runtime.telemetry import INGEST_LAG, LANE_STOPPED, tell
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping

@@ -26,7 +26,8 @@ from service.postgres.database import make_pool, set_up_fault, single, transacti
 from service.registry.command_topics import allowed_topics, read_topics
 from service.registry.installation import installation_name
 from service.runtime.backoff import INFRASTRUCTURE, Backoff, sleep_unless
-from service.runtime.telemetry import MISKEYED, get_logger, measures
+from service.runtime.logs import get_logger
+from service.runtime.telemetry import MISKEYED, measures
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from service.log.append import ROLE
 from service.postgres.database import hurried, make_pool
 from service.runtime.backoff import INFRASTRUCTURE
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     import asyncpg

@@ -23,7 +23,7 @@ from service.kafka.topic_ids import topics_there
 from service.postgres.database import single
 from service.runtime.backoff import INFRASTRUCTURE, sleep_unless
 from service.runtime.errors import TopicError
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -11,7 +11,7 @@ from service.http.kit.shares import Shares
 from service.postgres.database import hurried
 from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.errors import DatabaseAwayError
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

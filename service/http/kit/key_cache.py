@@ -11,7 +11,7 @@ from service.postgres.database import hurried
 from service.registry.api_keys import ApiKey, KnownKey, find_keys, note_use, split
 from service.runtime.backoff import INFRASTRUCTURE, Outage, sleep_unless
 from service.runtime.errors import DatabaseAwayError
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     import asyncio
