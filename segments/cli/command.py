@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import uvloop
-from pydantic import ValidationError
 
 from schemas.command.rules import is_network_id
+from service.runtime.environment import SettingError, read_settings
 from service.runtime.logs import set_up_logging
 from service.runtime.settings import PREFIX, Settings
 
@@ -35,12 +35,9 @@ class Failure(click.ClickException):
 def load_settings(**given: Any) -> Settings:
     """Read the settings, or say which is wrong."""
     try:
-        settings = Settings(**given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
-        said = first["msg"].removeprefix("Value error, ")
-        raise Failure(f"{name}: {said}", exit_code=2) from error
+        settings = read_settings(**given)
+    except SettingError as error:
+        raise Failure(str(error), exit_code=2) from error
     except (OSError, UnicodeDecodeError) as error:
         raise Failure(f"The file of a setting can't be read: {error}", exit_code=2) from error
     set_up_logging(settings)

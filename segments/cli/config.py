@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from pydantic import SecretStr
 
 from segments.cli.command import command, load_settings
 from segments.cli.output import print_json, print_rows
-from service.runtime.settings import PREFIX, Settings, unknown_variables
+from service.runtime.environment import unknown_variables
+from service.runtime.settings import PREFIX, SecretStr, Setting, Settings, settings_fields
 
 
 @command(needs=())
@@ -21,19 +21,18 @@ async def config(*, as_json: bool) -> None:
     settings = load_settings()
     for name in unknown_variables():
         click.echo(f"warning: {name} is no setting; it changes nothing", err=True)
-    rows = [_setting(settings, name) for name in Settings.model_fields]
+    rows = [_setting(settings, name, field) for name, field in settings_fields().items()]
     if as_json:
         print_json(rows)
     else:
         print_rows(rows)
 
 
-def _setting(settings: Settings, name: str) -> dict[str, Any]:
-    field = Settings.model_fields[name]
+def _setting(settings: Settings, name: str, field: Setting) -> dict[str, Any]:
     value = getattr(settings, name)
     return {
         "name": PREFIX + name.upper(),
-        "meaning": field.description,
+        "meaning": field.meaning,
         "default": field.default,
         "value": "(secret)" if isinstance(value, SecretStr) else value,
     }

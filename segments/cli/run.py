@@ -8,7 +8,6 @@ from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic import SecretStr
 
 from segments.cli.command import BOTH, command, load_settings
 from segments.cli.output import print_json
@@ -16,6 +15,7 @@ from segments.cli.setup import set_up_our_topics
 from segments.roles import API, INGEST, PROJECT, run_roles
 from service.postgres.migrate import check_database, set_up_database
 from service.runtime.errors import NotSetUpError
+from service.runtime.settings import SecretStr
 from stack import StackOptions, start_stack
 from stack.ports import free_port
 
@@ -97,7 +97,7 @@ def _shown(secret: SecretStr | None, *, started: bool) -> str | None:
 
 def _port(settings: Settings) -> int:
     """Give the port for the API: the one that was set, else the default one or, where that is taken, a free one."""
-    if "http_port" in settings.model_fields_set and settings.http_port:
+    if "http_port" in settings.given and settings.http_port:
         return settings.http_port
     with suppress(OSError), socket.create_server((settings.http_host, settings.http_port)) as found:
         port: int = found.getsockname()[1]

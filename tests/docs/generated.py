@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from segments.cli import main
-from service.runtime.settings import PREFIX, Settings
+from service.runtime.settings import PREFIX, settings_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -49,26 +49,12 @@ def views(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def settings() -> str:
-    """Write the page of the settings, as the code defines them."""
-    lines = [
-        "# Settings",
-        "",
-        f"{GENERATED} Settings are environment variables. `segments config` prints the values in force and",
-        "warns about `SEGMENTS_` variables that are not settings.",
-        "",
-        "- An empty variable counts as unset.",
-        "- Each secret can also be read from a file: `SEGMENTS_DATABASE_URL_FILE` names a file that contains the",
-        "  value of `SEGMENTS_DATABASE_URL`.",
-        "- Behind PgBouncer in transaction mode, set `SEGMENTS_DATABASE_POOLER=transaction`. Role and search path",
-        "  are then set in each transaction, and no statement stays prepared.",
-        "",
-        "| setting | default | meaning |",
-        "|---|---|---|",
-    ]
-    for name, field in Settings.model_fields.items():
+    """Write each setting, as the code defines it."""
+    lines = ["", "| setting | default | meaning |", "|---|---|---|"]
+    for name, field in settings_fields().items():
         default = "" if field.default is None else f"`{field.default}`"
-        lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {_cell(field.description)} |")
-    return "\n".join([*lines, ""])
+        lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {_cell(field.meaning)} |")
+    return "\n".join([*lines, "", ""])
 
 
 def commands() -> str:
