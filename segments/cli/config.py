@@ -16,7 +16,7 @@ from service.runtime.settings import PREFIX, SecretStr, Setting, Settings, setti
 async def config(*, as_json: bool) -> None:
     """List every setting: name, meaning, default, value (without secrets).
 
-    Variables that begin with SEGMENTS_ and are no setting, misspelt perhaps, are told on stderr.
+    A variable that begins with SEGMENTS_ and is no setting, because it is misspelt perhaps, is named on stderr.
     """
     settings = load_settings()
     for name in unknown_variables():

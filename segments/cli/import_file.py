@@ -39,11 +39,13 @@ IN_FLIGHT = 2000
 
 @command(name="import", needs=KAFKA, instead={"--dry-run": DATABASE})
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--network", callback=network_callback, help="The tenant, for lines that name none.")
+@click.option(
+    "--network", callback=network_callback, help="The network (tenant) of lines that name none."
+)
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Publish nothing; count what would become of the lines, received now.",
+    help="Publish nothing; count the outcomes that the lines would have now.",
 )
 @actor_option
 async def import_(
@@ -51,15 +53,15 @@ async def import_(
 ) -> None:
     """Publish the commands of a CSV or NDJSON file.
 
-    CSV: the first line names the fields, with commas; metadata is JSON. A heading that makes every line wrong is
-    told before anything is published, exit 2. Interrupted, the same call goes on where it stopped, as noted in
-    `<file>.progress`, and tells apart what was published before.
+    In CSV the first line names the fields, and metadata is JSON. If the heading makes every line wrong, nothing is
+    published, and the exit code is 2. After an interruption the same call continues where it stopped, as noted in
+    `<file>.progress`, and counts separately what was published before.
 
-    Every line carries an idempotency key made of the whole file's content and the line's number: the same file counts
-    once, however often it is imported. A corrected file is another file: its good lines count again, unless they give
-    a time. So import the mended lines in a file of their own, or give each line a time and a reference_id.
+    Every line gets an idempotency key made of the content of the whole file and the number of the line: the same file
+    counts once, however often it is imported. A corrected file is another file: its good lines count again, unless
+    they give a time. So import the corrected lines in a file of their own, or give each line a time and a reference_id.
 
-    With --dry-run: counts the outcomes, each line judged after those before it.
+    With --dry-run the command counts outcomes; each line is checked as if the lines before it had been received.
     """
     settings = load_settings()
     source = ImportFile(file, network)

@@ -34,21 +34,21 @@ async def ingest(*, as_json: bool) -> None:
 
 @command(needs=BOTH)
 async def project(*, as_json: bool) -> None:
-    """Fold the log into the reporting views. Any number of processes share the lanes."""
+    """Keep the reporting views up to date. Any number of processes share the lanes."""
     del as_json
     await run_roles(load_settings(), PROJECT)
 
 
 @command(needs=BOTH)
 async def api(*, as_json: bool) -> None:
-    """Serve the HTTP API. Run any number of processes behind a load balancer."""
+    """Serve the HTTP API. Any number of processes can run behind a load balancer."""
     del as_json
     await run_roles(load_settings(), API)
 
 
 @command(needs=())
 async def run(*, as_json: bool) -> None:
-    """Run API, ingest and projections in one process, on the configured servers or on local ones that it starts."""
+    """Run API, ingest and projections in one process. A Kafka or Postgres that is not given is started."""
     settings = load_settings()
     settings = settings.model_copy(update={"http_port": _port(settings)})
     with _stack(settings) as started:

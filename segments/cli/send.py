@@ -42,21 +42,26 @@ def _metadata(_context: click.Context, _option: click.Parameter, value: str | No
 
 
 @command(needs=KAFKA, instead={"--dry-run": DATABASE})
-@click.option("--network", required=True, help="The tenant.")
+@click.option("--network", required=True, help="The network (tenant).")
 @click.option("--user", required=True, help="An email or a user id.")
 @click.option("--segment", required=True, type=int, help="The segment's id.")
 @click.option(
-    "--status", required=True, type=click.Choice(STATUSES), help="What is said of the user."
+    "--status",
+    required=True,
+    type=click.Choice(STATUSES),
+    help="What the command says of the user.",
 )
-@click.option("--reference", help="Your own id for it.")
+@click.option("--reference", help="Your own id for the command.")
 @click.option(
-    "--at", type=int, help="When it happened, Unix seconds; default: the time of receipt."
+    "--at", type=int, help="When it happened, Unix seconds. Default: the time of receipt."
 )
-@click.option("--expires", type=int, help="When the override lapses, Unix seconds.")
+@click.option("--expires", type=int, help="When the override expires, Unix seconds.")
 @click.option("--description", help="Why.")
 @click.option("--metadata", callback=_metadata, help="A JSON object of your own data.")
 @click.option(
-    "--dry-run", is_flag=True, help="Publish nothing; tell what would become of it, received now."
+    "--dry-run",
+    is_flag=True,
+    help="Publish nothing; print the outcome that the command would have now.",
 )
 @actor_option
 async def send(
@@ -74,11 +79,11 @@ async def send(
     actor: str | None,
     as_json: bool,
 ) -> None:
-    """Publish one command; prints the position that the broker acknowledged.
+    """Publish one command and print its position. The broker has acknowledged it then.
 
-    Where SEGMENTS_DATABASE_URL is set, a segment that is not there is told before anything is published: exit 1.
-    With --dry-run: prints the outcome, and what stands before and after; exit 1 if it would be rejected. It is judged
-    against the log, so it wants the database and no broker.
+    If SEGMENTS_DATABASE_URL is set and the segment does not exist, nothing is published, and the exit code is 1.
+    With --dry-run the command prints the outcome, and the state before and after; the exit code is 1 if the command
+    would be rejected. A dry run is checked against the log: it needs the database and no broker.
     """
     settings = load_settings()
     given = {

@@ -52,23 +52,23 @@ _SETUP = ("setup_database_url",)
 
 
 @command(needs=(*_SETUP, *KAFKA), instead={"--print": (), "--no-topics": _SETUP, "--check": _SETUP})
-@click.option("--check", is_flag=True, help="Change nothing; say what is missing or unsafe.")
+@click.option("--check", is_flag=True, help="Change nothing; print what is missing or unsafe.")
 @click.option(
     "--print",
     "print_only",
     is_flag=True,
-    help="Change nothing; print the SQL, the topics and the Kafka ACLs.",
+    help="Change nothing; print the SQL, the topics and the ACLs in Kafka.",
 )
 @click.option("--no-topics", is_flag=True, help="Do not touch Kafka.")
 @click.option(
     "--adopt-topics",
     is_flag=True,
-    help="Take ownership of the topics from another installation; recorded in <prefix>.owner.",
+    help="Take the topics over from the installation that owns them; recorded in them.",
 )
 @click.option(
     "--new-installation",
     is_flag=True,
-    help="Give this database its own name: it is a copy that runs next to the original.",
+    help="Give this database a name of its own: it is a copy, and the original runs on.",
 )
 @actor_option
 async def setup(
@@ -81,14 +81,15 @@ async def setup(
     actor: str | None,
     as_json: bool,
 ) -> None:
-    """Create roles, tables and topics. Safe to repeat, and to run twice concurrently.
+    """Create or update roles, tables and topics. It is safe to repeat the command, and to run it twice at once.
 
-    Topics of another installation are not changed: this installation reads the commands and publishes nothing there.
+    Topics that another installation owns are not changed: this one reads their commands and writes nothing to them.
     """
     settings = load_settings()
     if (adopt_topics or new_installation) and (check or print_only or (adopt_topics and no_topics)):
         raise Failure(
-            "--adopt-topics and --new-installation change something; no --check, --print, --no-topics.",
+            "--adopt-topics and --new-installation can't be combined with --check or --print,"
+            " nor --adopt-topics with --no-topics.",
             exit_code=2,
         )
     if print_only:

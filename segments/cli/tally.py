@@ -1,4 +1,4 @@
-"""What an import comes to, as it goes."""
+"""The counts of an import, and its progress bar."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 import structlog.testing
 
 from segments.cli import main
-from segments.cli.output import Failure, run_async
+from segments.cli.command import Failure, run_async
 from segments.roles import run_roles
 from service.runtime.environment import read_settings
 from service.runtime.settings import Settings, settings_fields
@@ -31,7 +31,9 @@ SECRET = "hunter2-and-a-half-of-which-nobody-knew"  # noqa: S105 - a secret of t
 
 
 def commands(group: click.Group = main, path: str = "") -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
+    for name in group.commands:
+        _, command, _ = group.resolve_command(click.Context(group), [name])
+        assert command is not None
         if isinstance(command, click.Group):
             yield from commands(command, f"{path}{name} ")
         else:

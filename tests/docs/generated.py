@@ -62,8 +62,11 @@ def commands() -> str:
     lines = [
         "# Commands",
         "",
-        f"{GENERATED} Every command accepts `--json`, to print JSON, and `--help`. Errors go to stderr.",
-        "Exit code 1 is a failure, 2 is wrong use.",
+        "Written by the code itself. Every command takes `--json` to print JSON and `--help`. Errors go",
+        "to stderr; exit code 1 is a failure, 2 wrong use.",
+        "",
+        'Completion in bash: `eval "$(_SEGMENTS_COMPLETE=bash_source segments)"`, in `~/.bashrc` to keep it; in zsh',
+        "and fish with `zsh_source` and `fish_source`.",
     ]
     for path, command in _walk("segments", main):
         usage = " ".join(
@@ -81,7 +84,10 @@ def commands() -> str:
 
 def _walk(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
     if isinstance(command, click.Group):
-        for name, inner in sorted(command.commands.items()):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            _, inner, _ = command.resolve_command(context, [name])
+            assert inner is not None
             yield from _walk(f"{path} {name}", inner)
     else:
         yield path, command
