@@ -22,6 +22,7 @@ _PLACEHOLDER = re.compile(
     r"change.?me|replace.?me|example|secret.?key|password|0123456789|your.{0,8}key", re.IGNORECASE
 )
 _HOST = re.compile(r"(\[[^\]]+\]|[^:]*)(:[0-9]*)?")
+_WORDS = {"`int`": "an integer", "`float`": "a number", "`str`": "text", "`null`": "nothing"}
 _AT = re.compile(r"(?P<fault>.*) - at `\$\.(?P<name>\w+)`", re.DOTALL)
 
 
@@ -85,7 +86,10 @@ def _error(error: msgspec.ValidationError) -> SettingError:
     ]
     if choices:
         return SettingError(name, f"must be one of {', '.join(choices)}")
-    return SettingError(name, found["fault"].replace("Expected", "must be", 1))
+    fault = found["fault"].replace("Expected", "must be", 1).replace(" | null`", "`", 1)
+    for kind, word in _WORDS.items():
+        fault = fault.replace(kind, word)
+    return SettingError(name, fault)
 
 
 def _database_url_fault(value: SecretStr) -> str | None:

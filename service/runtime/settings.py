@@ -101,7 +101,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     topic_prefix: Annotated[
         str,
         Meta(
-            pattern="^[A-Za-z0-9._-]{1,100}$",
+            pattern=r"^[A-Za-z0-9._-]{1,100}\Z",
             description="Topics are <prefix>.commands, <prefix>.rejected, <prefix>.memberships, <prefix>.owner",
         ),
     ] = "segments"
