@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
@@ -27,7 +28,7 @@ _AT = re.compile(r"(?P<fault>.*) - at `\$\.(?P<name>\w+)`", re.DOTALL)
 
 
 class SettingError(ValueError):
-    """A setting has a value that it can't have. name: the variable."""
+    """A setting has a value that it can't have."""
 
     def __init__(self, name: str, fault: str) -> None:
         super().__init__(f"{PREFIX}{name.upper()}: {fault}")
@@ -87,19 +88,20 @@ def _error(error: msgspec.ValidationError) -> SettingError:
     if choices:
         return SettingError(name, f"must be one of {', '.join(choices)}")
     fault = found["fault"].replace("Expected", "must be", 1).replace(" | null`", "`", 1)
-    for kind, word in _WORDS.items():
-        fault = fault.replace(kind, word)
+    for type_name, words in _WORDS.items():
+        fault = fault.replace(type_name, words)
     return SettingError(name, fault)
 
 
 def _database_url_fault(value: SecretStr) -> str | None:
     """Refuse what the driver could not read, without showing it: its own message would quote the password."""
-    parts = urlsplit(value.get_secret_value())
-    readable = parts.scheme in ("postgresql", "postgres") and all(
-        _HOST.fullmatch(host) for host in parts.netloc.rpartition("@")[2].split(",")
-    )
-    if readable and all("=" in pair for pair in parts.query.split("&") if parts.query):
-        return None
+    with suppress(ValueError):
+        parts = urlsplit(value.get_secret_value())
+        readable = parts.scheme in ("postgresql", "postgres") and all(
+            _HOST.fullmatch(host) for host in parts.netloc.rpartition("@")[2].split(",")
+        )
+        if readable and all("=" in pair for pair in parts.query.split("&") if parts.query):
+            return None
     return (
         "must be postgresql://user:password@host:port/database, special characters percent-encoded"
     )

@@ -21,6 +21,7 @@ from service.runtime.environment import SettingError, read_settings
         ("kafka_sasl_mechanism", "GSSAPI", "must be one of PLAIN, SCRAM-SHA-256"),
         ("http_rate_limit", "5/day", "must be NUMBER/second"),
         ("setup_database_url", "postgresql://u:pw@h:x/d", "must be postgresql://"),
+        ("database_url", "postgresql://u:pw@[h/d", "must be postgresql://"),
     ],
 )
 def test_a_wrong_value_is_named_by_its_variable_and_not_shown(
