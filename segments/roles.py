@@ -19,6 +19,7 @@ from service.outbox.rejected import relay_rejected
 from service.postgres.database import database_url
 from service.postgres.migrate import require_set_up
 from service.registry.command_topics import allowed_topics, read_topics
+from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.environment import unknown_variables
 from service.runtime.errors import DatabaseAwayError, NotSetUpError, SegmentsError
 from service.runtime.health import Health, serve_health, stopped_lanes

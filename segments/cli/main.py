@@ -28,7 +28,7 @@ COMMANDS = {
     "segment": ("registry:segment", "Create, list, edit, archive and restore segments."),
     "send": ("send:send", "Publish one command and print its position."),
     "setup": ("setup:setup", "Create or update roles, tables and topics."),
-    "source": ("sources:source", "Say which topics commands are read from, and what each may say."),
+    "source": ("sources:source", "Manage the topics that commands are read from, and what each may publish."),
     "status": ("inspect:status", "Show lanes, lag and freshness."),
     "verify": ("inspect:verify", "Compare every view with the fold of the log."),
 }  # fmt: skip
