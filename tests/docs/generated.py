@@ -49,12 +49,26 @@ def views(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def settings() -> str:
-    """Write each setting, as the code defines it."""
-    lines = ["", "| setting | default | meaning |", "|---|---|---|"]
+    """Write the page of the settings, as the code defines them."""
+    lines = [
+        "# Settings",
+        "",
+        f"{GENERATED} Settings are environment variables. `segments config` prints the values in force and",
+        "warns about `SEGMENTS_` variables that are not settings.",
+        "",
+        "- An empty variable counts as unset.",
+        "- Each secret can also be read from a file: `SEGMENTS_DATABASE_URL_FILE` names a file that contains the",
+        "  value of `SEGMENTS_DATABASE_URL`.",
+        "- Behind PgBouncer in transaction mode, set `SEGMENTS_DATABASE_POOLER=transaction`. Role and search path",
+        "  are then set in each transaction, and no statement stays prepared.",
+        "",
+        "| setting | default | meaning |",
+        "|---|---|---|",
+    ]
     for name, field in settings_fields().items():
         default = "" if field.default is None else f"`{field.default}`"
         lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {_cell(field.meaning)} |")
-    return "\n".join([*lines, "", ""])
+    return "\n".join([*lines, ""])
 
 
 def commands() -> str:
@@ -62,8 +76,8 @@ def commands() -> str:
     lines = [
         "# Commands",
         "",
-        "Written by the code itself. Every command takes `--json` to print JSON and `--help`. Errors go",
-        "to stderr; exit code 1 is a failure, 2 wrong use.",
+        f"{GENERATED} Every command accepts `--json`, to print JSON, and `--help`. Errors go to stderr.",
+        "Exit code 1 is a failure, 2 is wrong use.",
         "",
         'Completion in bash: `eval "$(_SEGMENTS_COMPLETE=bash_source segments)"`, in `~/.bashrc` to keep it; in zsh',
         "and fish with `zsh_source` and `fish_source`.",
