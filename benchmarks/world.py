@@ -11,14 +11,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
-from pydantic import SecretStr
 
 from benchmarks.load import NETWORK, SEGMENTS
 from service.kafka.clients import connection_options, set_up_topics, topics_of
 from service.postgres.database import connect
 from service.postgres.migrate import set_up_database
 from service.registry import segments as registry
-from service.runtime.settings import Settings
+from service.runtime.environment import read_settings
+from service.runtime.settings import SecretStr, Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -40,7 +40,7 @@ class Place:
 @contextmanager
 def find_place(*, quick: bool) -> Iterator[Place]:
     """Use the stack that the settings name, or start one."""
-    given = Settings()
+    given = read_settings()
     url = given.database_url.get_secret_value() if given.database_url else None
     servers = given.kafka_bootstrap_servers
     if url is not None and servers is not None:
@@ -78,7 +78,7 @@ async def fresh_world(place: Place) -> AsyncIterator[World]:
     name = f"bench_{secrets.token_hex(4)}"
     parts = urlsplit(place.database_url)
     url = urlunsplit(parts._replace(path=f"/{name}"))
-    settings = Settings().model_copy(
+    settings = read_settings().model_copy(
         update={
             "database_url": SecretStr(url),
             "setup_database_url": None,

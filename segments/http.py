@@ -39,8 +39,9 @@ from service.postgres.database import open_database, set_up_fault
 from service.postgres.incarnation import Incarnation
 from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.errors import SegmentsError
+from service.runtime.health import Health, stopped_lanes
+from service.runtime.logs import get_logger
 from service.runtime.server import serving
-from service.runtime.telemetry import Health, get_logger, stopped_lanes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -20,9 +20,10 @@ from service.postgres.database import database_url
 from service.postgres.migrate import require_set_up
 from service.registry.command_topics import allowed_topics, read_topics
 from service.runtime.backoff import INFRASTRUCTURE
+from service.runtime.environment import unknown_variables
 from service.runtime.errors import DatabaseAwayError, NotSetUpError, SegmentsError
-from service.runtime.settings import unknown_variables
-from service.runtime.telemetry import Health, get_logger, serve_health, stopped_lanes
+from service.runtime.health import Health, serve_health, stopped_lanes
+from service.runtime.logs import get_logger
 from service.runtime.tracing import tracing
 
 if TYPE_CHECKING:

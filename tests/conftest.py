@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import hypothesis
 import pytest
-from pydantic import SecretStr
 
 from service.kafka.clients import set_up_topics
 from service.postgres.migrate import migrations, roles_sql, set_up_database
-from service.runtime.settings import Settings
+from service.runtime.environment import read_settings
+from service.runtime.settings import SecretStr, Settings
 from stack import StackOptions, start_stack
 from tests.support.database import make_segments
 
@@ -103,7 +103,7 @@ async def _make_template(stack: Stack, name: str) -> None:
 
 def _settings(stack: Stack, database: str, prefix: str) -> Settings:
     base, _, _ = stack.database_url.rpartition("/")
-    return Settings(
+    return read_settings(
         database_url=SecretStr(f"{base}/{database}"),
         kafka_bootstrap_servers=stack.bootstrap_servers,
         topic_prefix=prefix,

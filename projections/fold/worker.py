@@ -18,13 +18,13 @@ from service.postgres.database import open_database, statements
 from service.postgres.migrate import migrations
 from service.runtime.backoff import sleep_unless
 from service.runtime.errors import FoldDriftError, NotSetUpError
+from service.runtime.logs import get_logger
 from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import (
     BATCH_SECONDS,
     COMPLETE_UNTIL,
     PROJECTION_LAG,
     REFOLDS,
-    get_logger,
     measures,
     tell,
 )

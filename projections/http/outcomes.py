@@ -18,8 +18,8 @@ from schemas.topics import Topics
 from service.http.kit.problems import Problem
 from service.runtime.backoff import sleep_unless
 from service.runtime.errors import DatabaseAwayError
+from service.runtime.logs import get_logger
 from service.runtime.supervise import Supervisor
-from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence

@@ -14,7 +14,7 @@ from schemas.command import read_command
 from schemas.command.refusal import Refusal
 from service.http.kit.problems import unavailable
 from service.runtime.backoff import INFRASTRUCTURE
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer

@@ -11,7 +11,7 @@ from projections.http.queued import queued_row
 from projections.http.reconnecting_reader import ReconnectingReader, partitions_of
 from projections.queries.results import Front
 from service.runtime.backoff import INFRASTRUCTURE
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

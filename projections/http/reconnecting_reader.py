@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from service.kafka.clients import reading
 from service.kafka.reconnecting_client import ReconnectingClient
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -25,7 +25,7 @@ from service.kafka.publish import Sender, record_key, signed_headers
 from service.outbox.runner import run_outbox
 from service.runtime.backoff import sleep_unless
 from service.runtime.errors import NotSetUpError
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer

@@ -18,7 +18,7 @@ from schemas.topics import Topics
 from service.kafka.topic_ids import topics_there
 from service.kafka.transactional_producer import fenced
 from service.registry.installation import installation_name
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     import asyncio

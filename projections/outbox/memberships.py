@@ -18,7 +18,7 @@ from projections.outbox.tombstones import publish_tombstones
 from service.outbox.runner import run_outbox
 from service.registry.command_topics import all_topics
 from service.runtime.backoff import sleep_unless
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     import asyncio

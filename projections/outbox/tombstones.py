@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 
 from schemas.topics import Topics
 from service.kafka.clients import reading
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     import asyncio

@@ -1,33 +1,8 @@
-"""The command line: parses, calls one function, prints. Each module registers its commands on `main`."""
+"""The command line: parses, calls one function, prints. `main` lists the commands; each is imported when it is called.
 
-from segments.cli import (
-    analysts,
-    apply,
-    inspect,
-    keys,
-    lanes,
-    memberships,
-    publish,
-    registry,
-    rejections,
-    run,
-    setup,
-    sources,
-)
+Imports every room; nobody imports it.
+"""
+
 from segments.cli.main import main
 
-__all__ = [
-    "analysts",
-    "apply",
-    "inspect",
-    "keys",
-    "lanes",
-    "main",
-    "memberships",
-    "publish",
-    "registry",
-    "rejections",
-    "run",
-    "setup",
-    "sources",
-]
+__all__ = ["main"]

@@ -1,4 +1,4 @@
-"""`analyst`: roles of Postgres that see some networks alone."""
+"""`analyst`: Postgres roles that see the rows of some networks only."""
 
 from __future__ import annotations
 
@@ -6,29 +6,28 @@ from typing import Any
 
 import click
 
-from segments.cli.main import main
-from segments.cli.options import network_callback, network_option, note_unknown_network
-from segments.cli.output import (
+from segments.cli.command import (
     actor_option,
     command,
-    connected,
     load_settings,
-    print_json,
-    print_rows,
+    network_option,
+    only_network_option,
 )
+from segments.cli.database import connected, note_unknown_network
+from segments.cli.output import print_json, print_rows
 from service.registry import analysts
 
 ROLE = "segments_operate"
 
 
-@main.group()
+@click.group()
 def analyst() -> None:
-    """Manage which Postgres roles can read which networks."""
+    """Say which Postgres roles see which networks."""
 
 
 @command(analyst, "list")
-@click.option("--network", callback=network_callback, help="Only this network.")
-@click.option("--history", is_flag=True, help="Every change, oldest first.")
+@only_network_option
+@click.option("--history", is_flag=True, help="List every change, oldest first.")
 async def list_(*, network: str | None, history: bool, as_json: bool) -> None:
     """List which roles can read which networks, and since when."""
     async with connected(load_settings(), ROLE) as connection:
@@ -46,12 +45,14 @@ async def list_(*, network: str | None, history: bool, as_json: bool) -> None:
 @click.option(
     "--statement-timeout",
     type=click.IntRange(0, 86_400),
-    help=f"Seconds after which the login's queries end; 0: never. First grant's default: {analysts.STATEMENT_TIMEOUT}.",
+    help=f"Seconds after which the login's queries end, 0: never. "
+    f"Default: {analysts.STATEMENT_TIMEOUT}, if the login has no setting of its own.",
 )
 @click.option(
     "--connection-limit",
     type=click.IntRange(0, 10_000),
-    help=f"Maximum concurrent sessions of the login; 0: no limit. First grant's default: {analysts.CONNECTION_LIMIT}.",
+    help=f"Most sessions of the login at once, 0: no limit. "
+    f"Default: {analysts.CONNECTION_LIMIT}, if the login has no limit of its own.",
 )
 @actor_option
 async def grant(
@@ -63,12 +64,12 @@ async def grant(
     actor: str | None,
     as_json: bool,
 ) -> None:
-    """Grant a Postgres role read access to one network's rows in schema `reporting_network`.
+    """Let a Postgres role see a network's rows, and no others, in schema `reporting_network`.
 
-    Needs the login of `setup`. The role must exist. A login without its own settings gets this schema as search_path, a
-    statement_timeout of five minutes, and a limit of five concurrent sessions.
+    This needs the login of `setup`, and the role must exist. A login without settings of its own gets this schema as
+    its search path, a statement_timeout of five minutes, and a limit of five sessions.
     """
-    _tell(
+    _print(
         await analysts.grant(
             load_settings(), role, network, actor, statement_timeout, connection_limit
         ),
@@ -81,11 +82,11 @@ async def grant(
 @network_option
 @actor_option
 async def revoke(*, role: str, network: str, actor: str | None, as_json: bool) -> None:
-    """Revoke a role's access to a network. Needs the login of `setup`."""
-    _tell(await analysts.revoke(load_settings(), role, network, actor), as_json)
+    """Stop a role from seeing a network's rows. This needs the login of `setup`."""
+    _print(await analysts.revoke(load_settings(), role, network, actor), as_json)
 
 
-def _tell(row: dict[str, Any], as_json: bool) -> None:  # noqa: FBT001 - as click names it
+def _print(row: dict[str, Any], as_json: bool) -> None:  # noqa: FBT001 - as click names it
     if as_json:
         print_json(row)
     else:

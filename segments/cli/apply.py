@@ -10,18 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from segments.cli.main import main
-from segments.cli.options import network_callback
-from segments.cli.output import (
-    Failure,
-    actor_option,
-    command,
-    connected,
-    counted,
-    load_settings,
-    print_json,
-    print_rows,
-)
+from segments.cli.command import Failure, actor_option, command, load_settings, network_callback
+from segments.cli.database import connected
+from segments.cli.output import counted, print_json, print_rows
 from service.registry import segment_diff
 from service.registry.segment_file import read_file
 from service.runtime.errors import RegistryMovedError
@@ -32,19 +23,21 @@ if TYPE_CHECKING:
 ROLE = "segments_registry"
 
 
-@command(main)
+@command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--network", callback=network_callback, help="The network, if the file names none.")
+@click.option(
+    "--network", callback=network_callback, help="The network (tenant), if the file names none."
+)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Show the difference and change nothing: the changes are made and rolled back.",
+    help="Show the difference and change nothing.",
 )
 @click.option(
     "--archive-missing",
     is_flag=True,
-    help="Archive segments that are not in the file. Default: only list them.",
+    help="Archive the segments that the file does not state. Without it they are only listed.",
 )
 @actor_option
 async def apply(
@@ -57,12 +50,14 @@ async def apply(
     actor: str | None,
     as_json: bool,
 ) -> None:
-    """Apply a YAML file to the registry: shows the difference, asks, and makes all changes or none.
+    """Change a network's segments to what a YAML file states.
 
-    The file has `network`, and a list `segments` of `name`, `id`, `description`, `hidden`, `archived`. Only the name is
-    required. A segment is matched by its id, or by its name if no id is given. New segments get the ids in the file;
-    those without an id get the network's highest + 1. Omitted fields have their defaults: no description, not hidden,
-    not archived. With --dry-run: shows the ids that new segments would get; exit 1 if the file can't be applied.
+    The command shows the difference, asks for confirmation, and makes all of the changes or none.
+
+    The file has `network`, and a list `segments` of `name`, `id`, `description`, `hidden`, `archived`; only `name` is
+    required. A segment is found by its id, or by its name where no id is given. A new segment gets the id in the file,
+    else the network's highest + 1. A field that is left out has its default: no description, not hidden, not archived.
+    With --dry-run the command shows the ids that new segments would get, and exits 1 if the changes are not possible.
     """
     wanted = read_file(file)
     network_id = network or wanted.network
@@ -79,7 +74,7 @@ async def apply(
                 archive_missing=archive_missing, most=settings.segments_per_network,
             )  # fmt: skip
             try:
-                # Tried first: what can't be done is not asked for, and new segments' ids are shown.
+                # Tried first: no confirmation is asked for what is not possible, and the ids of new segments are shown.
                 applied = await doing(dry_run=dry_run or asking)
                 if asking or not as_json:
                     _show(applied.changes, archive_missing=archive_missing, err=as_json)
@@ -88,28 +83,30 @@ async def apply(
                     applied = await doing()
                 break
             except RegistryMovedError:
-                # By now it is another difference than was shown. Who says --yes agrees to that one too.
+                # The difference is another one by now. --yes agrees to that one too.
                 if not yes:
                     raise
-    _tell(applied, dry_run=dry_run, as_json=as_json)
+    _print(applied, dry_run=dry_run, as_json=as_json)
 
 
-def _tell(applied: Applied, *, dry_run: bool, as_json: bool) -> None:
-    """Tell what was done, or would be."""
+def _print(applied: Applied, *, dry_run: bool, as_json: bool) -> None:
+    """Print what was done, or would be."""
     if as_json:
-        told = {"difference": [asdict(one) for one in applied.changes]}
+        printed = {"difference": [asdict(one) for one in applied.changes]}
         done = {"done": 0, "would_change": applied.done} if dry_run else {"done": applied.done}
-        print_json(told | done)
+        print_json(printed | done)
     else:
         what = "would change" if dry_run else "changed"
         click.echo(f"{counted(applied.done, 'segment')} {what}")
 
 
 def _ask() -> None:
-    """Ask whether to do it. Raises: Failure, where the answer is no, or there is nobody to ask."""
+    """Ask for confirmation. Raises: Failure where the answer is no, or stdin is no terminal."""
     if not sys.stdin.isatty():
-        raise Failure("Nothing was changed: say --yes, or ask on a terminal.", exit_code=2)
-    if not click.confirm("Do it?", err=True):
+        raise Failure(
+            "Nothing was changed. Without a terminal to confirm on, --yes is required.", exit_code=2
+        )
+    if not click.confirm("Make these changes?", err=True):
         raise Failure("Nothing was changed.")
 
 

@@ -1,4 +1,4 @@
-"""`send --dry-run` and `import --dry-run`: what would become of commands, asked of the log; nothing is published."""
+"""`send --dry-run` and `import --dry-run`: the outcome that commands would have by the log; nothing is published."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from projections.dry_run.dry_run import dry_run, dry_runs
 from projections.dry_run.settle import Asked
 from schemas.command.refusal import Refusal
 from schemas.topics import Topics
+from segments.cli.command import Failure
+from segments.cli.database import connected
 from segments.cli.files import read_value
-from segments.cli.output import Failure, connected, print_json, print_rows
+from segments.cli.output import print_json, print_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +28,7 @@ AT_ONCE = 500  # lines; neither 100 nor 2,000 at once were quicker
 
 
 async def dry_send(settings: Settings, value: bytes, *, as_json: bool) -> None:
-    """Print what would become of one valid command; Failure if it would be rejected."""
+    """Print the outcome that one valid command would have. Raises: Failure if it would be rejected."""
     async with connected(settings, ROLE) as connection:
         topic = Topics(settings.topic_prefix).commands
         verdict = await dry_run(connection, read_value(value), topic=topic)
@@ -47,7 +49,7 @@ async def dry_send(settings: Settings, value: bytes, *, as_json: bool) -> None:
 
 
 async def dry_import(settings: Settings, source: ImportFile, tally: Tally) -> None:
-    """Count what would become of a file's lines, were all received now, each after those before it."""
+    """Count the outcomes that a file's lines would have if they were received now, in their order."""
     topic = Topics(settings.topic_prefix).commands
     async with connected(settings, ROLE) as connection, dry_runs(connection, topic) as run:
         block: list[tuple[int, Asked | Exception]] = []

@@ -15,16 +15,9 @@ from projections.operations.verify import verify as verify_views
 from projections.operations.verify_topic import verify_topics
 from projections.queries.explain import EVENTS_LIMIT, explain_whole
 from schemas.command.rules import normalise_user
-from segments.cli.main import main
-from segments.cli.output import (
-    Failure,
-    command,
-    connected,
-    counted,
-    load_settings,
-    print_json,
-    print_rows,
-)
+from segments.cli.command import Failure, command, load_settings
+from segments.cli.database import connected
+from segments.cli.output import counted, print_json, print_rows
 from service.log.proof import count_erased
 from service.runtime.errors import KafkaRefusedError
 
@@ -35,17 +28,17 @@ LANE_COLUMNS = (
 )  # fmt: skip
 
 
-@command(main)
+@command()
 @click.option(
     "--wait",
     type=click.FloatRange(min=0),
-    help="Seconds to wait until every record now in Kafka is in every projection.",
+    help="Wait at most so many seconds until everything that is in Kafka now is in every projection.",
 )
 async def status(*, wait: float | None, as_json: bool) -> None:
     """Show lanes, lag and freshness.
 
-    With --wait: exit 0 once everything up to each lane's end offset at the time of the call is in every projection;
-    exit 1 at the timeout, or at once if a lane is stopped.
+    With --wait the exit code is 0 as soon as everything up to each lane's end at the call is in every projection, and
+    1 when the seconds have passed, or at once when a lane is stopped.
     """
     settings = load_settings()
     behind: list[dict[str, Any]] = []
@@ -91,8 +84,8 @@ def _ago(at: datetime | None, now: datetime) -> str:
     return "never" if at is None else f"{max((now - at).total_seconds(), 0):.0f} s ago"
 
 
-@command(main)
-@click.option("--network", required=True, help="The network.")
+@command()
+@click.option("--network", required=True, help="The network (tenant).")
 @click.option("--segment", required=True, type=int, help="The segment's id.")
 @click.option("--user", required=True, help="An email or a user id.")
 @click.option(
@@ -100,10 +93,13 @@ def _ago(at: datetime | None, now: datetime) -> str:
     type=click.IntRange(min=1),
     default=EVENTS_LIMIT,
     show_default=True,
-    help="Maximum number of events; the newest are shown.",
+    help="Show at most so many events, the newest.",
 )
 async def explain(*, network: str, segment: int, user: str, limit: int, as_json: bool) -> None:
-    """Explain the state of a user in a segment: each event and its effect, the current state, the override's expiry."""
+    """Show why a user is in a segment or not.
+
+    The command lists each event and what it did, then the present state, with the time at which an override expires.
+    """
     async with connected(load_settings(), ROLE) as connection, connection.transaction():
         found = await explain_whole(connection, network, segment, user, limit)
     if not found["events"]:
@@ -128,19 +124,21 @@ async def explain(*, network: str, segment: int, user: str, limit: int, as_json:
             print_rows([found["now"]])
 
 
-@command(main)
+@command()
 @click.option(
     "--memberships",
     is_flag=True,
-    help="Also read all of <prefix>.memberships, and compare its last values with the current states.",
+    help="Also read all of <prefix>.memberships, and compare each key's last value with the present state.",
 )
 async def verify(*, memberships: bool, as_json: bool) -> None:
-    """Compare every view with the fold of the log, and each lane's offsets with its rows; exit 1 on any difference.
+    """Compare every view with the fold of the log. The exit code is 1 on any difference.
 
-    Also compares every column of each event with its digests, and checks that the triggers that protect the log are
-    enabled. The erased content of erased people's events can't be compared: these events are counted.
+    The command also checks that events, duplicates, rejected records and holes account for each offset once, compares
+    every column of each event with its digests, and checks that the triggers that protect the log are in force. Events
+    of erased people are counted: their content is gone and can't be compared.
 
-    If Kafka is configured and responds, also checks that its topics are those that were read and published.
+    If SEGMENTS_KAFKA_BOOTSTRAP_SERVERS is set and Kafka answers, the command also checks that its topics are the ones
+    that were read and written.
     """
     settings = load_settings()
     differences: list[Any]
@@ -168,10 +166,13 @@ async def verify(*, memberships: bool, as_json: bool) -> None:
         raise Failure(counted(len(differences), "difference"))
 
 
-@command(main)
+@command()
 @click.argument("projection", default=PROJECTION)
 async def rebuild(*, projection: str, as_json: bool) -> None:
-    """Fold the whole log into new tables while the old ones serve, then swap them."""
+    """Rebuild a projection from the whole log.
+
+    The old tables serve until the new ones are complete. Then they are swapped.
+    """
     events = await rebuild_projection(load_settings(), projection)
     if as_json:
         print_json({"projection": projection, "events": events})

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from segments.cli.main import main
-from segments.cli.options import network_callback, network_option, note_unknown_network
-from segments.cli.output import (
+from segments.cli.command import (
     actor_option,
     command,
-    connected,
     load_settings,
-    print_json,
-    print_rows,
+    network_option,
+    only_network_option,
 )
+from segments.cli.database import connected, note_unknown_network
+from segments.cli.output import print_json, print_rows
 from service.registry import api_keys
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@main.group()
+@click.group()
 def key() -> None:
     """Create, list and revoke API keys."""
 
@@ -40,7 +39,9 @@ def _scopes(
     try:
         return frozenset(api_keys.Scope(scope.strip()) for scope in value.split(","))
     except ValueError as error:
-        raise click.BadParameter("must be publish, report, admin, with commas") from error
+        raise click.BadParameter(
+            "must be of publish, report, admin, separated by commas"
+        ) from error
 
 
 def _expiry(
@@ -53,7 +54,7 @@ def _expiry(
     except (ValueError, OverflowError, OSError) as error:
         raise click.BadParameter("must be Unix seconds, before the year 10000") from error
     if expires_at <= datetime.now(UTC):
-        raise click.BadParameter("must be a time to come; to end a key, `segments key revoke` it")
+        raise click.BadParameter("must be in the future; `segments key revoke` ends a key")
     return expires_at
 
 
@@ -69,14 +70,18 @@ def _row(found: ApiKey) -> dict[str, Any]:
     required=True,
     callback=_scopes,
     metavar="publish,report,admin",
-    help="Its scopes, separated by commas.",
+    help="What the key may do, separated by commas.",
+)
+@click.option(
+    "--name",
+    help="Who or what uses the key: the actor of what is published with it. Default: its id.",
 )
 @click.option("--name", help="Name of its user; the actor of what it publishes. Default: its id.")
 @click.option(
     "--expires",
     type=click.IntRange(1),
     callback=_expiry,
-    help="When it expires, Unix seconds, in the future.",
+    help="When the key expires, Unix seconds in the future.",
 )
 @actor_option
 async def create(
@@ -88,7 +93,7 @@ async def create(
     actor: str | None,
     as_json: bool,
 ) -> None:
-    """Create a key and print it. It is shown only once."""
+    """Create a key and print it. It is shown this once."""
     async with connected(load_settings(), ROLE) as connection:
         made, text = await api_keys.create_key(
             connection,
@@ -105,9 +110,9 @@ async def create(
 
 
 @command(key, "list")
-@click.option("--network", callback=network_callback, help="Only this network.")
+@only_network_option
 async def list_(*, network: str | None, as_json: bool) -> None:
-    """List keys, without their secrets. last_used_at is accurate to a few seconds."""
+    """List keys, without their secrets. last_used_at is exact to a few seconds."""
     async with connected(load_settings(), ROLE) as connection:
         rows = [_row(found) for found in await api_keys.list_keys(connection, network)]
         await note_unknown_network(connection, network, rows)
@@ -121,7 +126,7 @@ async def list_(*, network: str | None, as_json: bool) -> None:
 @click.argument("key_id")
 @actor_option
 async def revoke(*, key_id: str, actor: str | None, as_json: bool) -> None:
-    """Revoke a key. The API rejects it within seconds."""
+    """Revoke a key. The API refuses it within seconds."""
     async with connected(load_settings(), ROLE) as connection:
         row = _row(await api_keys.revoke_key(connection, key_id, actor))
     if as_json:

@@ -1,4 +1,4 @@
-"""`lane`: go on after a topic was remade, pass records by."""
+"""`lane`: continuing after a topic was remade, skipping records."""
 
 from __future__ import annotations
 
@@ -8,18 +8,9 @@ import click
 from aiokafka import TopicPartition
 
 from schemas.topics import Topics
-from segments.cli.main import main
-from segments.cli.output import (
-    BOTH,
-    Failure,
-    actor_option,
-    command,
-    connected,
-    counted,
-    load_settings,
-    print_json,
-    print_rows,
-)
+from segments.cli.command import BOTH, Failure, actor_option, command, load_settings
+from segments.cli.database import connected
+from segments.cli.output import counted, print_json, print_rows
 from service.operations import lanes
 from service.operations.skip import skip as skip_records
 from service.postgres.database import open_database
@@ -33,19 +24,19 @@ FROM segments.lane_event AS e INNER JOIN segments.lane AS l ON e.lane_id = l.lan
 """
 
 
-@main.group()
+@click.group()
 def lane() -> None:
-    """List lanes, adopt a recreated topic, skip records."""
+    """List lanes, adopt a remade topic, skip records."""
 
 
 @command(lane, "list")
 @click.option(
     "--history",
     is_flag=True,
-    help="List the actions on lanes instead, oldest first, and why each lane stopped.",
+    help="List what was done to lanes and why each stopped, oldest first.",
 )
 async def list_(*, history: bool, as_json: bool) -> None:
-    """List lanes: the offset reached, the counts of its offsets, and why it is stopped."""
+    """List lanes: how far each has been read, what its offsets held, and why it is stopped."""
     async with connected(load_settings(), ROLE) as connection:
         rows = await connection.fetch(_HISTORY if history else _LANES)
     if as_json:
@@ -77,13 +68,16 @@ def _start(_context: click.Context, _option: click.Parameter, value: str | None)
     "start",
     callback=_start,
     metavar="earliest|OFFSET",
-    help="Where to continue. Default: earliest.",
+    help="Where reading continues. Default: earliest.",
 )
 @click.option(
     "--all",
     "every",
     is_flag=True,
-    help="All stopped lanes: a new epoch if the topic is another one, closed if it does not exist.",
+    help="Adopt every stopped lane: in a new epoch where the topic is another one; closed where the topic is gone.",
+)
+@click.option(
+    "--force", is_flag=True, help="Adopt it even if the topic still holds what the log has read."
 )
 @click.option("--force", is_flag=True, help="Also if the topic still holds what the log has read.")
 @reason_option
@@ -99,10 +93,10 @@ async def adopt(
     actor: str | None,
     as_json: bool,
 ) -> None:
-    """Continue with a topic that was recreated, truncated or lost unread records to retention, in a new epoch.
+    """Continue with a topic that was remade or truncated, or that outran its retention, in a new epoch.
 
-    A stopped lane whose topic is the one that the log has read continues where it stands. With --all: all stopped
-    lanes, after a move to another Kafka. `project` then publishes the whole topic <prefix>.memberships again.
+    A stopped lane whose topic holds what the log has read continues where it stopped. With --all every stopped lane is
+    adopted, as after a move to another Kafka; `project` then publishes the topic of memberships as a whole.
     """
     settings = load_settings()
     if every == (partition is not None):
@@ -137,15 +131,17 @@ def _print_all(done: list[dict[str, Any]], *, as_json: bool) -> None:
 @command(lane, needs=BOTH)
 @topic_option
 @partition_option
-@click.option("--to", required=True, type=click.IntRange(1), help="The offset to continue from.")
+@click.option(
+    "--to", required=True, type=click.IntRange(1), help="The offset at which reading continues."
+)
 @reason_option
 @actor_option
 async def skip(
     *, topic: str | None, partition: int, to: int, reason: str, actor: str | None, as_json: bool
 ) -> None:
-    """Skip records: they are rejected as `skipped`, and stored.
+    """Skip records. They are rejected as `skipped`, and kept.
 
-    If there are many records, the lane is stopped meanwhile. After an interruption, the same command continues.
+    While many records are skipped the lane is stopped. After an interruption the same command continues.
     """
     settings = load_settings()
     where = TopicPartition(topic or Topics(settings.topic_prefix).commands, partition)

@@ -1,11 +1,59 @@
-"""The group of all commands."""
+"""The group of all commands: where each is defined, and what `--help` says of it.
+
+A command's module is imported when the command is called: all of them together take two seconds of processor time.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
+# Name -> module and function in segments.cli, and the first sentence of its help, which a test compares.
+COMMANDS = {
+    "analyst": ("analysts:analyst", "Say which Postgres roles see which networks."),
+    "api": ("run:api", "Serve the HTTP API."),
+    "apply": ("apply:apply", "Change a network's segments to what a YAML file states."),
+    "config": ("config:config", "List every setting: name, meaning, default, value (without secrets)."),
+    "explain": ("inspect:explain", "Show why a user is in a segment or not."),
+    "import": ("import_file:import_", "Publish the commands of a CSV or NDJSON file."),
+    "ingest": ("run:ingest", "Append commands from Kafka to the log."),
+    "key": ("keys:key", "Create, list and revoke API keys."),
+    "lane": ("lanes:lane", "List lanes, adopt a remade topic, skip records."),
+    "memberships": ("memberships:memberships", "Maintain the topic <prefix>.memberships."),
+    "project": ("run:project", "Keep the reporting views up to date."),
+    "rebuild": ("inspect:rebuild", "Rebuild a projection from the whole log."),
+    "rejected": ("rejections:rejected", "List, show and retry rejected records."),
+    "run": ("run:run", "Run API, ingest and projections in one process."),
+    "segment": ("registry:segment", "Create, list, edit, archive and restore segments."),
+    "send": ("send:send", "Publish one command and print its position."),
+    "setup": ("setup:setup", "Create or update roles, tables and topics."),
+    "source": ("sources:source", "Manage the topics that commands are read from, and what each may publish."),
+    "status": ("inspect:status", "Show lanes, lag and freshness."),
+    "verify": ("inspect:verify", "Compare every view with the fold of the log."),
+}  # fmt: skip
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+class _Main(click.Group):
+    """A group that knows of its commands the names and first sentences, and imports the one that is called."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, listed, rest = super().resolve_command(ctx, args)
+        if name is None or listed is None:
+            return name, listed, rest
+        module, _, function = COMMANDS[name][0].partition(":")
+        command: click.Command = getattr(import_module(f"segments.cli.{module}"), function)
+        return name, command, rest
+
+
+@click.group(
+    "segments",
+    cls=_Main,
+    commands=[click.Command(name, help=text) for name, (_, text) in COMMANDS.items()],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="segments")
 def main() -> None:
     """Event-sourced user segments: who is in, who is overridden, since when and why."""

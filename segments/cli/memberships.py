@@ -1,4 +1,4 @@
-"""`memberships`: the topic that tells what stands."""
+"""`memberships`: the topic of present states."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import time
 import click
 
 from projections.outbox.republish import ask_anew, is_asked
-from segments.cli.main import main
-from segments.cli.output import Failure, actor_option, command, connected, load_settings, print_json
+from segments.cli.command import Failure, actor_option, command, load_settings
+from segments.cli.database import connected
+from segments.cli.output import print_json
 
 ROLE = "segments_operate"
 POLL_SECONDS = 0.2
 
 
-@main.group()
+@click.group()
 def memberships() -> None:
     """Maintain the topic <prefix>.memberships."""
 
@@ -25,14 +26,15 @@ def memberships() -> None:
 @click.option(
     "--wait",
     type=click.FloatRange(min=0),
-    help="Seconds to wait until it is done; exit 1 at the timeout.",
+    help="Wait at most so many seconds until it is done; exit 1 if it is not.",
 )
 @actor_option
 async def republish(*, reason: str, wait: float | None, actor: str | None, as_json: bool) -> None:
-    """Let `project` publish all of <prefix>.memberships: every state, and a null value for each key without a user.
+    """Have `project` publish <prefix>.memberships as a whole: every state, and null for each key without one.
 
-    The keys are then distributed over all current partitions of the topic. Needed after a restore to an earlier state,
-    or after partitions were added by hand. After a move to another Kafka, `project` does this automatically.
+    Keys are then distributed over all partitions that the topic has now. This is needed after the database was
+    restored to an earlier time, or after partitions were added by hand. After a move to another Kafka `project`
+    does it by itself.
     """
     async with connected(load_settings(), ROLE) as connection:
         await ask_anew(connection, reason, actor)
@@ -42,6 +44,8 @@ async def republish(*, reason: str, wait: float | None, actor: str | None, as_js
     if as_json:
         print_json({"done": not asked})
     else:
-        click.echo("asked; `segments project` is at it" if asked else "told as a whole")
+        click.echo(
+            "requested; `segments project` will publish it" if asked else "published as a whole"
+        )
     if asked and wait is not None:
-        raise Failure("Not told as a whole yet: does `segments project` run?")
+        raise Failure("Not published as a whole yet. Is `segments project` running?")

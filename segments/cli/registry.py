@@ -9,16 +9,15 @@ import click
 
 from schemas.command.rules import MAX_SEGMENT_ID
 from schemas.segment import description_fault, name_fault
-from segments.cli.main import main
-from segments.cli.options import network_callback, network_option, note_unknown_network
-from segments.cli.output import (
+from segments.cli.command import (
     actor_option,
     command,
-    connected,
     load_settings,
-    print_json,
-    print_rows,
+    network_option,
+    only_network_option,
 )
+from segments.cli.database import connected, note_unknown_network
+from segments.cli.output import print_json, print_rows
 from service.registry import segments as registry
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ ROLE = "segments_registry"
 COLUMNS = ("network_id", "segment_id", "segment_name", "description", "is_visible", "archived_at")
 
 
-@main.group()
+@click.group()
 def segment() -> None:
     """Create, list, edit, archive and restore segments."""
 
@@ -66,14 +65,14 @@ def _show(found: registry.Segment, *, as_json: bool) -> None:
 
 @command(segment)
 @network_option
-@click.option("--name", required=True, callback=_name, help="The name, unique in its network.")
+@click.option("--name", required=True, callback=_name, help="The name, unique in the network.")
 @click.option(
     "--id",
     "segment_id",
     type=click.IntRange(1, MAX_SEGMENT_ID),
     help="The id. Default: the network's highest + 1.",
 )
-@click.option("--description", callback=_description, help="The purpose of the segment.")
+@click.option("--description", callback=_description, help="What the segment is for.")
 @click.option("--hidden", is_flag=True, help="Hide the segment from users of the product.")
 @actor_option
 async def create(
@@ -100,7 +99,7 @@ async def create(
 
 
 @command(segment, "list")
-@click.option("--network", callback=network_callback, help="Only this network.")
+@only_network_option
 async def list_(*, network: str | None, as_json: bool) -> None:
     """List segments."""
     async with connected(load_settings(), ROLE) as connection:
@@ -117,7 +116,7 @@ async def list_(*, network: str | None, as_json: bool) -> None:
 @network_option
 @id_option
 @click.option("--name", callback=_name, help="The new name.")
-@click.option("--description", callback=_description, help="The new description; empty removes it.")
+@click.option("--description", callback=_description, help="The new description; empty for none.")
 @click.option("--hidden/--visible", "hidden", default=None, help="The new visibility.")
 @actor_option
 async def edit(
@@ -167,8 +166,10 @@ def _archiving(name: str, *, archived: bool, help_text: str) -> None:
 _archiving(
     "archive",
     archived=True,
-    help_text="Archive a segment: it rejects commands. Nothing is deleted.",
+    help_text="Archive a segment: its commands are rejected, and nothing is lost.",
 )
 _archiving(
-    "restore", archived=False, help_text="Restore an archived segment: it accepts commands again."
+    "restore",
+    archived=False,
+    help_text="Restore an archived segment: its commands are accepted again.",
 )

@@ -1,4 +1,4 @@
-"""`rejected`: what was refused, and publishing it again."""
+"""`rejected`: rejected records, and publishing them again."""
 
 from __future__ import annotations
 
@@ -9,18 +9,9 @@ import click
 
 from schemas.command.refusal import Reason
 from schemas.position import Position
-from segments.cli.main import main
-from segments.cli.options import network_callback, note_unknown_network
-from segments.cli.output import (
-    BOTH,
-    actor_option,
-    command,
-    connected,
-    load_settings,
-    plain,
-    print_json,
-    print_rows,
-)
+from segments.cli.command import BOTH, actor_option, command, load_settings, only_network_option
+from segments.cli.database import connected, note_unknown_network
+from segments.cli.output import plain, print_json, print_rows
 from service.kafka.clients import producing
 from service.operations import rejected as rejections
 
@@ -35,12 +26,12 @@ COLUMNS = (
     "retried_at",
 )
 _OUTCOME = (
-    "What becomes of it shows in view reporting.result at this topic, partition and offset; what is refused again, in"
-    " `segments rejected list --new`."
+    "The outcome appears in view reporting.result at this topic, partition and offset; a record that is rejected again"
+    " appears in `segments rejected list --new`."
 )
 
 
-@main.group()
+@click.group()
 def rejected() -> None:
     """List, show and retry rejected records."""
 
@@ -62,16 +53,18 @@ def _with_position(row: Any) -> dict[str, Any]:
 
 @command(rejected, "list")
 @click.option(
-    "--reason", type=click.Choice([reason.value for reason in Reason]), help="Only this reason."
+    "--reason",
+    type=click.Choice([reason.value for reason in Reason]),
+    help="List only this reason.",
 )
-@click.option("--network", callback=network_callback, help="Only this network.")
-@click.option("--new", is_flag=True, help="Only records that were not retried.")
+@only_network_option
+@click.option("--new", is_flag=True, help="List only records that were not retried.")
 @click.option(
     "--limit",
     type=click.IntRange(1),
     default=100,
     show_default=True,
-    help="Maximum number of records.",
+    help="List at most so many records.",
 )
 async def list_(
     *, reason: str | None, network: str | None, new: bool, limit: int, as_json: bool
@@ -92,9 +85,9 @@ async def list_(
 @command(rejected)
 @click.argument("position", callback=_position)
 async def show(*, position: Position, as_json: bool) -> None:
-    """Show one rejected record. POSITION is topic:partition:epoch:offset.
+    """Show one rejected record whole. POSITION is topic:partition:epoch:offset.
 
-    payload and record_key are hexadecimal; payload_text is the payload decoded as UTF-8 where possible.
+    payload and record_key are bytes in hexadecimal. payload_text is the payload as UTF-8, as far as it can be read.
     """
     async with connected(load_settings(), ROLE) as connection:
         found = _with_position(await rejections.show_rejected(connection, position))
@@ -119,10 +112,10 @@ def _told(value: Any) -> str:
 @click.argument("positions", nargs=-1, required=True, callback=_position)
 @actor_option
 async def retry(*, positions: tuple[Position, ...], actor: str | None, as_json: bool) -> None:
-    """Publish rejected records again, unchanged. A record without a time keeps the time of its first receipt.
+    """Publish rejected records again, unchanged. A command without a time keeps the time of its first receipt.
 
-    Prints the new positions. View reporting.result shows the outcome at these positions once the records are ingested;
-    `segments rejected list --new` lists records that are rejected again.
+    The command prints where they were published. The outcomes appear there in view reporting.result, once they are
+    ingested. A record that is rejected again appears in `segments rejected list --new`.
     """
     settings = load_settings()
     async with connected(settings, ROLE) as connection, producing(settings) as producer:

@@ -8,14 +8,14 @@ from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic import SecretStr
 
-from segments.cli.main import main
-from segments.cli.output import BOTH, command, load_settings, print_json
+from segments.cli.command import BOTH, command, load_settings
+from segments.cli.output import print_json
 from segments.cli.setup import set_up_our_topics
 from segments.roles import API, INGEST, PROJECT, run_roles
 from service.postgres.migrate import check_database, set_up_database
 from service.runtime.errors import NotSetUpError
+from service.runtime.settings import SecretStr
 from stack import StackOptions, start_stack
 from stack.ports import free_port
 
@@ -25,30 +25,30 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 
-@command(main, needs=BOTH)
+@command(needs=BOTH)
 async def ingest(*, as_json: bool) -> None:
     """Append commands from Kafka to the log. Any number of processes share the lanes."""
     del as_json
     await run_roles(load_settings(), INGEST)
 
 
-@command(main, needs=BOTH)
+@command(needs=BOTH)
 async def project(*, as_json: bool) -> None:
-    """Fold the log into the reporting views. Any number of processes share the lanes."""
+    """Keep the reporting views up to date. Any number of processes share the lanes."""
     del as_json
     await run_roles(load_settings(), PROJECT)
 
 
-@command(main, needs=BOTH)
+@command(needs=BOTH)
 async def api(*, as_json: bool) -> None:
-    """Serve the HTTP API. Run any number of processes behind a load balancer."""
+    """Serve the HTTP API. Any number of processes can run behind a load balancer."""
     del as_json
     await run_roles(load_settings(), API)
 
 
-@command(main, needs=())
+@command(needs=())
 async def run(*, as_json: bool) -> None:
-    """Run API, ingest and projections in one process, on the configured servers or on local ones that it starts."""
+    """Run API, ingest and projections in one process. A Kafka or Postgres that is not given is started."""
     settings = load_settings()
     settings = settings.model_copy(update={"http_port": _port(settings)})
     with _stack(settings) as started:
@@ -97,7 +97,7 @@ def _shown(secret: SecretStr | None, *, started: bool) -> str | None:
 
 def _port(settings: Settings) -> int:
     """Give the port for the API: the one that was set, else the default one or, where that is taken, a free one."""
-    if "http_port" in settings.model_fields_set and settings.http_port:
+    if "http_port" in settings.given and settings.http_port:
         return settings.http_port
     with suppress(OSError), socket.create_server((settings.http_host, settings.http_port)) as found:
         port: int = found.getsockname()[1]

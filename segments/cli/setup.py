@@ -1,27 +1,18 @@
-"""`setup` and `config`."""
+"""`setup`: roles, tables and topics."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-from pydantic import SecretStr
 
 from projections.outbox.republish import ask_anew
 from schemas.acls import acls, commands_of
 from schemas.topics import Topics
-from segments.cli.main import main
-from segments.cli.output import (
-    KAFKA,
-    Failure,
-    actor_option,
-    command,
-    connected,
-    load_settings,
-    print_json,
-    print_rows,
-)
+from segments.cli.command import KAFKA, Failure, actor_option, command, load_settings
+from segments.cli.database import connected
+from segments.cli.output import print_json
 from service.kafka.clients import (
     made_with,
     partitions_there,
@@ -50,35 +41,34 @@ from service.registry.installation import (
 )
 from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.errors import SegmentsError
-from service.runtime.settings import PREFIX, Settings, unknown_variables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from service.runtime.settings import Settings
 
 ROLE = "segments_operate"
 _SETUP = ("setup_database_url",)
 
 
-@command(
-    main, needs=(*_SETUP, *KAFKA), instead={"--print": (), "--no-topics": _SETUP, "--check": _SETUP}
-)
-@click.option("--check", is_flag=True, help="Change nothing; report what is missing or unsafe.")
+@command(needs=(*_SETUP, *KAFKA), instead={"--print": (), "--no-topics": _SETUP, "--check": _SETUP})
+@click.option("--check", is_flag=True, help="Change nothing; print what is missing or unsafe.")
 @click.option(
     "--print",
     "print_only",
     is_flag=True,
-    help="Change nothing; print the SQL, the topics and the Kafka ACLs.",
+    help="Change nothing; print the SQL, the topics and the ACLs in Kafka.",
 )
 @click.option("--no-topics", is_flag=True, help="Do not touch Kafka.")
 @click.option(
     "--adopt-topics",
     is_flag=True,
-    help="Take ownership of the topics from another installation; recorded in <prefix>.owner.",
+    help="Take the topics over from the installation that owns them; recorded in them.",
 )
 @click.option(
     "--new-installation",
     is_flag=True,
-    help="Give this database its own name: it is a copy that runs next to the original.",
+    help="Give this database a name of its own: it is a copy, and the original runs on.",
 )
 @actor_option
 async def setup(
@@ -91,14 +81,15 @@ async def setup(
     actor: str | None,
     as_json: bool,
 ) -> None:
-    """Create roles, tables and topics. Safe to repeat, and to run twice concurrently.
+    """Create or update roles, tables and topics. It is safe to repeat the command, and to run it twice at once.
 
-    Topics of another installation are not changed: this installation reads the commands and publishes nothing there.
+    Topics that another installation owns are not changed: this one reads their commands and writes nothing to them.
     """
     settings = load_settings()
     if (adopt_topics or new_installation) and (check or print_only or (adopt_topics and no_topics)):
         raise Failure(
-            "--adopt-topics and --new-installation change something; no --check, --print, --no-topics.",
+            "--adopt-topics and --new-installation can't be combined with --check or --print,"
+            " nor --adopt-topics with --no-topics.",
             exit_code=2,
         )
     if print_only:
@@ -253,30 +244,3 @@ def _topics(settings: Settings, sources: list[str]) -> list[str]:
             f"-- kafka-topics.sh --create --topic {topic} --partitions {partitions} {config}"
         )
     return lines
-
-
-@command(main, needs=())
-async def config(*, as_json: bool) -> None:
-    """List every setting: name, meaning, default, value (without secrets).
-
-    Prints a warning on stderr for each variable that begins with SEGMENTS_ and is not a setting.
-    """
-    settings = load_settings()
-    for name in unknown_variables():
-        click.echo(f"warning: {name} is no setting; it changes nothing", err=True)
-    rows = [_setting(settings, name) for name in Settings.model_fields]
-    if as_json:
-        print_json(rows)
-    else:
-        print_rows(rows)
-
-
-def _setting(settings: Settings, name: str) -> dict[str, Any]:
-    field = Settings.model_fields[name]
-    value = getattr(settings, name)
-    return {
-        "name": PREFIX + name.upper(),
-        "meaning": field.description,
-        "default": field.default,
-        "value": "(secret)" if isinstance(value, SecretStr) else value,
-    }

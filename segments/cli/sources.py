@@ -8,17 +8,9 @@ from dataclasses import asdict
 import click
 
 from schemas.command.rules import ALLOWED, Door, is_network_id
-from segments.cli.main import main
-from segments.cli.output import (
-    BOTH,
-    DATABASE,
-    actor_option,
-    command,
-    connected,
-    load_settings,
-    print_json,
-    print_rows,
-)
+from segments.cli.command import BOTH, DATABASE, actor_option, command, load_settings
+from segments.cli.database import connected
+from segments.cli.output import print_json, print_rows
 from segments.cli.setup import set_up_our_topics
 from service.kafka.clients import administering
 from service.registry import command_topics
@@ -30,7 +22,7 @@ STATUSES = tuple(ALLOWED[Door.KAFKA])
 _TOPIC = re.compile(r"(?!\.{1,2}$|__)[A-Za-z0-9._-]{1,249}")
 
 
-@main.group()
+@click.group()
 def source() -> None:
     """Manage the topics that commands are read from, and what each may publish."""
 
@@ -50,7 +42,9 @@ def _networks(
 ) -> list[str] | None:
     names = _split(value)
     if names is not None and not all(map(is_network_id, names)):
-        raise click.BadParameter("must be networks with commas, each 1 to 64 of A-Z a-z 0-9 . _ -")
+        raise click.BadParameter(
+            "must be networks separated by commas, each 1 to 64 of A-Z a-z 0-9 . _ -"
+        )
     return names
 
 
@@ -59,7 +53,7 @@ def _statuses(
 ) -> list[str] | None:
     names = _split(value)
     if names is not None and not set(names) <= set(STATUSES):
-        raise click.BadParameter(f"must be of {', '.join(STATUSES)}, with commas")
+        raise click.BadParameter(f"must be of {', '.join(STATUSES)}, separated by commas")
     return names
 
 
@@ -85,15 +79,17 @@ def _print(rows: list[dict[str, object]]) -> None:
 
 @command(source, needs=BOTH, instead={"--no-topics": DATABASE})
 @topic_option
-@click.option("--networks", callback=_networks, help="Only these networks, as A,B. Default: all.")
+@click.option(
+    "--networks",
+    callback=_networks,
+    help="Accept commands only for these networks, A,B. Default: all.",
+)
 @click.option(
     "--statuses",
     callback=_statuses,
-    help="Only these user_status values, as enter,leave. Default: all.",
+    help="Accept only these user_status, as in enter,leave. Default: all.",
 )
-@click.option(
-    "--no-topics", is_flag=True, help="Do not touch Kafka: neither create nor correct the topic."
-)
+@click.option("--no-topics", is_flag=True, help="Do not create or correct the topic in Kafka.")
 @actor_option
 async def allow(
     *,
@@ -104,9 +100,9 @@ async def allow(
     actor: str | None,
     as_json: bool,
 ) -> None:
-    """Read commands from a topic, within the given limits. Replaces the previous limits of the topic.
+    """Read commands from a topic, and set what it may say. This replaces what was set before.
 
-    Creates the topic if it is missing, and corrects it as `setup` does. Running processes read it within seconds.
+    A missing topic is created, and a wrong one corrected, as by `setup`. Running processes read it within seconds.
     """
     settings = load_settings()
     if not no_topics:
@@ -121,9 +117,9 @@ async def allow(
 
 
 @command(source, "list")
-@click.option("--history", is_flag=True, help="Every change, oldest first.")
+@click.option("--history", is_flag=True, help="List every change, oldest first.")
 async def list_(*, history: bool, as_json: bool) -> None:
-    """List the topics, what each may publish, and since when."""
+    """List the topics, with what each may say, and since when."""
     settings = load_settings()
     async with connected(settings, ROLE) as connection:
         found = await command_topics.list_sources(connection, settings, history=history)
@@ -138,7 +134,7 @@ async def list_(*, history: bool, as_json: bool) -> None:
 @topic_option
 @actor_option
 async def revoke(*, topic: str, actor: str | None, as_json: bool) -> None:
-    """Reject all further commands of a topic as `not_allowed`. The topic is still read, so nothing is lost."""
+    """Reject every command of a topic from now on, as `not_allowed`. The topic is still read, so nothing is lost."""
     settings = load_settings()
     async with connected(settings, ROLE) as connection:
         found = await command_topics.revoke(connection, settings, topic, actor)
@@ -154,7 +150,7 @@ async def close(*, topic: str, actor: str | None, as_json: bool) -> None:
     async with administering(settings) as admin:
         if topic in await admin.list_topics():
             raise RefusedError(
-                f"{topic} is still in Kafka, and what lies there would be lost; delete it first."
+                f"{topic} is still in Kafka, and its records would be lost; delete it first."
             )
     async with connected(settings, ROLE) as connection:
         found = await command_topics.close(connection, settings, topic, actor)

@@ -1,4 +1,4 @@
-"""What an import comes to, as it goes."""
+"""The counts of an import, and its progress bar."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from segments.cli.output import Failure, counted, print_json
+from segments.cli.command import Failure
+from segments.cli.output import counted, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -7,14 +7,13 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pydantic import SecretStr
-
 from schemas.documents import PUBLISHED
 from segments.http import Parts, make_framework
 from segments.openapi import openapi
 from service.http.kit.key_cache import ROLE
 from service.postgres.database import open_database
-from service.runtime.settings import Settings
+from service.runtime.environment import read_settings
+from service.runtime.settings import SecretStr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +23,7 @@ _NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"  # no connection is made be
 
 
 async def _document() -> dict[str, Any]:
-    settings = Settings(database_url=SecretStr(_NOWHERE))
+    settings = read_settings(database_url=SecretStr(_NOWHERE))
     async with open_database(settings, ROLE, 1) as database:
         return openapi(make_framework(Parts(settings, database, database, database)))
 

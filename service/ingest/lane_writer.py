@@ -15,8 +15,9 @@ from service.ingest.unblock import unblock
 from service.log.append_many import LITTLE
 from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.errors import LaneLostError, LaneStoppedError, NotSetUpError
+from service.runtime.logs import get_logger
 from service.runtime.supervise import Supervisor
-from service.runtime.telemetry import BATCH_SECONDS, MISKEYED, RECORDS, get_logger
+from service.runtime.telemetry import BATCH_SECONDS, MISKEYED, RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

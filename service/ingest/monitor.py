@@ -15,8 +15,9 @@ from service.kafka.topic_ids import topics_there
 from service.postgres.incarnation import INCARNATION
 from service.registry.command_topics import list_sources
 from service.runtime.backoff import sleep_unless
+from service.runtime.logs import get_logger
 from service.runtime.supervise import Supervisor
-from service.runtime.telemetry import INGEST_LAG, LANE_STOPPED, get_logger, tell
+from service.runtime.telemetry import INGEST_LAG, LANE_STOPPED, tell
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping

@@ -28,8 +28,9 @@ from service.postgres.database import open_database, set_up_fault
 from service.registry.command_topics import allowed_topics, read_topics
 from service.registry.installation import installation_name
 from service.runtime.backoff import DENIED, INFRASTRUCTURE
+from service.runtime.logs import get_logger
 from service.runtime.supervise import Supervisor
-from service.runtime.telemetry import MISKEYED, get_logger, measures
+from service.runtime.telemetry import MISKEYED, measures
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

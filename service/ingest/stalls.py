@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from service.log.append import ROLE
 from service.postgres.database import open_database
+from service.runtime.logs import get_logger
 from service.runtime.supervise import Supervisor
-from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
     import asyncio

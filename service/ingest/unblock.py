@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from service.postgres.database import database_url
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

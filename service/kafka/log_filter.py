@@ -17,7 +17,7 @@ from service.kafka.clients import administering
 from service.kafka.login import when_away
 from service.runtime.backoff import INFRASTRUCTURE, Backoff, sleep_unless
 from service.runtime.errors import KafkaRefusedError
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     import asyncio

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.headers import Unbelieved
 from service.postgres.database import statements
-from service.runtime.telemetry import UNBELIEVED, get_logger, measures
+from service.runtime.logs import get_logger
+from service.runtime.telemetry import UNBELIEVED, measures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -13,7 +13,7 @@ from service.kafka.clients import producing
 from service.log.append import ROLE
 from service.outbox.runner import run_outbox
 from service.registry.command_topics import all_topics
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,8 +22,8 @@ from service.kafka.clients import producing, reading
 from service.kafka.topic_ids import topics_there
 from service.runtime.backoff import INFRASTRUCTURE, sleep_unless
 from service.runtime.errors import TopicError
+from service.runtime.logs import get_logger
 from service.runtime.supervise import Supervisor
-from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -13,7 +13,6 @@ import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
@@ -22,6 +21,7 @@ from granian.server.embed import Server
 
 from service.runtime.errors import AddressError
 from service.runtime.idle_connections import close_idle_connections
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from service.runtime.idle_connections import Peer
 
-log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("segments.serving")
+log = get_logger("serving")
 # A head is refused when it is longer; so much of a body may wait in each connection for the app to take it.
 HEAD_BYTES = 32 * 1024
 BACKLOG = 1024

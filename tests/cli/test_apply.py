@@ -142,7 +142,11 @@ async def test_without_a_terminal_and_without_yes_nothing_is_changed(
 
 @pytest.mark.parametrize(
     ("answers", "code", "told", "there"),
-    [("n", 1, "Nothing was changed", 0), ("y", 0, "Do it?", 3), ("\x04", 1, "Aborted", 0)],
+    [
+        ("n", 1, "Nothing was changed", 0),
+        ("y", 0, "Make these changes?", 3),
+        ("\x04", 1, "Aborted", 0),
+    ],
 )
 async def test_who_is_asked_on_a_terminal_and_does_not_agree_has_changed_nothing_and_is_told_by_the_exit_code(
     database: Settings, tmp_path: Path, answers: str, code: int, told: str, there: int
@@ -162,7 +166,7 @@ async def test_who_wants_json_and_is_asked_sees_the_difference_first_and_json_al
     said = await asyncio.to_thread(_answered, database, "y", "apply", str(file), "--json")
     assert said.returncode == 0, said.stderr
     assert json.loads(said.stdout)["done"] == 3
-    shown, _, _ = said.stderr.partition("Do it?")
+    shown, _, _ = said.stderr.partition("Make these changes?")
     assert all(word in shown for word in ("create", "Power user", "hidden: True"))
     agreed = await run(database, "apply", str(file), "--json", "--yes")
     assert (agreed.json["done"], agreed.err) == (0, "")

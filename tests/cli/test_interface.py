@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 import structlog.testing
-from pydantic import SecretStr
 
 from segments.cli import main
-from segments.cli.output import Failure, run_async
+from segments.cli.command import Failure, run_async
 from segments.roles import run_roles
-from service.runtime.settings import Settings
+from service.runtime.environment import read_settings
+from service.runtime.settings import Settings, settings_fields
 from tests.support.command_line import run
 from tests.support.roles import command_line
 
@@ -31,7 +31,9 @@ SECRET = "hunter2-and-a-half-of-which-nobody-knew"  # noqa: S105 - a secret of t
 
 
 def commands(group: click.Group = main, path: str = "") -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
+    for name in group.commands:
+        _, command, _ = group.resolve_command(click.Context(group), [name])
+        assert command is not None
         if isinstance(command, click.Group):
             yield from commands(command, f"{path}{name} ")
         else:
@@ -153,7 +155,7 @@ async def test_which_server_is_away_is_told_in_one_line_with_its_address(
 async def test_an_empty_setting_is_unset_and_a_wrong_one_is_told_in_our_own_words(
     tmp_path: Path,
 ) -> None:
-    empty = dict.fromkeys((f"SEGMENTS_{name.upper()}" for name in Settings.model_fields), "")
+    empty = dict.fromkeys((f"SEGMENTS_{name.upper()}" for name in settings_fields()), "")
     path = tmp_path / "secret"
     path.write_text("\n", encoding="utf-8")
     listed = await run(None, "config", "--json", **empty, SEGMENTS_SIGNING_KEY_FILE=str(path))
@@ -190,7 +192,7 @@ async def test_config_lists_every_setting_with_meaning_default_and_value_but_no_
                "SEGMENTS_TOPIC_PREFIX": "mine"}  # fmt: skip
     listed = await run(None, "config", "--json", **environ)
     rows = {row["name"]: row for row in listed.json}
-    assert list(rows) == [f"SEGMENTS_{name.upper()}" for name in Settings.model_fields]
+    assert list(rows) == [f"SEGMENTS_{name.upper()}" for name in settings_fields()]
     assert all(row["meaning"] for row in rows.values())
     assert rows["SEGMENTS_TOPIC_PREFIX"] | {"meaning": ""} == {
         "name": "SEGMENTS_TOPIC_PREFIX", "meaning": "", "default": "segments", "value": "mine",
@@ -218,7 +220,7 @@ async def test_config_warns_of_each_variable_that_is_no_setting_and_of_no_other(
         "segments_topic_prefix": "mine",
     }
     told = await run(None, "config", "--json", **known, **UNKNOWN)
-    assert (told.code, len(told.json)) == (0, len(Settings.model_fields))
+    assert (told.code, len(told.json)) == (0, len(settings_fields()))
     assert told.err.splitlines() == [
         f"warning: {name} is no setting; it changes nothing" for name in sorted(UNKNOWN)
     ]
@@ -236,7 +238,7 @@ async def test_a_role_warns_once_at_its_start_of_variables_that_are_no_setting(
     for name, value in UNKNOWN.items():
         monkeypatch.setenv(name, value)
     with structlog.testing.capture_logs() as lines:
-        await run_roles(Settings(), (role, role))
+        await run_roles(read_settings(), (role, role))
     warned = [line["names"] for line in lines if line["log_level"] == "warning"]
     assert [set(names) >= set(UNKNOWN) for names in warned] == [True]
 
@@ -252,9 +254,7 @@ def test_an_error_without_a_text_is_told_by_its_name() -> None:
 async def test_each_secret_is_also_read_from_a_file_whose_last_newline_is_cut(
     tmp_path: Path,
 ) -> None:
-    secrets = [
-        n for n, f in Settings.model_fields.items() if f.annotation in (SecretStr, SecretStr | None)
-    ]
+    secrets = [n for n, f in settings_fields().items() if f.is_secret]
     assert set(secrets) >= {
         "database_url",
         "setup_database_url",
@@ -270,18 +270,18 @@ async def test_each_secret_is_also_read_from_a_file_whose_last_newline_is_cut(
             patch.delenv(name, raising=False)
         for name, value in environ.items():
             patch.setenv(name, value)
-        found = Settings()
+        found = read_settings()
         for name in secrets:
             assert getattr(found, name).get_secret_value() == text
         patch.setenv("SEGMENTS_SIGNING_KEY", given := "given by hand, and long enough for it")
-        assert Settings().signing_secret == given.encode()
+        assert read_settings().signing_secret == given.encode()
     assert SECRET not in repr(found)
 
 
 def test_a_process_of_its_own_ends_with_these_codes_too() -> None:
     """The one test that starts the program: the others call it in this process."""
     wrong = command_line(
-        Settings(database_url=None, kafka_bootstrap_servers=None), "segment", "list"
+        read_settings(database_url=None, kafka_bootstrap_servers=None), "segment", "list"
     )
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "SEGMENTS_DATABASE_URL" in wrong.stderr

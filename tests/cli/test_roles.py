@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
-from pydantic import SecretStr
 
 from segments import roles
 from service.runtime.errors import NotSetUpError
-from service.runtime.settings import Settings
+from service.runtime.settings import SecretStr, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -54,7 +54,7 @@ async def test_a_dry_run_wants_the_database_alone(tmp_path: Path) -> None:
     for arguments in (("send", "--dry-run"), ("import", str(file), "--dry-run")):
         told = await run(None, *arguments)
         assert (told.code, told.out) == (2, "")
-        assert "Error: A dry run is judged against the log in Postgres: " + DATABASE in told.err
+        assert "Error: A dry run is checked against the log in Postgres: " + DATABASE in told.err
 
 
 @pytest.mark.stack

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from segments.cli import main
-from service.runtime.settings import PREFIX, Settings
+from service.runtime.settings import PREFIX, settings_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -65,9 +65,9 @@ def settings() -> str:
         "| setting | default | meaning |",
         "|---|---|---|",
     ]
-    for name, field in Settings.model_fields.items():
+    for name, field in settings_fields().items():
         default = "" if field.default is None else f"`{field.default}`"
-        lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {_cell(field.description)} |")
+        lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {_cell(field.meaning)} |")
     return "\n".join([*lines, ""])
 
 
@@ -78,6 +78,9 @@ def commands() -> str:
         "",
         f"{GENERATED} Every command accepts `--json`, to print JSON, and `--help`. Errors go to stderr.",
         "Exit code 1 is a failure, 2 is wrong use.",
+        "",
+        'Completion in bash: `eval "$(_SEGMENTS_COMPLETE=bash_source segments)"`, in `~/.bashrc` to keep it; in zsh',
+        "and fish with `zsh_source` and `fish_source`.",
     ]
     for path, command in _walk("segments", main):
         usage = " ".join(
@@ -95,7 +98,10 @@ def commands() -> str:
 
 def _walk(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
     if isinstance(command, click.Group):
-        for name, inner in sorted(command.commands.items()):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            _, inner, _ = command.resolve_command(context, [name])
+            assert inner is not None
             yield from _walk(f"{path} {name}", inner)
     else:
         yield path, command

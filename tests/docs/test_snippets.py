@@ -241,7 +241,8 @@ def test_every_call_of_segments_that_pages_show_is_one_that_it_takes() -> None:
     assert len(shown) > 10
     for line in shown:
         _, *arguments = shlex.split(line, comments=True)
-        command: click.Command = main
+        command: click.Command | None = main
         while isinstance(command, click.Group):
-            command = command.commands[arguments.pop(0)]
+            _, command, arguments = command.resolve_command(click.Context(command), arguments)
+        assert command is not None, line
         command.make_context(line, arguments)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
-from pydantic import SecretStr
 
 from service.kafka.clients import set_up_topics
 from service.postgres.migrate import set_up_database
-from service.runtime.settings import Settings
+from service.runtime.environment import read_settings
+from service.runtime.settings import SecretStr, Settings
 from stack import StackOptions, start_stack
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ async def faulty(own_stack: Stack) -> Settings:
     owner = await asyncpg.connect(own_stack.database_url)
     await owner.execute(f"CREATE DATABASE {name}")
     await owner.close()
-    settings = Settings(
+    settings = read_settings(
         database_url=SecretStr(f"{base}/{name}"),
         kafka_bootstrap_servers=own_stack.bootstrap_servers,
         topic_prefix=name,

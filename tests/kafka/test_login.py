@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiokafka import TopicPartition
-from pydantic import SecretStr
 
 from schemas.acls import ROLES, Acl, acls
 from schemas.topics import Topics
@@ -19,6 +18,7 @@ from service.kafka.clients import partitions_there, producing, reading, set_up_t
 from service.kafka.transactional_producer import fenced
 from service.runtime.backoff import DENIED
 from service.runtime.errors import KafkaRefusedError
+from service.runtime.settings import SecretStr
 from stack import StackError
 from stack.kafka_jars import java, kafka_jars
 from tests.http.client import api_running, said

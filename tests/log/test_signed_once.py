@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client import REGISTRY
-from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from projections.operations.status import read_status
 from service.log.append_many import append_many
+from service.runtime.settings import SecretStr
 from tests.log.test_signed_headers import Spoken, signed, told
 from tests.support.database import connected, rows, value
 from tests.support.lane import LogLane, log_lanes, said

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
-from pydantic import SecretStr
 
 from segments.cli import dry_run, inspect
 from service.kafka.clients import set_up_topics
@@ -21,6 +20,7 @@ from service.runtime.errors import (
     RefusedError,
     UnsuitableDatabaseError,
 )
+from service.runtime.settings import SecretStr
 from tests.support.command_line import run
 from tests.support.database import connected, rows, value
 from tests.support.roles import command_line

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
-from pydantic import SecretStr
 
 from projections.fold.worker import project
 from projections.outbox.memberships import relay_memberships
@@ -15,6 +14,7 @@ from service.ingest.role import ingest
 from service.kafka.clients import set_up_topics
 from service.outbox.rejected import relay_rejected
 from service.postgres.database import database_url
+from service.runtime.settings import SecretStr
 from tests.support.command_line import run
 from tests.support.database import connected, folded, rows, sound
 from tests.support.kafka import Said, publish

@@ -211,7 +211,11 @@ async def test_a_topic_that_others_made_is_corrected_and_keeps_its_partitions(
     [
         (["allow", "--topic", "a b"], 2, "must be the name of a topic"),
         (["allow", "--topic", "__consumer_offsets"], 2, "must be the name of a topic"),
-        (["allow", "--topic", "t", "--networks", "a,,b"], 2, "must be networks with commas"),
+        (
+            ["allow", "--topic", "t", "--networks", "a,,b"],
+            2,
+            "must be networks separated by commas",
+        ),
         (["allow", "--topic", "t", "--statuses", "expire"], 2, "must be of add, block"),
         (["allow", "--topic", "{}.rejected", "--no-topics"], 2, "written by the service itself"),
         (["revoke", "--topic", "t"], 1, "t is no source"),

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 import structlog
-from pydantic import SecretStr
 
 from projections.fold.worker import project
 from projections.outbox.expiries import publish_expiries
@@ -19,6 +18,7 @@ from schemas.topics import Topics
 from service.ingest.role import ingest
 from service.outbox.rejected import relay_rejected
 from service.registry import installation
+from service.runtime.settings import SecretStr
 from tests.outbox.test_memberships import last_words
 from tests.support.command_line import run
 from tests.support.database import folded, make_segments, rows, sound, until, value

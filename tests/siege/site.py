@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 from aiokafka.admin import NewTopic
-from pydantic import SecretStr
 
 from service.kafka.clients import set_up_topics
 from service.postgres.database import database_url
 from service.postgres.migrate import set_up_database
 from service.registry import analysts
 from service.registry.api_keys import Scope, create_key
-from service.runtime.settings import Settings
+from service.runtime.environment import read_settings
+from service.runtime.settings import SecretStr, Settings
 from stack import StackOptions, start_stack
 from stack.ports import free_port
 from tests.siege.hostile.target import BAD, GOOD, HOT, LARGE, Target
@@ -111,7 +111,7 @@ async def _set_up(stack: Stack) -> Settings:
     owner = await asyncpg.connect(stack.database_url)
     await owner.execute(f"CREATE DATABASE {name}")
     await owner.close()
-    settings = Settings(
+    settings = read_settings(
         database_url=SecretStr(f"{base}/{name}"),
         kafka_bootstrap_servers=stack.bootstrap_servers,
         topic_prefix=name,

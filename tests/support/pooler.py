@@ -9,9 +9,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
-
 from service.postgres.database import database_url
+from service.runtime.settings import SecretStr
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

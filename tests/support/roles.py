@@ -27,7 +27,7 @@ def environment(settings: Settings) -> dict[str, str]:
     """Give the environment of a process that uses these settings."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("SEGMENTS_")}
     env["SEGMENTS_LOG_FORMAT"] = "console"
-    for name in settings.model_fields_set:
+    for name in settings.given:
         value = getattr(settings, name)
         if value is not None:
             secret = getattr(value, "get_secret_value", None)

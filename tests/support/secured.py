@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from pydantic import SecretStr
 
+from service.runtime.settings import SecretStr
 from stack import StackOptions, start_stack
 from stack.ports import LOOPBACK, free_port
 from tests.support.topics import administered

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from service.http.kit.shares import Shares
 from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.errors import DatabaseAwayError
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

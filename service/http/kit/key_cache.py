@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from service.registry.api_keys import ApiKey, KnownKey, find_keys, note_use, split
 from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.errors import DatabaseAwayError
+from service.runtime.logs import get_logger
 from service.runtime.supervise import Supervisor
-from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
     import asyncio

@@ -19,7 +19,7 @@ from service.http.kit.raw_request import (
     send_pieces,
 )
 from service.http.kit.turns import Turns
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

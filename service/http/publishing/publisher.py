@@ -24,7 +24,7 @@ from service.kafka.clients import producing
 from service.kafka.reconnecting_client import ReconnectingClient
 from service.kafka.topic_ids import topics_there
 from service.runtime.backoff import INFRASTRUCTURE
-from service.runtime.telemetry import get_logger
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping

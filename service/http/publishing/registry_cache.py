@@ -21,8 +21,8 @@ from service.registry.topic_rules import allowed_on, check_allowed
 from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.coalesce import Coalescer
 from service.runtime.errors import DatabaseAwayError
+from service.runtime.logs import get_logger
 from service.runtime.supervise import Supervisor
-from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from service.runtime.settings import Settings
+from service.runtime.environment import read_settings
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Awaitable, Callable, Mapping
+
+    from service.runtime.settings import Settings
 
 BAD, GOOD = "bad", "good"
 """The hostile network, and the well-behaved one."""
@@ -52,7 +54,7 @@ class Siege:
     @cached_property
     def settings(self) -> Settings:
         """Where Kafka is, and what its topics are called."""
-        return Settings()
+        return read_settings()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,29 @@
+"""What a command says when Postgres or Kafka failed; imported then only."""
+
+from __future__ import annotations
+
+import asyncpg
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from service.kafka.login import refused
+from service.postgres.database import set_up_fault
+from service.runtime.backoff import DENIED
+from service.runtime.errors import SegmentsError
+
+
+def explain_fault(error: BaseException) -> tuple[str, int] | None:
+    """Give the message and the exit code of an error; None for one that is a bug."""
+    if isinstance(error, DENIED):
+        error = refused(error)
+    if isinstance(error, SegmentsError):
+        return str(error), error.exit_code
+    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
+        return str(set_up_fault(error) or f"Postgres: {error}"), 1
+    if isinstance(error, KafkaConnectionError) and error.args:
+        return f"Can't reach Kafka: {error.args[0]}", 1
+    if isinstance(error, KafkaError):
+        return f"Kafka: {error}", 1
+    if isinstance(error, OSError):
+        # A timeout has no text of its own.
+        return f"Can't reach Postgres or Kafka: {str(error) or type(error).__name__}", 1
+    return None

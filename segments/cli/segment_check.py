@@ -1,0 +1,40 @@
+"""Whether a command's segment exists, looked up before `send` publishes it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from segments.cli.command import Failure
+from segments.cli.database import connected
+from service.registry import segments as registry
+from service.runtime.backoff import INFRASTRUCTURE
+from service.runtime.errors import SegmentsError, UnknownSegmentError
+
+if TYPE_CHECKING:
+    from schemas.command import Command
+    from service.runtime.settings import Settings
+
+ROLE = "segments_operate"
+LOOK_SECONDS = 2
+
+
+async def check_segment(settings: Settings, command: Command) -> None:
+    """Refuse a command whose segment does not exist or is archived. Where Postgres does not answer, ingest will decide.
+
+    Raises: Failure. An archived segment still accepts the repeat of a command, which its time makes known.
+    """
+    try:
+        async with asyncio.timeout(LOOK_SECONDS), connected(settings, ROLE) as connection:
+            found = await registry.get(connection, command.network_id, command.segment_id)
+    except UnknownSegmentError as error:
+        raise Failure(
+            f"There is no segment {command.segment_id} in network {command.network_id}; nothing was published."
+            f" `segments segment list --network {command.network_id}` lists what there is."
+        ) from error
+    except (*INFRASTRUCTURE, SegmentsError):
+        return
+    if found.archived_at is not None and command.status_change_timestamp is None:
+        raise Failure(
+            f"Segment {command.segment_id} of network {command.network_id} is archived; nothing was published."
+        )

@@ -1,0 +1,97 @@
+"""The health endpoint of a process: whether it lives, whether it can do its work, and its metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from service.runtime.server import serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+    from starlette.requests import Request
+
+    from service.runtime.settings import Settings
+
+# To the health endpoint.
+CONNECTIONS = 64
+
+
+def stopped_lanes(lanes: Iterable[tuple[str, bool]]) -> str | None:
+    """Say which lanes are stopped, of such with whether they are; None: none is. For a readiness check."""
+    names = sorted(name for name, is_stopped in lanes if is_stopped)
+    return f"stopped: {', '.join(names)}; see `segments status`" if names else None
+
+
+class Health:
+    """Whether a process can do its work: checks by name, each giving None or what is wrong."""
+
+    def __init__(self) -> None:
+        self._checks: dict[str, tuple[Callable[[], Awaitable[str | None]], bool]] = {}
+        self._metrics_text = b""
+        self._metrics_until = 0.0
+
+    def add(
+        self, name: str, check: Callable[[], Awaitable[str | None]], *, degrades: bool = False
+    ) -> None:
+        """Add a readiness check. degrades: the work can be done without it, though not all as well."""
+        self._checks[name] = (check, degrades)
+
+    async def _ready(self, _request: Request) -> JSONResponse:
+        faults: dict[str, str] = {}
+        status = "ready"
+        for name, (check, degrades) in self._checks.items():
+            fault: str | None = "no answer within 2 s"
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2):
+                    fault = await check()
+            if fault:
+                faults[name] = fault
+                status = "degraded" if degrades and status != "not ready" else "not ready"
+        return JSONResponse(
+            {"status": status, "faults": faults}, 503 if status == "not ready" else 200
+        )
+
+    async def _live(self, _request: Request) -> JSONResponse:
+        # The loop answers, so it is not stuck; a dependency that is away is no reason to be restarted.
+        return JSONResponse({"status": "live"})
+
+    async def _metrics(self, _request: Request) -> Response:
+        now = time.monotonic()
+        if now >= self._metrics_until:
+            # Written at most once a second, however many ask.
+            self._metrics_text, self._metrics_until = generate_latest(REGISTRY), now + 1
+        return Response(self._metrics_text, media_type=CONTENT_TYPE_LATEST)
+
+    def routes(self) -> list[Route]:
+        """Give the routes /health/live, /health/ready and /metrics."""
+        return [
+            Route("/health/live", self._live),
+            Route("/health/ready", self._ready),
+            Route("/metrics", self._metrics),
+        ]
+
+
+@asynccontextmanager
+async def serve_health(settings: Settings, health: Health) -> AsyncIterator[None]:
+    """Serve the health endpoint on HTTP_HOST:HEALTH_PORT while the block runs; port 0: none.
+
+    Raises: AddressError when nobody can listen there.
+    """
+    if settings.health_port == 0:
+        yield
+        return
+    app = Starlette(routes=health.routes())
+    async with serving(
+        app, settings.http_host, settings.health_port,
+        seconds=settings.http_timeout_seconds, connections=CONNECTIONS,
+    ):  # fmt: skip
+        yield
