@@ -15,7 +15,8 @@ import pytest
 from pydantic import SecretStr
 
 from service.kafka.clients import set_up_topics
-from service.postgres.migrate import migrations, roles_sql, set_up_database
+from service.postgres.migrate import set_up_database
+from service.postgres.migrations import migrations, roles_sql
 from service.runtime.settings import Settings
 from stack import StackOptions, start_stack
 from tests.support.database import make_segments
