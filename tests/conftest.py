@@ -14,7 +14,8 @@ import hypothesis
 import pytest
 
 from service.kafka.clients import set_up_topics
-from service.postgres.migrate import migrations, roles_sql, set_up_database
+from service.postgres.migrate import set_up_database
+from service.postgres.migrations import migrations, roles_sql
 from service.runtime.environment import read_settings
 from service.runtime.settings import SecretStr, Settings
 from stack import StackOptions, start_stack

@@ -15,7 +15,7 @@ from opentelemetry.trace import SpanKind
 from projections.fold import long_keys
 from projections.fold.long_keys import HeavyError
 from service.postgres.database import open_database, statements
-from service.postgres.migrate import migrations
+from service.postgres.migrations import migration_file
 from service.runtime.backoff import sleep_unless
 from service.runtime.errors import FoldDriftError, NotSetUpError
 from service.runtime.logs import get_logger
@@ -40,6 +40,8 @@ log = get_logger("projections.fold.worker")
 SQL = statements("projections.fold.sql")
 ROLE = "segments_project"
 PROJECTION = "membership"
+# What says, in the migrations, which state events lead to.
+FOLD_FILES = ("0001_initial/segments/fold.sql", "0001_initial/projections/fold_key.sql")
 # With nothing to do a worker asks again after so long, doubling up to the second figure.
 FIRST_PAUSE, LAST_PAUSE = 0.002, 0.03
 # Lanes in which no more records wait are folded together in one transaction: each has its price.
@@ -51,7 +53,7 @@ ADVANCE_SECONDS = 0.5
 
 def fold_digest() -> str:
     """Digest the SQL that decides what the projection's rows are: a slot made by other SQL is not added to."""
-    folds = (one.sql for one in migrations() if one.name.endswith(("_fold", "_rebuild")))
+    folds = (migration_file(path) for path in FOLD_FILES)
     parts = (SQL[name] for name in ("apply", "refold", "settle_long", "whole"))
     text = "".join((*folds, *parts, str(long_keys.EVERY)))
     return hashlib.sha256(text.encode()).hexdigest()

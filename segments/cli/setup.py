@@ -26,11 +26,10 @@ from service.postgres.guards import guard_faults
 from service.postgres.migrate import (
     ERASURE_SQL,
     check_database,
-    migrations,
     rename_installation,
-    roles_sql,
     set_up_database,
 )
+from service.postgres.migrations import migrations, roles_sql
 from service.registry.command_topics import allowed_topics, read_topics
 from service.registry.installation import (
     find_owners,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from service.postgres.migrate import migrations
+from service.postgres.migrations import migrations
 
 if TYPE_CHECKING:
     import asyncpg

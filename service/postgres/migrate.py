@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -13,6 +10,7 @@ import asyncpg
 import stamina
 
 from service.postgres.database import CONNECT_SECONDS, TEXT_FORMS, database_url, open_connection
+from service.postgres.migrations import migrations, roles_sql
 from service.runtime.errors import (
     MigrationDriftError,
     NotSetUpError,
@@ -23,6 +21,7 @@ from service.runtime.errors import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from service.postgres.migrations import Migration
     from service.runtime.settings import Settings
 
 # Whatever the role or the database sets, setup goes by these. A lock that somebody holds for long is asked for again,
@@ -89,35 +88,6 @@ CREATE TABLE IF NOT EXISTS migrations.applied (
 GRANT USAGE ON SCHEMA migrations TO segments_operate;
 GRANT SELECT ON migrations.applied TO segments_operate;
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One numbered SQL file."""
-
-    number: int
-    name: str
-    sql: str
-
-    @property
-    def checksum(self) -> str:
-        """SHA-256 of the text, hex."""
-        return hashlib.sha256(self.sql.encode()).hexdigest()
-
-
-def migrations() -> list[Migration]:
-    """Read `schemas/migrations/NNNN_name.sql`, in order."""
-    folder = resources.files("schemas") / "migrations"
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return [
-        Migration(int(name[:4]), name.removesuffix(".sql"), (folder / name).read_text("utf-8"))
-        for name in names
-    ]
-
-
-def roles_sql() -> str:
-    """Read the statement that makes the roles of the cluster."""
-    return (resources.files("schemas") / "roles.sql").read_text("utf-8")
 
 
 async def set_up_database(settings: Settings) -> list[str]:

@@ -13,7 +13,8 @@ from segments.cli import dry_run, inspect
 from service.kafka.clients import set_up_topics
 from service.postgres import migrate as module
 from service.postgres.database import database_url
-from service.postgres.migrate import check_database, migrations, set_up_database
+from service.postgres.migrate import check_database, set_up_database
+from service.postgres.migrations import Migration, migrations
 from service.runtime.errors import (
     MigrationDriftError,
     NotSetUpError,
@@ -85,15 +86,25 @@ async def test_an_older_state_is_brought_up_to_date(
     empty: list[Settings], database: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = empty[0]
-    every = migrations()
-    # Grants name what later files make, so an older program's last file was another: here it had three.
-    monkeypatch.setattr(module, "migrations", lambda: every[:3])
-    assert await set_up_database(one) == [f"applied {one.name}" for one in every[:3]]
-    monkeypatch.undo()
-    with pytest.raises(NotSetUpError, match=every[3].name):
+    old = [f"applied {migration.name}" for migration in migrations()]
+    new = ["applied 9997_note", "applied 9998_planner"]
+    assert await set_up_database(one) == old
+    # The last changes what setup gave to another role.
+    every = [
+        *migrations(),
+        Migration(9997, "9997_note", "CREATE TABLE segments.note (words text);"),
+        Migration(9998, "9998_planner", "ALTER FUNCTION segments.erase_person SET jit = off;"),
+    ]
+    monkeypatch.setattr(module, "migrations", lambda: every)
+    with pytest.raises(NotSetUpError, match="9997_note, 9998_planner"):
         await check_database(one)
-    assert await set_up_database(one) == [f"applied {one.name}" for one in every[3:]]
-    assert await objects(one) == await objects(database)
+    assert await set_up_database(one) == new
+    assert await set_up_database(one) == []
+    await check_database(one)
+    assert await set_up_database(empty[1]) == [*old, *new]
+    made = await objects(one)
+    assert made == await objects(empty[1])
+    assert made != await objects(database)
 
 
 async def test_a_migration_that_was_changed_after_it_was_applied_is_refused(
@@ -101,22 +112,22 @@ async def test_a_migration_that_was_changed_after_it_was_applied_is_refused(
 ) -> None:
     async with connected(database) as connection:
         await connection.execute(
-            "UPDATE migrations.applied SET checksum = 'another' WHERE number = 2"
+            "UPDATE migrations.applied SET checksum = 'another' WHERE number = 1"
         )
-    with pytest.raises(MigrationDriftError, match="0002_log"):
+    with pytest.raises(MigrationDriftError, match="0001_initial"):
         await set_up_database(database)
     with pytest.raises(MigrationDriftError):
         await check_database(database)
     found = await run(database, "setup", "--no-topics")
     assert (found.code, found.out) == (1, "")
-    assert "0002_log" in found.err
+    assert "0001_initial" in found.err
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(
     empty: list[Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = empty[0]
-    broken = module.Migration(9999, "9999_broken", "CREATE TABLE segments.half (); SELECT 1/0")
+    broken = Migration(9999, "9999_broken", "CREATE TABLE segments.half (); SELECT 1/0")
     every = [*migrations(), broken]
     monkeypatch.setattr(module, "migrations", lambda: every)
     with pytest.raises(asyncpg.DivisionByZeroError):
@@ -135,7 +146,7 @@ async def test_setup_makes_database_and_topics_prints_what_it_would_and_checks(
     assert (missing.code, "not set up" in missing.err) == (1, True)
     printed = await run(one, "setup", "--print")
     for text in (
-        migrations()[3].sql,
+        migrations()[0].sql,
         "CREATE ROLE",
         f"--topic {one.topic_prefix}.commands",
         "OWNER TO segments_erase",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from service.postgres.migrate import roles_sql
+from service.postgres.migrations import roles_sql
 from tests.support.database import connected, rows, value
 
 if TYPE_CHECKING:

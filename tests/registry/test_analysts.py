@@ -138,6 +138,32 @@ async def test_the_views_are_those_of_schema_reporting_with_the_same_columns_and
     )
 
 
+async def test_a_column_appended_to_a_view_comes_to_the_view_by_network_with_its_words(
+    database: Settings,
+) -> None:
+    async with connected(database) as connection:
+        await connection.execute("SET search_path = pg_catalog; SET ROLE segments_owner")
+        query = await connection.fetchval("SELECT pg_get_viewdef('reporting.override'::regclass)")
+        columns, _, tables = query.partition("\n   FROM ")
+        await connection.execute(
+            f"CREATE OR REPLACE VIEW reporting.override AS {columns}, e.actor FROM {tables}"
+            "COMMENT ON COLUMN reporting.override.actor IS 'Who stated it.';"
+            "CALL segments.make_network_view('override')"
+        )
+        with pytest.raises(asyncpg.RaiseError, match="of no table that is told apart by network"):
+            await connection.execute(
+                "CREATE VIEW reporting.one AS SELECT 1 AS one; CALL segments.make_network_view('one')"
+            )
+        with pytest.raises(asyncpg.RaiseError, match="cannot show nothing"):
+            await connection.execute("CALL segments.make_network_view('hole', shows => 'nothing')")
+    mine = await rows(database, _COLUMNS, "reporting_network")
+    assert mine[-1]["relname"] == "watermark"
+    added = [row for row in mine if row["relname"] == "override"][-1]
+    assert (added["attname"], added["said"]) == ("actor", "Who stated it.")
+    async with connected(database, "segments_report_network") as connection:
+        assert await connection.fetch("SELECT actor FROM reporting_network.override") == []
+
+
 async def test_she_sees_all_rows_of_her_network_and_none_of_another_in_every_view(
     filled: Settings, ann: str
 ) -> None:

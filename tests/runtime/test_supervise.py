@@ -10,8 +10,8 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from structlog.testing import capture_logs
 
 from service.runtime.errors import DatabaseAwayError
+from service.runtime.logs import get_logger
 from service.runtime.supervise import Supervisor
-from service.runtime.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping

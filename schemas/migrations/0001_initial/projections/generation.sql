@@ -1,0 +1,12 @@
+-- What the workers keep beside the log. Each projection has two slots, one that serves and one to rebuild
+-- into; generation says which serves, so a swap is the update of one row and no view is ever touched.
+CREATE TABLE projections.generation (
+    projection text CONSTRAINT generation_pkey PRIMARY KEY,
+    slot smallint NOT NULL CONSTRAINT generation_slot CHECK (slot IN (0, 1)),
+    -- Digest of the SQL that made the serving slot; a worker with other SQL stops and asks for a rebuild.
+    digest text,
+    rebuilt_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+INSERT INTO projections.generation (projection, slot) VALUES ('membership', 0);
+GRANT SELECT ON projections.generation TO segments_ingest, segments_operate, segments_api;
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON projections.generation TO segments_project;

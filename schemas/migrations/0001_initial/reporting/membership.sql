@@ -1,0 +1,42 @@
+CREATE VIEW reporting.membership AS
+SELECT
+    s.network_id,
+    s.segment_id::bigint AS segment_id,
+    s.segment_name,
+    p.user_id,
+    (k.state).member_since AS since,
+    ('{add,block,reset,enter,leave,expire}'::text[])[e.user_status] AS cause,
+    ('{add,block}'::text[])[(k.state).override] AS override,
+    e.reference_id,
+    e.description,
+    e.metadata::jsonb AS metadata,
+    (k.state).last_recorded_at AS last_recorded_at
+FROM projections.membership AS k
+INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
+INNER JOIN segments.person AS p ON k.person_id = p.person_id
+-- The key is said twice, so that a filter by reference finds its way from the event to the state.
+INNER JOIN segments.event AS e
+    ON
+        (k.state).member_lane_id = e.lane_id
+        AND (k.state).member_offset = e.kafka_offset
+        AND k.segment_key = e.segment_key
+        AND k.person_id = e.person_id
+WHERE
+    k.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+    AND (k.state).is_member;
+
+COMMENT ON VIEW reporting.membership IS 'Who is in which segment now, and the event that began it.';
+COMMENT ON COLUMN reporting.membership.network_id IS 'The tenant.';
+COMMENT ON COLUMN reporting.membership.segment_id IS 'The segment''s number within its network.';
+COMMENT ON COLUMN reporting.membership.segment_name IS 'The segment''s name, as the registry has it now.';
+COMMENT ON COLUMN reporting.membership.user_id IS 'The user: an email in lower case, or a user id as sent; erased:<n> once erased.';
+COMMENT ON COLUMN reporting.membership.since IS 'The time of the event that began the present membership.';
+COMMENT ON COLUMN reporting.membership.cause IS 'user_status of the event that began it.';
+COMMENT ON COLUMN reporting.membership.override IS 'add where the member is pinned; null where a rule alone keeps them in.';
+COMMENT ON COLUMN reporting.membership.reference_id IS 'The publisher''s own id; may repeat. auto:… where none was given.';
+COMMENT ON COLUMN reporting.membership.description IS 'Why, as the publisher said.';
+COMMENT ON COLUMN reporting.membership.metadata IS 'The publisher''s own data; null where there was none.';
+COMMENT ON COLUMN reporting.membership.last_recorded_at IS 'The newest recorded_at among the events of this segment and user.';
+
+GRANT SELECT ON reporting.membership TO segments_operate, segments_api, segments_report;
+CALL segments.make_network_view('membership');

@@ -1,0 +1,69 @@
+CREATE TYPE reporting.membership_state AS (
+    network_id text, segment_id bigint, user_id text, is_member boolean, override text
+);
+COMMENT ON TYPE reporting.membership_state IS 'A row of membership_as_of().';
+
+CREATE FUNCTION reporting.membership_as_of(
+    at timestamptz DEFAULT 'infinity', known_at timestamptz DEFAULT 'infinity',
+    network_id text DEFAULT NULL, segment_id bigint DEFAULT NULL, user_id text DEFAULT NULL
+) RETURNS SETOF reporting.membership_state
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    wanted_segments integer[];
+    wanted_people bigint[];
+BEGIN
+    SELECT array_agg(s.segment_key) INTO wanted_segments FROM segments.segment AS s
+    WHERE (membership_as_of.network_id IS NULL OR s.network_id = membership_as_of.network_id)
+      AND (membership_as_of.segment_id IS NULL OR s.segment_id = membership_as_of.segment_id);
+    IF membership_as_of.user_id IS NOT NULL THEN
+        SELECT coalesce(array_agg(p.person_id), '{}') INTO wanted_people FROM segments.person AS p
+        WHERE p.user_id IN (membership_as_of.user_id, reporting.normalise_user(membership_as_of.user_id))
+          AND (membership_as_of.network_id IS NULL OR p.network_id = membership_as_of.network_id);
+    END IF;
+    -- EXECUTE plans for the arguments at hand: one person by index, or everybody by a scan.
+    RETURN QUERY EXECUTE format($query$
+        SELECT s.network_id, s.segment_id::bigint, p.user_id, (k.state).is_member,
+               ('{add,block}'::text[])[(k.state).override]
+        FROM (
+            SELECT e.segment_key, e.person_id, segments.fold(
+                NULL, e.user_status, e.status_change_timestamp, e.received_at, e.recorded_at,
+                e.lane_id, e.kafka_offset, e.expires_at, e.expired_lane_id, e.expired_offset
+                ORDER BY e.status_change_timestamp, e.received_at, l.topic, l.partition, e.kafka_offset, l.epoch
+            ) AS state
+            FROM segments.event AS e JOIN segments.lane AS l ON e.lane_id = l.lane_id
+            WHERE e.status_change_timestamp <= $1 AND e.recorded_at <= $2 AND e.segment_key = ANY ($3) %s
+            GROUP BY e.segment_key, e.person_id
+        ) AS k
+        JOIN segments.segment AS s ON k.segment_key = s.segment_key
+        JOIN segments.person AS p ON k.person_id = p.person_id
+        $query$, CASE WHEN wanted_people IS NULL THEN '' ELSE 'AND e.person_id = ANY ($4)' END)
+    USING at, known_at, wanted_segments, wanted_people;
+END $$;
+COMMENT ON FUNCTION reporting.membership_as_of(timestamptz, timestamptz, text, bigint, text) IS
+'The state of each key after all its events with status_change_timestamp <= at and recorded_at <= known_at, from the log. Final for known_at below watermark.recorded_until.';
+GRANT EXECUTE ON FUNCTION reporting.membership_as_of TO segments_operate, segments_api, segments_report;
+
+-- It reads the log, so it runs as its owner, and finds who asks in the session: the role it has taken on, or its login.
+CREATE FUNCTION reporting_network.membership_as_of(
+    at timestamptz DEFAULT 'infinity', known_at timestamptz DEFAULT 'infinity',
+    network_id text DEFAULT NULL, segment_id bigint DEFAULT NULL, user_id text DEFAULT NULL
+) RETURNS SETOF reporting.membership_state
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    asking name := coalesce(nullif(current_setting('role', true), 'none'), session_user);
+    visible text;
+BEGIN
+    FOR visible IN
+        SELECT DISTINCT a.network_id FROM segments.analyst AS a
+        WHERE pg_has_role(asking, a.role, 'USAGE')
+          AND (membership_as_of.network_id IS NULL OR a.network_id = membership_as_of.network_id)
+    LOOP
+        RETURN QUERY SELECT * FROM reporting.membership_as_of(
+            membership_as_of.at, membership_as_of.known_at, visible,
+            membership_as_of.segment_id, membership_as_of.user_id);
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION reporting_network.membership_as_of(timestamptz, timestamptz, text, bigint, text) IS
+'The state of each key of your networks after all its events with status_change_timestamp <= at and recorded_at <= known_at, from the log. Final for known_at below watermark.recorded_until.';
+GRANT EXECUTE ON FUNCTION reporting_network.membership_as_of TO segments_report_network;

@@ -1,0 +1,44 @@
+CREATE VIEW reporting.override AS
+SELECT
+    s.network_id,
+    s.segment_id::bigint AS segment_id,
+    s.segment_name,
+    p.user_id,
+    ('{add,block}'::text[])[(k.state).override] AS override,
+    (k.state).is_member AS is_member,
+    (k.state).override_since AS since,
+    (k.state).expires_at AS expires_at,
+    e.reference_id,
+    e.description,
+    e.metadata::jsonb AS metadata,
+    (k.state).last_recorded_at AS last_recorded_at
+FROM projections.membership AS k
+INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
+INNER JOIN segments.person AS p ON k.person_id = p.person_id
+-- The key is said twice, so that a filter by reference finds its way from the event to the state.
+INNER JOIN segments.event AS e
+    ON
+        (k.state).stated_lane_id = e.lane_id
+        AND (k.state).stated_offset = e.kafka_offset
+        AND k.segment_key = e.segment_key
+        AND k.person_id = e.person_id
+WHERE
+    k.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+    AND (k.state).override > 0;
+
+COMMENT ON VIEW reporting.override IS 'Standing overrides: who is added or blocked by a person or service, whatever automation says.';
+COMMENT ON COLUMN reporting.override.network_id IS 'The tenant.';
+COMMENT ON COLUMN reporting.override.segment_id IS 'The segment''s number within its network.';
+COMMENT ON COLUMN reporting.override.segment_name IS 'The segment''s name, as the registry has it now.';
+COMMENT ON COLUMN reporting.override.user_id IS 'The user: an email in lower case, or a user id as sent; erased:<n> once erased.';
+COMMENT ON COLUMN reporting.override.override IS 'add or block while one stands; null without.';
+COMMENT ON COLUMN reporting.override.is_member IS 'Whether the user is in the segment.';
+COMMENT ON COLUMN reporting.override.since IS 'The time of the event that began the present override value.';
+COMMENT ON COLUMN reporting.override.expires_at IS 'When the override is to lapse; null for never. It stands until an expire takes its place.';
+COMMENT ON COLUMN reporting.override.reference_id IS 'The publisher''s own id; may repeat. auto:… where none was given.';
+COMMENT ON COLUMN reporting.override.description IS 'Why, as the publisher said.';
+COMMENT ON COLUMN reporting.override.metadata IS 'The publisher''s own data; null where there was none.';
+COMMENT ON COLUMN reporting.override.last_recorded_at IS 'The newest recorded_at among the events of this segment and user.';
+
+GRANT SELECT ON reporting.override TO segments_operate, segments_api, segments_report;
+CALL segments.make_network_view('override');

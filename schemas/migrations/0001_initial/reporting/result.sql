@@ -1,0 +1,130 @@
+CREATE VIEW reporting.result AS
+SELECT
+    s.network_id,
+    e.reference_id,
+    s.segment_id::bigint AS segment_id,
+    p.user_id,
+    ('{add,block,reset,enter,leave,expire}'::text[])[e.user_status] AS user_status,
+    CASE
+        WHEN h.superseded THEN 'superseded'
+        WHEN (h.state).effect & 8 <> 0 THEN 'ineffective'
+        WHEN (h.state).effect & 7 = 0 THEN 'no_change'
+        ELSE 'applied'
+    END AS outcome,
+    NULL::text AS reason,
+    (h.state).effect & 1 <> 0 AS changed_membership,
+    (h.state).effect & 2 <> 0 AS changed_override,
+    e.status_change_timestamp,
+    e.received_at,
+    l.topic AS kafka_topic,
+    l.partition AS kafka_partition,
+    l.epoch AS kafka_epoch,
+    e.kafka_offset,
+    segments.event_id(l.topic, l.partition, l.epoch, e.kafka_offset) AS event_id
+-- As in membership_history.
+FROM projections.membership AS k
+INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
+INNER JOIN segments.person AS p ON k.person_id = p.person_id
+INNER JOIN segments.event AS e
+    ON k.person_id = e.person_id + 0 AND nullif(k.segment_key = e.segment_key, false) IS NOT NULL
+INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id
+INNER JOIN LATERAL (
+    SELECT f.lane_id, f.kafka_offset, f.state, f.superseded
+    FROM projections.history AS f
+    WHERE f.segment_key = k.segment_key AND f.person_id = k.person_id
+    OFFSET 0
+) AS h ON e.lane_id = h.lane_id AND e.kafka_offset = h.kafka_offset
+WHERE k.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+UNION ALL
+SELECT
+    s.network_id,
+    e.reference_id,
+    s.segment_id::bigint,
+    p.user_id,
+    ('{add,block,reset,enter,leave,expire}'::text[])[e.user_status],
+    'queued',
+    NULL,
+    NULL,
+    NULL,
+    e.status_change_timestamp,
+    e.received_at,
+    l.topic,
+    l.partition,
+    l.epoch,
+    e.kafka_offset,
+    segments.event_id(l.topic, l.partition, l.epoch, e.kafka_offset)
+FROM segments.lane AS l
+LEFT JOIN projections.checkpoint AS c
+    ON
+        l.lane_id = c.lane_id
+        AND c.projection = 'membership'
+        AND c.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+INNER JOIN segments.event AS e ON l.lane_id = e.lane_id AND coalesce(c.next_offset, l.first_offset) <= e.kafka_offset
+INNER JOIN segments.segment AS s ON e.segment_key = s.segment_key
+INNER JOIN segments.person AS p ON e.person_id = p.person_id
+UNION ALL
+SELECT
+    s.network_id,
+    e.reference_id,
+    s.segment_id::bigint,
+    p.user_id,
+    ('{add,block,reset,enter,leave,expire}'::text[])[e.user_status],
+    'duplicate',
+    NULL,
+    false,
+    false,
+    e.status_change_timestamp,
+    d.received_at,
+    l.topic,
+    l.partition,
+    l.epoch,
+    d.kafka_offset,
+    segments.event_id(o.topic, o.partition, o.epoch, e.kafka_offset)
+FROM segments.duplicate AS d
+INNER JOIN segments.lane AS l ON d.lane_id = l.lane_id
+INNER JOIN segments.lane AS o ON d.of_lane_id = o.lane_id
+INNER JOIN segments.event AS e ON d.of_lane_id = e.lane_id AND d.of_offset = e.kafka_offset
+INNER JOIN segments.segment AS s ON e.segment_key = s.segment_key
+INNER JOIN segments.person AS p ON e.person_id = p.person_id
+UNION ALL
+SELECT
+    r.network_id,
+    r.reference_id,
+    r.segment_id,
+    p.user_id,
+    r.user_status,
+    'rejected',
+    r.reason,
+    NULL,
+    NULL,
+    r.status_change_timestamp,
+    r.received_at,
+    l.topic,
+    l.partition,
+    l.epoch,
+    r.kafka_offset,
+    NULL
+FROM segments.rejected AS r
+INNER JOIN segments.lane AS l ON r.lane_id = l.lane_id
+LEFT JOIN segments.person AS p ON r.person_id = p.person_id;
+
+COMMENT ON VIEW reporting.result IS 'What became of each command. A batch that could not be read has one row, at its first offset; view rejected says where it ends.';
+COMMENT ON COLUMN reporting.result.network_id IS 'The tenant.';
+COMMENT ON COLUMN reporting.result.reference_id IS 'The publisher''s own id; may repeat. auto:… where none was given.';
+COMMENT ON COLUMN reporting.result.segment_id IS 'The segment''s number within its network.';
+COMMENT ON COLUMN reporting.result.user_id IS 'The user: an email in lower case, or a user id as sent; erased:<n> once erased.';
+COMMENT ON COLUMN reporting.result.user_status IS 'add, block, reset, enter, leave or expire.';
+COMMENT ON COLUMN reporting.result.outcome IS 'rejected, duplicate, queued, superseded, ineffective, no_change or applied.';
+COMMENT ON COLUMN reporting.result.reason IS 'Why it was rejected: the first check that failed.';
+COMMENT ON COLUMN reporting.result.changed_membership IS 'Whether the event changed membership at its place in the fold.';
+COMMENT ON COLUMN reporting.result.changed_override IS 'Whether the event changed the override at its place in the fold.';
+COMMENT ON COLUMN reporting.result.status_change_timestamp IS 'When it happened, as the publisher said; the second of receipt where it did not.';
+COMMENT ON COLUMN reporting.result.received_at IS 'The record''s timestamp (the broker''s clock), never falling within a lane.';
+COMMENT ON COLUMN reporting.result.kafka_topic IS 'Topic of the record.';
+COMMENT ON COLUMN reporting.result.kafka_partition IS 'Partition of the record.';
+COMMENT ON COLUMN reporting.result.kafka_epoch IS '0, one up each time a remade topic was adopted.';
+COMMENT ON COLUMN reporting.result.kafka_offset IS 'Offset of the record.';
+COMMENT ON COLUMN reporting.result.event_id IS 'The event''s id, derived from its position; null for a rejected record.';
+
+GRANT SELECT ON reporting.result TO segments_operate, segments_api, segments_report;
+CALL segments.make_network_view('result');

@@ -1,0 +1,32 @@
+CREATE VIEW reporting.watermark AS
+SELECT
+    -- A closed lane counts until it is folded. Null: not known of some lane yet.
+    nullif(
+        min(coalesce(c.complete_until, '-infinity')) FILTER (WHERE NOT l.closed OR coalesce(c.next_offset < l.next_offset, true)),
+        '-infinity'
+    ) AS complete_until,
+    -- A closed lane counts until it is folded. Null: not known of some lane yet.
+    nullif(
+        min(coalesce(c.recorded_until, '-infinity')) FILTER (WHERE NOT l.closed OR coalesce(c.next_offset < l.next_offset, true)),
+        '-infinity'
+    ) AS recorded_until,
+    coalesce((
+        SELECT sum(f.ingest_behind) FROM reporting.freshness AS f GROUP BY f.projection ORDER BY 1 DESC LIMIT 1
+    ), 0)::bigint AS ingest_behind,
+    coalesce((
+        SELECT sum(f.projection_behind) FROM reporting.freshness AS f GROUP BY f.projection ORDER BY 1 DESC LIMIT 1
+    ), 0)::bigint AS projection_behind,
+    coalesce(count(DISTINCT l.lane_id) FILTER (WHERE l.stopped_because IS NOT NULL AND NOT l.closed), 0) AS stopped_lanes
+FROM segments.lane AS l
+CROSS JOIN projections.generation AS g
+LEFT JOIN projections.checkpoint AS c ON l.lane_id = c.lane_id AND g.projection = c.projection AND g.slot = c.slot;
+
+COMMENT ON VIEW reporting.watermark IS 'One row: until when everything is in.';
+COMMENT ON COLUMN reporting.watermark.complete_until IS 'Every record received before this is in every projection.';
+COMMENT ON COLUMN reporting.watermark.recorded_until IS 'Nothing with an earlier recorded_at will still appear, in log or projections.';
+COMMENT ON COLUMN reporting.watermark.ingest_behind IS 'Records in Kafka that are not in the log, over all lanes.';
+COMMENT ON COLUMN reporting.watermark.projection_behind IS 'Records in the log that are not in the slowest projection, over all lanes.';
+COMMENT ON COLUMN reporting.watermark.stopped_lanes IS 'Lanes that stand still and wait for an operator.';
+
+GRANT SELECT ON reporting.watermark TO segments_project, segments_operate, segments_api, segments_report;
+CALL segments.make_network_view('watermark', shows => 'everything');

@@ -1,0 +1,17 @@
+-- segments: the log, the registry and the fold. projections: what is folded, to be thrown away and made again.
+-- reporting: what analysts read. The views are the promise; columns are only ever appended.
+CREATE SCHEMA segments;
+CREATE SCHEMA projections;
+CREATE SCHEMA reporting;
+COMMENT ON SCHEMA reporting IS 'Segments for analysts: who is in, who is overridden, since when and why. Views are the promise, the tables behind them are not.';
+CREATE SCHEMA reporting_network;
+COMMENT ON SCHEMA reporting_network IS
+'Schema reporting for an analyst of some networks: the same views and functions, with the rows of these networks.';
+
+-- Whatever stands in them is granted where it is made: to each role the least that it needs.
+REVOKE ALL ON SCHEMA segments, projections, reporting, reporting_network FROM public;
+GRANT USAGE ON SCHEMA segments
+TO segments_ingest, segments_project, segments_registry, segments_operate, segments_erase, segments_api;
+GRANT USAGE ON SCHEMA projections TO segments_ingest, segments_project, segments_operate, segments_api;
+GRANT USAGE ON SCHEMA reporting TO segments_project, segments_registry, segments_operate, segments_api, segments_report;
+GRANT USAGE ON SCHEMA reporting_network TO segments_report_network;

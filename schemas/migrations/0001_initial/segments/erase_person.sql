@@ -1,0 +1,49 @@
+-- Erasure: records itself, takes the identifier and the salt away, blanks the free text. No row goes.
+-- Appends hold the gate: none is under way here, and the newest erasure's number tells the next ones whom to forget.
+CREATE FUNCTION segments.erase_person(network_id text, user_id text, actor text, reason text)
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    person bigint;
+    persons_salt bytea;
+    number bigint;
+    nobodys bigint;
+BEGIN
+    -- What topics said of them that may not speak for the network hangs on a person of nobody's.
+    IF network_id <> '' THEN
+        nobodys := segments.erase_person('', network_id || ':' || user_id, actor, reason);
+    END IF;
+    LOCK TABLE segments.erasure_gate IN EXCLUSIVE MODE;
+    SELECT p.person_id, p.salt INTO person, persons_salt FROM segments.person AS p
+    WHERE p.network_id = erase_person.network_id AND p.user_id = erase_person.user_id AND p.erased = 0
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN nobodys;
+    END IF;
+    LOOP
+        -- A publisher may have sent erased:<n> for a user: such a number is passed over.
+        number := nextval('segments.erasure_erasure_id_seq');
+        EXIT WHEN NOT EXISTS (
+            SELECT FROM segments.person AS p
+            WHERE p.network_id = erase_person.network_id AND p.user_id = 'erased:' || number
+        );
+    END LOOP;
+    INSERT INTO segments.erasure (erasure_id, person_id, actor, reason) OVERRIDING SYSTEM VALUE
+    VALUES (number, person, erase_person.actor, erase_person.reason);
+    UPDATE segments.person AS p SET user_id = 'erased:' || number, erased = number, salt = ''
+    WHERE p.person_id = person;
+    UPDATE segments.event AS e SET
+        user_sent = NULL, description = NULL, metadata = NULL,
+        blanked = segments.personal_digest(
+            persons_salt, erase_person.network_id, erase_person.user_id, e.user_sent, e.description, e.metadata::text
+        )
+    WHERE e.person_id = person;
+    UPDATE segments.rejected AS r
+    SET detail = NULL, record_key = NULL, payload = NULL, payload_text = NULL, headers = NULL, salt = NULL,
+        blanked = coalesce(r.blanked, segments.personal_digest(r))
+    WHERE r.person_id = person OR r.key_person_id = person;
+    RETURN number;
+END $$;
+COMMENT ON FUNCTION segments.erase_person(text, text, text, text) IS
+'Takes a person''s identifier away and blanks their free text; their rows stay, as erased:<n>. Returns n, or null when nobody has that identifier. user_id is as reporting.normalise_user() gives it.';
+-- Said here, while it is still the owner's: setup gives it to its own role in the end.
+GRANT EXECUTE ON FUNCTION segments.erase_person TO segments_operate;

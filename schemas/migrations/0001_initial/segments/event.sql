@@ -1,0 +1,40 @@
+-- The log. No foreign keys on its big tables: their triggers would cost more than the rows themselves.
+CREATE TABLE segments.event (
+    lane_id integer NOT NULL,
+    segment_key integer NOT NULL,
+    kafka_offset bigint NOT NULL,
+    person_id bigint NOT NULL,
+    status_change_timestamp timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    user_status smallint NOT NULL, -- 1 add, 2 block, 3 reset, 4 enter, 5 leave, 6 expire
+    content bytea NOT NULL, -- salted digest: equal for equal content
+    reference_id text COLLATE "C" NOT NULL,
+    discriminator text COLLATE "C" NOT NULL, -- empty where a time was given, else the first receipt's position
+    expires_at timestamptz,
+    expired_lane_id integer, -- of an expire: the event that it names
+    expired_offset bigint,
+    source text,
+    actor text,
+    request_id text,
+    user_sent text, -- where it differs from the person's user_id
+    description text,
+    metadata json, -- as it was sent, less what was lifted from it: jsonb would print 1e308 with 309 digits
+    digest bytea NOT NULL, -- of all the others, as segments.event_digest() has it
+    blanked bytea, -- the part of the digest that stands for what an erasure blanked; null until then
+    CONSTRAINT event_position PRIMARY KEY (lane_id, kafka_offset),
+    CONSTRAINT event_identity UNIQUE (person_id, segment_key, status_change_timestamp, reference_id, discriminator)
+);
+CREATE INDEX event_reference ON segments.event (reference_id);
+-- For views of one network, which have references in this collation: segments are a network's own, so that what is
+-- found is its own as well.
+CREATE INDEX event_reference_of_segment ON segments.event (segment_key, reference_id COLLATE "POSIX");
+CREATE TRIGGER event_is_immutable BEFORE UPDATE ON segments.event FOR EACH ROW
+EXECUTE FUNCTION segments.refuse_all_but_erasure('{user_sent,description,metadata}');
+CREATE TRIGGER event_is_never_deleted BEFORE DELETE ON segments.event
+FOR EACH ROW EXECUTE FUNCTION segments.refuse_change();
+CREATE TRIGGER event_is_never_truncated BEFORE TRUNCATE ON segments.event
+FOR EACH STATEMENT EXECUTE FUNCTION segments.refuse_change();
+GRANT SELECT, INSERT ON segments.event TO segments_ingest;
+GRANT SELECT ON segments.event TO segments_project, segments_operate, segments_api;
+GRANT SELECT, UPDATE (user_sent, description, metadata, blanked) ON segments.event TO segments_erase;

@@ -1,0 +1,30 @@
+-- The one place where a person's identifier stands. The salt goes into every digest of their content.
+CREATE TABLE segments.person (
+    person_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT person_pkey PRIMARY KEY,
+    network_id text COLLATE "C" NOT NULL,
+    user_id text COLLATE "C" NOT NULL,
+    salt bytea NOT NULL,
+    -- 0, or the number of the erasure that took the identifier away.
+    erased bigint NOT NULL DEFAULT 0,
+    CONSTRAINT person_once UNIQUE (user_id, network_id, erased)
+);
+GRANT SELECT, INSERT ON segments.person TO segments_ingest, segments_operate;
+GRANT SELECT ON segments.person TO segments_project, segments_api;
+GRANT SELECT, UPDATE ON segments.person TO segments_erase;
+
+-- A person's number, network and identifier stay; their erasure alone takes the identifier and the salt away.
+CREATE FUNCTION segments.refuse_all_but_farewell() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND current_user = 'segments_erase' AND old.erased = 0 AND new.erased > 0
+        AND new.user_id = 'erased:' || new.erased AND new.salt = ''
+        AND to_jsonb(new) - '{user_id,erased,salt}'::text[] = to_jsonb(old) - '{user_id,erased,salt}'::text[]
+    THEN
+        RETURN new;
+    END IF;
+    RAISE EXCEPTION '% on %.% refused: it is append-only', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME
+        USING ERRCODE = 'integrity_constraint_violation', HINT = 'segments.erase_person() takes an identifier away.';
+END $$;
+CREATE TRIGGER person_stays BEFORE UPDATE OR DELETE ON segments.person
+FOR EACH ROW EXECUTE FUNCTION segments.refuse_all_but_farewell();
+CREATE TRIGGER person_is_never_truncated BEFORE TRUNCATE ON segments.person
+FOR EACH STATEMENT EXECUTE FUNCTION segments.refuse_change();

@@ -1,0 +1,15 @@
+-- When a rejected record was published again. Append-only, so that rejected itself never changes.
+CREATE TABLE segments.retry (
+    retry_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT retry_pkey PRIMARY KEY,
+    lane_id integer NOT NULL,
+    kafka_offset bigint NOT NULL,
+    retried_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    actor text
+);
+CREATE INDEX retry_of_rejected ON segments.retry (lane_id, kafka_offset);
+CREATE TRIGGER retry_is_immutable BEFORE UPDATE OR DELETE ON segments.retry
+FOR EACH ROW EXECUTE FUNCTION segments.refuse_change();
+CREATE TRIGGER retry_is_never_truncated BEFORE TRUNCATE ON segments.retry
+FOR EACH STATEMENT EXECUTE FUNCTION segments.refuse_change();
+GRANT SELECT ON segments.retry TO segments_ingest, segments_project;
+GRANT SELECT, INSERT ON segments.retry TO segments_operate;
