@@ -7,7 +7,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from service.kafka.login import refused
 from service.postgres.database import set_up_fault
-from service.runtime.backoff import DENIED
+from service.runtime.denied import DENIED
 from service.runtime.errors import SegmentsError
 
 

@@ -72,10 +72,6 @@ def _row(found: ApiKey) -> dict[str, Any]:
     metavar="publish,report,admin",
     help="What the key may do, separated by commas.",
 )
-@click.option(
-    "--name",
-    help="Who or what uses the key: the actor of what is published with it. Default: its id.",
-)
 @click.option("--name", help="Name of its user; the actor of what it publishes. Default: its id.")
 @click.option(
     "--expires",

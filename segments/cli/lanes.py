@@ -76,9 +76,6 @@ def _start(_context: click.Context, _option: click.Parameter, value: str | None)
     is_flag=True,
     help="Adopt every stopped lane: in a new epoch where the topic is another one; closed where the topic is gone.",
 )
-@click.option(
-    "--force", is_flag=True, help="Adopt it even if the topic still holds what the log has read."
-)
 @click.option("--force", is_flag=True, help="Also if the topic still holds what the log has read.")
 @reason_option
 @actor_option

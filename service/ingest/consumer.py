@@ -11,7 +11,7 @@ from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
 
 from service.kafka.aiokafka_internals import TURN_BYTES, on_connection_lost
 from service.kafka.login import refused
-from service.runtime.backoff import DENIED
+from service.runtime.denied import DENIED
 from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:

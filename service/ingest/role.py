@@ -27,7 +27,8 @@ from service.log.append import ROLE, Appender
 from service.postgres.database import open_database, set_up_fault
 from service.registry.command_topics import allowed_topics, read_topics
 from service.registry.installation import installation_name
-from service.runtime.backoff import DENIED, INFRASTRUCTURE
+from service.runtime.backoff import INFRASTRUCTURE
+from service.runtime.denied import DENIED
 from service.runtime.logs import get_logger
 from service.runtime.supervise import Supervisor
 from service.runtime.telemetry import MISKEYED, measures

@@ -22,7 +22,7 @@ from service.kafka.aiokafka_internals import (
 )
 from service.kafka.login import login_options, refused, start
 from service.kafka.topic_ids import topics_there
-from service.runtime.backoff import DENIED
+from service.runtime.denied import DENIED
 from service.runtime.errors import TopicError, WrongUseError
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
-from service.runtime.backoff import DENIED
+from service.runtime.denied import DENIED
 from service.runtime.errors import KafkaRefusedError, WrongUseError
 
 if TYPE_CHECKING:

@@ -7,13 +7,7 @@ import random
 from contextlib import suppress
 
 import asyncpg
-from aiokafka.errors import (
-    ClusterAuthorizationFailedError,
-    GroupAuthorizationFailedError,
-    KafkaError,
-    TopicAuthorizationFailedError,
-    TransactionalIdAuthorizationFailed,
-)
+from aiokafka.errors import KafkaError
 
 # Faults of the infrastructure: waited out, never a reason to reject or to end. Anything else ends the process.
 # InternalClientError: asyncpg finds a connection in disorder, as when it was cut while we were stopped.
@@ -24,13 +18,6 @@ INFRASTRUCTURE = (
     OSError,
     TimeoutError,
     KafkaError,
-)
-# Of these, what operators must mend: an ACL is missing.
-DENIED = (
-    ClusterAuthorizationFailedError,
-    GroupAuthorizationFailedError,
-    TopicAuthorizationFailedError,
-    TransactionalIdAuthorizationFailed,
 )
 FIRST_SECONDS, LAST_SECONDS = 0.05, 5.0
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from service.runtime.backoff import DENIED, INFRASTRUCTURE, Backoff, Outage, sleep_unless
+from service.runtime.backoff import INFRASTRUCTURE, Backoff, Outage, sleep_unless
+from service.runtime.denied import DENIED
 from service.runtime.errors import DatabaseAwayError
 
 if TYPE_CHECKING:

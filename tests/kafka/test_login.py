@@ -16,7 +16,7 @@ from segments.roles import INGEST, PROJECT
 from service.ingest.role import ingest
 from service.kafka.clients import partitions_there, producing, reading, set_up_topics, topic_faults
 from service.kafka.transactional_producer import fenced
-from service.runtime.backoff import DENIED
+from service.runtime.denied import DENIED
 from service.runtime.errors import KafkaRefusedError
 from service.runtime.settings import SecretStr
 from stack import StackError
