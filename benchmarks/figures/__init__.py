@@ -9,6 +9,7 @@ from benchmarks.figures import (
     following,
     ingest,
     latency,
+    long_key,
     memory,
     post,
     projections,
@@ -37,6 +38,7 @@ ALL: Mapping[str, Measuring] = {
     "rebuild": rebuild,
     "latency": latency,
     "post": post,
+    "long_key": long_key,
     "ten_million": ten_million,
     "memory": memory,
 }

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.figure import Figure, Sample
 from benchmarks.http_load import Load, make_request
 from benchmarks.load import NETWORK, make_load
 from benchmarks.plain_app import KEY as PLAIN_KEY
 from benchmarks.processes import SEGMENTS
+from benchmarks.serving import serving
 from benchmarks.world import fresh_world
 from service.registry.api_keys import Scope, create_key
-from stack.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from benchmarks.figure import Limits
     from benchmarks.world import Place, World
 
@@ -54,7 +50,7 @@ async def measure(place: Place) -> list[Sample]:
             for message in make_load(count * 2)
             if not any(word in message.value for word in (b'"enter"', b'"leave"'))
         ]
-        async with _serving(world, SEGMENTS, "api", key=key) as port:
+        async with serving(world, SEGMENTS, "api", key=key) as port:
             requests = [make_request(PATH, message.value, key) for message in messages]
             rates = {n: await _rate(port, requests, n, 201) for n in CONCURRENCIES}
             batches = [
@@ -67,7 +63,7 @@ async def measure(place: Place) -> list[Sample]:
             ]
             batch_rate = await _rate(port, batches, 2, 207) * BATCH if batches else 0.0
         requests = [make_request(PATH, message.value, PLAIN_KEY) for message in messages]
-        async with _serving(world, sys.executable, "-m", "benchmarks.plain_app") as port:
+        async with serving(world, sys.executable, "-m", "benchmarks.plain_app") as port:
             beside = {n: {PEER: await _rate(port, requests, n, 201)} for n in CONCURRENCIES}
     return [
         *(Sample(NAMES[n], rates[n], beside[n]) for n in CONCURRENCIES),
@@ -88,42 +84,3 @@ async def _rate(port: int, requests: list[bytes], connections: int, wanted: int)
     if set(load.statuses) != {wanted}:
         raise RuntimeError(f"answered {dict(load.statuses)}")
     return len(requests) / seconds
-
-
-@asynccontextmanager
-async def _serving(world: World, *command: str, key: str | None = None) -> AsyncIterator[int]:
-    """Run a process that serves on a free port while the block runs."""
-    port = free_port()
-    more: dict[str, Any] = {
-        "SEGMENTS_HTTP_PORT": str(port),
-        "SEGMENTS_HTTP_RATE_LIMIT": "99999999/second",
-        "SEGMENTS_SIGNING_KEY": "the benchmark's signing key, of no use elsewhere",
-    }
-    arguments = command if key is not None else (*command, str(port))
-    process = await asyncio.create_subprocess_exec(
-        *arguments, env=world.environment | more,
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        await _until_ready(port, "/health/ready" if key is not None else "/")
-        yield port
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def _until_ready(port: int, path: str) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.write(
-                    f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
-                )
-                status = (await reader.readline()).split()[1]
-                writer.close()
-                if status in (b"200", b"404"):
-                    return
-            except OSError:
-                pass
-            await asyncio.sleep(0.05)
