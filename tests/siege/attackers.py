@@ -66,8 +66,8 @@ async def _ended(process: Process, phase: Phase) -> tuple[Tallies, list[str]]:
     assert process.stdout is not None
     try:
         async with asyncio.timeout(phase.seconds + END_SECONDS):
-            said = (await process.stdout.read()).decode()
-            errors = await _errors(process)
+            # Both at once: who writes more than a pipe holds waits for the reader.
+            said, errors = await asyncio.gather(process.stdout.read(), _errors(process))
             code = await process.wait()
     except TimeoutError:
         return {}, [f"the attacks of {phase.name} did not end in time"]
