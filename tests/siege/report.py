@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from tests.siege.hostile.kinds import KINDS
@@ -73,7 +74,10 @@ class Report:
         told = _OF_THEIR_OWN if self.attackers_give_way else _BESIDE_OTHERS
         lines = [f"Siege, seed {self.seed}", told, "", _HEADING, *map(_line, self.figures), ""]
         lines += ["Memory, peak MiB of each process (at most 200)"]
-        lines += [f"  {one.role:8} {one.pid:>7} {one.peak / 2**20:6.0f}" for one in self.memory]
+        for one in self.memory:
+            phase, peak = max(one.peaks.items(), key=itemgetter(1), default=("", 0))
+            sampled = f"(sampled: {peak / 2**20:.0f}, in {phase})"
+            lines.append(f"  {one.role:8} {one.pid:>7} {one.peak / 2**20:6.0f}  {sampled}")
         lines += ["", "Failovers: " + (", ".join(self.happened) or "none"), "", "Laws"]
         for law in self.laws:
             lines.append(f"  {'BROKEN' if law.broken else 'holds '} {law.name}")

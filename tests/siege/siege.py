@@ -9,7 +9,7 @@ from tests.siege.attackers import attacking
 from tests.siege.failovers import befall
 from tests.siege.good import EACH_SECOND, Good
 from tests.siege.laws import check_laws
-from tests.siege.memory import watch
+from tests.siege.memory import peaks, watch
 from tests.siege.report import Report
 from tests.siege.site import furnish, site
 from tests.support.waiting import PATIENCE, holds
@@ -25,7 +25,8 @@ async def besiege(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Re
     """Run a plan; say: is told how far it is."""
     report = Report(plan.seed, plan.attackers_give_way)
     async with site() as besieged:
-        watching = asyncio.ensure_future(watch(besieged.watched))
+        now = ["before"]
+        watching = asyncio.ensure_future(watch(besieged.watched, lambda: now[-1]))
         say("filling the hostile network's segments")
         await furnish(besieged, plan.members, plan.events)
         good = Good(besieged)
@@ -33,7 +34,9 @@ async def besiege(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Re
         try:
             for phase in plan.phases:
                 say(f"{phase.name}: {phase.seconds:.0f} s")
+                now.append(phase.name)
                 await _phase(besieged, good, phase, plan, report)
+                say(f"{phase.name}: {peaks(besieged.watched, phase.name)}")
                 report.faults += besieged.ended()
                 if running.done():
                     running.result()
@@ -43,6 +46,7 @@ async def besiege(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Re
             running.cancel()
             await asyncio.wait([running])
         say("checking the laws")
+        now.append("the laws")
         report.figures = good.figures.all()
         report.laws = await check_laws(besieged, good)
         watching.cancel()

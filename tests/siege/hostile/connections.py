@@ -41,7 +41,7 @@ async def _hold(siege: Siege, act: Act, count: int = MANY) -> None:
 async def _dribble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, text: bytes) -> None:
     """Send a byte each second, until the other side has had enough."""
     for at in range(len(text)):
-        if reader.at_eof():
+        if reader.at_eof() or writer.transport.is_closing():
             return
         writer.write(text[at : at + 1])
         await asyncio.sleep(1)
@@ -90,7 +90,7 @@ async def trailers(siege: Siege) -> None:
         for number in range(_TRAILER_BYTES // 8000):
             writer.write(b"X-%d: %s\r\n" % (number, b"x" * 8000))
             await writer.drain()
-            if reader.at_eof():
+            if reader.at_eof() or writer.transport.is_closing():
                 return
             await asyncio.sleep(0.002)
         siege.tally[f"{BREACH} trailers without end are taken"] += 1
