@@ -17,6 +17,7 @@ from projections.fold.lease import leasing
 from schemas.topics import Topics
 from service.kafka.topic_ids import topics_there
 from service.kafka.transactional_producer import fenced
+from service.postgres.database import statements
 from service.registry.installation import installation_name
 from service.runtime.logs import get_logger
 
@@ -32,24 +33,7 @@ log = get_logger("projections.teller")
 LEASE_SECONDS = 5
 _PARTITIONER = DefaultPartitioner()
 TOGETHER = 4000
-# Another topic than the one that was told has to be told as a whole, and so has one of which that is not known.
-_MEET = """
-UPDATE projections.telling AS t SET
-    anew = t.anew OR w.is_another,
-    anew_because = CASE WHEN w.is_another THEN 'the topic was made anew, or is another Kafka''s'
-        ELSE t.anew_because END,
-    anew_by = CASE WHEN w.is_another THEN 'project' ELSE t.anew_by END,
-    anew_at = CASE WHEN w.is_another THEN clock_timestamp() ELSE t.anew_at END,
-    topic_id = coalesce(w.topic_id, t.topic_id),
-    partitions = CASE WHEN w.is_another OR t.anew OR t.partitions IS NULL THEN w.partitions ELSE t.partitions END
-FROM (
-    SELECT n.topic_id, n.partitions, n.topic_id IS NOT NULL AND CASE
-        WHEN o.topic_id IS NULL THEN EXISTS (SELECT FROM projections.teller) ELSE o.topic_id <> n.topic_id
-    END AS is_another
-    FROM projections.telling AS o CROSS JOIN (SELECT $1::uuid AS topic_id, $2::integer AS partitions) AS n
-) AS w
-RETURNING t.partitions, t.anew
-"""
+SQL = statements("projections.outbox.sql")
 
 
 class Teller:
@@ -114,7 +98,9 @@ async def telling(database: Database) -> AsyncIterator[Teller | None]:
             if topic is None:
                 raise UnknownTopicOrPartitionError(f"there is no topic {names.memberships}")
             async with database.single() as connection:
-                row = await connection.fetchrow(_MEET, topic.topic_id, len(topic.partitions))
+                row = await connection.fetchrow(
+                    SQL["meet_topic"], topic.topic_id, len(topic.partitions)
+                )
             assert row is not None  # noqa: S101 - the table has its one row
             told = row["partitions"]
             if told != len(topic.partitions):

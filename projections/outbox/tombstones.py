@@ -12,6 +12,7 @@ from aiokafka import TopicPartition
 
 from schemas.topics import Topics
 from service.kafka.clients import reading
+from service.postgres.database import statements
 from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
@@ -29,31 +30,7 @@ if TYPE_CHECKING:
     StatesOf = Callable[[asyncpg.Connection[Any], list[asyncpg.Record]], Awaitable[list[Record]]]
 
 log = get_logger("projections.farewell")
-# Erasures come one at a time, so the greatest number is the newest.
-_NEWEST = """
-SELECT max(x.erasure_id), segments.incarnation() FROM segments.erasure AS x
-HAVING max(x.erasure_id) > (SELECT f.erasure_id FROM projections.farewell AS f)
-"""
-_NOBODYS = """
-SELECT w.number - 1 FROM unnest($1::text[], $2::bigint[], $3::text[])
-    WITH ORDINALITY AS w (network_id, segment_id, user_id, number)
-WHERE NOT EXISTS (
-    SELECT FROM segments.person AS p
-    INNER JOIN segments.segment AS s ON s.network_id = p.network_id AND s.segment_id = w.segment_id
-    INNER JOIN projections.membership AS m
-        ON m.segment_key = s.segment_key AND m.person_id = p.person_id
-        AND m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
-    WHERE p.user_id = w.user_id AND p.network_id = w.network_id
-)
-"""
-_RENAMED = """
-SELECT m.segment_key, m.person_id FROM segments.erasure AS x
-INNER JOIN projections.membership AS m ON m.person_id = x.person_id
-    AND m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
-WHERE x.erasure_id > (SELECT f.erasure_id FROM projections.farewell AS f) AND x.erasure_id <= $1
-"""
-# Of the database where it was found: one that came back older gives the number to another erasure.
-_SAID = "UPDATE projections.farewell SET erasure_id = $1 WHERE erasure_id < $1 AND segments.incarnation() = $2"
+SQL = statements("projections.outbox.sql")
 
 
 async def publish_tombstones(
@@ -64,7 +41,7 @@ async def publish_tombstones(
     states_of: reads the states of given keys, as records. tell: tells what waits, so that it need not until the end.
     """
     async with teller.database.single() as connection:
-        found = await connection.fetchrow(_NEWEST)
+        found = await connection.fetchrow(SQL["newest_erasure"])
     if found is None:
         return
     newest, incarnation = found
@@ -72,10 +49,10 @@ async def publish_tombstones(
     if buried is None:
         return
     async with teller.database.transaction() as connection:
-        renamed = await states_of(connection, await connection.fetch(_RENAMED, newest))
+        renamed = await states_of(connection, await connection.fetch(SQL["erased_keys"], newest))
     await teller.publish(renamed)
     async with teller.database.single() as connection:
-        await connection.execute(_SAID, newest, incarnation)
+        await connection.execute(SQL["note_erasure"], newest, incarnation)
     log.info("erasures told", keys=buried)
 
 
@@ -161,7 +138,7 @@ async def _nobodys(
     if not found:
         return []
     keys = list(found)
-    rows = await connection.fetch(_NOBODYS, *map(list, zip(*found.values(), strict=True)))
+    rows = await connection.fetch(SQL["stale_keys"], *map(list, zip(*found.values(), strict=True)))
     return [keys[row[0]] for row in rows]
 
 

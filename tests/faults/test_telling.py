@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from projections.outbox.memberships import _MET
+from projections.outbox.memberships import SQL
 from tests.outbox.test_erasure_told import FAREWELL
 from tests.outbox.test_memberships import _TOLD, last_words, standing
 from tests.support.database import connected, erase, make_segments, until, value
@@ -36,11 +36,11 @@ SELECT (
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 )
 """
-# The teller has asked for states since then, and goes on to publish them.
+# The teller has asked for states since then, and goes on to publish them. Postgres shows the beginning of a statement.
 _IN_HAND = f"""
 SELECT EXISTS (
     SELECT FROM pg_stat_activity
-    WHERE datname = current_database() AND state LIKE 'idle%' AND starts_with(query, $${_MET}$$)
+    WHERE datname = current_database() AND state LIKE 'idle%' AND starts_with(query, $${SQL["states"][:900]}$$)
         AND state_change > '{{}}'::timestamptz
 )
 """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from service.postgres.migrations import roles_sql
+from service.postgres.migrations import setup_sql
 from tests.support.database import connected, rows, value
 
 if TYPE_CHECKING:
@@ -175,7 +175,10 @@ GROUP BY 1
 
 
 def test_every_role_that_setup_makes_is_in_the_table() -> None:
-    made = {word.strip("', \n") for word in roles_sql().split("ARRAY[")[1].split("]")[0].split(",")}
+    made = {
+        word.strip("', \n")
+        for word in setup_sql("roles").split("ARRAY[")[1].split("]")[0].split(",")
+    }
     assert made - {"segments_owner"} == set(ALLOWED)
 
 
