@@ -48,7 +48,7 @@ async def verify_topics(
                 found.append(_differs("lane", row["lane"], row["topic_id"], topic))
         topic = there[topics.memberships]
         if known is not None and (topic is None or topic.is_another(known)):
-            found.append(_differs("projections.telling", topics.memberships, known, topic))
+            found.append(_differs("projections.membership_topic", topics.memberships, known, topic))
         if memberships and topic is not None:
             partitions = [TopicPartition(topics.memberships, one) for one in topic.partitions]
             found += await _compare(connection, reader, partitions)

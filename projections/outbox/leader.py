@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from service.kafka.transactional_producer import Record, TransactionalProducer
     from service.postgres.database import Database
 
-log = get_logger("projections.teller")
+log = get_logger("projections.membership_outbox")
 LEASE_SECONDS = 5
 _PARTITIONER = DefaultPartitioner()
 TOGETHER = 4000
 SQL = statements("projections.outbox.sql")
 
 
-class Teller:
+class Leader:
     """Tells the topic as long as nobody has taken over.
 
     database: for whoever reads what to tell. lost: set once another process holds the lease. anew: whether the topic
@@ -62,7 +62,7 @@ class Teller:
         self._topic = Topics(database.settings.topic_prefix).memberships
 
     async def publish(self, records: Sequence[Record]) -> None:
-        """Publish in their order, so many in one transaction. After an error this teller must not go on.
+        """Publish in their order, so many in one transaction. After an error this leader must not go on.
 
         Records without a partition go where their keys belong.
         """
@@ -79,13 +79,13 @@ class Teller:
         return partition
 
     async def topic_moved(self) -> bool:
-        """Whether the topic is not the one any more that this teller tells. Raises: KafkaError."""
+        """Whether the topic is not the one any more that this leader tells. Raises: KafkaError."""
         now = (await topics_there(self._producer.client, [self._topic]))[self._topic]
         return now is None or now.is_another(self._is.topic_id)
 
 
 @asynccontextmanager
-async def telling(database: Database) -> AsyncIterator[Teller | None]:
+async def leading(database: Database) -> AsyncIterator[Leader | None]:
     """Hold the lease while the block runs; gives None when another process holds it. database: of two connections."""
     async with leasing(database, "memberships", LEASE_SECONDS) as lease:
         if lease is None:
@@ -108,4 +108,4 @@ async def telling(database: Database) -> AsyncIterator[Teller | None]:
                     "partitions of memberships are left empty: its keys keep theirs",
                     used=told, there=len(topic.partitions), fix="segments memberships republish",
                 )  # fmt: skip
-            yield Teller(database, producer, lease.lost, topic, told, anew=row["anew"])
+            yield Leader(database, producer, lease.lost, topic, told, anew=row["republish"])

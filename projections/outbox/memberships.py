@@ -2,7 +2,7 @@
 
 It tails the log below the checkpoints and publishes what then stands for the keys it meets, so the last word on a
 key is never older than the key's last event. One process tells at a time, for two could tell in the wrong order
-(`projections.teller`). No transaction of Postgres is open while Kafka is asked.
+(`projections.outbox.leader`). No transaction of Postgres is open while Kafka is asked.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from projections.fold.worker import PROJECTION, ROLE
 from projections.fold.worker import SQL as FOLD_SQL
-from projections.outbox.leader import telling
+from projections.outbox.leader import leading
 from projections.outbox.republish import republish
 from projections.outbox.tombstones import publish_tombstones
 from service.outbox.runner import run_outbox
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from projections.outbox.leader import Teller
+    from projections.outbox.leader import Leader
     from service.kafka.transactional_producer import Record
     from service.postgres.database import Database
     from service.runtime.settings import Settings
@@ -52,25 +52,25 @@ async def relay_memberships(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _relay(database: Database, supervisor: Supervisor) -> None:
-    async with telling(database) as teller:
-        if teller is not None:
-            await _tell_until(supervisor, teller)
+    async with leading(database) as leader:
+        if leader is not None:
+            await _tell_until(supervisor, leader)
     await sleep_unless(supervisor.stop, ASIDE_SECONDS)
 
 
-async def _tell_until(supervisor: Supervisor, teller: Teller) -> None:
+async def _tell_until(supervisor: Supervisor, leader: Leader) -> None:
     """Tell until it must end, or another process tells."""
-    rounds, stop = _Rounds(teller), supervisor.stop
+    rounds, stop = _Rounds(leader), supervisor.stop
     looked = -MOVED_SECONDS
-    while not stop.is_set() and not teller.lost.is_set():
+    while not stop.is_set() and not leader.lost.is_set():
         if time.monotonic() - looked > MOVED_SECONDS:
             looked = time.monotonic()
-            if await teller.topic_moved():
+            if await leader.topic_moved():
                 log.warning("the topic of memberships is another one")
                 return
-            if not await republish(teller, stop, _states_of, rounds.next):
+            if not await republish(leader, stop, _states_of, rounds.next):
                 return
-        await publish_tombstones(teller, stop, _states_of, rounds.next)
+        await publish_tombstones(leader, stop, _states_of, rounds.next)
         more = await rounds.next()
         supervisor.well()
         if not more:
@@ -80,32 +80,32 @@ async def _tell_until(supervisor: Supervisor, teller: Teller) -> None:
 class _Rounds:
     """Rounds of telling; some seconds apart while much waits to be folded."""
 
-    def __init__(self, teller: Teller) -> None:
-        self._teller = teller
+    def __init__(self, leader: Leader) -> None:
+        self._leader = leader
         self._told = time.monotonic()
 
     async def next(self) -> bool:
         """Tell a round if it is time for one; whether more waits."""
-        async with self._teller.database.single() as connection:
+        async with self._leader.database.single() as connection:
             behind: int = await connection.fetchval(FOLD_SQL["waiting"], PROJECTION)
         if behind > MUCH and time.monotonic() - self._told < PATIENCE_SECONDS:
             return False
         self._told = time.monotonic()
-        return await _tell(self._teller)
+        return await _tell(self._leader)
 
 
-async def _tell(teller: Teller) -> bool:
+async def _tell(leader: Leader) -> bool:
     """Tell one batch of each lane; False when no more waits than belongs into the next round.
 
     What it tells was read after whatever was told before, by us or by anybody: that is what keeps the order.
     """
-    async with teller.database.transaction() as connection:
-        topics = await all_topics(connection, teller.database.settings)
+    async with leader.database.transaction() as connection:
+        topics = await all_topics(connection, leader.database.settings)
         lanes = await connection.fetch(SQL["lanes_to_publish"], PROJECTION, topics, BATCH)
     for some in _together(lanes):
-        records = [record for lane in some for record in await _states_in(teller, lane)]
-        await teller.publish(records)
-        async with teller.database.single() as connection:
+        records = [record for lane in some for record in await _states_in(leader, lane)]
+        await leader.publish(records)
+        async with leader.database.single() as connection:
             await connection.execute(
                 SQL["move_progress"],
                 [lane["lane_id"] for lane in some],
@@ -115,9 +115,9 @@ async def _tell(teller: Teller) -> bool:
     return any(lane["until"] - lane["first"] >= BATCH for lane in lanes)
 
 
-async def _states_in(teller: Teller, lane: asyncpg.Record) -> list[Record]:
+async def _states_in(leader: Leader, lane: asyncpg.Record) -> list[Record]:
     """Read the states of the keys that a stretch of a lane meets."""
-    async with teller.database.single() as connection:
+    async with leader.database.single() as connection:
         rows = await connection.fetch(
             SQL["states"], lane["lane_id"], lane["first"], lane["until"], [], []
         )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from projections.outbox.leader import Teller
+    from projections.outbox.leader import Leader
     from projections.outbox.tombstones import StatesOf
 
 log = get_logger("projections.outbox.republish")
@@ -44,34 +44,34 @@ async def used_partitions(connection: asyncpg.Connection[Any]) -> int | None:
 
 
 async def republish(
-    teller: Teller, stop: asyncio.Event, states_of: StatesOf, tell: Callable[[], Awaitable[Any]]
+    leader: Leader, stop: asyncio.Event, states_of: StatesOf, tell: Callable[[], Awaitable[Any]]
 ) -> bool:
-    """Tell the topic as a whole if it is to be; False where this teller can't, and the next one must.
+    """Tell the topic as a whole if it is to be; False where this leader can't, and the next one must.
 
     states_of: reads the states of given keys, as records. tell: tells what waits, so that it need not until the end.
     """
-    async with teller.database.single() as connection:
+    async with leader.database.single() as connection:
         asked = await connection.fetchrow(SQL["republish_asked"])
-    if asked is None or not teller.anew:
+    if asked is None or not leader.anew:
         return asked is None
-    log.info("memberships are told anew", because=asked["anew_because"])
-    buried = await bury_strangers(teller, stop, tell, misplaced=True)
+    log.info("memberships are told anew", because=asked["republish_because"])
+    buried = await bury_strangers(leader, stop, tell, misplaced=True)
     if buried is None:
         return False
     told, last = 0, (-1, -1)
     while True:
-        async with teller.database.transaction() as connection:
+        async with leader.database.transaction() as connection:
             keys = await connection.fetch(SQL["page_of_keys"], *last, PAGE)
             states = await states_of(connection, keys)
         if not keys:
             break
-        await teller.publish(states)
+        await leader.publish(states)
         told, last = told + len(states), tuple(keys[-1])
         await tell()
-        if stop.is_set() or teller.lost.is_set():
+        if stop.is_set() or leader.lost.is_set():
             return False
-    async with teller.database.single() as connection:
-        await connection.execute(SQL["republish_done"], asked["anew_at"], asked["incarnation"])
-    teller.anew = False
+    async with leader.database.single() as connection:
+        await connection.execute(SQL["republish_done"], asked["republish_at"], asked["incarnation"])
+    leader.anew = False
     log.info("memberships were told anew", states=told, nulls=buried)
     return True

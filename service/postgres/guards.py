@@ -15,7 +15,7 @@ _BLANKED, _NEVER = "refuse_all_but_erasure", "refuse_change"
 GUARDED = {
     "event": (_BLANKED, _NEVER),
     "rejected": (_BLANKED, _NEVER),
-    "person": ("refuse_all_but_farewell", "refuse_all_but_farewell"),
+    "person": ("refuse_person_change", "refuse_person_change"),
     "idempotency": ("refuse_early_forgetting", "refuse_early_forgetting"),
     "segment": ("refuse_another_segment", "refuse_another_segment"),
 } | dict.fromkeys(

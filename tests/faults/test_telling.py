@@ -32,7 +32,7 @@ SELECT (
     SELECT bool_and(c.next_offset = l.next_offset)
     FROM projections.checkpoint AS c INNER JOIN segments.lane AS l ON c.lane_id = l.lane_id
 ) AND EXISTS (
-    SELECT FROM pg_locks WHERE NOT granted AND relation = 'projections.teller'::regclass
+    SELECT FROM pg_locks WHERE NOT granted AND relation = 'projections.membership_outbox'::regclass
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 )
 """
@@ -62,7 +62,7 @@ async def in_hand(own_stack: Stack, settings: Settings) -> AsyncIterator[tuple[L
             await until(settings, _TOLD)  # from now on it tells at once
             try:
                 async with connected(settings) as holder, holder.transaction():
-                    await holder.execute("LOCK TABLE projections.teller")
+                    await holder.execute("LOCK TABLE projections.membership_outbox")
                     await say(lane, "add")
                     await until(settings, _HELD)
                     await asyncio.to_thread(own_stack.kafka.pause)

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 LOG = {
     "duplicate", "erasure", "event", "hole", "idempotency", "lane", "lane_event", "network",
-    "person", "registry_event", "rejected", "relay", "retry", "segment", "installation", "topics_owner",
+    "person", "registry_event", "rejected", "rejected_outbox", "retry", "segment", "installation", "topics_owner",
     "signature", "signature_horizon", "unbelieved",
 }  # fmt: skip
 KEPT = {
     "checkpoint", "generation", "history", "kept_state", "kept_state_0", "kept_state_1", "membership",
-    "membership_0", "membership_1", "size", "size_0", "size_1", "size_daily", "size_daily_0", "size_daily_1", "teller",
+    "membership_0", "membership_1", "size", "size_0", "size_1", "size_daily", "size_daily_0", "size_daily_1",
+    "membership_outbox",
 }  # fmt: skip
 VIEWS = {
     "automation_disagreement", "duplicate", "event", "freshness", "hole", "lane", "membership", "membership_history",
@@ -46,7 +47,7 @@ ALLOWED = {
             )
         },
         "segments.lane": "siu",
-        "segments.relay": "siu",
+        "segments.rejected_outbox": "siu",
         "segments.topics_owner": "siu",
         "segments.unbelieved": "siu",
         "segments.source": "s",
@@ -64,8 +65,8 @@ ALLOWED = {
         **{f"projections.{name}": "siudt" for name in KEPT},
         "projections.trace": "sd",
         "projections.expiry": "siud",
-        "projections.farewell": "su",
-        "projections.telling": "su",
+        "projections.tombstone_outbox": "su",
+        "projections.membership_topic": "su",
         "projections.lease": "su",
         "reporting.watermark": "s",
     },
@@ -114,8 +115,8 @@ ALLOWED = {
         "segments.rejected_erasure": "s",
         **{f"projections.{name}": "s" for name in KEPT},
         "projections.expiry": "s",
-        "projections.farewell": "s",
-        "projections.telling": "s",
+        "projections.tombstone_outbox": "s",
+        "projections.membership_topic": "s",
         "projections.checkpoint": "si",
         **{f"reporting.{name}": "s" for name in VIEWS},
         "migrations.applied": "s",
@@ -133,7 +134,14 @@ ALLOWED = {
     "segments_report_network": {f"reporting_network.{name}": "s" for name in VIEWS},
 }
 COLUMNS = {
-    "segments_operate": {"projections.telling": {"anew", "anew_because", "anew_by", "anew_at"}},
+    "segments_operate": {
+        "projections.membership_topic": {
+            "republish",
+            "republish_because",
+            "republish_by",
+            "republish_at",
+        }
+    },
     "segments_api": {"segments.api_key": {"last_used_at"}},
     "segments_registry": {
         "segments.api_key": {"revoked_at", "revoked_by"},

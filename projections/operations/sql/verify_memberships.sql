@@ -12,7 +12,7 @@ WITH last AS (
         EXISTS (
             SELECT FROM segments.event AS e
             INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id
-            LEFT JOIN projections.teller AS t ON e.lane_id = t.lane_id
+            LEFT JOIN projections.membership_outbox AS t ON e.lane_id = t.lane_id
             WHERE e.person_id = p.person_id AND e.segment_key = s.segment_key
                 AND e.kafka_offset >= coalesce(t.next_offset, l.first_offset)
         ) AS waits

@@ -2,4 +2,4 @@
 SELECT m.segment_key, m.person_id FROM segments.erasure AS x
 INNER JOIN projections.membership AS m ON m.person_id = x.person_id
     AND m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
-WHERE x.erasure_id > (SELECT f.erasure_id FROM projections.farewell AS f) AND x.erasure_id <= $1
+WHERE x.erasure_id > (SELECT f.erasure_id FROM projections.tombstone_outbox AS f) AND x.erasure_id <= $1

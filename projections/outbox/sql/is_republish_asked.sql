@@ -1,2 +1,2 @@
 -- Whether the topic is to be published as a whole.
-SELECT anew FROM projections.telling
+SELECT republish FROM projections.membership_topic
