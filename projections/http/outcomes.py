@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from projections.dry_run.dry_run import dry_run
-from projections.fold.worker import PROJECTION
 from projections.queries.results import read_places
 from schemas.topics import Topics
 from service.http.kit.problems import Problem
@@ -123,7 +122,6 @@ class Outcomes:
         async with self._database.hurried(LOOK_SECONDS) as connection:
             reached = await connection.fetch(
                 _SQL["reached"],
-                PROJECTION,
                 *([waiter.handle[part] for waiter in waiting] for part in range(4)),
             )
         if not reached:

@@ -101,7 +101,7 @@ async def _tell(leader: Leader) -> bool:
     """
     async with leader.database.transaction() as connection:
         topics = await all_topics(connection, leader.database.settings)
-        lanes = await connection.fetch(SQL["lanes_to_publish"], PROJECTION, topics, BATCH)
+        lanes = await connection.fetch(SQL["lanes_to_publish"], topics, BATCH)
     for some in _together(lanes):
         records = [record for lane in some for record in await _states_in(leader, lane)]
         await leader.publish(records)

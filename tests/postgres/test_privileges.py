@@ -24,6 +24,9 @@ KEPT = {
     "membership_0", "membership_1", "size", "size_0", "size_1", "size_daily", "size_daily_0", "size_daily_1",
     "membership_outbox",
 }  # fmt: skip
+SERVING = {
+    "serving", "serving_checkpoint", "serving_kept_state", "serving_membership", "serving_size", "serving_size_daily",
+}  # fmt: skip
 VIEWS = {
     "automation_disagreement", "duplicate", "event", "freshness", "hole", "lane", "membership", "membership_history",
     "override", "rejected", "result", "segment", "segment_history", "segment_size", "segment_size_daily",
@@ -63,6 +66,7 @@ ALLOWED = {
         "segments.topics_owner": "siu",
         "segments.erasure_gate": "s",
         **{f"projections.{name}": "siudt" for name in KEPT},
+        **{f"projections.{name}": "s" for name in SERVING},
         "projections.trace": "sd",
         "projections.expiry": "siud",
         "projections.tombstone_outbox": "su",
@@ -96,7 +100,7 @@ ALLOWED = {
                 "source",
             )
         },
-        **{f"projections.{name}": "s" for name in KEPT},
+        **{f"projections.{name}": "s" for name in KEPT | SERVING},
         **{f"reporting.{name}": "s" for name in VIEWS},
     },
     "segments_operate": {
@@ -113,7 +117,7 @@ ALLOWED = {
         "segments.analyst": "s",
         "segments.analyst_event": "s",
         "segments.rejected_erasure": "s",
-        **{f"projections.{name}": "s" for name in KEPT},
+        **{f"projections.{name}": "s" for name in KEPT | SERVING},
         "projections.expiry": "s",
         "projections.tombstone_outbox": "s",
         "projections.membership_topic": "s",

@@ -30,6 +30,19 @@ SQL = {
     "projections.outbox.sql": "segments_project",
 }
 """Package of statements → the role that runs them."""
+OTHERS = {
+    "event_digests.sql": "segments_operate",
+    "ask_republish.sql": "segments_operate",
+    "is_republish_asked.sql": "segments_operate",
+    "used_partitions.sql": "segments_operate",
+    "list_analysts.sql": "segments_operate",
+    "analyst_history.sql": "segments_operate",
+    "granted_networks.sql": "segments_owner",
+    "record_analyst.sql": "segments_owner",
+    "note_owner.sql": "segments_ingest",
+    "find_segments.sql": "segments_ingest",
+}
+"""File → its role, where that is another."""
 FILES = [
     (package, entry.name)
     for package in SQL
@@ -64,7 +77,7 @@ async def test_each_statement_can_be_prepared_by_its_role_and_begins_with_its_pu
         for package, name in FILES:
             text = (resources.files(package) / name).read_text(encoding="utf-8")
             assert text.startswith("-- "), name
-            await connection.execute(f"SET ROLE {SQL[package]}")
+            await connection.execute(f"SET ROLE {OTHERS.get(name, SQL[package])}")
             await connection.execute("SET search_path = pg_catalog, segments")
             statement = await connection.prepare(text)
             for number in range(1, len(statement.get_parameters()) + 1):

@@ -100,9 +100,12 @@ TAMPERED = {
         "INSERT INTO projections.membership_outbox SELECT lane_id, next_offset + 1 FROM projections.checkpoint",
         {"projections.membership_outbox"},
     ),
-    "a lane that was told of and is none": ("INSERT INTO projections.membership_outbox VALUES (99, 1)", {"projections.membership_outbox"}),
+    "a lane that was told of and is none": (
+        "INSERT INTO projections.membership_outbox VALUES (99, 1)", {"projections.membership_outbox"},
+    ),
     "how far refusals were told": (
-        "INSERT INTO segments.rejected_outbox SELECT lane_id, next_offset + 1 FROM segments.lane", {"segments.rejected_outbox"},
+        "INSERT INTO segments.rejected_outbox SELECT lane_id, next_offset + 1 FROM segments.lane",
+        {"segments.rejected_outbox"},
     ),
     "an expiry that is not said again": (
         ("INSERT INTO projections.expiry (segment_key, person_id, named_lane_id, named_offset, again_at)"

@@ -5,10 +5,9 @@ SELECT v.view, v.key, v.expected, v.found FROM (
     SELECT 'projections.membership_outbox' AS view, coalesce(nullif(concat_ws('-', l.topic, l.partition, l.epoch), ''), 'lane ' || t.lane_id) AS key,
         coalesce('at most ' || coalesce(c.next_offset, l.first_offset), 'a lane') AS expected, t.next_offset::text AS found
     FROM projections.membership_outbox AS t
-    CROSS JOIN projections.generation AS g
     LEFT JOIN segments.lane AS l ON t.lane_id = l.lane_id
-    LEFT JOIN projections.checkpoint AS c ON g.projection = c.projection AND g.slot = c.slot AND t.lane_id = c.lane_id
-    WHERE t.lane_id <> 0 AND g.projection = 'membership'
+    LEFT JOIN projections.serving_checkpoint AS c ON t.lane_id = c.lane_id
+    WHERE t.lane_id <> 0
         AND (l.lane_id IS NULL OR t.next_offset > coalesce(c.next_offset, l.first_offset))
     UNION ALL
     SELECT 'projections.membership_topic', 'the topic of memberships', 'told as a whole',

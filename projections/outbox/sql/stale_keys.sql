@@ -5,8 +5,7 @@ SELECT w.number - 1 FROM unnest($1::text[], $2::bigint[], $3::text[])
 WHERE NOT EXISTS (
     SELECT FROM segments.person AS p
     INNER JOIN segments.segment AS s ON s.network_id = p.network_id AND s.segment_id = w.segment_id
-    INNER JOIN projections.membership AS m
+    INNER JOIN projections.serving_membership AS m
         ON m.segment_key = s.segment_key AND m.person_id = p.person_id
-        AND m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
     WHERE p.user_id = w.user_id AND p.network_id = w.network_id
 )

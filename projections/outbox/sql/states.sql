@@ -7,13 +7,12 @@ WITH keys AS MATERIALIZED (
     SELECT g.segment_key, g.person_id FROM unnest($4::integer[], $5::bigint[]) AS g (segment_key, person_id)
 )
 SELECT s.network_id, s.segment_id, p.user_id, (m.state).is_member AS is_member,
-    ('{add,block}'::text[])[(m.state).override] AS override,
+    segments.status_word((m.state).override) AS override,
     (m.state).last_change_at AS last_change_at, (m.state).last_recorded_at AS last_recorded_at
 FROM keys AS k
 CROSS JOIN LATERAL (
-    SELECT n.state FROM projections.membership AS n
+    SELECT n.state FROM projections.serving_membership AS n
     WHERE n.segment_key = k.segment_key AND n.person_id = k.person_id
-        AND n.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
     OFFSET 0
 ) AS m
 INNER JOIN segments.segment AS s ON s.segment_key = k.segment_key

@@ -14,4 +14,5 @@ CREATE TABLE projections.membership_topic (
 );
 INSERT INTO projections.membership_topic (only_row) VALUES (true);
 GRANT SELECT, UPDATE ON projections.membership_topic TO segments_project;
-GRANT SELECT, UPDATE (republish, republish_because, republish_by, republish_at) ON projections.membership_topic TO segments_operate;
+GRANT SELECT, UPDATE (republish, republish_because, republish_by, republish_at) ON projections.membership_topic
+TO segments_operate;
