@@ -37,6 +37,7 @@ from service.http.publishing.routes import PublishingRoutes
 from service.http.registry_routes import admin_routes
 from service.postgres.database import open_database, set_up_fault
 from service.postgres.incarnation import Incarnation
+from service.registry.command_topics import rules_version
 from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.errors import SegmentsError
 from service.runtime.health import Health, stopped_lanes
@@ -118,7 +119,7 @@ class Parts:
     async def _postgres(self) -> str | None:
         try:
             async with self.database.hurried(1.5) as connection:
-                await connection.execute("SELECT FROM segments.source_version")
+                await rules_version(connection)
         except Exception as error:  # noqa: BLE001 - whatever it is, Postgres can't be worked with
             return str(set_up_fault(error) or f"Postgres is away: {type(error).__name__}")
         return None

@@ -15,6 +15,7 @@ from projections.outbox.memberships import relay_memberships
 from service.ingest.role import ingest
 from service.kafka.clients import topic_faults
 from service.kafka.log_filter import watch_kafka
+from service.operations.lanes import stopped_open_lanes
 from service.outbox.rejected import relay_rejected
 from service.postgres.database import database_url
 from service.postgres.migrate import require_set_up
@@ -35,10 +36,6 @@ if TYPE_CHECKING:
     Role = Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]
 
 log = get_logger("roles")
-_STOPPED = """
-SELECT concat_ws('-', topic, partition) AS lane FROM segments.lane
-WHERE topic = ANY ($1::text[]) AND NOT closed AND stopped_because IS NOT NULL
-"""
 
 
 async def api(settings: Settings, stop: asyncio.Event) -> None:
@@ -130,12 +127,13 @@ def _health(settings: Settings, roles: tuple[Role, ...]) -> Health:
         try:
             connection = await asyncpg.connect(database_url(settings), timeout=1)
             try:
-                rows = await connection.fetch(_STOPPED, await read_topics(connection, settings))
+                topics = await read_topics(connection, settings)
+                stopped = await stopped_open_lanes(connection, topics)
             finally:
                 await connection.close()
         except INFRASTRUCTURE:
             return None  # told by the check of Postgres
-        return stopped_lanes((row["lane"], True) for row in rows)
+        return stopped_lanes((lane, True) for lane in stopped)
 
     health.add("postgres", postgres, degrades=roles == API)
     health.add("kafka", kafka)

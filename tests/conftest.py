@@ -15,7 +15,7 @@ import pytest
 
 from service.kafka.clients import set_up_topics
 from service.postgres.migrate import set_up_database
-from service.postgres.migrations import migrations, roles_sql
+from service.postgres.migrations import migrations, setup_sql
 from service.runtime.environment import read_settings
 from service.runtime.settings import SecretStr, Settings
 from stack import StackOptions, start_stack
@@ -81,7 +81,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def template(stack: Stack) -> str:
     """A database that is set up, to be cloned; named by what it was made from."""
-    text = "".join(migration.sql for migration in migrations()) + roles_sql()
+    text = "".join(migration.sql for migration in migrations()) + setup_sql("roles")
     name = f"segments_template_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     asyncio.run(_make_template(stack, name))
     return name

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from projections.dry_run.fold import DryFold
+from projections.dry_run.fold import SQL, DryFold
 from projections.dry_run.overlay import Overlay
 from projections.dry_run.settle import LANE_ID, Asked, Settled, foresee
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from schemas.command import Command
 
-_NOW_MS = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 STATE = ("is_member", "override", "automation_says", "member_since", "override_since", "expires_at")
 # Of a key that nothing is known of.
 NOTHING: Mapping[str, Any] = MappingProxyType({**dict.fromkeys(STATE), "is_member": False})
@@ -76,7 +75,7 @@ async def dry_runs(
     topic: `<prefix>.commands`, where they would be published; None: without a look at what it may say.
     """
     async with _snapshot(connection):
-        now_ms = await connection.fetchval(_NOW_MS)
+        now_ms = await connection.fetchval(SQL["now"])
         with Overlay(LANE_ID) as earlier:
             yield DryRun(connection, now_ms, earlier, topic)
 

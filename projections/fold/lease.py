@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from service.postgres.database import statements
 from service.runtime.backoff import INFRASTRUCTURE
 
 if TYPE_CHECKING:
@@ -25,19 +26,7 @@ if TYPE_CHECKING:
 
 # So often in the time that it runs, a lease is renewed.
 RENEWALS = 5
-_TAKE = """
-UPDATE projections.lease SET holder = $2, until = clock_timestamp() + make_interval(secs => $3)
-WHERE name = $1 AND until < clock_timestamp() RETURNING segments.incarnation()
-"""
-_RENEW = """
-UPDATE projections.lease SET until = clock_timestamp() + make_interval(secs => $3)
-WHERE name = $1 AND holder = $2 RETURNING true
-"""
-# One that an older copy of the database holds as well is none.
-_IS_HELD = """
-SELECT FROM projections.lease WHERE name = $1 AND holder = $2 AND segments.incarnation() = $3
-"""
-_LEAVE = "UPDATE projections.lease SET until = '-infinity' WHERE name = $1 AND holder = $2"
+SQL = statements("projections.fold.sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +40,7 @@ class Lease:
 
     async def is_held(self, connection: asyncpg.Connection[Any], *, lock: bool = False) -> bool:
         """Whether it is still held. lock: nobody takes it, or renews it, before the transaction ends."""
-        statement = f"{_IS_HELD} FOR UPDATE" if lock else _IS_HELD
+        statement = SQL["lease_is_held_locked" if lock else "lease_is_held"]
         row = await connection.fetchrow(statement, self.name, self.holder, self.incarnation)
         return row is not None
 
@@ -64,7 +53,7 @@ async def leasing(database: Database, name: str, seconds: float) -> AsyncIterato
     """
     holder = uuid4()
     async with database.single() as connection:
-        incarnation = await connection.fetchval(_TAKE, name, holder, seconds)
+        incarnation = await connection.fetchval(SQL["lease_take"], name, holder, seconds)
     if incarnation is None:
         yield None
         return
@@ -77,7 +66,7 @@ async def leasing(database: Database, name: str, seconds: float) -> AsyncIterato
         await asyncio.wait([keeper])
         with suppress(*INFRASTRUCTURE):
             async with database.single() as connection:
-                await connection.execute(_LEAVE, name, holder)
+                await connection.execute(SQL["lease_leave"], name, holder)
 
 
 async def _keep(database: Database, lease: Lease, seconds: float) -> None:
@@ -86,5 +75,7 @@ async def _keep(database: Database, lease: Lease, seconds: float) -> None:
         await asyncio.sleep(seconds / RENEWALS)
         with suppress(*INFRASTRUCTURE):
             async with database.single() as connection:
-                if not await connection.fetchval(_RENEW, lease.name, lease.holder, seconds):
+                if not await connection.fetchval(
+                    SQL["lease_renew"], lease.name, lease.holder, seconds
+                ):
                     lease.lost.set()

@@ -113,7 +113,7 @@ async def keep_states(
         state = begin and begin["state"]
         row = await _fold_stretch(connection, batch, key, (begin, None), (None, state), (1,))
         await connection.execute(
-            "UPDATE projections.membership SET tail = $4 WHERE slot = $1 AND segment_key = $2 AND person_id = $3",
+            SQL["set_tail"],
             batch.slot,
             *key,
             row["tail"],

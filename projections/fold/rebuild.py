@@ -23,30 +23,10 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 SHARES = 2  # connections that fold side by side, each its share of the people
-TABLES = ("membership", "kept_state", "size", "size_daily")
 CLOSE = 2000  # offsets apart, below which the swap folds the rest itself
 LEASE_SECONDS = 30
 STEP_SECONDS = 36_000
 _TAKEN_OVER = "(it took over while this one stood still, or Postgres was started anew: begin again)"
-_DISTANCE = """
-SELECT s.lane_id, coalesce(n.next_offset, l.first_offset) AS first, s.next_offset AS until
-FROM projections.checkpoint AS s
-INNER JOIN segments.lane AS l ON s.lane_id = l.lane_id
-LEFT JOIN projections.checkpoint AS n ON n.projection = s.projection AND n.slot = $3 AND n.lane_id = s.lane_id
-WHERE s.projection = $1 AND s.slot = $2 AND coalesce(n.next_offset, l.first_offset) < s.next_offset
-ORDER BY s.lane_id
-"""
-_MISSING = """
-INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset)
-SELECT s.projection, $3, s.lane_id, l.first_offset FROM projections.checkpoint AS s
-INNER JOIN segments.lane AS l ON s.lane_id = l.lane_id
-WHERE s.projection = $1 AND s.slot = $2 ON CONFLICT DO NOTHING
-"""
-_WATERMARKS = """
-UPDATE projections.checkpoint AS n SET complete_until = s.complete_until, recorded_until = s.recorded_until
-FROM projections.checkpoint AS s
-WHERE n.projection = $1 AND n.slot = $3 AND s.projection = $1 AND s.slot = $2 AND s.lane_id = n.lane_id
-"""
 
 
 class RebuildRunningError(SegmentsError):
@@ -98,34 +78,19 @@ class _Rebuild:
     async def serving(self) -> int:
         """Give the slot that serves."""
         async with self._transaction() as connection:
-            slot: int = await connection.fetchval(
-                "SELECT slot FROM projections.generation WHERE projection = $1", PROJECTION
-            )
+            slot: int = await connection.fetchval(SQL["serving_slot"], PROJECTION)
         return slot
 
     async def empty(self, slot: int) -> None:
-        """Empty a slot that doesn't serve.
-
-        By DELETE: TRUNCATE would wait for every open transaction that ever read the views, with all new readers
-        queueing behind it, and a reader whose snapshot is older than the swap would find the old slot empty.
-        """
+        """Empty a slot that doesn't serve."""
         async with self._transaction() as connection:
-            for table in TABLES:
-                await connection.execute(
-                    f"DELETE FROM projections.{table}_{slot}",  # noqa: S608 - constants
-                    timeout=STEP_SECONDS,
-                )
-            await connection.execute(
-                "DELETE FROM projections.checkpoint WHERE projection = $1 AND slot = $2",
-                PROJECTION,
-                slot,
-            )
+            await connection.execute(SQL["empty_slot"], PROJECTION, slot, timeout=STEP_SECONDS)
 
     async def fold_whole(self, old: int, new: int) -> int:
         """Fold all below the serving slot's checkpoints. The log there never changes: shares need no snapshot."""
         async with self._transaction() as connection:
             rows = await connection.fetch(
-                "SELECT lane_id, next_offset FROM projections.checkpoint WHERE projection = $1 AND slot = $2",
+                SQL["checkpoints"],
                 PROJECTION,
                 old,
             )
@@ -136,7 +101,7 @@ class _Rebuild:
         )
         async with self._transaction() as connection:
             await connection.executemany(
-                "INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset) VALUES ($1, $2, $3, $4)",
+                SQL["set_checkpoint"],
                 [
                     (PROJECTION, new, lane, offset)
                     for lane, offset in zip(lanes, offsets, strict=True)
@@ -151,7 +116,7 @@ class _Rebuild:
     ) -> None:
         """Keep states of the long keys, as the workers do."""
         keys = await connection.fetch(
-            "SELECT segment_key, person_id FROM projections.membership WHERE slot = $1 AND tail >= $2",
+            SQL["grown_keys"],
             slot,
             2 * long_keys.EVERY,
             timeout=STEP_SECONDS,
@@ -172,21 +137,18 @@ class _Rebuild:
             return False
         async with self._transaction() as connection:
             # Waits for the batches under way, and keeps new ones out.
-            await connection.execute(
-                "SELECT FROM projections.generation WHERE projection = $1 FOR UPDATE", PROJECTION
-            )
+            await connection.execute(SQL["hold_workers"], PROJECTION)
             if not await self._lease.is_held(connection, lock=True):
                 raise RebuildRunningError(_TAKEN_OVER)
-            await connection.execute(_MISSING, PROJECTION, old, new)
-            rows = await connection.fetch(_DISTANCE, PROJECTION, old, new)
+            await connection.execute(SQL["make_checkpoints"], PROJECTION, old, new)
+            rows = await connection.fetch(SQL["distance"], PROJECTION, old, new)
             if sum(row["until"] - row["first"] for row in rows) > 4 * CLOSE:
                 return False
             for row in rows:
                 await fold_range(connection, new, row["lane_id"], row["first"], row["until"])
-            await connection.execute(_WATERMARKS, PROJECTION, old, new)
+            await connection.execute(SQL["take_watermarks"], PROJECTION, old, new)
             await connection.execute(
-                "UPDATE projections.generation SET slot = $2, digest = $3, rebuilt_at = clock_timestamp()"
-                " WHERE projection = $1",
+                SQL["swap"],
                 PROJECTION,
                 new,
                 fold_digest(),
@@ -196,8 +158,8 @@ class _Rebuild:
     async def _catch_up(self, old: int, new: int) -> bool:
         """Fold one batch of each lane that is behind; True when all of them are close."""
         async with self._transaction() as connection:
-            await connection.execute(_MISSING, PROJECTION, old, new)
-            rows = await connection.fetch(_DISTANCE, PROJECTION, old, new)
+            await connection.execute(SQL["make_checkpoints"], PROJECTION, old, new)
+            rows = await connection.fetch(SQL["distance"], PROJECTION, old, new)
         if sum(row["until"] - row["first"] for row in rows) <= CLOSE:
             return True
         for row in rows:

@@ -183,14 +183,14 @@ class Worker:
     async def _serving(self, connection: asyncpg.Connection[Any]) -> int:
         # Shared: a swap waits for the batches under way, and none begins on the slot that it takes away.
         row = await connection.fetchrow(
-            "SELECT slot, digest FROM projections.generation WHERE projection = $1 FOR KEY SHARE",
+            SQL["serving"],
             PROJECTION,
         )
         if row is None:
             raise NotSetUpError
         if row["digest"] is None:
             await connection.execute(
-                "UPDATE projections.generation SET digest = $2 WHERE projection = $1 AND digest IS NULL",
+                SQL["note_digest"],
                 PROJECTION,
                 self._digest,
             )
@@ -246,14 +246,12 @@ async def _advance(database: Database) -> None:
     async with database.transaction() as connection:
         # Shared, as in a batch: what is said of the slot that a swap takes away would be lost.
         slot = await connection.fetchval(
-            "SELECT slot FROM projections.generation WHERE projection = $1 FOR KEY SHARE",
+            SQL["serving"],
             PROJECTION,
         )
         await connection.execute(SQL["adopt_lanes"], PROJECTION, slot)
         await connection.execute(SQL["advance"], PROJECTION, slot)
-        row = await connection.fetchrow(
-            "SELECT complete_until, projection_behind FROM reporting.watermark"
-        )
+        row = await connection.fetchrow(SQL["progress"])
     await _look_after_tables(database)
     if row is not None:
         PROJECTION_LAG.labels(PROJECTION).set(row["projection_behind"])

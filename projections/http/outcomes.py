@@ -12,10 +12,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from projections.dry_run.dry_run import dry_run
-from projections.fold.worker import PROJECTION
 from projections.queries.results import read_places
 from schemas.topics import Topics
 from service.http.kit.problems import Problem
+from service.postgres.database import statements
 from service.runtime.backoff import sleep_unless
 from service.runtime.errors import DatabaseAwayError
 from service.runtime.logs import get_logger
@@ -39,18 +39,7 @@ LOOK_SECONDS = 5
 # Records of one network asked for in one question, and when one that failed is asked again.
 TOGETHER = 20
 AGAIN_SECONDS = 0.5
-# How far the log, and the projections, have come in the open lanes of these records, where these are of their topics:
-# at the same place of another topic lies another command.
-_REACHED = """
-SELECT w.nth::integer - 1 AS nth, l.lane_id, l.next_offset > w.kafka_offset AS logged,
-    c.next_offset > w.kafka_offset AS projected
-FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::uuid[])
-    WITH ORDINALITY AS w (topic, partition, kafka_offset, topic_id, nth)
-INNER JOIN segments.lane AS l ON l.topic = w.topic AND l.partition = w.partition AND NOT l.closed
-INNER JOIN projections.generation AS g ON g.projection = $1
-LEFT JOIN projections.checkpoint AS c ON c.projection = g.projection AND c.slot = g.slot AND c.lane_id = l.lane_id
-WHERE l.next_offset > w.kafka_offset AND l.stopped_because IS NULL AND l.topic_id = w.topic_id IS NOT FALSE
-"""
+_SQL = statements("projections.queries.sql")
 
 
 @dataclass(slots=True, eq=False)
@@ -132,8 +121,7 @@ class Outcomes:
         waiting = list(self._waiting)
         async with self._database.hurried(LOOK_SECONDS) as connection:
             reached = await connection.fetch(
-                _REACHED,
-                PROJECTION,
+                _SQL["reached"],
                 *([waiter.handle[part] for waiter in waiting] for part in range(4)),
             )
         if not reached:

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from schemas.topics import Topics
 from service.kafka.clients import reading
+from service.postgres.database import statements
 from service.postgres.incarnation import INCARNATION
 from service.registry.command_topics import all_topics, list_sources
 from service.runtime.errors import TopicError
@@ -21,66 +22,12 @@ if TYPE_CHECKING:
 
     from service.runtime.settings import Settings
 
-_FRESHNESS = """
-SELECT f.*, l.stopped_because FROM reporting.freshness AS f
-INNER JOIN reporting.lane AS l USING (kafka_topic, kafka_partition, kafka_epoch)
-WHERE f.kafka_topic = ANY ($1::text[]) ORDER BY f.kafka_topic, f.kafka_partition, f.kafka_epoch, f.projection
-"""
-_BEHIND = """
-SELECT w.topic, w.partition, w.end_offset, l.epoch, l.stopped_because,
-    greatest(
-        w.end_offset - coalesce(least(l.next_offset, min(coalesce(c.next_offset, l.first_offset))), 0), 0
-    ) AS behind
-FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::boolean[]) AS w (topic, partition, end_offset, is_another)
-LEFT JOIN segments.lane AS l ON l.topic = w.topic AND l.partition = w.partition AND NOT l.closed
-LEFT JOIN projections.generation AS g ON true
-LEFT JOIN projections.checkpoint AS c ON c.lane_id = l.lane_id AND c.projection = g.projection AND c.slot = g.slot
-GROUP BY w.topic, w.partition, w.end_offset, w.is_another, l.lane_id
-HAVING coalesce(least(l.next_offset, min(coalesce(c.next_offset, l.first_offset))), 0) < w.end_offset
-    OR l.stopped_because IS NOT NULL
-    OR (w.is_another AND l.next_offset > w.end_offset) -- than the log's: nothing of it is in
-UNION ALL
--- What Kafka does not have any more is not read to its end.
-SELECT l.topic, l.partition, l.next_offset, l.epoch,
-    coalesce(l.stopped_because, 'the topic has no such partition; is ingest running?'), 0
-FROM segments.lane AS l
-WHERE l.topic = ANY ($1::text[]) AND NOT l.closed AND (l.stopped_because IS NOT NULL OR l.topic = ANY ($2::text[]))
-    AND (l.topic, l.partition) NOT IN (
-        SELECT w.topic, w.partition FROM unnest($2::text[], $3::integer[]) AS w (topic, partition)
-    )
-UNION ALL
--- What an earlier epoch left unfolded.
-SELECT l.topic, l.partition, l.next_offset, l.epoch, NULL, l.next_offset - coalesce(c.next_offset, l.first_offset)
-FROM segments.lane AS l
-CROSS JOIN projections.generation AS g
-LEFT JOIN projections.checkpoint AS c ON c.lane_id = l.lane_id AND c.projection = g.projection AND c.slot = g.slot
-WHERE l.topic = ANY ($1::text[]) AND l.closed AND coalesce(c.next_offset, l.first_offset) < l.next_offset
-ORDER BY 1, 2, 4
-"""
-_LOG = """
-SELECT topic, partition, next_offset FROM segments.lane WHERE topic = ANY ($1::text[]) AND NOT closed
-"""
-_OVERDUE = """
-SELECT count(*) FILTER (WHERE m.expires_at <= clock_timestamp()) AS overdue, count(*) AS lapsing
-FROM projections.membership AS m
-WHERE m.expires_at IS NOT NULL
-    AND m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
-"""
-_OWNER = """
-SELECT o.installation, o.installation = segments.installation_name() AS is_ours, o.since, o.actor, o.seen_at
-FROM segments.topics_owner AS o WHERE o.topic_prefix = $1
-"""
+SQL = statements("projections.operations.sql")
 ANOTHERS = (
     "The topics {prefix}.* are of another installation, {name}: commands are read from them, and nothing is written"
     " there. `segments setup --adopt-topics` takes them over."
 )
-_ANEW = "SELECT anew_at, anew_because FROM projections.telling WHERE anew"
 UNSIGNED = "SEGMENTS_SIGNING_KEY is not set here: where `segments project` has none either, no override lapses."
-_UNBELIEVED = """
-SELECT u.source, u.cause, sum(u.records)::bigint AS records, min(u.first_at) AS first_at, max(u.last_at) AS last_at
-FROM segments.unbelieved AS u INNER JOIN segments.lane AS l ON l.lane_id = u.lane_id
-WHERE l.topic = ANY ($1::text[]) GROUP BY u.source, u.cause ORDER BY max(u.last_at) DESC, u.source, u.cause
-"""
 # So long a signature that was not believed is warned of.
 UNBELIEVED_HOURS = 24
 _UNBELIEVED_WHY = {
@@ -91,23 +38,6 @@ _UNBELIEVED_WHY = {
 }
 # The ingest asks each second where Kafka ends; a rebalance or a restart may take some.
 SEEN_SECONDS = 15
-_UNSEEN = """
-SELECT l.topic, array_agg(l.partition ORDER BY l.partition) AS partitions,
-    extract(epoch FROM clock_timestamp() - min(l.end_seen_at))::bigint AS seconds
-FROM segments.lane AS l
-WHERE l.topic = ANY ($1::text[]) AND NOT l.closed AND l.stopped_because IS NULL
-    AND coalesce(l.end_seen_at, '-infinity') < clock_timestamp() - make_interval(secs => $2)
-GROUP BY l.topic, l.end_seen_at IS NULL
-ORDER BY l.topic, l.end_seen_at IS NULL
-"""
-# Told for a day.
-_REREAD = """
-SELECT l.topic, l.partition, x.detail, x.happened_at FROM segments.lane_event AS x
-INNER JOIN segments.lane AS l ON x.lane_id = l.lane_id
-WHERE x.action = 'reread' AND l.topic = ANY ($1::text[]) AND x.happened_at > clock_timestamp() - interval '1 day'
-ORDER BY x.lane_event_id
-"""
-_BEGUN = "SELECT EXISTS (SELECT FROM segments.lane WHERE topic = ANY ($1::text[]))"
 POLL_SECONDS = 0.05
 
 
@@ -118,25 +48,25 @@ async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -
     another one after each start, failover or restore.
     unbelieved: [{source, cause, records, first_at, last_at}, …] of signatures that were not believed.
     """
-    watermark = await connection.fetchrow("SELECT * FROM reporting.watermark")
+    watermark = await connection.fetchrow(SQL["watermark"])
     topics = await all_topics(connection, settings)
-    lanes = await connection.fetch(_FRESHNESS, topics)
+    lanes = await connection.fetch(SQL["freshness"], topics)
     warnings = await _unseen(connection, topics)
     warnings += [
         f"Postgres came back older than it was ({row['happened_at']:%Y-%m-%d %H:%M:%S} UTC):"
         f" {row['topic']}-{row['partition']}, {row['detail']} were read again."
-        for row in await connection.fetch(_REREAD, topics)
+        for row in await connection.fetch(SQL["reread"], topics)
     ]
-    owner = await connection.fetchrow(_OWNER, settings.topic_prefix)
+    owner = await connection.fetchrow(SQL["topics_owner"], settings.topic_prefix)
     if owner and not owner["is_ours"]:
         warnings.append(ANOTHERS.format(prefix=settings.topic_prefix, name=owner["installation"]))
-    if anew := await connection.fetchrow(_ANEW):
+    if anew := await connection.fetchrow(SQL["republishing"]):
         warnings.append(f"memberships are to be told anew since {anew[0]}: {anew[1]}")
-    expiries = await connection.fetchrow(_OVERDUE)
+    expiries = await connection.fetchrow(SQL["overdue"])
     overdue, lapsing = expiries or (0, 0)
     if lapsing and settings.signing_secret is None:
         warnings.append(UNSIGNED)
-    unbelieved = [dict(row) for row in await connection.fetch(_UNBELIEVED, topics)]
+    unbelieved = [dict(row) for row in await connection.fetch(SQL["unbelieved"], topics)]
     warnings += _of_unbelieved(unbelieved)
     return {
         "watermark": dict(watermark) if watermark else None,
@@ -162,10 +92,10 @@ def _of_unbelieved(unbelieved: list[dict[str, Any]]) -> list[str]:
 
 async def _unseen(connection: asyncpg.Connection[Any], topics: list[str]) -> list[str]:
     """Warn where nobody has looked for a while how far Kafka goes: what lags is not known then."""
-    if not await connection.fetchval(_BEGUN, topics):
+    if not await connection.fetchval(SQL["has_lanes"], topics):
         return ["Kafka's end was never seen: no ingest has run yet, or Kafka is away from it."]
     warnings = []
-    for row in await connection.fetch(_UNSEEN, topics, SEEN_SECONDS):
+    for row in await connection.fetch(SQL["unseen"], topics, SEEN_SECONDS):
         seen = "never seen" if row["seconds"] is None else f"last seen {row['seconds']} s ago"
         lanes = f"{row['topic']}: {', '.join(map(str, row['partitions']))}"
         warnings.append(
@@ -233,7 +163,7 @@ async def wait_until_folded(
     # Asked before: what the log held then lies below the topic's end, or the topic was made anew.
     log = {
         TopicPartition(row["topic"], row["partition"]): row["next_offset"]
-        for row in await connection.fetch(_LOG, topics)
+        for row in await connection.fetch(SQL["log_offsets"], topics)
     }
     ends = await _end_offsets_within(seconds + 1, settings, connection)
     asked = (
@@ -243,7 +173,7 @@ async def wait_until_folded(
         [log.get(lane, 0) > end for lane, end in ends.items()],
     )
     while True:
-        rows = await connection.fetch(_BEHIND, topics, *asked)
+        rows = await connection.fetch(SQL["behind"], topics, *asked)
         behind = [dict(row) for row in rows]
         if (
             not behind

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from projections.fold.worker import PROJECTION, ROLE
+from projections.fold.worker import SQL as FOLD_SQL
 from schemas.command.rules import EXPIRY_REFERENCE, UserStatus
 from schemas.position import Position
 from schemas.topics import Topics
 from service.kafka.clients import producing
 from service.kafka.publish import Sender, record_key, signed_headers
 from service.outbox.runner import run_outbox
+from service.postgres.database import statements
 from service.runtime.backoff import sleep_unless
 from service.runtime.errors import NotSetUpError
 from service.runtime.logs import get_logger
@@ -42,84 +44,7 @@ IDLE_SHARE = 4
 PAGE = 500
 CLAIM_SECONDS, SEND_SECONDS = 15, 10
 _START = (datetime(1970, 1, 1, tzinfo=UTC), 0, 0)
-# Shared: no swap takes the slot away meanwhile.
-_SERVING = "SELECT slot FROM projections.generation WHERE projection = $1 FOR KEY SHARE"
-_LAPSES = (
-    "SELECT EXISTS (SELECT FROM projections.membership WHERE slot = $1 AND expires_at IS NOT NULL)"
-)
-# Once published and again due, an expiry waits as long as the workers have not passed it, whatever the time.
-_CLAIM = """
-WITH due AS MATERIALIZED (
-    SELECT m.segment_key, m.person_id, m.expires_at, (m.state).stated_lane_id AS lane_id,
-        (m.state).stated_offset AS kafka_offset
-    FROM projections.membership AS m
-    WHERE m.slot = $1 AND m.expires_at <= now() AND (m.expires_at, m.segment_key, m.person_id) > ($2, $3, $4)
-    ORDER BY m.expires_at, m.segment_key, m.person_id LIMIT $5
-), claimed AS (
-    INSERT INTO projections.expiry AS x (segment_key, person_id, named_lane_id, named_offset, again_at)
-    SELECT d.segment_key, d.person_id, d.lane_id, d.kafka_offset, now() + make_interval(secs => $6)
-    FROM due AS d
-    WHERE NOT EXISTS (
-        SELECT FROM projections.expiry AS y
-        WHERE y.segment_key = d.segment_key AND y.person_id = d.person_id
-            AND y.named_lane_id = d.lane_id AND y.named_offset = d.kafka_offset
-            AND (y.again_at > now() OR EXISTS (
-                SELECT FROM segments.lane AS l
-                LEFT JOIN projections.checkpoint AS c
-                    ON c.projection = 'membership' AND c.slot = $1 AND c.lane_id = l.lane_id
-                WHERE l.topic = y.topic AND l.partition = y.partition AND l.epoch = y.epoch AND NOT l.closed
-                    AND coalesce(c.next_offset, l.first_offset) <= y.kafka_offset
-            ))
-    )
-    ORDER BY d.segment_key, d.person_id
-    ON CONFLICT (segment_key, person_id) DO UPDATE SET
-        named_lane_id = excluded.named_lane_id, named_offset = excluded.named_offset, again_at = excluded.again_at,
-        times = CASE WHEN (x.named_lane_id, x.named_offset) = (excluded.named_lane_id, excluded.named_offset)
-            THEN x.times ELSE 0 END,
-        topic = NULL
-    WHERE x.again_at <= now()
-        OR (x.named_lane_id, x.named_offset) <> (excluded.named_lane_id, excluded.named_offset)
-    RETURNING segment_key, person_id
-)
-SELECT d.segment_key, d.person_id, d.expires_at, c.person_id IS NOT NULL AS ours, d.page,
-    s.network_id, s.segment_id, p.user_id, l.topic, l.partition, l.epoch, d.kafka_offset,
-    segments.incarnation() AS incarnation,
-    segments.event_id(l.topic, l.partition, l.epoch, d.kafka_offset)::text AS event_id
-FROM (
-    SELECT *, count(*) OVER () AS page, row_number() OVER (ORDER BY expires_at, segment_key, person_id) AS place
-    FROM due
-) AS d
-LEFT JOIN claimed AS c ON d.segment_key = c.segment_key AND d.person_id = c.person_id
-INNER JOIN segments.segment AS s ON s.segment_key = d.segment_key
-INNER JOIN segments.person AS p ON p.person_id = d.person_id
-INNER JOIN segments.lane AS l ON l.lane_id = d.lane_id
-WHERE c.person_id IS NOT NULL OR d.place = d.page
-ORDER BY d.place
-"""
-# Said again, should it have been refused, after a minute, two, four … an hour.
-_PUBLISHED = """
-UPDATE projections.expiry AS x SET
-    topic = w.topic, partition = w.partition, kafka_offset = w.kafka_offset, times = x.times + 1,
-    epoch = coalesce((
-        SELECT l.epoch FROM segments.lane AS l
-        WHERE l.topic = w.topic AND l.partition = w.partition AND NOT l.closed
-    ), 0),
-    again_at = now() + least(make_interval(secs => 60 * 2 ^ least(x.times, 6)), interval '1 hour')
-FROM unnest($1::integer[], $2::bigint[], $3::text[], $4::integer[], $5::bigint[])
-    AS w (segment_key, person_id, topic, partition, kafka_offset)
-WHERE x.segment_key = w.segment_key AND x.person_id = w.person_id
-    AND segments.incarnation() = $6 -- else it may be another person's
-"""
-_FORGET = """
-DELETE FROM projections.expiry WHERE (segment_key, person_id) IN (
-    SELECT x.segment_key, x.person_id FROM projections.expiry AS x
-    WHERE (x.topic IS NOT NULL OR x.again_at <= now()) AND NOT EXISTS (
-        SELECT FROM projections.membership AS m
-        WHERE m.slot = $1 AND m.segment_key = x.segment_key AND m.person_id = x.person_id AND m.expires_at <= now()
-    )
-    ORDER BY x.segment_key, x.person_id LIMIT $2 FOR UPDATE SKIP LOCKED
-)
-"""
+SQL = statements("projections.outbox.sql")
 
 
 async def publish_expiries(settings: Settings, stop: asyncio.Event) -> None:
@@ -146,8 +71,8 @@ async def _warn_unsigned(database: Database, stop: asyncio.Event) -> None:
     """Say once that nothing lapses, as soon as something is to lapse: what is not signed is not believed."""
     while not stop.is_set():
         async with database.transaction() as connection:
-            slot = await connection.fetchval(_SERVING, PROJECTION)
-            lapses = await connection.fetchval(_LAPSES, slot)
+            slot = await connection.fetchval(FOLD_SQL["serving"], PROJECTION)
+            lapses = await connection.fetchval(SQL["has_expiries"], slot)
         if lapses:
             log.warning(
                 "overrides do not lapse: SEGMENTS_SIGNING_KEY is not set",
@@ -176,16 +101,16 @@ class _Publisher:
         forgotten = PAGE
         while forgotten == PAGE and not stop.is_set():
             async with self._database.transaction() as connection:
-                slot = await connection.fetchval(_SERVING, PROJECTION)
-                status = await connection.execute(_FORGET, slot, PAGE)
+                slot = await connection.fetchval(FOLD_SQL["serving"], PROJECTION)
+                status = await connection.execute(SQL["forget_expiries"], slot, PAGE)
             forgotten = int(status.removeprefix("DELETE "))
         return max(EVERY_SECONDS, IDLE_SHARE * (time.monotonic() - began))
 
     async def _page(self, after: tuple[datetime, int, int]) -> tuple[datetime, int, int] | None:
         """Claim and publish what is new on one page; gives where the next one begins, None at the end."""
         async with self._database.transaction() as connection:
-            slot = await connection.fetchval(_SERVING, PROJECTION)
-            rows = await connection.fetch(_CLAIM, slot, *after, PAGE, CLAIM_SECONDS)
+            slot = await connection.fetchval(FOLD_SQL["serving"], PROJECTION)
+            rows = await connection.fetch(SQL["claim_expiries"], slot, *after, PAGE, CLAIM_SECONDS)
         ours = [row for row in rows if row["ours"]]
         if ours:
             await self._publish(ours)
@@ -214,7 +139,9 @@ class _Publisher:
             if told:
                 async with self._database.transaction() as connection:
                     await connection.execute(
-                        _PUBLISHED, *map(list, zip(*told, strict=True)), rows[0]["incarnation"]
+                        SQL["note_expiries"],
+                        *map(list, zip(*told, strict=True)),
+                        rows[0]["incarnation"],
                     )
         for future in sent:
             future.result()  # raises what the broker said

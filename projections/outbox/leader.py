@@ -17,6 +17,7 @@ from projections.fold.lease import leasing
 from schemas.topics import Topics
 from service.kafka.topic_ids import topics_there
 from service.kafka.transactional_producer import fenced
+from service.postgres.database import statements
 from service.registry.installation import installation_name
 from service.runtime.logs import get_logger
 
@@ -28,31 +29,14 @@ if TYPE_CHECKING:
     from service.kafka.transactional_producer import Record, TransactionalProducer
     from service.postgres.database import Database
 
-log = get_logger("projections.teller")
+log = get_logger("projections.membership_outbox")
 LEASE_SECONDS = 5
 _PARTITIONER = DefaultPartitioner()
 TOGETHER = 4000
-# Another topic than the one that was told has to be told as a whole, and so has one of which that is not known.
-_MEET = """
-UPDATE projections.telling AS t SET
-    anew = t.anew OR w.is_another,
-    anew_because = CASE WHEN w.is_another THEN 'the topic was made anew, or is another Kafka''s'
-        ELSE t.anew_because END,
-    anew_by = CASE WHEN w.is_another THEN 'project' ELSE t.anew_by END,
-    anew_at = CASE WHEN w.is_another THEN clock_timestamp() ELSE t.anew_at END,
-    topic_id = coalesce(w.topic_id, t.topic_id),
-    partitions = CASE WHEN w.is_another OR t.anew OR t.partitions IS NULL THEN w.partitions ELSE t.partitions END
-FROM (
-    SELECT n.topic_id, n.partitions, n.topic_id IS NOT NULL AND CASE
-        WHEN o.topic_id IS NULL THEN EXISTS (SELECT FROM projections.teller) ELSE o.topic_id <> n.topic_id
-    END AS is_another
-    FROM projections.telling AS o CROSS JOIN (SELECT $1::uuid AS topic_id, $2::integer AS partitions) AS n
-) AS w
-RETURNING t.partitions, t.anew
-"""
+SQL = statements("projections.outbox.sql")
 
 
-class Teller:
+class Leader:
     """Tells the topic as long as nobody has taken over.
 
     database: for whoever reads what to tell. lost: set once another process holds the lease. anew: whether the topic
@@ -78,7 +62,7 @@ class Teller:
         self._topic = Topics(database.settings.topic_prefix).memberships
 
     async def publish(self, records: Sequence[Record]) -> None:
-        """Publish in their order, so many in one transaction. After an error this teller must not go on.
+        """Publish in their order, so many in one transaction. After an error this leader must not go on.
 
         Records without a partition go where their keys belong.
         """
@@ -95,13 +79,13 @@ class Teller:
         return partition
 
     async def topic_moved(self) -> bool:
-        """Whether the topic is not the one any more that this teller tells. Raises: KafkaError."""
+        """Whether the topic is not the one any more that this leader tells. Raises: KafkaError."""
         now = (await topics_there(self._producer.client, [self._topic]))[self._topic]
         return now is None or now.is_another(self._is.topic_id)
 
 
 @asynccontextmanager
-async def telling(database: Database) -> AsyncIterator[Teller | None]:
+async def leading(database: Database) -> AsyncIterator[Leader | None]:
     """Hold the lease while the block runs; gives None when another process holds it. database: of two connections."""
     async with leasing(database, "memberships", LEASE_SECONDS) as lease:
         if lease is None:
@@ -114,7 +98,9 @@ async def telling(database: Database) -> AsyncIterator[Teller | None]:
             if topic is None:
                 raise UnknownTopicOrPartitionError(f"there is no topic {names.memberships}")
             async with database.single() as connection:
-                row = await connection.fetchrow(_MEET, topic.topic_id, len(topic.partitions))
+                row = await connection.fetchrow(
+                    SQL["meet_topic"], topic.topic_id, len(topic.partitions)
+                )
             assert row is not None  # noqa: S101 - the table has its one row
             told = row["partitions"]
             if told != len(topic.partitions):
@@ -122,4 +108,4 @@ async def telling(database: Database) -> AsyncIterator[Teller | None]:
                     "partitions of memberships are left empty: its keys keep theirs",
                     used=told, there=len(topic.partitions), fix="segments memberships republish",
                 )  # fmt: skip
-            yield Teller(database, producer, lease.lost, topic, told, anew=row["anew"])
+            yield Leader(database, producer, lease.lost, topic, told, anew=row["republish"])

@@ -2,7 +2,7 @@
 
 It tails the log below the checkpoints and publishes what then stands for the keys it meets, so the last word on a
 key is never older than the key's last event. One process tells at a time, for two could tell in the wrong order
-(`projections.teller`). No transaction of Postgres is open while Kafka is asked.
+(`projections.outbox.leader`). No transaction of Postgres is open while Kafka is asked.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from projections.fold.worker import PROJECTION, ROLE, SQL
-from projections.outbox.leader import telling
+from projections.fold.worker import PROJECTION, ROLE
+from projections.fold.worker import SQL as FOLD_SQL
+from projections.outbox.leader import leading
 from projections.outbox.republish import republish
 from projections.outbox.tombstones import publish_tombstones
 from service.outbox.runner import run_outbox
+from service.postgres.database import statements
 from service.registry.command_topics import all_topics
 from service.runtime.backoff import sleep_unless
 from service.runtime.logs import get_logger
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from projections.outbox.leader import Teller
+    from projections.outbox.leader import Leader
     from service.kafka.transactional_producer import Record
     from service.postgres.database import Database
     from service.runtime.settings import Settings
@@ -41,49 +43,7 @@ MOVED_SECONDS = 2.0
 BATCH = 4000
 # While so many records of a lane wait to be folded, the views go first: told is then only so often.
 MUCH, PATIENCE_SECONDS = 2000, 5.0
-_BEHIND = """
-SELECT segments.incarnation() AS incarnation, c.lane_id, coalesce(t.next_offset, l.first_offset) AS first,
-    least(c.next_offset, coalesce(t.next_offset, l.first_offset) + $3) AS until
-FROM projections.checkpoint AS c INNER JOIN segments.lane AS l ON c.lane_id = l.lane_id
-INNER JOIN projections.generation AS g ON c.projection = g.projection AND c.slot = g.slot
-LEFT JOIN projections.teller AS t ON t.lane_id = c.lane_id
-WHERE c.projection = $1 AND l.topic = ANY ($2::text[]) AND coalesce(t.next_offset, l.first_offset) < c.next_offset
-"""
-_MET = """
-WITH keys AS MATERIALIZED (
-    SELECT DISTINCT e.segment_key, e.person_id FROM segments.event AS e
-    WHERE e.lane_id = $1 AND e.kafka_offset >= $2 AND e.kafka_offset < $3
-)
-"""
-_GIVEN = """
-WITH keys AS MATERIALIZED (
-    SELECT k.segment_key, k.person_id FROM unnest($1::integer[], $2::bigint[]) AS k (segment_key, person_id)
-)
-"""
-_STATES = """
-SELECT s.network_id, s.segment_id, p.user_id, (m.state).is_member AS is_member,
-    ('{add,block}'::text[])[(m.state).override] AS override,
-    (m.state).last_change_at AS last_change_at, (m.state).last_recorded_at AS last_recorded_at
-FROM keys AS k
-CROSS JOIN LATERAL (
-    SELECT n.state FROM projections.membership AS n
-    WHERE n.segment_key = k.segment_key AND n.person_id = k.person_id
-        AND n.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
-    OFFSET 0
-) AS m
-INNER JOIN segments.segment AS s ON s.segment_key = k.segment_key
-CROSS JOIN LATERAL (
-    SELECT q.user_id FROM segments.person AS q WHERE q.person_id = k.person_id OFFSET 0
-) AS p
-"""
-# Forward, whoever comes late: what lies below was told when this was sent. Not where Postgres is another one by then:
-# what it holds below may be other events, still to be told.
-_MOVE = """
-INSERT INTO projections.teller AS t (lane_id, next_offset)
-SELECT w.lane_id, w.next_offset FROM unnest($1::integer[], $2::bigint[]) AS w (lane_id, next_offset)
-WHERE segments.incarnation() = $3 ORDER BY w.lane_id
-ON CONFLICT (lane_id) DO UPDATE SET next_offset = excluded.next_offset WHERE t.next_offset < excluded.next_offset
-"""
+SQL = statements("projections.outbox.sql")
 
 
 async def relay_memberships(settings: Settings, stop: asyncio.Event) -> None:
@@ -92,25 +52,25 @@ async def relay_memberships(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _relay(database: Database, supervisor: Supervisor) -> None:
-    async with telling(database) as teller:
-        if teller is not None:
-            await _tell_until(supervisor, teller)
+    async with leading(database) as leader:
+        if leader is not None:
+            await _tell_until(supervisor, leader)
     await sleep_unless(supervisor.stop, ASIDE_SECONDS)
 
 
-async def _tell_until(supervisor: Supervisor, teller: Teller) -> None:
+async def _tell_until(supervisor: Supervisor, leader: Leader) -> None:
     """Tell until it must end, or another process tells."""
-    rounds, stop = _Rounds(teller), supervisor.stop
+    rounds, stop = _Rounds(leader), supervisor.stop
     looked = -MOVED_SECONDS
-    while not stop.is_set() and not teller.lost.is_set():
+    while not stop.is_set() and not leader.lost.is_set():
         if time.monotonic() - looked > MOVED_SECONDS:
             looked = time.monotonic()
-            if await teller.topic_moved():
+            if await leader.topic_moved():
                 log.warning("the topic of memberships is another one")
                 return
-            if not await republish(teller, stop, _states_of, rounds.next):
+            if not await republish(leader, stop, _states_of, rounds.next):
                 return
-        await publish_tombstones(teller, stop, _states_of, rounds.next)
+        await publish_tombstones(leader, stop, _states_of, rounds.next)
         more = await rounds.next()
         supervisor.well()
         if not more:
@@ -120,34 +80,34 @@ async def _tell_until(supervisor: Supervisor, teller: Teller) -> None:
 class _Rounds:
     """Rounds of telling; some seconds apart while much waits to be folded."""
 
-    def __init__(self, teller: Teller) -> None:
-        self._teller = teller
+    def __init__(self, leader: Leader) -> None:
+        self._leader = leader
         self._told = time.monotonic()
 
     async def next(self) -> bool:
         """Tell a round if it is time for one; whether more waits."""
-        async with self._teller.database.single() as connection:
-            behind: int = await connection.fetchval(SQL["waiting"], PROJECTION)
+        async with self._leader.database.single() as connection:
+            behind: int = await connection.fetchval(FOLD_SQL["waiting"], PROJECTION)
         if behind > MUCH and time.monotonic() - self._told < PATIENCE_SECONDS:
             return False
         self._told = time.monotonic()
-        return await _tell(self._teller)
+        return await _tell(self._leader)
 
 
-async def _tell(teller: Teller) -> bool:
+async def _tell(leader: Leader) -> bool:
     """Tell one batch of each lane; False when no more waits than belongs into the next round.
 
     What it tells was read after whatever was told before, by us or by anybody: that is what keeps the order.
     """
-    async with teller.database.transaction() as connection:
-        topics = await all_topics(connection, teller.database.settings)
-        lanes = await connection.fetch(_BEHIND, PROJECTION, topics, BATCH)
+    async with leader.database.transaction() as connection:
+        topics = await all_topics(connection, leader.database.settings)
+        lanes = await connection.fetch(SQL["lanes_to_publish"], topics, BATCH)
     for some in _together(lanes):
-        records = [record for lane in some for record in await _states_in(teller, lane)]
-        await teller.publish(records)
-        async with teller.database.single() as connection:
+        records = [record for lane in some for record in await _states_in(leader, lane)]
+        await leader.publish(records)
+        async with leader.database.single() as connection:
             await connection.execute(
-                _MOVE,
+                SQL["move_progress"],
                 [lane["lane_id"] for lane in some],
                 [lane["until"] for lane in some],
                 some[0]["incarnation"],
@@ -155,10 +115,12 @@ async def _tell(teller: Teller) -> bool:
     return any(lane["until"] - lane["first"] >= BATCH for lane in lanes)
 
 
-async def _states_in(teller: Teller, lane: asyncpg.Record) -> list[Record]:
+async def _states_in(leader: Leader, lane: asyncpg.Record) -> list[Record]:
     """Read the states of the keys that a stretch of a lane meets."""
-    async with teller.database.single() as connection:
-        rows = await connection.fetch(_MET + _STATES, lane["lane_id"], lane["first"], lane["until"])
+    async with leader.database.single() as connection:
+        rows = await connection.fetch(
+            SQL["states"], lane["lane_id"], lane["first"], lane["until"], [], []
+        )
     return [_record(row) for row in rows]
 
 
@@ -181,7 +143,8 @@ async def _states_of(
 ) -> list[Record]:
     """Read the states of keys (segment_key, person_id), as records to tell."""
     segments, people = [row[0] for row in keys], [row[1] for row in keys]
-    return [_record(row) for row in await connection.fetch(_GIVEN + _STATES, segments, people)]
+    rows = await connection.fetch(SQL["states"], None, None, None, segments, people)
+    return [_record(row) for row in rows]
 
 
 def _record(row: asyncpg.Record) -> Record:

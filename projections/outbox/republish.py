@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from projections.outbox.tombstones import bury_strangers
+from service.postgres.database import statements
 from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
@@ -17,68 +18,60 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from projections.outbox.leader import Teller
+    from projections.outbox.leader import Leader
     from projections.outbox.tombstones import StatesOf
 
 log = get_logger("projections.outbox.republish")
 PAGE = 2000
-_ASKED = "SELECT anew_at, anew_because, segments.incarnation() AS incarnation FROM projections.telling WHERE anew"
-_PAGE = """
-SELECT m.segment_key, m.person_id FROM projections.membership AS m
-WHERE m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
-    AND (m.segment_key, m.person_id) > ($1, $2)
-ORDER BY m.segment_key, m.person_id LIMIT $3
-"""
-# Asked again meanwhile, it is done again.
-_DONE = """
-UPDATE projections.telling SET anew = false WHERE anew_at IS NOT DISTINCT FROM $1 AND segments.incarnation() = $2
-"""
-_ASK = """
-UPDATE projections.telling SET anew = true, anew_because = $1, anew_by = $2, anew_at = clock_timestamp()
-"""
-_IS_ASKED = "SELECT anew FROM projections.telling"
+SQL = statements("projections.outbox.sql")
 
 
 async def ask_anew(connection: asyncpg.Connection[Any], because: str, actor: str | None) -> None:
     """Have whoever tells the topic tell it as a whole. connection: as segments_operate."""
-    await connection.execute(_ASK, because, actor)
+    await connection.execute(SQL["ask_republish"], because, actor)
 
 
 async def is_asked(connection: asyncpg.Connection[Any]) -> bool:
     """Whether it is still to be told as a whole."""
-    asked: bool = await connection.fetchval(_IS_ASKED)
+    asked: bool = await connection.fetchval(SQL["is_republish_asked"])
     return asked
 
 
+async def used_partitions(connection: asyncpg.Connection[Any]) -> int | None:
+    """Give among how many partitions of the topic keys are shared out; None before anything was published."""
+    used: int | None = await connection.fetchval(SQL["used_partitions"])
+    return used
+
+
 async def republish(
-    teller: Teller, stop: asyncio.Event, states_of: StatesOf, tell: Callable[[], Awaitable[Any]]
+    leader: Leader, stop: asyncio.Event, states_of: StatesOf, tell: Callable[[], Awaitable[Any]]
 ) -> bool:
-    """Tell the topic as a whole if it is to be; False where this teller can't, and the next one must.
+    """Tell the topic as a whole if it is to be; False where this leader can't, and the next one must.
 
     states_of: reads the states of given keys, as records. tell: tells what waits, so that it need not until the end.
     """
-    async with teller.database.single() as connection:
-        asked = await connection.fetchrow(_ASKED)
-    if asked is None or not teller.anew:
+    async with leader.database.single() as connection:
+        asked = await connection.fetchrow(SQL["republish_asked"])
+    if asked is None or not leader.anew:
         return asked is None
-    log.info("memberships are told anew", because=asked["anew_because"])
-    buried = await bury_strangers(teller, stop, tell, misplaced=True)
+    log.info("memberships are told anew", because=asked["republish_because"])
+    buried = await bury_strangers(leader, stop, tell, misplaced=True)
     if buried is None:
         return False
     told, last = 0, (-1, -1)
     while True:
-        async with teller.database.transaction() as connection:
-            keys = await connection.fetch(_PAGE, *last, PAGE)
+        async with leader.database.transaction() as connection:
+            keys = await connection.fetch(SQL["page_of_keys"], *last, PAGE)
             states = await states_of(connection, keys)
         if not keys:
             break
-        await teller.publish(states)
+        await leader.publish(states)
         told, last = told + len(states), tuple(keys[-1])
         await tell()
-        if stop.is_set() or teller.lost.is_set():
+        if stop.is_set() or leader.lost.is_set():
             return False
-    async with teller.database.single() as connection:
-        await connection.execute(_DONE, asked["anew_at"], asked["incarnation"])
-    teller.anew = False
+    async with leader.database.single() as connection:
+        await connection.execute(SQL["republish_done"], asked["republish_at"], asked["incarnation"])
+    leader.anew = False
     log.info("memberships were told anew", states=told, nulls=buried)
     return True

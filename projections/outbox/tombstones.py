@@ -12,6 +12,7 @@ from aiokafka import TopicPartition
 
 from schemas.topics import Topics
 from service.kafka.clients import reading
+from service.postgres.database import statements
 from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
@@ -22,65 +23,41 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
     from aiokafka.structs import ConsumerRecord
 
-    from projections.outbox.leader import Teller
+    from projections.outbox.leader import Leader
     from service.kafka.transactional_producer import Record
     from service.runtime.settings import Settings
 
     StatesOf = Callable[[asyncpg.Connection[Any], list[asyncpg.Record]], Awaitable[list[Record]]]
 
-log = get_logger("projections.farewell")
-# Erasures come one at a time, so the greatest number is the newest.
-_NEWEST = """
-SELECT max(x.erasure_id), segments.incarnation() FROM segments.erasure AS x
-HAVING max(x.erasure_id) > (SELECT f.erasure_id FROM projections.farewell AS f)
-"""
-_NOBODYS = """
-SELECT w.number - 1 FROM unnest($1::text[], $2::bigint[], $3::text[])
-    WITH ORDINALITY AS w (network_id, segment_id, user_id, number)
-WHERE NOT EXISTS (
-    SELECT FROM segments.person AS p
-    INNER JOIN segments.segment AS s ON s.network_id = p.network_id AND s.segment_id = w.segment_id
-    INNER JOIN projections.membership AS m
-        ON m.segment_key = s.segment_key AND m.person_id = p.person_id
-        AND m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
-    WHERE p.user_id = w.user_id AND p.network_id = w.network_id
-)
-"""
-_RENAMED = """
-SELECT m.segment_key, m.person_id FROM segments.erasure AS x
-INNER JOIN projections.membership AS m ON m.person_id = x.person_id
-    AND m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
-WHERE x.erasure_id > (SELECT f.erasure_id FROM projections.farewell AS f) AND x.erasure_id <= $1
-"""
-# Of the database where it was found: one that came back older gives the number to another erasure.
-_SAID = "UPDATE projections.farewell SET erasure_id = $1 WHERE erasure_id < $1 AND segments.incarnation() = $2"
+log = get_logger("projections.tombstone_outbox")
+SQL = statements("projections.outbox.sql")
 
 
 async def publish_tombstones(
-    teller: Teller, stop: asyncio.Event, states_of: StatesOf, tell: Callable[[], Awaitable[Any]]
+    leader: Leader, stop: asyncio.Event, states_of: StatesOf, tell: Callable[[], Awaitable[Any]]
 ) -> None:
     """Clean the topic if anybody was erased since the last time; interrupted, it is begun anew.
 
     states_of: reads the states of given keys, as records. tell: tells what waits, so that it need not until the end.
     """
-    async with teller.database.single() as connection:
-        found = await connection.fetchrow(_NEWEST)
+    async with leader.database.single() as connection:
+        found = await connection.fetchrow(SQL["newest_erasure"])
     if found is None:
         return
     newest, incarnation = found
-    buried = await bury_strangers(teller, stop, tell)
+    buried = await bury_strangers(leader, stop, tell)
     if buried is None:
         return
-    async with teller.database.transaction() as connection:
-        renamed = await states_of(connection, await connection.fetch(_RENAMED, newest))
-    await teller.publish(renamed)
-    async with teller.database.single() as connection:
-        await connection.execute(_SAID, newest, incarnation)
+    async with leader.database.transaction() as connection:
+        renamed = await states_of(connection, await connection.fetch(SQL["erased_keys"], newest))
+    await leader.publish(renamed)
+    async with leader.database.single() as connection:
+        await connection.execute(SQL["note_erasure"], newest, incarnation)
     log.info("erasures told", keys=buried)
 
 
 async def bury_strangers(
-    teller: Teller,
+    leader: Leader,
     stop: asyncio.Event,
     tell: Callable[[], Awaitable[Any]],
     *,
@@ -93,24 +70,24 @@ async def bury_strangers(
     """
     # All that was told under an old name lies below these ends: we tell no such thing any more, and nobody else can.
     # Also what was aborted is read, for some consumers do.
-    async with reading(teller.database.settings, "read_uncommitted") as reader:
-        ends = await _ends(reader, teller.database.settings)
+    async with reading(leader.database.settings, "read_uncommitted") as reader:
+        ends = await _ends(reader, leader.database.settings)
         reader.assign(list(ends))
         await reader.seek_to_beginning(*ends)
         buried = 0
         while batch := await _next(reader, ends):
-            buried += await _bury(teller, batch, misplaced=misplaced)
+            buried += await _bury(leader, batch, misplaced=misplaced)
             await tell()
-            if stop.is_set() or teller.lost.is_set():
+            if stop.is_set() or leader.lost.is_set():
                 return None
     return buried
 
 
 async def _bury(
-    teller: Teller, records: Sequence[ConsumerRecord[Any, Any]], *, misplaced: bool
+    leader: Leader, records: Sequence[ConsumerRecord[Any, Any]], *, misplaced: bool
 ) -> int:
     """Publish a null value for each key that is nobody's, where its record lies; gives how many."""
-    async with teller.database.single() as connection:
+    async with leader.database.single() as connection:
         nobodys = await _nobodys(connection, records)
     if misplaced:
         strays = {
@@ -118,10 +95,10 @@ async def _bury(
             for record in records
             if record.key is not None
             and record.value is not None
-            and record.partition != teller.partition_of(record.key)
+            and record.partition != leader.partition_of(record.key)
         }
         nobodys += sorted(strays.difference(nobodys))
-    await teller.publish([(key, None, partition) for key, partition in nobodys])
+    await leader.publish([(key, None, partition) for key, partition in nobodys])
     return len(nobodys)
 
 
@@ -161,7 +138,7 @@ async def _nobodys(
     if not found:
         return []
     keys = list(found)
-    rows = await connection.fetch(_NOBODYS, *map(list, zip(*found.values(), strict=True)))
+    rows = await connection.fetch(SQL["stale_keys"], *map(list, zip(*found.values(), strict=True)))
     return [keys[row[0]] for row in rows]
 
 

@@ -12,18 +12,7 @@ if TYPE_CHECKING:
     import asyncpg
 
 _EVENTS = statements("projections.queries.sql")["explained"]
-_KEY = """
-SELECT s.segment_key, p.person_id, p.user_id
-FROM segments.segment AS s INNER JOIN segments.person AS p ON p.network_id = s.network_id
-WHERE s.network_id = $1 AND s.segment_id = $2 AND p.user_id IN ($3, reporting.normalise_user($3))
-"""
-_NOW = """
-SELECT u.*, (
-    SELECT o.expires_at FROM reporting.override AS o
-    WHERE o.network_id = $1 AND o.segment_id = $2 AND o.user_id = $3
-) AS expires_at
-FROM reporting.user_segment AS u WHERE u.network_id = $1 AND u.segment_id = $2 AND u.user_id = $3
-"""
+_SQL = statements("projections.queries.sql")
 EVENTS_LIMIT, EVENTS_LIMIT_MOST = 500, 5_000
 
 
@@ -52,10 +41,10 @@ async def explain(
     "earlier": the EventPlace to go on before, or None}. Raises: UnknownSegmentError.
     """
     await find_segment(connection, network_id, segment_id)
-    key = await connection.fetchrow(_KEY, network_id, segment_id, user)
+    key = await connection.fetchrow(_SQL["key"], network_id, segment_id, user)
     if key is None:
         return {"now": None, "events": [], "earlier": None}
-    now = await connection.fetchrow(_NOW, network_id, segment_id, key["user_id"])
+    now = await connection.fetchrow(_SQL["standing"], network_id, segment_id, key["user_id"])
     newest_first: list[dict[str, Any]] = []
     earlier = place = None
     place_before = before or (None, None)

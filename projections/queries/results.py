@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 _SQL = statements("projections.queries.sql")
-_MAY_SPEAK = """
-SELECT NOT EXISTS (SELECT FROM segments.source AS t WHERE t.topic = $2 AND NOT ARRAY[$1::text] <@ t.networks)
-"""
-_IS_READ = "SELECT EXISTS (SELECT FROM segments.source WHERE topic = $1)"
 
 
 class Asked(NamedTuple):
@@ -109,7 +105,7 @@ async def read_places(
 
 async def may_speak(connection: asyncpg.Connection[Any], network_id: str, topic: str) -> bool:
     """Whether a topic is not for other networks alone."""
-    return bool(await connection.fetchval(_MAY_SPEAK, network_id, topic))
+    return bool(await connection.fetchval(_SQL["may_speak"], network_id, topic))
 
 
 async def read_position(
@@ -123,7 +119,7 @@ async def read_position(
     if lane is None:
         # Nothing was read of that partition yet. Another topic than ours is not even asked for: that might make it.
         is_ours = asked.topic == Topics(settings.topic_prefix).commands
-        is_ours = is_ours or await connection.fetchval(_IS_READ, asked.topic)
+        is_ours = is_ours or await connection.fetchval(_SQL["is_read"], asked.topic)
         return Found(None, 0 if is_ours and not asked.epoch else None)
     front = None if lane["closed"] else _front(lane)
     if asked.offset >= lane["next_offset"]:

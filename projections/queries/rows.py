@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from service.postgres.database import statements
 from service.runtime.errors import UnknownSegmentError
 
 if TYPE_CHECKING:
@@ -14,14 +15,8 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-_COMPLETE_UNTIL = "SELECT complete_until FROM reporting.watermark"
-_SEGMENT = """
-SELECT segment_key, segment_id, segment_name FROM segments.segment WHERE network_id = $1 AND segment_id = $2
-"""
+_SQL = statements("projections.queries.sql")
 SIZE_COLUMNS = ("network_id", "segment_id", "segment_name", "members", "added", "blocked")
-_SIZES = f"""
-SELECT {", ".join(SIZE_COLUMNS)} FROM reporting.segment_size WHERE network_id = $1 ORDER BY segment_id
-"""  # noqa: S608 - constants
 
 Row = dict[str, Any]
 
@@ -70,7 +65,7 @@ async def read_until_full(
 
 async def read_complete_until(connection: asyncpg.Connection[Any]) -> datetime | None:
     """Give watermark.complete_until. Read before the rows, it holds for them."""
-    found: datetime | None = await connection.fetchval(_COMPLETE_UNTIL)
+    found: datetime | None = await connection.fetchval(_SQL["complete_until"])
     return found
 
 
@@ -78,7 +73,7 @@ async def find_segment(
     connection: asyncpg.Connection[Any], network_id: str, segment_id: int
 ) -> Segment:
     """Find a segment, archived ones too. Raises: UnknownSegmentError."""
-    row = await connection.fetchrow(_SEGMENT, network_id, segment_id)
+    row = await connection.fetchrow(_SQL["segment"], network_id, segment_id)
     if row is None:
         raise UnknownSegmentError(f"(network {network_id}, id {segment_id})")
     return Segment(row["segment_key"], network_id, row["segment_id"], row["segment_name"])
@@ -86,4 +81,4 @@ async def find_segment(
 
 async def read_sizes(connection: asyncpg.Connection[Any], network_id: str) -> list[Row]:
     """Give the rows of view segment_size of a network."""
-    return [plain(row) for row in await connection.fetch(_SIZES, network_id)]
+    return [plain(row) for row in await connection.fetch(_SQL["sizes"], network_id)]

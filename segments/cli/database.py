@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from service.postgres.database import connect
+from service.registry.segments import has_segments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sized
@@ -48,6 +49,5 @@ async def note_unknown_network(
     """Say on stderr why a list is empty, where its network has no segment: it may be misspelt."""
     if rows or network_id is None:
         return
-    known = "SELECT EXISTS (SELECT FROM segments.segment WHERE network_id = $1)"
-    if not await connection.fetchval(known, network_id):
+    if not await has_segments(connection, network_id):
         click.echo(f"there is no network {network_id}: it has no segment", err=True)

@@ -16,12 +16,6 @@ from service.operations.skip import skip as skip_records
 from service.postgres.database import open_database
 
 ROLE = "segments_operate"
-_LANES = "SELECT * FROM reporting.lane ORDER BY kafka_topic, kafka_partition, kafka_epoch"
-_HISTORY = """
-SELECT l.topic AS kafka_topic, l.partition AS kafka_partition, l.epoch AS kafka_epoch,
-    e.action, e.reason, e.detail, e.actor, e.happened_at
-FROM segments.lane_event AS e INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id ORDER BY e.lane_event_id
-"""
 
 
 @click.group()
@@ -38,7 +32,7 @@ def lane() -> None:
 async def list_(*, history: bool, as_json: bool) -> None:
     """List lanes: how far each has been read, what its offsets held, and why it is stopped."""
     async with connected(load_settings(), ROLE) as connection:
-        rows = await connection.fetch(_HISTORY if history else _LANES)
+        rows = await lanes.list_lanes(connection, history=history)
     if as_json:
         print_json([dict(row) for row in rows])
     else:

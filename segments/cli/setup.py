@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from projections.outbox.republish import ask_anew
+from projections.outbox.republish import ask_anew, used_partitions
 from schemas.acls import acls, commands_of
 from schemas.topics import Topics
 from segments.cli.command import KAFKA, Failure, actor_option, command, load_settings
@@ -24,12 +24,11 @@ from service.kafka.clients import (
 from service.kafka.transactional_producer import fenced
 from service.postgres.guards import guard_faults
 from service.postgres.migrate import (
-    ERASURE_SQL,
     check_database,
     rename_installation,
     set_up_database,
 )
-from service.postgres.migrations import migrations, roles_sql
+from service.postgres.migrations import migrations, setup_sql
 from service.registry.command_topics import allowed_topics, read_topics
 from service.registry.installation import (
     find_owners,
@@ -181,7 +180,7 @@ async def _check_topics(settings: Settings) -> tuple[list[str], list[str]]:
     topics, wanted = Topics(settings.topic_prefix), settings.topic_partitions
     async with connected(settings, ROLE) as connection:
         name = await installation_name(connection)
-        used = await connection.fetchval("SELECT partitions FROM projections.telling")
+        used = await used_partitions(connection)
     there = await partitions_there(settings)
     for topic in (topics.commands, topics.rejected, topics.memberships):
         has = there[topic]
@@ -208,11 +207,11 @@ async def _check_topics(settings: Settings) -> tuple[list[str], list[str]]:
 def _sql() -> list[str]:
     """What `setup` says to Postgres, in order."""
     return [
-        roles_sql(),
+        setup_sql("roles"),
         "SET ROLE segments_owner;",
         *(f"-- {migration.name}\n{migration.sql}" for migration in migrations()),
         "RESET ROLE;",
-        ERASURE_SQL,
+        setup_sql("give_erasure"),
     ]
 
 

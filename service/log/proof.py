@@ -9,34 +9,13 @@ from schemas.command.canonical import canonical_json, canonical_real, content
 from schemas.command.rules import UserStatus
 from service.log.expire_events import salt_of_expiry
 from service.log.identity import AUTO, content_digest
+from service.postgres.database import statements
 
 if TYPE_CHECKING:
     import asyncpg
 
 PREFETCH = 2000
-# Who is erased has no salt any more. What was said of them before is blank and in `blanked`; a later expiry's stands.
-_SAID = """
-SELECT concat_ws('-', l.topic, l.partition, l.epoch, e.kafka_offset) AS key, p.salt, e.content, e.digest,
-    segments.event_digest(
-        e, CASE WHEN p.erased > 0 AND e.blanked IS NOT NULL THEN e.blanked ELSE segments.personal_digest(
-            p.salt, p.network_id, p.user_id, e.user_sent, e.description, e.metadata::text
-        ) END,
-        s.segment_id, l.topic, l.partition, l.epoch
-    ) AS of_row,
-    e.blanked IS NOT NULL AS blanked, p.erased > 0 AS erased,
-    (e.user_sent, e.description, e.metadata::text) IS NULL AS blank,
-    ('{add,block,reset,enter,leave,expire}'::text[])[e.user_status] AS user_status,
-    extract(epoch FROM e.expires_at)::bigint AS expires_at, e.metadata::text AS metadata, e.description,
-    e.reference_id, e.discriminator = '' AS time_given,
-    e.user_sent IS NOT NULL AND reporting.normalise_user(e.user_sent) <> p.user_id AS another
-FROM segments.event AS e
-INNER JOIN segments.person AS p ON e.person_id = p.person_id
-INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id
-INNER JOIN segments.segment AS s ON e.segment_key = s.segment_key
-"""
-_ERASED = """
-SELECT count(*) FROM segments.event AS e INNER JOIN segments.person AS p ON e.person_id = p.person_id WHERE p.erased > 0
-"""
+SQL = statements("service.log.sql")
 
 
 async def altered_events(
@@ -49,7 +28,7 @@ async def altered_events(
     events all is compared that an erasure leaves.
     """
     faults: list[dict[str, str | None]] = []
-    async for row in connection.cursor(_SAID, prefetch=PREFETCH):
+    async for row in connection.cursor(SQL["event_digests"], prefetch=PREFETCH):
         differs = _difference(row)
         if differs is not None:
             expected, found = differs
@@ -63,7 +42,7 @@ async def altered_events(
 
 async def count_erased(connection: asyncpg.Connection[Any]) -> int:
     """Count the events of erased people: what they said, and who sent it how, can't be compared any more."""
-    counted: int = await connection.fetchval(_ERASED)
+    counted: int = await connection.fetchval(SQL["erased_events"])
     return counted
 
 

@@ -12,11 +12,12 @@ from aiokafka.errors import KafkaConnectionError
 from service.ingest.open_lane import find_other_id, find_other_records
 from service.kafka.clients import reading
 from service.kafka.topic_ids import topics_there
+from service.postgres.database import statements
 from service.registry.command_topics import read_topics
 from service.runtime.errors import NotThereError, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     import asyncpg
     from aiokafka import AIOKafkaConsumer
@@ -28,52 +29,21 @@ if TYPE_CHECKING:
 ROLE = "segments_operate"
 LOOK_SECONDS = 10
 _NO_TOPIC = "Kafka has no topic {topic}; make it (`segments setup`), or name the right Kafka"
-_ALL_OPEN = """
-SELECT topic, partition, lane_id, epoch, topic_id, first_offset, next_offset, last_offset, last_timestamp, last_digest,
-    stopped_because
-FROM segments.lane WHERE topic = ANY ($1::text[]) AND NOT closed ORDER BY topic, partition
-"""
-_GO_ON = "UPDATE segments.lane SET stopped_because = NULL WHERE lane_id = $1"
-_DID = "INSERT INTO segments.lane_event (lane_id, action, reason, actor) VALUES ($1, $2, $3, $4)"
-_OPEN = """
-SELECT l.lane_id, l.epoch, l.topic_id, l.first_offset, l.next_offset, l.recorded_at, l.last_offset, l.last_timestamp,
-    l.last_digest, l.stopped_because,
-    (extract(epoch FROM nullif(l.received_at, '-infinity')) * 1000)::bigint AS received_ms,
-    greatest(
-        clock_timestamp(), l.recorded_at + interval '1 microsecond', l.quiet_at + interval '1 microsecond'
-    ) AS now
-FROM segments.lane AS l WHERE l.topic = $1 AND l.partition = $2 AND NOT l.closed FOR UPDATE
-"""
-_ADOPT = """
-WITH closed AS (
-    SELECT topic, partition, epoch, received_at, recorded_at FROM segments.lane WHERE lane_id = $1
-), adopted AS (
-    INSERT INTO segments.lane (
-        topic, partition, epoch, topic_id, first_offset, next_offset, holes, received_at, recorded_at
-    )
-    SELECT topic, partition, epoch + 1, $8::uuid, $2::bigint, $3::bigint, $3::bigint - $2::bigint,
-        received_at, recorded_at
-    FROM closed
-    RETURNING lane_id, epoch
-), checkpoints AS (
-    INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset, complete_until, recorded_until)
-    SELECT c.projection, c.slot, a.lane_id, $2::bigint, c.complete_until, c.recorded_until
-    FROM projections.checkpoint AS c CROSS JOIN adopted AS a WHERE c.lane_id = $1
-), hole AS (
-    INSERT INTO segments.hole (lane_id, first_offset, next_offset, cause, recorded_at)
-    SELECT a.lane_id, h.first_offset, h.next_offset, h.cause, $6
-    FROM adopted AS a CROSS JOIN (
-        VALUES
-        ($2::bigint, $7::bigint, 'no longer in the topic when the lane was adopted: retention, or deleted'),
-        ($7::bigint, $3::bigint, 'passed by, as an operator chose: ' || $4)
-    ) AS h (first_offset, next_offset, cause)
-    WHERE h.next_offset > h.first_offset
-)
-INSERT INTO segments.lane_event (lane_id, action, reason, detail, actor)
-SELECT lane_id, 'adopted', $4, 'from offset ' || $3::bigint, $5 FROM adopted RETURNING lane_id
-"""
-# The open-lane index holds one row per partition, so the old row is closed by a statement of its own.
-_CLOSE = "UPDATE segments.lane SET closed = true WHERE lane_id = $1"
+SQL = statements("service.operations.sql")
+
+
+async def list_lanes(
+    connection: asyncpg.Connection[Any], *, history: bool = False
+) -> list[asyncpg.Record]:
+    """List lanes, rows of reporting.lane; or what was done to lanes and why each stopped, oldest first."""
+    return await connection.fetch(SQL["lane_history" if history else "list_lanes"])
+
+
+async def stopped_open_lanes(
+    connection: asyncpg.Connection[Any], topics: Sequence[str]
+) -> list[str]:
+    """Name the open lanes of some topics that are stopped."""
+    return [row["lane"] for row in await connection.fetch(SQL["stopped_lanes"], topics)]
 
 
 async def adopt(
@@ -136,7 +106,9 @@ async def adopt_all(database: Database, reason: str, actor: str | None) -> list[
     Raises: KafkaConnectionError when Kafka does not answer.
     """
     async with database.transaction() as connection:
-        rows = await connection.fetch(_ALL_OPEN, await read_topics(connection, database.settings))
+        rows = await connection.fetch(
+            SQL["open_lanes"], await read_topics(connection, database.settings)
+        )
     lanes = {TopicPartition(row["topic"], row["partition"]): row for row in rows}
     done = []
     async with _looking(database.settings) as reader:
@@ -214,9 +186,9 @@ async def _adopt(
     async with database.transaction() as connection:
         old = await open_row(connection, partition)
         first = min(seen.begin, old["next_offset"], start)
-        await connection.execute(_CLOSE, old["lane_id"])
+        await connection.execute(SQL["close_lane"], old["lane_id"])
         await connection.fetchval(
-            _ADOPT, old["lane_id"], first, start, reason, actor, old["now"], seen.begin,
+            SQL["adopt_lane"], old["lane_id"], first, start, reason, actor, old["now"], seen.begin,
             seen.topic.topic_id,
         )  # fmt: skip
     return {
@@ -239,8 +211,10 @@ async def _end_stop(
     """Let a stopped lane go on where it stands; or close it, and should its partition come back, begin a new epoch."""
     async with database.transaction() as connection:
         row = await open_row(connection, partition)
-        await connection.execute(_GO_ON if action == "resumed" else _CLOSE, lane_id)
-        await connection.execute(_DID, lane_id, action, reason, actor)
+        await connection.execute(
+            SQL["resume_lane"] if action == "resumed" else SQL["close_lane"], lane_id
+        )
+        await connection.execute(SQL["note_lane"], lane_id, action, reason, actor)
     return _told(partition, row)
 
 
@@ -262,7 +236,7 @@ async def open_row(
     connection: asyncpg.Connection[Any], partition: TopicPartition
 ) -> asyncpg.Record:
     """Lock a partition's open lane, until the transaction's end, and give its row. Raises: NotThereError."""
-    row: asyncpg.Record | None = await connection.fetchrow(_OPEN, *partition)
+    row: asyncpg.Record | None = await connection.fetchrow(SQL["lock_open_lane"], *partition)
     if row is None:
         raise NotThereError(f"There is no lane {partition.topic}-{partition.partition}.")
     return row

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from schemas.position import Position
 from service.kafka.publish import Sender, publish
 from service.log.origins import find_first_receipts
+from service.postgres.database import statements
 from service.runtime.errors import NotThereError, RefusedError
 
 if TYPE_CHECKING:
@@ -18,23 +19,7 @@ if TYPE_CHECKING:
 
     from service.runtime.settings import Settings
 
-_LIST = """
-SELECT kafka_topic, kafka_partition, kafka_epoch, kafka_offset, received_at, recorded_at, reason, detail,
-    network_id, reference_id, retried_at
-FROM reporting.rejected
-WHERE ($1::text IS NULL OR reason = $1) AND ($2::text IS NULL OR network_id = $2)
-    AND (retried_at IS NULL OR $3)
-ORDER BY recorded_at DESC, kafka_topic, kafka_partition, kafka_offset DESC LIMIT $4
-"""
-_SHOW = """
-SELECT r.*, x.lane_id, x.record_key, x.headers
-FROM segments.lane AS l
-INNER JOIN segments.rejected AS x ON x.lane_id = l.lane_id AND x.kafka_offset = segments.rejected_at(l.lane_id, $4)
-INNER JOIN reporting.rejected AS r
-    ON r.kafka_topic = l.topic AND r.kafka_partition = l.partition AND r.kafka_epoch = l.epoch
-    AND r.kafka_offset = x.kafka_offset
-WHERE l.topic = $1 AND l.partition = $2 AND l.epoch = $3
-"""
+SQL = statements("service.operations.sql")
 
 
 async def list_rejected(
@@ -46,7 +31,7 @@ async def list_rejected(
     limit: int = 100,
 ) -> Sequence[asyncpg.Record]:
     """List rejected records, newest first."""
-    return await connection.fetch(_LIST, reason, network_id, retried, limit)
+    return await connection.fetch(SQL["list_rejected"], reason, network_id, retried, limit)
 
 
 async def show_rejected(connection: asyncpg.Connection[Any], position: Position) -> asyncpg.Record:
@@ -54,7 +39,7 @@ async def show_rejected(connection: asyncpg.Connection[Any], position: Position)
 
     Raises: NotThereError when none lies there.
     """
-    row: asyncpg.Record | None = await connection.fetchrow(_SHOW, *position)
+    row: asyncpg.Record | None = await connection.fetchrow(SQL["show_rejected"], *position)
     if row is None:
         raise NotThereError(f"No rejected record lies at {position}.")
     return row
@@ -86,7 +71,7 @@ async def retry_rejected(
         producer, settings, row["record_key"], row["payload"], Sender("retry", actor), tuple(extra)
     )
     await connection.execute(
-        "INSERT INTO segments.retry (lane_id, kafka_offset, actor) VALUES ($1, $2, $3)",
+        SQL["note_retry"],
         row["lane_id"], row["kafka_offset"], actor,
     )  # fmt: skip
     return {

@@ -20,6 +20,7 @@ from service.log.people import People
 from service.log.rows import REJECTED, rejected_row
 from service.log.validate import RejectedRecord, ValidCommand, judge
 from service.operations.lanes import LOOK_SECONDS, open_row
+from service.postgres.database import statements
 from service.registry.command_topics import load_rules
 from service.registry.topic_rules import allowed_on
 from service.runtime.errors import RefusedError
@@ -39,19 +40,7 @@ if TYPE_CHECKING:
 PIECE_BYTES = 4 * 1024 * 1024
 # Held shared, as by an append: whoever is found here is not erased before these rows are in.
 _NO_ERASURE = "SELECT segments.keep_erasure_out()"
-_MOVE = """
-UPDATE segments.lane SET next_offset = $2, rejected = rejected + $3, holes = holes + $4, recorded_at = $5,
-    quiet_offset = $2, quiet_at = $5, last_offset = coalesce($6, last_offset),
-    last_timestamp = coalesce($7, last_timestamp), last_digest = coalesce($8, last_digest),
-    received_at = greatest(received_at, to_timestamp($9::bigint / 1000.0)), stopped_because = $10
-WHERE lane_id = $1
-"""
-_DECIDED = """
-INSERT INTO segments.lane_event (lane_id, action, reason, detail, actor) VALUES ($1, 'skipped', $2, $3, $4)
-"""
-_WHY = """
-SELECT reason FROM segments.lane_event WHERE lane_id = $1 AND action = 'skipped' ORDER BY lane_event_id DESC LIMIT 1
-"""
+SQL = statements("service.operations.sql")
 # Stands in the lane's row, so that nobody appends, until all is passed by.
 _UNDER_WAY = (
     "an operator passes records by, up to offset {to}. If that was interrupted, go on with"
@@ -97,7 +86,7 @@ async def skip(
         under_way = _UNDER_WAY.format(topic=partition.topic, partition=partition.partition, to=to)
         decided = row["stopped_because"] == under_way
         if decided:
-            reason = await connection.fetchval(_WHY, row["lane_id"])
+            reason = await connection.fetchval(SQL["skip_reason"], row["lane_id"])
     one = _Skip(database.settings, partition, row["lane_id"], to, reason, under_way)
     rejected = holes = 0
     # Read with no lock held: a session that idles in a transaction is ended.
@@ -107,7 +96,7 @@ async def skip(
                 passed = await _pass(connection, one, piece)
                 if not decided:
                     detail = f"offsets {piece.start} to {to}"
-                    await connection.execute(_DECIDED, one.lane_id, reason, detail, actor)
+                    await connection.execute(SQL["note_skip"], one.lane_id, reason, detail, actor)
                     decided = True
             rejected, holes = rejected + passed[0], holes + passed[1]
     return {
@@ -178,14 +167,14 @@ async def _pass(connection: asyncpg.Connection[Any], one: _Skip, piece: _Piece) 
     await _insert(connection, row, refused)
     holes = find_holes(piece.start, piece.end, records)
     await connection.executemany(
-        "INSERT INTO segments.hole VALUES ($1, $2, $3, 'skipped', $4)",
+        SQL["skip_hole"],
         [(row["lane_id"], first, end, row["now"]) for first, end in holes],
     )
     # One that was cut is not found again at its offset, and nothing could be compared with it.
     last = next((record for record in reversed(piece.records) if record.offset < piece.end), None)
     rejected, empty = sum(r.span for r in records), sum(end - first for first, end in holes)
     await connection.execute(
-        _MOVE, row["lane_id"], piece.end, rejected, empty, row["now"],
+        SQL["skip_to"], row["lane_id"], piece.end, rejected, empty, row["now"],
         last.offset if last else None, last.timestamp if last else None,
         record_digest(last.key, last.value) if last else None,
         refused[-1].received_ms if refused else row["received_ms"] or 0,
@@ -252,7 +241,7 @@ async def _insert(
     # A copy of one that was skipped is not believed either.
     nonces = sorted({one.headers.nonce for one in refused if one.headers.nonce})
     await connection.executemany(
-        "INSERT INTO segments.signature VALUES (to_timestamp($1), $2) ON CONFLICT DO NOTHING",
+        SQL["skip_signature"],
         nonces,
     )
     await connection.copy_records_to_table(

@@ -12,6 +12,7 @@ from schemas.topics import Topics
 from service.kafka.clients import producing
 from service.log.append import ROLE
 from service.outbox.runner import run_outbox
+from service.postgres.database import statements
 from service.registry.command_topics import all_topics
 from service.runtime.logs import get_logger
 
@@ -30,38 +31,7 @@ EVERY_SECONDS = 0.5
 BATCH = 500
 # Longer payloads are cut in the topic; the table has them whole.
 PAYLOAD_CHARACTERS = 4096
-# Lanes in which nothing was refused: all at once. Nothing lies there to be published, whoever else is at it.
-_LEAVE_BEHIND = """
-INSERT INTO segments.relay AS y (lane_id, next_offset)
-SELECT l.lane_id, l.next_offset
-FROM segments.lane AS l LEFT JOIN segments.relay AS o ON o.lane_id = l.lane_id
-WHERE l.topic = ANY ($1::text[]) AND coalesce(o.next_offset, l.first_offset) < l.next_offset AND NOT EXISTS (
-    SELECT FROM segments.rejected AS r WHERE r.lane_id = l.lane_id
-        AND r.kafka_offset >= coalesce(o.next_offset, l.first_offset) AND r.kafka_offset < l.next_offset
-)
-ORDER BY l.lane_id
-ON CONFLICT (lane_id) DO UPDATE SET next_offset = excluded.next_offset WHERE y.next_offset < excluded.next_offset
-"""
-_CLAIM = """
-SELECT l.lane_id FROM segments.lane AS l LEFT JOIN segments.relay AS y ON y.lane_id = l.lane_id
-WHERE l.topic = ANY ($1::text[]) AND coalesce(y.next_offset, l.first_offset) < l.next_offset
-"""
-_MAKE = """
-INSERT INTO segments.relay (lane_id, next_offset)
-SELECT l.lane_id, l.first_offset FROM segments.lane AS l WHERE l.lane_id = $1 ON CONFLICT DO NOTHING
-"""
-# How far the lane goes is asked here again: Postgres may be another one than at the claim.
-_LOCK = """
-SELECT y.next_offset AS start, l.next_offset, l.topic, l.partition, l.epoch
-FROM segments.relay AS y INNER JOIN segments.lane AS l ON y.lane_id = l.lane_id
-WHERE y.lane_id = $1 AND l.topic = ANY ($2::text[]) FOR UPDATE OF y SKIP LOCKED
-"""
-_READ = """
-SELECT kafka_offset, received_at, recorded_at, reason, detail, network_id, reference_id, record_key, payload_text,
-    next_offset
-FROM segments.rejected WHERE lane_id = $1 AND kafka_offset >= $2 AND kafka_offset < $3 ORDER BY kafka_offset LIMIT $4
-"""
-_MOVE = "UPDATE segments.relay SET next_offset = $2 WHERE lane_id = $1"
+SQL = statements("service.outbox.sql")
 
 
 async def relay_rejected(settings: Settings, stop: asyncio.Event) -> None:
@@ -78,8 +48,8 @@ async def _relay_round(database: Database, producer: AIOKafkaProducer) -> float:
     """Publish what waits, at most BATCH of each lane; gives the seconds until the next round."""
     async with database.transaction() as connection:
         topics = await all_topics(connection, database.settings)
-        await connection.execute(_LEAVE_BEHIND, topics)
-        lanes = await connection.fetch(_CLAIM, topics)
+        await connection.execute(SQL["pass_lanes"], topics)
+        lanes = await connection.fetch(SQL["lanes_to_publish"], topics)
     for lane in lanes:
         async with database.transaction() as connection:
             await _relay_lane(connection, producer, database.settings, lane["lane_id"], topics)
@@ -93,11 +63,13 @@ async def _relay_lane(
     lane_id: int,
     topics: Sequence[str],
 ) -> None:
-    await connection.execute(_MAKE, lane_id)
-    lane = await connection.fetchrow(_LOCK, lane_id, topics)
+    await connection.execute(SQL["make_progress"], lane_id)
+    lane = await connection.fetchrow(SQL["lock_progress"], lane_id, topics)
     if lane is None or lane["start"] >= lane["next_offset"]:
         return  # another process is at it, or was since the claim
-    rows = await connection.fetch(_READ, lane_id, lane["start"], lane["next_offset"], BATCH)
+    rows = await connection.fetch(
+        SQL["read_rejected"], lane_id, lane["start"], lane["next_offset"], BATCH
+    )
     topic = Topics(settings.topic_prefix).rejected
     sent = [
         await producer.send(topic, _message(lane, row), _key(row["record_key"]), partition=None)
@@ -105,7 +77,7 @@ async def _relay_lane(
     ]
     await asyncio.gather(*sent)
     end = rows[-1]["kafka_offset"] + 1 if len(rows) == BATCH else lane["next_offset"]
-    await connection.execute(_MOVE, lane_id, end)
+    await connection.execute(SQL["move_progress"], lane_id, end)
 
 
 def _key(key: bytes | None) -> bytes | None:

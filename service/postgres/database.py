@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ TEXT_FORMS = {
 _NOT_ITS_ROLE = re.compile(r'set role "(segments_\w+)"')
 
 
+@cache
 def statements(package: str) -> Mapping[str, str]:
     """Read every `.sql` file beside `package`'s modules: name without the ending → its text."""
     return MappingProxyType(

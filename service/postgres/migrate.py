@@ -9,8 +9,14 @@ from urllib.parse import unquote, urlsplit
 import asyncpg
 import stamina
 
-from service.postgres.database import CONNECT_SECONDS, TEXT_FORMS, database_url, open_connection
-from service.postgres.migrations import migrations, roles_sql
+from service.postgres.database import (
+    CONNECT_SECONDS,
+    TEXT_FORMS,
+    database_url,
+    open_connection,
+    statements,
+)
+from service.postgres.migrations import migrations, setup_sql
 from service.runtime.errors import (
     MigrationDriftError,
     NotSetUpError,
@@ -44,50 +50,7 @@ SERVICE_ROLES = (
     "segments_operate",
     "segments_api",
 )
-# The erasing functions run as their own role: the owner of the tables must not be able to do what they do.
-# Given away by the login itself, which alone is a member of both; while migrations run they are the owner's.
-_OWN_ERASURE = """\
-DO $$
-DECLARE
-    erasing regprocedure;
-BEGIN
-    FOR erasing IN
-        SELECT p.oid FROM pg_catalog.pg_proc AS p INNER JOIN pg_catalog.pg_namespace AS n ON p.pronamespace = n.oid
-        WHERE n.nspname = 'segments' AND p.proname IN ('erase_person', 'erase_rejected')
-    LOOP
-        EXECUTE format('ALTER FUNCTION %s OWNER TO {owner}', erasing);
-    END LOOP;
-END $$;
-"""
-_TAKE_ERASURE_BACK = _OWN_ERASURE.format(owner="segments_owner")
-ERASURE_SQL = f"""\
-GRANT CREATE ON SCHEMA segments TO segments_erase;
-{_OWN_ERASURE.format(owner="segments_erase")}\
-REVOKE CREATE ON SCHEMA segments FROM segments_erase;
-"""
-# By the catalogue: a name in a schema that the login may not use would be an error.
-_RELATION = """
-SELECT c.oid FROM pg_catalog.pg_class AS c INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
-WHERE n.nspname = $1 AND c.relname = $2
-"""
-_STRANGER = """
-SELECT session_user WHERE NOT EXISTS (
-    SELECT FROM pg_catalog.pg_roles AS r
-    WHERE r.rolname = ANY ($1::text[]) AND pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER')
-)
-"""
-_HISTORY = """
-CREATE SCHEMA IF NOT EXISTS migrations;
-CREATE TABLE IF NOT EXISTS migrations.applied (
-    number integer CONSTRAINT applied_pkey PRIMARY KEY,
-    name text NOT NULL,
-    checksum text NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
--- So that a login that owns nothing can tell whether the database fits its program.
-GRANT USAGE ON SCHEMA migrations TO segments_operate;
-GRANT SELECT ON migrations.applied TO segments_operate;
-"""
+SQL = statements("service.postgres.sql")
 
 
 async def set_up_database(settings: Settings) -> list[str]:
@@ -126,9 +89,7 @@ async def rename_installation(settings: Settings) -> str:
     try:
         async with connection.transaction():
             await connection.execute("SET LOCAL ROLE segments_owner")
-            await connection.execute(
-                "UPDATE segments.installation SET installation_id = DEFAULT, made_at = DEFAULT"
-            )
+            await connection.execute(SQL["rename_installation"])
             name: str = await connection.fetchval("SELECT segments.installation_name()")
     finally:
         await connection.close()
@@ -148,15 +109,13 @@ async def rename_installation(settings: Settings) -> str:
     wait_max=0.5,
 )
 async def _make_roles(connection: asyncpg.Connection[Any]) -> None:
-    await connection.execute(roles_sql())
+    await connection.execute(setup_sql("roles"))
 
 
 @stamina.retry(on=asyncpg.InternalServerError, attempts=10, wait_initial=0.05, wait_max=0.5)
 async def _admit(connection: asyncpg.Connection[Any], login: str) -> list[str]:
     """Let the service's login take on the service's roles. Returns: those that it could not before."""
-    if not login or await connection.fetchval(
-        "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = $1", login
-    ):
+    if not login or await connection.fetchval(SQL["is_superuser"], login):
         return []
     granted = []
     for role in SERVICE_ROLES:
@@ -178,10 +137,10 @@ async def _admit(connection: asyncpg.Connection[Any], login: str) -> list[str]:
 )  # fmt: skip
 async def _make_history(connection: asyncpg.Connection[Any]) -> None:
     """Make the table of what was applied, which is also what `setup` locks: by itself, for two may be at it."""
-    if await connection.fetchval(_RELATION, "migrations", "applied") is None:
+    if await connection.fetchval(SQL["relation"], "migrations", "applied") is None:
         async with connection.transaction():
             await connection.execute("SET LOCAL ROLE segments_owner")
-            await connection.execute(_HISTORY)
+            await connection.execute(setup_sql("history"))
 
 
 @stamina.retry(on=asyncpg.LockNotAvailableError, attempts=6, wait_initial=0.2, wait_max=2)
@@ -203,12 +162,12 @@ async def _apply(connection: asyncpg.Connection[Any]) -> list[str]:
             pending.append(migration)
     if pending:
         await connection.execute("RESET ROLE")
-        await connection.execute(_TAKE_ERASURE_BACK)
+        await connection.execute(setup_sql("take_erasure_back"))
         await connection.execute("SET LOCAL ROLE segments_owner")
         for migration in pending:
             await _apply_one(connection, migration)
         await connection.execute("RESET ROLE")
-        await connection.execute(ERASURE_SQL)
+        await connection.execute(setup_sql("give_erasure"))
     else:
         await connection.execute("RESET ROLE")
     return [migration.name for migration in pending]
@@ -217,7 +176,7 @@ async def _apply(connection: asyncpg.Connection[Any]) -> list[str]:
 async def _apply_one(connection: asyncpg.Connection[Any], migration: Migration) -> None:
     await connection.execute(migration.sql)
     await connection.execute(
-        "INSERT INTO migrations.applied (number, name, checksum) VALUES ($1, $2, $3)",
+        SQL["note_migration"],
         migration.number,
         migration.name,
         migration.checksum,
@@ -225,7 +184,7 @@ async def _apply_one(connection: asyncpg.Connection[Any], migration: Migration) 
 
 
 async def _applied(connection: asyncpg.Connection[Any]) -> dict[int, str]:
-    rows = await connection.fetch("SELECT number, checksum FROM migrations.applied")
+    rows = await connection.fetch(SQL["applied_migrations"])
     return {row["number"]: row["checksum"] for row in rows}
 
 
@@ -268,19 +227,12 @@ async def _looking(
         await connection.close()
 
 
-_KIND = """
-SELECT current_setting('server_encoding') AS encoding, current_setting('server_version') AS version,
-    current_setting('server_version_num')::integer / 10000 AS major, pg_catalog.pg_is_in_recovery() AS replica,
-    current_setting('default_transaction_read_only')::boolean AS read_only, current_database() AS name
-"""
-
-
 async def _require_suitable(connection: asyncpg.Connection[Any]) -> None:
     """Look whether this is a database that the log may live in, at one question.
 
     Raises: UnsuitableDatabaseError.
     """
-    kind = await connection.fetchrow(_KIND)
+    kind = await connection.fetchrow(SQL["database_kind"])
     assert kind is not None  # noqa: S101 - it gives one row
     why = None
     if kind["major"] < LEAST_VERSION:
@@ -300,24 +252,24 @@ async def _require_suitable(connection: asyncpg.Connection[Any]) -> None:
 
 async def _require_set_up(connection: asyncpg.Connection[Any]) -> None:
     await _require_suitable(connection)
-    if await connection.fetchval(_RELATION, "migrations", "applied") is None:
+    if await connection.fetchval(SQL["relation"], "migrations", "applied") is None:
         raise NotSetUpError
     if missing := await _missing(connection):
         raise NotSetUpError(f"Missing: {', '.join(missing)}.")
     # One of them is enough: a process may have a login of its own.
-    login = await connection.fetchval(_STRANGER, list(SERVICE_ROLES))
+    login = await connection.fetchval(SQL["stranger"], list(SERVICE_ROLES))
     if login is not None:
         raise NotSetUpError(f"Its login {login} was granted none of {', '.join(SERVICE_ROLES)}.")
 
 
 async def _missing(connection: asyncpg.Connection[Any]) -> list[str]:
-    history = await connection.fetchval(_RELATION, "migrations", "applied")
+    history = await connection.fetchval(SQL["relation"], "migrations", "applied")
     if not await connection.fetchval(
         "SELECT has_schema_privilege('migrations', 'USAGE') AND has_table_privilege($1::oid, 'SELECT')",
         history,
     ):
         # A login that may not read the history; it is enough that the views are there.
-        found = await connection.fetchval(_RELATION, "reporting", "watermark")
+        found = await connection.fetchval(SQL["relation"], "reporting", "watermark")
         return [] if found else [migration.name for migration in migrations()]
     done = await _applied(connection)
     for migration in migrations():
@@ -327,10 +279,7 @@ async def _missing(connection: asyncpg.Connection[Any]) -> list[str]:
 
 
 async def _warnings(connection: asyncpg.Connection[Any]) -> list[str]:
-    row = await connection.fetchrow(
-        "SELECT rolsuper AS super, pg_has_role(session_user, 'segments_owner', 'MEMBER') AS owner,"
-        " session_user AS login FROM pg_catalog.pg_roles WHERE rolname = session_user"
-    )
+    row = await connection.fetchrow(SQL["login_rights"])
     warnings = []
     if row is not None and (row["super"] or row["owner"]):
         warnings.append(

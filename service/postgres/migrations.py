@@ -51,6 +51,6 @@ def _sql(entry: Traversable) -> str:
     return "\n".join(f"-- {path}\n{migration_file(path)}" for path in paths)
 
 
-def roles_sql() -> str:
-    """Read the statement that makes the roles of the cluster."""
-    return (resources.files("schemas") / "roles.sql").read_text("utf-8")
+def setup_sql(name: str) -> str:
+    """Read what `setup` says to Postgres besides the migrations: a file of `schemas/setup`, without its ending."""
+    return (resources.files("schemas") / "setup" / f"{name}.sql").read_text("utf-8")

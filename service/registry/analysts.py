@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from service.postgres.database import database_url
+from service.postgres.database import database_url, statements
 from service.runtime.errors import NotThereError, RefusedError
 
 if TYPE_CHECKING:
@@ -25,44 +25,7 @@ CHECK_SECONDS = 5
 # Sessions of a login at once. Each can keep a processor busy, and Postgres has no other bound by login.
 CONNECTION_LIMIT = 5
 _NO_LIMIT = -1  # as Postgres has it
-_LIST = """
-SELECT role_name, network_id, changed_at, actor, (
-    SELECT split_part(c.setting, '=', 2) FROM pg_catalog.pg_db_role_setting AS s
-    CROSS JOIN LATERAL unnest(s.setconfig) AS c (setting)
-    WHERE s.setrole = role AND c.setting LIKE 'statement_timeout=%'
-    AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()))
-    ORDER BY s.setdatabase DESC LIMIT 1
-) AS statement_timeout, (
-    SELECT CASE WHEN r.rolconnlimit >= 0 THEN r.rolconnlimit END FROM pg_catalog.pg_roles AS r WHERE r.oid = role
-) AS connection_limit
-FROM segments.analyst
-WHERE ($1::text IS NULL OR network_id = $1) ORDER BY role_name, network_id
-"""
-_HISTORY = """
-SELECT role_name, network_id, change, changed_at, actor FROM segments.analyst_event
-WHERE ($1::text IS NULL OR network_id = $1) ORDER BY analyst_event_id
-"""
-_ROLE = """
-SELECT r.oid, r.rolcanlogin, r.rolconnlimit,
-    (SELECT array_agg(g.rolname::text ORDER BY g.rolname) FROM pg_catalog.pg_roles AS g
-        WHERE g.rolname IN ('segments_owner', 'segments_erase', 'segments_ingest', 'segments_project',
-            'segments_registry', 'segments_operate', 'segments_api', 'segments_report')
-        AND pg_catalog.pg_has_role(r.oid, g.oid, 'MEMBER')) AS sees_all_as,
-    EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m
-        WHERE m.member = r.oid AND m.roleid = 'segments_report_network'::regrole) AS is_analyst,
-    ARRAY(SELECT split_part(c.setting, '=', 1) FROM pg_catalog.pg_db_role_setting AS s
-        CROSS JOIN LATERAL unnest(s.setconfig) AS c (setting)
-        WHERE s.setrole = r.oid
-        AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()))
-    ) AS own_settings
-FROM pg_catalog.pg_roles AS r WHERE r.rolname = $1
-"""
-_RECORD = """
-INSERT INTO segments.analyst_event (role_name, network_id, change, actor)
-SELECT $1, n.network_id, $3, $4 FROM unnest($2::text[]) AS n (network_id)
-RETURNING role_name, network_id, change, changed_at, actor
-"""
-_STANDING = "SELECT network_id FROM segments.analyst WHERE role_name = $1 ORDER BY network_id"
+SQL = statements("service.registry.sql")
 # Serialises changes; readers go on, and none of them could take it.
 _LOCK = """
 SET LOCAL ROLE segments_owner; LOCK TABLE segments.analyst_event IN SHARE ROW EXCLUSIVE MODE; RESET ROLE
@@ -77,7 +40,9 @@ async def list_analysts(
     Returns: role_name, network_id, changed_at, actor, statement_timeout and connection_limit (null: none), or change
     instead of these.
     """
-    found = await connection.fetch(_HISTORY if history else _LIST, network_id)
+    found = await connection.fetch(
+        SQL["analyst_history"] if history else SQL["list_analysts"], network_id
+    )
     return [dict(row) for row in found]
 
 
@@ -119,7 +84,7 @@ async def grant(
             raise RefusedError(
                 f"{role} sees every network, being {', '.join(found['sees_all_as'])}; revoke that first."
             )
-        standing = [row[0] for row in await connection.fetch(_STANDING, role)]
+        standing = [row[0] for row in await connection.fetch(SQL["granted_networks"], role)]
         if not found["is_analyst"]:
             # A role that had this name before is gone; what it was granted is not the new one's.
             await _record(connection, role, standing, "revoked", actor)
@@ -166,7 +131,7 @@ async def revoke(
     """
     async with _changing(settings) as connection:
         found = await _find(connection, role)
-        standing = [row[0] for row in await connection.fetch(_STANDING, role)]
+        standing = [row[0] for row in await connection.fetch(SQL["granted_networks"], role)]
         if network_id not in standing:
             raise NotThereError(f"{role} was not granted network {network_id}.")
         await _record(connection, role, [network_id], "revoked", actor)
@@ -176,7 +141,7 @@ async def revoke(
 
 
 async def _find(connection: asyncpg.Connection[Any], role: str) -> asyncpg.Record:
-    row: asyncpg.Record | None = await connection.fetchrow(_ROLE, role)
+    row: asyncpg.Record | None = await connection.fetchrow(SQL["find_role"], role)
     if row is None:
         raise NotThereError(f"There is no role {role} in Postgres; CREATE ROLE it first.")
     return row
@@ -192,14 +157,14 @@ async def _record(
     """Record changes as the owner of the table, whom the login of `setup` may be."""
     if networks:
         await connection.execute("SET LOCAL ROLE segments_owner")
-        await connection.execute(_RECORD, role, networks, change, actor)
+        await connection.execute(SQL["record_analyst"], role, networks, change, actor)
         await connection.execute("RESET ROLE")
 
 
 async def _newest(
     connection: asyncpg.Connection[Any], role: str, network_id: str
 ) -> dict[str, Any]:
-    rows = await connection.fetch(_HISTORY, network_id)
+    rows = await connection.fetch(SQL["analyst_history"], network_id)
     return next(dict(row) for row in reversed(rows) if row["role_name"] == role)
 
 

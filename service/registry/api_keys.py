@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from service.postgres.database import statements
 from service.runtime.errors import UnknownKeyError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+SQL = statements("service.registry.sql")
 PREFIX = "segk"
 """What every key begins with, so that scanners of leaked secrets know it."""
 _ID_BYTES = 8
@@ -59,11 +61,6 @@ class KnownKey(NamedTuple):
         return hmac.compare_digest(self.secret_digest, digest(secret))
 
 
-_COLUMNS = """
-    key_id, network_id, key_name, scopes, created_at, created_by, expires_at, revoked_at, revoked_by, last_used_at
-"""
-
-
 def digest(secret: str) -> bytes:
     """Digest a secret: SHA-256, for there is nothing to guess in 256 random bits."""
     return hashlib.sha256(secret.encode()).digest()
@@ -93,8 +90,7 @@ async def create_key(
     key_id = secrets.token_hex(_ID_BYTES)
     secret = secrets.token_urlsafe(_SECRET_BYTES)
     row = await connection.fetchrow(
-        "INSERT INTO segments.api_key (key_id, network_id, key_name, scopes, secret_digest, created_by, expires_at)"  # noqa: S608
-        f" VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING {_COLUMNS}",
+        SQL["create_key"],
         key_id, network_id, name or key_id, sorted(scopes), digest(secret), actor, expires_at,
     )  # fmt: skip
     return _key(row), f"{PREFIX}_{key_id}_{secret}"
@@ -105,8 +101,7 @@ async def list_keys(
 ) -> list[ApiKey]:
     """List the keys of one network, or of all, revoked ones among them, oldest first."""
     rows = await connection.fetch(
-        f"SELECT {_COLUMNS} FROM segments.api_key"  # noqa: S608 - a constant
-        " WHERE $1::text IS NULL OR network_id = $1 ORDER BY created_at, key_id",
+        SQL["list_keys"],
         network_id,
     )
     return [_key(row) for row in rows]
@@ -117,13 +112,12 @@ async def revoke_key(
 ) -> ApiKey:
     """Revoke a key; again is no change. Raises: UnknownKeyError."""
     await connection.execute(
-        "UPDATE segments.api_key SET revoked_at = clock_timestamp(), revoked_by = $2"
-        " WHERE key_id = $1 AND revoked_at IS NULL",
+        SQL["revoke_key"],
         key_id,
         actor,
     )
     row = await connection.fetchrow(
-        f"SELECT {_COLUMNS} FROM segments.api_key WHERE key_id = $1",  # noqa: S608 - a constant
+        SQL["find_key"],
         key_id,
     )
     if row is None:
@@ -136,7 +130,7 @@ async def find_keys(
 ) -> dict[str, KnownKey]:
     """Find keys by id, with their digests."""
     rows = await connection.fetch(
-        f"SELECT {_COLUMNS}, secret_digest FROM segments.api_key WHERE key_id = ANY ($1)",  # noqa: S608
+        SQL["find_keys"],
         list(key_ids),
     )
     return {row["key_id"]: KnownKey(_key(row), row["secret_digest"]) for row in rows}
@@ -145,7 +139,7 @@ async def find_keys(
 async def note_use(connection: asyncpg.Connection[Any], key_ids: Collection[str]) -> None:
     """Note that keys were used just now."""
     await connection.execute(
-        "UPDATE segments.api_key SET last_used_at = clock_timestamp() WHERE key_id = ANY ($1)",
+        SQL["note_key_use"],
         sorted(key_ids),
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from schemas.topics import Topics
+from service.postgres.database import statements
 from service.registry.topic_rules import Rule
 from service.runtime.errors import NotThereError, RefusedError, WrongUseError
 
@@ -21,18 +22,7 @@ if TYPE_CHECKING:
 
     from service.runtime.settings import Settings
 
-_COLUMNS = "topic, topic_prefix, change, networks, statuses, changed_at, actor"
-_LIST = f"""
-SELECT {_COLUMNS} FROM segments.source WHERE topic_prefix = $1 ORDER BY topic
-"""  # noqa: S608 - a constant
-_HISTORY = f"""
-SELECT {_COLUMNS} FROM segments.source_event WHERE topic_prefix = $1 ORDER BY version
-"""  # noqa: S608 - a constant
-_RECORD = f"""
-INSERT INTO segments.source_event (version, topic, topic_prefix, change, networks, statuses, actor)
-SELECT v.version, $1, $2, $3, $4, $5, $6 FROM segments.source_version AS v
-RETURNING {_COLUMNS}
-"""  # noqa: S608 - a constant
+SQL = statements("service.registry.sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +43,13 @@ class Source:
 
 async def rules_version(connection: asyncpg.Connection[Any]) -> int:
     """Give the number that moves with each change of what a topic may say."""
-    version: int = await connection.fetchval("SELECT version FROM segments.source_version")
+    version: int = await connection.fetchval(SQL["rules_version"])
     return version
 
 
 async def load_rules(connection: asyncpg.Connection[Any]) -> dict[str, Rule]:
     """Read what each topic may say; one that is not here may say nothing, but for `<prefix>.commands`."""
-    rows = await connection.fetch("SELECT topic, change, networks, statuses FROM segments.source")
+    rows = await connection.fetch(SQL["source_rules"])
     return {
         row["topic"]: Rule(
             _frozen(row["networks"]), _frozen(row["statuses"]), row["change"] == "allowed"
@@ -77,7 +67,9 @@ async def list_sources(
 ) -> list[Source]:
     """List the installation's command topics as they stand, or every change of them, oldest first."""
     commands = Topics(settings.topic_prefix).commands
-    rows = await connection.fetch(_HISTORY if history else _LIST, settings.topic_prefix)
+    rows = await connection.fetch(
+        SQL["source_history"] if history else SQL["list_sources"], settings.topic_prefix
+    )
     found = [Source(**dict(row)) for row in rows]
     if not history and all(one.topic != commands for one in found):
         found.insert(0, Source(commands, settings.topic_prefix, "allowed", None, None, None, None))
@@ -172,9 +164,9 @@ async def _lock(
     connection: asyncpg.Connection[Any], settings: Settings, topic: str
 ) -> Source | None:
     """Lock the sources against other changes, and give how the topic stands."""
-    await connection.execute("SELECT FROM segments.source_version FOR UPDATE")
+    await connection.execute(SQL["lock_sources"])
     row = await connection.fetchrow(
-        f"SELECT {_COLUMNS} FROM segments.source WHERE topic = $1",  # noqa: S608 - a constant
+        SQL["find_source"],
         topic,
     )
     if row is not None and row["topic_prefix"] != settings.topic_prefix:
@@ -192,9 +184,9 @@ async def _record(
     actor: str | None,
 ) -> Source:
     """Move the version, so that appends look again, and record the change."""
-    await connection.execute("UPDATE segments.source_version SET version = version + 1")
+    await connection.execute(SQL["move_rules"])
     row = await connection.fetchrow(
-        _RECORD, topic, settings.topic_prefix, change, networks, statuses, actor
+        SQL["record_source"], topic, settings.topic_prefix, change, networks, statuses, actor
     )
     assert row is not None  # noqa: S101 - there is one version
     return Source(**dict(row))

@@ -20,6 +20,7 @@ from aiokafka import TopicPartition
 from schemas.topics import Topics
 from service.kafka.clients import producing, reading
 from service.kafka.topic_ids import topics_there
+from service.postgres.database import statements
 from service.runtime.backoff import INFRASTRUCTURE, sleep_unless
 from service.runtime.errors import TopicError
 from service.runtime.logs import get_logger
@@ -38,12 +39,7 @@ log = get_logger("installation")
 LOOK_SECONDS = 15
 RETRY_SECONDS = 2
 _NAME = "SELECT segments.installation_name()"
-_NOTE = """
-INSERT INTO segments.topics_owner AS o (topic_prefix, installation, since, actor, seen_at)
-VALUES ($1, $2, $3, $4, clock_timestamp())
-ON CONFLICT (topic_prefix) DO UPDATE SET
-    installation = excluded.installation, since = excluded.since, actor = excluded.actor, seen_at = excluded.seen_at
-"""
+SQL = statements("service.registry.sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +195,11 @@ class _Watch:
             async with self._database.single() as connection:
                 owner = owners.owner
                 await connection.execute(
-                    _NOTE, self._settings.topic_prefix, owner.installation, owner.at, owner.actor
+                    SQL["note_owner"],
+                    self._settings.topic_prefix,
+                    owner.installation,
+                    owner.at,
+                    owner.actor,
                 )
         except (*INFRASTRUCTURE, TopicError) as error:
             # Told only: who asks decides how long to wait, and work under way goes on.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from service.postgres.database import statements
 from service.registry import segments as registry
 from service.runtime.errors import NameTakenError, RegistryMovedError, WrongUseError
 
@@ -18,10 +19,7 @@ if TYPE_CHECKING:
     from service.registry.segments import Segment
 
 _NAMES = "segments.segment_name_once_per_network"
-_TWICE = """
-SELECT segment_name, array_agg(segment_id ORDER BY segment_id) AS ids FROM segments.segment
-WHERE network_id = $1 GROUP BY segment_name HAVING count(*) > 1 ORDER BY segment_name
-"""
+SQL = statements("service.registry.sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +145,7 @@ async def _check_names(connection: asyncpg.Connection[Any], network_id: str) -> 
         async with connection.transaction():
             await connection.execute(f"SET CONSTRAINTS {_NAMES} IMMEDIATE")
     except asyncpg.UniqueViolationError as error:
-        twice = await connection.fetch(_TWICE, network_id)
+        twice = await connection.fetch(SQL["names_twice"], network_id)
         whose = "; ".join(
             f"{row['segment_name']!r}: ids {' and '.join(map(str, row['ids']))}" for row in twice
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import asyncpg
 
 from schemas.command.rules import MAX_SEGMENT_ID
+from service.postgres.database import statements
 from service.runtime.errors import (
     NameTakenError,
     NoIdLeftError,
@@ -19,6 +20,8 @@ from service.runtime.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
+
+SQL = statements("service.registry.sql")
 
 
 class Keep(Enum):
@@ -56,11 +59,6 @@ ABSENT = Registered(None, archived=False)
 Which = tuple[str, int]  # network_id, segment_id
 
 
-_COLUMNS = """
-    segment_key, network_id, segment_id, segment_name, description, is_visible, created_at, created_by, archived_at
-"""
-
-
 async def find(
     connection: asyncpg.Connection[Any], wanted: Iterable[Which]
 ) -> dict[Which, Registered]:
@@ -68,10 +66,7 @@ async def find(
     asked = list(wanted)
     # LATERAL and OFFSET 0 keep it to one look-up a segment, whatever the planner takes the table for.
     rows = await connection.fetch(
-        "SELECT w.network_id, w.segment_id, s.segment_key, s.archived"
-        " FROM unnest($1::text[], $2::integer[]) AS w (network_id, segment_id)"
-        " CROSS JOIN LATERAL (SELECT t.segment_key, t.archived_at IS NOT NULL AS archived FROM segments.segment AS t"
-        " WHERE t.network_id = w.network_id AND t.segment_id = w.segment_id OFFSET 0) AS s",
+        SQL["find_segments"],
         [network_id for network_id, _ in asked],
         [segment_id for _, segment_id in asked],
     )
@@ -85,12 +80,16 @@ async def list_segments(
 ) -> list[Segment]:
     """List the segments of one network, or of all, by network and id."""
     rows = await connection.fetch(
-        f"SELECT {_COLUMNS} FROM segments.segment"  # noqa: S608 - a constant
-        " WHERE $1::text IS NULL OR network_id = $1"
-        " ORDER BY network_id, segment_id",
+        SQL["list_segments"],
         network_id,
     )
     return [Segment(**dict(row)) for row in rows]
+
+
+async def has_segments(connection: asyncpg.Connection[Any], network_id: str) -> bool:
+    """Whether a network has any segment, archived ones too."""
+    has: bool = await connection.fetchval(SQL["has_segments"], network_id)
+    return has
 
 
 async def create(
@@ -119,9 +118,7 @@ async def create(
             # A savepoint, for several changes may share a transaction.
             async with connection.transaction():
                 key = await connection.fetchval(
-                    "INSERT INTO segments.segment (network_id, segment_id, segment_name, description,"
-                    " is_visible, created_at, created_by)"
-                    " VALUES ($1, $2, $3, $4, $5, clock_timestamp(), $6) RETURNING segment_key",
+                    SQL["create_segment"],
                     network_id,
                     segment_id,
                     name,
@@ -131,9 +128,7 @@ async def create(
                 )
         except asyncpg.UniqueViolationError as error:
             raise await _taken(connection, network_id, name, segment_id) from error
-        await connection.execute(
-            "UPDATE segments.network SET segments = segments + 1 WHERE network_id = $1", network_id
-        )
+        await connection.execute(SQL["count_segment"], network_id)
         return await _record(connection, key, "created", actor)
 
 
@@ -168,7 +163,7 @@ async def edit(
 
 async def _next_id(connection: asyncpg.Connection[Any], network_id: str, name: str) -> int:
     highest: int = await connection.fetchval(
-        "SELECT coalesce(max(segment_id), 0) FROM segments.segment WHERE network_id = $1",
+        SQL["highest_segment"],
         network_id,
     )
     if highest == MAX_SEGMENT_ID:
@@ -194,8 +189,7 @@ async def set_archived(
         if (now.archived_at is not None) == archived:
             return now
         await connection.execute(
-            "UPDATE segments.segment SET archived_at = CASE WHEN $2 THEN clock_timestamp() END"
-            " WHERE segment_key = $1",
+            SQL["archive_segment"],
             now.segment_key,
             archived,
         )
@@ -207,8 +201,7 @@ async def _update(connection: asyncpg.Connection[Any], wanted: Segment) -> None:
     try:
         async with connection.transaction():
             await connection.execute(
-                "UPDATE segments.segment SET segment_name = $2, description = $3, is_visible = $4"
-                " WHERE segment_key = $1",
+                SQL["edit_segment"],
                 wanted.segment_key,
                 wanted.segment_name,
                 wanted.description,
@@ -223,8 +216,7 @@ async def _taken(
 ) -> NameTakenError:
     """Name the segment that has a name, or else an id, already."""
     (row,) = await connection.fetch(
-        "SELECT segment_id, segment_name FROM segments.segment"
-        " WHERE network_id = $1 AND (segment_name = $2 OR segment_id = $3) ORDER BY segment_name = $2 DESC LIMIT 1",
+        SQL["segment_named"],
         network_id,
         name,
         segment_id,
@@ -237,7 +229,7 @@ async def _taken(
 async def get(connection: asyncpg.Connection[Any], network_id: str, segment_id: int) -> Segment:
     """Give one segment. Raises: UnknownSegmentError."""
     row = await connection.fetchrow(
-        f"SELECT {_COLUMNS} FROM segments.segment WHERE network_id = $1 AND segment_id = $2",  # noqa: S608
+        SQL["find_segment"],
         network_id,
         segment_id,
     )
@@ -249,8 +241,7 @@ async def get(connection: asyncpg.Connection[Any], network_id: str, segment_id: 
 async def lock(connection: asyncpg.Connection[Any], network_id: str) -> int:
     """Lock a network's segments against other changes, until the transaction's end; gives how many there are."""
     has: int = await connection.fetchval(
-        "INSERT INTO segments.network AS n (network_id) VALUES ($1)"
-        " ON CONFLICT (network_id) DO UPDATE SET segments = n.segments RETURNING segments",
+        SQL["lock_network"],
         network_id,
     )
     return has
@@ -261,11 +252,7 @@ async def _record(
 ) -> Segment:
     """Write down what was done."""
     await connection.execute(
-        "INSERT INTO segments.registry_event (segment_key, change, segment_name, description,"
-        " is_visible, archived, changed_at, actor)"
-        " SELECT s.segment_key, $2, s.segment_name, s.description, s.is_visible,"
-        " s.archived_at IS NOT NULL, clock_timestamp(), $3"
-        " FROM segments.segment AS s WHERE s.segment_key = $1",
+        SQL["record_segment"],
         segment_key,
         change,
         actor,
@@ -275,7 +262,7 @@ async def _record(
 
 async def _get(connection: asyncpg.Connection[Any], segment_key: int) -> Segment:
     row = await connection.fetchrow(
-        f"SELECT {_COLUMNS} FROM segments.segment WHERE segment_key = $1",  # noqa: S608 - a constant
+        SQL["segment_by_key"],
         segment_key,
     )
     if row is None:

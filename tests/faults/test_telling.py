@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from projections.outbox.memberships import _MET
+from projections.outbox.memberships import SQL
 from tests.outbox.test_erasure_told import FAREWELL
 from tests.outbox.test_memberships import _TOLD, last_words, standing
 from tests.support.database import connected, erase, make_segments, until, value
@@ -32,15 +32,15 @@ SELECT (
     SELECT bool_and(c.next_offset = l.next_offset)
     FROM projections.checkpoint AS c INNER JOIN segments.lane AS l ON c.lane_id = l.lane_id
 ) AND EXISTS (
-    SELECT FROM pg_locks WHERE NOT granted AND relation = 'projections.teller'::regclass
+    SELECT FROM pg_locks WHERE NOT granted AND relation = 'projections.membership_outbox'::regclass
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 )
 """
-# The teller has asked for states since then, and goes on to publish them.
+# The teller has asked for states since then, and goes on to publish them. Postgres shows the beginning of a statement.
 _IN_HAND = f"""
 SELECT EXISTS (
     SELECT FROM pg_stat_activity
-    WHERE datname = current_database() AND state LIKE 'idle%' AND starts_with(query, $${_MET}$$)
+    WHERE datname = current_database() AND state LIKE 'idle%' AND starts_with(query, $${SQL["states"][:900]}$$)
         AND state_change > '{{}}'::timestamptz
 )
 """
@@ -62,7 +62,7 @@ async def in_hand(own_stack: Stack, settings: Settings) -> AsyncIterator[tuple[L
             await until(settings, _TOLD)  # from now on it tells at once
             try:
                 async with connected(settings) as holder, holder.transaction():
-                    await holder.execute("LOCK TABLE projections.teller")
+                    await holder.execute("LOCK TABLE projections.membership_outbox")
                     await say(lane, "add")
                     await until(settings, _HELD)
                     await asyncio.to_thread(own_stack.kafka.pause)

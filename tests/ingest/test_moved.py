@@ -73,7 +73,7 @@ async def test_after_a_move_every_lane_is_stopped_adopted_by_one_command_and_tol
     await tell(moved, "new 0", "new 1", lanes=2)
     incomplete = await run(moved, "verify")
     assert incomplete.code == 1
-    assert "projections.telling" in incomplete.out
+    assert "projections.membership_topic" in incomplete.out
     with processes(moved.model_copy(update={"health_port": (port := free_port())}), "ingest"):
         await until(moved, STOPPED, lambda count: count == 4)
         reasons = {
@@ -106,7 +106,7 @@ async def test_after_a_move_every_lane_is_stopped_adopted_by_one_command_and_tol
     async with service(moved, ingest, project, relay_memberships):
         await folded(moved)
         await holds(lambda: told(moved))
-        await until(moved, "SELECT NOT anew FROM projections.telling")
+        await until(moved, "SELECT NOT republish FROM projections.membership_topic")
     assert len(await last_words(moved)) == 42
     verified = await run(moved, "verify", "--memberships")
     assert verified.code == 0, verified.out

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
-RELAYED = "SELECT (SELECT sum(next_offset) FROM segments.relay) = (SELECT sum(next_offset) FROM segments.lane)"
+RELAYED = (
+    "SELECT (SELECT sum(next_offset) FROM segments.rejected_outbox)"
+    " = (SELECT sum(next_offset) FROM segments.lane)"
+)
 
 
 async def told(settings: Settings, count: int) -> list[tuple[bytes | None, dict[str, Any]]]:

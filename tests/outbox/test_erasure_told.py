@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 NOW = int(time.time()) - 100
-FAREWELL = "SELECT erasure_id >= {} FROM projections.farewell"
+FAREWELL = "SELECT erasure_id >= {} FROM projections.tombstone_outbox"
 
 
 async def last_words(settings: Settings) -> dict[str, Any]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 _TOLD = """
 SELECT bool_and(coalesce(t.next_offset, l.first_offset) >= l.next_offset)
-FROM segments.lane AS l LEFT JOIN projections.teller AS t USING (lane_id)
+FROM segments.lane AS l LEFT JOIN projections.membership_outbox AS t USING (lane_id)
 """
 
 
@@ -74,11 +74,11 @@ async def test_the_last_word_on_each_key_is_the_state_that_the_views_show(
         await until(settings, _TOLD)
         # Again from the begin, as after a lost checkpoint: at least once, and still the last state.
         async with connected(settings) as connection:
-            await connection.execute("DELETE FROM projections.teller WHERE lane_id = 1")
+            await connection.execute("DELETE FROM projections.membership_outbox WHERE lane_id = 1")
         await until(settings, _TOLD)
         await until(
-            settings, "SELECT bool_and(r.next_offset >= l.next_offset) FROM segments.lane AS l LEFT JOIN segments.relay"
-            " AS r USING (lane_id)",
+            settings, "SELECT bool_and(r.next_offset >= l.next_offset) FROM segments.lane AS l"
+            " LEFT JOIN segments.rejected_outbox AS r USING (lane_id)",
         )  # fmt: skip
     last, states = await last_words(settings), await standing(settings)
     assert len(states) == 12
@@ -106,10 +106,11 @@ async def test_a_prefix_that_begins_another_tells_only_its_own(settings: Setting
     async with service(settings, relay_memberships, relay_rejected):
         await until(
             settings,
-            "SELECT count(*) = 1 FROM projections.teller WHERE EXISTS (SELECT FROM segments.relay)",
+            "SELECT count(*) = 1 FROM projections.membership_outbox"
+            " WHERE EXISTS (SELECT FROM segments.rejected_outbox)",
         )
     told = "SELECT topic FROM segments.lane WHERE lane_id IN (SELECT lane_id FROM {})"
-    for table in ("projections.teller", "segments.relay"):
+    for table in ("projections.membership_outbox", "segments.rejected_outbox"):
         assert [row["topic"] for row in await rows(settings, told.format(table))] == [
             Topics(settings.topic_prefix).commands
         ]

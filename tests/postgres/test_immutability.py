@@ -30,7 +30,7 @@ MUTABLE = {
     "erasure_gate",
     "person",
     "idempotency",
-    "relay",
+    "rejected_outbox",
     "api_key",
     "signature",
     "signature_horizon",
@@ -167,7 +167,7 @@ async def test_the_erasing_role_blanks_free_text_and_changes_nothing_else(
 
 _LESSENED = """
 CREATE OR REPLACE TRIGGER person_stays BEFORE UPDATE OR DELETE ON segments.person
-FOR EACH ROW WHEN (false) EXECUTE FUNCTION segments.refuse_all_but_farewell()
+FOR EACH ROW WHEN (false) EXECUTE FUNCTION segments.refuse_person_change()
 """
 # What the owner might do to a table so that its rows change all the same, or seem to; and what tells of it.
 _OPENED = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from service.postgres.migrations import roles_sql
+from service.postgres.migrations import setup_sql
 from tests.support.database import connected, rows, value
 
 if TYPE_CHECKING:
@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 LOG = {
     "duplicate", "erasure", "event", "hole", "idempotency", "lane", "lane_event", "network",
-    "person", "registry_event", "rejected", "relay", "retry", "segment", "installation", "topics_owner",
+    "person", "registry_event", "rejected", "rejected_outbox", "retry", "segment", "installation", "topics_owner",
     "signature", "signature_horizon", "unbelieved",
 }  # fmt: skip
 KEPT = {
     "checkpoint", "generation", "history", "kept_state", "kept_state_0", "kept_state_1", "membership",
-    "membership_0", "membership_1", "size", "size_0", "size_1", "size_daily", "size_daily_0", "size_daily_1", "teller",
+    "membership_0", "membership_1", "size", "size_0", "size_1", "size_daily", "size_daily_0", "size_daily_1",
+    "membership_outbox",
+}  # fmt: skip
+SERVING = {
+    "serving", "serving_checkpoint", "serving_kept_state", "serving_membership", "serving_size", "serving_size_daily",
 }  # fmt: skip
 VIEWS = {
     "automation_disagreement", "duplicate", "event", "freshness", "hole", "lane", "membership", "membership_history",
@@ -46,7 +50,7 @@ ALLOWED = {
             )
         },
         "segments.lane": "siu",
-        "segments.relay": "siu",
+        "segments.rejected_outbox": "siu",
         "segments.topics_owner": "siu",
         "segments.unbelieved": "siu",
         "segments.source": "s",
@@ -62,10 +66,11 @@ ALLOWED = {
         "segments.topics_owner": "siu",
         "segments.erasure_gate": "s",
         **{f"projections.{name}": "siudt" for name in KEPT},
+        **{f"projections.{name}": "s" for name in SERVING},
         "projections.trace": "sd",
         "projections.expiry": "siud",
-        "projections.farewell": "su",
-        "projections.telling": "su",
+        "projections.tombstone_outbox": "su",
+        "projections.membership_topic": "su",
         "projections.lease": "su",
         "reporting.watermark": "s",
     },
@@ -95,7 +100,7 @@ ALLOWED = {
                 "source",
             )
         },
-        **{f"projections.{name}": "s" for name in KEPT},
+        **{f"projections.{name}": "s" for name in KEPT | SERVING},
         **{f"reporting.{name}": "s" for name in VIEWS},
     },
     "segments_operate": {
@@ -112,10 +117,10 @@ ALLOWED = {
         "segments.analyst": "s",
         "segments.analyst_event": "s",
         "segments.rejected_erasure": "s",
-        **{f"projections.{name}": "s" for name in KEPT},
+        **{f"projections.{name}": "s" for name in KEPT | SERVING},
         "projections.expiry": "s",
-        "projections.farewell": "s",
-        "projections.telling": "s",
+        "projections.tombstone_outbox": "s",
+        "projections.membership_topic": "s",
         "projections.checkpoint": "si",
         **{f"reporting.{name}": "s" for name in VIEWS},
         "migrations.applied": "s",
@@ -133,7 +138,14 @@ ALLOWED = {
     "segments_report_network": {f"reporting_network.{name}": "s" for name in VIEWS},
 }
 COLUMNS = {
-    "segments_operate": {"projections.telling": {"anew", "anew_because", "anew_by", "anew_at"}},
+    "segments_operate": {
+        "projections.membership_topic": {
+            "republish",
+            "republish_because",
+            "republish_by",
+            "republish_at",
+        }
+    },
     "segments_api": {"segments.api_key": {"last_used_at"}},
     "segments_registry": {
         "segments.api_key": {"revoked_at", "revoked_by"},
@@ -175,7 +187,10 @@ GROUP BY 1
 
 
 def test_every_role_that_setup_makes_is_in_the_table() -> None:
-    made = {word.strip("', \n") for word in roles_sql().split("ARRAY[")[1].split("]")[0].split(",")}
+    made = {
+        word.strip("', \n")
+        for word in setup_sql("roles").split("ARRAY[")[1].split("]")[0].split(",")
+    }
     assert made - {"segments_owner"} == set(ALLOWED)
 
 

@@ -1,8 +1,9 @@
-"""Views that fold a key when they are asked do it once a key, however many of its events are wanted."""
+"""Views that fold a key when they are asked do it once a key, and what is said once in SQL costs no call."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -104,3 +105,89 @@ async def test_a_page_of_results_folds_a_key_once_however_many_of_its_events_are
         page = await connection.fetch(query, *wanted)
         assert [row["kafka_offset"] for row in page] == offsets
         assert await folded_rows(connection, query, *wanted) <= ALLOWED
+
+
+# Functions that say once what many statements need; Postgres puts their bodies in their places.
+VOCABULARY = (
+    "status_word",
+    "outcome",
+    "is_superseded",
+    "state_until",
+    "framed",
+    "personal_digest",
+    "event_digest",
+    "row_digest",
+)
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+STATEMENTS: dict[tuple[str, str], tuple[Any, ...]] = {
+    ("projections.queries.sql", "members"): (1, 0, 100, MOMENT, None),
+    ("projections.queries.sql", "user_segments"): ("n", "u1", None, MOMENT, None, 0),
+    ("projections.queries.sql", "explained"): (1, 1, 10, None, None, 100),
+    ("projections.queries.sql", "results"): ("n", [1], [1]),
+    ("projections.dry_run.sql", "dry_run_standing"): ([1], [1]),
+    ("projections.dry_run.sql", "dry_run"): (
+        [1],
+        [1],
+        [1],
+        [1],
+        [1],
+        [None],
+        [1],
+        [1],
+        [True],
+        [None],
+        [],
+        [],
+        [],
+        [],
+        [],
+        [],
+    ),
+    ("projections.outbox.sql", "states"): (1, 0, 10, [], []),
+    ("projections.operations.sql", "verify_digests"): (),
+    ("service.log.sql", "event_digests"): (),
+}
+VIEWS = """
+SELECT table_schema || '.' || table_name FROM information_schema.views
+WHERE table_schema IN ('reporting', 'projections')
+"""
+
+
+async def test_no_plan_calls_a_function_of_the_vocabulary(database: Settings) -> None:
+    async with connected(database) as connection:
+        asked: list[tuple[str, str, tuple[Any, ...]]] = [
+            (f"{package}: {name}", statements(package)[name], parameters)
+            for (package, name), parameters in STATEMENTS.items()
+        ]
+        asked += [(row[0], f"SELECT * FROM {row[0]}", ()) for row in await connection.fetch(VIEWS)]
+        for name, query, parameters in asked:
+            plan = await connection.fetch(f"EXPLAIN (VERBOSE) {query}", *parameters)
+            text = "\n".join(row[0] for row in plan)
+            assert [word for word in VOCABULARY if f"{word}(" in text] == [], name
+
+
+async def test_the_rows_of_the_serving_slot_are_found_by_one_look_at_it(database: Settings) -> None:
+    async with log(database) as (lane,):
+        await lane.append(*commands(6, EVENTS, users=EVENTS))
+        await fold(database)
+    async with connected(database) as connection:
+        await connection.execute("ANALYZE")
+        user_id = await connection.fetchval(
+            "SELECT user_id FROM reporting.user_segment WHERE segment_id = 1 LIMIT 1"
+        )
+        (row,) = await connection.fetch(
+            "EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) SELECT * FROM reporting.user_segment"
+            " WHERE network_id = 'n' AND segment_id = 1 AND user_id = $1", user_id
+        )  # fmt: skip
+    plan = list(nodes(json.loads(row[0])[0]["Plan"]))
+    assert [node["Actual Loops"] for node in plan if node.get("Relation Name") == "generation"] == [
+        1
+    ]
+    read = [
+        node
+        for node in plan
+        if node.get("Relation Name", "").startswith("membership_") and node["Actual Loops"]
+    ]
+    assert [node["Relation Name"] for node in read] == ["membership_0"]
+    assert read[0]["Actual Rows"] <= 1
+    assert read[0].get("Rows Removed by Filter", 0) == 0

@@ -97,12 +97,15 @@ TAMPERED = {
     "that any SQL made it": ("UPDATE projections.generation SET digest = NULL", {"projections.generation"}),
     "a generation that went": ("DELETE FROM projections.generation", {"projections.generation"}),
     "how far memberships were told": (
-        "INSERT INTO projections.teller SELECT lane_id, next_offset + 1 FROM projections.checkpoint",
-        {"projections.teller"},
+        "INSERT INTO projections.membership_outbox SELECT lane_id, next_offset + 1 FROM projections.checkpoint",
+        {"projections.membership_outbox"},
     ),
-    "a lane that was told of and is none": ("INSERT INTO projections.teller VALUES (99, 1)", {"projections.teller"}),
+    "a lane that was told of and is none": (
+        "INSERT INTO projections.membership_outbox VALUES (99, 1)", {"projections.membership_outbox"},
+    ),
     "how far refusals were told": (
-        "INSERT INTO segments.relay SELECT lane_id, next_offset + 1 FROM segments.lane", {"segments.relay"},
+        "INSERT INTO segments.rejected_outbox SELECT lane_id, next_offset + 1 FROM segments.lane",
+        {"segments.rejected_outbox"},
     ),
     "an expiry that is not said again": (
         ("INSERT INTO projections.expiry (segment_key, person_id, named_lane_id, named_offset, again_at)"
@@ -205,7 +208,7 @@ async def test_verify_waits_for_nothing_that_is_only_not_done_yet(database: Sett
                 " SELECT segment_key, person_id, lane_id, kafka_offset, now() + interval '1 hour' FROM segments.event"
             )
             await connection.execute(
-                "INSERT INTO projections.teller SELECT lane_id, 1 FROM projections.checkpoint"
+                "INSERT INTO projections.membership_outbox SELECT lane_id, 1 FROM projections.checkpoint"
             )
             assert await verify(connection) == []
 

@@ -63,8 +63,8 @@ async def test_two_topics_are_read_folded_told_and_waited_for(ready: Settings) -
         assert waited.code == 0, waited.err
         await until(
             ready,
-            "SELECT (SELECT sum(next_offset) FROM projections.teller) = 5"
-            " AND (SELECT sum(next_offset) FROM segments.relay) = 5",
+            "SELECT (SELECT sum(next_offset) FROM projections.membership_outbox) = 5"
+            " AND (SELECT sum(next_offset) FROM segments.rejected_outbox) = 5",
         )
     assert {lane["kafka_topic"] for lane in waited.json["lanes"]} == {
         Topics(ready.topic_prefix).commands, crm(ready),

@@ -168,7 +168,7 @@ async def test_without_the_topic_that_says_whose_they_are_nothing_is_told_until_
             await until(database, "SELECT count(*) FROM segments.rejected")
             await holds(lambda: _unknown(lines))
             assert (await run(database, "setup")).code == 0
-            await until(database, "SELECT max(next_offset) FROM segments.relay")
+            await until(database, "SELECT max(next_offset) FROM segments.rejected_outbox")
     assert len(await read_topic(database, Topics(database.topic_prefix).rejected)) == 1
 
 

@@ -71,16 +71,10 @@ WITH asked AS MATERIALIZED (
     WHERE s.run IN (0, s.nth)
 )
 SELECT t.nth, s.after,
-    CASE -- as in reporting.result
-        WHEN t.time IS NULL THEN NULL
-        WHEN t.superseded THEN 'superseded'
-        WHEN (t.there).effect & 8 <> 0 THEN 'ineffective'
-        WHEN (t.there).effect & 7 = 0 THEN 'no_change'
-        ELSE 'applied'
-    END AS outcome,
+    CASE WHEN t.time IS NOT NULL THEN segments.outcome((t.there).effect, t.superseded) END AS outcome,
     coalesce((s.state).is_member, false) AS is_member,
-    ('{add,block}'::text[])[(s.state).override] AS override,
-    ('{add,block,reset,enter,leave,expire}'::text[])[(s.state).automation_says] AS automation_says,
+    segments.status_word((s.state).override) AS override,
+    segments.status_word((s.state).automation_says) AS automation_says,
     (s.state).member_since AS member_since,
     (s.state).override_since AS override_since,
     (s.state).expires_at AS expires_at,

@@ -9,8 +9,7 @@ WITH expected AS (
     GROUP BY 1, 2
 ), found AS (
     SELECT z.segment_key, z.day, sum(z.joined) AS joined, sum(z.departed) AS departed, max(z.restated_at) AS restated_at
-    FROM projections.size_daily AS z
-    WHERE z.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+    FROM projections.serving_size_daily AS z
     GROUP BY 1, 2
 )
 SELECT 'segment_size_daily' AS view, concat_ws('/', s.network_id, s.segment_id, day) AS key,

@@ -1,8 +1,7 @@
 -- The kept states of long keys against the fold, and the first add or block to arrive since the one before; each has its
 -- event, and after the last of a key there are as many as its row says.
 WITH serving AS MATERIALIZED (
-    SELECT k.*, k.lane_id IS NOT NULL AS is_kept FROM projections.kept_state AS k
-    WHERE k.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+    SELECT k.*, k.lane_id IS NOT NULL AS is_kept FROM projections.serving_kept_state AS k
 ), marked AS MATERIALIZED (
     SELECT h.segment_key, h.person_id, h.lane_id, h.kafka_offset, h.user_status, h.place,
         projections.as_recorded(h.state, NULL) AS state, k.state AS kept, coalesce(k.is_kept, false) AS is_kept,
@@ -50,8 +49,7 @@ FROM (
         ) AS m
         GROUP BY m.segment_key, m.person_id
     ) AS t
-    INNER JOIN projections.membership AS n ON t.segment_key = n.segment_key AND t.person_id = n.person_id
-    WHERE n.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+    INNER JOIN projections.serving_membership AS n ON t.segment_key = n.segment_key AND t.person_id = n.person_id
 ) AS v
 LEFT JOIN segments.segment AS s ON v.segment_key = s.segment_key
 LEFT JOIN segments.person AS p ON v.person_id = p.person_id

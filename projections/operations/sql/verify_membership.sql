@@ -8,12 +8,10 @@ WITH expected AS MATERIALIZED (
     ) AS state
     FROM segments.event AS e
     INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id
-    INNER JOIN projections.checkpoint AS c ON e.lane_id = c.lane_id AND e.kafka_offset < c.next_offset
-    INNER JOIN projections.generation AS g ON c.projection = g.projection AND c.slot = g.slot
+    INNER JOIN projections.serving_checkpoint AS c ON e.lane_id = c.lane_id AND e.kafka_offset < c.next_offset
     GROUP BY e.segment_key, e.person_id
 ), found AS MATERIALIZED (
-    SELECT m.segment_key, m.person_id, m.state FROM projections.membership AS m
-    WHERE m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+    SELECT m.segment_key, m.person_id, m.state FROM projections.serving_membership AS m
 )
 SELECT 'user_segment' AS view,
     concat_ws('/', s.network_id, coalesce(s.segment_id::text, 'segment key ' || segment_key),

@@ -31,11 +31,10 @@ SELECT v.view, v.key, v.expected, v.found FROM (
     SELECT 'user_segment', concat_ws('-', 'person', m.person_id, 'segment', m.segment_key),
         'a person and a segment of one network',
         concat_ws(' ', 'person', m.person_id, p.network_id, 'segment', m.segment_key, s.network_id)
-    FROM projections.membership AS m
+    FROM projections.serving_membership AS m
     LEFT JOIN segments.person AS p ON m.person_id = p.person_id
     LEFT JOIN segments.segment AS s ON m.segment_key = s.segment_key
-    WHERE m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
-        AND (p.network_id = s.network_id) IS NOT TRUE
+    WHERE (p.network_id = s.network_id) IS NOT TRUE
     UNION ALL
     SELECT DISTINCT 'segment_size', 'segment ' || z.segment_key, 'a segment that is there', 'none'
     FROM (

@@ -2,22 +2,21 @@
 -- topic of refused records not ahead of the log, and an expiry is said again after an hour at the latest. A minute is left
 -- to clocks. clock_timestamp(), for what is committed may be later than now().
 SELECT v.view, v.key, v.expected, v.found FROM (
-    SELECT 'projections.teller' AS view, coalesce(nullif(concat_ws('-', l.topic, l.partition, l.epoch), ''), 'lane ' || t.lane_id) AS key,
+    SELECT 'projections.membership_outbox' AS view, coalesce(nullif(concat_ws('-', l.topic, l.partition, l.epoch), ''), 'lane ' || t.lane_id) AS key,
         coalesce('at most ' || coalesce(c.next_offset, l.first_offset), 'a lane') AS expected, t.next_offset::text AS found
-    FROM projections.teller AS t
-    CROSS JOIN projections.generation AS g
+    FROM projections.membership_outbox AS t
     LEFT JOIN segments.lane AS l ON t.lane_id = l.lane_id
-    LEFT JOIN projections.checkpoint AS c ON g.projection = c.projection AND g.slot = c.slot AND t.lane_id = c.lane_id
-    WHERE t.lane_id <> 0 AND g.projection = 'membership'
+    LEFT JOIN projections.serving_checkpoint AS c ON t.lane_id = c.lane_id
+    WHERE t.lane_id <> 0
         AND (l.lane_id IS NULL OR t.next_offset > coalesce(c.next_offset, l.first_offset))
     UNION ALL
-    SELECT 'projections.telling', 'the topic of memberships', 'told as a whole',
-        'to be told anew since ' || t.anew_at || ': ' || t.anew_because
-    FROM projections.telling AS t WHERE t.anew
+    SELECT 'projections.membership_topic', 'the topic of memberships', 'told as a whole',
+        'to be told anew since ' || t.republish_at || ': ' || t.republish_because
+    FROM projections.membership_topic AS t WHERE t.republish
     UNION ALL
-    SELECT 'segments.relay', coalesce(nullif(concat_ws('-', l.topic, l.partition, l.epoch), ''), 'lane ' || y.lane_id),
+    SELECT 'segments.rejected_outbox', coalesce(nullif(concat_ws('-', l.topic, l.partition, l.epoch), ''), 'lane ' || y.lane_id),
         coalesce('at most ' || l.next_offset, 'a lane'), y.next_offset::text
-    FROM segments.relay AS y LEFT JOIN segments.lane AS l ON y.lane_id = l.lane_id
+    FROM segments.rejected_outbox AS y LEFT JOIN segments.lane AS l ON y.lane_id = l.lane_id
     WHERE l.lane_id IS NULL OR y.next_offset > l.next_offset
     UNION ALL
     SELECT 'projections.expiry', concat_ws('/', s.network_id, s.segment_id, p.user_id) || ' again_at',

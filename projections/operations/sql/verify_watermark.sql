@@ -7,8 +7,7 @@ WITH newest AS (
     FROM segments.lane
 ), serving AS (
     SELECT c.lane_id, concat_ws('-', l.topic, l.partition, l.epoch) AS lane, c.next_offset, c.complete_until, c.recorded_until
-    FROM projections.checkpoint AS c
-    INNER JOIN projections.generation AS g ON c.projection = g.projection AND c.slot = g.slot
+    FROM projections.serving_checkpoint AS c
     INNER JOIN segments.lane AS l ON c.lane_id = l.lane_id
 )
 SELECT 'watermark' AS view, v.lane || ' ' || v.what AS key, 'at most ' || v.bound AS expected, v.found::text AS found

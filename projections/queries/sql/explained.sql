@@ -7,10 +7,9 @@ WITH begins AS MATERIALIZED (
     FROM segments.event AS x INNER JOIN segments.lane AS l ON x.lane_id = l.lane_id
     WHERE x.lane_id = $4 AND x.kafka_offset = $5
 ), reach AS MATERIALIZED (
-    SELECT k.status_change_timestamp FROM projections.kept_state AS k
+    SELECT k.status_change_timestamp FROM projections.serving_kept_state AS k
     WHERE
-        k.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
-        AND k.person_id = $2 AND k.segment_key = $1
+        k.person_id = $2 AND k.segment_key = $1
         -- Earlier by a second: of those within the same one, some come after the event before which to begin.
         AND k.status_change_timestamp < coalesce((SELECT b.status_change_timestamp FROM begins AS b), 'infinity')
     ORDER BY k.status_change_timestamp DESC
@@ -41,12 +40,12 @@ WITH begins AS MATERIALIZED (
     WHERE t.first_at IS NOT NULL
 )
 SELECT segments.event_id(s.topic, s.partition, s.epoch, s.kafka_offset) AS event_id, s.status_change_timestamp,
-    s.received_at, ('{add,block,reset,enter,leave,expire}'::text[])[s.user_status] AS user_status,
+    s.received_at, segments.status_word(s.user_status) AS user_status,
     coalesce(h.outcome, 'queued') AS outcome, (h.state).effect & 1 <> 0 AS changed_membership,
     (h.state).effect & 2 <> 0 AS changed_override, s.reference_id, coalesce(s.source, 'kafka') AS source, s.actor,
     s.description, s.expires_at, s.topic AS kafka_topic, s.partition AS kafka_partition, s.epoch AS kafka_epoch,
     s.kafka_offset, (h.state).is_member AS is_member_after,
-    ('{add,block}'::text[])[(h.state).override] AS override_after, s.lane_id
+    segments.status_word((h.state).override) AS override_after, s.lane_id
 FROM shown AS s
 -- FULL, and then without what is more: it is hashed or merged always; a loop would take the square of a page.
 FULL JOIN folded AS h ON s.lane_id = h.lane_id AND s.kafka_offset = h.kafka_offset

@@ -7,8 +7,8 @@ SELECT
     (k.state).is_member AS is_member,
     p.user_id,
     (k.state).member_since AS since,
-    ('{add,block,reset,enter,leave,expire}'::text[])[e.user_status] AS cause,
-    ('{add,block}'::text[])[(k.state).override] AS override,
+    segments.status_word(e.user_status) AS cause,
+    segments.status_word((k.state).override) AS override,
     e.reference_id,
     e.description,
     e.metadata,
@@ -19,25 +19,13 @@ FROM (
         CASE
             WHEN $4::timestamptz IS NULL AND $5::timestamptz IS NULL THEN m.state
             ELSE (
-                SELECT
-                    segments.fold(
-                        NULL, f.user_status, f.status_change_timestamp, f.received_at, f.recorded_at,
-                        f.lane_id, f.kafka_offset, f.expires_at, f.expired_lane_id, f.expired_offset
-                        ORDER BY f.status_change_timestamp, f.received_at, l.topic, l.partition, f.kafka_offset, l.epoch
-                    )
-                FROM segments.event AS f
-                INNER JOIN segments.lane AS l ON f.lane_id = l.lane_id
-                WHERE
-                    f.person_id = m.person_id
-                    AND f.segment_key = $1
-                    AND f.status_change_timestamp <= coalesce($4, 'infinity')
-                    AND f.recorded_at <= coalesce($5, 'infinity')
+                SELECT f.state
+                FROM segments.state_until($1, m.person_id, coalesce($4, 'infinity'), coalesce($5, 'infinity')) AS f
             )
         END AS state
-    FROM projections.membership AS m
+    FROM projections.serving_membership AS m
     WHERE
-        m.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
-        AND m.segment_key = $1
+        m.segment_key = $1
         AND m.person_id > $2
     ORDER BY m.person_id
     LIMIT $3::integer

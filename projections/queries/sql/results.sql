@@ -7,10 +7,9 @@ WITH wanted AS MATERIALIZED (
         e.status_change_timestamp, coalesce(e.kafka_offset < c.next_offset, false) AS is_folded
     FROM unnest($2::integer[], $3::bigint[]) WITH ORDINALITY AS w (lane_id, kafka_offset, nth)
     INNER JOIN segments.lane AS l ON w.lane_id = l.lane_id
-    LEFT JOIN projections.checkpoint AS c
+    LEFT JOIN projections.serving_checkpoint AS c
         ON
-            l.lane_id = c.lane_id AND c.projection = 'membership'
-            AND c.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+            l.lane_id = c.lane_id
     LEFT JOIN LATERAL (
         SELECT x.segment_key, x.person_id, x.kafka_offset, x.status_change_timestamp FROM segments.event AS x
         WHERE x.lane_id = w.lane_id AND x.kafka_offset = w.kafka_offset
@@ -21,10 +20,9 @@ WITH wanted AS MATERIALIZED (
         max(t.status_change_timestamp) AS last_at
     FROM (
         SELECT w.segment_key, w.person_id, w.status_change_timestamp, (
-            SELECT max(k.status_change_timestamp) FROM projections.kept_state AS k
+            SELECT max(k.status_change_timestamp) FROM projections.serving_kept_state AS k
             WHERE
-                k.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
-                AND k.segment_key = w.segment_key AND k.person_id = w.person_id
+                k.segment_key = w.segment_key AND k.person_id = w.person_id
                 AND k.status_change_timestamp < w.status_change_timestamp
         ) AS kept_at
         FROM wanted AS w
@@ -42,7 +40,7 @@ SELECT f.network_id, f.reference_id, f.segment_id, f.user_id, f.user_status, f.o
     f.kafka_offset, f.event_id, f.lane_id, j.detail
 FROM (
     SELECT w.nth, s.network_id, e.reference_id, s.segment_id::bigint AS segment_id, p.user_id,
-        ('{add,block,reset,enter,leave,expire}'::text[])[e.user_status] AS user_status,
+        segments.status_word(e.user_status) AS user_status,
         h.outcome, NULL::text AS reason, h.effect & 1 <> 0 AS changed_membership, h.effect & 2 <> 0 AS changed_override,
         e.status_change_timestamp, e.received_at, w.topic AS kafka_topic, w.partition AS kafka_partition,
         w.epoch AS kafka_epoch, w.kafka_offset,

@@ -9,15 +9,15 @@ SELECT
     s.segment_name,
     k.user_id,
     (k.state).is_member AS is_member,
-    ('{add,block}'::text[])[(k.state).override] AS override,
-    ('{add,block,reset,enter,leave,expire}'::text[])[(k.state).automation_says] AS automation_says,
+    segments.status_word((k.state).override) AS override,
+    segments.status_word((k.state).automation_says) AS automation_says,
     (k.state).member_since AS member_since,
     (k.state).override_since AS override_since,
     (k.state).expires_at AS expires_at,
     (k.state).last_change_at AS last_change_at,
     (k.state).last_recorded_at AS last_recorded_at,
     CASE WHEN (k.state).is_member THEN (k.state).member_since ELSE (k.state).override_since END AS since,
-    ('{add,block,reset,enter,leave,expire}'::text[])[w.user_status] AS cause,
+    segments.status_word(w.user_status) AS cause,
     w.reference_id,
     w.description,
     w.metadata,
@@ -31,27 +31,15 @@ FROM (
         CASE
             WHEN $4::timestamptz IS NULL AND $5::timestamptz IS NULL THEN m.state
             ELSE (
-                SELECT
-                    segments.fold(
-                        NULL, f.user_status, f.status_change_timestamp, f.received_at, f.recorded_at,
-                        f.lane_id, f.kafka_offset, f.expires_at, f.expired_lane_id, f.expired_offset
-                        ORDER BY f.status_change_timestamp, f.received_at, l.topic, l.partition, f.kafka_offset, l.epoch
-                    )
-                FROM segments.event AS f
-                INNER JOIN segments.lane AS l ON f.lane_id = l.lane_id
-                WHERE
-                    f.person_id = m.person_id
-                    AND f.segment_key = m.segment_key
-                    AND f.status_change_timestamp <= coalesce($4, 'infinity')
-                    AND f.recorded_at <= coalesce($5, 'infinity')
+                SELECT f.state
+                FROM segments.state_until(m.segment_key, m.person_id, coalesce($4, 'infinity'), coalesce($5, 'infinity')) AS f
             )
         END AS state
     FROM segments.person AS p
     CROSS JOIN LATERAL (
-        SELECT n.segment_key, n.person_id, n.state FROM projections.membership AS n
+        SELECT n.segment_key, n.person_id, n.state FROM projections.serving_membership AS n
         WHERE
             n.person_id = p.person_id
-            AND n.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
         OFFSET 0
     ) AS m
     WHERE p.user_id = $2 AND p.network_id = $1

@@ -1,6 +1,6 @@
 -- The log below the checkpoints of the serving slot, in each key's order, with the state after each event, and whether it
--- was superseded: an add or block of the key is later in the fold's order and came earlier; an expire never is. Going
--- backwards through the order, that is an arrival lower than its own. What nobody asks for costs nothing.
+-- was superseded: going backwards through the order an add or block has an arrival lower than its own. What nobody asks for
+-- costs nothing.
 CREATE VIEW projections.history AS
 SELECT
     a.segment_key,
@@ -14,8 +14,9 @@ SELECT
         a.lane_id, a.kafka_offset, a.expires_at, a.expired_lane_id, a.expired_offset
     ) OVER in_order AS state,
     row_number() OVER in_order AS place,
-    a.user_status <> 6 AND coalesce(min(a.arrival) FILTER (WHERE a.user_status <= 2) OVER backwards < a.arrival, false)
-        AS superseded
+    segments.is_superseded(
+        a.user_status, min(a.arrival) FILTER (WHERE a.user_status <= 2) OVER backwards, a.arrival
+    ) AS superseded
 FROM (
     SELECT
         e.segment_key,
@@ -37,10 +38,7 @@ FROM (
         ) AS arrival
     FROM segments.event AS e
     INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id
-    INNER JOIN projections.checkpoint AS c ON e.lane_id = c.lane_id AND e.kafka_offset < c.next_offset
-    WHERE
-        c.projection = 'membership'
-        AND c.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+    INNER JOIN projections.serving_checkpoint AS c ON e.lane_id = c.lane_id AND e.kafka_offset < c.next_offset
 ) AS a
 WINDOW
     in_order AS (

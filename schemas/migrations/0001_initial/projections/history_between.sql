@@ -6,27 +6,26 @@ CREATE FUNCTION projections.history_between(
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 DECLARE
-    serving smallint := (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership');
     begins record;
     ends record;
     last record;
 BEGIN
     SELECT k.status_change_timestamp, k.received_at, l.topic, l.partition, k.kafka_offset, l.epoch, k.state INTO begins
-    FROM projections.kept_state AS k INNER JOIN segments.lane AS l ON k.lane_id = l.lane_id
-    WHERE k.slot = serving AND k.segment_key = wanted_segment_key AND k.person_id = wanted_person_id
+    FROM projections.serving_kept_state AS k INNER JOIN segments.lane AS l ON k.lane_id = l.lane_id
+    WHERE k.segment_key = wanted_segment_key AND k.person_id = wanted_person_id
       AND k.status_change_timestamp < first_at
     ORDER BY k.status_change_timestamp DESC, k.received_at DESC, l.topic DESC, l.partition DESC, k.kafka_offset DESC,
         l.epoch DESC
     LIMIT 1;
     SELECT k.status_change_timestamp, k.received_at, l.topic, l.partition, k.kafka_offset, l.epoch INTO ends
-    FROM projections.kept_state AS k INNER JOIN segments.lane AS l ON k.lane_id = l.lane_id
-    WHERE k.slot = serving AND k.segment_key = wanted_segment_key AND k.person_id = wanted_person_id
+    FROM projections.serving_kept_state AS k INNER JOIN segments.lane AS l ON k.lane_id = l.lane_id
+    WHERE k.segment_key = wanted_segment_key AND k.person_id = wanted_person_id
       AND k.status_change_timestamp > last_at
     ORDER BY k.status_change_timestamp, k.received_at, l.topic, l.partition, k.kafka_offset, l.epoch
     LIMIT 1;
     SELECT k.status_change_timestamp, k.received_at, l.topic, l.partition, k.kafka_offset, l.epoch INTO last
-    FROM projections.kept_state AS k INNER JOIN segments.lane AS l ON k.lane_id = l.lane_id
-    WHERE k.slot = serving AND k.segment_key = wanted_segment_key AND k.person_id = wanted_person_id
+    FROM projections.serving_kept_state AS k INNER JOIN segments.lane AS l ON k.lane_id = l.lane_id
+    WHERE k.segment_key = wanted_segment_key AND k.person_id = wanted_person_id
       AND ends.topic IS NOT NULL
     ORDER BY k.status_change_timestamp DESC, k.received_at DESC, l.topic DESC, l.partition DESC, k.kafka_offset DESC,
         l.epoch DESC
@@ -54,8 +53,7 @@ BEGIN
               AND f.status_change_timestamp >= last.status_change_timestamp
         ) AS e
         INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id
-        INNER JOIN projections.checkpoint AS c
-            ON c.projection = 'membership' AND c.slot = serving AND e.lane_id = c.lane_id
+        INNER JOIN projections.serving_checkpoint AS c ON e.lane_id = c.lane_id
         WHERE e.kafka_offset < c.next_offset
           AND (begins.topic IS NULL
             OR (e.status_change_timestamp, e.received_at, l.topic, l.partition, e.kafka_offset, l.epoch)
@@ -67,10 +65,10 @@ BEGIN
             WHERE g.is_beyond AND g.user_status <= 2
             UNION ALL
             SELECT k.arrived_at, a.topic, a.partition, k.arrived_offset, a.epoch
-            FROM projections.kept_state AS k
+            FROM projections.serving_kept_state AS k
             INNER JOIN segments.lane AS l ON k.lane_id = l.lane_id
             INNER JOIN segments.lane AS a ON k.arrived_lane_id = a.lane_id
-            WHERE k.slot = serving AND k.segment_key = wanted_segment_key AND k.person_id = wanted_person_id
+            WHERE k.segment_key = wanted_segment_key AND k.person_id = wanted_person_id
               AND k.status_change_timestamp >= ends.status_change_timestamp
               AND (k.status_change_timestamp, k.received_at, l.topic, l.partition, k.kafka_offset, l.epoch)
                 > (ends.status_change_timestamp, ends.received_at, ends.topic, ends.partition, ends.kafka_offset, ends.epoch)
@@ -96,8 +94,9 @@ BEGIN
             ) OVER in_order AS state,
             row_number() OVER in_order AS place,
             -- As in projections.history.
-            a.user_status <> 6
-            AND coalesce(min(a.arrival) FILTER (WHERE a.user_status <= 2) OVER backwards < a.arrival, false) AS superseded
+            segments.is_superseded(
+                a.user_status, min(a.arrival) FILTER (WHERE a.user_status <= 2) OVER backwards, a.arrival
+            ) AS superseded
         FROM arrived AS a
         WINDOW
             in_order AS (
@@ -112,12 +111,7 @@ BEGIN
             )
     )
     SELECT f.lane_id, f.kafka_offset, f.place, f.state,
-        CASE -- as in reporting.result
-            WHEN f.superseded THEN 'superseded'
-            WHEN (f.state).effect & 8 <> 0 THEN 'ineffective'
-            WHEN (f.state).effect & 7 = 0 THEN 'no_change'
-            ELSE 'applied'
-        END
+        segments.outcome((f.state).effect, f.superseded)
     FROM folded AS f
     WHERE f.status_change_timestamp BETWEEN first_at AND last_at AND f.lane_id IS NOT NULL;
 END $$;

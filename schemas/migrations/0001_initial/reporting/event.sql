@@ -5,7 +5,7 @@ SELECT
     s.segment_id::bigint AS segment_id,
     p.user_id,
     coalesce(e.user_sent, p.user_id) AS user_sent,
-    ('{add,block,reset,enter,leave,expire}'::text[])[e.user_status] AS user_status,
+    segments.status_word(e.user_status) AS user_status,
     e.status_change_timestamp,
     e.discriminator = '' AS time_given,
     e.reference_id,

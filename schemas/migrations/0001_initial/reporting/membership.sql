@@ -5,13 +5,13 @@ SELECT
     s.segment_name,
     p.user_id,
     (k.state).member_since AS since,
-    ('{add,block,reset,enter,leave,expire}'::text[])[e.user_status] AS cause,
-    ('{add,block}'::text[])[(k.state).override] AS override,
+    segments.status_word(e.user_status) AS cause,
+    segments.status_word((k.state).override) AS override,
     e.reference_id,
     e.description,
     e.metadata::jsonb AS metadata,
     (k.state).last_recorded_at AS last_recorded_at
-FROM projections.membership AS k
+FROM projections.serving_membership AS k
 INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
 INNER JOIN segments.person AS p ON k.person_id = p.person_id
 -- The key is said twice, so that a filter by reference finds its way from the event to the state.
@@ -22,8 +22,7 @@ INNER JOIN segments.event AS e
         AND k.segment_key = e.segment_key
         AND k.person_id = e.person_id
 WHERE
-    k.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
-    AND (k.state).is_member;
+    (k.state).is_member;
 
 COMMENT ON VIEW reporting.membership IS 'Who is in which segment now, and the event that began it.';
 COMMENT ON COLUMN reporting.membership.network_id IS 'The tenant.';

@@ -24,7 +24,7 @@ BEGIN
     -- EXECUTE plans for the arguments at hand: one person by index, or everybody by a scan.
     RETURN QUERY EXECUTE format($query$
         SELECT s.network_id, s.segment_id::bigint, p.user_id, (k.state).is_member,
-               ('{add,block}'::text[])[(k.state).override]
+               segments.status_word((k.state).override)
         FROM (
             SELECT e.segment_key, e.person_id, segments.fold(
                 NULL, e.user_status, e.status_change_timestamp, e.received_at, e.recorded_at,

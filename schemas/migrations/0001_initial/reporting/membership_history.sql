@@ -11,11 +11,11 @@ SELECT
     h.valid_to,
     h.valid_to IS NULL AS is_current,
     (h.state).is_member AS is_member,
-    ('{add,block}'::text[])[(h.state).override] AS override,
-    ('{add,block,reset,enter,leave,expire}'::text[])[e.user_status] AS cause,
+    segments.status_word((h.state).override) AS override,
+    segments.status_word(e.user_status) AS cause,
     e.reference_id,
     (k.state).last_recorded_at AS last_recorded_at
-FROM projections.membership AS k
+FROM projections.serving_membership AS k
 INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
 INNER JOIN segments.person AS p ON k.person_id = p.person_id
 INNER JOIN segments.event AS e
@@ -30,8 +30,7 @@ INNER JOIN LATERAL (
     FROM projections.history AS f
     WHERE f.segment_key = k.segment_key AND f.person_id = k.person_id AND (f.state).effect & 3 <> 0
     OFFSET 0
-) AS h ON e.lane_id = h.lane_id AND e.kafka_offset = h.kafka_offset
-WHERE k.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership');
+) AS h ON e.lane_id = h.lane_id AND e.kafka_offset = h.kafka_offset;
 
 COMMENT ON VIEW reporting.membership_history IS 'Each change of (is_member, override), with the interval for which it held.';
 COMMENT ON COLUMN reporting.membership_history.event_id IS 'The event''s id, derived from its position; null for a rejected record.';

@@ -4,7 +4,7 @@ SELECT
     s.segment_id::bigint AS segment_id,
     s.segment_name,
     p.user_id,
-    ('{add,block}'::text[])[(k.state).override] AS override,
+    segments.status_word((k.state).override) AS override,
     (k.state).is_member AS is_member,
     (k.state).override_since AS since,
     (k.state).expires_at AS expires_at,
@@ -12,7 +12,7 @@ SELECT
     e.description,
     e.metadata::jsonb AS metadata,
     (k.state).last_recorded_at AS last_recorded_at
-FROM projections.membership AS k
+FROM projections.serving_membership AS k
 INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
 INNER JOIN segments.person AS p ON k.person_id = p.person_id
 -- The key is said twice, so that a filter by reference finds its way from the event to the state.
@@ -23,8 +23,7 @@ INNER JOIN segments.event AS e
         AND k.segment_key = e.segment_key
         AND k.person_id = e.person_id
 WHERE
-    k.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
-    AND (k.state).override > 0;
+    (k.state).override > 0;
 
 COMMENT ON VIEW reporting.override IS 'Standing overrides: who is added or blocked by a person or service, whatever automation says.';
 COMMENT ON COLUMN reporting.override.network_id IS 'The tenant.';

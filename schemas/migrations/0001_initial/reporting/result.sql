@@ -4,13 +4,8 @@ SELECT
     e.reference_id,
     s.segment_id::bigint AS segment_id,
     p.user_id,
-    ('{add,block,reset,enter,leave,expire}'::text[])[e.user_status] AS user_status,
-    CASE
-        WHEN h.superseded THEN 'superseded'
-        WHEN (h.state).effect & 8 <> 0 THEN 'ineffective'
-        WHEN (h.state).effect & 7 = 0 THEN 'no_change'
-        ELSE 'applied'
-    END AS outcome,
+    segments.status_word(e.user_status) AS user_status,
+    segments.outcome((h.state).effect, h.superseded) AS outcome,
     NULL::text AS reason,
     (h.state).effect & 1 <> 0 AS changed_membership,
     (h.state).effect & 2 <> 0 AS changed_override,
@@ -22,7 +17,7 @@ SELECT
     e.kafka_offset,
     segments.event_id(l.topic, l.partition, l.epoch, e.kafka_offset) AS event_id
 -- As in membership_history.
-FROM projections.membership AS k
+FROM projections.serving_membership AS k
 INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
 INNER JOIN segments.person AS p ON k.person_id = p.person_id
 INNER JOIN segments.event AS e
@@ -34,14 +29,13 @@ INNER JOIN LATERAL (
     WHERE f.segment_key = k.segment_key AND f.person_id = k.person_id
     OFFSET 0
 ) AS h ON e.lane_id = h.lane_id AND e.kafka_offset = h.kafka_offset
-WHERE k.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
 UNION ALL
 SELECT
     s.network_id,
     e.reference_id,
     s.segment_id::bigint,
     p.user_id,
-    ('{add,block,reset,enter,leave,expire}'::text[])[e.user_status],
+    segments.status_word(e.user_status),
     'queued',
     NULL,
     NULL,
@@ -54,11 +48,9 @@ SELECT
     e.kafka_offset,
     segments.event_id(l.topic, l.partition, l.epoch, e.kafka_offset)
 FROM segments.lane AS l
-LEFT JOIN projections.checkpoint AS c
+LEFT JOIN projections.serving_checkpoint AS c
     ON
         l.lane_id = c.lane_id
-        AND c.projection = 'membership'
-        AND c.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
 INNER JOIN segments.event AS e ON l.lane_id = e.lane_id AND coalesce(c.next_offset, l.first_offset) <= e.kafka_offset
 INNER JOIN segments.segment AS s ON e.segment_key = s.segment_key
 INNER JOIN segments.person AS p ON e.person_id = p.person_id
@@ -68,7 +60,7 @@ SELECT
     e.reference_id,
     s.segment_id::bigint,
     p.user_id,
-    ('{add,block,reset,enter,leave,expire}'::text[])[e.user_status],
+    segments.status_word(e.user_status),
     'duplicate',
     NULL,
     false,

@@ -7,10 +7,9 @@ SELECT
     coalesce(sum(z.added), 0)::bigint AS added,
     coalesce(sum(z.blocked), 0)::bigint AS blocked
 FROM segments.segment AS s
-LEFT JOIN projections.size AS z
+LEFT JOIN projections.serving_size AS z
     ON
         s.segment_key = z.segment_key
-        AND z.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
 GROUP BY s.segment_key, s.network_id, s.segment_id, s.segment_name;
 
 COMMENT ON VIEW reporting.segment_size IS 'Members and standing overrides per segment, empty ones too.';

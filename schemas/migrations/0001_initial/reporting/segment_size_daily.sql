@@ -15,8 +15,7 @@ FROM (
         sum(z.joined)::bigint AS joined,
         sum(z.departed)::bigint AS departed,
         max(z.restated_at) AS restated_at
-    FROM projections.size_daily AS z
-    WHERE z.slot = (SELECT g.slot FROM projections.generation AS g WHERE g.projection = 'membership')
+    FROM projections.serving_size_daily AS z
     GROUP BY z.segment_key, z.day
 ) AS d
 INNER JOIN segments.segment AS s ON d.segment_key = s.segment_key

@@ -33,9 +33,9 @@ BEGIN
             ('segments.rejected', 'network_id = own.network_id'),
             ('segments.registry_event', 'segment_key = ANY (own.segments)'),
             ('segments.event', 'segment_key = ANY (own.segments)'), ('segments.duplicate', 'segment_key = ANY (own.segments)'),
-            ('projections.membership', 'segment_key = ANY (own.segments)'),
-            ('projections.size', 'segment_key = ANY (own.segments)'),
-            ('projections.size_daily', 'segment_key = ANY (own.segments)'),
+            ('projections.serving_membership', 'segment_key = ANY (own.segments)'),
+            ('projections.serving_size', 'segment_key = ANY (own.segments)'),
+            ('projections.serving_size_daily', 'segment_key = ANY (own.segments)'),
             ('segments.hole', 'lane_id = ANY (own.lanes)'), ('segments.lane', 'lane_id = ANY (own.lanes)')
         ) AS v (of_table, is_theirs)
         LOOP

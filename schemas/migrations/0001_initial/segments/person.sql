@@ -13,7 +13,7 @@ GRANT SELECT ON segments.person TO segments_project, segments_api;
 GRANT SELECT, UPDATE ON segments.person TO segments_erase;
 
 -- A person's number, network and identifier stay; their erasure alone takes the identifier and the salt away.
-CREATE FUNCTION segments.refuse_all_but_farewell() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION segments.refuse_person_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND current_user = 'segments_erase' AND old.erased = 0 AND new.erased > 0
         AND new.user_id = 'erased:' || new.erased AND new.salt = ''
@@ -25,6 +25,6 @@ BEGIN
         USING ERRCODE = 'integrity_constraint_violation', HINT = 'segments.erase_person() takes an identifier away.';
 END $$;
 CREATE TRIGGER person_stays BEFORE UPDATE OR DELETE ON segments.person
-FOR EACH ROW EXECUTE FUNCTION segments.refuse_all_but_farewell();
+FOR EACH ROW EXECUTE FUNCTION segments.refuse_person_change();
 CREATE TRIGGER person_is_never_truncated BEFORE TRUNCATE ON segments.person
 FOR EACH STATEMENT EXECUTE FUNCTION segments.refuse_change();

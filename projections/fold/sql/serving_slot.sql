@@ -1,0 +1,2 @@
+-- The slot that serves. Parameters: projection.
+SELECT slot FROM projections.generation WHERE projection = $1

@@ -1,0 +1,2 @@
+-- Until when everything is in.
+SELECT * FROM reporting.watermark

@@ -1,0 +1,49 @@
+-- Claim, for a while, what is overdue on one page and not on its way. Once published and again due, an expiry waits as long
+-- as the workers have not passed it, whatever the time. The page's last row is there also where it is not ours, to go on
+-- after. Parameters: $1 slot; $2 expires_at, $3 segment_key, $4 person_id to go on after; $5 how many, $6 seconds.
+WITH due AS MATERIALIZED (
+    SELECT m.segment_key, m.person_id, m.expires_at, (m.state).stated_lane_id AS lane_id,
+        (m.state).stated_offset AS kafka_offset
+    FROM projections.membership AS m
+    WHERE m.slot = $1 AND m.expires_at <= now() AND (m.expires_at, m.segment_key, m.person_id) > ($2, $3, $4)
+    ORDER BY m.expires_at, m.segment_key, m.person_id LIMIT $5
+), claimed AS (
+    INSERT INTO projections.expiry AS x (segment_key, person_id, named_lane_id, named_offset, again_at)
+    SELECT d.segment_key, d.person_id, d.lane_id, d.kafka_offset, now() + make_interval(secs => $6)
+    FROM due AS d
+    WHERE NOT EXISTS (
+        SELECT FROM projections.expiry AS y
+        WHERE y.segment_key = d.segment_key AND y.person_id = d.person_id
+            AND y.named_lane_id = d.lane_id AND y.named_offset = d.kafka_offset
+            AND (y.again_at > now() OR EXISTS (
+                SELECT FROM segments.lane AS l
+                LEFT JOIN projections.checkpoint AS c
+                    ON c.projection = 'membership' AND c.slot = $1 AND c.lane_id = l.lane_id
+                WHERE l.topic = y.topic AND l.partition = y.partition AND l.epoch = y.epoch AND NOT l.closed
+                    AND coalesce(c.next_offset, l.first_offset) <= y.kafka_offset
+            ))
+    )
+    ORDER BY d.segment_key, d.person_id
+    ON CONFLICT (segment_key, person_id) DO UPDATE SET
+        named_lane_id = excluded.named_lane_id, named_offset = excluded.named_offset, again_at = excluded.again_at,
+        times = CASE WHEN (x.named_lane_id, x.named_offset) = (excluded.named_lane_id, excluded.named_offset)
+            THEN x.times ELSE 0 END,
+        topic = NULL
+    WHERE x.again_at <= now()
+        OR (x.named_lane_id, x.named_offset) <> (excluded.named_lane_id, excluded.named_offset)
+    RETURNING segment_key, person_id
+)
+SELECT d.segment_key, d.person_id, d.expires_at, c.person_id IS NOT NULL AS ours, d.page,
+    s.network_id, s.segment_id, p.user_id, l.topic, l.partition, l.epoch, d.kafka_offset,
+    segments.incarnation() AS incarnation,
+    segments.event_id(l.topic, l.partition, l.epoch, d.kafka_offset)::text AS event_id
+FROM (
+    SELECT *, count(*) OVER () AS page, row_number() OVER (ORDER BY expires_at, segment_key, person_id) AS place
+    FROM due
+) AS d
+LEFT JOIN claimed AS c ON d.segment_key = c.segment_key AND d.person_id = c.person_id
+INNER JOIN segments.segment AS s ON s.segment_key = d.segment_key
+INNER JOIN segments.person AS p ON p.person_id = d.person_id
+INNER JOIN segments.lane AS l ON l.lane_id = d.lane_id
+WHERE c.person_id IS NOT NULL OR d.place = d.page
+ORDER BY d.place

@@ -1,0 +1,2 @@
+-- Until when all that was received is in every projection.
+SELECT complete_until FROM reporting.watermark

@@ -1,0 +1,35 @@
+-- The slot that serves, and the rows of the tables that are in it.
+CREATE VIEW projections.serving AS
+SELECT g.slot FROM projections.generation AS g
+WHERE g.projection = 'membership';
+
+CREATE VIEW projections.serving_checkpoint AS
+SELECT t.lane_id, t.next_offset, t.complete_until, t.recorded_until
+FROM projections.checkpoint AS t
+WHERE t.projection = 'membership' AND t.slot = (SELECT s.slot FROM projections.serving AS s);
+
+CREATE VIEW projections.serving_membership AS
+SELECT t.segment_key, t.person_id, t.state, t.expires_at, t.tail
+FROM projections.membership AS t
+WHERE t.slot = (SELECT s.slot FROM projections.serving AS s);
+
+CREATE VIEW projections.serving_kept_state AS
+SELECT
+    t.segment_key, t.person_id, t.status_change_timestamp, t.received_at, t.lane_id, t.kafka_offset, t.state,
+    t.arrived_at, t.arrived_lane_id, t.arrived_offset
+FROM projections.kept_state AS t
+WHERE t.slot = (SELECT s.slot FROM projections.serving AS s);
+
+CREATE VIEW projections.serving_size AS
+SELECT t.segment_key, t.lane_id, t.members, t.added, t.blocked
+FROM projections.size AS t
+WHERE t.slot = (SELECT s.slot FROM projections.serving AS s);
+
+CREATE VIEW projections.serving_size_daily AS
+SELECT t.segment_key, t.day, t.lane_id, t.joined, t.departed, t.restated_at
+FROM projections.size_daily AS t
+WHERE t.slot = (SELECT s.slot FROM projections.serving AS s);
+
+GRANT SELECT ON projections.serving, projections.serving_checkpoint, projections.serving_membership,
+projections.serving_kept_state, projections.serving_size, projections.serving_size_daily
+TO segments_project, segments_operate, segments_api;

@@ -1,0 +1,7 @@
+-- How far each lane's rejected records were published to <prefix>.rejected.
+CREATE TABLE segments.rejected_outbox (
+    lane_id integer CONSTRAINT rejected_outbox_pkey PRIMARY KEY,
+    next_offset bigint NOT NULL
+);
+GRANT SELECT, INSERT, UPDATE ON segments.rejected_outbox TO segments_ingest;
+GRANT SELECT ON segments.rejected_outbox TO segments_project, segments_operate;

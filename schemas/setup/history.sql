@@ -1,0 +1,11 @@
+-- What was applied of the migrations; also what `setup` locks.
+CREATE SCHEMA IF NOT EXISTS migrations;
+CREATE TABLE IF NOT EXISTS migrations.applied (
+    number integer CONSTRAINT applied_pkey PRIMARY KEY,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+-- So that a login that owns nothing can tell whether the database fits its program.
+GRANT USAGE ON SCHEMA migrations TO segments_operate;
+GRANT SELECT ON migrations.applied TO segments_operate;

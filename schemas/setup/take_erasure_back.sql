@@ -1,0 +1,12 @@
+-- The erasing functions are the owner's again, while migrations run: see give_erasure.sql.
+DO $$
+DECLARE
+    erasing regprocedure;
+BEGIN
+    FOR erasing IN
+        SELECT p.oid FROM pg_catalog.pg_proc AS p INNER JOIN pg_catalog.pg_namespace AS n ON p.pronamespace = n.oid
+        WHERE n.nspname = 'segments' AND p.proname IN ('erase_person', 'erase_rejected')
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s OWNER TO segments_owner', erasing);
+    END LOOP;
+END $$;

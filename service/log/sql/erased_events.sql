@@ -1,0 +1,7 @@
+-- How many events are erased people's: looked up for each of these people, of whom there are few.
+SELECT count(*)
+FROM segments.erasure AS x
+CROSS JOIN LATERAL (
+    SELECT FROM segments.event AS e WHERE e.person_id = x.person_id
+    OFFSET 0
+) AS e

@@ -1,0 +1,30 @@
+-- Begin a new epoch of a lane that was closed just before: the index of open lanes holds one row a partition, so the old
+-- row is closed by a statement of its own. What lies before its start is a hole, or two: what the topic no longer has, and
+-- what the operator passes by. Parameters: $1 lane_id, $2 first offset, $3 offset to go on from, $4 reason, $5 actor,
+-- $6 recorded_at of the holes, $7 where the topic begins, $8 Kafka's id of the topic.
+WITH closed AS (
+    SELECT topic, partition, epoch, received_at, recorded_at FROM segments.lane WHERE lane_id = $1
+), adopted AS (
+    INSERT INTO segments.lane (
+        topic, partition, epoch, topic_id, first_offset, next_offset, holes, received_at, recorded_at
+    )
+    SELECT topic, partition, epoch + 1, $8::uuid, $2::bigint, $3::bigint, $3::bigint - $2::bigint,
+        received_at, recorded_at
+    FROM closed
+    RETURNING lane_id, epoch
+), checkpoints AS (
+    INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset, complete_until, recorded_until)
+    SELECT c.projection, c.slot, a.lane_id, $2::bigint, c.complete_until, c.recorded_until
+    FROM projections.checkpoint AS c CROSS JOIN adopted AS a WHERE c.lane_id = $1
+), hole AS (
+    INSERT INTO segments.hole (lane_id, first_offset, next_offset, cause, recorded_at)
+    SELECT a.lane_id, h.first_offset, h.next_offset, h.cause, $6
+    FROM adopted AS a CROSS JOIN (
+        VALUES
+        ($2::bigint, $7::bigint, 'no longer in the topic when the lane was adopted: retention, or deleted'),
+        ($7::bigint, $3::bigint, 'passed by, as an operator chose: ' || $4)
+    ) AS h (first_offset, next_offset, cause)
+    WHERE h.next_offset > h.first_offset
+)
+INSERT INTO segments.lane_event (lane_id, action, reason, detail, actor)
+SELECT lane_id, 'adopted', $4, 'from offset ' || $3::bigint, $5 FROM adopted RETURNING lane_id

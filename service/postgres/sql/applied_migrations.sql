@@ -1,0 +1,2 @@
+-- The migrations that were applied.
+SELECT number, checksum FROM migrations.applied

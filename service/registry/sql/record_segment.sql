@@ -1,0 +1,6 @@
+-- Record what was done to a segment. Parameters: segment_key, change, actor.
+INSERT INTO segments.registry_event (
+    segment_key, change, segment_name, description, is_visible, archived, changed_at, actor
+)
+SELECT s.segment_key, $2, s.segment_name, s.description, s.is_visible, s.archived_at IS NOT NULL, clock_timestamp(), $3
+FROM segments.segment AS s WHERE s.segment_key = $1
