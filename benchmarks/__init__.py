@@ -1,4 +1,4 @@
-"""Benchmarks: each figure of the contract's section 8, beside its limit in the same run.
+"""Benchmarks: each figure of the contract's section 8, with its limit from the same run.
 
-May import everything; imported by nobody. Run with `python -m benchmarks`.
+May import everything; nothing imports it. Run with `python -m benchmarks`.
 """

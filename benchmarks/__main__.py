@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Measure, print and note; 1 when a figure could not be measured."""
+    """Measure, print and store the figures; 1 if a figure could not be measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--only", nargs="+", choices=sorted(ALL), metavar="NAME", help=", ".join(sorted(ALL))
     )
     parser.add_argument(
-        "--runs", type=int, default=3, help="runs of each; the report gives their median"
+        "--runs", type=int, default=3, help="runs of each figure; the report has their median"
     )
     parser.add_argument(
         "--quick", action="store_true", help="small loads, nothing written to RESULTS.md"
@@ -38,7 +38,7 @@ def main() -> int:
 
 
 async def _run(place: Place, names: list[str], runs: int) -> int:
-    """Measure; when told to end, take databases, topics and processes away first."""
+    """Measure; on SIGTERM remove databases, topics and processes first."""
     measuring = asyncio.ensure_future(_measure(place, names, runs))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, measuring.cancel)
     try:

@@ -1,4 +1,4 @@
-"""What a figure is: a goal, and samples to hold against it."""
+"""A figure, with its goal, and its samples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Limits = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the report. met: whether a median, beside the medians of its limits and notes, does."""
+    """One line of the report. met: whether a median meets the goal, by the medians of its limits and notes."""
 
     name: str
     goal: str
@@ -20,7 +20,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One measurement of a figure; limits: what was measured beside it, notes: what else is worth saying."""
+    """One measurement of a figure. limits: measured in the same run; notes: further values."""
 
     figure: str
     value: float

@@ -1,7 +1,7 @@
-"""Filling the log by SQL: a benchmark's shortcut, done as the owner; the service never writes the log like this.
+"""Fills the log by SQL as the owner: a shortcut for benchmarks; the service never writes the log like this.
 
-The rows look as the ingest would have written them: same lanes, people with salts, digests of the same length,
-references as in the load. Lane rows, counters and checkpoints agree with them, so laws and views hold.
+The rows are like those of ingest: same lanes, people with salts, digests of the same length, references as in the load.
+Lane rows, counters and checkpoints are consistent, so that laws and views hold.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from benchmarks.load import NETWORK
 if TYPE_CHECKING:
     from benchmarks.world import World
 
-FILLED = "prefill"  # the topic of the filled lanes; nobody reads it
+FILLED = "prefill"  # the topic of the filled lanes; it is never read
 _PEOPLE = """
 INSERT INTO segments.person (network_id, user_id, salt)
 SELECT $1, 'customer' || lpad(n::text, 6, '0') || '@example.com', decode(md5(n::text), 'hex')
@@ -25,7 +25,7 @@ INSERT INTO segments.lane (topic, partition, epoch, first_offset, next_offset, e
 SELECT $1, n, 0, 0, $2::bigint, $2::bigint, $3, $3, $2::bigint, $3, $2::bigint, $3, true
 FROM generate_series(0, $4::integer - 1) AS n
 """
-# Event n of lane l: person and segment by multiplicative hashing, so that keys lie spread in every lane.
+# Event n of lane l: person and segment by multiplicative hashing, so that keys are spread over every lane.
 _EVENTS = """
 INSERT INTO segments.event (lane_id, segment_key, kafka_offset, person_id, status_change_timestamp,
     received_at, recorded_at, user_status, content, reference_id, discriminator, metadata, digest)
@@ -47,11 +47,11 @@ INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset)
 SELECT 'membership', 0, lane_id, next_offset FROM segments.lane WHERE topic = $1
 """
 LANES = 8
-STEP = 125_000  # rows of each lane a statement
+STEP = 125_000  # rows per lane and statement
 
 
 async def fill(world: World, events: int, people: int) -> None:
-    """Put `events` of `people` into the log and their lanes' checkpoints at the end; then `segments rebuild`."""
+    """Insert `events` of `people` into the log, with checkpoints at the end of the lanes, for `segments rebuild`."""
     owner = world.owner
     await owner.execute(_PEOPLE, NETWORK, people)
     each = events // LANES

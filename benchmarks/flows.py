@@ -1,8 +1,8 @@
-"""The ways a load goes through the service: stored, stored and followed, stored first and folded afterwards.
+"""The flows of a load: ingest alone, ingest with projections, and projections after ingest.
 
-In each the processes are started, settled and warmed up first; then held (SIGSTOP) while the load is published
-or stored, so that it all lies there when they go on and preparing it takes no time from them. The clock runs from
-then until the rows of lanes or checkpoints say that all is done.
+In each, the processes are started and warmed up first, then frozen (SIGSTOP) while the load is published or stored, so
+that all of it is present when they resume and its preparation takes no time from them. The clock runs from then until
+the rows of lanes or checkpoints show that everything is done.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ INGESTS = ("ingest", "ingest")
 
 
 async def ingest_rate(world: World, load: Iterable[Message]) -> float:
-    """Two processes store a load that lies in Kafka; records a second."""
+    """Two processes ingest a load from Kafka; records per second."""
     async with running(world, *INGESTS) as processes, Publisher(world.settings) as publisher:
         publisher.prepare(load)
         before = await settle(world, processes, len(INGESTS))
         await _publish_held(world, processes, publisher)
-        began = _let_go(processes)
+        began = _resume(processes)
         ended = await wait_logged(world, processes, before + publisher.records)
     return publisher.records / (ended - began)
 
@@ -47,7 +47,7 @@ async def follow_rate(
     projects: int = 1,
     look: Callable[[Sequence[Running]], None] = lambda _processes: None,
 ) -> float:
-    """Two processes store a load while others fold it at once; records a second until the views have it.
+    """Two processes ingest a load while others fold it; records per second until the views contain it.
 
     look: called with the processes at the end, before they are stopped.
     """
@@ -57,14 +57,14 @@ async def follow_rate(
         before = await settle(world, processes, len(INGESTS))
         await wait_projected(world, processes, before)
         await _publish_held(world, processes, publisher)
-        began = _let_go(processes)
+        began = _resume(processes)
         ended = await wait_projected(world, processes, before + publisher.records)
         look(processes)
     return publisher.records / (ended - began)
 
 
 async def catch_up_rate(world: World, load: Iterable[Message], projects: int = 1) -> float:
-    """Others fold a load that the log holds already, and nobody stores; records a second."""
+    """Projection processes fold a load that is already in the log, without ingest; records per second."""
     async with running(world, *["project"] * projects) as folding:
         async with running(world, *INGESTS) as storing, Publisher(world.settings) as publisher:
             publisher.prepare(load)
@@ -76,14 +76,14 @@ async def catch_up_rate(world: World, load: Iterable[Message], projects: int = 1
             await wait_logged(world, storing, total)
         await world.owner.execute("VACUUM ANALYZE segments.event")
         await world.owner.execute("CHECKPOINT")
-        assert await logged(world) == total  # noqa: S101 - the load lies there whole
-        began = _let_go(folding)
+        assert await logged(world) == total  # noqa: S101 - the whole load is in the log
+        began = _resume(folding)
         ended = await wait_projected(world, folding, total)
     return publisher.records / (ended - began)
 
 
 async def _hold_idle(world: World, folding: Sequence[Running]) -> None:
-    """Hold projection processes between two transactions: one left open would be ended by Postgres."""
+    """Freeze projection processes between two transactions; Postgres would end an open one."""
     for _ in range(200):
         for process in folding:
             process.hold()
@@ -91,7 +91,7 @@ async def _hold_idle(world: World, folding: Sequence[Running]) -> None:
         if not await world.owner.fetchval(_OPEN):
             return
         for process in folding:
-            process.let_go()
+            process.resume()
         await asyncio.sleep(0.05)
     raise TimeoutError("the projection processes are never idle")
 
@@ -103,8 +103,8 @@ async def _publish_held(world: World, processes: Sequence[Running], publisher: P
     await publisher.publish()
 
 
-def _let_go(processes: Sequence[Running]) -> float:
+def _resume(processes: Sequence[Running]) -> float:
     began = time.perf_counter()
     for process in processes:
-        process.let_go()
+        process.resume()
     return began

@@ -1,4 +1,4 @@
-"""A load over HTTP that costs the machine little: ready requests over keep-alive connections, one in flight on each."""
+"""A cheap HTTP load: prepared requests over keep-alive connections, one in flight per connection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ END_OF_HEADERS = b"\r\n\r\n"
 
 
 def make_request(path: str, body: bytes, key: str | None = None) -> bytes:
-    """Write one POST as bytes."""
+    """Encode one POST."""
     lines = [
         f"POST {path} HTTP/1.1",
         "Host: 127.0.0.1",

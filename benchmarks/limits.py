@@ -1,4 +1,4 @@
-"""Limits: what the bare parts do with the same rows on the same machine, measured in the same run."""
+"""Limits: the rates of Postgres alone with the same rows on the same machine, measured in the same run."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ CHUNK = 256 * 1024
 
 
 async def bare_copy(world: World) -> Mapping[str, float]:
-    """COPY the rows of the log, binary and in memory, into an empty table of the log's shape; rows a second.
+    """COPY the rows of the log, binary and from memory, into an empty table of the log's structure; rows per second.
 
-    The same columns and indexes, no trigger; rows in the order in which they lie in the log; one transaction
-    for each connection. One connection is the yardstick.
+    The same columns and indexes, no trigger; rows in the order of the log; one transaction per connection. One
+    connection is the yardstick.
     """
     owner = world.owner
     await owner.execute("CREATE SCHEMA IF NOT EXISTS scratch")
@@ -95,9 +95,9 @@ SELECT count(k.statuses) FROM (
 
 
 async def fold_at_once(world: World) -> Mapping[str, float]:
-    """Fold the log into nothing: by the service's own fold, and by gathering each key's events; events a second.
+    """Fold the log without storing the result: by the service's fold, and by array_agg per key; events per second.
 
-    One connection, no parallel workers, nothing written, memory enough that nothing is spilled.
+    One connection, no parallel workers, no writes, and enough memory to avoid spilling.
     """
     owner = world.owner
     rates = {}

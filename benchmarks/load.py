@@ -1,4 +1,4 @@
-"""The load: segment commands of about 261 bytes, as ready Kafka batches, and their publishing in one go."""
+"""The load: segment commands of about 261 bytes, as prepared Kafka batches, and their publication."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ USERS = 20_000
 SEGMENTS = 5  # with USERS: 100,000 keys
 BATCH_BYTES = 128 * 1024
 STATUSES = ("enter", "enter", "leave", "add", "enter", "leave", "block", "reset")
-# The load's events lie in the last days before now: one each tenth of a second.
+# The load's events are in the last days before now, ten per second.
 PER_SECOND = 10
 
 
@@ -40,12 +40,12 @@ class Message:
 
 
 def user_name(user: int) -> str:
-    """Name a user of the load."""
+    """Return the name of a user of the load."""
     return f"customer{user:06d}@example.com"
 
 
 def make_message(number: int, at: int, user: int, segment: int, status: str) -> Message:
-    """Make one command; `number` makes it different from all others."""
+    """Build one command; `number` makes it unique."""
     user_id = user_name(user)
     value = {
         "network_id": NETWORK,
@@ -68,11 +68,11 @@ def make_message(number: int, at: int, user: int, segment: int, status: str) -> 
 def make_load(
     count: int, *, seed: int = 1, late: bool = False, spread: int = 1
 ) -> Iterator[Message]:
-    """Make `count` commands over all keys, in the order of their times, or in reverse when `late`.
+    """Build `count` commands over all keys, in the order of their times, or in reverse if `late`.
 
-    spread: the users are each so-manieth of a larger number.
+    spread: the distance between the numbers of users.
     """
-    chance = random.Random(seed)  # noqa: S311 - a load, no secret
+    chance = random.Random(seed)  # noqa: S311 - not a secret
     began = int(time.time()) - 3600 - count // PER_SECOND
     for nth in range(count):
         at = began + (count - nth if late else nth) // PER_SECOND
@@ -81,8 +81,8 @@ def make_load(
 
 
 def with_duplicates(load: Iterable[Message], share: float, *, seed: int = 2) -> Iterator[Message]:
-    """Repeat records so that `share` of the result are repeats: half of recent ones, half of any before."""
-    chance = random.Random(seed)  # noqa: S311 - a load, no secret
+    """Repeat records so that `share` of the result are repeats: half of recent records, half of any earlier ones."""
+    chance = random.Random(seed)  # noqa: S311 - not a secret
     before: list[Message] = []
     repeat_after_each = share / (1 - share)
     for message in load:
@@ -94,7 +94,7 @@ def with_duplicates(load: Iterable[Message], share: float, *, seed: int = 2) -> 
 
 
 class Publisher:
-    """Holds a load as ready batches of each partition and publishes them when told to."""
+    """Holds a load as prepared batches per partition, and publishes it on `publish`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -115,7 +115,7 @@ class Publisher:
         await self._producer.stop()
 
     def prepare(self, load: Iterable[Message]) -> None:
-        """Add a load to what `publish` sends; records lie in their partition in the load's order."""
+        """Add a load to what `publish` sends; records are in their partition in the load's order."""
         building: dict[int, Any] = defaultdict(self._producer.create_batch)
         for message in load:
             self.records += 1
@@ -128,7 +128,7 @@ class Publisher:
         self._batches += building.items()
 
     async def publish(self) -> None:
-        """Publish what was prepared; returns when the broker has all of it."""
+        """Publish the prepared load; returns when the broker has acknowledged all of it."""
         pending = []
         for partition, batch in self._batches:
             batch.close()
@@ -138,6 +138,6 @@ class Publisher:
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """Give the partition that Kafka's own clients choose for a key."""
+    """Return the partition that Kafka's Java clients choose for a key."""
     hashed: int = murmur2(key)
     return (hashed & 0x7FFFFFFF) % partitions

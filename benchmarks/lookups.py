@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BARE = "a bare primary-key lookup, p95 ms"
 LOOKUPS = 200
-# A filter so slow that this many seconds have passed is not looked up any further.
+# A filter is not looked up any further after this many seconds.
 ENOUGH_SECONDS = 20
 FEWEST = 10
 FILTERS = {
@@ -43,9 +43,9 @@ _BARE = "SELECT * FROM segments.event WHERE lane_id = $1 AND kafka_offset = $2"
 
 
 async def look_up(world: World) -> dict[tuple[str, str], float]:
-    """Give p95 in milliseconds of each (view, filter), and of (BARE, "")."""
+    """Return p95 in milliseconds of each (view, filter), and of (BARE, "")."""
     targets = await _targets(world)
-    found = {}
+    p95s = {}
     analyst = await asyncpg.connect(
         world.url, server_settings={"role": "segments_report"}, command_timeout=60
     )
@@ -55,14 +55,14 @@ async def look_up(world: World) -> dict[tuple[str, str], float]:
                 columns = FILTERS[name]
                 where = " AND ".join(f"{column} = ${n}" for n, column in enumerate(columns, 1))
                 query = f"SELECT * FROM reporting.{view} WHERE {where}"
-                found[view, name] = await _p95(
+                p95s[view, name] = await _p95(
                     analyst, query, [tuple(target[c] for c in columns) for target in targets]
                 )
     finally:
         await analyst.close()
     places = [(target["lane_id"], target["kafka_offset"]) for target in targets]
-    found[BARE, ""] = await _p95(world.owner, _BARE, places)
-    return found
+    p95s[BARE, ""] = await _p95(world.owner, _BARE, places)
+    return p95s
 
 
 async def _targets(world: World) -> list[dict[str, Any]]:

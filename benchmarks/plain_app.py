@@ -1,7 +1,7 @@
-"""`python -m benchmarks.plain_app PORT`: what anybody would write in an afternoon to publish commands over HTTP.
+"""`python -m benchmarks.plain_app PORT`: a minimal app that publishes commands over HTTP, for comparison.
 
-FastAPI, pydantic and aiokafka on uvicorn as it comes (without its log of requests): one static key, a producer that is
-idempotent and waits for all replicas, and none of our checks.
+FastAPI, pydantic and aiokafka on uvicorn with defaults (without access log): one static key, an idempotent producer
+with acks=all, and none of the service's checks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TOPIC = f"{os.environ.get('SEGMENTS_TOPIC_PREFIX', 'segments')}.commands"
 
 
 class Command(BaseModel):
-    """A command, its types alone."""
+    """A command, with types only."""
 
     network_id: str | None = None
     user: str

@@ -1,4 +1,4 @@
-"""The service as real processes: started, watched for their memory, held and let go, ended."""
+"""The service as real processes: start, memory samples, freeze and resume, stop."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ class Running:
     memory: list[tuple[float, int]] = field(default_factory=list)
 
     def hold(self) -> None:
-        """Stop it in its tracks, as SIGSTOP does."""
+        """Freeze it (SIGSTOP)."""
         self.process.send_signal(signal.SIGSTOP)
 
-    def let_go(self) -> None:
-        """Let it go on."""
+    def resume(self) -> None:
+        """Resume it (SIGCONT)."""
         self.process.send_signal(signal.SIGCONT)
 
     def check(self) -> None:
-        """Raise when it has ended by itself."""
+        """Raise RuntimeError if it has ended by itself."""
         if self.process.returncode is not None:
             self.log.seek(0)
-            said = self.log.read().decode(errors="replace")[-2000:]
-            raise RuntimeError(f"{self.role} ended with {self.process.returncode}: {said}")
+            output = self.log.read().decode(errors="replace")[-2000:]
+            raise RuntimeError(f"{self.role} ended with {self.process.returncode}: {output}")
 
 
 @asynccontextmanager
 async def running(world: World, *roles: str) -> AsyncIterator[list[Running]]:
-    """Run a process of each named role; several of one role share its work."""
+    """Run a process per named role; several of one role share its work."""
     started: list[Running] = []
     sampling = None
     try:
@@ -81,7 +81,7 @@ async def _sample(started: Sequence[Running]) -> None:
 
 async def _end(one: Running) -> None:
     if one.process.returncode is None:
-        one.let_go()
+        one.resume()
         one.process.terminate()
         try:
             await asyncio.wait_for(one.process.wait(), 15)
@@ -92,7 +92,7 @@ async def _end(one: Running) -> None:
 
 
 async def run_command(world: World, *arguments: str) -> float:
-    """Run `segments` with arguments to its end; seconds that it took."""
+    """Run `segments` with arguments to its end; return the seconds."""
     began = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         SEGMENTS,
@@ -101,9 +101,9 @@ async def run_command(world: World, *arguments: str) -> float:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    said, _ = await process.communicate()
+    output, _ = await process.communicate()
     if process.returncode != 0:
         raise RuntimeError(
-            f"segments {' '.join(arguments)}: {said.decode(errors='replace')[-2000:]}"
+            f"segments {' '.join(arguments)}: {output.decode(errors='replace')[-2000:]}"
         )
     return time.perf_counter() - began

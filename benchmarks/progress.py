@@ -1,4 +1,4 @@
-"""Waiting for the service: settled in its group, so much in the log, all of it in the projections."""
+"""Waits for the service: group membership, progress of the log, progress of the projections."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.01
 WARM_UP = 4000
 _LOGGED = "SELECT coalesce(sum(next_offset - first_offset), 0)::bigint FROM segments.lane"
-# What `segments status --wait` asks: below each lane's end, in every projection.
+# As `segments status --wait`: below each lane's end, in every projection.
 _PROJECTED = """
 SELECT coalesce(sum(c.next_offset - l.first_offset), 0)::bigint FROM projections.checkpoint AS c
 JOIN segments.lane AS l USING (lane_id)
@@ -38,34 +38,34 @@ async def logged(world: World) -> int:
 
 
 async def wait_logged(world: World, processes: Sequence[Running], count: int) -> float:
-    """Wait until `count` records are in the log; gives the time.perf_counter() of it."""
+    """Wait until `count` records are in the log; return the time.perf_counter() then."""
     return await _wait(world, processes, _LOGGED, count)
 
 
 async def wait_projected(world: World, processes: Sequence[Running], count: int) -> float:
-    """Wait until `count` records are in the serving projection; gives the time.perf_counter() of it."""
+    """Wait until `count` records are in the serving projection; return the time.perf_counter() then."""
     return await _wait(world, processes, _PROJECTED, count)
 
 
 async def _wait(world: World, processes: Sequence[Running], query: str, count: int) -> float:
-    found, moved = -1, time.perf_counter()
+    last, moved = -1, time.perf_counter()
     while True:
         now: int = await world.owner.fetchval(query)
         if now >= count:
             return time.perf_counter()
-        if now != found:
-            found, moved = now, time.perf_counter()
+        if now != last:
+            last, moved = now, time.perf_counter()
         if time.perf_counter() - moved > 120:
-            raise TimeoutError(f"stuck at {found} of {count}")
+            raise TimeoutError(f"stuck at {last} of {count}")
         for process in processes:
             process.check()
         await asyncio.sleep(POLL_SECONDS)
 
 
 async def settle(world: World, processes: Sequence[Running], ingests: int) -> int:
-    """Wait until the group is whole and every lane stores, on a warm-up load of other users.
+    """Wait until the group is complete and every lane ingests, with a warm-up load of other users.
 
-    Gives the number of records in the log then.
+    Returns the number of records in the log then.
     """
     before = await logged(world)
     await _wait_for_members(world, processes, ingests)
@@ -93,8 +93,8 @@ async def _wait_for_members(world: World, processes: Sequence[Running], members:
             with suppress(GroupCoordinatorNotAvailableError):
                 response: Any
                 (response,) = await admin.describe_consumer_groups([group])
-                (_, _, state, _, _, found, *_) = response.groups[0]
-                if state == "Stable" and len(found) == members:
+                (_, _, state, _, _, joined, *_) = response.groups[0]
+                if state == "Stable" and len(joined) == members:
                     return
             for process in processes:
                 process.check()

@@ -27,14 +27,14 @@ RULE = "|---|---|---|---|---|---|"
 
 
 def number(value: float) -> str:
-    """Write a number with as many digits as say something."""
+    """Format a number with its significant digits."""
     if abs(value) >= 1000:
         return f"{round(value, 2 - len(str(int(abs(value)))) + 1):,.0f}"
     return f"{value:.3g}"
 
 
 def row(figure: Figure, samples: Sequence[Sample], load: float) -> str:
-    """Give a figure's line of the table; load: the load average before its first run, others' doing."""
+    """Return a figure's line of the table. load: the load average before its first run, from other processes."""
     values = [sample.value for sample in samples]
     median = statistics.median(values)
     limits = _medians([sample.limits for sample in samples])
@@ -66,9 +66,9 @@ def _ratio(value: float, limit: float) -> str:
 
 
 def write(lines: dict[str, str], order: Iterable[str], about: str) -> None:
-    """Put the lines of the figures measured now into RESULTS.md; other figures' lines stay.
+    """Write the lines of the measured figures to RESULTS.md; the lines of other figures stay.
 
-    lines: a figure's name → its line; order: all figures' names.
+    lines: by the figure's name; order: the names of all figures.
     """
     kept = _read() | lines
     names = [name for name in order if name in kept]
@@ -89,7 +89,7 @@ def _read() -> dict[str, str]:
 
 
 async def about(place: Place, command: str) -> str:
-    """Say on which machine, with what and how the figures were measured."""
+    """Describe the machine, the versions and the command of a run."""
     connection = await asyncpg.connect(place.database_url)
     try:
         postgres = await connection.fetchval("SELECT current_setting('server_version')")
@@ -100,14 +100,14 @@ async def about(place: Place, command: str) -> str:
     finally:
         await connection.close()
     memory = psutil.virtual_memory().total / 2**30
-    given = ", ".join(f"{setting['name']} = {setting['value']}" for setting in settings)
+    shown = ", ".join(f"{setting['name']} = {setting['value']}" for setting in settings)
     kernel = f"{platform.system()} {platform.release()}"
     when = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
     return f"""\
 Last run: `{command}`, {when} UTC, load average at its end {os.getloadavg()[0]:.1f}.
 
 - Machine: {os.cpu_count()} cores, {memory:.0f} GiB, {kernel}. All on it: Kafka, Postgres, service and load.
-- Python {platform.python_version()}, Postgres {postgres} ({given}), Kafka {await _kafka(place)},
+- Python {platform.python_version()}, Postgres {postgres} ({shown}), Kafka {await _kafka(place)},
   aiokafka {aiokafka.__version__}, asyncpg {asyncpg.__version__}.
 - Each figure in a database and topics of its own, its limit in the same run on the same rows. How it is measured
   stands in its module under `figures/` and in `flows.py`; what a limit is, in `limits.py`."""
@@ -124,12 +124,12 @@ async def _kafka(place: Place) -> str:
 
 
 def _kafka_version() -> str:
-    """Read the broker's version from its class path: the protocol tells no version."""
+    """Read the broker's version from its class path, because the protocol has no version."""
     for process in psutil.process_iter(["name", "cmdline"]):
         if process.info["name"] == "java":
-            found = re.search(
+            match = re.search(
                 r"kafka-clients-([0-9.]+)\.jar", " ".join(process.info["cmdline"] or [])
             )
-            if found:
-                return found[1]
+            if match:
+                return match[1]
     return "of unknown version"

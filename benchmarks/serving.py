@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def serving(world: World, *command: str, key: str | None = None) -> AsyncIterator[int]:
-    """Run a process that serves on a free port while the block runs."""
+    """Run an HTTP server on a free port while the block runs; yields the port."""
     port = free_port()
     more: dict[str, Any] = {
         "SEGMENTS_HTTP_PORT": str(port),

@@ -1,4 +1,4 @@
-"""Where a benchmark runs: the stack, and for each measurement a fresh database and topic prefix of its own."""
+"""The environment of a benchmark: the stack, and a fresh database and topic prefix per measurement."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A running stack. quick: small loads, to see that the benchmarks work."""
+    """A running stack. quick: small loads, to check that the benchmarks work."""
 
     database_url: str
     bootstrap_servers: str
     quick: bool
 
     def scaled(self, count: int) -> int:
-        """Give the size of a load: `count`, or a twentieth of it when in a hurry."""
+        """Return the size of a load: `count`, or a twentieth of it if quick."""
         return count // 20 if self.quick else count
 
 
 @contextmanager
 def find_place(*, quick: bool) -> Iterator[Place]:
-    """Use the stack that the settings name, or start one."""
-    given = read_settings()
-    url = given.database_url.get_secret_value() if given.database_url else None
-    servers = given.kafka_bootstrap_servers
+    """Use the stack in the settings, or start one."""
+    settings = read_settings()
+    url = settings.database_url.get_secret_value() if settings.database_url else None
+    servers = settings.kafka_bootstrap_servers
     if url is not None and servers is not None:
         yield Place(url, servers, quick)
         return
-    from stack import StackOptions, start_stack  # noqa: PLC0415 - not needed where a stack is given
+    from stack import StackOptions, start_stack  # noqa: PLC0415 - not needed with an existing stack
 
     with start_stack(StackOptions(database_url=url, bootstrap_servers=servers)) as stack:
         yield Place(stack.database_url, stack.bootstrap_servers, quick)
@@ -54,7 +54,7 @@ def find_place(*, quick: bool) -> Iterator[Place]:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A fresh database and topics. owner: a connection that may do everything, for counting and limits."""
+    """A fresh database and topics. owner: a connection with all rights, for counts and limits."""
 
     place: Place
     settings: Settings
@@ -63,7 +63,7 @@ class World:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Give the environment of a process of the service in this world."""
+        """The environment of a process of the service in this world."""
         return {
             **os.environ,
             "SEGMENTS_DATABASE_URL": self.url,
@@ -74,7 +74,7 @@ class World:
 
 @asynccontextmanager
 async def fresh_world(place: Place) -> AsyncIterator[World]:
-    """Make a database, topics and the segments of the load; take them away afterwards."""
+    """Create a database, topics and the segments of the load; remove them afterwards."""
     name = f"bench_{secrets.token_hex(4)}"
     parts = urlsplit(place.database_url)
     url = urlunsplit(parts._replace(path=f"/{name}"))

@@ -1,4 +1,4 @@
-"""What travels and what is stored: commands, refusals, headers, names, published documents.
+"""Formats on the wire and in storage: commands, refusals, headers, topic names, published documents.
 
-Pure: it imports neither Kafka nor Postgres, and none of our other folders; all may import it.
+Pure: imports neither Kafka nor Postgres nor any other top-level folder. Every folder may import it.
 """

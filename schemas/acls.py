@@ -1,7 +1,7 @@
-"""What each role must be allowed in Kafka: the least that it can work with, and nothing implied by something else.
+"""The Kafka ACLs that each role needs: the minimum, without those that another ACL implies.
 
-Kafka's own rules: Read and Write imply Describe, Alter implies it too, AlterConfigs implies DescribeConfigs; who may
-write any topic may write it idempotently since Kafka 2.8. Source: Kafka's documentation, "Authorization using ACLs".
+Kafka's rules: Read, Write and Alter imply Describe. AlterConfigs implies DescribeConfigs. Since Kafka 2.8, Write on any
+topic implies IdempotentWrite. Source: Kafka's documentation, "Authorization using ACLs".
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROLES = {
     "ingest": "`ingest`",
     "project": "`project`",
     "operator": "`status`, `lane`, `rejected retry`, `send`, `import`, `setup --check`",
-    "publisher": "whoever publishes commands: upstream services, a job that runs `send` or `import`",
+    "publisher": "upstream services, and jobs that run `send` or `import`",
 }
 
 
@@ -31,7 +31,7 @@ _OWNERS = ("setup", "ingest", "project", "operator")
 
 @dataclass(frozen=True, slots=True)
 class Acl:
-    """One thing that a role must be allowed, in the words of `kafka-acls.sh`."""
+    """One ACL of a role, in the terms of `kafka-acls.sh`."""
 
     role: str
     resource: Literal["topic", "group", "transactional-id"]
@@ -43,56 +43,56 @@ class Acl:
 
 
 def acls(topics: Topics, commands: Sequence[str] = (), revoked: Sequence[str] = ()) -> list[Acl]:
-    """List what each role must be allowed.
+    """List the ACLs of each role.
 
-    commands: further topics that commands come in on. revoked: those that may say nothing any more, and are read on.
+    commands: additional command topics. revoked: revoked command topics, which are still read.
     """
     sources = [topics.commands, *(topic for topic in commands if topic != topics.commands)]
     read = [*sources, *(topic for topic in revoked if topic not in sources)]
-    told = [topics.rejected, topics.memberships, topics.owner]
-    found = [
+    written = [topics.rejected, topics.memberships, topics.owner]
+    listed = [
         Acl("setup", "topic", topic, operation)
-        for topic in (*sources, *told)
+        for topic in (*sources, *written)
         for operation in ("Create", "Alter", "AlterConfigs")
     ]
-    found += [Acl("api", "topic", topics.commands, "Write")]
-    found += [Acl("api", "topic", topic, "Read") for topic in read]  # to tell what is on its way
-    found += [Acl("ingest", "topic", topic, "Read") for topic in read]
-    found += [Acl("ingest", "topic", topics.rejected, "Write")]
-    # What follows is the installation's name, which only its database knows.
-    found += [Acl("ingest", "group", topics.ingest_group, "Read", "prefixed")]
-    found += [Acl("project", "topic", topics.commands, "Write")]  # it publishes `expire`
-    found += [Acl("project", "topic", topics.memberships, "Write")]
-    found += [
+    listed += [Acl("api", "topic", topics.commands, "Write")]
+    listed += [Acl("api", "topic", topic, "Read") for topic in read]  # to find queued records
+    listed += [Acl("ingest", "topic", topic, "Read") for topic in read]
+    listed += [Acl("ingest", "topic", topics.rejected, "Write")]
+    # The rest of the group id is the installation's name, which only its database knows.
+    listed += [Acl("ingest", "group", topics.ingest_group, "Read", "prefixed")]
+    listed += [Acl("project", "topic", topics.commands, "Write")]  # it publishes `expire`
+    listed += [Acl("project", "topic", topics.memberships, "Write")]
+    listed += [
         Acl("project", "topic", topics.memberships, "Read")
-    ]  # after an erasure, to tell which keys are nobody's
-    # `setup --adopt-topics` ends the telling of whose they were.
-    found += [
-        Acl(role, "transactional-id", topics.teller, "Write", "prefixed")
+    ]  # to find the keys of erased users
+    # `setup --adopt-topics` fences the previous owner's producer.
+    listed += [
+        Acl(role, "transactional-id", topics.transactional_id, "Write", "prefixed")
         for role in ("setup", "project")
     ]
-    # Whose the topics are.
-    found += [Acl(role, "topic", topics.owner, "Read") for role in _OWNERS]
-    found += [Acl(role, "topic", topics.owner, "Write") for role in _OWNERS if role != "operator"]
-    found += [Acl("operator", "topic", topic, "Read") for topic in read]
-    found += [Acl("operator", "topic", topics.commands, "Write")]
-    # `setup --check` counts the partitions of what it does not read.
-    found += [
+    # The owner of the topics.
+    listed += [Acl(role, "topic", topics.owner, "Read") for role in _OWNERS]
+    listed += [Acl(role, "topic", topics.owner, "Write") for role in _OWNERS if role != "operator"]
+    listed += [Acl("operator", "topic", topic, "Read") for topic in read]
+    listed += [Acl("operator", "topic", topics.commands, "Write")]
+    # `setup --check` counts the partitions of topics that it does not read.
+    listed += [
         Acl("operator", "topic", topic, "Describe")
         for topic in (topics.rejected, topics.memberships)
     ]
-    # Every start and /health/ready look whether the topics are as they must be.
-    found += [
+    # Every start and /health/ready check the configuration of the topics.
+    listed += [
         Acl(role, "topic", topic, "DescribeConfigs")
         for role in ("api", "ingest", "project", "operator")
-        for topic in (*sources, *told)
+        for topic in (*sources, *written)
     ]
-    found += [Acl("publisher", "topic", topic, "Write") for topic in sources]
-    return sorted(found, key=lambda acl: (list(ROLES).index(acl.role), acl.resource, acl.name))
+    listed += [Acl("publisher", "topic", topic, "Write") for topic in sources]
+    return sorted(listed, key=lambda acl: (list(ROLES).index(acl.role), acl.resource, acl.name))
 
 
 def commands_of(listed: Sequence[Acl]) -> list[str]:
-    """Write them as calls of Kafka's own tool; `$INGEST` and the like stand for the principals' names."""
+    """Format ACLs as `kafka-acls.sh` commands; `$INGEST` and the like are placeholders for principals."""
     return [
         f'kafka-acls.sh --add --allow-principal "User:${role.upper()}" --{resource} {name} '
         + ("--resource-pattern-type prefixed " if pattern == "prefixed" else "")

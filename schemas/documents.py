@@ -1,7 +1,7 @@
 """Renders the published documents: `python -m schemas.documents [--check]`.
 
 JSON Schema of a command and AsyncAPI of the topics, into `schemas/published/`. With `--check`
-nothing is written, and the exit status is 1 if a document is not as the code would write it.
+nothing is written, and the exit code is 1 if a document is out of date.
 """
 
 import argparse
@@ -23,16 +23,16 @@ _TOPICS: Final = Topics("{prefix}")
 
 _HEADERS: Final = {
     headers.IDEMPOTENCY_KEY: (
-        "1-255 printable ASCII characters. Seen before in the network, it names that command, "
-        "for at least 7 days."
+        "1-255 printable ASCII characters. A key that was seen before in the network "
+        "identifies that command, for at least 7 days."
     ),
-    headers.SOURCE: "Where the record comes from; believed only if signed.",
-    headers.ACTOR: "Who asked for it; believed only if signed.",
-    headers.REQUEST_ID: "Which request asked for it; believed only if signed.",
-    headers.NONCE: "What makes a signature one of its kind: see segments-signature.",
+    headers.SOURCE: "The source of the record; ignored unless signed.",
+    headers.ACTOR: "The person or service behind the command; ignored unless signed.",
+    headers.REQUEST_ID: "The id of the request; ignored unless signed.",
+    headers.NONCE: "Makes each signature unique; see segments-signature.",
     headers.SIGNATURE: "64 lower case hex digits. "
     + (headers.sign.__doc__ or "").partition("\n\n")[2],
-    headers.ORIGIN: "A retry's: topic:partition:epoch:offset of the record that it repeats.",
+    headers.ORIGIN: "On a retry: topic:partition:epoch:offset of the original record.",
     headers.TRACEPARENT: "W3C trace context.",
 }
 
@@ -45,16 +45,20 @@ def command_schema() -> dict[str, Any]:
 def asyncapi() -> dict[str, Any]:
     """AsyncAPI 3.0 of the three topics."""
     channels = {
-        "commands": ("Commands, one a record.", _TOPICS.commands, "command"),
-        "rejected": ("Records that were refused, and why.", _TOPICS.rejected, "rejected"),
-        "memberships": ("What now stands; compacted.", _TOPICS.memberships, "membership"),
+        "commands": ("Commands, one per record.", _TOPICS.commands, "command"),
+        "rejected": ("Rejected records, with the reason.", _TOPICS.rejected, "rejected"),
+        "memberships": (
+            "The current state of each key; compacted.",
+            _TOPICS.memberships,
+            "membership",
+        ),
     }
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "Segments",
             "version": "1",
-            "description": "Who is in which segment, and why.",
+            "description": "Which users are in which segments, and why.",
         },
         "defaultContentType": "application/json",
         "channels": {
@@ -68,8 +72,8 @@ def asyncapi() -> dict[str, Any]:
         },
         "operations": {
             "readCommands": _operation("receive", "commands"),
-            "tellRejected": _operation("send", "rejected"),
-            "tellMemberships": _operation("send", "memberships"),
+            "publishRejected": _operation("send", "rejected"),
+            "publishMemberships": _operation("send", "memberships"),
         },
         "components": {"messages": _messages()},
     }
@@ -80,7 +84,9 @@ def _operation(action: str, channel: str) -> dict[str, Any]:
 
 
 def _messages() -> dict[str, Any]:
-    command = _message(CommandMessage, "network_id:user, so that a user's commands keep order.")
+    command = _message(
+        CommandMessage, "network_id:user, so that a user's commands keep their order."
+    )
     command["headers"] = {
         "type": "object",
         "properties": {
@@ -90,7 +96,7 @@ def _messages() -> dict[str, Any]:
     }
     return {
         "command": command,
-        "rejected": _message(RejectedMessage, "As the refused record's."),
+        "rejected": _message(RejectedMessage, "The key of the rejected record."),
         "membership": _message(MembershipMessage, "network_id:segment_id:user"),
     }
 
@@ -108,7 +114,7 @@ def _message(model: type[BaseModel], key: str) -> dict[str, Any]:
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    """JSON Schema of a model, nothing referred to: it can stand anywhere in a document."""
+    """JSON Schema of a model with all references inlined, so that it can be embedded anywhere."""
     schema = model.model_json_schema()
     definitions = schema.pop("$defs", {})
 
@@ -128,7 +134,7 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def render() -> dict[str, str]:
-    """Give the text of every published document by its file name."""
+    """Return the text of every published document by its file name."""
     documents = {"command.schema.json": command_schema(), "asyncapi.json": asyncapi()}
     return {
         name: json.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -137,7 +143,7 @@ def render() -> dict[str, str]:
 
 
 def drifted(folder: Path = PUBLISHED) -> list[str]:
-    """Name the documents in a folder that are missing or not as the code would write them."""
+    """List the documents in a folder that are missing or out of date."""
     return [
         name
         for name, text in render().items()
@@ -146,7 +152,7 @@ def drifted(folder: Path = PUBLISHED) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the documents, or with --check say which differ. Returns the exit status."""
+    """Write the documents, or with --check list those that differ. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m schemas.documents", description=__doc__)
     parser.add_argument(
         "--check", action="store_true", help="write nothing; exit 1 on a difference"
@@ -158,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = drifted(options.to)
     if options.check:
         for name in names:
-            sys.stderr.write(f"{name} is not as the code has it: run python -m schemas.documents\n")
+            sys.stderr.write(f"{name} is out of date: run python -m schemas.documents\n")
         return 1 if names else 0
     options.to.mkdir(parents=True, exist_ok=True)
     for name in names:

@@ -28,14 +28,14 @@ KNOWN_SOURCES: Final = ("http", "cli", "import", "dashboard", "retry", "expiry")
 """The sources that the service itself signs."""
 
 BELIEVED_SECONDS: Final = 3600
-"""A signature is believed on a record that the broker received no further than this from when it was made."""
+"""A signature is valid if the broker received the record within this many seconds of the signing time."""
 
 _IDEMPOTENCY_KEY: Final = re.compile(rb"[\x20-\x7e]{1,255}")
 _NONCE: Final = re.compile(rb"([0-9]{1,10})\.([0-9a-f]{32})")
 READ: Final = frozenset(
     {IDEMPOTENCY_KEY, SOURCE, ACTOR, REQUEST_ID, NONCE, SIGNATURE, ORIGIN, TRACEPARENT}
 )
-"""The headers that are read; no other decides anything, and none is kept."""
+"""The headers that are read. All others are ignored and not stored."""
 
 _SIGNATURE_VERSION: Final = b"segments-2"
 _ABSENT: Final = b"\xff" * 8
@@ -44,39 +44,39 @@ _Part = str | bytes | None
 
 
 class Unbelieved(StrEnum):
-    """Why a signature is not believed."""
+    """Why a signature is not accepted."""
 
     NO_KEY = "no_key"
     """The reader has no key."""
     WRONG = "wrong"
-    """Made with another key, of another topic or record, or by an earlier version."""
+    """Made with another key, for another topic or record, or by an earlier version."""
     LATE = "late"
-    """Made long before or after the record was received."""
+    """Made too long before or after the receipt of the record."""
     AGAIN = "again"
-    """Believed before, on another record."""
+    """Accepted before, on another record."""
 
 
 class Nonce(NamedTuple):
-    """What makes a signature one of its kind. signed_at: Unix seconds; digits: 16 random bytes."""
+    """Makes a signature unique. signed_at: Unix seconds; digits: 16 random bytes."""
 
     signed_at: int
     digits: bytes
 
 
 class Reader(NamedTuple):
-    """What signatures are read with: those that were made for `topic`, with any of `secrets`."""
+    """The keys (`secrets`) that verify the signatures of records on `topic`."""
 
     secrets: tuple[bytes, ...]
     topic: str
 
 
 class Headers(NamedTuple):
-    """What the headers of one record say.
+    """The parsed headers of one record.
 
-    source, actor and request_id are as signed; where the signature is absent or not believed, source is
-    `kafka` and the others None. origin and traceparent are as sent, None if they are not printable ASCII.
-    error: what is wrong with the idempotency-key, else None. nonce: of a signature that is believed, if it is the
-    first with it. unbelieved: why a signature that is there is not believed; claimed: the source that it is of.
+    source, actor and request_id are as signed; without an accepted signature source is `kafka` and the others are None.
+    origin and traceparent are as sent, None if they are not printable ASCII. error: the fault of the idempotency-key,
+    else None. nonce: that of an accepted signature that was not seen before. unbelieved: why the signature is not
+    accepted, None if it is accepted or absent; claimed: the source that such a record claims.
     """
 
     idempotency_key: str | None = None
@@ -114,13 +114,13 @@ def sign(
 ) -> bytes:
     """Sign a record: the value of its header `segments-signature`, 64 lower case hex digits.
 
-    HMAC-SHA256 with `secret` over the ASCII text `segments-2` and then, in this order, topic, record
+    HMAC-SHA256 with `secret` over the ASCII text `segments-2` followed by, in this order, topic, record
     key, record value, and the headers `segments-nonce`, `segments-source`, `segments-actor`,
     `segments-request-id`, `segments-origin`, `idempotency-key`. Each of these
-    nine is its length in bytes as an unsigned 64-bit big-endian integer, then the bytes (texts
-    in UTF-8). An absent one is eight bytes 0xff and nothing else, so that absent is not empty.
-    `segments-nonce` is the time of signing in Unix seconds, a dot, and 32 lower case hex digits made at random; a
-    signature is believed once, on a record that the broker received within an hour of that time.
+    nine parts is written as its length in bytes (unsigned 64-bit big-endian integer) and its bytes (text in
+    UTF-8). An absent part is written as eight bytes 0xff, so that absent and empty differ.
+    `segments-nonce` is the signing time in Unix seconds, a dot, and 32 random lower case hex digits. A signature is
+    accepted once, on a record that the broker received within an hour of the signing time.
     """
     framed = [_SIGNATURE_VERSION]
     for part in (topic, key, value, *map(headers.get, SIGNED)):
@@ -133,7 +133,7 @@ def sign(
 
 
 def keep_headers(raw: Iterable[tuple[str, bytes | None]]) -> list[tuple[str, bytes | None]]:
-    """Keep of headers what `read_headers` needs to come to the same: few, however many there are."""
+    """Reduce headers to those that decide the result of `read_headers`; bounded, however many were sent."""
     last: dict[str, bytes | None] = {}
     other = None
     for name, content in raw:
@@ -153,13 +153,12 @@ def read_headers(
     *,
     again: bool = False,
 ) -> Headers:
-    """Read the headers of a record; never raises, whatever they hold.
+    """Read the headers of a record. Never raises.
 
-    key and value are the record's, which the signature covers. reader None: no signature is
-    believed. received: when the record was, Unix seconds. again: its signature was believed on another record.
-    Of several headers with one name the last counts, as Kafka's own `lastHeader` has
-    it; only an idempotency-key that is given twice with different values is an error, for it
-    decides what is the same command. Other headers, and odd ones, decide nothing.
+    key, value: the record's; the signature covers them. reader None: no signature is accepted. received: the time of
+    receipt, Unix seconds. again: the signature was accepted before on another record.
+    Of several headers with one name the last counts, as in Kafka's `lastHeader`. An idempotency-key that is sent twice
+    with different values is an error, because it identifies the command. Other headers are ignored.
     """
     if not raw:
         return NO_HEADERS
@@ -198,7 +197,7 @@ def _last(
             if content is None or not _IDEMPOTENCY_KEY.fullmatch(content):
                 error = "header idempotency-key must be 1 to 255 printable ASCII characters"
             elif last.get(name, content) != content:
-                error = "header idempotency-key is given twice, with different values"
+                error = "header idempotency-key is sent twice, with different values"
         last[name] = content
     return last, error
 
@@ -211,14 +210,14 @@ def _signed(
     reader: Reader | None,
     received: int,
 ) -> tuple[Nonce, tuple[str, str | None, str | None]] | Unbelieved:
-    """Nonce, source, actor and request id if the signature is right, else what is wrong with it."""
+    """Return nonce, source, actor and request id of a valid signature, else why it is not valid."""
     if reader is None or not reader.secrets:
         return Unbelieved.NO_KEY
     texts = _texts(last)
     nonce = _NONCE.fullmatch(last.get(NONCE) or b"")
     if nonce is None or texts is None:
         return Unbelieved.WRONG
-    # All of them, though the first may do: it takes the same time either way.
+    # All keys are tried even if the first matches, for constant time.
     made = [sign(secret, reader.topic, key, value, last) for secret in reader.secrets]
     if sum(hmac.compare_digest(one, signature) for one in made) == 0:
         return Unbelieved.WRONG
@@ -229,7 +228,7 @@ def _signed(
 
 
 def _texts(last: Mapping[str, bytes | None]) -> tuple[str, str | None, str | None] | None:
-    """Source, actor and request id, if they are text that can be kept."""
+    """Source, actor and request id, if they are text that can be stored."""
     source = last.get(SOURCE)
     if source is None:
         return None
@@ -244,9 +243,9 @@ def _texts(last: Mapping[str, bytes | None]) -> tuple[str, str | None, str | Non
 
 
 def _claimed(source: bytes | None) -> str:
-    """Name the source that somebody claims to be, of a few: it is counted by that."""
-    said = (source or b"").decode("ascii", "replace")
-    return said if said in KNOWN_SOURCES else "other"
+    """Return the claimed source if it is a known one, else `other`: the label of a counter."""
+    name = (source or b"").decode("ascii", "replace")
+    return name if name in KNOWN_SOURCES else "other"
 
 
 def _printable(content: bytes | None) -> str | None:

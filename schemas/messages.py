@@ -1,7 +1,7 @@
-"""The shapes of what travels, for readers and generators: JSON Schema and AsyncAPI come from here.
+"""The formats of messages, as pydantic models: the source of the JSON Schema and AsyncAPI documents.
 
-`schemas.command` decides what is accepted, and is quicker and stricter than a schema can be; a
-test holds the two together by the files in `schemas/examples/`.
+`schemas.command` decides what is accepted; it is faster and stricter than a schema can be. A test compares
+the two by the files in `schemas/examples/`.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -20,7 +20,7 @@ from schemas.command.rules import (
     OVERRIDES,
 )
 
-# In JSON Schema \Z is no anchor; its $ is the end of the text, also where a newline ends it.
+# JSON Schema has no \Z; its $ matches only the end of the text.
 _WHOLE_NETWORK: Final = f"^{NETWORK_PATTERN}$"
 _BLANK: Final = 'null and "" are absent.'
 
@@ -36,7 +36,7 @@ UnixSeconds = Annotated[int, Field(description="Unix seconds, without fraction o
 
 
 class Metadata(BaseModel):
-    """Free, at most 16 KiB as sent. Three names have the meaning that they have beside it."""
+    """Free-form, at most 16 KiB as sent. Three names have the same meaning as at the top level."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"title": "Metadata"})
 
@@ -55,7 +55,7 @@ def _only_overrides_expire(schema: dict[str, Any]) -> None:
 
 
 class CommandMessage(BaseModel):
-    """What a publisher asks for: one command, one record on `<prefix>.commands`."""
+    """A publisher's request: one command, one record on `<prefix>.commands`."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -75,8 +75,8 @@ class CommandMessage(BaseModel):
         Field(
             min_length=1,
             description=(
-                "An email or a user id. One with @ is an email: trimmed of ASCII white space, "
-                f"A-Z become a-z. At most {MAX_USER_LENGTH} characters after that, and not white space alone."
+                "An email or a user id. An identifier with @ is an email: ASCII white space is trimmed, A-Z "
+                f"become a-z. At most {MAX_USER_LENGTH} characters after that, and not only white space."
             ),
             json_schema_extra={
                 "pattern": NOT_BLANK_PATTERN,
@@ -89,15 +89,15 @@ class CommandMessage(BaseModel):
         Field(
             ge=1,
             le=MAX_SEGMENT_ID,
-            description="The segment, which must exist in that network and not be archived.",
+            description="The segment; it must exist in the network and not be archived.",
         ),
     ]
     user_status: Annotated[
         Literal["add", "block", "reset", "enter", "leave"],
-        Field(description="enter and leave come from automation, and not over HTTP."),
+        Field(description="enter and leave are for automation, and are not accepted over HTTP."),
     ]
     metadata: Annotated[
-        Metadata | Blank, Field(description=f"Free; kept and queryable. {{}}, {_BLANK}")
+        Metadata | Blank, Field(description=f"Free-form; stored and queryable. {{}}, {_BLANK}")
     ] = None
     reference_id: Annotated[
         Reference | Blank,
@@ -108,8 +108,8 @@ class CommandMessage(BaseModel):
         Field(
             description=(
                 "When it happened, in Unix seconds: not before 1990, not later than 5 minutes "
-                "after the receipt. Give it, or the header idempotency-key, if retries are to be "
-                f"safe. Absent: the time of receipt. {_BLANK}"
+                "after the receipt. Retries are safe only with it or with the header idempotency-key. "
+                f"Default: the time of receipt. {_BLANK}"
             )
         ),
     ] = None
@@ -118,15 +118,15 @@ class CommandMessage(BaseModel):
         Annotated[int, Field(lt=END_OF_TIME)] | Blank,
         Field(
             description=(
-                "When the override is to lapse, in Unix seconds: after the command's time, before "
-                f"2100. With add and block only. {_BLANK}"
+                "When the override expires, in Unix seconds: after the command's time, before 2100. "
+                f"Only with add and block. {_BLANK}"
             )
         ),
     ] = None
 
 
 class RejectedMessage(BaseModel):
-    """A record that was refused, on `<prefix>.rejected`; told at least once."""
+    """A rejected record, on `<prefix>.rejected`; published at least once."""
 
     model_config = ConfigDict(title="Rejected record")
 
@@ -137,13 +137,13 @@ class RejectedMessage(BaseModel):
     next_offset: Annotated[
         int,
         Field(
-            description="Where it ends: kafka_offset + 1, but for a batch that could not be read as a whole."
+            description="The offset after it: kafka_offset + 1, or the end of the batch if all of it is unreadable."
         ),
     ]
     received_at: AwareDatetime
     recorded_at: AwareDatetime
     reason: Reason
-    detail: Annotated[str, Field(description="What is wrong, where, and what may have caused it.")]
+    detail: Annotated[str, Field(description="What is wrong, where, and a guess at the cause.")]
     network_id: str | None
     reference_id: str | None
     payload_text: Annotated[
@@ -151,12 +151,15 @@ class RejectedMessage(BaseModel):
         Field(description="The value, invalid bytes and NUL as U+FFFD; null for a tombstone."),
     ]
     payload_is_cut: Annotated[
-        bool, Field(description="Whether payload_text is only a beginning; the view has it whole.")
+        bool,
+        Field(
+            description="Whether payload_text is truncated; view reporting.rejected has all of it."
+        ),
     ]
 
 
 class MembershipMessage(BaseModel):
-    """What now stands for one user in one segment, on `<prefix>.memberships`; in transactions, at least once."""
+    """The current state of one user in one segment, on `<prefix>.memberships`; in transactions, at least once."""
 
     model_config = ConfigDict(title="Membership")
 

@@ -1,4 +1,4 @@
-"""Where a record lies: lanes and positions."""
+"""Lanes, and positions of records."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 LOG_APPEND_TIME = 1
 """Kafka's timestamp type of a record that the broker stamped."""
-# What Kafka and Postgres can hold.
+# The limits of Kafka's and Postgres' integers.
 _MAX_INTEGER = 2**31 - 1
 _MAX_BIGINT = 2**63 - 1
 
 
 class Lane(NamedTuple):
-    """One partition of a command topic, in one epoch (0, one up each time a remade topic is adopted)."""
+    """One partition of a command topic in one epoch (0; each adoption of a remade topic increments it)."""
 
     topic: str
     partition: int
@@ -20,7 +20,7 @@ class Lane(NamedTuple):
 
 
 class Position(NamedTuple):
-    """One record: its lane and its offset there."""
+    """The position of a record: its lane and its offset."""
 
     topic: str
     partition: int
@@ -28,12 +28,12 @@ class Position(NamedTuple):
     offset: int
 
     def __str__(self) -> str:
-        """Write it as `topic:partition:epoch:offset`; a topic's name holds no colon."""
+        """Format as `topic:partition:epoch:offset`; a topic's name contains no colon."""
         return f"{self.topic}:{self.partition}:{self.epoch}:{self.offset}"
 
     @classmethod
     def parse(cls, text: str) -> Position:
-        """Read what `str()` wrote; the epoch may be left out and is 0 then.
+        """Parse the format of `str()`; the epoch is optional and defaults to 0.
 
         Raises: ValueError.
         """
@@ -43,5 +43,5 @@ class Position(NamedTuple):
         partition, *rest, offset = map(int, numbers)
         epoch = rest[0] if rest else 0
         if max(partition, epoch) > _MAX_INTEGER or offset > _MAX_BIGINT:
-            raise ValueError(f"no such partition, epoch or offset can be: {text!r}")
+            raise ValueError(f"partition, epoch or offset out of range: {text!r}")
         return cls(topic, partition, epoch, offset)

@@ -1,4 +1,4 @@
-"""The rules for what a segment of the registry says of itself, the same for every door."""
+"""Validation of a segment's name and description, shared by command line, file and API."""
 
 import re
 from typing import Annotated, Final
@@ -9,25 +9,25 @@ from schemas.command.json_text import has_unstorable_character
 from schemas.command.rules import MAX_DESCRIPTION_LENGTH, MAX_SEGMENT_ID
 
 MAX_NAME_LENGTH: Final = 255
-# C0, DEL, C1, and the two separators that Unicode has for lines; lone surrogates are no text.
+# C0, DEL, C1, Unicode's line and paragraph separators, and lone surrogates.
 _NOT_IN_A_NAME: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def name_fault(name: str) -> str | None:
-    """Say what is wrong with a segment's name, or None."""
+    """Return the fault of a segment's name, or None."""
     if not name or len(name) > MAX_NAME_LENGTH or _NOT_IN_A_NAME.search(name):
-        return f"must be 1 to {MAX_NAME_LENGTH} characters on one line, none of them a control"
-    if name != name.strip():  # nobody could tell it from the name without
+        return f"must be 1 to {MAX_NAME_LENGTH} characters on one line, without control characters"
+    if name != name.strip():  # it would look like the name without white space
         return "must neither begin nor end with white space"
     return None
 
 
 def description_fault(description: str) -> str | None:
-    """Say what is wrong with a segment's description, or None. An empty one is as good as none."""
+    """Return the fault of a segment's description, or None. An empty description counts as none."""
     if len(description) > MAX_DESCRIPTION_LENGTH:
-        return f"is {len(description)} characters long, {MAX_DESCRIPTION_LENGTH} are allowed"
+        return f"is {len(description)} characters long; the limit is {MAX_DESCRIPTION_LENGTH}"
     if has_unstorable_character(description):
-        return "holds NUL or a lone surrogate, which can't be stored"
+        return "contains NUL or a lone surrogate, which can't be stored"
     return None
 
 

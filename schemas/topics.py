@@ -1,4 +1,4 @@
-"""Names of topics, consumer groups and transactions: all follow from the prefix."""
+"""Names of topics, consumer groups and transactional ids, derived from the prefix."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class Topics:
     """The topics of a prefix (`SEGMENTS_TOPIC_PREFIX`), and an installation's consumer group and transactional id.
 
-    installation: its name (`service.registry.installation`). Without it, group and id are what
-    those of all of them begin with.
+    installation: its name (`service.registry.installation`). Without it, group and id are the common prefix
+    of those of all installations.
     """
 
     prefix: str
@@ -16,32 +16,32 @@ class Topics:
 
     @property
     def commands(self) -> str:
-        """Commands, one a record: publishers write it, the ingest reads it."""
+        """Commands, one per record: written by publishers, read by ingest."""
         return f"{self.prefix}.commands"
 
     @property
     def rejected(self) -> str:
-        """Records that were refused, with their reason."""
+        """Rejected records, with the reason."""
         return f"{self.prefix}.rejected"
 
     @property
     def memberships(self) -> str:
-        """What stands now for each key; compacted."""
+        """The current state of each key; compacted."""
         return f"{self.prefix}.memberships"
 
     @property
-    def teller(self) -> str:
-        """The transactional id of whoever tells what stands now."""
+    def transactional_id(self) -> str:
+        """The transactional id of the leader, which publishes memberships."""
         return self._own(f"{self.prefix}.memberships")
 
     @property
     def owner(self) -> str:
-        """Whose these topics are: one partition, kept for ever."""
+        """The owner of these topics: one partition, unlimited retention."""
         return f"{self.prefix}.owner"
 
     @property
     def ingest_group(self) -> str:
-        """The consumer group of the ingest."""
+        """The consumer group of ingest."""
         return self._own(f"{self.prefix}.ingest")
 
     def _own(self, name: str) -> str:

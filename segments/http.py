@@ -1,4 +1,4 @@
-"""The HTTP API put together: writes of service.http, reads of projections, errors as problems, probes."""
+"""Assembles the HTTP API: the routes of service.http and projections.http, errors as problems, probes."""
 
 from __future__ import annotations
 
@@ -55,18 +55,18 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 log = get_logger("api")
-# To read with, shared out among networks; for keys, the registry and whether Postgres answers; to change the registry.
+# Connections for reads, shared among networks; for keys, registry and readiness; and for changes of the registry.
 READING_CONNECTIONS = 8
 OWN_CONNECTIONS = 3
 REGISTRY_CONNECTIONS = 2
-# No question of the api is given longer, by itself or by Postgres: its keys are confirmed within 10 s.
+# The time limit of every query of the api, because API keys must be confirmed within 10 s.
 LONGEST_SECONDS = 10.0
-# So many new objects make the collector look for garbage; 700 of Python's own are those of a dozen requests.
+# New objects per garbage collection; a dozen requests already create Python's default of 700.
 COLLECT_AFTER = 50_000
 
 
 class Parts:
-    """What one api process is made of; `run` keeps them going."""
+    """The parts of an api process; `run` runs them."""
 
     def __init__(
         self,
@@ -75,9 +75,9 @@ class Parts:
         reading: Database,
         changing: Database,
     ) -> None:
-        """database, reading: act as segments_api; changing: as segments_registry.
+        """database, reading: with role segments_api; changing: with segments_registry.
 
-        What everybody waits for, keys and the registry, has the first, and waits for nothing that the second reads.
+        Keys and the registry, which every request needs, use `database`, so that they never wait for `reading`.
         """
         self.settings = settings
         self.database = database
@@ -93,20 +93,20 @@ class Parts:
         self.in_flight = InFlight(settings)
         self.access = Access(self.keys, settings)
         self.outcomes = Outcomes(database, self.shared, self.publisher.ask_topics)
-        self.arriving = Queued(settings)
-        self.searching = QueuedSearch(settings)
+        self.queued = Queued(settings)
+        self.queued_search = QueuedSearch(settings)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep keys, registry and producer fresh until `stop` is set."""
         async with asyncio.TaskGroup() as tasks:
             for part in (
-                self.deadlines, self.keys, self.segments, self.publisher, self.outcomes, self.arriving,
-                self.searching,
+                self.deadlines, self.keys, self.segments, self.publisher, self.outcomes, self.queued,
+                self.queued_search,
             ):  # fmt: skip
                 tasks.create_task(part.run(stop), name=type(part).__name__)
 
     def health(self) -> Health:
-        """Say when the process can do its work: the broker answers. Without Postgres it still takes commands."""
+        """Return the readiness checks: the broker must respond. Without Postgres commands are still accepted."""
         health = Health()
         health.add("kafka", self._kafka)
         health.add("postgres", self._postgres, degrades=True)
@@ -114,18 +114,18 @@ class Parts:
         return health
 
     async def _kafka(self) -> str | None:
-        return None if await self.publisher.answers() else "Kafka does not answer"
+        return None if await self.publisher.answers() else "Kafka does not respond"
 
     async def _postgres(self) -> str | None:
         try:
             async with self.database.hurried(1.5) as connection:
                 await rules_version(connection)
-        except Exception as error:  # noqa: BLE001 - whatever it is, Postgres can't be worked with
-            return str(set_up_fault(error) or f"Postgres is away: {type(error).__name__}")
+        except Exception as error:  # noqa: BLE001 - any error means that Postgres is unusable
+            return str(set_up_fault(error) or f"Postgres is unavailable: {type(error).__name__}")
         return None
 
     async def _lanes(self) -> str | None:
-        """Name the lanes that stand still, though commands are taken."""
+        """Name the stopped lanes; commands are accepted nevertheless."""
         with suppress(*INFRASTRUCTURE):
             async with self.database.hurried(1.5) as connection:
                 fronts = await read_fronts(connection, self.settings)
@@ -139,7 +139,7 @@ class Parts:
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
-    """Serve the HTTP API on HTTP_HOST:HTTP_PORT until `stop` is set; then finish the requests under way."""
+    """Serve the HTTP API on HTTP_HOST:HTTP_PORT until `stop` is set; then finish the requests in progress."""
     async with AsyncExitStack() as stack:
         databases = [
             await stack.enter_async_context(open_database(settings, role, size, LONGEST_SECONDS))
@@ -150,7 +150,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             )
         ]
         parts = Parts(settings, *databases)
-        ended = asyncio.Event()  # the parts go on until the last request is answered
+        ended = asyncio.Event()  # the parts run until the last response
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         tasks.create_task(parts.run(ended))
         stack.callback(ended.set)
@@ -160,7 +160,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 seconds=settings.http_timeout_seconds, connections=settings.http_connections,
             )
         )  # fmt: skip
-        # What is there by now stays; and what hundreds of requests under way hold is no garbage to look for.
+        # The objects of the start are permanent, and those of hundreds of requests in progress are not garbage.
         gc.freeze()
         gc.set_threshold(COLLECT_AFTER)
         log.info("serving", host=settings.http_host, port=port)
@@ -168,24 +168,24 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def make_app(parts: Parts) -> ASGIApp:
-    """Make the app of one process: a gate, behind it the two calls that publish, and FastAPI for all else."""
-    door = PublishingRoutes(
+    """Build the app of a process: the middleware, behind it the two publishing calls, and FastAPI for the rest."""
+    publishing = PublishingRoutes(
         parts.access, parts.segments, parts.publisher, parts.outcomes, parts.settings
     )
-    return Gate(make_framework(parts), door, parts.access, parts.deadlines, parts.in_flight)
+    return Gate(make_framework(parts), publishing, parts.access, parts.deadlines, parts.in_flight)
 
 
 def make_framework(parts: Parts) -> FastAPI:
-    """Make the FastAPI app: all but the two calls that publish, and the document of them all."""
-    # With the scripts of /docs: who runs it may have no internet. ReDoc would load a picture from elsewhere.
-    # A path with a slash too many is refused in words: a redirect would send a command twice, or nowhere.
+    """Build the FastAPI app: all routes except the two publishing calls, and the OpenAPI document of all."""
+    # FastAPIOffline includes the scripts of /docs, for installations without internet access. ReDoc would load a remote
+    # image. A trailing slash is refused with a message, because clients may not repeat the body after a redirect.
     app = FastAPIOffline(title="Segments", version="1", redoc_url=None, redirect_slashes=False)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # as FastAPI's documentation has it
     _handle_errors(app)
     app.include_router(admin_routes(parts.access, parts.shared, parts.changing))
     app.include_router(
         reading_routes(
-            parts.access, parts.shared, parts.arriving, parts.searching, parts.publisher.topics
+            parts.access, parts.shared, parts.queued, parts.queued_search, parts.publisher.topics
         )
     )
     app.router.routes.extend(parts.health().routes())
@@ -194,13 +194,13 @@ def make_framework(parts: Parts) -> FastAPI:
 
 
 def _document(app: FastAPI) -> Callable[[Request], Awaitable[Response]]:
-    """Give the document written once: FastAPI writes it anew for each who asks, and nobody needs a key for that."""
-    written: list[bytes] = []
+    """Return a handler that caches the encoded document, because FastAPI would render it for every request."""
+    encoded: list[bytes] = []
 
     async def document(_request: Request) -> Response:
-        if not written:
-            written.append(msgspec.json.encode(app.openapi()))
-        return Response(written[0], media_type="application/json")
+        if not encoded:
+            encoded.append(msgspec.json.encode(app.openapi()))
+        return Response(encoded[0], media_type="application/json")
 
     return document
 
@@ -209,7 +209,7 @@ _REASONS = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
 def _handle_errors(app: FastAPI) -> None:
-    """Answer every error as a problem."""
+    """Return every error as a problem."""
 
     @app.exception_handler(Problem)
     async def problem(_request: Request, error: Problem) -> Response:
@@ -233,7 +233,7 @@ def _handle_errors(app: FastAPI) -> None:
             path = request.url.path
             right = path.rstrip("/")
             if right != path and (PUBLISHING.fullmatch(right) or _methods(app, right)):
-                detail = f"there is no such path; without its last slash there is: {right}"
+                detail = f"there is no such path; use it without the trailing slash: {right}"
         return Problem(error.status_code, reason, detail, headers=headers).response()
 
     @app.exception_handler(Exception)
@@ -248,7 +248,7 @@ def _handle_errors(app: FastAPI) -> None:
 
 
 def _methods(app: FastAPI, path: str) -> set[str]:
-    """Give the methods that go to a path of the framework's; none: there is no such path."""
+    """Return the methods of a path in the framework; empty if there is no such path."""
     scope = {"type": "http", "path": path, "root_path": "", "headers": []}
     methods = {
         method
@@ -259,6 +259,6 @@ def _methods(app: FastAPI, path: str) -> set[str]:
 
 
 def _invalid(error: RequestValidationError) -> Problem:
-    """400, naming each wrong parameter or field; FastAPI would say 422."""
+    """400 with each wrong parameter or field; FastAPI would return 422."""
     errors = field_errors(error.errors(), "parameter", skipped=1)
     return of_refusal(Refusal(Reason.INVALID_FIELD, describe(errors, whole=""), errors))

@@ -1,4 +1,4 @@
-"""The roles of the program: each runs until a stop event; only this module handles signals."""
+"""The roles of the service. Each runs until a stop event; only this module handles signals."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import asyncpg
 
 from projections.fold.worker import project
 from projections.outbox.expiries import publish_expiries
-from projections.outbox.memberships import relay_memberships
+from projections.outbox.memberships import publish_memberships
 from service.ingest.role import ingest
 from service.kafka.clients import topic_faults
 from service.kafka.log_filter import watch_kafka
 from service.operations.lanes import stopped_open_lanes
-from service.outbox.rejected import relay_rejected
+from service.outbox.rejected import publish_rejected
 from service.postgres.database import database_url
 from service.postgres.migrate import require_set_up
 from service.registry.command_topics import allowed_topics, read_topics
@@ -40,19 +40,19 @@ log = get_logger("roles")
 
 async def api(settings: Settings, stop: asyncio.Event) -> None:
     """Serve the HTTP API until `stop` is set."""
-    # Imported here: FastAPI takes 0.2 s and 25 MiB, which no other role should pay.
+    # Imported here because FastAPI takes 0.2 s and 25 MiB, which the other roles need not spend.
     from segments.http import serve  # noqa: PLC0415
 
     await serve(settings, stop)
 
 
 API: tuple[Role, ...] = (api,)
-INGEST: tuple[Role, ...] = (ingest, relay_rejected)
-PROJECT: tuple[Role, ...] = (project, relay_memberships, publish_expiries)
+INGEST: tuple[Role, ...] = (ingest, publish_rejected)
+PROJECT: tuple[Role, ...] = (project, publish_memberships, publish_expiries)
 
 
 async def run_roles(settings: Settings, roles: tuple[Role, ...]) -> None:
-    """Run roles until SIGTERM or SIGINT, then let each finish its batch; one that fails ends them all."""
+    """Run roles until SIGTERM or SIGINT, then let each finish its batch. A failure of one ends all of them."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -63,9 +63,9 @@ async def run_roles(settings: Settings, roles: tuple[Role, ...]) -> None:
         await stack.enter_async_context(serve_health(settings, _health(settings, roles)))
         log.info("started", roles=[role.__name__ for role in roles])
         if names := unknown_variables():
-            log.warning("variables that are no setting", names=names)
-        telling = asyncio.create_task(watch_kafka(settings, stop), name="watch_kafka")
-        stack.callback(telling.cancel)
+            log.warning("unknown settings", names=names)
+        watching = asyncio.create_task(watch_kafka(settings, stop), name="watch_kafka")
+        stack.callback(watching.cancel)
         async with asyncio.TaskGroup() as tasks:
             for role in roles:
                 tasks.create_task(role(settings, stop), name=role.__name__)
@@ -73,9 +73,9 @@ async def run_roles(settings: Settings, roles: tuple[Role, ...]) -> None:
 
 
 async def _check_database(settings: Settings) -> None:
-    """Look at the database before a consumer group is joined or a port is opened; Postgres away is waited for.
+    """Check the database before joining a consumer group or opening a port; later code waits for Postgres.
 
-    Raises: NotSetUpError, also where there is no such database or login: no waiting would help.
+    Raises: NotSetUpError, also if the database or the login does not exist, because waiting would not help.
     """
     if settings.database_url is not None:
         try:
@@ -86,12 +86,12 @@ async def _check_database(settings: Settings) -> None:
             asyncpg.InvalidAuthorizationSpecificationError,
         ) as error:
             raise NotSetUpError(f"Postgres: {error}.") from error
-        except INFRASTRUCTURE:  # it is starting, has no connection left, or cut this one
-            log.debug("the database was not looked at")
+        except INFRASTRUCTURE:  # it is starting, out of connections, or has closed this one
+            log.debug("database check skipped")
 
 
 async def _sources(settings: Settings) -> list[str]:
-    """List the topics besides our own that commands come from; Postgres away, none is known."""
+    """List the additional command topics; none while Postgres is unavailable."""
     try:
         connection = await asyncpg.connect(database_url(settings), timeout=2)
         try:
@@ -111,16 +111,16 @@ def _health(settings: Settings, roles: tuple[Role, ...]) -> Health:
         except SegmentsError as error:
             return str(error)
         except INFRASTRUCTURE as error:
-            return f"Postgres is away: {error}"
+            return f"Postgres is unavailable: {error}"
         return None
 
     async def kafka() -> str | None:
         try:
-            # The api speaks to its own topic alone, and must not wait for Postgres.
+            # The api uses only its own topic, and must not wait for Postgres.
             sources = [] if roles == API else await _sources(settings)
             faults = await topic_faults(settings, sources)
-        except Exception as error:  # noqa: BLE001 - whatever it is, Kafka can't be worked with
-            return f"Kafka is away: {error}"
+        except Exception as error:  # noqa: BLE001 - any error means that Kafka is unusable
+            return f"Kafka is unavailable: {error}"
         return "; ".join(map(str, faults)) or None
 
     async def lanes() -> str | None:
@@ -132,7 +132,7 @@ def _health(settings: Settings, roles: tuple[Role, ...]) -> Health:
             finally:
                 await connection.close()
         except INFRASTRUCTURE:
-            return None  # told by the check of Postgres
+            return None  # reported by the check of Postgres
         return stopped_lanes((lane, True) for lane in stopped)
 
     health.add("postgres", postgres, degrades=roles == API)

@@ -1,6 +1,6 @@
-"""A real Kafka and a real Postgres for development, tests and `make run`: the first way that fits.
+"""A real Kafka and a real Postgres for development, tests and `make run`, by the first available method.
 
-Import `start_stack`, `StackOptions`, `Stack`, `Part` and `StackError` from here and nothing deeper.
+Import `start_stack`, `StackOptions`, `Stack`, `Part` and `StackError` from here, and nothing from the modules.
 """
 
 from stack.assembly import Stack, start_stack

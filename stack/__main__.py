@@ -1,4 +1,4 @@
-"""`python -m stack`: start a stack, print where it is, and keep it until Ctrl-C or SIGTERM."""
+"""`python -m stack`: start a stack, print its addresses, and keep it until Ctrl-C or SIGTERM."""
 
 import logging
 import os
@@ -10,9 +10,9 @@ from stack import StackError, StackOptions, start_stack
 
 
 def main() -> int:
-    """Print lines that a shell can `export`; logs and failures go to stderr."""
+    """Print lines that a shell can `export`; logs and errors go to stderr."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
-    # SIGINT too: a shell's background job begins with it ignored.
+    # SIGINT too: a shell starts background jobs with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
@@ -21,7 +21,7 @@ def main() -> int:
                 f"SEGMENTS_DATABASE_URL={stack.database_url}\n"
                 f"SEGMENTS_KAFKA_BOOTSTRAP_SERVERS={stack.bootstrap_servers}\n"
             )
-            # Without one no override lapses. Here any will do; one that was given is exported already.
+            # Without a key no override expires. Any key will do here; one in the environment is exported already.
             if not os.environ.get("SEGMENTS_SIGNING_KEY"):
                 lines += f"SEGMENTS_SIGNING_KEY={secrets.token_urlsafe()}\n"
             sys.stdout.write(lines)

@@ -1,4 +1,4 @@
-"""Which way fits, and the whole put together."""
+"""Chooses the method, and starts the stack."""
 
 import contextlib
 import logging
@@ -22,29 +22,29 @@ from stack.postgres_binaries import postgres_binaries
 _log = logging.getLogger(__name__)
 
 _Start = Callable[[], tuple[str, OwnedPart]]
-"""Start a server; give its address and the part."""
+"""Start a server; return its address and the part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A Kafka and a Postgres that answered."""
+    """A running Kafka and Postgres."""
 
     bootstrap_servers: str
-    """`host:port`; no login, no encryption, unless it was given."""
+    """`host:port`; without login and encryption, unless it is an existing server."""
     database_url: str
-    """The owner's login to the database `segments`; no password, unless it was given."""
+    """The owner's login to the database `segments`; without a password, unless it is an existing server."""
     kafka: Part
     postgres: Part
     log_files: tuple[Path, ...]
-    """What the servers write; none for servers that were given."""
+    """The log files of the servers; none for existing servers."""
 
 
 @contextlib.contextmanager
 def start_stack(options: StackOptions | None = None) -> Iterator[Stack]:
-    """Start what was not given, wait until it answers, and end it all at the close.
+    """Start the servers without an address in the options, wait until they respond, and stop them at the end.
 
-    StackError when nothing fits or something does not start; its message says what to do. Logs are
-    kept, and their folder told, when the start or the block fails.
+    StackError if no method is available or a server does not start; the message says what to do. If the start or the
+    block fails, the logs are kept, and the error names their folder.
     """
     options = options or StackOptions()
     if options.database_url is not None:
@@ -66,22 +66,22 @@ def start_stack(options: StackOptions | None = None) -> Iterator[Stack]:
 
 
 def _first_that_fits(options: StackOptions, home: Home, closing: contextlib.ExitStack) -> Stack:
-    if _all_given(options):
-        return _at_once(_given(options), home, closing)
+    if _all_exist(options):
+        return _at_once(_existing(options), home, closing)
     secured = options.kafka_listeners or options.kafka_scram
     if options.allow_docker and not secured and docker_answers(options.environment):
         try:
-            return _at_once(_docker(options, home) | _given(options), home, closing)
+            return _at_once(_docker(options, home) | _existing(options), home, closing)
         except NotFittingError as reason:
             _log.warning("%s; trying without Docker", reason)
-    return _at_once(_local(options, home) | _given(options), home, closing)
+    return _at_once(_local(options, home) | _existing(options), home, closing)
 
 
-def _all_given(options: StackOptions) -> bool:
+def _all_exist(options: StackOptions) -> bool:
     return options.database_url is not None and options.bootstrap_servers is not None
 
 
-def _given(options: StackOptions) -> dict[str, _Start]:
+def _existing(options: StackOptions) -> dict[str, _Start]:
     starts: dict[str, _Start] = {}
     if (servers := options.bootstrap_servers) is not None:
         starts["kafka"] = lambda: (servers, GivenPart("Kafka"))
@@ -98,7 +98,7 @@ def _docker(options: StackOptions, home: Home) -> dict[str, _Start]:
 
 
 def _local(options: StackOptions, home: Home) -> dict[str, _Start]:
-    """Look for all that is needed before anything is started."""
+    """Check for all tools before anything is started."""
     starts: dict[str, _Start] = {}
     if options.bootstrap_servers is None:
         kafka = KafkaTools(
@@ -119,7 +119,7 @@ def _local(options: StackOptions, home: Home) -> dict[str, _Start]:
 
 
 def _at_once(starts: dict[str, _Start], home: Home, closing: contextlib.ExitStack) -> Stack:
-    """Start both side by side; when one fails the other is given up and ended."""
+    """Start both in parallel; if one fails, the start of the other is cancelled."""
     home.cancelled.clear()
     with ThreadPoolExecutor(len(starts)) as threads:
         futures = {name: threads.submit(start) for name, start in starts.items()}
@@ -129,7 +129,7 @@ def _at_once(starts: dict[str, _Start], home: Home, closing: contextlib.ExitStac
             first = next((future for future in done if future.exception()), None)
             if first is not None:
                 home.cancelled.set()
-        except BaseException:  # Ctrl-C: the threads are waited for, so they must hear of it
+        except BaseException:  # Ctrl-C: cancel the threads, because the executor waits for them
             home.cancelled.set()
             raise
     for future in futures.values():

@@ -1,4 +1,4 @@
-"""What is fetched once and kept outside the repository."""
+"""A cache outside the repository for downloads."""
 
 import fcntl
 import shutil
@@ -13,15 +13,15 @@ _LAST_LINES = 12
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:
-    """Give `$XDG_CACHE_HOME/segments`, or `~/.cache/segments`."""
+    """Return `$XDG_CACHE_HOME/segments`, or `~/.cache/segments`."""
     base = environment.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "segments"
 
 
 def fetched(target: Path, fetch: Callable[[Path], None]) -> Path:
-    """Give the folder; if it is not there, have `fetch` fill one and move it there whole.
+    """Return the folder; if it does not exist, let `fetch` fill a temporary one and rename it.
 
-    Safe for two at once: one fetches under a lock, the other waits and finds it done.
+    Safe for concurrent calls: one fetches under a lock, the others wait.
     """
     if target.exists():
         return target
@@ -33,8 +33,8 @@ def fetched(target: Path, fetch: Callable[[Path], None]) -> Path:
                 _fetch_whole(target, fetch)
     except OSError as error:
         raise StackError(
-            f"cannot keep files in {target.parent}: {error}; make it writable, or set"
-            " XDG_CACHE_HOME to a folder that is"
+            f"can't write to {target.parent}: {error}; make it writable, or set"
+            " XDG_CACHE_HOME to a writable folder"
         ) from error
     return target
 
@@ -52,7 +52,7 @@ def _fetch_whole(target: Path, fetch: Callable[[Path], None]) -> None:
 def run_fetcher(
     command: list[str], *, folder: Path, environment: Mapping[str, str], advice: str
 ) -> None:
-    """Run Maven or pip; StackError with the end of what it printed, and the advice."""
+    """Run Maven or pip; StackError with the end of its output, and the advice."""
     done = subprocess.run(  # noqa: S603 - commands are built in this package
         command,
         cwd=folder,
@@ -65,4 +65,4 @@ def run_fetcher(
     )
     if done.returncode != 0:
         last = "\n".join(done.stdout.splitlines()[-_LAST_LINES:])
-        raise StackError(f"`{' '.join(command)}` failed; {advice}. It said:\n{last}")
+        raise StackError(f"`{' '.join(command)}` failed; {advice}. Its output:\n{last}")

@@ -1,6 +1,6 @@
 """Kafka and Postgres as containers, through testcontainers.
 
-Not run on the machine it was written on: no Docker engine answered there.
+Not tested on the machine where it was written, which has no Docker engine.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def docker_answers(environment: Mapping[str, str]) -> bool:
-    """Whether a Docker engine answers a ping within 2 s and testcontainers is installed."""
+    """Whether a Docker engine responds to a ping within 2 s and testcontainers is installed."""
     if importlib.util.find_spec("testcontainers") is None:
         return False
     address = urlsplit(environment.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
@@ -66,7 +66,7 @@ def docker_answers(environment: Mapping[str, str]) -> bool:
 
 
 class DockerPart:
-    """One container; the engine's own verbs stand for the signals."""
+    """One container; the engine's commands replace the signals."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class DockerPart:
         answers: Callable[[], bool],
         home: Home,
     ) -> None:
-        """The container is configured, not started."""
+        """container: configured and not started."""
         self._name = name
         self._container = container
         self._answers = answers
@@ -83,15 +83,15 @@ class DockerPart:
 
     @property
     def pid(self) -> int:
-        """The process id of the server as the engine's host counts."""
+        """The process id of the server on the engine's host."""
         wrapped = self._wrapped()
         wrapped.reload()
         if not (pid := int(wrapped.attrs["State"]["Pid"])):
-            raise StackError(f"{self._name} does not run; start it first")
+            raise StackError(f"{self._name} is not running; start it first")
         return pid
 
     def launch(self) -> None:
-        """Create the container (pulling its image if need be) and wait until it answers."""
+        """Create the container, pull its image if necessary, and wait until it responds."""
         try:
             self._container.start()
             self._await_answer()
@@ -103,25 +103,25 @@ class DockerPart:
             raise NotFittingError(f"Docker could not start {self._name}: {error}") from error
 
     def start(self) -> None:
-        """Start it again on the same port and data; returns when it answers."""
+        """Start it again with the same port and data; returns when it responds."""
         self._wrapped().start()
         self._await_answer()
 
     def stop(self) -> None:
-        """Ask it to shut down in order, and wait until it has."""
+        """Shut it down in order, and wait for its end."""
         self._wrapped().stop(timeout=60)
 
     def kill(self) -> None:
-        """SIGKILL it with all its children, and wait until all are gone."""
+        """SIGKILL it and all its children, and wait for their end."""
         self._wrapped().kill()
         self._wrapped().wait()
 
     def pause(self) -> None:
-        """Freeze it with all its children."""
+        """Freeze it and all its children."""
         self._wrapped().pause()
 
     def resume(self) -> None:
-        """Let go on what `pause` froze."""
+        """Resume it after `pause`."""
         self._wrapped().unpause()
 
     def restart(self) -> None:
@@ -131,13 +131,13 @@ class DockerPart:
 
     @property
     def log_file(self) -> Path | None:
-        """Where what it said is kept once it has ended."""
+        """The file with its output, written when it ends."""
         return self._home.logs / f"{self._name.lower()}.log"
 
     def discard(self) -> None:
-        """Keep what it said, and remove it with its data."""
-        # Whatever the engine objects to here, there is nothing left to be done; Ryuk,
-        # testcontainers' own guard, removes what stays.
+        """Save its output, and remove it with its data."""
+        # Errors are ignored because nothing more can be done; Ryuk, testcontainers'
+        # own guard, removes the rest.
         with contextlib.suppress(Exception):
             (self._home.logs / f"{self._name.lower()}.log").write_bytes(
                 b"".join(self._container.get_logs())
@@ -155,16 +155,16 @@ class DockerPart:
                 if self._answers():
                     return
             if self._home.cancelled.wait(_LOOK_EVERY):
-                raise StackError(f"the start of {self._name} was given up")
-        said = b"".join(self._container.get_logs())[-2000:].decode(errors="replace")
-        raise StackError(f"{self._name} gave no answer in {_START_PATIENCE:.0f} s:\n{said}")
+                raise StackError(f"the start of {self._name} was cancelled")
+        output = b"".join(self._container.get_logs())[-2000:].decode(errors="replace")
+        raise StackError(f"{self._name} did not respond within {_START_PATIENCE:.0f} s:\n{output}")
 
 
 def docker_kafka(overrides: Mapping[str, str], home: Home) -> tuple[str, DockerPart]:
-    """Run an empty broker; give its `host:port` and the part, ready."""
+    """Run an empty broker; return its `host:port` and the part, ready."""
     port = free_port()
     settings = server_properties(port, _CONTROLLER, "/var/lib/kafka/data", overrides)
-    # inside, the broker must listen on the container's own address, or nothing reaches it
+    # inside, the broker must listen on the container's own address to be reachable
     settings["listeners"] = f"PLAINTEXT://:{port},CONTROLLER://{LOOPBACK}:{_CONTROLLER}"
     settings["controller.quorum.voters"] = f"1@{LOOPBACK}:{_CONTROLLER}"
     del settings["controller.quorum.bootstrap.servers"]
@@ -177,7 +177,7 @@ def docker_kafka(overrides: Mapping[str, str], home: Home) -> tuple[str, DockerP
 
 
 def docker_postgres(overrides: Mapping[str, str], home: Home) -> tuple[str, DockerPart]:
-    """Run a server with an empty database `segments`; give its URL and the part, ready."""
+    """Run a server with an empty database `segments`; return its URL and the part, ready."""
     port = free_port()
     container = _container("postgres:17.11", port, 5432)
     container.with_env("POSTGRES_HOST_AUTH_METHOD", "trust")
@@ -197,6 +197,6 @@ def _container(image: str, port: int, inner: int) -> "DockerContainer":
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - slow, and optional
 
     container = DockerContainer(image)
-    # `with_bind_ports` would open the port to the whole network, and nobody asks for a password.
+    # `with_bind_ports` would open the port to the whole network, without a password.
     container.ports[f"{inner}/tcp"] = (LOOPBACK, port)  # type: ignore[assignment]
     return container

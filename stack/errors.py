@@ -1,4 +1,4 @@
-"""What can go wrong with a stack."""
+"""The errors of a stack."""
 
 
 class StackError(Exception):
@@ -6,8 +6,8 @@ class StackError(Exception):
 
 
 class PortTakenError(StackError):
-    """Somebody bound the port between choosing it and using it; another one is to be tried."""
+    """Another process bound the port between its choice and its use; try another port."""
 
 
 class NotFittingError(StackError):
-    """One way of getting a stack does not fit this machine; the next is to be tried."""
+    """A method of starting a stack is not available on this machine; try the next one."""

@@ -1,4 +1,4 @@
-"""Servers that are there already: whether they can be reached, said before anything is tried."""
+"""Checks that existing servers can be reached, before anything is started."""
 
 import asyncio
 import socket
@@ -13,7 +13,7 @@ _KAFKA_PORT = 9092
 
 
 def check_postgres(url: str) -> None:
-    """Log in and ask something; StackError with what the server said."""
+    """Log in and run a query; StackError with the server's error."""
 
     async def ask() -> None:
         connection = await asyncpg.connect(url, timeout=_LIMIT)
@@ -22,19 +22,18 @@ def check_postgres(url: str) -> None:
         finally:
             await connection.close()
 
-    # in a thread of its own, since the caller's may have an event loop running
+    # in a thread of its own, because the caller's may have a running event loop
     with ThreadPoolExecutor(1) as threads:
         try:
             threads.submit(asyncio.run, ask()).result()
         except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise StackError(
-                f"the Postgres that was given does not let us in ({error!r});"
-                " check SEGMENTS_DATABASE_URL"
+                f"can't log in to Postgres ({error!r}); check SEGMENTS_DATABASE_URL"
             ) from error
 
 
 def check_kafka(bootstrap_servers: str) -> None:
-    """See that one of the brokers can be reached; how to log in there is the caller's business."""
+    """Check that one of the brokers can be reached; the login is the caller's responsibility."""
     failures = []
     for server in bootstrap_servers.split(","):
         host, _, port = server.strip().rpartition(":")
@@ -46,6 +45,6 @@ def check_kafka(bootstrap_servers: str) -> None:
         else:
             return
     raise StackError(
-        f"no Kafka broker that was given can be reached ({'; '.join(failures)});"
+        f"can't reach any Kafka broker ({'; '.join(failures)});"
         " check SEGMENTS_KAFKA_BOOTSTRAP_SERVERS"
     )

@@ -1,11 +1,11 @@
-"""The guard: a tiny process beside the stack that ends it when the starting process is gone.
+"""The guard: a small process beside the stack that stops it when the starting process is gone.
 
-PR_SET_PDEATHSIG would not do: it fires when the starting *thread* ends, does not reach a stopped
-process, and exists on Linux alone. The guard reads orders from a pipe, one a line: `watch PID
-SIGNAL`, `forget PID`, `end`. It ends everything watched and removes the data when told to, when the
+PR_SET_PDEATHSIG is not enough: it fires when the starting *thread* ends, does not reach a stopped
+process, and exists only on Linux. The guard reads commands from a pipe, one per line: `watch PID
+SIGNAL`, `forget PID`, `end`. It stops all watched processes and removes the data on `end`, when the
 pipe closes, or when its parent changes (a forked child of the starter may hold the pipe open).
 
-Run by its path with `python -I -S`, so it imports the standard library alone.
+It is run by its path with `python -I -S`, so it imports only the standard library.
 """
 
 import contextlib
@@ -23,19 +23,19 @@ _PATIENCE = 8.0
 
 
 def _parents() -> dict[int, int]:
-    """Give the parent of each process that lives; a zombie has ended and is left out."""
+    """Return the parent of each running process; zombies have ended and are not included."""
     parents = {}
     if Path("/proc/self/stat").exists():
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 with contextlib.suppress(OSError):
-                    # the name in parentheses may itself hold spaces and parentheses
+                    # the name in parentheses may contain spaces and parentheses
                     state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
                     if state not in "ZX":
                         parents[int(entry.name)] = int(parent)
         return parents
     listing = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid=,stat="],  # noqa: S607 - where there is no /proc: macOS
+        ["ps", "-A", "-o", "pid=,ppid=,stat="],  # noqa: S607 - macOS, which has no /proc
         capture_output=True,
         text=True,
         check=True,
@@ -53,14 +53,14 @@ def living(pids: set[int]) -> set[int]:
 
 
 def family(root: int) -> set[int]:
-    """Give the process and all its descendants that live."""
+    """Return the process and all its running descendants."""
     parents = _parents()
-    found, grown = {root} & parents.keys(), True
+    members, grown = {root} & parents.keys(), True
     while grown:
-        more = {pid for pid, parent in parents.items() if parent in found} - found
-        found |= more
+        more = {pid for pid, parent in parents.items() if parent in members} - members
+        members |= more
         grown = bool(more)
-    return found
+    return members
 
 
 def send(pids: set[int], number: int) -> None:
@@ -71,7 +71,7 @@ def send(pids: set[int], number: int) -> None:
 
 
 def await_end(pids: set[int], seconds: float) -> set[int]:
-    """Wait until all have ended; give those that have not when the seconds have passed."""
+    """Wait until all have ended; return those that have not after `seconds`."""
     deadline = time.monotonic() + seconds
     while (left := living(pids)) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -79,18 +79,18 @@ def await_end(pids: set[int], seconds: float) -> set[int]:
 
 
 def end(watched: dict[int, int]) -> None:
-    """End each watched process with its own signal; what then still lives is killed."""
+    """Stop each watched process with its signal; kill what is still running afterwards."""
     families = {pid: family(pid) for pid in watched}
     for pid, number in watched.items():
         if pid in families[pid]:
             send({pid}, number)
-            send(families[pid], signal.SIGCONT)  # one that is stopped would not hear the other
+            send(families[pid], signal.SIGCONT)  # a stopped process would not receive the other
     everyone = set().union(*families.values())
     send(await_end(everyone, _PATIENCE), signal.SIGKILL)
 
 
 def _orders(parent: int) -> dict[int, int]:
-    """Follow orders until the end; give what is to be ended then."""
+    """Follow commands until the end; return the processes to stop."""
     watched: dict[int, int] = {}
     unread = b""
     while True:

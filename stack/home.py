@@ -1,4 +1,4 @@
-"""One stack's folder, its guard, and the account its servers run as."""
+"""The folder of a stack, its guard, and the account of its servers."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ class Account:
 
 
 def unprivileged_account() -> Account | None:
-    """Whom to become: nobody else unless we are root, which Postgres refuses to run as."""
+    """Return the account to switch to; None unless this is root, because Postgres refuses to run as root."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -35,12 +35,12 @@ def unprivileged_account() -> Account | None:
             return Account(entry.pw_uid, entry.pw_gid)
     raise StackError(
         "started by root, but there is neither an account `postgres` nor `nobody` to run the"
-        " servers as: make one (useradd --system postgres) or start as another user"
+        " servers: create one (useradd --system postgres) or start as another user"
     )
 
 
 class Identity(TypedDict, total=False):
-    """The arguments of `subprocess` that say who a program runs as."""
+    """The arguments of `subprocess` for the account of a program."""
 
     user: int
     group: int
@@ -48,10 +48,10 @@ class Identity(TypedDict, total=False):
 
 
 class Home:
-    """A temporary folder for one stack's data; its guard ends the servers when we are gone."""
+    """A temporary folder for one stack's data; its guard stops the servers when this process is gone."""
 
     def __init__(self, keep_logs_in: Path | None) -> None:
-        """Make the folder and start the guard."""
+        """Create the folder and start the guard."""
         self.account = unprivileged_account()
         self.folder = Path(tempfile.mkdtemp(prefix="segments-stack-"))
         self._logs_wanted = keep_logs_in is not None
@@ -64,12 +64,12 @@ class Home:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # so that Ctrl-C reaches us alone
+            start_new_session=True,  # so that Ctrl-C reaches only this process
             cwd="/",
         )
 
     def data(self, name: str) -> Path:
-        """Make an empty folder that the servers' account owns; one that was there is removed."""
+        """Create an empty folder for the servers' account; an existing one is removed."""
         folder = self.folder / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
@@ -77,7 +77,7 @@ class Home:
         return folder
 
     def reachable(self, tree: Path) -> Path:
-        """Give the tree, or a linked copy if it may lie where the account cannot look (/root)."""
+        """Return the tree, or a linked copy, because the account may have no access to it (/root)."""
         if self.account is None:
             return tree
         copy = self.folder / tree.name
@@ -86,7 +86,7 @@ class Home:
         return copy
 
     def run(self, command: list[str]) -> tuple[int, str]:
-        """Run a short command as the servers' account; give its code and all it printed."""
+        """Run a short command as the servers' account; return its exit code and its output."""
         with subprocess.Popen(  # noqa: S603 - commands are built in this package
             command,
             stdin=subprocess.DEVNULL,
@@ -99,26 +99,26 @@ class Home:
             **self.identity(),
         ) as process:
             self.watch(process.pid, signal.SIGKILL)
-            said, _ = process.communicate()
+            output, _ = process.communicate()
             self.forget(process.pid)
-        return process.returncode, said
+        return process.returncode, output
 
     def identity(self) -> Identity:
-        """Give the arguments that make `subprocess` drop to the account."""
+        """Return the arguments that make `subprocess` switch to the account."""
         if self.account is None:
             return {}
         return {"user": self.account.user, "group": self.account.group, "extra_groups": []}
 
     def watch(self, pid: int, number: int) -> None:
-        """Have this process ended by this signal, should we end without having forgotten it."""
+        """Have the guard stop a process by this signal if this process ends before `forget`."""
         self._order(f"watch {pid} {int(number)}")
 
     def forget(self, pid: int) -> None:
-        """Take note that this process has ended."""
+        """Remove a process that has ended."""
         self._order(f"forget {pid}")
 
     def close(self, *, failed: bool) -> None:
-        """Have the guard end what is left and remove the data; logs stay upon failure."""
+        """Have the guard stop the remaining processes and remove the data; logs stay after a failure."""
         self._order("end")
         self._guard.communicate()
         if self._logs_wanted or not failed:
@@ -135,8 +135,8 @@ class Home:
             os.chown(folder, self.account.user, self.account.group)
 
 
-# Servers get no environment but this, so that nothing of ours (PGDATA, LD_PRELOAD, JAVA_TOOL_OPTIONS,
-# secrets) decides how they run.
+# Servers get only this environment, so that variables of the caller (PGDATA, LD_PRELOAD, JAVA_TOOL_OPTIONS, secrets) do
+# not affect them.
 SERVER_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 

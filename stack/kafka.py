@@ -1,4 +1,4 @@
-"""Apache Kafka as one JVM: broker and KRaft controller in one."""
+"""Apache Kafka as one JVM with broker and KRaft controller."""
 
 import base64
 import signal
@@ -15,14 +15,14 @@ from stack.wire import kafka_answers
 
 _TRIES = 5
 
-# Four partitions each for the internal topics: making the usual fifty costs a second at first use.
+# Four partitions per internal topic: creating the default of fifty takes a second at first use.
 _PROPERTIES = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
     "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-    # A killed broker is let in again once its old session has lapsed: 9 s by default.
+    # A killed broker is admitted again after its old session has expired: 9 s by default.
     "broker.heartbeat.interval.ms": "500",
     "broker.session.timeout.ms": "3000",
     "auto.create.topics.enable": "false",
@@ -40,7 +40,7 @@ _THOROUGH = ["-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaTools:
-    """What a broker is made of."""
+    """The tools and options of a broker."""
 
     java: Path
     jars: Path
@@ -51,7 +51,7 @@ class KafkaTools:
 
 
 def start_kafka(tools: KafkaTools, home: Home) -> tuple[str, LocalPart]:
-    """Start an empty broker; give its `host:port` and the part, ready."""
+    """Start an empty broker; return its `host:port` and the part, ready."""
     for _ in range(_TRIES - 1):
         try:
             return _start_once(tools, home)
@@ -63,7 +63,7 @@ def start_kafka(tools: KafkaTools, home: Home) -> tuple[str, LocalPart]:
 def _start_once(tools: KafkaTools, home: Home) -> tuple[str, LocalPart]:
     port, controller = free_port(), free_port()
     folder = home.data("kafka")
-    home.data("kafka/tmp")  # native libraries are unpacked there, and would stay in /tmp
+    home.data("kafka/tmp")  # for unpacked native libraries, which would stay in /tmp
     config = folder / "server.properties"
     properties = server_properties(port, controller, str(folder / "data"), tools.overrides)
     for protocol, at in tools.listeners.items():
@@ -74,7 +74,7 @@ def _start_once(tools: KafkaTools, home: Home) -> tuple[str, LocalPart]:
     config.chmod(0o644)
     jvm = _jvm(tools, folder, home)
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    code, said = home.run(
+    code, output = home.run(
         [
             *(*jvm, "kafka.tools.StorageTool", "format"),
             *("--standalone", f"--cluster-id={cluster}", f"--config={config}"),
@@ -82,7 +82,7 @@ def _start_once(tools: KafkaTools, home: Home) -> tuple[str, LocalPart]:
         ]
     )
     if code != 0:
-        raise StackError(f"Kafka's storage could not be formatted:\n{said[-2000:]}")
+        raise StackError(f"Kafka's storage could not be formatted:\n{output[-2000:]}")
     part = LocalPart(
         Program(
             name="Kafka",
@@ -102,7 +102,7 @@ def _start_once(tools: KafkaTools, home: Home) -> tuple[str, LocalPart]:
 def server_properties(
     port: int, controller: int, data: str, overrides: Mapping[str, str]
 ) -> dict[str, str]:
-    """Give what a broker is configured with; `data` is its folder for the logs of topics."""
+    """Return a broker's configuration; `data` is its folder for the logs of topics."""
     return {
         **_PROPERTIES,
         "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller}",
@@ -129,7 +129,7 @@ def _jvm(tools: KafkaTools, folder: Path, home: Home) -> list[str]:
         "-XX:+ExitOnOutOfMemoryError",
         "-Djava.awt.headless=true",
         f"-Djava.io.tmpdir={folder / 'tmp'}",
-        # else each start and each topic writes out every setting there is
+        # else each start and each topic logs all settings
         "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.config.AbstractConfig=warn",
         "-Dorg.slf4j.simpleLogger.showDateTime=true",
         "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSX",

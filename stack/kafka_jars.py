@@ -37,41 +37,41 @@ _POM = f"""\
 
 _ELSE = (
     "or start Docker, or set SEGMENTS_KAFKA_BOOTSTRAP_SERVERS and SEGMENTS_DATABASE_URL"
-    " to servers that are there"
+    " to existing servers"
 )
 
 _log = logging.getLogger(__name__)
 
 
 def java(environment: Mapping[str, str]) -> Path:
-    """Give the `java` of JAVA_HOME or PATH if it is new enough; NotFittingError if none is."""
+    """Return the `java` of JAVA_HOME or PATH if it is new enough; else NotFittingError."""
     advice = (
         f"install Java {_OLDEST_JAVA} or newer (Debian: apt install openjdk-17-jre-headless;"
         f" macOS: brew install openjdk@17), {_ELSE}"
     )
     home = environment.get("JAVA_HOME")
-    found = shutil.which("java", path=str(Path(home) / "bin")) if home else None
-    found = found or shutil.which("java", path=environment.get("PATH", ""))
-    if found is None:
-        raise NotFittingError(f"no Java was found to run Kafka with: {advice}")
-    said = subprocess.run(  # noqa: S603 - found above
-        [found, "-version"], capture_output=True, text=True, check=False, env=dict(environment)
+    path = shutil.which("java", path=str(Path(home) / "bin")) if home else None
+    path = path or shutil.which("java", path=environment.get("PATH", ""))
+    if path is None:
+        raise NotFittingError(f"Java, which Kafka needs, was not found: {advice}")
+    output = subprocess.run(  # noqa: S603 - found above
+        [path, "-version"], capture_output=True, text=True, check=False, env=dict(environment)
     ).stderr
-    version = re.search(r'version "(\d+)', said)
+    version = re.search(r'version "(\d+)', output)
     if version is None or int(version[1]) < _OLDEST_JAVA:
-        first = said.strip().splitlines()[:1]
-        raise NotFittingError(f"{found} is too old for Kafka {KAFKA_VERSION} ({first}): {advice}")
-    return Path(found)
+        first = output.strip().splitlines()[:1]
+        raise NotFittingError(f"{path} is too old for Kafka {KAFKA_VERSION} ({first}): {advice}")
+    return Path(path)
 
 
 def kafka_jars(environment: Mapping[str, str]) -> Path:
-    """Give the folder with Kafka's jars; Maven is wanted only until they are there."""
+    """Return the folder with Kafka's jars; Maven is needed only for the first download."""
 
     def fetch(folder: Path) -> None:
         maven = shutil.which("mvn", path=environment.get("PATH", ""))
         if maven is None:
             raise NotFittingError(
-                f"no Maven was found to fetch Kafka {KAFKA_VERSION} with: install it"
+                f"Maven, which downloads Kafka {KAFKA_VERSION}, was not found: install it"
                 f" (Debian: apt install maven; macOS: brew install maven), {_ELSE}"
             )
         _log.info("fetching the jars of Kafka %s with Maven, once", KAFKA_VERSION)
@@ -84,7 +84,7 @@ def kafka_jars(environment: Mapping[str, str]) -> Path:
             ],
             folder=folder,
             environment=environment,
-            advice="see whether this machine reaches a Maven repository (~/.m2/settings.xml)",
+            advice="check that this machine can reach a Maven repository (~/.m2/settings.xml)",
         )
 
     return fetched(cache_folder(environment) / f"kafka-{KAFKA_VERSION}", fetch)

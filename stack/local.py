@@ -19,7 +19,7 @@ _LAST_LINES = 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """How a server is run, stopped, and asked whether it serves."""
+    """How a server is started, stopped, and checked."""
 
     name: str
     command: list[str]
@@ -29,7 +29,7 @@ class Program:
     stop_signal: signal.Signals
     """An orderly shutdown."""
     discard_signal: signal.Signals
-    """The quickest end that leaves nothing behind, for when the data is thrown away."""
+    """The fastest shutdown without leftovers, for when the data is discarded."""
     start_patience: float = 300.0
 
 
@@ -37,25 +37,27 @@ class LocalPart:
     """One server and its children, in a session of their own."""
 
     def __init__(self, program: Program, home: Home) -> None:
-        """Nothing runs yet."""
+        """The server is not started yet."""
         self._program = program
         self._home = home
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
-        """The process id of the server; StackError while it does not run."""
+        """The process id of the server; StackError if it is not running."""
         return self._running().pid
 
     @property
     def log_file(self) -> Path | None:
-        """Where it writes what it has to say."""
+        """The log file of the server."""
         return self._program.log_file
 
     def start(self) -> None:
-        """Start it, and return when it answers."""
+        """Start it, and return when it responds."""
         if self._process is not None and self._process.poll() is None:
-            raise StackError(f"{self._program.name} runs already, as process {self._process.pid}")
+            raise StackError(
+                f"{self._program.name} is already running, as process {self._process.pid}"
+            )
         with self._program.log_file.open("ab") as log:
             begin = log.tell()
             self._process = subprocess.Popen(  # noqa: S603 - commands are built in this package
@@ -76,7 +78,7 @@ class LocalPart:
             raise
 
     def stop(self) -> None:
-        """Ask it to shut down in order, and wait until it has."""
+        """Shut it down in order, and wait for its end."""
         process = self._running()
         self.resume()
         process.send_signal(self._program.stop_signal)
@@ -91,9 +93,9 @@ class LocalPart:
         self._home.forget(process.pid)
 
     def kill(self) -> None:
-        """SIGKILL it with all its children, as a power cut would, and wait until all are gone."""
+        """SIGKILL it and all its children, like a power failure, and wait for their end."""
         process = self._running()
-        self.pause()  # so that it can fork no child that we don't know of
+        self.pause()  # so that it can't fork an unknown child
         members = guard.family(process.pid)
         guard.send(members, signal.SIGKILL)
         process.wait()
@@ -101,13 +103,13 @@ class LocalPart:
         self._home.forget(process.pid)
 
     def pause(self) -> None:
-        """SIGSTOP it with all its children: connections stay open and nobody answers."""
+        """SIGSTOP it and all its children: connections stay open without responses."""
         process = self._running()
         process.send_signal(signal.SIGSTOP)
         guard.send(guard.family(process.pid), signal.SIGSTOP)
 
     def resume(self) -> None:
-        """SIGCONT what `pause` stopped."""
+        """SIGCONT it after `pause`."""
         guard.send(guard.family(self._running().pid), signal.SIGCONT)
 
     def restart(self) -> None:
@@ -116,7 +118,7 @@ class LocalPart:
         self.start()
 
     def discard(self) -> None:
-        """End it at once, whatever its state; its data is of no more use."""
+        """Stop it at once, in any state; its data is discarded."""
         if self._process is None:
             return
         if self._process.poll() is None:
@@ -126,7 +128,7 @@ class LocalPart:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
-            raise StackError(f"{self._program.name} does not run; start it first")
+            raise StackError(f"{self._program.name} is not running; start it first")
         return self._process
 
     def _await_answer(self, begin: int) -> None:
@@ -139,12 +141,12 @@ class LocalPart:
                 if self._program.answers():
                     return
             if time.monotonic() > deadline:
-                self._explain(f"gave no answer in {self._program.start_patience:.0f} s", begin)
+                self._explain(f"did not respond within {self._program.start_patience:.0f} s", begin)
             if self._home.cancelled.wait(_LOOK_EVERY):
-                raise StackError(f"the start of {self._program.name} was given up")
+                raise StackError(f"the start of {self._program.name} was cancelled")
 
     def _explain(self, what: str, begin: int) -> None:
-        said = self._program.log_file.read_bytes()[begin:].decode(errors="replace")
-        kind = PortTakenError if "Address already in use" in said else StackError
-        last = "\n".join(said.splitlines()[-_LAST_LINES:])
+        output = self._program.log_file.read_bytes()[begin:].decode(errors="replace")
+        kind = PortTakenError if "Address already in use" in output else StackError
+        last = "\n".join(output.splitlines()[-_LAST_LINES:])
         raise kind(f"{self._program.name} {what}; its log is {self._program.log_file}:\n{last}")

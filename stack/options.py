@@ -1,4 +1,4 @@
-"""What a stack is asked for."""
+"""The options of a stack."""
 
 import os
 from collections.abc import Mapping
@@ -9,24 +9,24 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOptions:
-    """How to get a Kafka and a Postgres; every default suits tests and `make run`.
+    """How to start Kafka and Postgres; the defaults are for tests and `make run`.
 
-    `environment` is where PATH, JAVA_HOME, HOME, XDG_CACHE_HOME and DOCKER_HOST are looked up, and
-    what Maven and pip run with; the URLs are never read from it unless by `from_environment`.
+    `environment` provides PATH, JAVA_HOME, HOME, XDG_CACHE_HOME and DOCKER_HOST, and is the environment of Maven and
+    pip. Only `from_environment` reads the URLs from it.
     """
 
     database_url: str | None = None
-    """A Postgres that is there already, with whatever login it needs."""
+    """An existing Postgres, with the login that it needs."""
     bootstrap_servers: str | None = None
-    """A Kafka that is there already, `host:port,host:port`."""
+    """An existing Kafka, `host:port,host:port`."""
     allow_docker: bool = True
     fast_jvm: bool = True
-    """Start quickly with little memory; off, the JVM may optimise, as benchmarks want it."""
+    """Start fast with little memory; if off, the JVM can optimise, for benchmarks."""
     keep_logs_in: Path | None = None
-    """Keep the logs here, in a folder for each stack. Without, they are kept upon failure only."""
+    """Keep the logs here, in a folder per stack. Default: keep them only after a failure."""
     kafka_overrides: Mapping[str, str] = field(default_factory=dict)
     kafka_listeners: Mapping[str, int] = field(default_factory=dict)
-    """Further listeners, security protocol to port; their keys and logins are `kafka_overrides`. Not in Docker."""
+    """Additional listeners, security protocol to port; keys and logins are in `kafka_overrides`. Not in Docker."""
     kafka_scram: Mapping[str, str] = field(default_factory=dict)
     """Users of SCRAM-SHA-256 and SCRAM-SHA-512, with their passwords. Not in Docker."""
     postgres_overrides: Mapping[str, str] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class StackOptions:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Take the URLs where the service takes them from; the rest stays at its default."""
+        """Read the URLs from the same variables as the service; the rest keeps its default."""
         return cls(
             database_url=environment.get("SEGMENTS_DATABASE_URL") or None,
             bootstrap_servers=environment.get("SEGMENTS_KAFKA_BOOTSTRAP_SERVERS") or None,

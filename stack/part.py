@@ -1,4 +1,4 @@
-"""What can be done to a running Kafka or Postgres, however it was started."""
+"""The interface to a running Kafka or Postgres, whatever the method of its start."""
 
 from pathlib import Path
 from typing import NoReturn, Protocol
@@ -7,47 +7,47 @@ from stack.errors import StackError
 
 
 class Part(Protocol):
-    """One server of the stack. Port and data survive everything that is done to it here."""
+    """One server of the stack. Port and data survive all of these operations."""
 
     @property
     def pid(self) -> int:
-        """The process id of the server; StackError while it does not run."""
+        """The process id of the server; StackError if it is not running."""
 
     def start(self) -> None:
-        """Start it again on the same port and data; returns when it answers."""
+        """Start it again with the same port and data; returns when it responds."""
 
     def stop(self) -> None:
-        """Ask it to shut down in order, and wait until it has."""
+        """Shut it down in order, and wait for its end."""
 
     def kill(self) -> None:
-        """SIGKILL it with all its children, as a power cut would, and wait until all are gone."""
+        """SIGKILL it and all its children, like a power failure, and wait for their end."""
 
     def pause(self) -> None:
-        """SIGSTOP it with all its children: connections stay open and nobody answers."""
+        """SIGSTOP it and all its children: connections stay open without responses."""
 
     def resume(self) -> None:
-        """SIGCONT what `pause` stopped."""
+        """SIGCONT it after `pause`."""
 
     def restart(self) -> None:
         """`stop`, then `start`."""
 
 
 class OwnedPart(Part, Protocol):
-    """A part as the stack itself sees it."""
+    """A part with the operations that only the stack uses."""
 
     @property
     def log_file(self) -> Path | None:
-        """Where the server writes what it has to say."""
+        """The log file of the server."""
 
     def discard(self) -> None:
-        """End it at once, whatever its state; its data is of no more use."""
+        """Stop it at once, in any state; its data is discarded."""
 
 
 class GivenPart:
-    """A server that somebody else runs: it can be used, not driven."""
+    """An existing server, which the stack can't start or stop."""
 
     def __init__(self, name: str) -> None:
-        """`name` is the word for it in messages."""
+        """name: for messages."""
         self._name = name
 
     @property
@@ -89,6 +89,6 @@ class GivenPart:
 
     def _refuse(self) -> NoReturn:
         raise StackError(
-            f"this {self._name} was given by its address and is not ours to stop or start;"
-            " leave the address out to have one started"
+            f"this {self._name} is an existing server, and can't be started or stopped here;"
+            " unset its address to have one started"
         )

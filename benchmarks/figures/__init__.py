@@ -1,4 +1,4 @@
-"""One figure (or a family of them) a module; each says its goals in FIGURES and measures once in `measure`."""
+"""One figure, or a family of figures, per module: goals in FIGURES, one measurement in `measure`."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -20,11 +20,11 @@ from benchmarks.world import Place
 
 
 class Measuring(Protocol):
-    """What a module of this folder holds."""
+    """The interface of a module of this folder."""
 
     @property
     def FIGURES(self) -> tuple[Figure, ...]:  # noqa: N802 - a module's constant
-        """Say the figures that it measures."""
+        """The figures that it measures."""
 
     async def measure(self, place: Place) -> list[Sample]:
         """Measure each of them once."""

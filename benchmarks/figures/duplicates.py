@@ -1,4 +1,4 @@
-"""Ingest where some records say again what an event says, beside the same without, in the same run."""
+"""Ingest with some duplicates, compared with the same load without duplicates in the same run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from benchmarks.world import Place
 
 WITHOUT = "the same without duplicates"
-SHARES = {0.01: 0.9, 0.1: 0.6}  # of duplicates → of the rate without
+SHARES = {0.01: 0.9, 0.1: 0.6}  # share of duplicates → share of the rate without
 
 
 def _name(share: float) -> str:
@@ -33,7 +33,7 @@ FIGURES = tuple(
 
 
 async def measure(place: Place) -> list[Sample]:
-    """Measure each once; half of the repeats are of recent records, half of any before."""
+    """Measure each once; half of the duplicates repeat recent records, half any earlier ones."""
     count = place.scaled(EVENTS)
     async with fresh_world(place) as world:
         without = await ingest_rate(world, make_load(count))
@@ -42,8 +42,8 @@ async def measure(place: Place) -> list[Sample]:
         load = with_duplicates(make_load(round(count * (1 - share))), share)
         async with fresh_world(place) as world:
             rate = await ingest_rate(world, load)
-            found = await world.owner.fetchval("SELECT sum(duplicates) FROM segments.lane")
-            if not 0.8 * share < found / count < 1.2 * share:
-                raise RuntimeError(f"{found} duplicates of {count}")
+            duplicates = await world.owner.fetchval("SELECT sum(duplicates) FROM segments.lane")
+            if not 0.8 * share < duplicates / count < 1.2 * share:
+                raise RuntimeError(f"{duplicates} duplicates of {count}")
         samples.append(Sample(_name(share), rate, {WITHOUT: without}))
     return samples

@@ -1,9 +1,9 @@
 """Publish → visible in reporting.membership at 1,000 events a second.
 
-Every event enters a new user. One probe at a time: the next event to be sent is marked, and from its send() on its
-row is looked for by key on a connection of its own, each millisecond, until it is there; then a random pause. What
-is given is the time from the call of send() to the answer that holds the row: producer, broker, ingest, projection
-and the look itself are in it. Publisher and looking share one process.
+Every event enters a new user. One probe at a time: the next event is marked, and from its send() on, a separate
+connection queries its row by key every millisecond until it exists; then a random pause follows. The figure is the time
+from the call of send() to the response with the row, including producer, broker, ingest, projection and the query.
+Publisher and query share one process.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ RATE = 1000
 SECONDS = 25
 SEGMENT = 1
 LOOK_SECONDS = 0.001
-# How long records took from the broker into the log's hands (milliseconds; one clock, one machine).
+# The time of records from the broker to the log (milliseconds; one clock, one machine).
 _STORED = """
 SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY 1000 * extract(epoch FROM recorded_at - received_at))
 FROM segments.event WHERE user_status = 4 AND reference_id < 'campaign-9'
@@ -76,13 +76,13 @@ async def measure(place: Place) -> list[Sample]:
 class _Probe:
     def __init__(self, world: World, seconds: int) -> None:
         self._world = world
-        self._chance = random.Random(5)  # noqa: S311 - pauses, no secret
+        self._chance = random.Random(5)  # noqa: S311 - not a secret
         self._marked: asyncio.Future[tuple[int, float]] | None = None
         self.seconds = seconds
         self.rate = 0.0
 
     async def run(self) -> list[float]:
-        """Publish at the rate while probing; milliseconds of each probe."""
+        """Publish at the rate while probing; return the milliseconds of each probe."""
         connection = await asyncpg.connect(self._world.url)
         publishing = asyncio.create_task(self._publish())
         seen = []
@@ -130,7 +130,7 @@ class _Probe:
 
 
 async def _kafka_alone(world: World) -> list[float]:
-    """Send records one after another to a reader in the same process; milliseconds of each."""
+    """Send records one after another to a consumer in the same process; return the milliseconds of each."""
     options = connection_options(world.settings)
     topic = TopicPartition(Topics(world.settings.topic_prefix).rejected, 0)
     times = []

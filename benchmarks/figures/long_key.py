@@ -65,18 +65,18 @@ async def measure(place: Place) -> list[Sample]:
                     timeout=120,
                 ) as client,
             ):
-                found = {
+                medians = {
                     user: await _measure_key(client, user, began)
                     for user in (SHORT_USER, LONG_USER)
                 }
     return [
-        Sample(name, found[LONG_USER][kind], {BESIDE: found[SHORT_USER][kind]})
+        Sample(name, medians[LONG_USER][kind], {BESIDE: medians[SHORT_USER][kind]})
         for kind, name in NAMES.items()
     ]
 
 
 async def _measure_key(client: httpx.AsyncClient, user: int, began: int) -> dict[str, float]:
-    """Give the median milliseconds of each kind of request."""
+    """Return the median milliseconds of each kind of request."""
     user_id = user_name(user)
     position = ""
 

@@ -1,4 +1,4 @@
-"""Memory of each process under a load three times the usual, and whether it stays flat."""
+"""The memory of each process under three times the usual load, and whether it stays flat."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ROLES = ("ingest", "project")
 STARTED = "the process just started, MiB"
 GROWTH = "growth over the last half, MiB"
-FLAT = 10  # MiB that the second half's median may grow by, thirds apart
+FLAT = 10  # the allowed growth in MiB between the first and last third of the second half
 TIMES = 3
 
 

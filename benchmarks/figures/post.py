@@ -1,4 +1,4 @@
-"""POST → 201 at several concurrencies, beside what a user would write instead (`benchmarks.plain_app`); and batches."""
+"""POST → 201 at several concurrencies, compared with a minimal app (`benchmarks.plain_app`); and batches."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _IDLE = "the command's own start, seconds"
 
 
 async def measure(place: Place) -> list[Sample]:
-    """Measure once: the command's time less that of the same command with nothing to do (`--help`)."""
+    """Measure once: the time of the command minus that of its `--help`."""
     count = place.scaled(EVENTS)
     async with fresh_world(place) as world:
         await fill(world, count, USERS)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RATE = "ingest rate with 10M events in the log"
 EMPTY = "the rate at an empty log"
 FILLED_EVENTS = 10_000_000
-SPREAD = 10  # the log's people, over each user of the load: 200,000, with 1M keys
+SPREAD = 10  # people in the log per user of the load: 200,000 people, 1M keys
 _GOAL_MS = 20
 
 
@@ -43,7 +43,7 @@ FIGURES = (
 
 
 async def measure(place: Place) -> list[Sample]:
-    """Measure once: the same load, of people whom the full log knows, into an empty and into a full log."""
+    """Measure once: the same load, of people in the full log, into an empty and a full log."""
     count = place.scaled(EVENTS)
     async with fresh_world(place) as world:
         empty = await ingest_rate(world, make_load(count, spread=SPREAD))

@@ -1,11 +1,11 @@
-"""An example upstream, outside the product: CDNOW's purchases turned into segment commands.
+"""An example publisher, outside the product: turns CDNOW's purchases into segment commands.
 
-It imports nothing of ours and speaks only what any publisher speaks: Kafka records of JSON. Use::
+It imports nothing of the product, and publishes Kafka records of JSON like any publisher. Use::
 
-    purchases = load()  # fetched once, kept in the user's cache folder
+    purchases = load()  # fetched once into the user's cache folder
     for key, value in records(purchases):
         ...  # publish to <prefix>.commands, in this order
-    expected(purchases)  # what the tables must then say
+    expected(purchases)  # the expected content of the tables
 
 `SEGMENTS` must be defined in network `NETWORK` first, with those ids.
 """

@@ -1,8 +1,8 @@
-"""`python -m examples.cdnow`: see Segments at work on the CDNOW purchases, and whether it is right.
+"""`python -m examples.cdnow`: run Segments on the CDNOW purchases, and check the results.
 
-Uses the servers of SEGMENTS_DATABASE_URL and SEGMENTS_KAFKA_BOOTSTRAP_SERVERS, or starts its own.
-Ctrl-C ends all that it started. With --once, or without a terminal, it ends by itself; the exit
-status is 1 if any count is not what the file says.
+Uses the servers in SEGMENTS_DATABASE_URL and SEGMENTS_KAFKA_BOOTSTRAP_SERVERS, or starts its own. Ctrl-C stops all that
+it started. With --once, or without a terminal, it exits by itself. The exit code is 1 if any count differs from the
+file.
 """
 
 import argparse
@@ -43,7 +43,7 @@ ROWS = 3
 
 
 class Story(NamedTuple):
-    """What happened in the shop, as records to publish, and what the tables must then say."""
+    """The purchases as records to publish, and the expected content of the tables."""
 
     purchases: int
     customers: int
@@ -51,8 +51,8 @@ class Story(NamedTuple):
     expected: Expected
 
 
-def tell() -> Story:
-    """Read the purchases and make records of them."""
+def read_story() -> Story:
+    """Read the purchases and convert them to records."""
     purchases = load()
     customers = {purchase.customer for purchase in purchases}
     return Story(len(purchases), len(customers), records(purchases), expected(purchases))
@@ -62,7 +62,7 @@ class Demonstration:
     """One run on one stack, step by step."""
 
     def __init__(self, screen: Screen, stack: Stack, port: int, log_file: Path) -> None:
-        """`port` is the API's; `log_file` is where `segments run` writes."""
+        """port: of the API. log_file: of `segments run`."""
         self._screen = screen
         self._stack = stack
         self._api = f"http://127.0.0.1:{port}"
@@ -80,16 +80,16 @@ class Demonstration:
         self.program = Program(shown | dict(os.environ) | settings)
 
     def set_up(self) -> None:
-        """Make roles, tables and topics."""
+        """Create roles, tables and topics."""
         self._screen.step("segments setup")
         self.program.call("setup")
 
     def feed(self, story: Story) -> bool:
-        """Publish everything, wait until it is in; show whether it is right."""
+        """Publish everything, wait until the views contain it, and compare the results; True if all agree."""
         before = asyncio.run(read_outcomes(self._stack.database_url, self._topic))
         if before.get("events"):
             self._screen.step(
-                "this topic was fed before: what was accepted then is a duplicate now"
+                "the purchases were published to this topic before: the same commands are duplicates now"
             )
         count = len(story.records)
         self._screen.step(
@@ -111,7 +111,7 @@ class Demonstration:
         return self._compare(story.expected, before)
 
     def create_segments(self) -> None:
-        """Define what is not defined yet."""
+        """Create the missing segments."""
         there = self.program.call("segment", "list", "--network", NETWORK, "--json")
         for segment_id, name, description in SEGMENTS:
             if f'"segment_id": {segment_id},' in there:
@@ -123,31 +123,31 @@ class Demonstration:
             )
 
     def _compare(self, wanted: Expected, before: dict[str, int]) -> bool:
-        found = asyncio.run(read_all(self._stack.database_url, self._topic, wanted))
-        lines = [*outcome_lines(wanted, before, found.outcomes), found.ineffective]
+        views = asyncio.run(read_all(self._stack.database_url, self._topic, wanted))
+        lines = [*outcome_lines(wanted, before, views.outcomes), views.ineffective]
         screen = self._screen
         return all(
             [
-                screen.compare("Records, as counted in the file and as found in the views", lines),
-                screen.compare("Segments now (reporting.segment_size)", found.sizes),
+                screen.compare("Records, counted in the file and in the views", lines),
+                screen.compare("Segments now (reporting.segment_size)", views.sizes),
                 screen.compare(
-                    "Segments then (reporting.membership_as_of), though much of it came late",
-                    found.sizes_as_of,
+                    "Segments at past dates (reporting.membership_as_of), although many events arrived late",
+                    views.sizes_as_of,
                 ),
             ]
         )
 
     def show(self) -> None:
-        """Show a few rows of each view, why one customer is where they are, and the status."""
-        for view, found in asyncio.run(look(self._stack.database_url, ROWS)).items():
-            self._screen.rows(f"reporting.{view}", found)
+        """Show a few rows of each view, the explanation of one customer's state, and the status."""
+        for view, rows in asyncio.run(look(self._stack.database_url, ROWS)).items():
+            self._screen.rows(f"reporting.{view}", rows)
         explain = ("explain", "--network", NETWORK, "--segment", str(POWER_USER), "--user", PINNED)
         for call in (explain, ("status",)):
             self._screen.title(f"segments {' '.join(call)}")
             self._screen.say(self.program.call(*call))
 
     def say_where(self) -> None:
-        """Say how to connect to what runs."""
+        """Print how to connect."""
         lines = {
             "SQL": f'psql "{self._stack.database_url}" -c "SELECT * FROM reporting.segment_size"',  # noqa: S608 - shown, not run
             "Kafka": f"{self._stack.bootstrap_servers}, topic {self._topic}",
@@ -173,7 +173,7 @@ class Demonstration:
         )
 
     def show_api(self) -> str:
-        """Make a key, and show a call that blocks a customer with it, and what the API says it would do.
+        """Create a key, and show a request that blocks a customer, with the result of its dry run.
 
         Returns: the key.
         """
@@ -188,27 +188,29 @@ class Demonstration:
             "description": "Called us",
         }
         url, body = f"{self._api}/networks/{NETWORK}/segments", json.dumps(command)
-        self._screen.title("Over HTTP, with a key made just now")
+        self._screen.title("Over HTTP, with a new key")
         self._screen.say(
             f"curl -s '{url}' -H 'Prefer: wait=10' \\\n"
             f"  -H 'Authorization: Bearer {key}' \\\n  -d '{body}'"
         )
-        self._screen.say(f"with ?dry_run=true it says: {post(f'{url}?dry_run=true', body, key)}")
+        self._screen.say(f"with ?dry_run=true it returns: {post(f'{url}?dry_run=true', body, key)}")
         return key
 
     def keep(self, running: Running) -> None:
         """Wait for Ctrl-C."""
-        self._screen.say("\nCtrl-C ends all and forgets the data of servers started here.")
+        self._screen.say(
+            "\nCtrl-C stops everything, and deletes the data of servers that were started here."
+        )
         running.wait()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demonstration. Returns the exit status."""
+    """Run the demonstration. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m examples.cdnow", description=__doc__)
-    parser.add_argument("--once", action="store_true", help="end once all is shown")
+    parser.add_argument("--once", action="store_true", help="exit after the report")
     once = parser.parse_args(arguments).once or not sys.stdout.isatty()
     logging.basicConfig(level=logging.INFO, format="         %(message)s")
-    # SIGINT too: a shell's background job begins with it ignored.
+    # SIGINT too: a shell starts background jobs with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="segments-run-"))
@@ -229,12 +231,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(screen: Screen, log_file: Path, *, once: bool) -> bool:
     with ThreadPoolExecutor(1) as aside:
-        screen.step("reading the CDNOW purchases (fetched once), and meanwhile")
-        return _show(screen, log_file, aside.submit(tell), once=once)
+        screen.step("reading the CDNOW purchases (fetched once) in the background")
+        return _show(screen, log_file, aside.submit(read_story), once=once)
 
 
 def _show(screen: Screen, log_file: Path, story: Future[Story], *, once: bool) -> bool:
-    screen.step("starting Kafka and Postgres, unless they are given")
+    screen.step("starting Kafka and Postgres, unless they are configured")
     with start_stack(StackOptions.from_environment(os.environ)) as stack:
         port = int(os.environ.get("SEGMENTS_HTTP_PORT") or 0) or free_port()
         shown = Demonstration(screen, stack, port, log_file)
@@ -247,14 +249,14 @@ def _show(screen: Screen, log_file: Path, story: Future[Story], *, once: bool) -
             shown.say_where()
             screen.say()
             screen.step(
-                "every count is what the file says" if right else "SOME COUNTS DIFFER, see above"
+                "every count agrees with the file" if right else "SOME COUNTS DIFFER, see above"
             )
             if not once:
                 shown.keep(running)
     if once:
         screen.say(
-            "\nThis has ended, and all that it started: the API answers no more, nor do servers that were not given."
-            "\nOn a terminal, and without --once, it goes on until Ctrl-C."
+            "\nEverything that was started here is stopped, the API and the servers included."
+            "\nOn a terminal, and without --once, it runs until Ctrl-C."
         )
     return right
 

@@ -1,4 +1,4 @@
-"""The broken records among the good ones: what real publishers do wrong, each with its reason."""
+"""The broken records: typical mistakes of publishers, each with its reason."""
 
 import datetime as dt
 import json
@@ -8,14 +8,14 @@ from examples.cdnow.vocabulary import CHURNED, NETWORK
 
 
 class Broken(NamedTuple):
-    """One record that Segments must refuse."""
+    """One record that Segments must reject."""
 
     published_at: int
-    """When it reached Kafka in the story: Unix seconds, UTC."""
+    """When it reached Kafka: Unix seconds, UTC."""
     key: bytes | None
     value: bytes | None
     reason: str
-    """Why, in the words of view `rejected`."""
+    """The reason, as in view `rejected`."""
 
 
 def _at(day: str) -> int:
@@ -27,7 +27,7 @@ def _broken(day: str, reason: str, value: bytes | None, *, key: bool = True) -> 
 
 
 def _command(day: str, **other: Any) -> bytes:
-    """Write a command that would be accepted, were it not for the fields given."""
+    """Build a valid command with some fields replaced."""
     right = {
         "network_id": NETWORK,
         "user": "C-00042",

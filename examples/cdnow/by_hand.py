@@ -1,4 +1,4 @@
-"""What people of the shop did by hand, on top of the rules: a table, and nothing else."""
+"""The manual overrides of the shop's staff, as a table."""
 
 import datetime as dt
 from typing import NamedTuple
@@ -14,11 +14,11 @@ from examples.cdnow.vocabulary import (
 
 
 class HandMade(NamedTuple):
-    """One override, or the lifting of one."""
+    """An override, or its reset."""
 
     reference_id: str
     user: str
-    """As sent: spelt as people spell."""
+    """As sent, in any spelling."""
     segment_id: int
     user_status: str
     """`add`, `block` or `reset`."""
@@ -26,11 +26,11 @@ class HandMade(NamedTuple):
     """When it was decided: Unix seconds, UTC."""
     description: str
     published_at: int
-    """When it reached Kafka in the story; later than `at` for one that lay in a drawer."""
+    """When it reached Kafka; later than `at` if it was entered late."""
 
 
 def _at(day: str) -> int:
-    """Give the Unix seconds of 19:30 UTC on an ISO day: the rules never speak in the evening."""
+    """Return the Unix seconds of 19:30 UTC on an ISO day; the rules have no outcomes in the evening."""
     return int(dt.datetime.fromisoformat(f"{day}T19:30:00+00:00").timestamp())
 
 
@@ -43,13 +43,13 @@ def _hand(
 
 
 PINNED = user_of("00214")
-"""A power user by rule since 1997-04-07, pinned in June: the leave in August does nothing."""
+"""A power user by rule since 1997-04-07, pinned in June: the leave in August has no effect."""
 BLOCKED = user_of("00344")
-"""Blocked a week before the rule's enter of 1997-02-11, and the block came eight weeks late."""
+"""Blocked a week before the rule's enter of 1997-02-11; the block arrived eight weeks late."""
 RETURNED = user_of("00111")
-"""Blocked, so the enter of 1997-04-24 did nothing; reset, and in by the rule since 1997-12-06."""
+"""Blocked, so the enter of 1997-04-24 had no effect; reset, and a member by rule since 1997-12-06."""
 UNPINNED = user_of("00609")
-"""Pinned and released: still a power user, though the rule had said leave on 1997-06-22."""
+"""Pinned and reset: still a power user, although the rule's outcome of 1997-06-22 was leave."""
 
 BY_HAND = [
     _hand(1, "Dev-Anna@Example.com ", DEVELOPER, "add", "1997-01-07", "Tests the checkout"),
@@ -68,10 +68,10 @@ BY_HAND = [
     _hand(14, UNPINNED, POWER_USER, "reset", "1997-12-01", "The party is over"),
     _hand(15, "dev-dana@example.com", DEVELOPER, "add", "1998-07-15", "After the file's last day"),
 ]
-"""In the order in which they were decided; no two of one key on one day."""
+"""In the order of their decision; no two of one key on one day."""
 
 
 def of_key(user: str, segment_id: int, until: int) -> list[HandMade]:
-    """List what was done by hand to one key until then (Unix seconds), earliest first."""
+    """List the overrides of one key up to a time (Unix seconds), earliest first."""
     mine = [h for h in BY_HAND if (normalised(h.user), h.segment_id) == (user, segment_id)]
     return sorted((h for h in mine if h.at <= until), key=lambda h: h.at)

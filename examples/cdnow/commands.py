@@ -1,8 +1,8 @@
-"""Outcomes and overrides as Kafka records, in the order in which an upstream published them.
+"""Outcomes and overrides as Kafka records, in the order of their publication.
 
-Of every hundred outcomes, in the order of time, one is published a month or more late and one is
-published twice, bit for bit. One conflicts with an earlier one, a few records are broken. None of
-it is drawn by lot: the same purchases give the same bytes.
+Of every hundred outcomes, in chronological order, one is published at least a month late and one is published twice,
+byte for byte. One conflicts with an earlier one, and a few records are broken. Nothing is random: the same purchases
+give the same bytes.
 """
 
 import json
@@ -17,9 +17,9 @@ from examples.cdnow.vocabulary import NETWORK, normalised, user_of
 
 EVERY = 100
 LATE, REPEATED = 50, 99
-"""Which of every hundred outcomes come late, and which come twice."""
+"""Which of every hundred outcomes is late, and which is repeated."""
 CONFLICTING = 10_000
-"""The outcome, counted from 0, that is said again with other content."""
+"""The outcome, counted from 0, that is repeated with other content."""
 
 _DAY = 86_400
 
@@ -30,18 +30,18 @@ class Record(NamedTuple):
     key: bytes | None
     """`network_id:user`, the user normalised, so that a user's commands keep their order."""
     value: bytes | None
-    """A command as JSON; broken ones hold something else."""
+    """A command as JSON, unless the record is broken."""
 
 
 class _Published(NamedTuple):
-    """A record and when it reached Kafka in the story (Unix seconds, UTC)."""
+    """A record and the time when it reached Kafka (Unix seconds, UTC)."""
 
     at: int
     record: Record
 
 
 def records(purchases: Iterable[Purchase]) -> list[Record]:
-    """List every record to publish, in that order."""
+    """List all records in the order of publication."""
     published = [
         *_automation(purchases),
         *(_Published(h.published_at, _override(h)) for h in BY_HAND),
@@ -51,7 +51,7 @@ def records(purchases: Iterable[Purchase]) -> list[Record]:
 
 
 def _automation(purchases: Iterable[Purchase]) -> Iterator[_Published]:
-    """Publish every outcome once, at its time; but some late, some twice, one contradicted."""
+    """Yield every outcome at its time, but some late, some twice, and one in conflict."""
     for n, outcome in enumerate(outcomes(purchases)):
         record = _statement(n, outcome)
         delay = 30 + n * 37 % 170 if n % EVERY == LATE else 0
@@ -64,7 +64,7 @@ def _automation(purchases: Iterable[Purchase]) -> Iterator[_Published]:
 
 
 def _statement(n: int, outcome: Outcome) -> Record:
-    """Write the n-th outcome as a command."""
+    """Build the command of the n-th outcome."""
     return _record(
         user=_spelt(n, user_of(outcome.customer)),
         segment_id=outcome.segment_id,
@@ -76,7 +76,7 @@ def _statement(n: int, outcome: Outcome) -> Record:
 
 
 def _override(hand: HandMade) -> Record:
-    """Write what was done by hand as a command."""
+    """Build the command of a manual override."""
     return _record(
         user=hand.user,
         segment_id=hand.segment_id,
@@ -88,14 +88,14 @@ def _override(hand: HandMade) -> Record:
 
 
 def _spelt(n: int, user: str) -> str:
-    """Spell an email as some other part of the shop does: Segments takes all of them for one."""
+    """Spell an email in different ways, which Segments normalises to one user."""
     if "@" not in user:
         return user
     return (user, user, user.title(), f" {user}", user.upper())[n % 5]
 
 
 def _record(user: str, **fields: Any) -> Record:
-    """Put a command into a record, under the key that keeps a user's commands in order."""
+    """Build the record of a command, with the key that keeps a user's commands in order."""
     command = {"network_id": NETWORK, "user": user, **fields}
     return Record(
         f"{NETWORK}:{normalised(user)}".encode(),

@@ -1,9 +1,9 @@
-"""Where the purchases come from: CDNOW_master.txt, fetched once into the user's cache folder.
+"""The source of the purchases: CDNOW_master.txt, fetched once into the user's cache folder.
 
 The data: every purchase until 1998-06-30 of the 23,570 customers who first bought at the music
 shop CDNOW in January to March 1997. Published by Peter Fader and Bruce Hardie ("Forecasting Repeat
-Sales at CDNOW: A Case Study", Interfaces 31, 2001). The copy read here lies in the MIT-licensed
-wheel `lifetimes` 0.11.3; it is fetched without its dependencies and never installed or committed.
+Sales at CDNOW: A Case Study", Interfaces 31, 2001). The file is part of the MIT-licensed
+wheel `lifetimes` 0.11.3, which is fetched without its dependencies and never installed or committed.
 """
 
 import datetime as dt
@@ -27,22 +27,22 @@ class DataUnavailableError(RuntimeError):
 
 
 class Purchase(NamedTuple):
-    """One line of the file: what a customer bought in one order."""
+    """One line of the file: one order of a customer."""
 
     customer: str
     """Five digits, "00001" to "23570"."""
     day: dt.date
-    """From 1997-01-01 to 1998-06-30; the file knows no hour."""
+    """From 1997-01-01 to 1998-06-30; the file has no time of day."""
     cds: int
     """How many CDs."""
     cents: int
-    """What was paid, in US cents; 0 for a few free ones."""
+    """The price in US cents; 0 for a few free ones."""
 
 
 def load() -> list[Purchase]:
-    """Read all 69,659 purchases in the file's order (customer, day), fetching the file if need be.
+    """Read all 69,659 purchases in the file's order (customer, day); fetch the file if necessary.
 
-    Raises DataUnavailableError when it is not in the cache and cannot be fetched.
+    Raises DataUnavailableError if it is not in the cache and can't be fetched.
     """
     path = cached()
     content = path.read_bytes() if path.exists() else b""
@@ -53,7 +53,7 @@ def load() -> list[Purchase]:
 
 
 def cached() -> Path:
-    """Say where the file is kept: `segments/cdnow` in XDG_CACHE_HOME, by default `~/.cache`."""
+    """Return the path of the file: `segments/cdnow` in XDG_CACHE_HOME, by default `~/.cache`."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "segments" / "cdnow" / Path(MEMBER).name
 
@@ -71,7 +71,7 @@ def _purchase(line: str) -> Purchase:
 
 
 def _fetch(path: Path) -> bytes:
-    """Download the wheel, take the one file out, check it, and put it at `path` in one step."""
+    """Download the wheel, extract the file, check it, and move it to `path` atomically."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
@@ -85,7 +85,7 @@ def _fetch(path: Path) -> bytes:
 
 
 def _download(folder: Path) -> Path:
-    """Let the pip of this interpreter fetch the wheel, by whatever index it is configured for."""
+    """Fetch the wheel with this interpreter's pip, from the configured index."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
     what = ["--no-deps", "--only-binary=:all:", "--dest", str(folder), REQUIREMENT]
     try:
@@ -101,22 +101,22 @@ def _download(folder: Path) -> Path:
 
 
 def _member_of(wheel: Path) -> bytes:
-    """Read the one file out of the wheel and make sure that it is the one these numbers are of."""
+    """Read the file from the wheel, and check that it is the version of these figures."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             content = archive.read(MEMBER)
     except (KeyError, zipfile.BadZipFile) as error:
-        raise _unavailable(cached(), f"{wheel.name} does not hold {MEMBER}: {error}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != SHA256:
-        raise _unavailable(cached(), f"its sha256 is {found}, not {SHA256}")
+        raise _unavailable(cached(), f"{wheel.name} does not contain {MEMBER}: {error}") from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != SHA256:
+        raise _unavailable(cached(), f"its sha256 is {digest}, not {SHA256}")
     return content
 
 
 def _unavailable(path: Path, why: str) -> DataUnavailableError:
-    """Build the error: what was wrong, where, and what to do."""
+    """Build the error, with the cause and what to do."""
     return DataUnavailableError(
         f"The CDNOW purchases could not be fetched.\n{why}\n"
-        f"They lie in the wheel {REQUIREMENT} as {MEMBER}. Let `{sys.executable} -m pip download "
+        f"They are in the wheel {REQUIREMENT} as {MEMBER}. Make `{sys.executable} -m pip download "
         f"--no-deps {REQUIREMENT}` work, or put that file at {path} yourself."
     )

@@ -1,8 +1,7 @@
-"""What the tables must say, counted straight from the purchases, customer by customer.
+"""The expected content of the tables, counted directly from the purchases, customer by customer.
 
-Nothing here knows the engine of rules.py or the records made of it: membership on a day is a
-question about the list of a customer's visits. So it can tell whether Segments, and the engine,
-got it right. It holds for whatever order the records arrive in.
+Nothing here depends on the rules in rules.py or its records: membership on a day follows from the list of a customer's
+visits. So it checks Segments and the rule engine. It holds for any order of arrival.
 """
 
 import datetime as dt
@@ -38,7 +37,7 @@ _Visits = list[dt.date]
 
 
 class Expected(NamedTuple):
-    """What must be found once all records are in; first feeding, whatever their order."""
+    """The expected figures after the first publication of all records, in any order."""
 
     records: int
     """Published; each ends as an event, a duplicate or a rejected record."""
@@ -49,13 +48,13 @@ class Expected(NamedTuple):
     late: int
     """Of the events: published a month or more after their time, behind newer ones."""
     ineffective: int
-    """Of the events: automation that met a standing override."""
+    """Of the events: automation that an override made ineffective."""
     members: dict[int, int]
-    """How many by segment_id now, as in view `segment_size`; so are the next two."""
+    """Current figures by segment_id, as in view `segment_size`; the next two as well."""
     added: dict[int, int]
     blocked: dict[int, int]
     members_as_of: dict[dt.datetime, dict[int, int]]
-    """For each moment of AS_OF: how many by segment_id, as `reporting.membership_as_of` says."""
+    """For each moment of AS_OF: members by segment_id, as in `reporting.membership_as_of`."""
 
 
 def expected(purchases: Iterable[Purchase]) -> Expected:
@@ -64,10 +63,10 @@ def expected(purchases: Iterable[Purchase]) -> Expected:
     for purchase in purchases:
         days[user_of(purchase.customer)].add(purchase.day)
     visits = {user: sorted(of_user) for user, of_user in days.items()}
-    said = sum(_said(of_user) for of_user in visits.values())
-    repeated, late = said // 100, (said + 49) // 100
+    outcomes = sum(_outcomes(of_user) for of_user in visits.values())
+    repeated, late = outcomes // 100, (outcomes + 49) // 100
     rejected = Counter(b.reason for b in BROKEN) + Counter(conflict=1)
-    events = said + len(BY_HAND)
+    events = outcomes + len(BY_HAND)
     now = dt.datetime(1999, 1, 1, tzinfo=dt.UTC)
     return Expected(
         records=events + repeated + rejected.total(),
@@ -83,8 +82,8 @@ def expected(purchases: Iterable[Purchase]) -> Expected:
     )
 
 
-def _said(visits: _Visits) -> int:
-    """Count what automation had to say of one customer: each entry and each exit is one."""
+def _outcomes(visits: _Visits) -> int:
+    """Count the outcomes of one customer: each enter and each leave."""
     gaps = [(b - a).days for a, b in pairwise(visits)]
     still = (LAST_DAY - visits[-1]).days
     repeat = int(len(visits) > 1)
@@ -98,18 +97,18 @@ def _said(visits: _Visits) -> int:
 
 
 def _stretches(visits: _Visits) -> list[_Visits]:
-    """Cut the visits wherever more than POWER_QUIET_DAYS lie between two."""
+    """Split the visits at gaps of more than POWER_QUIET_DAYS."""
     cuts = [n for n, (a, b) in enumerate(pairwise(visits), 1) if (b - a).days > POWER_QUIET_DAYS]
     return [visits[a:b] for a, b in pairwise([0, *cuts, len(visits)])]
 
 
 def _is_frequent(visits: _Visits, day: dt.date) -> bool:
-    """Tell whether enough visits lie in the window that ends on that day."""
+    """Whether the window that ends on that day has enough visits."""
     return sum(0 <= (day - v).days < POWER_WINDOW_DAYS for v in visits) >= POWER_VISITS
 
 
 def _holds(segment_id: int, all_visits: _Visits, day: dt.date) -> bool:
-    """Tell whether the rule has a customer in that segment at the end of that day."""
+    """Whether a customer is in the segment by rule at the end of that day."""
     visits = [v for v in all_visits if v <= day]
     if not visits or segment_id not in {REPEAT_BUYER, POWER_USER, CHURNED}:
         return False
@@ -123,12 +122,12 @@ def _holds(segment_id: int, all_visits: _Visits, day: dt.date) -> bool:
 
 
 def _keys_by_hand() -> set[tuple[str, int]]:
-    """List the (user, segment_id) that anybody ever touched by hand."""
+    """List the (user, segment_id) with a manual override."""
     return {(normalised(h.user), h.segment_id) for h in BY_HAND}
 
 
 def _members(visits: dict[str, _Visits], at: dt.datetime) -> dict[int, int]:
-    """Count the members of each segment at a moment: by the rules, then put right by hand."""
+    """Count the members of each segment at a moment: by the rules, corrected by the overrides."""
     day = min(at.date(), LAST_DAY)
     members = {
         segment_id: sum(_holds(segment_id, of_user, day) for of_user in visits.values())
@@ -142,7 +141,7 @@ def _members(visits: dict[str, _Visits], at: dt.datetime) -> dict[int, int]:
 
 
 def _is_member(visits: _Visits, user: str, segment_id: int, at: dt.datetime) -> bool:
-    """Tell whether one key touched by hand is a member: the override, or what came after it."""
+    """Whether a key with a manual override is a member: by the override, or by what came after it."""
     day = min(at.date(), LAST_DAY)
     hands = of_key(user, segment_id, int(at.timestamp()))
     if hands and hands[-1].user_status != "reset":
@@ -153,14 +152,14 @@ def _is_member(visits: _Visits, user: str, segment_id: int, at: dt.datetime) -> 
 
 
 def _changes(visits: _Visits, segment_id: int, after: dt.date, until: dt.date) -> int:
-    """Count the days in (after, until] on which the rule changed its mind."""
+    """Count the days in (after, until] on which membership by rule changed."""
     days = [after + dt.timedelta(n) for n in range((until - after).days + 1)]
     held = [_holds(segment_id, visits, day) for day in days]
     return sum(a != b for a, b in pairwise(held))
 
 
 def _ineffective(visits: _Visits, user: str, segment_id: int) -> int:
-    """Count what the rule said of one key while an override stood."""
+    """Count the outcomes for one key while an override stood."""
     hands = of_key(user, segment_id, BY_HAND[-1].at)
     ends = [_day(h.at) for h in hands[1:]] + [LAST_DAY]
     return sum(
@@ -171,12 +170,12 @@ def _ineffective(visits: _Visits, user: str, segment_id: int) -> int:
 
 
 def _standing(user_status: str) -> dict[int, int]:
-    """Count, by segment, the keys whose last word by hand is that override."""
+    """Count, by segment, the keys whose last manual command is that override."""
     last = {(normalised(h.user), h.segment_id): h.user_status for h in BY_HAND}
     standing = Counter(segment_id for (_, segment_id), s in last.items() if s == user_status)
     return {segment_id: standing[segment_id] for segment_id, _, _ in SEGMENTS}
 
 
 def _day(at: int) -> dt.date:
-    """Give the UTC day of Unix seconds."""
+    """Return the UTC day of Unix seconds."""
     return dt.datetime.fromtimestamp(at, dt.UTC).date()

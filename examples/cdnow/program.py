@@ -1,4 +1,4 @@
-"""The service as anybody runs it: the command line `segments`, each call a process of its own."""
+"""Runs the service by its command line, each call as a process of its own."""
 
 import contextlib
 import socket
@@ -17,15 +17,15 @@ _LAST_LINES = 15
 
 
 def free_port() -> int:
-    """Give a port of this machine that nobody uses now."""
+    """Return a free port of this machine."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
     return port
 
 
 def post(url: str, body: str, key: str) -> str:
-    """POST JSON with an API key and give what is answered. ProgramError when it is an error."""
-    request = urllib.request.Request(  # noqa: S310 - our own port
+    """POST JSON with an API key and return the response. ProgramError on an error."""
+    request = urllib.request.Request(  # noqa: S310 - a local port
         url, body.encode(), {"Authorization": f"Bearer {key}"}
     )
     try:
@@ -37,18 +37,18 @@ def post(url: str, body: str, key: str) -> str:
 
 
 class ProgramError(RuntimeError):
-    """A call of the command line failed; the message is what it said."""
+    """A call of the command line failed; the message is its output."""
 
 
 class Program:
     """`segments` with one environment: the same servers, the same topics."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        """`environment` holds the settings, SEGMENTS_…, and all else that a process needs."""
+        """environment: the settings, SEGMENTS_…, and all other variables of the process."""
         self._environment = dict(environment)
 
     def call(self, *arguments: str) -> str:
-        """Run one command to its end and give what it printed. ProgramError when it fails."""
+        """Run one command and return its output. ProgramError if it fails."""
         done = subprocess.run(  # noqa: S603 - our own command line
             [SEGMENTS, *arguments],
             env=self._environment,
@@ -63,7 +63,7 @@ class Program:
 
     @contextlib.contextmanager
     def running(self, log_file: Path, port: int) -> Iterator["Running"]:
-        """Run `segments run` while the block runs, ready to work; it is stopped in order."""
+        """Run `segments run`, ready, while the block runs; then shut it down in order."""
         with log_file.open("w+b") as log:
             process = subprocess.Popen(  # noqa: S603 - our own command line
                 [SEGMENTS, "run"],
@@ -84,18 +84,18 @@ class Running:
     """The process of `segments run`."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
-        """It was just started."""
+        """process: just started."""
         self._process = process
         self._log = log
 
     def await_ready(self, url: str) -> None:
-        """Wait until the process says that it can do its work. ProgramError if it ends instead."""
+        """Wait until the process is ready. ProgramError if it ends instead."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             self._check()
             with (
                 contextlib.suppress(OSError),
-                urllib.request.urlopen(url, timeout=5) as answer,  # noqa: S310 - our own port
+                urllib.request.urlopen(url, timeout=5) as answer,  # noqa: S310 - a local port
             ):
                 if answer.status == 200:
                     return
@@ -105,12 +105,12 @@ class Running:
         )
 
     def wait(self) -> None:
-        """Wait until it ends, which it should not do by itself. ProgramError then."""
+        """Wait until it ends, which is a ProgramError."""
         self._process.wait()
         self._check()
 
     def stop(self) -> None:
-        """Let it finish its batches and leave; kill it if it does not."""
+        """Shut it down in order; kill it if it does not end."""
         self._process.terminate()
         try:
             self._process.wait(_STOP_SECONDS)

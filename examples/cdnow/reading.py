@@ -1,4 +1,4 @@
-"""What the reporting views say of the shop: read as an analyst would, by SQL alone."""
+"""Reads the reporting views as an analyst does, by SQL alone."""
 
 import datetime as dt
 from collections.abc import Iterable
@@ -77,11 +77,11 @@ VIEWS = {
     ),
     "watermark": "SELECT * FROM reporting.watermark",
 }
-"""A look at each view; those with another look elsewhere in the report are left out."""
+"""A query of each view, except those that are elsewhere in the report."""
 
 
 class Line(NamedTuple):
-    """One figure: what the file says by direct counting, and what was found."""
+    """One figure: counted in the file, and in the views."""
 
     what: str
     expected: int
@@ -89,14 +89,14 @@ class Line(NamedTuple):
 
 
 class Look(NamedTuple):
-    """A few rows of a query, and how many it has."""
+    """A few rows of a query, and their total."""
 
     rows: list[dict[str, Any]]
     total: int
 
 
 class Found(NamedTuple):
-    """What the views say."""
+    """The figures of the views."""
 
     outcomes: dict[str, int]
     sizes: list[Line]
@@ -105,13 +105,13 @@ class Found(NamedTuple):
 
 
 async def read_outcomes(database_url: str, topic: str) -> dict[str, int]:
-    """Count the records of a topic by outcome; none for those that did not occur."""
+    """Count the records of a topic by outcome; outcomes that did not occur are absent."""
     rows = await _fetch(database_url, OUTCOMES, topic)
     return {row["outcome"]: row["records"] for row in rows}
 
 
 async def read_all(database_url: str, topic: str, wanted: Expected) -> Found:
-    """Read every figure that can be counted in the file as well."""
+    """Read every figure that can also be counted in the file."""
     connection = await asyncpg.connect(database_url)
     try:
         sizes = {
@@ -146,15 +146,15 @@ async def read_all(database_url: str, topic: str, wanted: Expected) -> Found:
 def outcome_lines(
     wanted: Expected, before: dict[str, int], after: dict[str, int]
 ) -> Iterable[Line]:
-    """Compare what this feeding added. Fed again, every command that was accepted is a duplicate."""
+    """Compare what this run added. In a second run every command that was accepted is a duplicate."""
     again = bool(before.get("events"))
-    said = {
+    counted = {
         "events": 0 if again else wanted.events,
         "duplicates": wanted.duplicates + (wanted.events if again else 0),
         **{f"rejected: {reason}": count for reason, count in wanted.rejected.items()},
     }
-    for what in {**said, **after}:
-        yield Line(what, said.get(what, 0), after.get(what, 0) - before.get(what, 0))
+    for what in {**counted, **after}:
+        yield Line(what, counted.get(what, 0), after.get(what, 0) - before.get(what, 0))
 
 
 async def look(database_url: str, rows: int) -> dict[str, Look]:

@@ -1,8 +1,7 @@
-"""A tiny rule engine, as an upstream might have: purchases in, automation's outcomes out.
+"""A small rule engine, as an upstream service might have: from purchases to outcomes.
 
-It runs through the days once, in order, and knows nothing of what people do by hand. A *visit* is
-a day on which a customer bought, however often. A visit on the very day that a customer would
-become quiet comes first: they are not quiet then.
+It processes the days once, in order, without the manual overrides. A *visit* is a day on which a customer bought,
+however often. A visit on the day that a customer would become quiet comes first: the customer is not quiet then.
 """
 
 import datetime as dt
@@ -26,23 +25,23 @@ from examples.cdnow.vocabulary import (
 
 
 class Outcome(NamedTuple):
-    """One statement of automation about one customer and segment."""
+    """One outcome of automation for one customer and segment."""
 
     customer: str
     segment_id: int
     user_status: str
     """`enter` or `leave`."""
     at: int
-    """When it became so: Unix seconds, UTC."""
+    """When it happened: Unix seconds, UTC."""
     metadata: dict[str, float]
-    """visits, purchases, cds, dollars: the customer's sums until then."""
+    """visits, purchases, cds, dollars: the customer's totals up to then."""
     reference_id: str
     """`cdnow:<segment>:<customer>:<n>`, n counting from 1 for each customer and segment."""
 
 
 @dataclass(slots=True)
 class _Customer:
-    """What the engine remembers of one customer."""
+    """The engine's state of one customer."""
 
     name: str
     visits: list[dt.date] = field(default_factory=list)
@@ -53,7 +52,7 @@ class _Customer:
     stated: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
 
     def state(self, segment_id: int, user_status: str, day: dt.date) -> Outcome:
-        """Move in or out of a segment and say so."""
+        """Enter or leave a segment, and return the outcome."""
         change = self.inside.add if user_status == "enter" else self.inside.remove
         change(segment_id)
         self.stated[segment_id] += 1
@@ -73,9 +72,9 @@ class _Customer:
 
 
 def outcomes(purchases: Iterable[Purchase]) -> Iterator[Outcome]:
-    """Yield every outcome until LAST_DAY in the order of time; no two of one key in one second.
+    """Yield every outcome until LAST_DAY in chronological order; no two of one key in one second.
 
-    Pure: the same purchases, in whatever order, give the same outcomes.
+    Pure: the same purchases, in any order, give the same outcomes.
     """
     bought: defaultdict[dt.date, list[Purchase]] = defaultdict(list)
     for purchase in purchases:
@@ -99,7 +98,7 @@ def outcomes(purchases: Iterable[Purchase]) -> Iterator[Outcome]:
 
 
 def _buy(customer: _Customer, purchase: Purchase) -> None:
-    """Add one purchase to a customer's sums."""
+    """Add one purchase to a customer's totals."""
     if not customer.visits or customer.visits[-1] != purchase.day:
         customer.visits.append(purchase.day)
     customer.purchases += 1
@@ -108,7 +107,7 @@ def _buy(customer: _Customer, purchase: Purchase) -> None:
 
 
 def _visited(customer: _Customer) -> Iterator[Outcome]:
-    """Say what today's visit, the last of `visits`, brings about."""
+    """Yield the outcomes of today's visit, the last of `visits`."""
     today = customer.visits[-1]
     if CHURNED in customer.inside:
         yield customer.state(CHURNED, "leave", today)
@@ -121,7 +120,7 @@ def _visited(customer: _Customer) -> Iterator[Outcome]:
 
 
 def _quiet(customer: _Customer, segment_id: int, today: dt.date) -> Iterator[Outcome]:
-    """Say what having been quiet until today brings about in that segment."""
+    """Yield the outcome of being quiet until today, in that segment."""
     if segment_id == CHURNED:
         yield customer.state(CHURNED, "enter", today)
     elif POWER_USER in customer.inside:

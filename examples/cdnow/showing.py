@@ -1,4 +1,4 @@
-"""Printing for people: compact tables, or rows from top to bottom where a table is too wide."""
+"""Prints compact tables, or vertical rows where a table is too wide."""
 
 import datetime as dt
 import time
@@ -15,30 +15,30 @@ _ANY_WIDTH = 10_000
 
 
 class Screen:
-    """Where the report goes: a terminal, or a file or pipe as text."""
+    """The output of the report: a terminal, or a file or pipe as text."""
 
     def __init__(self, console: Console | None = None) -> None:
-        """Take stdout as it is, unless a console is given."""
+        """console: default stdout."""
         self._console = console or Console(highlight=False, markup=False, emoji=False)
         if not self._console.is_terminal:
             self._console.width = _WIDTH_OF_FILES
         self._began = time.monotonic()
 
     def step(self, what: str) -> None:
-        """Say what is being done, and when."""
+        """Print the current step, with the elapsed time."""
         self._console.print(f"{time.monotonic() - self._began:5.1f} s  {what}", soft_wrap=True)
 
     def say(self, text: str = "") -> None:
-        """Print lines as they are."""
+        """Print lines unchanged."""
         self._console.print(text, soft_wrap=True)
 
     def title(self, text: str) -> None:
-        """Head a part of the report."""
+        """Print a heading."""
         self._console.print()
         self._console.print(text, style="bold", soft_wrap=True)
 
     def compare(self, title: str, lines: Sequence[Line]) -> bool:
-        """Show figures beside what they should be; True if all agree."""
+        """Show figures beside the expected ones; True if all agree."""
         self.title(title)
         table = _table(("", "file", "views", ""))
         for line in lines:
@@ -51,7 +51,7 @@ class Screen:
         return all(line.expected == line.found for line in lines)
 
     def rows(self, title: str, look: Look) -> None:
-        """Show a few rows of a view, and say how many there are."""
+        """Show a few rows of a view, and their total."""
         if not look.rows:
             self.title(title)
             self.say("(none)")
@@ -70,7 +70,7 @@ class Screen:
         return self._console.measure(table, options=options).maximum <= self._console.width
 
     def _list(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Show rows one after the other, a line for each column, nothing cut."""
+        """Show rows one after the other, one line per column, without truncation."""
         width = max(map(len, rows[0]))
         for number, row in enumerate(rows):
             if number:

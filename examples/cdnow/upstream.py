@@ -1,4 +1,4 @@
-"""Publishing as any upstream would: a Kafka producer, the record key given, every broker asked."""
+"""Publishes like any upstream service: with a Kafka producer, record keys and acks=all."""
 
 import asyncio
 import time
@@ -10,10 +10,10 @@ from examples.cdnow.commands import Record
 
 
 async def publish(bootstrap_servers: str, topic: str, records: Iterable[Record]) -> float:
-    """Publish records in their order; give the seconds until the broker had acknowledged all.
+    """Publish records in order; return the seconds until the broker has acknowledged all.
 
-    One user's records share a key, so they lie in one partition in this order. The producer is
-    idempotent: what it sends again by itself is not written twice.
+    One user's records share a key, so they are in one partition in this order. The producer is idempotent: its retries
+    are not written twice.
     """
     began = time.perf_counter()
     async with AIOKafkaProducer(
@@ -23,8 +23,8 @@ async def publish(bootstrap_servers: str, topic: str, records: Iterable[Record])
         compression_type="lz4",
         linger_ms=5,
     ) as producer:
-        on_their_way = [
+        sent = [
             await producer.send(topic, value=record.value, key=record.key) for record in records
         ]
-        await asyncio.gather(*on_their_way)
+        await asyncio.gather(*sent)
     return time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""The words of this shop: its network, its segments, what is quiet, what a customer is called."""
+"""The network, segments, thresholds and user names of the shop."""
 
 import datetime as dt
 
@@ -7,16 +7,16 @@ NETWORK = "cdnow"
 REPEAT_BUYER, POWER_USER, CHURNED, DEVELOPER = 1, 2, 3, 4
 
 POWER_VISITS = 5
-"""A power user visited on so many days …"""
+"""A power user visited on this many days …"""
 POWER_WINDOW_DAYS = 180
-"""… among so many days in a row, the present one included …"""
+"""… of this many consecutive days, the current one included …"""
 POWER_QUIET_DAYS = 90
-"""… and ceases to be one so many days after the last visit."""
+"""… and is no power user any more this many days after the last visit."""
 CHURN_QUIET_DAYS = 60
 """Days after the last visit at which a customer counts as churned."""
 
 SEGMENTS = [
-    (REPEAT_BUYER, "Repeat buyer", "Bought on a second day; for good"),
+    (REPEAT_BUYER, "Repeat buyer", "Bought on a second day; permanent"),
     (
         POWER_USER,
         "Power user",
@@ -26,24 +26,24 @@ SEGMENTS = [
     (
         DEVELOPER,
         "Developer Test Account",
-        "ReconnectingClient by hand, no rule; leave out of reports",
+        "Maintained by hand, without a rule; exclude from reports",
     ),
 ]
 """(segment_id, segment_name, description) of each segment, to be created before publishing."""
 
 LAST_DAY = dt.date(1998, 6, 30)
-"""The last day the file covers: on it the rules speak for the last time."""
+"""The last day of the file, and of outcomes."""
 
 
 def user_of(customer: str) -> str:
-    """Name a customer as the shop does: two of three by email, the third by a plain user id."""
+    """Return a customer's user: two of three by email, the third by a plain user id."""
     return f"customer-{customer}@example.com" if int(customer) % 3 else f"C-{customer}"
 
 
 def normalised(user: str) -> str:
-    """Spell a user as Segments stores them, written anew here: an upstream shares no code with it.
+    """Normalise a user as Segments does, written independently, because an upstream shares no code with it.
 
-    One with `@` is an email, trimmed of ASCII white space, A to Z made small; any other stands.
+    An identifier with `@` is an email: ASCII white space is trimmed, A-Z become a-z. Any other stays unchanged.
     """
     if "@" not in user:
         return user
@@ -51,9 +51,9 @@ def normalised(user: str) -> str:
 
 
 def moment(customer: str, day: dt.date) -> int:
-    """Unix seconds (UTC) at which the rules speak of a customer that day, from 08:00 to 18:00.
+    """Return the Unix seconds (UTC) of a customer's outcomes on a day, between 08:00 and 18:00.
 
-    The file knows the day only, so each customer has an hour of their own, the same every day.
+    The file has only the day, so each customer has a fixed time of day.
     """
     midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
     return int(midnight.timestamp()) + 8 * 3600 + int(customer) * 7919 % 36_000

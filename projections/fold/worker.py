@@ -26,7 +26,7 @@ from service.runtime.telemetry import (
     PROJECTION_LAG,
     REFOLDS,
     measures,
-    tell,
+    set_gauge,
 )
 from service.runtime.tracing import TRACER, carried
 
@@ -74,7 +74,7 @@ async def project(settings: Settings, stop: asyncio.Event) -> None:
             for number in range(settings.project_tasks):
                 worker = Worker(database, least=LITTLE if number else 0, heavy=heavy)
                 tasks.create_task(worker.run(stop))
-            watermarks = Supervisor(stop, log, "could not advance the watermarks")
+            watermarks = Supervisor(stop, log, "watermarks delayed")
             tasks.create_task(watermarks.run(partial(_advance, database), ADVANCE_SECONDS))
 
 
@@ -104,7 +104,7 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Fold until `stop` is set."""
-        supervisor = Supervisor(stop, log, "waiting", level="warning", tells_end=True)
+        supervisor = Supervisor(stop, log, "waiting", level="warning", logs_recovery=True)
         await supervisor.run(partial(self._fold_until, stop, supervisor))
 
     async def _fold_until(self, stop: asyncio.Event, supervisor: Supervisor) -> None:
@@ -114,7 +114,7 @@ class Worker:
                 worked = ((worked and not self._least) or await self._waits()) and await self.step()
             except asyncpg.UndefinedTableError as error:
                 raise NotSetUpError from error
-            supervisor.well()
+            supervisor.succeeded()
             if worked:
                 pause = FIRST_PAUSE
             else:
@@ -256,7 +256,7 @@ async def _advance(database: Database) -> None:
     if row is not None:
         PROJECTION_LAG.labels(PROJECTION).set(row["projection_behind"])
         if row["complete_until"] is not None:
-            tell(COMPLETE_UNTIL, row["complete_until"].timestamp())
+            set_gauge(COMPLETE_UNTIL, row["complete_until"].timestamp())
 
 
 async def _look_after_tables(database: Database) -> None:

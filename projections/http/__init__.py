@@ -1,5 +1,4 @@
-"""The routes that read: each parses, calls one function of projections.queries and shapes.
+"""The routes that read. Each parses parameters, calls one function of projections.queries and formats the result.
 
-May be imported from segments; imports projections.queries, and of service.http what all its calls share: access,
-accepting, parameters and problems.
+Imports projections.queries, and from service.http only kit. segments imports it.
 """

@@ -1,4 +1,4 @@
-"""Cursors: where a list goes on, and in answer to which question. Opaque, url-safe, and never believed unchecked."""
+"""Cursors of lists: the position and the query that it belongs to. Opaque, URL-safe, and verified before use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SEAL_BYTES = 12
 
 
 class MembersCursor(msgspec.Struct, array_like=True, frozen=True, tag="members"):
-    """After which person_id, and the question. Moments in Unix microseconds."""
+    """The last person_id, and the query. Moments in Unix microseconds."""
 
     network_id: str
     segment_id: int
@@ -29,7 +29,7 @@ class MembersCursor(msgspec.Struct, array_like=True, frozen=True, tag="members")
 
 
 class ResultsCursor(msgspec.Struct, array_like=True, frozen=True, tag="results"):
-    """After which place of the log, and the question."""
+    """The last position in the log, and the query."""
 
     network_id: str
     reference_id: str
@@ -38,7 +38,7 @@ class ResultsCursor(msgspec.Struct, array_like=True, frozen=True, tag="results")
 
 
 class EventsCursor(msgspec.Struct, array_like=True, frozen=True, tag="events"):
-    """Before which event, by its place in the log, and of which key."""
+    """The earliest event of the page by its position in the log, and its key."""
 
     network_id: str
     segment_id: int
@@ -48,7 +48,7 @@ class EventsCursor(msgspec.Struct, array_like=True, frozen=True, tag="events"):
 
 
 class SegmentsCursor(msgspec.Struct, array_like=True, frozen=True, tag="segments"):
-    """After which segment_id, and the question. Moments in Unix microseconds."""
+    """The last segment_id, and the query. Moments in Unix microseconds."""
 
     network_id: str
     user: str
@@ -60,19 +60,19 @@ class SegmentsCursor(msgspec.Struct, array_like=True, frozen=True, tag="segments
 Cursor = TypeVar("Cursor", MembersCursor, ResultsCursor, EventsCursor, SegmentsCursor)
 
 
-def moment_of(cursor: MembersCursor | SegmentsCursor, given: Moment) -> Moment:
-    """Give the moment of a cursor, which the one given beside it must not contradict. Raises: Problem 400."""
-    for name, moment in given._asdict().items():
+def moment_of(cursor: MembersCursor | SegmentsCursor, requested: Moment) -> Moment:
+    """Return the moment of a cursor; the request must not contradict it. Raises: Problem 400."""
+    for name, moment in requested._asdict().items():
         if moment is not None and micros(moment) != getattr(cursor, name):
-            raise wrong("cursor", f"was given for another {name}")
+            raise wrong("cursor", f"belongs to another {name}")
     return Moment(of_micros(cursor.as_of), of_micros(cursor.known_at))
 
 
 class Cursors:
-    """Seals cursors with SEGMENTS_SIGNING_KEY, so that every api process takes them.
+    """Signs cursors with SEGMENTS_SIGNING_KEY, so that every api process accepts them.
 
-    Without that key the seal shows mistakes alone. A forged cursor gets nobody further than the key that is sent with
-    it: network and segment are those of the path, or the cursor is refused.
+    Without that key the signature detects only mistakes. A forged cursor gives no access beyond the API key of the
+    request: its network and segment must be those of the path.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -80,24 +80,24 @@ class Cursors:
             b"cursor"
         ]
 
-    def give(self, cursor: MembersCursor | ResultsCursor | EventsCursor | SegmentsCursor) -> str:
-        """Give the text of a cursor."""
+    def encode(self, cursor: MembersCursor | ResultsCursor | EventsCursor | SegmentsCursor) -> str:
+        """Encode a cursor."""
         payload = msgspec.msgpack.encode(cursor)
         seal = self._seal(payload, self._key)
         return base64.urlsafe_b64encode(seal + payload).rstrip(b"=").decode()
 
     def read(self, text: str, kind: type[Cursor]) -> Cursor:
-        """Read a cursor that was given here. Raises: Problem 400."""
+        """Decode a cursor. Raises: Problem 400."""
         try:
             sent = text.encode("ascii")
             raw = base64.b64decode(sent + b"=" * (-len(sent) % 4), b"-_", validate=True)
             seal, payload = raw[:_SEAL_BYTES], raw[_SEAL_BYTES:]
             seals = [self._seal(payload, key) for key in (self._key, *self._others)]
             if sum(hmac.compare_digest(seal, one) for one in seals) == 0:
-                raise wrong("cursor", "is not as it was given")
+                raise wrong("cursor", "was altered")
             return msgspec.msgpack.decode(payload, type=kind)
         except (ValueError, msgspec.MsgspecError):
-            raise wrong("cursor", "is none of this list") from None
+            raise wrong("cursor", "is not a cursor of this list") from None
 
     @staticmethod
     def _seal(payload: bytes, key: bytes) -> bytes:

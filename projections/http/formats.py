@@ -1,4 +1,4 @@
-"""How rows are answered: in JSON, as lines of JSON, or as CSV (RFC 4180)."""
+"""Formats of responses: JSON, NDJSON, or CSV (RFC 4180)."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 NDJSON, CSV = "application/x-ndjson", "text/csv"
 KINDS = (JSON, NDJSON, CSV)
-# Of an answer that is no JSON, beside it for OpenAPI.
+# The other formats of a response, for OpenAPI.
 STREAMS: dict[str, Any] = {kind: {"schema": {"type": "string"}} for kind in (NDJSON, CSV)}
 COMPLETE_UNTIL = "Segments-Complete-Until"
 _encode = msgspec.json.Encoder().encode
 
 
 def answer(body: Mapping[str, Any]) -> Response:
-    """Answer with JSON."""
+    """Respond with JSON."""
     return Response(_encode(body), media_type=JSON)
 
 
 def lines(kind: str, columns: Sequence[str]) -> tuple[str, bytes, Callable[[Iterable[Row]], bytes]]:
-    """Give how rows with these columns are answered as NDJSON or CSV: media type, beginning, and encoder."""
+    """Return media type, heading and row encoder for NDJSON or CSV with these columns."""
     if kind == NDJSON:
         return kind, b"", _ndjson
     heading = ",".join(columns).encode() + b"\r\n"
@@ -40,7 +40,7 @@ def lines(kind: str, columns: Sequence[str]) -> tuple[str, bytes, Callable[[Iter
 
 
 def reaches(complete_until: datetime | None) -> dict[str, str]:
-    """Say in a header how far an answer reaches that has no place for `complete_until`."""
+    """Return `complete_until` as a header, for formats without a field for it."""
     return {COMPLETE_UNTIL: complete_until.isoformat()} if complete_until else {}
 
 

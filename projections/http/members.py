@@ -10,7 +10,7 @@ from starlette.responses import StreamingResponse
 from projections.http import response_models
 from projections.http.cursors import Cursors, MembersCursor, moment_of
 from projections.http.formats import KINDS, STREAMS, answer, lines, reaches
-from projections.http.query_parameters import MEMBERS_LIMIT, Members, OneUserThen, User, micros
+from projections.http.query_parameters import MEMBERS_LIMIT, Members, OneUserAtMoment, User, micros
 from projections.queries.members import COLUMNS, read_page
 from projections.queries.rows import Moment, find_segment, read_complete_until
 from projections.queries.users import read_user
@@ -23,19 +23,19 @@ from service.registry.api_keys import Scope
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
-    from projections.http.query_parameters import MembersAsked, UserAskedThen
+    from projections.http.query_parameters import MembersQuery, UserAtMomentQuery
     from projections.queries.members import Page
     from projections.queries.rows import Row, Segment
     from service.http.kit.auth import Access
     from service.http.kit.database import SharedDatabase
 
 PATH = "/networks/{network_id}/segments/{segment_id}/members"
-# Keys of one piece of a stream, read in a transaction of its own.
+# Keys per piece of a stream; each piece is read in its own transaction.
 PIECE = 1000
 
 
 def member_routes(access: Access, shared: SharedDatabase) -> APIRouter:
-    """Give the routes of members."""
+    """Return the routes of members."""
     router = APIRouter(tags=["reading"], responses={406: {}})
     admitted: Any = Depends(access.admits(Scope.REPORT))
     cursors = Cursors(shared.settings)
@@ -43,7 +43,7 @@ def member_routes(access: Access, shared: SharedDatabase) -> APIRouter:
     @router.get(
         PATH,
         summary="The members of a segment",
-        description="A page of JSON; all of them as lines of JSON or as CSV, where Accept says so.",
+        description="A page of JSON; or all members as NDJSON or CSV, as selected by Accept.",
         responses={
             200: {"model": response_models.Members | response_models.OneMember, "content": STREAMS},
             404: {},
@@ -51,18 +51,18 @@ def member_routes(access: Access, shared: SharedDatabase) -> APIRouter:
     )
     async def members(
         segment_id: PathId,
-        asked: Members,
+        query: Members,
         accept: Accept = None,
         admission: Admission = admitted,
     ) -> Response:
-        if asked.user is not None:
-            if asked.limit is not None or asked.cursor is not None:
-                raise wrong("user", "is one: it goes with neither limit nor cursor")
+        if query.user is not None:
+            if query.limit is not None or query.cursor is not None:
+                raise wrong("user", "can't be combined with limit or cursor")
             negotiate(accept)
-            return await _one(shared, admission.network_id, segment_id, asked)
+            return await _one(shared, admission.network_id, segment_id, query)
         kind = negotiate(accept, KINDS)
-        give = _page if kind == JSON else _stream
-        return await give(shared, cursors, admission.network_id, segment_id, asked, kind)
+        respond = _page if kind == JSON else _stream
+        return await respond(shared, cursors, admission.network_id, segment_id, query, kind)
 
     @router.get(
         PATH + "/{user:any}",
@@ -72,25 +72,25 @@ def member_routes(access: Access, shared: SharedDatabase) -> APIRouter:
     async def member(
         segment_id: PathId,
         user: User,
-        asked: OneUserThen,
+        query: OneUserAtMoment,
         admission: Admission = admitted,
         _: None = takes_json,
     ) -> Response:
-        return await _one(shared, admission.network_id, segment_id, asked, user)
+        return await _one(shared, admission.network_id, segment_id, query, user)
 
     return router
 
 
 def _place(
-    cursors: Cursors, network_id: str, segment_id: int, asked: MembersAsked
+    cursors: Cursors, network_id: str, segment_id: int, query: MembersQuery
 ) -> tuple[Moment, int]:
-    """Give the moment that is asked for, and the person_id to go on after. Raises: Problem 400."""
-    if asked.cursor is None:
-        return asked.moment, 0
-    cursor = cursors.read(asked.cursor, MembersCursor)
+    """Return the requested moment, and the person_id to continue after. Raises: Problem 400."""
+    if query.cursor is None:
+        return query.moment, 0
+    cursor = cursors.read(query.cursor, MembersCursor)
     if (cursor.network_id, cursor.segment_id) != (network_id, segment_id):
-        raise wrong("cursor", "is of another segment")
-    return moment_of(cursor, asked.moment), cursor.after
+        raise wrong("cursor", "belongs to another segment")
+    return moment_of(cursor, query.moment), cursor.after
 
 
 async def _page(
@@ -98,20 +98,20 @@ async def _page(
     cursors: Cursors,
     network_id: str,
     segment_id: int,
-    asked: MembersAsked,
+    query: MembersQuery,
     _kind: str = JSON,
 ) -> Response:
-    moment, after = _place(cursors, network_id, segment_id, asked)
+    moment, after = _place(cursors, network_id, segment_id, query)
     async with shared.transaction(network_id) as connection:
         segment = await find_segment(connection, network_id, segment_id)
         until = await read_complete_until(connection)
         rows, last = await read_page(
-            connection, segment, moment, after, asked.limit or MEMBERS_LIMIT
+            connection, segment, moment, after, query.limit or MEMBERS_LIMIT
         )
     cursor = None
     if last is not None:
         as_of, known_at = map(micros, moment)
-        cursor = cursors.give(MembersCursor(network_id, segment_id, as_of, known_at, last))
+        cursor = cursors.encode(MembersCursor(network_id, segment_id, as_of, known_at, last))
     return answer({"members": rows, "next": cursor, "complete_until": until})
 
 
@@ -120,17 +120,17 @@ async def _stream(
     cursors: Cursors,
     network_id: str,
     segment_id: int,
-    asked: MembersAsked,
+    query: MembersQuery,
     kind: str,
 ) -> Response:
-    """Answer with all members, or `limit` of them. What is away before the first of them is still told by a status."""
-    moment, after = _place(cursors, network_id, segment_id, asked)
+    """Respond with all members, or `limit` of them. An error before the first member still sets the status."""
+    moment, after = _place(cursors, network_id, segment_id, query)
     async with shared.transaction(network_id) as connection:
         segment = await find_segment(connection, network_id, segment_id)
         until = await read_complete_until(connection)
-        first = await read_page(connection, segment, moment, after, asked.limit, PIECE)
+        first = await read_page(connection, segment, moment, after, query.limit, PIECE)
     media_type, heading, encode = lines(kind, COLUMNS)
-    pieces = _pieces(shared, segment, moment, first, asked.limit, heading, encode)
+    pieces = _pieces(shared, segment, moment, first, query.limit, heading, encode)
     return StreamingResponse(pieces, media_type=media_type, headers=reaches(until))
 
 
@@ -143,14 +143,14 @@ async def _pieces(
     heading: bytes,
     encode: Callable[[Iterable[Row]], bytes],
 ) -> AsyncIterator[bytes]:
-    """Give members piece by piece. Between two of them nothing is held: however slow a client is, nobody waits."""
+    """Yield members piece by piece. No connection is held between pieces, so a slow client blocks nobody."""
     yield heading
     left = limit
     while True:
         left = None if left is None else left - len(page.members)
         after = page.last
         text = encode(page.members)
-        del page  # a slow client costs the text alone
+        del page  # only the text is kept while the client reads
         if text:
             yield text
         if after is None or left == 0:
@@ -163,24 +163,24 @@ async def _one(
     shared: SharedDatabase,
     network_id: str,
     segment_id: int,
-    asked: UserAskedThen,
+    query: UserAtMomentQuery,
     of_path: str | None = None,
 ) -> Response:
-    user = asked.which(of_path)
+    user = query.which(of_path)
     async with shared.transaction(network_id) as connection:
         await find_segment(connection, network_id, segment_id)
         until = await read_complete_until(connection)
-        found, _ = await read_user(connection, network_id, user, segment_id, asked.moment)
-    if not found:
-        raise never_seen(until, user)
-    (state,) = found
+        rows, _ = await read_user(connection, network_id, user, segment_id, query.moment)
+    if not rows:
+        raise unknown_user(until, user)
+    (state,) = rows
     members = [{name: state[name] for name in COLUMNS}] if state["is_member"] else []
     return answer({"members": members, "next": None, "state": state, "complete_until": until})
 
 
-def never_seen(complete_until: Any, user: str) -> Problem:
-    """404: no event of that user in that segment, as far as it is asked for."""
-    detail = "this user was never seen in this segment"
+def unknown_user(complete_until: Any, user: str) -> Problem:
+    """404: no event of that user in that segment within the requested bounds."""
+    detail = "there is no event of this user in this segment"
     if user.endswith("/"):
-        detail += "; the slash at the end is part of the user"
+        detail += "; the trailing slash is part of the user"
     return Problem(404, "unknown_user", detail, more={"complete_until": complete_until})

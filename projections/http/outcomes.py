@@ -1,7 +1,7 @@
-"""Outcomes of commands for those who publish them: foreseen, or waited for.
+"""Outcomes of commands for their publishers: predicted by a dry run, or waited for.
 
-How far the log has come is one question for all who wait. What became of their commands is asked for each network by
-itself: a network whose answers take long waits alone.
+The progress of the log is read once for all waiting requests. Outcomes are read per network, so that slow queries of
+one network delay no other.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 log = get_logger("projections.http.outcomes")
 POLL_SECONDS = 0.02
 LOOK_SECONDS = 5
-# Records of one network asked for in one question, and when one that failed is asked again.
+# Records of one network per query, and the delay after a failed query.
 TOGETHER = 20
 AGAIN_SECONDS = 0.5
 _SQL = statements("projections.queries.sql")
@@ -47,29 +47,29 @@ class _Waiter:
     network_id: str
     handle: Handle
     result: asyncio.Future[dict[str, Any]]
-    # Seen in the log, with an outcome that only the projections can tell.
+    # In the log, with an outcome that depends on the projections.
     queued: bool = field(default=False)
 
 
 class Outcomes:
-    """Tells those who wait what became of their records. `run` asks Postgres."""
+    """Returns the outcomes of records to waiting requests. `run` queries Postgres."""
 
     def __init__(self, database: Database, shared: SharedDatabase, ask_topics: AskTopics) -> None:
-        """database, shared: act as segments_api; with the first it is asked how far the log has come.
+        """database, shared: with role segments_api; the first is for the progress of the log.
 
-        ask_topics: asks the broker which topics some names are now; raises faults of Kafka.
+        ask_topics: returns the broker's current topics by name; raises errors of Kafka.
         """
         self._ask_topics = ask_topics
         self._database = database
         self._settings = shared.settings
         self._shared = shared
         self._waiting: set[_Waiter] = set()
-        # Of each network that is being asked for.
-        self._telling: dict[str, asyncio.Task[None]] = {}
+        # The running query of each network.
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wanted = asyncio.Event()
 
     async def wait(self, network_id: str, handle: Handle, seconds: float) -> dict[str, Any] | None:
-        """Give a record's row of view result, with `detail`, once it is not `queued`; None when the seconds pass."""
+        """Return a record's row of view result, with `detail`, once it is not `queued`; None after `seconds`."""
         waiter = _Waiter(network_id, handle, asyncio.get_running_loop().create_future())
         self._waiting.add(waiter)
         self._wanted.set()
@@ -80,9 +80,9 @@ class Outcomes:
         return waiter.result.result() if waiter.result.done() else None
 
     async def foresee(self, command: Command, idempotency_key: str | None) -> dict[str, Any]:
-        """Say what would become of a command: outcome, before and after; of a rejected one also reason and detail.
+        """Return the predicted outcome of a command, the state before and after, and reason and detail of a rejection.
 
-        Raises: DatabaseAwayError; Problem 503, as shared has it.
+        Raises: DatabaseAwayError; Problem 503, as `shared` does.
         """
         async with self._shared.transaction(command.network_id) as connection:
             topic = Topics(self._settings.topic_prefix).commands
@@ -97,8 +97,8 @@ class Outcomes:
         return foreseen
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Ask for all who wait, as long as anybody does, until `stop` is set."""
-        supervisor = Supervisor(stop, log, "outcomes are not looked for")
+        """Query the outcomes of all waiting requests until `stop` is set."""
+        supervisor = Supervisor(stop, log, "outcomes delayed")
         stopping = asyncio.ensure_future(stop.wait())
 
         async def look() -> None:
@@ -109,12 +109,12 @@ class Outcomes:
                 wanted.cancel()
                 return
             await self._look()
-            supervisor.well()
+            supervisor.succeeded()
             await sleep_unless(stop, POLL_SECONDS)
 
         await supervisor.run(look)
         stopping.cancel()
-        for task in self._telling.values():
+        for task in self._tasks.values():
             task.cancel()
 
     async def _look(self) -> None:
@@ -126,26 +126,28 @@ class Outcomes:
             )
         if not reached:
             return
-        # It was this topic before the record was sent, and is now: so the record lies in it.
+        # The topic was this one before the record was sent, and is now, so it contains the record.
         there = await self._ask_topics({waiting[row["nth"]].handle.topic for row in reached})
-        found: dict[str, list[tuple[_Waiter, int]]] = {}
+        ready: dict[str, list[tuple[_Waiter, int]]] = {}
         for row in reached:
             waiter = waiting[row["nth"]]
             now = there[waiter.handle.topic]
             is_there = now is not None and not now.is_another(waiter.handle.topic_id)
             if is_there and (row["projected"] or not waiter.queued):
-                found.setdefault(waiter.network_id, []).append((waiter, row["lane_id"]))
-        for network_id, some in found.items():
-            if network_id not in self._telling:
-                task = asyncio.create_task(self._tell(network_id, some), name=f"tell {network_id}")
-                self._telling[network_id] = task
-                task.add_done_callback(partial(self._told, network_id))
+                ready.setdefault(waiter.network_id, []).append((waiter, row["lane_id"]))
+        for network_id, some in ready.items():
+            if network_id not in self._tasks:
+                task = asyncio.create_task(
+                    self._resolve(network_id, some), name=f"outcomes {network_id}"
+                )
+                self._tasks[network_id] = task
+                task.add_done_callback(partial(self._done, network_id))
 
-    def _told(self, network_id: str, _task: asyncio.Task[None]) -> None:
-        del self._telling[network_id]
+    def _done(self, network_id: str, _task: asyncio.Task[None]) -> None:
+        del self._tasks[network_id]
 
-    async def _tell(self, network_id: str, waiting: Sequence[tuple[_Waiter, int]]) -> None:
-        """Tell some who wait, of one network, what became of their records; each with its lane_id."""
+    async def _resolve(self, network_id: str, waiting: Sequence[tuple[_Waiter, int]]) -> None:
+        """Read the outcomes for waiting requests of one network, each with its lane_id."""
         try:
             for start in range(0, len(waiting), TOGETHER):
                 some = waiting[start : start + TOGETHER]
@@ -159,10 +161,10 @@ class Outcomes:
                     elif not _is_older(row, waiter.handle.received_ms) and not waiter.result.done():
                         waiter.result.set_result(row)
         except (DatabaseAwayError, Problem) as error:
-            log.info("outcomes are not told", network_id=network_id, error=str(error))
+            log.info("reading outcomes failed", network_id=network_id, error=str(error))
             await asyncio.sleep(AGAIN_SECONDS)
 
 
 def _is_older(result: Row, received_ms: int | None) -> bool:
-    """Whether it was received before our record was: another one, of a topic that lost its tail since."""
+    """Whether the row is of another record, received earlier, because the topic lost its tail in between."""
     return received_ms is not None and result["received_at"].timestamp() * 1000 < received_ms - 1

@@ -1,4 +1,4 @@
-"""What may be asked: the parameters of the routes that read. Unknown ones are refused: a misspelt as_of is not now."""
+"""The query parameters of the routes that read. Unknown ones are refused; a misspelt as_of must not mean now."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MEMBERS_LIMIT, MEMBERS_LIMIT_MOST = 500, 5_000
 RESULTS_LIMIT, RESULTS_LIMIT_MOST = 100, 1_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNIX = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})?")
-# RFC 3339; the + of an offset arrives as a space where it was sent unescaped.
+# RFC 3339; an unescaped + of an offset arrives as a space.
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)([Zz]|[ +-][0-9]{2}:[0-9]{2})"
 )
@@ -31,9 +31,9 @@ _MOST_OFFSET = 2**63 - 1
 
 
 def read_moment(text: object) -> datetime:
-    """Read a time: RFC 3339 with its offset, or Unix seconds. Raises: ValueError."""
+    """Parse a time: RFC 3339 with an offset, or Unix seconds. Raises: ValueError."""
     if not isinstance(text, str):
-        raise ValueError("must be a time")  # noqa: TRY004 - pydantic takes a ValueError
+        raise ValueError("must be a time")  # noqa: TRY004 - pydantic expects ValueError
     try:
         if _UNIX.fullmatch(text):
             seconds, _, fraction = text.partition(".")
@@ -46,23 +46,23 @@ def read_moment(text: object) -> datetime:
             return datetime.fromisoformat(match[1].upper() + offset).astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise ValueError("must be a time as 2026-01-31T12:00:00Z, or Unix seconds")
+    raise ValueError("must be a time such as 2026-01-31T12:00:00Z, or Unix seconds")
 
 
 def micros(moment: datetime | None) -> int | None:
-    """Give a moment in Unix microseconds."""
+    """Convert a moment to Unix microseconds."""
     return None if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def of_micros(moment: int | None) -> datetime | None:
-    """Give the moment of Unix microseconds."""
+    """Convert Unix microseconds to a moment."""
     return None if moment is None else _EPOCH + timedelta(microseconds=moment)
 
 
 def is_text(text: str) -> str:
-    """Refuse what Postgres text can't hold. Raises: ValueError."""
+    """Check that Postgres can store a text. Raises: ValueError."""
     if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
-        raise ValueError("must hold neither NUL nor lone surrogates")
+        raise ValueError("must contain neither NUL nor lone surrogates")
     return text
 
 
@@ -71,12 +71,12 @@ def _is_user(user: str) -> str:
     if not 1 <= len(normal) <= MAX_USER_LENGTH:
         raise ValueError(f"must have 1 to {MAX_USER_LENGTH} characters")
     if normal.isspace():
-        raise ValueError("must not be white space alone")
+        raise ValueError("must not be only white space")
     return normal
 
 
 class _AnyText(Convertor[str]):
-    """A part of a path that may hold anything, slashes and line breaks too: `{user:any}`."""
+    """A part of a path with any characters, slashes and line breaks included: `{user:any}`."""
 
     regex = r"[\s\S]*"
 
@@ -89,7 +89,7 @@ class _AnyText(Convertor[str]):
 
 register_url_convertor("any", _AnyText())
 _ABOUT_USER = (
-    "An email or a user id; normalised as a command's is. `erased:<n>` finds an erased one."
+    "An email or a user id, normalised as in a command; or `erased:<n>` for an erased user."
 )
 Time = Annotated[
     datetime,
@@ -100,8 +100,8 @@ User = Annotated[str, AfterValidator(_is_user), Path(description=_ABOUT_USER)]
 _CLOSED = ConfigDict(extra="forbid")
 
 
-class UserAsked(BaseModel):
-    """A user, in the query where the identifier holds a slash."""
+class UserQuery(BaseModel):
+    """A user in the query string, for identifiers with a slash."""
 
     model_config = _CLOSED
 
@@ -109,56 +109,63 @@ class UserAsked(BaseModel):
         str | None,
         AfterValidator(lambda user: None if user is None else _is_user(user)),
         Field(
-            description=f"{_ABOUT_USER} Instead of the one of the path: any identifier fits here."
+            description=f"{_ABOUT_USER} Replaces the user of the path; any identifier is possible here."
         ),
     ] = None
 
     def which(self, of_path: str | None = None) -> str:
-        """Give the user that is meant. Raises: Problem 400."""
+        """Return the user of the query or the path. Raises: Problem 400."""
         user = self.user or of_path
         if user is None:
-            raise wrong("user", "must be given")
+            raise wrong("user", "is required")
         return user
 
 
-class EventsAsked(UserAsked):
-    """Events of a user in a segment, the newest of them or those before a cursor's."""
+class EventsQuery(UserQuery):
+    """Events of a user in a segment: the newest, or those before a cursor."""
 
     limit: Annotated[
         int,
-        Field(ge=1, le=EVENTS_LIMIT_MOST, description="Most events of one answer: the newest."),
+        Field(
+            ge=1,
+            le=EVENTS_LIMIT_MOST,
+            description="Maximum number of events; the newest are returned.",
+        ),
         PLAIN,
     ] = EVENTS_LIMIT
     cursor: Annotated[
         str | None,
-        Field(min_length=1, max_length=2000, description="The last page's `next`."),
+        Field(min_length=1, max_length=2000, description="`next` of the previous page."),
     ] = None
 
 
-class UserAskedThen(UserAsked):
-    """A user, now or at a moment."""
+class UserAtMomentQuery(UserQuery):
+    """A user, now or at another moment."""
 
     as_of: Annotated[
-        Time | None, Field(description="All that had happened by then; RFC 3339 or Unix seconds.")
+        Time | None,
+        Field(description="State after all events up to this time; RFC 3339 or Unix seconds."),
     ] = None
-    known_at: Annotated[Time | None, Field(description="As it was recorded by then.")] = None
+    known_at: Annotated[
+        Time | None, Field(description="Only what was recorded up to this time.")
+    ] = None
 
     @property
     def moment(self) -> Moment:
-        """The moment that is meant."""
+        """The requested moment."""
         return Moment(self.as_of, self.known_at)
 
 
-class SegmentsAsked(UserAskedThen):
+class SegmentsQuery(UserAtMomentQuery):
     """The segments of a user."""
 
     cursor: Annotated[
         str | None,
-        Field(min_length=1, max_length=2000, description="The last page's `next`."),
+        Field(min_length=1, max_length=2000, description="`next` of the previous page."),
     ] = None
 
 
-class MembersAsked(UserAskedThen):
+class MembersQuery(UserAtMomentQuery):
     """The members of a segment, or one of them."""
 
     limit: Annotated[
@@ -166,24 +173,24 @@ class MembersAsked(UserAskedThen):
         Field(
             ge=1,
             le=MEMBERS_LIMIT_MOST,
-            description=f"Most members of one answer; {MEMBERS_LIMIT} in a page, all in a stream.",
+            description=f"Maximum number of members. Default: {MEMBERS_LIMIT} in a page, all in a stream.",
         ),
         PLAIN,
     ] = None
     cursor: Annotated[
         str | None,
-        Field(min_length=1, max_length=2000, description="The last page's `next`."),
+        Field(min_length=1, max_length=2000, description="`next` of the previous page."),
     ] = None
 
 
-class ResultsAsked(BaseModel):
-    """By reference or by position."""
+class ResultsQuery(BaseModel):
+    """Results by reference or by position."""
 
     model_config = _CLOSED
 
     reference_id: Annotated[
         str | None,
-        Field(min_length=1, max_length=400, description="As it was given, or answered."),
+        Field(min_length=1, max_length=400, description="As sent, or as returned by the API."),
         AfterValidator(lambda text: None if text is None else is_text(text)),
     ] = None
     position: Annotated[
@@ -197,31 +204,31 @@ class ResultsAsked(BaseModel):
     limit: Annotated[int, Field(ge=1, le=RESULTS_LIMIT_MOST), PLAIN] = RESULTS_LIMIT
     cursor: Annotated[
         str | None,
-        Field(min_length=1, max_length=2000, description="The last page's `next`."),
+        Field(min_length=1, max_length=2000, description="`next` of the previous page."),
     ] = None
 
 
 def read_position(text: str) -> Asked:
-    """Read topic:partition:offset or topic:partition:epoch:offset. Raises: Problem 400."""
+    """Parse topic:partition:offset or topic:partition:epoch:offset. Raises: Problem 400."""
     match = _POSITION.fullmatch(text)
     if match:
         epoch = None if match[3] is None else int(match[3])
-        asked = Asked(match[1], int(match[2]), epoch, int(match[4]))
-        if max(asked.partition, epoch or 0) <= _MOST and asked.offset <= _MOST_OFFSET:
-            return asked
+        position = Asked(match[1], int(match[2]), epoch, int(match[4]))
+        if max(position.partition, epoch or 0) <= _MOST and position.offset <= _MOST_OFFSET:
+            return position
     raise wrong("position", "must be topic:partition:offset or topic:partition:epoch:offset")
 
 
 def position_of_reference(reference_id: str) -> Asked | None:
-    """Give the position in a reference that was made where none was given, with a blank time; None: it has none."""
+    """Return the position in a generated reference (auto:…) of a command without a time; None for other references."""
     match = _AUTO.fullmatch(reference_id)
     if match is None or int(match[2]) > _MOST or int(match[3]) > _MOST_OFFSET:
         return None
     return Asked(match[1], int(match[2]), None, int(match[3]))
 
 
-Members = Annotated[MembersAsked, Query()]
-OneUserThen = Annotated[UserAskedThen, Query()]
-OneUserSegments = Annotated[SegmentsAsked, Query()]
-OneUserEvents = Annotated[EventsAsked, Query()]
-Results = Annotated[ResultsAsked, Query()]
+Members = Annotated[MembersQuery, Query()]
+OneUserAtMoment = Annotated[UserAtMomentQuery, Query()]
+OneUserSegments = Annotated[SegmentsQuery, Query()]
+OneUserEvents = Annotated[EventsQuery, Query()]
+Results = Annotated[ResultsQuery, Query()]

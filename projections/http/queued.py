@@ -1,4 +1,4 @@
-"""Records that Kafka has and the log has not yet: looked at by one consumer of no group, kept for all who ask."""
+"""Queued records, which are in Kafka and not in the log yet, read by one long-lived consumer without a group."""
 
 from __future__ import annotations
 
@@ -24,34 +24,35 @@ if TYPE_CHECKING:
     from projections.queries.rows import Row
     from service.runtime.settings import Settings
 
-log = get_logger("projections.arriving")
+log = get_logger("projections.http.queued")
 LOOK_SECONDS = 1.5
 _APPEND_TIME = 1
 
 
 class Queued:
-    """Reads single records from Kafka. `run` keeps the consumer."""
+    """Reads single records from Kafka. `run` maintains the consumer."""
 
     def __init__(self, settings: Settings) -> None:
-        self._kept = ReconnectingReader(settings)
-        self.run = self._kept.run
+        self._reader = ReconnectingReader(settings)
+        self.run = self._reader.run
 
-    async def row(self, network_id: str, asked: Asked, epoch: int) -> Row | None:
-        """Give the row of view result that a record on its way has, with outcome `queued`.
+    async def row(self, network_id: str, position: Asked, epoch: int) -> Row | None:
+        """Return the row of view result for a queued record, with outcome `queued`.
 
-        asked: a position of a topic that is ours. epoch: the one in which the log would have it.
-        None: there is no such record, or it is not that network's. One whose network can't be read, and whose key
-        names the network, has network_id None: whether its topic may speak for the network is for the caller to see.
-        Raises: Problem 503 where the broker does not answer within LOOK_SECONDS.
+        position: in a command topic. epoch: the one that the record would have in the log.
+        None: there is no such record, or it belongs to another network. If the network can't be read and the record key
+        names this network, network_id is None, and the caller must check that the topic may carry commands of the
+        network.
+        Raises: Problem 503 if the broker does not respond within LOOK_SECONDS.
         """
         try:
-            async with asyncio.timeout(LOOK_SECONDS), self._kept.lent() as reader:
-                record = await self._look(reader, asked)
+            async with asyncio.timeout(LOOK_SECONDS), self._reader.acquire() as reader:
+                record = await self._look(reader, position)
         except OffsetOutOfRangeError:
             return None  # aged out before it was read
         except INFRASTRUCTURE as error:
-            self._kept.replace()
-            log.warning("a record could not be looked at", error=f"{type(error).__name__}: {error}")
+            self._reader.replace()
+            log.warning("reading a queued record failed", error=f"{type(error).__name__}: {error}")
             raise unavailable("broker_away", "the broker does not answer") from error
         if record is None:
             return None
@@ -62,21 +63,23 @@ class Queued:
         return row if named == network_id else None
 
     @staticmethod
-    async def _look(reader: AIOKafkaConsumer, asked: Asked) -> ConsumerRecord[Any, Any] | None:
-        partition = TopicPartition(asked.topic, asked.partition)
-        if asked.partition not in await partitions_of(reader, asked.topic, {asked.partition}):
+    async def _look(reader: AIOKafkaConsumer, position: Asked) -> ConsumerRecord[Any, Any] | None:
+        partition = TopicPartition(position.topic, position.partition)
+        if position.partition not in await partitions_of(
+            reader, position.topic, {position.partition}
+        ):
             return None
         end = (await reader.end_offsets([partition]))[partition]
-        if asked.offset >= end:
+        if position.offset >= end:
             return None
         reader.assign([partition])
-        reader.seek(partition, asked.offset)
+        reader.seek(partition, position.offset)
         record = await reader.getone(partition)
-        return record if record.offset == asked.offset else None
+        return record if record.offset == position.offset else None
 
 
 def queued_row(record: ConsumerRecord[Any, Any], epoch: int) -> Row:
-    """Give the row of a record that is not in the log: what can be read of it, and outcome `queued`."""
+    """Build the row of a record that is not in the log: its readable fields, and outcome `queued`."""
     received_at = None
     if record.timestamp_type == _APPEND_TIME:
         received_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)

@@ -1,4 +1,4 @@
-"""Commands by their reference among those that Kafka has and the log has not yet: a bounded search."""
+"""A bounded search for queued commands, which are in Kafka and not in the log yet, by reference."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from projections.queries.rows import Row
     from service.runtime.settings import Settings
 
-log = get_logger("projections.searching")
+log = get_logger("projections.http.queued_search")
 MOST_RECORDS = 2_000
 SEARCH_SECONDS = 1.0
-# Searches under way, waiting ones too: to read the same records again for ever more would hold up all else.
+# Concurrent searches, waiting ones included. Each reads the same records again, so their number is limited.
 MOST_AT_ONCE = 8
 _CHUNK = 200
 _POLL_MS = 50
@@ -34,7 +34,7 @@ _UNREAD = Front(0, 0, None, is_stopped=False)
 
 
 class _Span(NamedTuple):
-    """What a lane holds on its way to the log: offsets from `first` below `end`."""
+    """The queued records of a lane: offsets from `first` to below `end`."""
 
     first: int
     end: int
@@ -42,36 +42,37 @@ class _Span(NamedTuple):
 
 
 class QueuedSearch:
-    """Looks through records in Kafka, of lanes that are not stopped. `run` keeps the consumer."""
+    """Searches records in Kafka, in lanes that are not stopped. `run` maintains the consumer."""
 
     def __init__(self, settings: Settings) -> None:
-        self._kept = ReconnectingReader(settings)
+        self._reader = ReconnectingReader(settings)
         self._under_way = 0
-        self.run = self._kept.run
+        self.run = self._reader.run
 
     async def rows(self, network_id: str, reference_id: str, fronts: Fronts) -> list[Row]:
-        """Give rows of view result, with outcome `queued`, of a network's commands that say a reference.
+        """Return rows of view result, with outcome `queued`, of a network's commands with a reference.
 
-        Looked through are at most MOST_RECORDS records on their way, of each lane the newest, for at most
-        SEARCH_SECONDS. fronts: how far the log has come. Where the broker does not answer nothing is found.
+        The search covers at most MOST_RECORDS queued records, the newest of each lane, and takes at most
+        SEARCH_SECONDS.
+        fronts: the log's positions. Without a response of the broker the result is empty.
         """
         if self._under_way >= MOST_AT_ONCE:
             return []
         self._under_way += 1
         rows: list[Row] = []
         try:
-            async with asyncio.timeout(SEARCH_SECONDS), self._kept.lent() as reader:
+            async with asyncio.timeout(SEARCH_SECONDS), self._reader.acquire() as reader:
                 spans = await self._spans(reader, fronts)
-                async for record, epoch in _passing(reader, _newest(spans)):
-                    if _may_say(record, reference_id):
+                async for record, epoch in _records(reader, _newest(spans)):
+                    if _may_contain(record, reference_id):
                         row = queued_row(record, epoch)
                         if (row["network_id"], row["reference_id"]) == (network_id, reference_id):
                             rows.append(row)
         except TimeoutError:
             pass
         except INFRASTRUCTURE as error:
-            self._kept.replace()
-            log.warning("records could not be searched", error=f"{type(error).__name__}: {error}")
+            self._reader.replace()
+            log.warning("search of queued records failed", error=f"{type(error).__name__}: {error}")
         finally:
             self._under_way -= 1
         return sorted(
@@ -79,7 +80,7 @@ class QueuedSearch:
         )
 
     async def _spans(self, reader: AIOKafkaConsumer, fronts: Fronts) -> dict[TopicPartition, _Span]:
-        """Find what each lane holds beyond the log. One that nothing was read of yet begins where Kafka does."""
+        """Return the queued records of each lane. A lane that was never read starts at Kafka's first offset."""
         lanes = {
             TopicPartition(topic, partition): fronts[topic].get(partition, _UNREAD)
             for topic in fronts
@@ -96,7 +97,7 @@ class QueuedSearch:
 
 
 def _newest(spans: Mapping[TopicPartition, _Span]) -> dict[TopicPartition, _Span]:
-    """Cut spans at their beginnings to MOST_RECORDS in all: short ones stay whole, long ones share what is left."""
+    """Limit spans to MOST_RECORDS in total by dropping the oldest: short spans stay whole, long ones share the rest."""
     left = MOST_RECORDS
     cut = {}
     by_length = sorted(spans.items(), key=lambda item: item[1].end - item[1].first)
@@ -107,10 +108,10 @@ def _newest(spans: Mapping[TopicPartition, _Span]) -> dict[TopicPartition, _Span
     return cut
 
 
-async def _passing(
+async def _records(
     reader: AIOKafkaConsumer, spans: Mapping[TopicPartition, _Span]
 ) -> AsyncIterator[tuple[ConsumerRecord[Any, Any], int]]:
-    """Give the records of the spans, each with its lane's epoch."""
+    """Yield the records of the spans, each with its lane's epoch."""
     if not spans:
         return
     reader.assign(list(spans))
@@ -118,18 +119,18 @@ async def _passing(
         reader.seek(lane, span.first)
     left = set(spans)
     while left:
-        found = await reader.getmany(*left, timeout_ms=_POLL_MS, max_records=_CHUNK)
+        batches = await reader.getmany(*left, timeout_ms=_POLL_MS, max_records=_CHUNK)
         ended = [lane for lane in left if await reader.position(lane) >= spans[lane].end]
-        # Else the next search would wait for the broker's answer that there is no more.
+        # Otherwise the next search would wait for a pending fetch without records.
         reader.pause(*ended)
         left.difference_update(ended)
-        for lane, records in found.items():
+        for lane, records in batches.items():
             for record in records:
                 yield record, spans[lane].epoch
-        await asyncio.sleep(0)  # let others go on between
+        await asyncio.sleep(0)  # yield to other tasks
 
 
-def _may_say(record: ConsumerRecord[Any, Any], reference_id: str) -> bool:
-    """Whether it is worth reading: without escapes a reference stands in it as it is."""
+def _may_contain(record: ConsumerRecord[Any, Any], reference_id: str) -> bool:
+    """Whether it may contain the reference: without JSON escapes the reference occurs literally."""
     value = record.value
     return value is not None and (reference_id.encode() in value or b"\\" in value)

@@ -1,4 +1,4 @@
-"""A Kafka consumer of no group that is kept, to look at records at once, and lent to one at a time."""
+"""A long-lived Kafka consumer without a group, for immediate reads, used by one request at a time."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
     from service.runtime.settings import Settings
 
-log = get_logger("projections.arriving")
+log = get_logger("projections.http.reconnecting_reader")
 
 
 class ReconnectingReader(ReconnectingClient["AIOKafkaConsumer"]):
-    """Lends a consumer. `run` keeps it."""
+    """Provides a consumer. `run` maintains it."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(partial(reading, settings), log, "info")
         self._one_at_a_time = asyncio.Lock()
 
     @asynccontextmanager
-    async def lent(self) -> AsyncIterator[AIOKafkaConsumer]:
-        """Lend the consumer, once those before are done. Raises: TimeoutError while there is none."""
+    async def acquire(self) -> AsyncIterator[AIOKafkaConsumer]:
+        """Acquire the consumer exclusively. Raises: TimeoutError while there is none."""
         async with self._one_at_a_time:
             if self.client is None:
                 raise TimeoutError
@@ -38,10 +38,10 @@ class ReconnectingReader(ReconnectingClient["AIOKafkaConsumer"]):
 
 
 async def partitions_of(reader: AIOKafkaConsumer, topic: str, known: set[int]) -> set[int]:
-    """Give the partitions of a topic; asks the broker anew where any of those `known` to be is missing."""
-    found = reader.partitions_for_topic(topic)
-    if not found or not known <= found:
+    """Return the partitions of a topic; refresh the metadata if one of `known` is missing."""
+    partitions = reader.partitions_for_topic(topic)
+    if not partitions or not known <= partitions:
         await reader._client.add_topic(topic)  # noqa: SLF001 - aiokafka learns topics only by interest
         await reader._client.force_metadata_update()  # noqa: SLF001 - and partitions now and then
-        found = reader.partitions_for_topic(topic)
-    return found or set()
+        partitions = reader.partitions_for_topic(topic)
+    return partitions or set()

@@ -1,4 +1,4 @@
-"""The answers of the routes that read, as their documentation; nothing is validated against them on its way out."""
+"""The responses of the routes that read, for the documentation. Responses are not validated against them."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ from pydantic import BaseModel, Field
 
 CompleteUntil = Annotated[
     datetime | None,
-    Field(description="Every record received before it is in this answer. Null: not known yet."),
+    Field(
+        description="The response includes every record received before this time. Null: not known yet."
+    ),
 ]
 Next = Annotated[
-    str | None, Field(description="The `cursor` of the next page; null: there is none.")
+    str | None, Field(description="The `cursor` of the next page; null on the last page.")
 ]
 Text = str | None
 Metadata = dict[str, Any] | None
 
 
 class Member(BaseModel):
-    """A member of a segment, as in view membership; `since` and what follows are of the event that began it."""
+    """A member of a segment, as in view membership. `since` and the fields after it are of the event that began it."""
 
     network_id: Annotated[str, Field(examples=["acme"])]
     segment_id: Annotated[int, Field(examples=[1])]
     segment_name: Annotated[str, Field(examples=["Power user"])]
     user_id: Annotated[str, Field(examples=["jo@example.com"])]
     since: datetime
-    cause: Annotated[str, Field(examples=["enter"], description="That event's user_status.")]
+    cause: Annotated[str, Field(examples=["enter"], description="The event's user_status.")]
     override: Annotated[Text, Field(examples=[None], description="add or null")]
     reference_id: Annotated[Text, Field(examples=["nightly-7"])]
     description: Text
@@ -38,7 +40,7 @@ class Member(BaseModel):
 
 
 class UserSegment(BaseModel):
-    """What stands for a user in a segment, as in view user_segment, and why."""
+    """The state of a user in a segment, as in view user_segment, and its cause."""
 
     network_id: Annotated[str, Field(examples=["acme"])]
     segment_id: Annotated[int, Field(examples=[1])]
@@ -49,22 +51,24 @@ class UserSegment(BaseModel):
     automation_says: Annotated[Text, Field(description="enter, leave or null", examples=["enter"])]
     member_since: datetime | None
     override_since: datetime | None
-    expires_at: Annotated[datetime | None, Field(description="When the override is to lapse.")]
+    expires_at: Annotated[
+        datetime | None, Field(description="When the override expires; null: never.")
+    ]
     last_change_at: datetime
     last_recorded_at: datetime
     since: Annotated[
-        datetime | None, Field(description="member_since; of who is no member override_since.")
+        datetime | None, Field(description="member_since; override_since for a non-member.")
     ]
     cause: Annotated[
         Text,
         Field(
-            description="user_status of the event that began the membership; of a blocked user `block`.",
+            description="user_status of the event that began the membership; `block` for a blocked user.",
             examples=["block"],
         ),
     ]
-    reference_id: Annotated[Text, Field(description="That event's.", examples=["ticket-17"])]
-    description: Annotated[Text, Field(description="That event's.", examples=["Reseller"])]
-    metadata: Annotated[Metadata, Field(description="That event's.")]
+    reference_id: Annotated[Text, Field(description="Of that event.", examples=["ticket-17"])]
+    description: Annotated[Text, Field(description="Of that event.", examples=["Reseller"])]
+    metadata: Annotated[Metadata, Field(description="Of that event.")]
     override_reference_id: Annotated[
         Text, Field(description="Of the event that last stated the override.")
     ]
@@ -73,7 +77,7 @@ class UserSegment(BaseModel):
 
 
 class Result(BaseModel):
-    """What became of a command, as in view result, and of a rejected one the detail of view rejected."""
+    """The outcome of a command, as in view result, with the detail of view rejected for a rejected one."""
 
     network_id: Text
     reference_id: Annotated[Text, Field(examples=["ticket-17"])]
@@ -87,7 +91,7 @@ class Result(BaseModel):
             examples=["applied"],
         ),
     ]
-    reason: Annotated[Text, Field(description="Of a rejected one.")]
+    reason: Annotated[Text, Field(description="The reason of a rejection.")]
     changed_membership: bool | None
     changed_override: bool | None
     status_change_timestamp: datetime | None
@@ -97,7 +101,7 @@ class Result(BaseModel):
     kafka_epoch: int
     kafka_offset: int
     event_id: UUID | None
-    detail: Annotated[Text, Field(description="Of a rejected one: what was wrong, and where.")]
+    detail: Annotated[Text, Field(description="For a rejection: what is wrong, and where.")]
 
 
 class Size(BaseModel):
@@ -112,7 +116,7 @@ class Size(BaseModel):
 
 
 class Step(BaseModel):
-    """An event of the user in the segment, what it did, and what stood after it."""
+    """An event of the user in the segment, its effect, and the state after it."""
 
     event_id: UUID
     status_change_timestamp: datetime
@@ -135,7 +139,7 @@ class Step(BaseModel):
 
 
 class Now(BaseModel):
-    """A row of view user_segment, and until when its override stands."""
+    """A row of view user_segment, with the expiry of the override."""
 
     network_id: str
     segment_id: int
@@ -148,11 +152,13 @@ class Now(BaseModel):
     override_since: datetime | None
     last_change_at: datetime
     last_recorded_at: datetime
-    expires_at: Annotated[datetime | None, Field(description="When the override is to lapse.")]
+    expires_at: Annotated[
+        datetime | None, Field(description="When the override expires; null: never.")
+    ]
 
 
 class Members(BaseModel):
-    """A page of members. It may be shorter than `limit` and not the last: `next` tells."""
+    """A page of members. A page may be shorter than `limit` and not the last; see `next`."""
 
     members: list[Member]
     next: Next
@@ -160,7 +166,7 @@ class Members(BaseModel):
 
 
 class OneMember(BaseModel):
-    """One user in one segment. members: their row as in a page; empty for who is no member."""
+    """One user in one segment. members: the user's row as in a page; empty for a non-member."""
 
     members: list[Member]
     next: None
@@ -169,7 +175,7 @@ class OneMember(BaseModel):
 
 
 class UserSegments(BaseModel):
-    """Segments that a user was ever seen in, by id: all of them, or as many as a page holds; `next` tells."""
+    """The segments with an event of a user, by id: all of them, or the first page; see `next`."""
 
     segments: list[UserSegment]
     next: Next
@@ -185,16 +191,16 @@ class Results(BaseModel):
 
 
 class Sizes(BaseModel):
-    """The segments of a network, empty, archived and hidden ones too, by id."""
+    """The segments of a network by id, empty, archived and hidden ones included."""
 
     sizes: list[Size]
     complete_until: CompleteUntil
 
 
 class Explanation(BaseModel):
-    """Why a user is in a segment, or not. events: the newest, in the order in which they happened.
+    """Why a user is in a segment, or not. events: the newest, in chronological order.
 
-    A page may be shorter than `limit` and not the last: `next` tells, and leads to what happened before.
+    A page may be shorter than `limit` and not the last; `next` leads to earlier events.
     """
 
     now: Annotated[Now | None, Field(description="Null: no event is projected yet.")]

@@ -1,4 +1,4 @@
-"""What became of commands: by the publisher's reference, or by the position that was answered."""
+"""Outcomes of commands, by the publisher's reference or by position."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from projections.http.outcomes import AskTopics
-    from projections.http.query_parameters import ResultsAsked
+    from projections.http.query_parameters import ResultsQuery
     from projections.http.queued import Queued
     from projections.http.queued_search import QueuedSearch
     from projections.queries.results import Asked, Fronts
@@ -37,74 +37,74 @@ PATH = "/networks/{network_id}/results"
 def result_routes(
     access: Access,
     shared: SharedDatabase,
-    arriving: Queued,
-    searching: QueuedSearch,
+    queued: Queued,
+    queued_search: QueuedSearch,
     topics: AskTopics,
 ) -> APIRouter:
-    """Give the route of results, for who publishes and for who reports. topics: as reading_routes has it."""
+    """Return the route of results, for scopes publish and report. topics: as in reading_routes."""
     router = APIRouter(tags=["reading"], responses={406: {}})
     admitted: Any = Depends(access.admits(Scope.REPORT, Scope.PUBLISH))
-    teller = _Teller(shared, arriving, searching, topics)
+    reader = _ResultReader(shared, queued, queued_search, topics)
 
     @router.get(
         PATH,
-        summary="What became of commands",
+        summary="Outcomes of commands",
         responses={200: {"model": response_models.Results}, 404: {}},
     )
     async def results(
-        asked: Results, admission: Admission = admitted, _: None = takes_json
+        query: Results, admission: Admission = admitted, _: None = takes_json
     ) -> Response:
-        if (asked.reference_id is None) == (asked.position is None):
-            raise wrong("reference_id", "give either reference_id or position")
-        if asked.position is not None:
-            position = read_position(asked.position)
-            return await teller.of_position(admission.network_id, position)
-        return await teller.of_reference(admission.network_id, asked)
+        if (query.reference_id is None) == (query.position is None):
+            raise wrong("reference_id", "send either reference_id or position")
+        if query.position is not None:
+            position = read_position(query.position)
+            return await reader.of_position(admission.network_id, position)
+        return await reader.of_reference(admission.network_id, query)
 
     return router
 
 
-class _Teller:
-    """Tells what became of commands, of the log or on their way to it."""
+class _ResultReader:
+    """Reads outcomes of commands, in the log or queued."""
 
     def __init__(
-        self, shared: SharedDatabase, arriving: Queued, searching: QueuedSearch, topics: AskTopics
+        self, shared: SharedDatabase, queued: Queued, queued_search: QueuedSearch, topics: AskTopics
     ) -> None:
         self._topics = topics
         self._shared = shared
-        self._arriving = arriving
-        self._searching = searching
+        self._queued = queued
+        self._queued_search = queued_search
         self._cursors = Cursors(shared.settings)
 
     async def of_position(self, network_id: str, position: Asked) -> Response:
-        found, until = await self._at(network_id, position)
-        if found.row is None:
-            raise _unknown(until, found.hole)
-        return answer({"results": [found.row], "next": None, "complete_until": until})
+        result, until = await self._at(network_id, position)
+        if result.row is None:
+            raise _unknown(until, result.hole)
+        return answer({"results": [result.row], "next": None, "complete_until": until})
 
-    async def of_reference(self, network_id: str, asked: ResultsAsked) -> Response:
-        reference_id = asked.reference_id or ""
-        after = self._after(network_id, reference_id, asked.cursor)
+    async def of_reference(self, network_id: str, query: ResultsQuery) -> Response:
+        reference_id = query.reference_id or ""
+        after = self._after(network_id, reference_id, query.cursor)
         async with self._shared.transaction(network_id) as connection:
             until = await read_complete_until(connection)
-            # Before the rows: what is appended meanwhile is looked for in Kafka.
+            # Read before the rows, so that records appended in between are searched in Kafka.
             fronts = await log_results.read_fronts(connection, self._shared.settings)
             rows, last = await log_results.read_references(
-                connection, network_id, reference_id, after or (-1, -1), asked.limit
+                connection, network_id, reference_id, after or (-1, -1), query.limit
             )
-            # Made of a position: at the same one of another topic lies another command.
+            # A generated reference contains a position; in a recreated topic it is another command.
             position = position_of_reference(reference_id)
-            found = position and await log_results.read_position(
+            result = position and await log_results.read_position(
                 connection, self._shared.settings, network_id, position
             )
-        if position and found:
-            await self._check_lane(position, found)
+        if position and result:
+            await self._check_lane(position, result)
         if not rows and after is None:
-            rows, hole = await self._on_its_way(network_id, reference_id, fronts)
-            rows = rows[: asked.limit]
+            rows, hole = await self._in_kafka(network_id, reference_id, fronts)
+            rows = rows[: query.limit]
             if not rows:
                 raise _unknown(until, hole)
-        cursor = last and self._cursors.give(ResultsCursor(network_id, reference_id, *last))
+        cursor = last and self._cursors.encode(ResultsCursor(network_id, reference_id, *last))
         return answer({"results": rows, "next": cursor, "complete_until": until})
 
     def _after(
@@ -112,61 +112,61 @@ class _Teller:
     ) -> tuple[int, int] | None:
         if cursor is None:
             return None
-        found = self._cursors.read(cursor, ResultsCursor)
-        if (found.network_id, found.reference_id) != (network_id, reference_id):
-            raise wrong("cursor", "is of another reference_id")
-        return found.lane_id, found.offset
+        decoded = self._cursors.read(cursor, ResultsCursor)
+        if (decoded.network_id, decoded.reference_id) != (network_id, reference_id):
+            raise wrong("cursor", "belongs to another reference_id")
+        return decoded.lane_id, decoded.offset
 
-    async def _on_its_way(
+    async def _in_kafka(
         self, network_id: str, reference_id: str, fronts: Fronts
     ) -> tuple[list[Row], str | None]:
-        """Look for a reference on its way: at the position that it says, if it was made for one; else everywhere.
+        """Search queued records for a reference: at the position in a generated reference, else everywhere.
 
-        Gives the rows, and why the log has no record of that position.
+        Returns the rows, and why the log has no record at that position.
         """
         position = position_of_reference(reference_id)
         if position is None:
             fronts, stopped = await self._without_stopped(fronts)
-            rows = await self._searching.rows(network_id, reference_id, fronts)
+            rows = await self._queued_search.rows(network_id, reference_id, fronts)
             if stopped and not rows:
                 raise _stopped()
             return rows, None
-        found, _ = await self._at(network_id, position)
-        if found.row is None:
-            return [], found.hole
-        # A repeat has the reference of what it repeats, and what was refused has none.
-        stands = found.row["reference_id"] == reference_id
-        stands = stands or found.row["outcome"] in ("duplicate", "rejected")
-        return [found.row] if stands else [], None
+        result, _ = await self._at(network_id, position)
+        if result.row is None:
+            return [], result.hole
+        # A duplicate has the reference of the original, and a rejected record has none.
+        stands = result.row["reference_id"] == reference_id
+        stands = stands or result.row["outcome"] in ("duplicate", "rejected")
+        return [result.row] if stands else [], None
 
     async def _at(self, network_id: str, position: Asked) -> tuple[Found, datetime | None]:
         async with self._shared.transaction(network_id) as connection:
             until = await read_complete_until(connection)
-            found = await log_results.read_position(
+            result = await log_results.read_position(
                 connection, self._shared.settings, network_id, position
             )
-        await self._check_lane(position, found)
-        if found.awaited is not None:
-            row = await self._arriving.row(network_id, position, found.awaited)
+        await self._check_lane(position, result)
+        if result.awaited is not None:
+            row = await self._queued.row(network_id, position, result.awaited)
             if row is not None and row["network_id"] is None:
                 async with self._shared.transaction(network_id) as connection:
                     if not await log_results.may_speak(connection, network_id, position.topic):
                         row = None
-            found = Found(row)
-        return found, until
+            result = Found(row)
+        return result, until
 
-    async def _check_lane(self, asked: Asked, found: Found) -> None:
-        """Raise Problem 503 where the topic is not the one that the lane reads.
+    async def _check_lane(self, position: Asked, result: Found) -> None:
+        """Raise Problem 503 if the topic is not the one that the lane reads.
 
-        What the log has in an epoch that was named is what it is; anything else goes by the topic that is there now.
+        A record of the log in an explicit epoch is unambiguous; anything else depends on the current topic.
         """
-        if found.lane is not None and (asked.epoch is None or found.awaited is not None):
-            now = (await self._topics([asked.topic]))[asked.topic]
-            if found.lane.is_another(now):
+        if result.lane is not None and (position.epoch is None or result.awaited is not None):
+            now = (await self._topics([position.topic]))[position.topic]
+            if result.lane.is_another(now):
                 raise _stopped()
 
     async def _without_stopped(self, fronts: Fronts) -> tuple[Fronts, bool]:
-        """Leave out lanes whose topics are not those that the log reads; and whether there are any."""
+        """Mark lanes whose topic is not the one that the log reads as stopped; return whether there are any."""
         there = await self._topics(list(fronts))
         kept = {
             topic: {
@@ -179,19 +179,19 @@ class _Teller:
 
 
 def _stopped() -> Problem:
-    """Say that a lane's topic is not the one that the log has read: at the same position lies another command."""
+    """503: the lane's topic is not the one that the log has read, so the same position is another command."""
     return unavailable(
         "stopped",
-        "the lane is stopped: the topic is not the one that the log has read, until an operator lets it go on",
+        "the lane is stopped until an operator acts: the topic is not the one that the log has read",
     )
 
 
 def _unknown(complete_until: datetime | None, hole: str | None) -> Problem:
-    """Say that nothing is known. hole: why the log has no record of that position."""
+    """404. hole: why the log has no record at that position."""
     detail = (
-        "nothing of it is known in this network; what was received before complete_until and is not found names"
-        " another network or none that can be read, or does not exist"
+        "there is no such record in this network; a record that was received before complete_until and is not found"
+        " belongs to another network, names no readable network, or does not exist"
     )
     if hole is not None:
-        detail = f"the log has no record of that position: {hole}"
+        detail = f"the log has no record at that position: {hole}"
     return Problem(404, "unknown_result", detail, more={"complete_until": complete_until})

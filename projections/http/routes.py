@@ -1,4 +1,4 @@
-"""All routes that read, in the order in which they are to be matched."""
+"""All routes that read, in matching order."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 def reading_routes(
     access: Access,
     shared: SharedDatabase,
-    arriving: Queued,
-    searching: QueuedSearch,
+    queued: Queued,
+    queued_search: QueuedSearch,
     topics: AskTopics,
 ) -> APIRouter:
-    """Give the routes. shared: acts as segments_api. topics: says which topics some names are now, or were last."""
+    """Return the routes. shared: with role segments_api. topics: returns the current or last known topics by name."""
     router = APIRouter()
-    router.include_router(result_routes(access, shared, arriving, searching, topics))
-    router.include_router(user_routes(access, shared))  # explanations before users of any spelling
+    router.include_router(result_routes(access, shared, queued, queued_search, topics))
+    # Explanations are matched before users, whose identifier may contain slashes.
+    router.include_router(user_routes(access, shared))
     router.include_router(member_routes(access, shared))
     return router

@@ -1,4 +1,4 @@
-"""One user's segments, why they are in one of them, and the sizes of all."""
+"""The segments of a user, explanations, and the sizes of segments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from projections.http import response_models
 from projections.http.cursors import Cursors, EventsCursor, SegmentsCursor, moment_of
 from projections.http.formats import KINDS, STREAMS, answer, lines, reaches
 from projections.http.members import PATH as MEMBERS
-from projections.http.members import never_seen
+from projections.http.members import unknown_user
 from projections.http.query_parameters import OneUserEvents, OneUserSegments, User, micros
 from projections.queries.explain import EventPlace, explain
 from projections.queries.rows import SIZE_COLUMNS, read_complete_until, read_sizes
@@ -21,7 +21,7 @@ from service.http.kit.parameters import Nothing, PathId, wrong
 from service.registry.api_keys import Scope
 
 if TYPE_CHECKING:
-    from projections.http.query_parameters import EventsAsked, SegmentsAsked
+    from projections.http.query_parameters import EventsQuery, SegmentsQuery
     from service.http.kit.auth import Access
     from service.http.kit.database import SharedDatabase
 
@@ -29,7 +29,7 @@ NETWORK = "/networks/{network_id}"
 
 
 def user_routes(access: Access, shared: SharedDatabase) -> APIRouter:
-    """Give the routes of users and sizes."""
+    """Return the routes of users and sizes."""
     router = APIRouter(tags=["reading"], responses={406: {}})
     admitted: Any = Depends(access.admits(Scope.REPORT))
     segments: Any = {200: {"model": response_models.UserSegments}}
@@ -38,13 +38,13 @@ def user_routes(access: Access, shared: SharedDatabase) -> APIRouter:
 
     @router.get(
         NETWORK + "/users/segments",
-        summary="The segments of a user, named in the query",
+        summary="The segments of a user in the query string",
         responses=segments,
     )
     async def segments_of(
-        asked: OneUserSegments, admission: Admission = admitted, _: None = takes_json
+        query: OneUserSegments, admission: Admission = admitted, _: None = takes_json
     ) -> Response:
-        return await _segments(shared, cursors, admission.network_id, asked)
+        return await _segments(shared, cursors, admission.network_id, query)
 
     @router.get(
         NETWORK + "/users/{user:any}/segments",
@@ -52,22 +52,22 @@ def user_routes(access: Access, shared: SharedDatabase) -> APIRouter:
         responses=segments,
     )
     async def segments_of_user(
-        user: User, asked: OneUserSegments, admission: Admission = admitted, _: None = takes_json
+        user: User, query: OneUserSegments, admission: Admission = admitted, _: None = takes_json
     ) -> Response:
-        return await _segments(shared, cursors, admission.network_id, asked, user)
+        return await _segments(shared, cursors, admission.network_id, query, user)
 
     @router.get(
         MEMBERS.removesuffix("members") + "explanation",
-        summary="Why a user, named in the query, is in a segment, or not",
+        summary="Why a user in the query string is in a segment, or not",
         responses=explanation,
     )
     async def explain_one(
         segment_id: PathId,
-        asked: OneUserEvents,
+        query: OneUserEvents,
         admission: Admission = admitted,
         _: None = takes_json,
     ) -> Response:
-        return await _explain(shared, cursors, admission.network_id, segment_id, asked)
+        return await _explain(shared, cursors, admission.network_id, segment_id, query)
 
     @router.get(
         MEMBERS + "/{user:any}/explanation",
@@ -77,11 +77,11 @@ def user_routes(access: Access, shared: SharedDatabase) -> APIRouter:
     async def explain_user(
         segment_id: PathId,
         user: User,
-        asked: OneUserEvents,
+        query: OneUserEvents,
         admission: Admission = admitted,
         _: None = takes_json,
     ) -> Response:
-        return await _explain(shared, cursors, admission.network_id, segment_id, asked, user)
+        return await _explain(shared, cursors, admission.network_id, segment_id, query, user)
 
     @router.get(
         NETWORK + "/sizes",
@@ -105,15 +105,15 @@ async def _segments(
     shared: SharedDatabase,
     cursors: Cursors,
     network_id: str,
-    asked: SegmentsAsked,
+    query: SegmentsQuery,
     of_path: str | None = None,
 ) -> Response:
-    user = asked.which(of_path)
-    moment, after = asked.moment, 0
-    if asked.cursor is not None:
-        cursor = cursors.read(asked.cursor, SegmentsCursor)
+    user = query.which(of_path)
+    moment, after = query.moment, 0
+    if query.cursor is not None:
+        cursor = cursors.read(query.cursor, SegmentsCursor)
         if (cursor.network_id, cursor.user) != (network_id, user):
-            raise wrong("cursor", "is of another user")
+            raise wrong("cursor", "belongs to another user")
         moment, after = moment_of(cursor, moment), cursor.after
     async with shared.transaction(network_id) as connection:
         until = await read_complete_until(connection)
@@ -121,7 +121,7 @@ async def _segments(
     following = None
     if last is not None:
         as_of, known_at = map(micros, moment)
-        following = cursors.give(SegmentsCursor(network_id, user, as_of, known_at, last))
+        following = cursors.encode(SegmentsCursor(network_id, user, as_of, known_at, last))
     return answer({"segments": rows, "next": following, "complete_until": until})
 
 
@@ -130,21 +130,21 @@ async def _explain(
     cursors: Cursors,
     network_id: str,
     segment_id: int,
-    asked: EventsAsked,
+    query: EventsQuery,
     of_path: str | None = None,
 ) -> Response:
-    user = asked.which(of_path)
+    user = query.which(of_path)
     before = None
-    if asked.cursor is not None:
-        cursor = cursors.read(asked.cursor, EventsCursor)
+    if query.cursor is not None:
+        cursor = cursors.read(query.cursor, EventsCursor)
         if (cursor.network_id, cursor.segment_id, cursor.user) != (network_id, segment_id, user):
-            raise wrong("cursor", "is of another user and segment")
+            raise wrong("cursor", "belongs to another user and segment")
         before = EventPlace(cursor.lane_id, cursor.offset)
     async with shared.transaction(network_id) as connection:
         until = await read_complete_until(connection)
-        found = await explain(connection, network_id, segment_id, user, asked.limit, before)
-    if not found["events"]:
-        raise never_seen(until, user)
-    earlier = found.pop("earlier")
-    following = earlier and cursors.give(EventsCursor(network_id, segment_id, user, *earlier))
-    return answer({**found, "next": following, "complete_until": until})
+        explanation = await explain(connection, network_id, segment_id, user, query.limit, before)
+    if not explanation["events"]:
+        raise unknown_user(until, user)
+    earlier = explanation.pop("earlier")
+    following = earlier and cursors.encode(EventsCursor(network_id, segment_id, user, *earlier))
+    return answer({**explanation, "next": following, "complete_until": until})

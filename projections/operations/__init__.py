@@ -1,4 +1,4 @@
-"""What operators and auditors run: status, verify.
+"""Status and verify, for operators and auditors.
 
 Imports fold; segments.cli and segments.http import it.
 """

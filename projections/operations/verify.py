@@ -1,4 +1,4 @@
-"""Comparing what stands in the views with what the log says, in one snapshot."""
+"""Compares the views with the fold of the log, in one snapshot."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ CHECKS = (
 
 
 async def verify(connection: asyncpg.Connection[Any]) -> list[dict[str, str | None]]:
-    """Compare every view that a projection feeds with the fold of the log, and law 1's tiling and counters.
+    """Compare every view of a projection with the fold of the log, and check law 1's tiling and counters.
 
-    Also compares each row of the log with its digests, the guards of the log with those that the migrations make, and
-    checkpoints, watermarks, generations and the outboxes' progress with the log.
+    Also compares each row of the log with its digests, the guards of the log with the migrations, and checkpoints,
+    watermarks, generations and the positions of the outboxes with the log.
 
-    Returns: what differs, at most 100 a check: view or table, key, expected, found. Empty: all is well.
+    Returns: the differences, at most 100 per check: view or table, key, expected, found.
     """
     differences = []
     async with connection.transaction(isolation="repeatable_read", readonly=True):

@@ -1,4 +1,4 @@
-"""Comparing what lies in Kafka with what the log and the views say: which topics they are, and the last words told."""
+"""Compares Kafka with the log and the views: the topic ids, and the last values of memberships."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ BLOCK = 20_000
 async def verify_topics(
     connection: asyncpg.Connection[Any], settings: Settings, *, memberships: bool
 ) -> list[Difference]:
-    """Compare the ids of Kafka's topics with those that were read and told.
+    """Compare the ids of Kafka's topics with those that were read and written.
 
-    memberships: also read all of the topic of memberships, and compare its last words with what stands.
-    Returns: what differs, as `projections.operations.verify` does.
-    Raises: KafkaError when Kafka does not answer.
+    memberships: also read the whole topic of memberships, and compare its last values with the states.
+    Returns: the differences, as in `projections.operations.verify`.
+    Raises: KafkaError if Kafka does not respond.
     """
     topics = Topics(settings.topic_prefix)
     lanes = await connection.fetch(SQL["lane_topics"])
@@ -41,18 +41,20 @@ async def verify_topics(
     async with reading(settings, "read_committed") as reader:
         names = {row["topic"] for row in lanes} | {topics.memberships}
         there = await topics_there(reader._client, names)  # noqa: SLF001
-        found: list[Difference] = []
+        differences: list[Difference] = []
         for row in lanes:
             topic = there[row["topic"]]
             if topic is None or topic.is_another(row["topic_id"]):
-                found.append(_differs("lane", row["lane"], row["topic_id"], topic))
+                differences.append(_differs("lane", row["lane"], row["topic_id"], topic))
         topic = there[topics.memberships]
         if known is not None and (topic is None or topic.is_another(known)):
-            found.append(_differs("projections.membership_topic", topics.memberships, known, topic))
+            differences.append(
+                _differs("projections.membership_topic", topics.memberships, known, topic)
+            )
         if memberships and topic is not None:
             partitions = [TopicPartition(topics.memberships, one) for one in topic.partitions]
-            found += await _compare(connection, reader, partitions)
-    return found
+            differences += await _compare(connection, reader, partitions)
+    return differences
 
 
 def _differs(view: str, key: str, known: Any, topic: Any) -> Difference:
@@ -64,7 +66,7 @@ async def _compare(
     connection: asyncpg.Connection[Any], reader: AIOKafkaConsumer, partitions: list[TopicPartition]
 ) -> list[Difference]:
     reader.assign(partitions)
-    # What stands is read first, so that whatever is there was told before these ends, or waits.
+    # The states are read first, so that each was published before these end offsets, or is pending.
     async with connection.transaction(isolation="repeatable_read"):
         await connection.fetchval(SQL["published_topic"])
         await connection.execute(SQL["make_published"])
@@ -78,20 +80,22 @@ async def _compare(
                 await connection.copy_records_to_table("published", records=rows, columns=_COLUMNS)
                 rows = []
         await connection.copy_records_to_table("published", records=rows, columns=_COLUMNS)
-        found = await connection.fetch(SQL["verify_memberships"], partitions[0].topic, timeout=3600)
+        differences = await connection.fetch(
+            SQL["verify_memberships"], partitions[0].topic, timeout=3600
+        )
         await connection.execute("DROP TABLE published")
-    return [dict(row) for row in found]
+    return [dict(row) for row in differences]
 
 
 def _row(record: Any) -> tuple[Any, ...]:
-    """Give (key, partition, offset, recorded_at, what is said) of a record; null of what is told no more."""
+    """Return (key, partition, offset, recorded_at, state) of a record; the last two are None for a tombstone."""
     key = record.key.decode(errors="replace").replace("\0", "\ufffd")
     place = (key, record.partition, record.offset)
     if record.value is None:
         return (*place, None, None)
     try:
         value = json.loads(record.value)
-        said = f"{'t' if value['is_member'] else 'f'} {value['override'] or '-'}"
-        return (*place, datetime.fromisoformat(value["last_recorded_at"]), said)
+        state = f"{'t' if value['is_member'] else 'f'} {value['override'] or '-'}"
+        return (*place, datetime.fromisoformat(value["last_recorded_at"]), state)
     except (ValueError, TypeError, KeyError):
-        return (*place, None, "not what this service tells")
+        return (*place, None, "not a record of this service")

@@ -1,4 +1,4 @@
-"""What is published from the projections: memberships, tombstones of erased people, expiries that are due.
+"""Publishes from the projections: memberships, tombstones of erased users, due expiries.
 
 Imports fold and service.
 """

@@ -1,8 +1,8 @@
-"""Publishing `expire` for overrides whose time has come: signed, on the commands topic, like anybody's command.
+"""Publishes `expire` for overdue overrides: signed, on the commands topic, like any command.
 
-Any number of processes sweep over the overdue overrides and claim them page by page, for a while (`again_at`). What was
-published is remembered until its override is gone, so that it is not said again while ingest and workers are behind.
-A process that dies in between leaves a claim that runs out: said twice, it is a duplicate in the log.
+Any number of processes sweep over the overdue overrides and claim them page by page until `again_at`. A published
+expiry is remembered until its override is gone, so that it is not published again while ingest and workers are behind.
+The claim of a crashed process runs out; an expiry that is published twice is a duplicate in the log.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
     from service.runtime.supervise import Supervisor
 
-log = get_logger("projections.expiry")
+log = get_logger("projections.outbox.expiries")
 EVERY_SECONDS = 1.0
-# While much is overdue and on its way, sweeps take no more than this share of the time.
+# While many expiries are pending, a sweep is followed by a pause of this many times its duration.
 IDLE_SHARE = 4
 PAGE = 500
 CLAIM_SECONDS, SEND_SECONDS = 15, 10
@@ -48,11 +48,11 @@ SQL = statements("projections.outbox.sql")
 
 
 async def publish_expiries(settings: Settings, stop: asyncio.Event) -> None:
-    """Publish expiries until `stop` is set, if the topic is ours; faults are waited out.
+    """Publish expiries until `stop` is set, while this installation owns the topic.
 
     Raises: NotSetUpError.
     """
-    await run_outbox(settings, ROLE, stop, _publish, log, "expiries wait")
+    await run_outbox(settings, ROLE, stop, _publish, log, "expiries delayed")
 
 
 async def _publish(database: Database, supervisor: Supervisor) -> None:
@@ -68,15 +68,15 @@ async def _publish(database: Database, supervisor: Supervisor) -> None:
 
 
 async def _warn_unsigned(database: Database, stop: asyncio.Event) -> None:
-    """Say once that nothing lapses, as soon as something is to lapse: what is not signed is not believed."""
+    """Warn once, as soon as an override has an expiry, that nothing expires: an unsigned expiry is not accepted."""
     while not stop.is_set():
         async with database.transaction() as connection:
             slot = await connection.fetchval(FOLD_SQL["serving"], PROJECTION)
             lapses = await connection.fetchval(SQL["has_expiries"], slot)
         if lapses:
             log.warning(
-                "overrides do not lapse: SEGMENTS_SIGNING_KEY is not set",
-                fix="set it, the same for all processes",
+                "overrides do not expire: SEGMENTS_SIGNING_KEY is not set",
+                fix="set it to the same value for all processes",
             )
             await stop.wait()
         await sleep_unless(stop, EVERY_SECONDS)
@@ -90,9 +90,9 @@ class _Publisher:
         self._topic = Topics(database.settings.topic_prefix).commands
 
     async def sweep(self, stop: asyncio.Event) -> float:
-        """Go once over all that is overdue; forget what no longer stands; gives the seconds until the next sweep.
+        """Publish all that is overdue, and delete obsolete claims; return the seconds until the next sweep.
 
-        From the begin each time: a late `add` may be overdue when it arrives.
+        Each sweep starts at the beginning, because a late `add` may be overdue on arrival.
         """
         began = time.monotonic()
         after: tuple[datetime, int, int] | None = _START
@@ -107,20 +107,20 @@ class _Publisher:
         return max(EVERY_SECONDS, IDLE_SHARE * (time.monotonic() - began))
 
     async def _page(self, after: tuple[datetime, int, int]) -> tuple[datetime, int, int] | None:
-        """Claim and publish what is new on one page; gives where the next one begins, None at the end."""
+        """Claim and publish the unclaimed expiries of one page; return the start of the next page, None at the end."""
         async with self._database.transaction() as connection:
             slot = await connection.fetchval(FOLD_SQL["serving"], PROJECTION)
             rows = await connection.fetch(SQL["claim_expiries"], slot, *after, PAGE, CLAIM_SECONDS)
-        ours = [row for row in rows if row["ours"]]
-        if ours:
-            await self._publish(ours)
+        claimed = [row for row in rows if row["ours"]]
+        if claimed:
+            await self._publish(claimed)
         if not rows or rows[-1]["page"] < PAGE:
             return None
         last = rows[-1]
         return last["expires_at"], last["segment_key"], last["person_id"]
 
     async def _publish(self, rows: list[asyncpg.Record]) -> None:
-        """Publish and remember what the broker has; the claims on the rest run out."""
+        """Publish, and record what the broker has acknowledged; the other claims run out."""
         sent: dict[asyncio.Future[RecordMetadata], asyncpg.Record] = {}
         try:
             async with asyncio.timeout(SEND_SECONDS):
@@ -131,32 +131,32 @@ class _Publisher:
                     sent[future] = row
                 await asyncio.wait(sent)
         finally:
-            told = [
+            acknowledged = [
                 (row["segment_key"], row["person_id"], *future.result()[:2], future.result().offset)
                 for future, row in sent.items()
                 if future.done() and not _look_at(future)
             ]
-            if told:
+            if acknowledged:
                 async with self._database.transaction() as connection:
                     await connection.execute(
                         SQL["note_expiries"],
-                        *map(list, zip(*told, strict=True)),
+                        *map(list, zip(*acknowledged, strict=True)),
                         rows[0]["incarnation"],
                     )
         for future in sent:
-            future.result()  # raises what the broker said
-        log.info("published expiries", count=len(told))
+            future.result()  # raises the broker's error
+        log.info("published expiries", count=len(acknowledged))
 
 
 def _look_at(future: asyncio.Future[RecordMetadata]) -> bool:
-    """Whether it failed; asked also of those that nobody waits for any more, so that none is lamented as unseen."""
+    """Whether it failed. Retrieves the exception, so that asyncio does not warn that it was never retrieved."""
     return future.cancelled() or future.exception() is not None
 
 
 def _record(
     settings: Settings, row: asyncpg.Record
 ) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
-    """Give key, value and headers of one expiry; its request id says where the event lies that it names."""
+    """Return key, value and headers of one expiry. Its request id is the position of the event that it names."""
     value = json.dumps(
         {
             "network_id": row["network_id"],

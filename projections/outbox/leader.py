@@ -1,8 +1,8 @@
-"""Who tells `<prefix>.memberships`: one process at a time, by a lease; and what it tells with.
+"""The leader: the one process that publishes `<prefix>.memberships`, by a lease and a transactional producer.
 
-The lease only keeps processes from taking turns. That nothing older comes after something newer rests on Kafka alone:
-whoever takes the lease starts the topic's one transactional producer and reads what it tells after that, when nothing
-of those before can be added any more (docs/decisions/0018).
+The lease only keeps processes from alternating. The order of values rests on Kafka alone: a new leader starts the
+topic's transactional producer, which fences all earlier ones, and reads the states only after that
+(docs/decisions/0018).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from projections.fold.lease import leasing
 from schemas.topics import Topics
 from service.kafka.topic_ids import topics_there
-from service.kafka.transactional_producer import fenced
+from service.kafka.transactional_producer import fencing_producer
 from service.postgres.database import statements
 from service.registry.installation import installation_name
 from service.runtime.logs import get_logger
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from service.kafka.transactional_producer import Record, TransactionalProducer
     from service.postgres.database import Database
 
-log = get_logger("projections.membership_outbox")
+log = get_logger("projections.outbox.leader")
 LEASE_SECONDS = 5
 _PARTITIONER = DefaultPartitioner()
 TOGETHER = 4000
@@ -37,10 +37,10 @@ SQL = statements("projections.outbox.sql")
 
 
 class Leader:
-    """Tells the topic as long as nobody has taken over.
+    """Publishes the topic until another process takes over.
 
-    database: for whoever reads what to tell. lost: set once another process holds the lease. anew: whether the topic
-    was to be told as a whole when it began, and keys were shared out among the partitions that are there now.
+    database: for reading the states. lost: set when another process holds the lease. anew: whether the topic was to be
+    published as a whole at the start, with its keys distributed over all current partitions.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class Leader:
         self._topic = Topics(database.settings.topic_prefix).memberships
 
     async def publish(self, records: Sequence[Record]) -> None:
-        """Publish in their order, so many in one transaction. After an error this leader must not go on.
+        """Publish records in order, in transactions of limited size. The leader is unusable after an error.
 
-        Records without a partition go where their keys belong.
+        Records without a partition go to the partition of their key.
         """
         for start in range(0, len(records), TOGETHER):
             some = [
@@ -74,26 +74,26 @@ class Leader:
             await self._producer.publish(self._topic, some)
 
     def partition_of(self, key: bytes) -> int:
-        """Give the partition where a key belongs: one of those that the topic was made with, whatever was added."""
+        """Return the partition of a key, among those that the topic was created with; added ones are not used."""
         partition: int = _PARTITIONER(key, self._partitions, self._partitions)
         return partition
 
     async def topic_moved(self) -> bool:
-        """Whether the topic is not the one any more that this leader tells. Raises: KafkaError."""
+        """Whether the topic was deleted or recreated. Raises: KafkaError."""
         now = (await topics_there(self._producer.client, [self._topic]))[self._topic]
         return now is None or now.is_another(self._is.topic_id)
 
 
 @asynccontextmanager
 async def leading(database: Database) -> AsyncIterator[Leader | None]:
-    """Hold the lease while the block runs; gives None when another process holds it. database: of two connections."""
+    """Hold the lease while the block runs; yields None if another process holds it. database: with two connections."""
     async with leasing(database, "memberships", LEASE_SECONDS) as lease:
         if lease is None:
             yield None
             return
         async with database.single() as connection:
             names = Topics(database.settings.topic_prefix, await installation_name(connection))
-        async with fenced(database.settings, names.teller) as producer:
+        async with fencing_producer(database.settings, names.transactional_id) as producer:
             topic = (await topics_there(producer.client, [names.memberships]))[names.memberships]
             if topic is None:
                 raise UnknownTopicOrPartitionError(f"there is no topic {names.memberships}")
@@ -102,10 +102,10 @@ async def leading(database: Database) -> AsyncIterator[Leader | None]:
                     SQL["meet_topic"], topic.topic_id, len(topic.partitions)
                 )
             assert row is not None  # noqa: S101 - the table has its one row
-            told = row["partitions"]
-            if told != len(topic.partitions):
+            partitions = row["partitions"]
+            if partitions != len(topic.partitions):
                 log.warning(
-                    "partitions of memberships are left empty: its keys keep theirs",
-                    used=told, there=len(topic.partitions), fix="segments memberships republish",
+                    "added partitions of memberships stay empty",
+                    used=partitions, there=len(topic.partitions), fix="segments memberships republish",
                 )  # fmt: skip
-            yield Leader(database, producer, lease.lost, topic, told, anew=row["republish"])
+            yield Leader(database, producer, lease.lost, topic, partitions, anew=row["republish"])

@@ -1,8 +1,8 @@
-"""Telling `<prefix>.memberships`, a compacted topic, the state of each key that changed; at least once each.
+"""Publishes the state of each changed key to `<prefix>.memberships`, a compacted topic; at least once.
 
-It tails the log below the checkpoints and publishes what then stands for the keys it meets, so the last word on a
-key is never older than the key's last event. One process tells at a time, for two could tell in the wrong order
-(`projections.outbox.leader`). No transaction of Postgres is open while Kafka is asked.
+The leader tails the log below the checkpoints and publishes the current state of each key in it, so that the last value
+of a key is never older than the key's last event. Only one process publishes, because two could publish in the wrong
+order (`projections.outbox.leader`). No Postgres transaction is open during calls to Kafka.
 """
 
 from __future__ import annotations
@@ -34,70 +34,70 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
     from service.runtime.supervise import Supervisor
 
-log = get_logger("projections.memberships")
+log = get_logger("projections.outbox.memberships")
 EVERY_SECONDS = 0.25
-# How often whoever does not tell asks whether to take over.
+# The interval at which the other processes try to become leader.
 ASIDE_SECONDS = 1.0
-# How often it is asked whether the topic is still the same, and whether it is to be told as a whole.
+# The interval of checks whether the topic was recreated, and whether it is to be published as a whole.
 MOVED_SECONDS = 2.0
 BATCH = 4000
-# While so many records of a lane wait to be folded, the views go first: told is then only so often.
+# While more than this many records wait to be folded, the views have priority, and rounds are this far apart.
 MUCH, PATIENCE_SECONDS = 2000, 5.0
 SQL = statements("projections.outbox.sql")
 
 
-async def relay_memberships(settings: Settings, stop: asyncio.Event) -> None:
-    """Tell states until `stop` is set, if the topic is ours; faults are waited out."""
-    await run_outbox(settings, ROLE, stop, _relay, log, "memberships wait")
+async def publish_memberships(settings: Settings, stop: asyncio.Event) -> None:
+    """Publish states until `stop` is set, while this installation owns the topic."""
+    await run_outbox(settings, ROLE, stop, _publish, log, "memberships delayed")
 
 
-async def _relay(database: Database, supervisor: Supervisor) -> None:
+async def _publish(database: Database, supervisor: Supervisor) -> None:
     async with leading(database) as leader:
         if leader is not None:
-            await _tell_until(supervisor, leader)
+            await _publish_until(supervisor, leader)
     await sleep_unless(supervisor.stop, ASIDE_SECONDS)
 
 
-async def _tell_until(supervisor: Supervisor, leader: Leader) -> None:
-    """Tell until it must end, or another process tells."""
+async def _publish_until(supervisor: Supervisor, leader: Leader) -> None:
+    """Publish until a stop, or until another process is the leader."""
     rounds, stop = _Rounds(leader), supervisor.stop
     looked = -MOVED_SECONDS
     while not stop.is_set() and not leader.lost.is_set():
         if time.monotonic() - looked > MOVED_SECONDS:
             looked = time.monotonic()
             if await leader.topic_moved():
-                log.warning("the topic of memberships is another one")
+                log.warning("topic of memberships was recreated")
                 return
             if not await republish(leader, stop, _states_of, rounds.next):
                 return
         await publish_tombstones(leader, stop, _states_of, rounds.next)
         more = await rounds.next()
-        supervisor.well()
+        supervisor.succeeded()
         if not more:
             await sleep_unless(stop, EVERY_SECONDS)
 
 
 class _Rounds:
-    """Rounds of telling; some seconds apart while much waits to be folded."""
+    """Paces the rounds: they are some seconds apart while many records wait to be folded."""
 
     def __init__(self, leader: Leader) -> None:
         self._leader = leader
-        self._told = time.monotonic()
+        self._published_at = time.monotonic()
 
     async def next(self) -> bool:
-        """Tell a round if it is time for one; whether more waits."""
+        """Publish a round if one is due; return whether more states are pending."""
         async with self._leader.database.single() as connection:
             behind: int = await connection.fetchval(FOLD_SQL["waiting"], PROJECTION)
-        if behind > MUCH and time.monotonic() - self._told < PATIENCE_SECONDS:
+        if behind > MUCH and time.monotonic() - self._published_at < PATIENCE_SECONDS:
             return False
-        self._told = time.monotonic()
-        return await _tell(self._leader)
+        self._published_at = time.monotonic()
+        return await _publish_round(self._leader)
 
 
-async def _tell(leader: Leader) -> bool:
-    """Tell one batch of each lane; False when no more waits than belongs into the next round.
+async def _publish_round(leader: Leader) -> bool:
+    """Publish one batch of each lane; return whether a lane has more than a batch pending.
 
-    What it tells was read after whatever was told before, by us or by anybody: that is what keeps the order.
+    The states are read after everything that any process has published before, which preserves the order.
     """
     async with leader.database.transaction() as connection:
         topics = await all_topics(connection, leader.database.settings)
@@ -116,7 +116,7 @@ async def _tell(leader: Leader) -> bool:
 
 
 async def _states_in(leader: Leader, lane: asyncpg.Record) -> list[Record]:
-    """Read the states of the keys that a stretch of a lane meets."""
+    """Read the states of the keys in a range of a lane."""
     async with leader.database.single() as connection:
         rows = await connection.fetch(
             SQL["states"], lane["lane_id"], lane["first"], lane["until"], [], []
@@ -125,7 +125,7 @@ async def _states_in(leader: Leader, lane: asyncpg.Record) -> list[Record]:
 
 
 def _together(lanes: list[asyncpg.Record]) -> Iterator[list[asyncpg.Record]]:
-    """Part lanes into such as are told in one transaction: of no more than a batch's offsets, or one lane alone."""
+    """Group lanes for one transaction each: at most a batch of offsets per group, or a single lane."""
     some: list[asyncpg.Record] = []
     offsets = 0
     for lane in lanes:
@@ -141,14 +141,14 @@ def _together(lanes: list[asyncpg.Record]) -> Iterator[list[asyncpg.Record]]:
 async def _states_of(
     connection: asyncpg.Connection[Any], keys: list[asyncpg.Record]
 ) -> list[Record]:
-    """Read the states of keys (segment_key, person_id), as records to tell."""
+    """Read the states of keys (segment_key, person_id), as records to publish."""
     segments, people = [row[0] for row in keys], [row[1] for row in keys]
     rows = await connection.fetch(SQL["states"], None, None, None, segments, people)
     return [_record(row) for row in rows]
 
 
 def _record(row: asyncpg.Record) -> Record:
-    """Give the record of one state; its key is `network_id:segment_id:user`."""
+    """Build the record of one state; its key is `network_id:segment_id:user`."""
     value = {
         name: item.isoformat() if hasattr(item, "isoformat") else item for name, item in row.items()
     }

@@ -1,14 +1,14 @@
-"""Telling `<prefix>.memberships` as a whole: after a move to another topic, or when an operator asks.
+"""Publishes `<prefix>.memberships` as a whole, for a recreated topic or at an operator's request.
 
-First what lies there and is nobody's state, or in a partition where its key does not belong, gets a null value; then
-all that stands is told. Between pages goes what changed meanwhile. Interrupted, it is begun anew.
+First each key in the topic without a state, or in another partition than its own, gets a null value; then all states
+are published. Pages alternate with the states that changed in the meantime. After an interruption it starts again.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from projections.outbox.tombstones import bury_strangers
+from projections.outbox.tombstones import publish_missing_tombstones
 from service.postgres.database import statements
 from service.runtime.logs import get_logger
 
@@ -26,39 +26,45 @@ PAGE = 2000
 SQL = statements("projections.outbox.sql")
 
 
-async def ask_anew(connection: asyncpg.Connection[Any], because: str, actor: str | None) -> None:
-    """Have whoever tells the topic tell it as a whole. connection: as segments_operate."""
+async def request_republish(
+    connection: asyncpg.Connection[Any], because: str, actor: str | None
+) -> None:
+    """Request that the leader publishes the topic as a whole. connection: as segments_operate."""
     await connection.execute(SQL["ask_republish"], because, actor)
 
 
-async def is_asked(connection: asyncpg.Connection[Any]) -> bool:
-    """Whether it is still to be told as a whole."""
-    asked: bool = await connection.fetchval(SQL["is_republish_asked"])
-    return asked
+async def is_republish_pending(connection: asyncpg.Connection[Any]) -> bool:
+    """Whether a request is pending."""
+    is_pending: bool = await connection.fetchval(SQL["is_republish_asked"])
+    return is_pending
 
 
 async def used_partitions(connection: asyncpg.Connection[Any]) -> int | None:
-    """Give among how many partitions of the topic keys are shared out; None before anything was published."""
+    """Return the number of partitions that the keys use; None before anything was published."""
     used: int | None = await connection.fetchval(SQL["used_partitions"])
     return used
 
 
 async def republish(
-    leader: Leader, stop: asyncio.Event, states_of: StatesOf, tell: Callable[[], Awaitable[Any]]
+    leader: Leader,
+    stop: asyncio.Event,
+    states_of: StatesOf,
+    publish_pending: Callable[[], Awaitable[Any]],
 ) -> bool:
-    """Tell the topic as a whole if it is to be; False where this leader can't, and the next one must.
+    """Publish the topic as a whole if requested; return False if only the next leader can do it.
 
-    states_of: reads the states of given keys, as records. tell: tells what waits, so that it need not until the end.
+    states_of: reads the states of keys, as records. publish_pending: publishes recent changes, so that they need not
+    wait.
     """
     async with leader.database.single() as connection:
-        asked = await connection.fetchrow(SQL["republish_asked"])
-    if asked is None or not leader.anew:
-        return asked is None
-    log.info("memberships are told anew", because=asked["republish_because"])
-    buried = await bury_strangers(leader, stop, tell, misplaced=True)
-    if buried is None:
+        request = await connection.fetchrow(SQL["republish_asked"])
+    if request is None or not leader.anew:
+        return request is None
+    log.info("republishing memberships", because=request["republish_because"])
+    tombstones = await publish_missing_tombstones(leader, stop, publish_pending, misplaced=True)
+    if tombstones is None:
         return False
-    told, last = 0, (-1, -1)
+    published, last = 0, (-1, -1)
     while True:
         async with leader.database.transaction() as connection:
             keys = await connection.fetch(SQL["page_of_keys"], *last, PAGE)
@@ -66,12 +72,14 @@ async def republish(
         if not keys:
             break
         await leader.publish(states)
-        told, last = told + len(states), tuple(keys[-1])
-        await tell()
+        published, last = published + len(states), tuple(keys[-1])
+        await publish_pending()
         if stop.is_set() or leader.lost.is_set():
             return False
     async with leader.database.single() as connection:
-        await connection.execute(SQL["republish_done"], asked["republish_at"], asked["incarnation"])
+        await connection.execute(
+            SQL["republish_done"], request["republish_at"], request["incarnation"]
+        )
     leader.anew = False
-    log.info("memberships were told anew", states=told, nulls=buried)
+    log.info("republished memberships", states=published, nulls=tombstones)
     return True

@@ -1,7 +1,7 @@
-"""After an erasure: tombstones on `<prefix>.memberships` for what was told under the identifier that is gone.
+"""After an erasure: tombstones on `<prefix>.memberships` for the keys with the erased identifier.
 
-Nothing in the database remembers that identifier, not even for this: the topic itself is read through, and each of its
-keys that is nobody's state any more gets a null value. Then what stands is told under the new name, `erased:<n>`.
+The database no longer contains that identifier. So the whole topic is read, and each key without a state gets a null
+value. Then the states are published under the new name, `erased:<n>`.
 """
 
 from __future__ import annotations
@@ -29,66 +29,70 @@ if TYPE_CHECKING:
 
     StatesOf = Callable[[asyncpg.Connection[Any], list[asyncpg.Record]], Awaitable[list[Record]]]
 
-log = get_logger("projections.tombstone_outbox")
+log = get_logger("projections.outbox.tombstones")
 SQL = statements("projections.outbox.sql")
 
 
 async def publish_tombstones(
-    leader: Leader, stop: asyncio.Event, states_of: StatesOf, tell: Callable[[], Awaitable[Any]]
+    leader: Leader,
+    stop: asyncio.Event,
+    states_of: StatesOf,
+    publish_pending: Callable[[], Awaitable[Any]],
 ) -> None:
-    """Clean the topic if anybody was erased since the last time; interrupted, it is begun anew.
+    """Publish tombstones if there was an erasure since the last time. After an interruption it starts again.
 
-    states_of: reads the states of given keys, as records. tell: tells what waits, so that it need not until the end.
+    states_of: reads the states of keys, as records. publish_pending: publishes recent changes, so that they need not
+    wait.
     """
     async with leader.database.single() as connection:
-        found = await connection.fetchrow(SQL["newest_erasure"])
-    if found is None:
+        erasure = await connection.fetchrow(SQL["newest_erasure"])
+    if erasure is None:
         return
-    newest, incarnation = found
-    buried = await bury_strangers(leader, stop, tell)
-    if buried is None:
+    newest, incarnation = erasure
+    tombstones = await publish_missing_tombstones(leader, stop, publish_pending)
+    if tombstones is None:
         return
     async with leader.database.transaction() as connection:
         renamed = await states_of(connection, await connection.fetch(SQL["erased_keys"], newest))
     await leader.publish(renamed)
     async with leader.database.single() as connection:
         await connection.execute(SQL["note_erasure"], newest, incarnation)
-    log.info("erasures told", keys=buried)
+    log.info("published tombstones of erased users", keys=tombstones)
 
 
-async def bury_strangers(
+async def publish_missing_tombstones(
     leader: Leader,
     stop: asyncio.Event,
-    tell: Callable[[], Awaitable[Any]],
+    publish_pending: Callable[[], Awaitable[Any]],
     *,
     misplaced: bool = False,
 ) -> int | None:
-    """Read the topic through, and publish a null value for each key that is nobody's state, where its record lies.
+    """Read the whole topic, and publish a null value for each key without a state, in the partition of its record.
 
-    misplaced: also for keys that lie in another partition than theirs.
-    Returns: how many; None where it was interrupted.
+    misplaced: also for keys in another partition than their own.
+    Returns: the number of null values; None after an interruption.
     """
-    # All that was told under an old name lies below these ends: we tell no such thing any more, and nobody else can.
-    # Also what was aborted is read, for some consumers do.
+    # All records with an erased identifier are below these ends: this leader publishes no more of them, and no other
+    # process can. Aborted records are read too, because some consumers read them.
     async with reading(leader.database.settings, "read_uncommitted") as reader:
         ends = await _ends(reader, leader.database.settings)
         reader.assign(list(ends))
         await reader.seek_to_beginning(*ends)
-        buried = 0
+        tombstones = 0
         while batch := await _next(reader, ends):
-            buried += await _bury(leader, batch, misplaced=misplaced)
-            await tell()
+            tombstones += await _publish_batch(leader, batch, misplaced=misplaced)
+            await publish_pending()
             if stop.is_set() or leader.lost.is_set():
                 return None
-    return buried
+    return tombstones
 
 
-async def _bury(
+async def _publish_batch(
     leader: Leader, records: Sequence[ConsumerRecord[Any, Any]], *, misplaced: bool
 ) -> int:
-    """Publish a null value for each key that is nobody's, where its record lies; gives how many."""
+    """Publish a null value for each key without a state, in the partition of its record; return their number."""
     async with leader.database.single() as connection:
-        nobodys = await _nobodys(connection, records)
+        stale = await _without_state(connection, records)
     if misplaced:
         strays = {
             (record.key, record.partition)
@@ -97,9 +101,9 @@ async def _bury(
             and record.value is not None
             and record.partition != leader.partition_of(record.key)
         }
-        nobodys += sorted(strays.difference(nobodys))
-    await leader.publish([(key, None, partition) for key, partition in nobodys])
-    return len(nobodys)
+        stale += sorted(strays.difference(stale))
+    await leader.publish([(key, None, partition) for key, partition in stale])
+    return len(stale)
 
 
 async def _ends(reader: AIOKafkaConsumer, settings: Settings) -> dict[TopicPartition, int]:
@@ -107,9 +111,9 @@ async def _ends(reader: AIOKafkaConsumer, settings: Settings) -> dict[TopicParti
     await reader._client.force_metadata_update()  # noqa: SLF001 - aiokafka learns topics only by interest
     reader._client.add_topic(topic)  # noqa: SLF001
     await reader._client.force_metadata_update()  # noqa: SLF001
-    found = reader.partitions_for_topic(topic) or ()
+    partitions = reader.partitions_for_topic(topic) or ()
     ends: dict[TopicPartition, int] = await reader.end_offsets(
-        [TopicPartition(topic, one) for one in found]
+        [TopicPartition(topic, one) for one in partitions]
     )
     return ends
 
@@ -117,7 +121,7 @@ async def _ends(reader: AIOKafkaConsumer, settings: Settings) -> dict[TopicParti
 async def _next(
     reader: AIOKafkaConsumer, ends: dict[TopicPartition, int]
 ) -> list[ConsumerRecord[Any, Any]]:
-    """Give some more records below the ends; empty when all were read."""
+    """Return more records below the ends; empty when all were read."""
     while any([await reader.position(one) < end for one, end in ends.items()]):
         fetched = await reader.getmany(timeout_ms=200, max_records=2000)
         records = [record for some in fetched.values() for record in some]
@@ -126,24 +130,24 @@ async def _next(
     return []
 
 
-async def _nobodys(
+async def _without_state(
     connection: asyncpg.Connection[Any], records: Sequence[ConsumerRecord[Any, Any]]
 ) -> list[tuple[bytes, int]]:
-    """Pick keys, with their partitions, that are not the key of any state."""
-    found = {
+    """Select the keys, with their partitions, that have no state."""
+    parsed = {
         (record.key, record.partition): key
         for record in records
         if record.value is not None and (key := _key(record.key)) is not None
     }
-    if not found:
+    if not parsed:
         return []
-    keys = list(found)
-    rows = await connection.fetch(SQL["stale_keys"], *map(list, zip(*found.values(), strict=True)))
+    keys = list(parsed)
+    rows = await connection.fetch(SQL["stale_keys"], *map(list, zip(*parsed.values(), strict=True)))
     return [keys[row[0]] for row in rows]
 
 
 def _key(raw: bytes | None) -> tuple[str, int, str] | None:
-    """Read `network_id:segment_id:user`; None for what the service didn't write."""
+    """Parse `network_id:segment_id:user`; None for a key that the service did not write."""
     try:
         network_id, segment_id, user = (raw or b"").decode().split(":", 2)
         return network_id, int(segment_id), user

@@ -1,18 +1,18 @@
-"""Commands: from bytes to a Command, or a Refusal with its reason and every wrong field.
+"""Commands: parses bytes into a Command, or raises a Refusal with its reason and every wrong field.
 
-This package is the whole surface; it imports nothing but `schemas.command`.
+This module is the public interface; it imports only `schemas.command`.
 """
 
 from schemas.command.checks import check_size, check_time, check_times, refusal_of
 from schemas.command.model import Command
 from schemas.command.parser import read_command, read_command_strictly
-from schemas.command.rules import BY_TEXT, MAX_RECORD_BYTES, Door, UserStatus, normalise_user
+from schemas.command.rules import BY_TEXT, MAX_RECORD_BYTES, Channel, UserStatus, normalise_user
 
 __all__ = [
     "BY_TEXT",
     "MAX_RECORD_BYTES",
+    "Channel",
     "Command",
-    "Door",
     "UserStatus",
     "check_size",
     "check_time",

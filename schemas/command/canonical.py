@@ -1,8 +1,8 @@
 """The canonical form of JSON values: equal values have equal bytes, different values different.
 
 Contract, section 2, "Identity": contents are compared as JSON values, so the order of keys and
-white space don't count, strings count after unescaping, and numbers count by their exact decimal
-value. Bytes of this module go into stored digests: a change here is a change of the contract.
+white space don't count, strings are compared unescaped, and numbers by their exact decimal
+value. Stored digests include these bytes: a change here changes the contract.
 """
 
 import math
@@ -14,33 +14,33 @@ import msgspec
 _NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
 _EXPONENT_LENGTH: Final = 10
 _VAST: Final = 10**_EXPONENT_LENGTH
-"""Stands for any exponent of more digits: no digits of a record could make up for it."""
+"""Replaces any longer exponent: no number of digits in a record could offset it."""
 _EXPONENT_LIMIT: Final = (2**31 - 1) // 2
-"""Postgres' numeric reads no exponent from here on (numeric.c, set_var_from_str)."""
+"""Postgres' numeric refuses exponents from here on (numeric.c, set_var_from_str)."""
 _SCALE_LIMIT: Final = 16_383
-"""Digits behind the point that Postgres' numeric holds (NUMERIC_DSCALE_MAX)."""
+"""Decimals that Postgres' numeric can store (NUMERIC_DSCALE_MAX)."""
 
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
 class NumberError(ValueError):
-    """A number can't be kept; says why."""
+    """A number can't be stored; the message says why."""
 
 
 class NumberOutOfRangeError(NumberError):
-    """A double would be infinite."""
+    """The number overflows a double."""
 
 
 class NumberTooFineError(NumberError):
-    """It has more decimals than Postgres' numeric holds."""
+    """The number has more decimals than Postgres' numeric can store."""
 
 
 def canonical_number(text: str) -> str:
-    """Write a JSON number so that equal values have equal texts, without losing a digit.
+    """Format a JSON number so that equal values have equal texts, without losing a digit.
 
-    An integral value is all its digits (`1.0`, `1e0` and `10e-1` are `1`, `-0` is `0`), any other
-    its digits without trailing zeros and a negative exponent (`0.10` is `1e-1`). One that a double
-    would round to zero is within its range, and no less exact (`1e-400`).
+    An integral value is written with all its digits (`1.0`, `1e0` and `10e-1` are `1`, `-0` is `0`), any other
+    as its digits without trailing zeros and a negative exponent (`0.10` is `1e-1`). A number that a double
+    would round to zero is in range and kept exactly (`1e-400`).
 
     Raises NumberOutOfRangeError or NumberTooFineError.
     """

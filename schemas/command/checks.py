@@ -1,4 +1,4 @@
-"""Checks around reading: a record's size before it, a command's times after it."""
+"""Checks around parsing: the record's size before, the command's times after."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def check_size(key: bytes | None, value: bytes | None) -> None:
     if size > MAX_RECORD_BYTES:
         raise Refusal(
             Reason.TOO_LARGE,
-            f"key and value are {size} bytes together, {MAX_RECORD_BYTES} are allowed",
+            f"key and value are {size} bytes together; the limit is {MAX_RECORD_BYTES}",
         )
 
 
 def check_time(command_time: int, received_at_ms: int) -> None:
-    """Check that a command's time lies between 1990 and its receipt plus 5 minutes.
+    """Check that a command's time is between 1990 and its receipt plus 5 minutes.
 
     command_time: Unix seconds. received_at_ms: Unix milliseconds.
     Raises Refusal(timestamp_too_old) or Refusal(timestamp_in_future).
@@ -43,18 +43,18 @@ def _future(command_time: int, received_at_ms: int) -> str:
     message = "must not be later than 5 minutes after the receipt"
     for factor, unit in ((10**3, "milliseconds"), (10**6, "microseconds"), (10**9, "nanoseconds")):
         if MIN_TIME <= command_time // factor <= (received_at_ms + FUTURE_ALLOWED_MS) // 1000:
-            return f"{message}; it looks like {unit}, Unix seconds are asked for"
+            return f"{message}; it looks like {unit}, and must be Unix seconds"
     return message
 
 
 def check_times(command: Command, effective_time: int, received_at_ms: int) -> None:
     """Check a command's times at its receipt.
 
-    effective_time: its status_change_timestamp, or where that is absent the receipt cut to the
-    second, in Unix seconds. received_at_ms: Unix milliseconds.
+    effective_time: its status_change_timestamp, or if absent the receipt truncated to the second, in
+    Unix seconds. received_at_ms: Unix milliseconds.
 
     Raises Refusal: invalid_field (expires_at is not after the time), timestamp_too_old or
-    timestamp_in_future, in that order, with all that the command says.
+    timestamp_in_future, in that order, with all fields of the command.
     """
     expires_at = command.expires_at
     if expires_at is not None and expires_at <= effective_time:
@@ -69,7 +69,7 @@ def check_times(command: Command, effective_time: int, received_at_ms: int) -> N
 
 
 def refusal_of(command: Command, refusal: Refusal) -> Refusal:
-    """Complete a refusal with all that the command says."""
+    """Return the refusal with the fields of the command added."""
     return Refusal(
         refusal.reason,
         refusal.detail,

@@ -1,4 +1,4 @@
-"""Reading single fields of a command as JSON values, and collecting what is wrong with them."""
+"""Reads single fields of a command from JSON values, and collects their errors."""
 
 from typing import Any, Final, TypeVar
 
@@ -9,15 +9,15 @@ from schemas.command.json_text import Integer, JsonObject, Real, has_unstorable_
 from schemas.command.refusal import FieldError, Reason, Refusal, describe
 
 _INTEGER_LENGTH: Final = 320
-"""A longer one is beyond a double's range, which is found and named elsewhere."""
+"""A longer integer overflows a double; `unstorable` reports it."""
 _T = TypeVar("_T")
 
 
 class FieldReader:
-    """Reads texts and integers; a wrong or absent one reads as None, and what is wrong is kept."""
+    """Reads texts and integers; a wrong or absent value reads as None, and errors are collected."""
 
     def __init__(self) -> None:
-        """Begin with nothing wrong."""
+        """Start without errors."""
         self._errors: list[FieldError] = []
 
     def _refusal(self, **read: Any) -> Refusal:
@@ -44,7 +44,7 @@ class FieldReader:
             self._wrong(pointer, f"must be a string; {kind(text)} was sent")
             return None
         if most is not None and len(text) > most:
-            self._wrong(pointer, f"is {len(text)} characters long, {most} are allowed")
+            self._wrong(pointer, f"is {len(text)} characters long; the limit is {most}")
             return None
         return None if has_unstorable_character(text) else text
 
@@ -64,11 +64,11 @@ class FieldReader:
         self._wrong(pointer, message)
         return None
 
-    def _the_one(self, name: str, found: "list[_T]") -> "_T | None":
-        if len(found) > 1 and found[0] != found[1]:
-            self._wrong(f"/metadata/{name}", f"differs from /{name}; say it once")
+    def _single(self, name: str, values: "list[_T]") -> "_T | None":
+        if len(values) > 1 and values[0] != values[1]:
+            self._wrong(f"/metadata/{name}", f"differs from /{name}; send it once")
             return None
-        return found[0] if found else None
+        return values[0] if values else None
 
 
 def kind(value: Any) -> str:
@@ -91,14 +91,14 @@ _KINDS: Final = (
 
 
 def guess(value: Any) -> str:
-    """Guess how something else came to stand where an object should."""
+    """Guess why there is another value instead of an object."""
     if type(value) is str and value.lstrip().startswith("{"):
         return ": JSON encoded twice?"
     return ""
 
 
 def encodable(value: Any, *, canonical: bool) -> Any:
-    """Replace the texts of numbers by what msgspec encodes as numbers."""
+    """Replace numbers kept as text by values that msgspec encodes as numbers."""
     if isinstance(value, dict):
         return {key: encodable(item, canonical=canonical) for key, item in value.items()}
     if isinstance(value, list):

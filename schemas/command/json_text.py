@@ -1,8 +1,8 @@
-"""Strict reading of JSON: what the careful route of `schemas.command` stands on.
+"""Strict JSON parsing, for the strict reader of `schemas.command`.
 
-Contract, section 2: not JSON is what is empty, not UTF-8, begins with a byte order mark, is not
-exactly one JSON value (RFC 8259), holds NaN or Infinity, or is nested deeper than 64. What is
-JSON but can't be stored (NUL, a lone surrogate, a number out of range) is found by `unstorable`.
+Contract, section 2: a value is `not_json` if it is empty, not UTF-8, begins with a byte order mark, is not
+exactly one JSON value (RFC 8259), contains NaN or Infinity, or is nested deeper than 64. `unstorable` finds
+JSON that can't be stored (NUL, a lone surrogate, a number out of range).
 """
 
 import json
@@ -22,12 +22,15 @@ _POINTER_LENGTH: Final = 200
 
 _FIRST_BYTES: Final = (
     (b"\xef\xbb\xbf", "starts with a UTF-8 byte order mark: write UTF-8 without one"),
-    (b"\xff\xfe", "starts with a UTF-16 byte order mark: UTF-8 is asked for"),
-    (b"\xfe\xff", "starts with a UTF-16 byte order mark: UTF-8 is asked for"),
-    (b"{\x00", "every other byte is 0x00: UTF-16? UTF-8 is asked for"),
+    (b"\xff\xfe", "starts with a UTF-16 byte order mark: send UTF-8"),
+    (b"\xfe\xff", "starts with a UTF-16 byte order mark: send UTF-8"),
+    (b"{\x00", "every other byte is 0x00: UTF-16? Send UTF-8"),
     (b"\x00", "starts with 0x00: an Avro or Protobuf serializer?"),
     (b"\x1f\x8b", "starts with 0x1f 0x8b: gzip? Let the producer compress, not the publisher"),
-    (b"\x28\xb5\x2f\xfd", "starts with the mark of zstd: let the producer compress instead"),
+    (
+        b"\x28\xb5\x2f\xfd",
+        "starts with the magic number of zstd: let the producer compress instead",
+    ),
     (b"\x80\x04\x95", "starts with 0x80 0x04: a Python pickle?"),
     (b"\x80\x05\x95", "starts with 0x80 0x05: a Python pickle?"),
     (b"\xac\xed", "starts with 0xac 0xed: a Java serializer?"),
@@ -50,18 +53,18 @@ class Real(str):
 
 
 class JsonObject(dict[str, Any]):
-    """An object: of duplicate keys the last counts; `pairs` are all of them, in order."""
+    """An object. Of duplicate keys the last counts; `pairs` holds all of them, in order."""
 
     __slots__ = ("pairs",)
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
-        """Take all pairs as they stand in the text."""
+        """pairs: all of them, in the order of the text."""
         super().__init__(pairs)
         self.pairs = pairs
 
 
 def read_json(value: bytes) -> Any:
-    """Read one JSON value strictly; numbers come as their text, nothing is lost.
+    """Parse one JSON value strictly; numbers are kept as text, without loss.
 
     Returns JsonObject, list, str, Integer, Real, True, False or None.
     Raises Refusal(not_json), with a guess at the cause.
@@ -70,7 +73,7 @@ def read_json(value: bytes) -> Any:
         if value.startswith(first):
             _refuse(guess)
     if not value.strip(b" \t\r\n"):
-        _refuse("is empty: to say nothing, send nothing" if not value else "is only white space")
+        _refuse("is empty" if not value else "is only white space")
     try:
         text = value.decode()
     except UnicodeDecodeError as error:
@@ -94,7 +97,7 @@ def _refuse(what: str) -> NoReturn:
 
 
 def _no_constant(name: str) -> NoReturn:
-    _refuse(f"holds {name}, which is not JSON")
+    _refuse(f"contains {name}, which is not JSON")
 
 
 _DECODER = json.JSONDecoder(
@@ -108,8 +111,7 @@ _DECODER = json.JSONDecoder(
 def too_deep(text: str) -> bool:
     """Whether arrays and objects are nested deeper than MAX_DEPTH; counts without recursion.
 
-    Up to the first error in the text it sees the brackets that a parser would; after that
-    the text is not JSON whatever the answer.
+    Up to the first error it counts the brackets that a parser would; a text with an error is not JSON anyway.
     """
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return False
@@ -126,7 +128,7 @@ def too_deep(text: str) -> bool:
 
 
 def unstorable(value: Any, pointer: str = "") -> Iterator[FieldError]:
-    """Name what JSON can say and Postgres can't store, duplicate keys that don't count included.
+    """List values that are valid JSON but can't be stored in Postgres, overridden duplicate keys included.
 
     NUL and lone surrogates in keys and strings; numbers beyond a double's range, or with more
     decimals than Postgres' numeric holds.
@@ -146,11 +148,11 @@ def unstorable(value: Any, pointer: str = "") -> Iterator[FieldError]:
         except NumberError as error:
             yield FieldError(pointer, str(error))
     elif isinstance(value, str) and has_unstorable_character(value):
-        yield FieldError(pointer, "holds NUL or a lone surrogate, which can't be stored")
+        yield FieldError(pointer, "contains NUL or a lone surrogate, which can't be stored")
 
 
 def stored_as_sent(value: Any) -> bool:
-    """Whether Postgres reads every number as it stands, duplicate keys that don't count included."""
+    """Whether Postgres accepts every number as written, overridden duplicate keys included."""
     if isinstance(value, JsonObject):
         return all(stored_as_sent(item) for _, item in value.pairs)
     if isinstance(value, list):
@@ -159,11 +161,11 @@ def stored_as_sent(value: Any) -> bool:
 
 
 def has_unstorable_character(text: str) -> bool:
-    """Whether a string holds NUL or a lone surrogate."""
+    """Whether a string contains NUL or a lone surrogate."""
     return _UNSTORABLE_CHARACTER.search(text) is not None
 
 
 def escape(key: str) -> str:
-    """Write a key as one token of a JSON pointer, storable and of a length to be read."""
+    """Format a key as one token of a JSON pointer: storable, and truncated to a readable length."""
     token = _UNSTORABLE_CHARACTER.sub("\ufffd", key).replace("~", "~0").replace("/", "~1")
     return token if len(token) <= _POINTER_LENGTH else token[:_POINTER_LENGTH] + "…"

@@ -1,4 +1,4 @@
-"""A command as the parser gives it."""
+"""The parsed command."""
 
 import msgspec
 
@@ -6,13 +6,12 @@ from schemas.command.rules import UserStatus
 
 
 class Command(msgspec.Struct, frozen=True, gc=False):
-    """A command that is valid by itself; only its times are still to be checked (`check_times`).
+    """A valid command whose times are not checked yet (`check_times`).
 
-    user: normalised; user_sent: as it was sent. metadata: JSON text less the lifted fields, every
-    number with the digits it was sent with (but a number that Postgres does not read as it is
-    written in its canonical form: `0e-99999` is `0`), None if absent or empty.
-    status_change_timestamp and expires_at: Unix seconds, None if absent. content: bytes that are
-    equal exactly if the contract calls the contents equal (`schemas.command.canonical.content`).
+    user: normalised; user_sent: as sent. metadata: JSON text without the lifted fields, None if absent or empty.
+    Numbers keep the digits that were sent; one that Postgres does not accept as written has its canonical form
+    (`0e-99999` becomes `0`). status_change_timestamp and expires_at: Unix seconds, None if absent. content: equal
+    for two commands if and only if the contract calls their contents equal (`schemas.command.canonical.content`).
     """
 
     network_id: str

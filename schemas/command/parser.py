@@ -1,12 +1,11 @@
-r"""Reading a command: bytes → Command, or a Refusal. The one parser for every door.
+r"""Parses a command: bytes → Command, or a Refusal. The only parser, for Kafka and HTTP.
 
-Two routes. `schemas.command.strict_reader` is the definition: it reads strictly and names every wrong field.
-The plain route here takes what is evidently right, as nearly every record is, at a quarter of
-the cost; it never refuses, it only gives up, and then the careful route decides. Whatever the
-plain route accepts, the careful one accepts with the same result (a property test holds them to
-it). It gives up on escapes of NUL and of ASCII letters, metadata
-given twice or with many brackets, very long integers, numbers that Postgres does not read as they
-are written, "" where an integer is meant, `expire`.
+Two implementations. `schemas.command.strict_reader` is the definition: it parses strictly and reports every wrong
+field. The fast path here accepts most valid records at a quarter of the cost. It never refuses a record; it gives up,
+and the strict reader decides. The strict reader accepts whatever the fast path accepts, with the same result (a
+property test compares them). The fast path gives up on escapes of NUL and of ASCII letters, metadata that occurs
+twice or has many brackets, very long integers, numbers that Postgres does not accept as written, "" in place of an
+integer, and `expire`.
 """
 
 import re
@@ -35,7 +34,7 @@ from schemas.command.rules import (
     MAX_USER_LENGTH,
     OVERRIDES,
     RESERVED_REFERENCES,
-    Door,
+    Channel,
     is_network_id,
     normalise_user,
 )
@@ -43,7 +42,7 @@ from schemas.command.strict_reader import read_strictly
 
 
 class _Wire(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """A command as it is sent, for the plain route."""
+    """A command as sent, for the fast path."""
 
     user: str
     segment_id: int
@@ -57,23 +56,23 @@ class _Wire(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 _SUSPECT_ESCAPE: Final = re.compile(rb"\\u00(?:00|[67])")
-"""NUL, and letters: these could spell a key in another way. Lone surrogates msgspec refuses."""
-_BACKSLASH: Final = b"\\"  # one byte is found ten times as quickly as two
+"""NUL, and letters, which could spell a key in another way. msgspec refuses lone surrogates."""
+_BACKSLASH: Final = b"\\"  # searching for one byte is ten times as fast as for two
 _LONG: Final = 300
 """An integer beyond a double's range has more digits than this."""
 _SHORT: Final = 16
 _REMEMBERED: Final = 4096
 _LONG_INTEGER: Final = re.compile(rb"[0-9]{300}")
 _DIGIT: Final = re.compile(rb"[0-9]")
-_ALLOWED_IN_KAFKA: Final = ALLOWED[Door.KAFKA]
-_ALLOWED_OVER_HTTP: Final = ALLOWED[Door.HTTP]
+_ALLOWED_IN_KAFKA: Final = ALLOWED[Channel.KAFKA]
+_ALLOWED_OVER_HTTP: Final = ALLOWED[Channel.HTTP]
 _GIVEN_UP: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 _decode = msgspec.json.Decoder(_Wire).decode
 
 
 class _Reals(dict[str, msgspec.Raw]):
-    """`canonical_real`; of short numbers it remembers a few, for a call from msgspec is dear."""
+    """`canonical_real` with a cache of short numbers, because a call from msgspec is expensive."""
 
     def __missing__(self, text: str) -> msgspec.Raw:
         if not is_stored_as_sent(text):
@@ -93,37 +92,37 @@ _decode_metadata_text = msgspec.json.Decoder(dict[str, Any], float_hook=msgspec.
 def read_command(
     value: bytes | None,
     *,
-    door: Door = Door.KAFKA,
+    channel: Channel = Channel.KAFKA,
     network_id: str | None = None,
     expiry_signed: bool = False,
 ) -> Command:
-    """Read one command.
+    """Parse one command.
 
-    network_id: from the path, over HTTP; the body may then leave it out, but not say another.
-    expiry_signed: the service's own signature vouches for it, so it may say `expire`.
+    network_id: from the path, over HTTP; the body may omit it but not name another one.
+    expiry_signed: the record has the service's own signature, so `expire` is allowed.
 
     Raises Refusal: tombstone (None), not_json or invalid_field, in that order (contract,
     section 2). Sizes are checked before (`check_size`), times after (`check_times`).
     """
     if value is None:
-        raise Refusal(Reason.TOMBSTONE, "the record has no value: nothing is deleted by tombstones")
-    command = _read_plainly(value, door, network_id)
+        raise Refusal(Reason.TOMBSTONE, "the record has no value; tombstones delete nothing")
+    command = _read_fast(value, channel, network_id)
     if command is not None:
         return command
     return read_command_strictly(
-        value, door=door, network_id=network_id, expiry_signed=expiry_signed
+        value, channel=channel, network_id=network_id, expiry_signed=expiry_signed
     )
 
 
 def read_command_strictly(
     value: bytes,
     *,
-    door: Door = Door.KAFKA,
+    channel: Channel = Channel.KAFKA,
     network_id: str | None = None,
     expiry_signed: bool = False,
 ) -> Command:
-    """Read one command by the careful route alone; as `read_command`, which is quicker."""
-    reading = read_strictly(value, door, network_id, expiry_signed=expiry_signed)
+    """Parse one command with the strict reader alone; same result as `read_command`, but slower."""
+    reading = read_strictly(value, channel, network_id, expiry_signed=expiry_signed)
     status, metadata = reading.user_status, reading.metadata
     expires_at, description = reading.expires_at, reading.description
     canonical = metadata.canonical if metadata else None
@@ -142,11 +141,11 @@ def read_command_strictly(
     )
 
 
-def _read_plainly(value: bytes, door: Door, network_id: str | None) -> Command | None:
-    """Read what is evidently right; None: let the careful route decide.
+def _read_fast(value: bytes, channel: Channel, network_id: str | None) -> Command | None:
+    """Parse a command that is evidently valid; None: the strict reader decides.
 
-    First it looks for what msgspec would pass over without a look: an earlier one of two
-    `metadata`, of which it keeps the last, and integers beyond a double's range.
+    msgspec would ignore the first of two `metadata` members and integers that overflow a double, so these are
+    checked first.
     """
     if (
         (_BACKSLASH in value and _SUSPECT_ESCAPE.search(value))
@@ -158,7 +157,7 @@ def _read_plainly(value: bytes, door: Door, network_id: str | None) -> Command |
         wire = _decode(value)
         text = str(wire.metadata, "utf-8")
         metadata, canonical = (
-            (None, None) if not text or text == "null" else _plain_metadata(wire, text)
+            (None, None) if not text or text == "null" else _fast_metadata(wire, text)
         )
     except _GIVEN_UP:
         return None
@@ -168,7 +167,9 @@ def _read_plainly(value: bytes, door: Door, network_id: str | None) -> Command |
             return None
         network = network_id
     user = normalise_user(wire.user)
-    status = (_ALLOWED_IN_KAFKA if door is Door.KAFKA else _ALLOWED_OVER_HTTP).get(wire.user_status)
+    status = (_ALLOWED_IN_KAFKA if channel is Channel.KAFKA else _ALLOWED_OVER_HTTP).get(
+        wire.user_status
+    )
     time, expires_at = wire.status_change_timestamp, wire.expires_at
     reference, description = wire.reference_id or None, wire.description or None
     if (
@@ -208,16 +209,16 @@ def _read_plainly(value: bytes, door: Door, network_id: str | None) -> Command |
 
 
 def _has_long_integer(value: bytes) -> bool:
-    """Whether 300 digits stand in a row; they hold every 300th byte, so a few are looked at first."""
+    """Whether the value contains 300 digits in a row. They include every 300th byte, so those are checked first."""
     return (
         _DIGIT.search(value[_LONG - 1 :: _LONG]) is not None
         and _LONG_INTEGER.search(value) is not None
     )
 
 
-def _plain_metadata(wire: _Wire, text: str) -> tuple[str | None, bytes | None]:
-    """Metadata's text and canonical form; moves lifted fields into `wire`. Raises _GIVEN_UP."""
-    # A shorter text can be neither nested so deep, as what opens must close, nor so long.
+def _fast_metadata(wire: _Wire, text: str) -> tuple[str | None, bytes | None]:
+    """Return metadata's text and canonical form; move lifted fields into `wire`. Raises _GIVEN_UP."""
+    # A shorter text can't be nested that deep, because brackets come in pairs, nor be that long.
     if len(text) >= 2 * MAX_DEPTH and (
         text.count("{") + text.count("[") >= MAX_DEPTH
         or memoryview(wire.metadata).nbytes > MAX_METADATA_BYTES
@@ -236,7 +237,7 @@ def _plain_metadata(wire: _Wire, text: str) -> tuple[str | None, bytes | None]:
 
 
 def _lift(wire: _Wire, metadata: dict[str, Any]) -> None:
-    """Move lifted fields from metadata into `wire`. Raises ValueError where anything is odd."""
+    """Move lifted fields from metadata into `wire`. Raises ValueError if a value is unusual."""
     for name in LIFTED:
         if name not in metadata:
             continue

@@ -1,4 +1,4 @@
-"""Why a record is refused: the reason, what is wrong where, and what of it could still be read."""
+"""Refusals: the reason, the wrong fields, and the fields that could be read."""
 
 import re
 from collections.abc import Sequence
@@ -32,21 +32,21 @@ class Reason(StrEnum):
 class FieldError:
     """One wrong field.
 
-    `pointer` is a JSON pointer into the command (RFC 6901, "" is the command itself); `message`
-    says what the field must be, and never quotes what it held.
+    `pointer` is a JSON pointer into the command (RFC 6901, "" is the command itself). `message` states what the
+    field must be, and never quotes its value.
     """
 
     pointer: str
     message: str
 
     def __str__(self) -> str:
-        """As `shown`, of a command alone."""
+        """As `shown`, for a single command."""
         return self.shown("the command", "")
 
     def shown(self, whole: str, under: str) -> str:
-        """`pointer: message`, with `…` for names that are no plain ones: they may be personal.
+        """`pointer: message`; unusual names are replaced by `…`, because they may be personal data.
 
-        whole, under: as `describe` has them.
+        whole, under: as in `describe`.
         """
         if self.pointer == "":
             place = under or whole
@@ -56,20 +56,18 @@ class FieldError:
         return f"{under}/{'/'.join(shown)}: {self.message}"
 
 
-# As fields are called, or a place in an array.
+# A usual field name, or an index of an array.
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}|[0-9]{1,5}")
 
 
-class Refusal(Exception):  # noqa: N818 - a refusal is the word of the contract, and no fault of ours
+class Refusal(Exception):  # noqa: N818 - the term of the contract, and not an error of the program
     """A record that is not accepted.
 
-    `detail` says what is wrong, where, and what may have caused it; it quotes no value,
-    of names plain ones alone (`FieldError`), and can be stored as Postgres text. `errors` names
-    each wrong field.
-    The rest is what could be read of the record, each None unless it is valid by itself:
-    `user` normalised, `segment_id` 1 … 2³¹-1, `status_change_timestamp` in Unix seconds and
-    within the years 1 … 9999. `named` is (network_id, user) where the record may not speak for
-    that network: both of these are None then.
+    `detail` states what is wrong and where, with a guess at the cause. It quotes no values and only usual names
+    (`FieldError`), and can be stored as Postgres text. `errors` lists each wrong field.
+    The other attributes are the fields that could be read, each None unless valid by itself: `user` normalised,
+    `segment_id` 1 … 2³¹-1, `status_change_timestamp` in Unix seconds and within the years 1 … 9999. `named` is
+    (network_id, user) of a record on a topic without a right to that network; network_id and user are None then.
     """
 
     named: tuple[str, str | None] | None = None
@@ -87,7 +85,7 @@ class Refusal(Exception):  # noqa: N818 - a refusal is the word of the contract,
         user_status: str | None = None,
         status_change_timestamp: int | None = None,
     ) -> None:
-        """Refuse; the class says what each means."""
+        """The arguments are the attributes of the class."""
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
@@ -110,10 +108,10 @@ class Refusal(Exception):  # noqa: N818 - a refusal is the word of the contract,
 
 
 def describe(errors: Sequence[FieldError], *, whole: str = "the command", under: str = "") -> str:
-    """One line for a list of wrong fields: the first five, and how many more there are.
+    """Format wrong fields on one line: the first five, and the number of the others.
 
-    whole: what pointer "" is; empty where the message says it. under: the pointer of the item of a batch that they
-    are in.
+    whole: the name for pointer ""; empty if the message contains it. under: the pointer of the batch item that the
+    fields belong to.
     """
     named = "; ".join(error.shown(whole, under) for error in errors[:_NAMED_IN_DETAIL])
     more = len(errors) - _NAMED_IN_DETAIL

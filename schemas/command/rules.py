@@ -1,4 +1,4 @@
-"""The rules for single fields that both routes of `schemas.command` share (contract, section 2)."""
+"""The rules for single fields, shared by both parsers of `schemas.command` (contract, section 2)."""
 
 import re
 from enum import Enum, IntEnum, auto
@@ -14,13 +14,13 @@ MAX_SEGMENT_ID: Final = 2**31 - 1
 MIN_TIME: Final = 631_152_000
 """1990-01-01T00:00:00Z in Unix seconds."""
 END_OF_TIME: Final = 4_102_444_800
-"""2100-01-01T00:00:00Z in Unix seconds; expires_at lies before it."""
+"""2100-01-01T00:00:00Z in Unix seconds; expires_at is before it."""
 FUTURE_ALLOWED_MS: Final = 5 * 60 * 1000
 
 RESERVED_REFERENCES: Final = ("auto:", "expire:")
 EXPIRY_REFERENCE: Final = "expire:"
 LIFTED: Final = frozenset({"reference_id", "status_change_timestamp", "description"})
-"""Fields that metadata may hold instead of the top level."""
+"""Fields that may be in metadata instead of at the top level."""
 
 NETWORK_PATTERN: Final = "[A-Za-z0-9._-]{1,64}"
 _NETWORK: Final = re.compile(NETWORK_PATTERN)
@@ -29,7 +29,7 @@ _ASCII_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") +
 
 
 class UserStatus(IntEnum):
-    """What a command says of a user; the numbers are stored."""
+    """The user_status of a command; the numbers are stored."""
 
     ADD = 1
     BLOCK = 2
@@ -47,8 +47,8 @@ class UserStatus(IntEnum):
 BY_TEXT: Final = {status.text: status for status in UserStatus}
 
 
-class Door(Enum):
-    """Where a command comes in: it decides which user_status may be said."""
+class Channel(Enum):
+    """How a command arrives. It decides which user_status are accepted."""
 
     KAFKA = auto()
     HTTP = auto()
@@ -56,29 +56,29 @@ class Door(Enum):
 
 OVERRIDES: Final = frozenset({UserStatus.ADD, UserStatus.BLOCK})
 ALLOWED: Final = {
-    Door.HTTP: {s.text: s for s in (UserStatus.ADD, UserStatus.BLOCK, UserStatus.RESET)},
-    Door.KAFKA: {s.text: s for s in UserStatus if s is not UserStatus.EXPIRE},
+    Channel.HTTP: {s.text: s for s in (UserStatus.ADD, UserStatus.BLOCK, UserStatus.RESET)},
+    Channel.KAFKA: {s.text: s for s in UserStatus if s is not UserStatus.EXPIRE},
 }
 
 
 NOT_BLANK_PATTERN: Final = (
     r"[^\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 )
-"""A character that is no white space, as `str.isspace` has it: Unicode's, and the separators U+001C to U+001F."""
+"""A character for which `str.isspace` is false: neither Unicode white space nor a separator U+001C to U+001F."""
 
 
 @lru_cache(maxsize=4096)
 def is_network_id(text: str) -> bool:
-    """Whether a text is a network_id, all of it."""
+    """Whether the whole text is a network_id."""
     return _NETWORK.fullmatch(text) is not None
 
 
 def normalise_user(user: str) -> str:
-    r"""Give a user's identifier as the log knows it (contract, section 2).
+    r"""Return a user's identifier as stored in the log (contract, section 2).
 
-    With an `@` it is an email: trimmed of ASCII white space (space, \t, \n, \r, \v, \f), A-Z
-    become a-z, nothing else changes: casefold would make straße and strasse one person. Any
-    other is taken as it stands. SQL says the same in reporting.normalise_user.
+    An identifier with `@` is an email: ASCII white space (space, \t, \n, \r, \v, \f) is trimmed and A-Z become
+    a-z. Nothing else changes: casefold would make straße and strasse one person. Other identifiers stay as they are.
+    reporting.normalise_user is the same rule in SQL.
     """
     if "@" not in user:
         return user

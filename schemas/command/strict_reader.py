@@ -1,7 +1,7 @@
-"""The careful route of `schemas.command`: the definition of what a command may say.
+"""The strict reader of `schemas.command`: the definition of a valid command.
 
-Contract, section 2. Reads strictly (`schemas.command.json_text`), looks at every field, and names all
-that is wrong, not only the first.
+Contract, section 2. Parses strictly (`schemas.command.json_text`), checks every field, and reports every error,
+not only the first.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from schemas.command.rules import (
     MAX_USER_LENGTH,
     OVERRIDES,
     RESERVED_REFERENCES,
-    Door,
+    Channel,
     UserStatus,
     is_network_id,
     normalise_user,
@@ -52,21 +52,21 @@ _raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """Metadata less the lifted fields: its JSON text, and its canonical form."""
+    """Metadata without the lifted fields: its JSON text and its canonical form."""
 
     text: str
     canonical: bytes
 
 
 _BATCH: Final = {
-    Door.KAFKA: ": a batch? One command a record",
-    Door.HTTP: ": many commands are one array of objects, sent to …/segments/batch",
+    Channel.KAFKA: ": a batch? Send one command per record",
+    Channel.HTTP: ": send an array of commands to …/segments/batch",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the careful route read. user: as it was sent; times: Unix seconds."""
+    """The result of the strict reader. user: as sent; times: Unix seconds."""
 
     network_id: str
     user: str
@@ -80,24 +80,24 @@ class Reading:
 
 
 def read_strictly(
-    value: bytes, door: Door, network_id: str | None, *, expiry_signed: bool
+    value: bytes, channel: Channel, network_id: str | None, *, expiry_signed: bool
 ) -> Reading:
-    """Read a command; as `schemas.command.read_command`. Raises Refusal."""
-    return _Reader(value, door, network_id, expiry_signed=expiry_signed).read()
+    """Parse a command; as `schemas.command.read_command`. Raises Refusal."""
+    return _Reader(value, channel, network_id, expiry_signed=expiry_signed).read()
 
 
 class _Reader(FieldReader):
-    """Reads field by field and collects what is wrong; a wrong field reads as None."""
+    """Reads field by field and collects errors; a wrong field reads as None."""
 
     def __init__(
-        self, value: bytes, door: Door, network_id: str | None, *, expiry_signed: bool
+        self, value: bytes, channel: Channel, network_id: str | None, *, expiry_signed: bool
     ) -> None:
         super().__init__()
         self._value = value
         self._path_network = network_id
-        self._signed = expiry_signed and door is Door.KAFKA
-        self._allowed = ALLOWED[door]
-        self._batch = _BATCH[door]
+        self._signed = expiry_signed and channel is Channel.KAFKA
+        self._allowed = ALLOWED[channel]
+        self._batch = _BATCH[channel]
         self._tree: JsonObject = JsonObject([])
         self._storable = True
 
@@ -168,7 +168,7 @@ class _Reader(FieldReader):
         elif not is_network_id(sent):
             self._wrong("/network_id", "must be 1 to 64 of A-Z a-z 0-9 . _ -")
         elif path is not None and sent != path:
-            self._wrong("/network_id", "must be the network of the path, or left out")
+            self._wrong("/network_id", "must be the network of the path, or absent")
         else:
             return sent
         return path if path is not None and is_network_id(path) else None
@@ -178,11 +178,11 @@ class _Reader(FieldReader):
         if user is None:
             return None
         if user.isspace():
-            self._wrong("/user", "must not be white space alone")
+            self._wrong("/user", "must not be only white space")
             return None
         length = len(normalise_user(user))
         if length > MAX_USER_LENGTH:
-            self._wrong("/user", f"is {length} characters long, {MAX_USER_LENGTH} are allowed")
+            self._wrong("/user", f"is {length} characters long; the limit is {MAX_USER_LENGTH}")
             return None
         return user
 
@@ -204,16 +204,16 @@ class _Reader(FieldReader):
             *most, last = self._allowed
             message = f"must be {', '.join(most)} or {last}"
             if text == UserStatus.EXPIRE.text:
-                message += "; expire is the service's own, and signed by it"
+                message += "; expire is reserved for the service, which signs it"
             elif text in BY_TEXT:
-                message += "; this is automation's, and not taken over HTTP"
+                message += "; enter and leave are for automation, and not accepted over HTTP"
             elif text.strip().lower() in BY_TEXT:
-                message += ": in lower case, without white space"
+                message += ", in lower case and without white space"
             self._wrong("/user_status", message)
         return status
 
     def _metadata(self) -> tuple[JsonObject, Metadata | None]:
-        """Metadata as sent, for what may be lifted from it, and what is left after that."""
+        """Return metadata as sent, from which fields are lifted, and the rest without them."""
         sent = self._tree.get("metadata")
         if sent is None or sent == "":
             return JsonObject([]), None
@@ -224,7 +224,7 @@ class _Reader(FieldReader):
             return sent, None
         raw = bytes(_raw_fields(self._value)["metadata"])
         if len(raw) > MAX_METADATA_BYTES:
-            message = f"is {len(raw)} bytes as sent, {MAX_METADATA_BYTES} are allowed"
+            message = f"is {len(raw)} bytes as sent; the limit is {MAX_METADATA_BYTES}"
             self._wrong("/metadata", message)
         rest = {key: item for key, item in sent.items() if key not in LIFTED}
         if not rest:
@@ -237,21 +237,21 @@ class _Reader(FieldReader):
         return sent, Metadata(text, canonical_json(encodable(rest, canonical=True)))
 
     def _lifted_text(self, name: str, inner: JsonObject, most: int) -> str | None:
-        found = [
+        values = [
             text
             for place, parent in (("", self._tree), ("/metadata", inner))
             if (text := self._text(parent, name, f"{place}/{name}", most=most)) is not None
         ]
-        return self._the_one(name, found)
+        return self._single(name, values)
 
     def _lifted_time(self, inner: JsonObject) -> int | None:
         name = "status_change_timestamp"
-        found = [
+        values = [
             time
             for place, parent in (("", self._tree), ("/metadata", inner))
             if (time := self._integer(parent, name, f"{place}/{name}")) is not None
         ]
-        return self._the_one(name, found)
+        return self._single(name, values)
 
     def _reference(self, reference: str | None, status: UserStatus | None) -> str | None:
         pointer = "/reference_id"
@@ -259,7 +259,7 @@ class _Reader(FieldReader):
             pointer = "/metadata/reference_id"
         if status is UserStatus.EXPIRE:
             if reference is None or not reference.startswith(EXPIRY_REFERENCE):
-                self._wrong(pointer, f"of an expire must begin with {EXPIRY_REFERENCE}")
+                self._wrong(pointer, f"must begin with {EXPIRY_REFERENCE} with user_status expire")
                 return None
         elif reference is not None and reference.startswith(RESERVED_REFERENCES):
             self._wrong(pointer, "must not begin with auto: or expire:")
@@ -271,7 +271,7 @@ class _Reader(FieldReader):
         if expires_at is None:
             return None
         if status is not None and status not in OVERRIDES:
-            self._wrong("/expires_at", "goes with add and block only")
+            self._wrong("/expires_at", "is allowed only with add and block")
         if expires_at >= END_OF_TIME:
             message = "must be before 2100-01-01T00:00:00Z, in Unix seconds"
             self._wrong("/expires_at", message)

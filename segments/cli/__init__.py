@@ -1,6 +1,6 @@
-"""The command line: parses, calls one function, prints. `main` lists the commands; each is imported when it is called.
+"""The command line. Each command parses options, calls one function and prints the result.
 
-Imports every room; nobody imports it.
+`main` lists the commands; each is imported when it is called. Imports every room; no room imports it.
 """
 
 from segments.cli.main import main

@@ -13,7 +13,7 @@ from segments.cli.command import (
     network_option,
     only_network_option,
 )
-from segments.cli.database import connected, note_unknown_network
+from segments.cli.database import connected, note_unknown_network, warn_unknown_networks
 from segments.cli.output import print_json, print_rows
 from service.registry import analysts
 
@@ -22,7 +22,7 @@ ROLE = "segments_operate"
 
 @click.group()
 def analyst() -> None:
-    """Say which Postgres roles see which networks."""
+    """Manage which Postgres roles can read which networks."""
 
 
 @command(analyst, "list")
@@ -69,12 +69,14 @@ async def grant(
     This needs the login of `setup`, and the role must exist. A login without settings of its own gets this schema as
     its search path, a statement_timeout of five minutes, and a limit of five sessions.
     """
-    _print(
-        await analysts.grant(
-            load_settings(), role, network, actor, statement_timeout, connection_limit
-        ),
-        as_json,
+    settings = load_settings()
+    granted = await analysts.grant(
+        settings, role, network, actor, statement_timeout, connection_limit
     )
+    if settings.database_url is not None:  # the login of `setup` may not act as ROLE
+        async with connected(settings, ROLE) as connection:
+            await warn_unknown_networks(connection, [network])
+    _print(granted, as_json)
 
 
 @command(analyst, needs=("setup_database_url",))

@@ -1,7 +1,8 @@
-"""`apply`: a network's segments, stated as a file."""
+"""`apply`: a network's segments from a file."""
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -37,7 +38,7 @@ ROLE = "segments_registry"
 @click.option(
     "--archive-missing",
     is_flag=True,
-    help="Archive the segments that the file does not state. Without it they are only listed.",
+    help="Archive the segments that are not in the file. Without it they are only listed.",
 )
 @actor_option
 async def apply(
@@ -50,7 +51,7 @@ async def apply(
     actor: str | None,
     as_json: bool,
 ) -> None:
-    """Change a network's segments to what a YAML file states.
+    """Change a network's segments to the state in a YAML file.
 
     The command shows the difference, asks for confirmation, and makes all of the changes or none.
 
@@ -74,7 +75,7 @@ async def apply(
                 archive_missing=archive_missing, most=settings.segments_per_network,
             )  # fmt: skip
             try:
-                # Tried first: no confirmation is asked for what is not possible, and the ids of new segments are shown.
+                # A dry run first: it fails early if a change is not possible, and shows the ids of new segments.
                 applied = await doing(dry_run=dry_run or asking)
                 if asking or not as_json:
                     _show(applied.changes, archive_missing=archive_missing, err=as_json)
@@ -83,14 +84,14 @@ async def apply(
                     applied = await doing()
                 break
             except RegistryMovedError:
-                # The difference is another one by now. --yes agrees to that one too.
+                # The difference has changed in the meantime. --yes confirms that one too.
                 if not yes:
                     raise
     _print(applied, dry_run=dry_run, as_json=as_json)
 
 
 def _print(applied: Applied, *, dry_run: bool, as_json: bool) -> None:
-    """Print what was done, or would be."""
+    """Print the number of changes."""
     if as_json:
         printed = {"difference": [asdict(one) for one in applied.changes]}
         done = {"done": 0, "would_change": applied.done} if dry_run else {"done": applied.done}
@@ -101,7 +102,7 @@ def _print(applied: Applied, *, dry_run: bool, as_json: bool) -> None:
 
 
 def _ask() -> None:
-    """Ask for confirmation. Raises: Failure where the answer is no, or stdin is no terminal."""
+    """Ask for confirmation. Raises: Failure if the answer is no, or stdin is not a terminal."""
     if not sys.stdin.isatty():
         raise Failure(
             "Nothing was changed. Without a terminal to confirm on, --yes is required.", exit_code=2
@@ -111,25 +112,23 @@ def _ask() -> None:
 
 
 def _show(changes: list[Change], *, archive_missing: bool, err: bool) -> None:
-    """Show the difference. err: on stderr, where stdout is for JSON alone."""
+    """Show the difference. err: on stderr, because stdout is for JSON."""
     rows = [_row(one, archive_missing=archive_missing) for one in changes]
     if rows:
         print_rows(rows, err=err)
     else:
-        click.echo("the registry says what the file says")
+        click.echo("no difference")
 
 
 def _row(one: Change, *, archive_missing: bool) -> dict[str, Any]:
     before, after = one.before or {}, one.after or {}
     if one.action == "missing":
-        what = (
-            "archive: the file does not state it"
-            if archive_missing
-            else "not in the file; left as it is"
-        )
+        what = "archive: not in the file" if archive_missing else "not in the file; unchanged"
     else:
         what = "; ".join(
-            f"{name}: {before.get(name)!r} -> {value!r}" if before else f"{name}: {value!r}"
+            f"{name}: {_json(before.get(name))} -> {_json(value)}"
+            if before
+            else f"{name}: {_json(value)}"
             for name, value in after.items()
             if before.get(name) != value
         )
@@ -139,3 +138,7 @@ def _row(one: Change, *, archive_missing: bool) -> dict[str, Any]:
         "name": (after or before)["name"],
         "what": what,
     }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""What every command has in common: its settings, shared options, running async work, errors and exit codes."""
+"""Shared by all commands: settings, options, running async code, errors and exit codes."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Failure(click.ClickException):
         self.exit_code = exit_code  # type: ignore[misc]  # click's own way
 
 
-def load_settings(**given: Any) -> Settings:
-    """Read the settings, or say which is wrong."""
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings. Raises: Failure, with the wrong setting."""
     try:
-        settings = read_settings(**given)
+        settings = read_settings(**overrides)
     except SettingError as error:
         raise Failure(str(error), exit_code=2) from error
     except (OSError, UnicodeDecodeError) as error:
@@ -48,42 +48,42 @@ DATABASE = ("database_url",)
 KAFKA = ("kafka_bootstrap_servers",)
 BOTH = (*DATABASE, *KAFKA)
 _DRY_RUN = "--dry-run"
-_GIVEN = "segments.arguments"
+_ARGUMENTS = "segments.arguments"
 
 
 class _Command(click.Command):
-    """A command that names the settings it lacks before anything else that is wrong, and before it does anything.
+    """A command that checks its required settings first, before other errors and before any work.
 
-    needs: fields of Settings. instead: what it needs with a flag; setup_database_url is any database's.
+    needs: fields of Settings; setup_database_url stands for either URL of a database. instead: the needs with a flag.
     """
 
     def __init__(
         self,
-        *given: Any,
+        *args: Any,
         needs: tuple[str, ...],
         instead: Mapping[str, tuple[str, ...]],
-        **named: Any,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(*given, **named)
+        super().__init__(*args, **kwargs)
         self.needs = needs
         self.instead = instead
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.meta[_GIVEN] = set(args)
+        ctx.meta[_ARGUMENTS] = set(args)
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
-            if lacking := self._lacking(ctx.meta[_GIVEN]):
+            if lacking := self._lacking(ctx.meta[_ARGUMENTS]):
                 raise click.UsageError(f"{lacking} And: {error.format_message()}", ctx) from error
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
-        if lacking := self._lacking(ctx.meta[_GIVEN]):
+        if lacking := self._lacking(ctx.meta[_ARGUMENTS]):
             raise Failure(lacking, exit_code=2)
         return super().invoke(ctx)
 
     def _lacking(self, flags: set[str]) -> str | None:
-        """Say which settings are missing; None: none is."""
+        """Return a message about missing settings, or None."""
         flag = next((one for one in self.instead if one in flags), None)
         needs = self.needs if flag is None else self.instead[flag]
         if not needs:
@@ -97,7 +97,7 @@ class _Command(click.Command):
         ]
         if not missing:
             return None
-        why = "A dry run is checked against the log in Postgres: " if flag == _DRY_RUN else ""
+        why = "A dry run needs the log in Postgres: " if flag == _DRY_RUN else ""
         return f"{why}{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set."
 
 
@@ -108,9 +108,9 @@ def command(
     needs: tuple[str, ...] = DATABASE,
     instead: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Callable[[_F], click.Command]:
-    """Make an async function a command with `--json`, of a group or, as segments.cli.main lists it, of none.
+    """Register an async function as a command with `--json`, in a group or (listed in segments.cli.main) in none.
 
-    needs: settings without which it can't do anything. instead: what it needs with a flag.
+    needs: required settings. instead: the required settings with a flag.
     """
 
     def register(function: _F) -> click.Command:
@@ -128,7 +128,7 @@ def command(
 
 
 def _check_text(options: Mapping[str, Any]) -> None:
-    """Refuse what is not UTF-8: neither JSON nor Postgres could hold it."""
+    """Refuse options that are not UTF-8, which neither JSON nor Postgres can store."""
     for name, value in options.items():
         if isinstance(value, str) and not value.isprintable() and not _is_text(value):
             raise Failure(f"--{name.replace('_', '-')} is not UTF-8.", exit_code=2)
@@ -143,7 +143,7 @@ def _is_text(value: str) -> bool:
 
 
 def run_async(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run to the end; an error becomes a message and an exit code."""
+    """Run a coroutine; convert an error to a message and an exit code."""
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(work)
@@ -166,30 +166,30 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def _failure(error: BaseException) -> BaseException:
-    # Imported here: most commands never fail, and `send` imports asyncpg only where there is a database to ask.
+    # Imported here because most commands do not fail, and `send` without a database does not need asyncpg.
     from segments.cli.faults import explain_fault  # noqa: PLC0415
 
-    told = explain_fault(error)
-    return error if told is None else Failure(*told)
+    explained = explain_fault(error)
+    return error if explained is None else Failure(*explained)
 
 
 def actor_option(function: _F) -> _F:
-    """Add `--actor`, for commands that change something: somebody always does."""
+    """Add `--actor`, for commands that change something."""
     option = click.option(
         "--actor",
         envvar=f"{PREFIX}ACTOR",
         callback=lambda _context, _option, value: value or _login(),
-        help="Who makes the change; recorded. Default: SEGMENTS_ACTOR, else the system's user@host.",
+        help="The person or job that makes the change; recorded. Default: SEGMENTS_ACTOR, else the system's user@host.",
     )
     return option(function)
 
 
 def _login() -> str:
-    """Give the operating system's user and host; no variable of the environment says who that is."""
+    """Return user@host from the operating system, not from the environment."""
     number = os.geteuid()
     try:
         user = pwd.getpwuid(number).pw_name
-    except KeyError:  # as in a container that runs under any number
+    except KeyError:  # for example in a container with an arbitrary uid
         user = str(number)
     return f"{user}@{socket.gethostname()}"
 
@@ -197,7 +197,7 @@ def _login() -> str:
 def network_callback(
     _context: click.Context, _option: click.Parameter, value: str | None
 ) -> str | None:
-    """Check that a network's id is one."""
+    """Check the format of a network's id."""
     if value is not None and not is_network_id(value):
         raise click.BadParameter("must be 1 to 64 of A-Z a-z 0-9 . _ -")
     return value

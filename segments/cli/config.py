@@ -16,11 +16,11 @@ from service.runtime.settings import PREFIX, SecretStr, Setting, Settings, setti
 async def config(*, as_json: bool) -> None:
     """List every setting: name, meaning, default, value (without secrets).
 
-    A variable that begins with SEGMENTS_ and is no setting, because it is misspelt perhaps, is named on stderr.
+    Unknown variables with the prefix SEGMENTS_, which may be misspelt, are listed on stderr.
     """
     settings = load_settings()
     for name in unknown_variables():
-        click.echo(f"warning: {name} is no setting; it changes nothing", err=True)
+        click.echo(f"warning: {name} is not a setting and has no effect", err=True)
     rows = [_setting(settings, name, field) for name, field in settings_fields().items()]
     if as_json:
         print_json(rows)

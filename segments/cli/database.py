@@ -11,7 +11,7 @@ from service.postgres.database import connect
 from service.registry.segments import has_segments
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sized
+    from collections.abc import AsyncIterator, Iterable, Sized
 
     import asyncpg
 
@@ -26,7 +26,7 @@ async def connected(
 ) -> AsyncIterator[asyncpg.Connection[Any]]:
     """Open one connection acting as `role` while the block runs.
 
-    Behind a transaction pooler the block is one transaction of that isolation: only within it is a session ours.
+    Behind a transaction pooler the block is one transaction of that isolation, because the session is shared.
     """
     connection = await connect(settings, role)
     try:
@@ -43,11 +43,18 @@ async def connected(
         await connection.close()
 
 
+async def warn_unknown_networks(
+    connection: asyncpg.Connection[Any], network_ids: Iterable[str]
+) -> None:
+    """Warn on stderr of networks without a segment, because their names may be misspelt."""
+    for network_id in network_ids:
+        if not await has_segments(connection, network_id):
+            click.echo(f"warning: network {network_id} has no segments; is it misspelt?", err=True)
+
+
 async def note_unknown_network(
     connection: asyncpg.Connection[Any], network_id: str | None, rows: Sized
 ) -> None:
-    """Say on stderr why a list is empty, where its network has no segment: it may be misspelt."""
-    if rows or network_id is None:
-        return
-    if not await has_segments(connection, network_id):
-        click.echo(f"there is no network {network_id}: it has no segment", err=True)
+    """Warn on stderr if a list is empty because its network has no segment."""
+    if not rows and network_id is not None:
+        await warn_unknown_networks(connection, [network_id])

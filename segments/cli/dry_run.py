@@ -1,4 +1,4 @@
-"""`send --dry-run` and `import --dry-run`: the outcome that commands would have by the log; nothing is published."""
+"""`send --dry-run` and `import --dry-run`: the outcomes that commands would have; nothing is published."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 ROLE = "segments_operate"
-AT_ONCE = 500  # lines; neither 100 nor 2,000 at once were quicker
+AT_ONCE = 500  # lines per query; neither 100 nor 2,000 were faster
 
 
 async def dry_send(settings: Settings, value: bytes, *, as_json: bool) -> None:
@@ -56,13 +56,13 @@ async def dry_import(settings: Settings, source: ImportFile, tally: Tally) -> No
         for line in tally.counted(source.lines(0)):
             block.append((line.number, _read(source, line)))
             if len(block) == AT_ONCE:
-                await _judge(run, block, tally)
+                await _count(run, block, tally)
                 block = []
-        await _judge(run, block, tally)
+        await _count(run, block, tally)
 
 
 def _read(source: ImportFile, line: Line) -> Asked | Exception:
-    """Read a line as the ingest would; its times are checked by the database's clock, with the rest."""
+    """Parse a line as ingest would; the dry run checks its times by the database's clock."""
     if line.value is None:
         return ValueError(line.fault)
     try:
@@ -71,11 +71,11 @@ def _read(source: ImportFile, line: Line) -> Asked | Exception:
         return refusal
 
 
-async def _judge(run: DryRun, block: Iterable[tuple[int, Asked | Exception]], tally: Tally) -> None:
-    verdicts = iter(await run.judge([asked for _, asked in block if isinstance(asked, Asked)]))
-    for number, asked in block:
-        if isinstance(asked, Exception):
-            tally.refuse(number, str(asked))
+async def _count(run: DryRun, block: Iterable[tuple[int, Asked | Exception]], tally: Tally) -> None:
+    verdicts = iter(await run.judge([item for _, item in block if isinstance(item, Asked)]))
+    for number, item in block:
+        if isinstance(item, Exception):
+            tally.refuse(number, str(item))
             continue
         verdict = next(verdicts)
         tally.outcomes[verdict.outcome] += 1

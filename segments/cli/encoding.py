@@ -1,4 +1,4 @@
-"""Whether a file is UTF-8, and what else it seems to be."""
+"""Detects files that are not UTF-8."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HOW = (
 
 
 def utf_16_fault(path: Path) -> str | None:
-    """Say so where a file is UTF-16, and what to do."""
+    """Return a message if a file is UTF-16, with what to do."""
     with path.open("rb") as file:
         start = file.read(8)
     if start.startswith(_UTF_16) or _BARE_UTF_16.match(start):
@@ -28,10 +28,9 @@ def utf_16_fault(path: Path) -> str | None:
 
 
 def cp_1252_fault(path: Path) -> str | None:
-    """Say so where a file seems to be CP-1252, as Excel saves plain `CSV`, and what to do.
+    """Return a message if a file seems to be CP-1252, as Excel saves plain `CSV`, with what to do.
 
-    That is: it is no UTF-8, and nothing in it is that could not be CP-1252 as well. Where some of it is UTF-8, some
-    lines are broken and the rest is good.
+    That is, no non-ASCII character of the file is valid UTF-8. If some are, the file is UTF-8 with a few broken lines.
     """
     broken = None
     decoder = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")

@@ -1,4 +1,4 @@
-"""What a command says when Postgres or Kafka failed; imported then only."""
+"""Error messages of commands for failures of Postgres and Kafka; imported only after a failure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.runtime.errors import SegmentsError
 
 
 def explain_fault(error: BaseException) -> tuple[str, int] | None:
-    """Give the message and the exit code of an error; None for one that is a bug."""
+    """Return the message and the exit code of an error; None for a bug."""
     if isinstance(error, DENIED):
         error = refused(error)
     if isinstance(error, SegmentsError):
@@ -24,6 +24,6 @@ def explain_fault(error: BaseException) -> tuple[str, int] | None:
     if isinstance(error, KafkaError):
         return f"Kafka: {error}", 1
     if isinstance(error, OSError):
-        # A timeout has no text of its own.
+        # The text of a timeout is empty.
         return f"Can't reach Postgres or Kafka: {str(error) or type(error).__name__}", 1
     return None

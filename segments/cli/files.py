@@ -1,4 +1,4 @@
-"""Files of commands: CSV (`table`), or NDJSON; read line by line, resumable."""
+"""Files of commands, CSV (`table`) or NDJSON, read line by line; resumable."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ INTEGERS = ("segment_id", "status_change_timestamp", "expires_at")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: the command's JSON, or what is wrong with the line. end: bytes of the file up to here, about."""
+    """One line: the command's JSON, or its fault. end: the approximate number of bytes up to here."""
 
     number: int
     value: bytes | None
@@ -51,7 +51,7 @@ class ImportFile:
         self._is_csv = path.suffix.lower() in _TABLES
 
     def fault(self) -> str | None:
-        """Say what is wrong with the file as a whole, and thus with every line; None: nothing."""
+        """Return a fault of the whole file, which makes every line wrong, or None."""
         if fault := utf_16_fault(self.path):
             return fault
         if not self._is_csv:
@@ -60,11 +60,11 @@ class ImportFile:
         return "; ".join(filter(None, faults)) or None
 
     def key(self, number: int) -> str:
-        """Give the idempotency key of a line: of this file, and of no other."""
+        """Return the idempotency key of a line, unique to the content of this file."""
         return f"{self.identity}:{number}"
 
     def lines(self, after: int) -> Iterator[Line]:
-        """Give the lines after that number; the CSV heading is line 1."""
+        """Yield the lines after number `after`; the CSV heading is line 1."""
         if self._is_csv:
             yield from self._csv_lines(after)
         else:
@@ -79,20 +79,20 @@ class ImportFile:
         number, end = row.number, row.end
         if row.fields is None:
             return Line(number, None, row.fault, "", "", end)
-        given: dict[str, Any] = dict(row.fields)
+        fields: dict[str, Any] = dict(row.fields)
         try:
             for name in INTEGERS:
-                if name in given:
-                    given[name] = _integer(name, given[name])
-            metadata = given.pop("metadata", None)
+                if name in fields:
+                    fields[name] = _integer(name, fields[name])
+            metadata = fields.pop("metadata", None)
             if metadata is not None:
                 _check_json("metadata", metadata)
             if self._network_id is not None:
-                given.setdefault("network_id", self._network_id)
-            value = json_object(given, metadata=metadata)
+                fields.setdefault("network_id", self._network_id)
+            value = json_object(fields, metadata=metadata)
         except (ValueError, RecursionError) as error:
-            return Line(number, None, _said(error), "", "", end)
-        return Line(number, value, "", str(given.get("network_id")), str(given.get("user")), end)
+            return Line(number, None, _message(error), "", "", end)
+        return Line(number, value, "", str(fields.get("network_id")), str(fields.get("user")), end)
 
     def _json_lines(self, after: int) -> Iterator[Line]:
         end = 0
@@ -105,23 +105,23 @@ class ImportFile:
 
     def _json_line(self, number: int, text: bytes, end: int) -> Line:
         try:
-            given = json.loads(text.decode())
+            fields = json.loads(text.decode())
         except (ValueError, RecursionError) as error:
-            return Line(number, None, f"not JSON: {_said(error)}", "", "", end)
-        if not isinstance(given, dict):
+            return Line(number, None, f"not JSON: {_message(error)}", "", "", end)
+        if not isinstance(fields, dict):
             return Line(number, None, "not a JSON object", "", "", end)
-        if self._network_id is not None and "network_id" not in given:
-            # Said in front of the rest, whose text stays as it stands: numbers keep their digits.
+        if self._network_id is not None and "network_id" not in fields:
+            # Inserted before the rest, whose text stays unchanged, so that numbers keep their digits.
             first = json_object({"network_id": self._network_id}).removesuffix(b"}")
-            text = first + (b", " if given else b"") + text[1:]
-            given["network_id"] = self._network_id
-        return Line(number, text, "", str(given.get("network_id")), str(given.get("user")), end)
+            text = first + (b", " if fields else b"") + text[1:]
+            fields["network_id"] = self._network_id
+        return Line(number, text, "", str(fields.get("network_id")), str(fields.get("user")), end)
 
 
 class Progress:
-    """What was done of an import, noted beside the file in `<file>.progress` and taken away at the end.
+    """The progress of an import, stored beside the file in `<file>.progress` and deleted at the end.
 
-    cluster_id, topic: where it goes. What one cluster has of the file, another one has not.
+    cluster_id, topic: the destination; the progress applies to no other.
     """
 
     def __init__(self, file: ImportFile, cluster_id: str | None, topic: str) -> None:
@@ -129,7 +129,7 @@ class Progress:
         self._identity = [file.identity, cluster_id, topic]
 
     def noted(self) -> tuple[int, dict[str, Any]]:
-        """Give the last line that was noted, with what came of those up to it; 0 for none, or of another import."""
+        """Return the last stored line and the counts up to it; 0 if there is none, or of another import."""
         try:
             noted = json.loads(self.path.read_text("utf-8"))
         except (OSError, ValueError):
@@ -137,31 +137,31 @@ class Progress:
         return (noted["line"], noted["done"]) if noted.get("import") == self._identity else (0, {})
 
     def note(self, number: int, done: Mapping[str, Any]) -> None:
-        """Note that the broker has all lines up to this one. done: what came of them, as JSON."""
+        """Store that the broker has acknowledged all lines up to this one. done: their counts."""
         text = json.dumps({"import": self._identity, "line": number, "done": done})
-        # Written aside and renamed: whoever is killed here leaves the old note or the new one.
+        # Written to another file and renamed, so that a crash leaves the old version or the new one.
         aside = self.path.with_name(self.path.name + ".new")
         aside.write_text(text, "utf-8")
         aside.replace(self.path)
 
     def finish(self) -> None:
-        """Forget the notes: all is published."""
+        """Delete the progress, because everything is published."""
         self.path.unlink(missing_ok=True)
 
 
 def read_value(value: bytes) -> Command:
-    """Read a command as the ingest will, under the record key that it is published with. Raises Refusal."""
+    """Parse a command as ingest will, with the record key that it is published with. Raises Refusal."""
     command = read_command(value)
     check_size(record_key(command.network_id, command.user), value)
     return command
 
 
-def json_object(given: Mapping[str, Any], **raw: str | None) -> bytes:
-    """Write one JSON object; `raw` holds members whose value is JSON text already, kept as it stands.
+def json_object(fields: Mapping[str, Any], **raw: str | None) -> bytes:
+    """Encode a JSON object; `raw` has members whose value is JSON text already, and is kept unchanged.
 
-    Raises: UnicodeEncodeError for lone surrogates, which UTF-8 can't say.
+    Raises: UnicodeEncodeError for lone surrogates, which UTF-8 can't encode.
     """
-    members = {name: json.dumps(value, ensure_ascii=False) for name, value in given.items()}
+    members = {name: json.dumps(value, ensure_ascii=False) for name, value in fields.items()}
     members |= {name: text for name, text in raw.items() if text is not None}
     pairs = (f"{json.dumps(name, ensure_ascii=False)}: {text}" for name, text in members.items())
     return ("{" + ", ".join(pairs) + "}").encode()
@@ -171,18 +171,18 @@ def _check_json(name: str, text: str) -> None:
     try:
         json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{name} is not JSON: {_said(error)}") from error
+        raise ValueError(f"{name} is not JSON: {_message(error)}") from error
 
 
 def _integer(name: str, text: str) -> int:
-    """Read an integer as a spreadsheet writes it; int() alone would take 1_000 and other scripts' digits."""
+    """Parse an integer as a spreadsheet writes it; int() would also accept 1_000 and digits of other scripts."""
     if not re.fullmatch(r"\s*-?[0-9]{1,20}\s*", text, re.ASCII):
         raise ValueError(f"{name} is not an integer")
     return int(text)
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
-        # Without its "line 1", which is not the file's.
+        # Without the decoder's line number, which is not the file's.
         return f"{error.msg} at character {error.pos + 1}"
     return "not UTF-8" if isinstance(error, UnicodeError) else str(error)

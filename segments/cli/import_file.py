@@ -1,4 +1,4 @@
-"""`import`: publishing the commands of a file."""
+"""`import`: publishes the commands of a file."""
 
 from __future__ import annotations
 
@@ -83,12 +83,12 @@ async def _publish_lines(
     tally: Tally,
     actor: str | None,
 ) -> None:
-    """Publish in blocks; each block's end is noted once the broker has all of it."""
+    """Publish in blocks; the progress is stored when the broker has acknowledged a block."""
     block: list[asyncio.Task[Any]] = []
     progress = Progress(source, await cluster_id(settings), Topics(settings.topic_prefix).commands)
     with resumable(progress):
         after, done = progress.noted()
-        tally.go_on(done)
+        tally.resume(done)
         for line in tally.counted(source.lines(after)):
             try:
                 value, key = _checked(line)
@@ -109,7 +109,7 @@ async def _publish_lines(
 
 
 def _checked(line: Line) -> tuple[bytes, bytes]:
-    """Give a line's command and its record key. Raises Refusal or ValueError."""
+    """Return a line's command and its record key. Raises Refusal or ValueError."""
     if line.value is None:
         raise ValueError(line.fault)
     check(line.value)

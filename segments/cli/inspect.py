@@ -17,7 +17,7 @@ from projections.queries.explain import EVENTS_LIMIT, explain_whole
 from schemas.command.rules import normalise_user
 from segments.cli.command import Failure, command, load_settings
 from segments.cli.database import connected
-from segments.cli.output import counted, print_json, print_rows
+from segments.cli.output import counted, plain, print_json, print_rows
 from service.log.proof import count_erased
 from service.runtime.errors import KafkaRefusedError
 
@@ -32,51 +32,54 @@ LANE_COLUMNS = (
 @click.option(
     "--wait",
     type=click.FloatRange(min=0),
-    help="Wait at most so many seconds until everything that is in Kafka now is in every projection.",
+    help="Wait at most this many seconds until every projection contains everything that is in Kafka now.",
 )
 async def status(*, wait: float | None, as_json: bool) -> None:
     """Show lanes, lag and freshness.
 
-    With --wait the exit code is 0 as soon as everything up to each lane's end at the call is in every projection, and
-    1 when the seconds have passed, or at once when a lane is stopped.
+    With --wait the exit code is 0 as soon as every projection contains everything up to each lane's end at the time of
+    the call. It is 1 if the seconds have passed, or at once if a lane is stopped.
     """
     settings = load_settings()
     behind: list[dict[str, Any]] = []
     async with connected(settings, ROLE) as connection:
         if wait is not None:
             behind = await wait_until_folded(connection, settings, wait)
-        found = await read_status(connection, settings)
+        result = await read_status(connection, settings)
     if as_json:
-        print_json(found if wait is None else {**found, "behind": behind})
+        print_json(result if wait is None else {**result, "behind": behind})
     else:
-        _print_status(found)
+        _print_status(result)
     if behind:
         lanes = "; ".join(
             f"{row['topic']}, partition {row['partition']}: {row['behind']} behind"
             + (f", stopped: {row['stopped_because']}" if row["stopped_because"] else "")
             for row in behind
         )
-        raise Failure(f"Not all is in: {lanes}")
+        raise Failure(f"The projections are behind: {lanes}")
 
 
-def _print_status(found: dict[str, Any]) -> None:
+def _print_status(result: dict[str, Any]) -> None:
     now = datetime.now(UTC)
     rows = [
-        {**row, "kafka_end_seen": _ago(row["kafka_end_seen_at"], now)} for row in found["lanes"]
+        {**row, "kafka_end_seen": _ago(row["kafka_end_seen_at"], now)} for row in result["lanes"]
     ]
     print_rows(rows, LANE_COLUMNS)
-    if found["watermark"]:
-        for name, value in found["watermark"].items():
-            click.echo(f"{name}: {value}")
-    if found["topics_owner"]:
-        owner = found["topics_owner"]
-        whose = "ours" if owner["is_ours"] else f"of another installation, {owner['installation']}"
-        click.echo(
-            f"topics: {whose}, since {owner['since']}, by {owner['actor'] or 'nobody named'}"
+    if result["watermark"]:
+        for name, value in result["watermark"].items():
+            click.echo(f"{name}: {'not known yet' if value is None else plain(value)}")
+    if result["topics_owner"]:
+        owner = result["topics_owner"]
+        whose = (
+            "this installation"
+            if owner["is_ours"]
+            else f"another installation, {owner['installation']}"
         )
-    if found["overdue_expiries"]:
-        click.echo(f"overdue expiries: {found['overdue_expiries']}")
-    for warning in found["warnings"]:
+        actor = owner["actor"] or "an unnamed actor"
+        click.echo(f"owner of the topics: {whose}, since {plain(owner['since'])}, by {actor}")
+    if result["overdue_expiries"]:
+        click.echo(f"overdue expiries: {result['overdue_expiries']}")
+    for warning in result["warnings"]:
         click.echo(f"warning: {warning}")
 
 
@@ -93,35 +96,34 @@ def _ago(at: datetime | None, now: datetime) -> str:
     type=click.IntRange(min=1),
     default=EVENTS_LIMIT,
     show_default=True,
-    help="Show at most so many events, the newest.",
+    help="Show at most this many events, the newest.",
 )
 async def explain(*, network: str, segment: int, user: str, limit: int, as_json: bool) -> None:
     """Show why a user is in a segment or not.
 
-    The command lists each event and what it did, then the present state, with the time at which an override expires.
+    The command lists each event and its effect, then the current state, with the time at which an override expires.
+    The exit code is 1 if there is no event.
     """
     async with connected(load_settings(), ROLE) as connection, connection.transaction():
-        found = await explain_whole(connection, network, segment, user, limit)
-    if not found["events"]:
-        click.echo(
-            f"{normalise_user(user)!r} was never seen in segment {segment} of network {network}",
-            err=True,
-        )
-    if found["earlier"]:
-        click.echo(f"only the newest {len(found['events'])} events; more: --limit", err=True)
+        explanation = await explain_whole(connection, network, segment, user, limit)
+    events, now = explanation["events"], explanation["now"]
+    if explanation["earlier"]:
+        click.echo(f"only the newest {len(events)} events; more: --limit", err=True)
     if as_json:
-        print_json(found)
-    elif not found["events"]:
-        click.echo("no event of this user and segment")
-    else:
+        print_json(explanation)
+    elif events:
         print_rows(
-            found["events"],
+            events,
             ("status_change_timestamp", "user_status", "outcome", "is_member_after", "override_after",
              "reference_id", "source", "actor", "description", "expires_at"),
         )  # fmt: skip
-        if found["now"]:
+        if now:
             click.echo()
-            print_rows([found["now"]])
+            print_rows([now])
+    if not events:
+        raise Failure(
+            f"There is no event of user {normalise_user(user)!r} in segment {segment} of network {network}."
+        )
 
 
 @command()
@@ -151,16 +153,18 @@ async def verify(*, memberships: bool, as_json: bool) -> None:
             except (KafkaError, KafkaRefusedError) as error:
                 if memberships:
                     raise
-                click.echo(f"warning: Kafka was not asked: {error}", err=True)
+                click.echo(f"warning: Kafka's topics were not checked: {error}", err=True)
     if as_json:
         print_json({"differences": differences, "erased": erased})
     elif differences:
         print_rows(differences)
     else:
-        click.echo("every view equals the fold of the log; every offset is accounted for once")
+        click.echo(
+            "no differences: every view equals the fold of the log, and every offset is accounted for once"
+        )
     if erased and not as_json:
         click.echo(
-            f"{counted(erased, 'event')} of erased people: compared without what they said, which is gone"
+            f"{counted(erased, 'event')} of erased people were compared without their erased content"
         )
     if differences:
         raise Failure(counted(len(differences), "difference"))

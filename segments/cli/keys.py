@@ -15,7 +15,7 @@ from segments.cli.command import (
     network_option,
     only_network_option,
 )
-from segments.cli.database import connected, note_unknown_network
+from segments.cli.database import connected, note_unknown_network, warn_unknown_networks
 from segments.cli.output import print_json, print_rows
 from service.registry import api_keys
 
@@ -40,7 +40,7 @@ def _scopes(
         return frozenset(api_keys.Scope(scope.strip()) for scope in value.split(","))
     except ValueError as error:
         raise click.BadParameter(
-            "must be of publish, report, admin, separated by commas"
+            "must be a comma-separated list of publish, report, admin"
         ) from error
 
 
@@ -58,8 +58,8 @@ def _expiry(
     return expires_at
 
 
-def _row(found: ApiKey) -> dict[str, Any]:
-    return asdict(found) | {"scopes": sorted(found.scopes)}
+def _row(api_key: ApiKey) -> dict[str, Any]:
+    return asdict(api_key) | {"scopes": sorted(api_key.scopes)}
 
 
 @command(key)
@@ -72,7 +72,9 @@ def _row(found: ApiKey) -> dict[str, Any]:
     metavar="publish,report,admin",
     help="What the key may do, separated by commas.",
 )
-@click.option("--name", help="Name of its user; the actor of what it publishes. Default: its id.")
+@click.option(
+    "--name", help="The user of the key, and the actor of its commands. Default: the key's id."
+)
 @click.option(
     "--expires",
     type=click.IntRange(1),
@@ -89,8 +91,9 @@ async def create(
     actor: str | None,
     as_json: bool,
 ) -> None:
-    """Create a key and print it. It is shown this once."""
+    """Create a key and print it. The key can't be shown again."""
     async with connected(load_settings(), ROLE) as connection:
+        await warn_unknown_networks(connection, [network])
         made, text = await api_keys.create_key(
             connection,
             network_id=network,
@@ -108,9 +111,9 @@ async def create(
 @command(key, "list")
 @only_network_option
 async def list_(*, network: str | None, as_json: bool) -> None:
-    """List keys, without their secrets. last_used_at is exact to a few seconds."""
+    """List keys without their secrets. last_used_at is accurate to a few seconds."""
     async with connected(load_settings(), ROLE) as connection:
-        rows = [_row(found) for found in await api_keys.list_keys(connection, network)]
+        rows = [_row(one) for one in await api_keys.list_keys(connection, network)]
         await note_unknown_network(connection, network, rows)
     if as_json:
         print_json(rows)

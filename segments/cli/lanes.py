@@ -1,4 +1,4 @@
-"""`lane`: continuing after a topic was remade, skipping records."""
+"""`lane`: lists and adopts lanes, skips records."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def lane() -> None:
 @click.option(
     "--history",
     is_flag=True,
-    help="List what was done to lanes and why each stopped, oldest first.",
+    help="List the actions on lanes and the causes of stops, oldest first.",
 )
 async def list_(*, history: bool, as_json: bool) -> None:
     """List lanes: how far each has been read, what its offsets held, and why it is stopped."""
@@ -111,11 +111,13 @@ def _print_all(done: list[dict[str, Any]], *, as_json: bool) -> None:
     elif done:
         print_rows(done)
     else:
-        click.echo("no lane is stopped, and each topic is what the log has read")
+        click.echo(
+            "nothing to do: no lane is stopped, and each topic is the one that the log has read"
+        )
     left = [row for row in done if row["done"].startswith("left")]
     if left:
         raise Failure(
-            f"{counted(len(left), 'lane')} left: {left[0]['done'].removeprefix('left: ')}."
+            f"{counted(len(left), 'lane')} unchanged: {left[0]['done'].removeprefix('left: ')}."
         )
 
 

@@ -1,6 +1,6 @@
-"""The group of all commands: where each is defined, and what `--help` says of it.
+"""The group of all commands: the module and the help text of each.
 
-A command's module is imported when the command is called: all of them together take two seconds of processor time.
+A command's module is imported when the command is called, because all of them together take two seconds of CPU.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from importlib import import_module
 
 import click
 
-# Name -> module and function in segments.cli, and the first sentence of its help, which a test compares.
+# Name -> module:function in segments.cli, and the first sentence of its help; a test compares them.
 COMMANDS = {
-    "analyst": ("analysts:analyst", "Say which Postgres roles see which networks."),
+    "analyst": ("analysts:analyst", "Manage which Postgres roles can read which networks."),
     "api": ("run:api", "Serve the HTTP API."),
-    "apply": ("apply:apply", "Change a network's segments to what a YAML file states."),
+    "apply": ("apply:apply", "Change a network's segments to the state in a YAML file."),
     "config": ("config:config", "List every setting: name, meaning, default, value (without secrets)."),
     "explain": ("inspect:explain", "Show why a user is in a segment or not."),
     "import": ("import_file:import_", "Publish the commands of a CSV or NDJSON file."),
@@ -35,14 +35,14 @@ COMMANDS = {
 
 
 class _Main(click.Group):
-    """A group that knows of its commands the names and first sentences, and imports the one that is called."""
+    """A group that knows the names and first sentences of its commands, and imports only the one that is called."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        name, listed, rest = super().resolve_command(ctx, args)
-        if name is None or listed is None:
-            return name, listed, rest
+        name, placeholder, rest = super().resolve_command(ctx, args)
+        if name is None or placeholder is None:
+            return name, placeholder, rest
         module, _, function = COMMANDS[name][0].partition(":")
         command: click.Command = getattr(import_module(f"segments.cli.{module}"), function)
         return name, command, rest

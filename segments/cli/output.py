@@ -1,4 +1,4 @@
-"""Printing, as a table for people or as JSON."""
+"""Prints results as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def plain(value: Any) -> Any:
-    """Make a value fit for JSON."""
+    """Convert a value to JSON types."""
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, bytes):
@@ -29,7 +29,7 @@ def plain(value: Any) -> Any:
 
 
 def counted(count: int, noun: str) -> str:
-    """Say how many, as in `1 line` and `2 lines`."""
+    """Format a count with its noun, as in `1 line` and `2 lines`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
@@ -49,8 +49,8 @@ def print_json(value: Any) -> None:
 def print_rows(
     rows: Iterable[Mapping[str, Any]], columns: Iterable[str] | None = None, *, err: bool = False
 ) -> None:
-    """Print rows as a table for people. err: on stderr."""
-    # Imported here: rich takes a tenth of a second, which a command that prints JSON or one line should not pay.
+    """Print rows as a table. err: on stderr."""
+    # Imported here because rich takes 0.1 s, which a command that prints JSON or one line need not spend.
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 

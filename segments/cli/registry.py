@@ -55,8 +55,8 @@ def _description(
     return value
 
 
-def _show(found: registry.Segment, *, as_json: bool) -> None:
-    row = {name: value for name, value in asdict(found).items() if name != "segment_key"}
+def _show(shown: registry.Segment, *, as_json: bool) -> None:
+    row = {name: value for name, value in asdict(shown).items() if name != "segment_key"}
     if as_json:
         print_json(row)
     else:
@@ -103,9 +103,9 @@ async def create(
 async def list_(*, network: str | None, as_json: bool) -> None:
     """List segments."""
     async with connected(load_settings(), ROLE) as connection:
-        found = await registry.list_segments(connection, network)
-        await note_unknown_network(connection, network, found)
-    rows = [{k: v for k, v in asdict(one).items() if k != "segment_key"} for one in found]
+        listed = await registry.list_segments(connection, network)
+        await note_unknown_network(connection, network, listed)
+    rows = [{k: v for k, v in asdict(one).items() if k != "segment_key"} for one in listed]
     if as_json:
         print_json(rows)
     else:
@@ -131,7 +131,7 @@ async def edit(
 ) -> None:
     """Change a segment's name, description or visibility."""
     async with connected(load_settings(), ROLE) as connection:
-        found = await registry.edit(
+        edited = await registry.edit(
             connection,
             network_id=network,
             segment_id=segment_id,
@@ -140,7 +140,7 @@ async def edit(
             is_visible=registry.KEEP if hidden is None else not hidden,
             actor=actor,
         )
-    _show(found, as_json=as_json)
+    _show(edited, as_json=as_json)
 
 
 def _archiving(name: str, *, archived: bool, help_text: str) -> None:
@@ -149,14 +149,14 @@ def _archiving(name: str, *, archived: bool, help_text: str) -> None:
     @actor_option
     async def change(*, network: str, segment_id: int, actor: str | None, as_json: bool) -> None:
         async with connected(load_settings(), ROLE) as connection:
-            found = await registry.set_archived(
+            changed = await registry.set_archived(
                 connection,
                 network_id=network,
                 segment_id=segment_id,
                 archived=archived,
                 actor=actor,
             )
-        _show(found, as_json=as_json)
+        _show(changed, as_json=as_json)
 
     change.__doc__ = help_text
     register: Callable[[Any], Any] = command(segment, name)

@@ -1,4 +1,4 @@
-"""`rejected`: rejected records, and publishing them again."""
+"""`rejected`: lists and retries rejected records."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ COLUMNS = (
     "retried_at",
 )
 _OUTCOME = (
-    "The outcome appears in view reporting.result at this topic, partition and offset; a record that is rejected again"
-    " appears in `segments rejected list --new`."
+    "The outcomes appear in view reporting.result at these positions. A record that is rejected again appears in"
+    " `segments rejected list --new`."
 )
 
 
@@ -46,9 +46,9 @@ def _position(_context: click.Context, _option: click.Parameter, value: Any) -> 
 
 
 def _with_position(row: Any) -> dict[str, Any]:
-    found = dict(row)
+    record = dict(row)
     names = ("kafka_topic", "kafka_partition", "kafka_epoch", "kafka_offset")
-    return {"position": str(Position(*(found[name] for name in names))), **found}
+    return {"position": str(Position(*(record[name] for name in names))), **record}
 
 
 @command(rejected, "list")
@@ -64,7 +64,7 @@ def _with_position(row: Any) -> dict[str, Any]:
     type=click.IntRange(1),
     default=100,
     show_default=True,
-    help="List at most so many records.",
+    help="List at most this many records.",
 )
 async def list_(
     *, reason: str | None, network: str | None, new: bool, limit: int, as_json: bool
@@ -85,24 +85,24 @@ async def list_(
 @command(rejected)
 @click.argument("position", callback=_position)
 async def show(*, position: Position, as_json: bool) -> None:
-    """Show one rejected record whole. POSITION is topic:partition:epoch:offset.
+    """Show one rejected record. POSITION is topic:partition:epoch:offset.
 
     payload and record_key are bytes in hexadecimal. payload_text is the payload as UTF-8, as far as it can be read.
     """
     async with connected(load_settings(), ROLE) as connection:
-        found = _with_position(await rejections.show_rejected(connection, position))
-    found.pop("lane_id")
-    found["headers"] = None if found["headers"] is None else json.loads(found["headers"])
+        record = _with_position(await rejections.show_rejected(connection, position))
+    record.pop("lane_id")
+    record["headers"] = None if record["headers"] is None else json.loads(record["headers"])
     if as_json:
-        print_json(found)
+        print_json(record)
     else:
-        for name, value in found.items():
+        for name, value in record.items():
             click.echo(
-                f"{name}{' (hexadecimal)' if isinstance(value, bytes) else ''}: {_told(value)}"
+                f"{name}{' (hexadecimal)' if isinstance(value, bytes) else ''}: {_value(value)}"
             )
 
 
-def _told(value: Any) -> str:
+def _value(value: Any) -> str:
     if value is None:
         return ""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(plain(value))
@@ -114,8 +114,8 @@ def _told(value: Any) -> str:
 async def retry(*, positions: tuple[Position, ...], actor: str | None, as_json: bool) -> None:
     """Publish rejected records again, unchanged. A command without a time keeps the time of its first receipt.
 
-    The command prints where they were published. The outcomes appear there in view reporting.result, once they are
-    ingested. A record that is rejected again appears in `segments rejected list --new`.
+    The command prints the positions of the new records. The outcomes appear there in view reporting.result after
+    ingest. A record that is rejected again appears in `segments rejected list --new`.
     """
     settings = load_settings()
     async with connected(settings, ROLE) as connection, producing(settings) as producer:

@@ -1,4 +1,4 @@
-"""`run`, `api`, `ingest` and `project`: the roles of the program."""
+"""`run`, `api`, `ingest` and `project`: run the roles of the service."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def api(*, as_json: bool) -> None:
 
 @command(needs=())
 async def run(*, as_json: bool) -> None:
-    """Run API, ingest and projections in one process. A Kafka or Postgres that is not given is started."""
+    """Run API, ingest and projections in one process. Without a Kafka or Postgres in the settings, it starts one."""
     settings = load_settings()
     settings = settings.model_copy(update={"http_port": _port(settings)})
     with _stack(settings) as started:
@@ -57,7 +57,7 @@ async def run(*, as_json: bool) -> None:
                 update={
                     "database_url": SecretStr(started.database_url),
                     "kafka_bootstrap_servers": started.bootstrap_servers,
-                    # Nobody else is on a stack that was just started: any key will do.
+                    # The stack is new and private, so any key will do.
                     "signing_key": settings.signing_key or SecretStr(secrets.token_urlsafe()),
                 }
             )
@@ -66,12 +66,12 @@ async def run(*, as_json: bool) -> None:
         _, warning = await set_up_our_topics(settings, settings.actor)
         if warning:
             click.echo(f"warning: {warning}", err=True)
-        _say_where(settings, started=started is not None, as_json=as_json)
+        _print_exports(settings, started=started is not None, as_json=as_json)
         await run_roles(settings, (*API, *INGEST, *PROJECT))
 
 
-def _say_where(settings: Settings, *, started: bool, as_json: bool) -> None:
-    """Print the exports for other terminals, and where the API is."""
+def _print_exports(settings: Settings, *, started: bool, as_json: bool) -> None:
+    """Print the exports for other terminals, and the URL of the API."""
     host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
     lines = {
         "database_url": _shown(settings.database_url, started=started),
@@ -89,24 +89,27 @@ def _say_where(settings: Settings, *, started: bool, as_json: bool) -> None:
 
 
 def _shown(secret: SecretStr | None, *, started: bool) -> str | None:
-    """Give a secret's text if it was made here."""
+    """Return a secret's text if it was generated here."""
     if secret is None:
         return None
-    return secret.get_secret_value() if started else "(as given)"
+    return secret.get_secret_value() if started else "(as set)"
 
 
 def _port(settings: Settings) -> int:
-    """Give the port for the API: the one that was set, else the default one or, where that is taken, a free one."""
-    if "http_port" in settings.given and settings.http_port:
+    """Return the port of the API: the configured one, else the default or, if that is in use, a free one."""
+    if "http_port" in settings.explicit and settings.http_port:
         return settings.http_port
-    with suppress(OSError), socket.create_server((settings.http_host, settings.http_port)) as found:
-        port: int = found.getsockname()[1]
+    with (
+        suppress(OSError),
+        socket.create_server((settings.http_host, settings.http_port)) as listening,
+    ):
+        port: int = listening.getsockname()[1]
         return port
     return free_port()
 
 
 async def _is_set_up(settings: Settings) -> bool:
-    """Whether there is nothing to set up: a login that owns nothing could not."""
+    """Whether nothing needs to be set up, which a login that owns nothing could not do."""
     try:
         await check_database(settings)
     except NotSetUpError:
@@ -115,7 +118,7 @@ async def _is_set_up(settings: Settings) -> bool:
 
 
 def _stack(settings: Settings) -> AbstractContextManager[Any]:
-    """Start what was not given."""
+    """Start the servers that are not configured."""
     if settings.database_url is not None and settings.kafka_bootstrap_servers is not None:
         return nullcontext()
     url = settings.database_url.get_secret_value() if settings.database_url else None

@@ -1,4 +1,4 @@
-"""Whether a command's segment exists, looked up before `send` publishes it."""
+"""Checks that a command's segment exists before `send` publishes it."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ LOOK_SECONDS = 2
 
 
 async def check_segment(settings: Settings, command: Command) -> None:
-    """Refuse a command whose segment does not exist or is archived. Where Postgres does not answer, ingest will decide.
+    """Refuse a command whose segment does not exist or is archived. If Postgres does not respond, ingest will decide.
 
-    Raises: Failure. An archived segment still accepts the repeat of a command, which its time makes known.
+    Raises: Failure. A command with a time for an archived segment passes, because it may be a retry.
     """
     try:
         async with asyncio.timeout(LOOK_SECONDS), connected(settings, ROLE) as connection:
-            found = await registry.get(connection, command.network_id, command.segment_id)
+            segment = await registry.get(connection, command.network_id, command.segment_id)
     except UnknownSegmentError as error:
         raise Failure(
             f"There is no segment {command.segment_id} in network {command.network_id}; nothing was published."
-            f" `segments segment list --network {command.network_id}` lists what there is."
+            f" `segments segment list --network {command.network_id}` lists the segments."
         ) from error
     except (*INFRASTRUCTURE, SegmentsError):
         return
-    if found.archived_at is not None and command.status_change_timestamp is None:
+    if segment.archived_at is not None and command.status_change_timestamp is None:
         raise Failure(
             f"Segment {command.segment_id} of network {command.network_id} is archived; nothing was published."
         )

@@ -1,4 +1,4 @@
-"""`send`: publishing one command, checked first by the same parser as the ingest's."""
+"""`send`: publishes one command, after the same checks as ingest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STATUSES = [status.text for status in UserStatus if status is not UserStatus.EXP
 
 
 def check(value: bytes) -> Command:
-    """Read and check a command as the ingest will, as if it were received now; raises Refusal."""
+    """Parse and check a command as ingest will, as if it were received now. Raises Refusal."""
     command = read_value(value)
     now_ms = time.time_ns() // 1_000_000
     at = command.status_change_timestamp
@@ -32,7 +32,7 @@ def check(value: bytes) -> Command:
 
 
 def _metadata(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    """Check that it is JSON, and keep the text: its numbers keep their digits."""
+    """Check that the value is JSON, and keep the text, so that numbers keep their digits."""
     try:
         if value is not None:
             json.loads(value)
@@ -49,7 +49,7 @@ def _metadata(_context: click.Context, _option: click.Parameter, value: str | No
     "--status",
     required=True,
     type=click.Choice(STATUSES),
-    help="What the command says of the user.",
+    help="The user_status of the command.",
 )
 @click.option("--reference", help="Your own id for the command.")
 @click.option(
@@ -86,12 +86,12 @@ async def send(
     would be rejected. A dry run is checked against the log: it needs the database and no broker.
     """
     settings = load_settings()
-    given = {
+    fields = {
         "network_id": network, "user": user, "segment_id": segment, "user_status": status,
         "reference_id": reference, "status_change_timestamp": at, "expires_at": expires,
         "description": description,
     }  # fmt: skip
-    value = json_object({k: v for k, v in given.items() if v is not None}, metadata=metadata)
+    value = json_object({k: v for k, v in fields.items() if v is not None}, metadata=metadata)
     try:
         checked = check(value)
     except Refusal as refusal:
@@ -103,7 +103,7 @@ async def send(
         return
     async with producing(settings) as producer:
         if settings.database_url is not None:
-            # Imported here: asyncpg takes a tenth of a second, which a publisher without a database should not pay.
+            # Imported here because asyncpg takes 0.1 s, which a publisher without a database need not spend.
             from segments.cli.segment_check import check_segment  # noqa: PLC0415
 
             await check_segment(settings, checked)

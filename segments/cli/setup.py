@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from projections.outbox.republish import ask_anew, used_partitions
+from projections.outbox.republish import request_republish, used_partitions
 from schemas.acls import acls, commands_of
 from schemas.topics import Topics
 from segments.cli.command import KAFKA, Failure, actor_option, command, load_settings
@@ -21,7 +21,7 @@ from service.kafka.clients import (
     topics_of,
     wanted_config,
 )
-from service.kafka.transactional_producer import fenced
+from service.kafka.transactional_producer import fencing_producer
 from service.postgres.guards import guard_faults
 from service.postgres.migrate import (
     check_database,
@@ -31,8 +31,8 @@ from service.postgres.migrate import (
 from service.postgres.migrations import migrations, setup_sql
 from service.registry.command_topics import allowed_topics, read_topics
 from service.registry.installation import (
+    describe_owner,
     find_owners,
-    foreign,
     installation_name,
     mark_topics,
     read_owners,
@@ -61,12 +61,13 @@ _SETUP = ("setup_database_url",)
 @click.option(
     "--adopt-topics",
     is_flag=True,
-    help="Take the topics over from the installation that owns them; recorded in them.",
+    help="Take the topics over from the installation that owns them. It then publishes nothing to them any more:"
+    " no expiries, rejected records or memberships. Recorded in the topics.",
 )
 @click.option(
     "--new-installation",
     is_flag=True,
-    help="Give this database a name of its own: it is a copy, and the original runs on.",
+    help="Give this database a new installation name, because it is a copy and the original runs on.",
 )
 @actor_option
 async def setup(
@@ -105,7 +106,7 @@ async def setup(
         return
     done = await set_up_database(settings)
     if new_installation:
-        done += [f"is now the installation {await rename_installation(settings)}"]
+        done += [f"this database is now the installation {await rename_installation(settings)}"]
     warning = None
     if not no_topics:
         made, warning = await set_up_our_topics(settings, actor, adopt=adopt_topics)
@@ -121,9 +122,9 @@ async def setup(
 async def set_up_our_topics(
     settings: Settings, actor: str | None, *, adopt: bool = False, sources: Sequence[str] = ()
 ) -> tuple[list[str], str | None]:
-    """Make and correct the topics if they are ours, or become so; gives what was done, and a warning.
+    """Create and correct the topics if this installation owns them, or can claim or adopt them.
 
-    sources: further topics that commands are to come from.
+    sources: additional command topics. Returns: what was done, and a warning or None.
     """
     async with connected(settings, ROLE) as connection:
         name = await installation_name(connection)
@@ -132,23 +133,27 @@ async def set_up_our_topics(
     before = await read_owners(settings)
     owner = before.owner if before else None
     if owner is not None and owner.installation != name and not adopt:
-        owners = await find_owners(settings, name, actor)  # so that their owner learns of us
-        return [], f"topics {prefix}.* are left alone: {foreign(owners.owner or owner)}"
+        owners = await find_owners(settings, name, actor)  # leaves a mark for their owner
+        return [], f"topics {prefix}.* are unchanged: {describe_owner(owners.owner or owner)}"
     done = await set_up_topics(settings, sorted({*allowed, *sources}))
     if owner is not None and owner.installation == name:
         return done, None
     action = "claimed" if owner is None else "adopted"
     now = (await mark_topics(settings, name, action, actor)).owner
-    if now is None or now.installation != name:  # two at once
-        return done, f"topics {prefix}.* are left alone: {foreign(now)}" if now else None
+    if now is None or now.installation != name:  # another one was faster
+        return done, f"topics {prefix}.* are unchanged: {describe_owner(now)}" if now else None
     if owner is None:
-        return [*done, f"topics {prefix}.* are ours, the installation {name}"], None
-    # Whoever told the memberships for them ends now, and all is told from here.
-    async with fenced(settings, Topics(prefix, owner.installation).teller):
+        return [*done, f"topics {prefix}.* belong to this installation, {name}"], None
+    # Fences the previous owner's producer of memberships; this installation publishes all of them.
+    async with fencing_producer(settings, Topics(prefix, owner.installation).transactional_id):
         pass
     async with connected(settings, ROLE) as connection:
-        await ask_anew(connection, f"topics adopted from {owner.installation}", actor)
-    return [*done, f"adopted topics {prefix}.* from {owner.installation} for {name}"], None
+        await request_republish(connection, f"topics adopted from {owner.installation}", actor)
+    adopted = (
+        f"adopted topics {prefix}.* from installation {owner.installation} for this one, {name};"
+        f" {owner.installation} still reads the commands, and publishes nothing to these topics any more"
+    )
+    return [*done, adopted], None
 
 
 async def _check(settings: Settings, *, no_topics: bool, as_json: bool) -> None:
@@ -156,8 +161,8 @@ async def _check(settings: Settings, *, no_topics: bool, as_json: bool) -> None:
     faults = []
     if not no_topics:
         faults = [str(one) for one in await topic_faults(settings, await _sources(settings))]
-        found, more = await _check_topics(settings)
-        faults, warnings = faults + found, warnings + more
+        topic_problems, more = await _check_topics(settings)
+        faults, warnings = faults + topic_problems, warnings + more
     async with connected(settings, ROLE) as connection:
         faults += [
             f"{one['view']}: {one['key']} should be {one['expected']}, and is {one['found']}"
@@ -169,13 +174,13 @@ async def _check(settings: Settings, *, no_topics: bool, as_json: bool) -> None:
         for line in [*faults, *(f"warning: {warning}" for warning in warnings)]:
             click.echo(line)
         if not faults and not warnings:
-            click.echo("all is set up")
+            click.echo("everything is set up")
     if faults:
         raise Failure("Not set up; run `segments setup`.")
 
 
 async def _check_topics(settings: Settings) -> tuple[list[str], list[str]]:
-    """Say where partitions differ from the setting, and whose the topics are; gives faults and warnings."""
+    """Check the partitions and the owner of the topics; return faults and warnings."""
     faults, warnings = [], []
     topics, wanted = Topics(settings.topic_prefix), settings.topic_partitions
     async with connected(settings, ROLE) as connection:
@@ -186,26 +191,28 @@ async def _check_topics(settings: Settings) -> tuple[list[str], list[str]]:
         has = there[topic]
         if has is None or has == wanted:
             continue
-        said = f"topic {topic}: has {has} partitions, and SEGMENTS_TOPIC_PARTITIONS is {wanted}"
+        difference = (
+            f"topic {topic}: has {has} partitions, and SEGMENTS_TOPIC_PARTITIONS is {wanted}"
+        )
         if topic == topics.commands and has < wanted:
-            faults.append(f"{said}; run `segments setup`")
+            faults.append(f"{difference}; run `segments setup`")
         elif topic == topics.commands:
-            warnings.append(f"{said}; partitions are never taken away")
+            warnings.append(f"{difference}; Kafka can't remove partitions")
         else:
-            warnings.append(f"{said}; it keeps its own, for its keys would move")
+            warnings.append(f"{difference}; setup does not add any, because keys would move")
     if used is not None and there[topics.memberships] not in (None, used):
         warnings.append(
-            f"topic {topics.memberships}: has {there[topics.memberships]} partitions, and its keys are shared out among"
-            f" {used}; `segments memberships republish` tells it as a whole among all"
+            f"topic {topics.memberships}: has {there[topics.memberships]} partitions, and its keys use {used} of them;"
+            f" `segments memberships republish` distributes them over all"
         )
     owners = await read_owners(settings) if there[topics.owner] else None
     if owners and owners.owner and owners.owner.installation != name:
-        warnings.append(f"topics {topics.prefix}.*: {foreign(owners.owner)}")
+        warnings.append(f"topics {topics.prefix}.*: {describe_owner(owners.owner)}")
     return faults, warnings
 
 
 def _sql() -> list[str]:
-    """What `setup` says to Postgres, in order."""
+    """Return the SQL of `setup`, in order."""
     return [
         setup_sql("roles"),
         "SET ROLE segments_owner;",
@@ -216,13 +223,13 @@ def _sql() -> list[str]:
 
 
 async def _sources(settings: Settings) -> list[str]:
-    """List the topics besides our own that commands come from."""
+    """List the additional command topics."""
     async with connected(settings, ROLE) as connection:
         return await allowed_topics(connection, settings)
 
 
 async def _known_sources(settings: Settings) -> tuple[list[str], list[str]]:
-    """List them, and those revoked, as far as there is a database that says so: --print needs none."""
+    """List the additional command topics, and the revoked ones; none without a database, which is optional."""
     try:
         async with connected(settings, ROLE) as connection:
             allowed = await allowed_topics(connection, settings)
@@ -233,7 +240,7 @@ async def _known_sources(settings: Settings) -> tuple[list[str], list[str]]:
 
 
 def _topics(settings: Settings, sources: list[str]) -> list[str]:
-    """What `setup` asks of Kafka, as commands of its own tools."""
+    """Return the topics of `setup` as commands of Kafka's tools."""
     lines = []
     for topic in topics_of(settings, sources):
         config = " ".join(f"--config {k}={v}" for k, v in wanted_config(settings, topic).items())

@@ -1,4 +1,4 @@
-"""`source`: which topics are read, and what each may say."""
+"""`source`: command topics and their rules."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import asdict
 
 import click
 
-from schemas.command.rules import ALLOWED, Door, is_network_id
+from schemas.command.rules import ALLOWED, Channel, is_network_id
 from segments.cli.command import BOTH, DATABASE, actor_option, command, load_settings
-from segments.cli.database import connected
+from segments.cli.database import connected, warn_unknown_networks
 from segments.cli.output import print_json, print_rows
 from segments.cli.setup import set_up_our_topics
 from service.kafka.clients import administering
@@ -18,7 +18,7 @@ from service.runtime.errors import RefusedError
 
 ROLE = "segments_registry"
 COLUMNS = ("topic", "change", "networks", "statuses", "changed_at", "actor")
-STATUSES = tuple(ALLOWED[Door.KAFKA])
+STATUSES = tuple(ALLOWED[Channel.KAFKA])
 _TOPIC = re.compile(r"(?!\.{1,2}$|__)[A-Za-z0-9._-]{1,249}")
 
 
@@ -53,15 +53,15 @@ def _statuses(
 ) -> list[str] | None:
     names = _split(value)
     if names is not None and not set(names) <= set(STATUSES):
-        raise click.BadParameter(f"must be of {', '.join(STATUSES)}, separated by commas")
+        raise click.BadParameter(f"must be a comma-separated list of {', '.join(STATUSES)}")
     return names
 
 
 topic_option = click.option("--topic", required=True, callback=_topic, help="The topic.")
 
 
-def _show(found: command_topics.Source, *, as_json: bool) -> None:
-    row = {name: value for name, value in asdict(found).items() if name in COLUMNS}
+def _show(rule: command_topics.Source, *, as_json: bool) -> None:
+    row = {name: value for name, value in asdict(rule).items() if name in COLUMNS}
     if as_json:
         print_json(row)
     else:
@@ -69,7 +69,7 @@ def _show(found: command_topics.Source, *, as_json: bool) -> None:
 
 
 def _print(rows: list[dict[str, object]]) -> None:
-    """Print for people: names with commas, and `all` where nothing is left out."""
+    """Print a table, with names separated by commas, and `all` without a restriction."""
     for row in rows:
         for column in ("networks", "statuses"):
             names = row[column]
@@ -82,12 +82,12 @@ def _print(rows: list[dict[str, object]]) -> None:
 @click.option(
     "--networks",
     callback=_networks,
-    help="Accept commands only for these networks, A,B. Default: all.",
+    help="Accept only commands for these networks, such as A,B. Default: all.",
 )
 @click.option(
     "--statuses",
     callback=_statuses,
-    help="Accept only these user_status, as in enter,leave. Default: all.",
+    help="Accept only these user_status, such as enter,leave. Default: all.",
 )
 @click.option("--no-topics", is_flag=True, help="Do not create or correct the topic in Kafka.")
 @actor_option
@@ -100,7 +100,7 @@ async def allow(
     actor: str | None,
     as_json: bool,
 ) -> None:
-    """Read commands from a topic, and set what it may say. This replaces what was set before.
+    """Read commands from a topic, and set which ones are accepted. This replaces the earlier rule.
 
     A missing topic is created, and a wrong one corrected, as by `setup`. Running processes read it within seconds.
     """
@@ -110,20 +110,21 @@ async def allow(
         if warning:
             click.echo(f"warning: {warning}", err=True)
     async with connected(settings, ROLE) as connection:
-        found = await command_topics.allow(
+        await warn_unknown_networks(connection, networks or [])
+        rule = await command_topics.allow(
             connection, settings, topic, networks=networks, statuses=statuses, actor=actor
         )
-    _show(found, as_json=as_json)
+    _show(rule, as_json=as_json)
 
 
 @command(source, "list")
 @click.option("--history", is_flag=True, help="List every change, oldest first.")
 async def list_(*, history: bool, as_json: bool) -> None:
-    """List the topics, with what each may say, and since when."""
+    """List the topics, with the commands that each may carry, and since when."""
     settings = load_settings()
     async with connected(settings, ROLE) as connection:
-        found = await command_topics.list_sources(connection, settings, history=history)
-    rows = [{name: asdict(one)[name] for name in COLUMNS} for one in found]
+        sources = await command_topics.list_sources(connection, settings, history=history)
+    rows = [{name: asdict(one)[name] for name in COLUMNS} for one in sources]
     if as_json:
         print_json(rows)
     else:
@@ -137,8 +138,8 @@ async def revoke(*, topic: str, actor: str | None, as_json: bool) -> None:
     """Reject every command of a topic from now on, as `not_allowed`. The topic is still read, so nothing is lost."""
     settings = load_settings()
     async with connected(settings, ROLE) as connection:
-        found = await command_topics.revoke(connection, settings, topic, actor)
-    _show(found, as_json=as_json)
+        rule = await command_topics.revoke(connection, settings, topic, actor)
+    _show(rule, as_json=as_json)
 
 
 @command(source, needs=BOTH)
@@ -150,8 +151,8 @@ async def close(*, topic: str, actor: str | None, as_json: bool) -> None:
     async with administering(settings) as admin:
         if topic in await admin.list_topics():
             raise RefusedError(
-                f"{topic} is still in Kafka, and its records would be lost; delete it first."
+                f"{topic} still exists in Kafka, and its records would be lost; delete the topic first."
             )
     async with connected(settings, ROLE) as connection:
-        found = await command_topics.close(connection, settings, topic, actor)
-    _show(found, as_json=as_json)
+        rule = await command_topics.close(connection, settings, topic, actor)
+    _show(rule, as_json=as_json)

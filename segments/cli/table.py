@@ -1,4 +1,4 @@
-"""A table in CSV as spreadsheets write it: separator, heading and rows."""
+"""CSV as spreadsheets write it: separator, heading and rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONGEST_SEP_LINE = 1000
 
 
 class Row(NamedTuple):
-    """A row, by the line on which it ends. fields: None where it can't be read. end: letters up to here."""
+    """A row and the number of its last line. fields: None if it can't be parsed. end: characters up to here."""
 
     number: int
     fields: dict[str, str] | None
@@ -32,25 +32,27 @@ class Row(NamedTuple):
 class Table:
     """A file's heading and rows.
 
-    What parts its fields is what a first line `sep=;` says, else that of comma, semicolon and tab with which the
-    heading names most fields of a command. Rows without any text are none.
+    The separator is that of a first line `sep=;`, else the one of comma, semicolon and tab with which the heading has
+    most fields of a command. Empty rows are ignored.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         with self._open() as file:
-            said = _SEP_LINE.fullmatch(file.readline(_LONGEST_SEP_LINE))
-        self._first = 1 if said else 0  # lines before those that csv reads
+            declared = _SEP_LINE.fullmatch(file.readline(_LONGEST_SEP_LINE))
+        self._first = 1 if declared else 0  # lines before those that csv reads
         self._unread = ""
-        separators = (said[1],) if said else _SEPARATORS
-        found = [(separator, self._heading(separator)) for separator in separators]
-        self._separator, self.names = max(found, key=lambda one: len(set(one[1] or ()) & {*FIELDS}))
+        separators = (declared[1],) if declared else _SEPARATORS
+        headings = [(separator, self._heading(separator)) for separator in separators]
+        self._separator, self.names = max(
+            headings, key=lambda one: len(set(one[1] or ()) & {*FIELDS})
+        )
 
     def _open(self) -> TextIO:
         return self._path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
 
     def _heading(self, separator: str) -> list[str] | None:
-        """Read the heading, as it would be with a separator; None: there is none, or it can't be read."""
+        """Parse the heading with a separator; None if there is none or it can't be parsed."""
         with self._open() as file:
             _skip(file, self._first)
             try:
@@ -61,9 +63,9 @@ class Table:
         return None if names is None else [_name(text) for text in names]
 
     def fault(self, network_id: str | None) -> str | None:
-        """Say what is wrong with the heading, and thus with every row; None: nothing, or there is no heading.
+        """Return the faults of the heading, which make every row wrong; None without a fault or a heading.
 
-        A column without a name may be there, if it is empty.
+        A column without a name is accepted if it is empty.
         """
         if self.names is None:
             return f"the heading can't be read: {self._unread}" if self._unread else None
@@ -71,17 +73,17 @@ class Table:
         unknown = [name for name in self.names if name and name not in FIELDS]
         if unknown:
             named = ", ".join(repr(name[:100]) for name in unknown[:20])
-            faults.append(f"its heading names what is no field of a command: {named}")
+            faults.append(f"its heading has names that are not fields of a command: {named}")
         if twice := sorted({name for name in self.names if name and self.names.count(name) > 1}):
-            faults.append(f"its heading names twice: {', '.join(map(repr, twice[:20]))}")
+            faults.append(f"its heading has duplicate names: {', '.join(map(repr, twice[:20]))}")
         if missing := [name for name in _NEEDED if name not in self.names]:
             faults.append(f"its heading lacks {', '.join(missing)}")
         if network_id is None and "network_id" not in self.names:
-            faults.append("it names no network: give --network, or a column network_id")
+            faults.append("it has no network: add --network, or a column network_id")
         return "; ".join(faults) or None
 
     def rows(self) -> Iterator[Row]:
-        """Give the rows after the heading."""
+        """Yield the rows after the heading."""
         end = 0
 
         def measured(file: TextIO) -> Iterator[str]:
@@ -110,7 +112,7 @@ class Table:
                     continue
                 number = self._first + reader.line_num
                 if len(texts) != len(names):
-                    yield Row(number, None, "another number of fields than the heading", end)
+                    yield Row(number, None, "has another number of fields than the heading", end)
                     continue
                 fields = dict(zip(names, texts, strict=True))
                 yield Row(number, {name: text for name, text in fields.items() if text}, "", end)
@@ -122,5 +124,5 @@ def _skip(lines: Iterator[str], count: int) -> None:
 
 
 def _name(text: str) -> str:
-    """Give a column's name as commands have it: `Segment ID` is segment_id."""
+    """Convert a column's name to the name of a field: `Segment ID` becomes segment_id."""
     return "_".join(text.strip().lower().split())

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from segments.cli.files import ImportFile, Line
     from segments.cli.files import Progress as Noted
 
-MOST_ERRORS = 10_000  # that are kept to be told: a file may be wrong in every line
+MOST_ERRORS = 10_000  # kept for the report, because every line of a file may be wrong
 SHOWN = 100
-_AGAIN = "What was imported before is published again, as a duplicate; --dry-run counts duplicates beforehand."
+_AGAIN = "Lines that were imported before are published again, as duplicates; --dry-run counts them in advance."
 
 
 class Tally:
-    """Counts lines, and keeps the first errors. outcomes: of a dry run's valid lines, else empty.
+    """Counts lines, and keeps the first errors. outcomes: of the valid lines of a dry run, else empty.
 
-    interrupted: lines that were published before the import was interrupted that this one goes on with.
+    interrupted: lines that were published before the interruption of a resumed import.
     """
 
     def __init__(self, progress: Progress, bar: TaskID) -> None:
@@ -38,7 +38,7 @@ class Tally:
         self.errors: list[dict[str, Any]] = []
 
     def done(self) -> dict[str, Any]:
-        """Give what came of the lines so far, to be noted."""
+        """Return the counts so far, for the stored progress."""
         published = self.interrupted + self.published
         return {
             "lines": self.lines,
@@ -47,27 +47,27 @@ class Tally:
             "errors": self.errors,
         }
 
-    def go_on(self, done: Mapping[str, Any]) -> None:
-        """Count what was noted before the import was interrupted; nothing, if nothing was."""
+    def resume(self, done: Mapping[str, Any]) -> None:
+        """Add the counts of the stored progress, if there is one."""
         if done:
             self.lines, self.interrupted = done["lines"], done["published"]
             self.refused, self.errors = done["refused"], done["errors"]
 
     def counted(self, lines: Iterable[Line]) -> Iterator[Line]:
-        """Pass lines on, and show how far they go."""
+        """Pass lines on, and update the progress bar."""
         for line in lines:
             self._progress.update(self._bar, completed=line.end)
             self.lines += 1
             yield line
 
     def refuse(self, number: int, error: str) -> None:
-        """Count a line as refused, and why."""
+        """Count a refused line, and keep its error."""
         self.refused += 1
         if self.refused <= MOST_ERRORS:
             self.errors.append({"line": number, "error": error})
 
     def print(self, *, dry_run: bool, as_json: bool) -> None:
-        """Tell all; Failure if a line was refused."""
+        """Print the report. Raises: Failure if a line was refused."""
         if as_json:
             counts = {
                 "lines": self.lines, "published": self.published,
@@ -92,11 +92,11 @@ class Tally:
         lines, one = counted(self.refused, "line"), self.refused == 1
         if dry_run:
             return f"{lines} would be refused."
-        # A file that is mended is another file: its lines have other idempotency keys.
+        # A corrected file is another file: its lines have other idempotency keys.
         return (
-            f"{lines} {'was' if one else 'were'} refused. Mend {'it' if one else 'them'} in a file of"
-            f" {'its' if one else 'their'} own and import that: in this file, mended, the other lines would be new"
-            " commands again, unless they give a time (best with a reference_id)."
+            f"{lines} {'was' if one else 'were'} refused. Correct {'it' if one else 'them'} in a separate file and"
+            " import that. If you correct this file and import it again, its other lines count again, unless they"
+            " have a time (best with a reference_id)."
         )
 
 
@@ -106,29 +106,29 @@ def tallied(source: ImportFile, *, shown: bool) -> Iterator[Tally]:
     with Progress(console=Console(stderr=True), disable=not shown) as progress:
         bar = progress.add_task(source.name, total=source.size)
         yield Tally(progress, bar)
-        # Blank lines at the end were not given, and letters were counted for bytes.
+        # Trailing blank lines were not counted, and characters were counted as bytes.
         progress.update(bar, completed=source.size)
 
 
 @contextmanager
 def resumable(noted: Noted) -> Iterator[None]:
-    """Say how far an import has come, and how it goes on, if it is interrupted."""
+    """Print the progress, and how to resume, if the import is interrupted."""
     try:
         yield
     except asyncio.CancelledError:
-        click.echo(_how_to_go_on(noted), err=True)
+        click.echo(_how_to_resume(noted), err=True)
         raise
 
 
-def _how_to_go_on(noted: Noted) -> str:
+def _how_to_resume(noted: Noted) -> str:
     line, done = noted.noted()
     if not line:
         return (
-            "Interrupted before any line was noted as published: the same command begins anew, and what was published"
-            " counts once."
+            "Interrupted before any progress was stored. The same command starts again, and lines that were published"
+            " already count once."
         )
     refused = f", {done['refused']} refused" if done["refused"] else ""
     return (
-        f"Interrupted: {counted(done['published'], 'line')} published{refused}, up to line {line}, as noted in"
-        f" {noted.path}. The same command goes on after it, and what was published counts once."
+        f"Interrupted: {counted(done['published'], 'line')} published{refused}, up to line {line}, as stored in"
+        f" {noted.path}. The same command resumes after it, and lines that were published already count once."
     )

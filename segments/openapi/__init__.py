@@ -1,6 +1,6 @@
-"""The API as OpenAPI 3.1: what FastAPI knows of its routes, the two calls in front of it, and problems everywhere.
+"""The API as OpenAPI 3.1: FastAPI's routes, the two publishing calls in front of it, and all problems.
 
-`openapi` renders it; `python -m segments.openapi.render` writes it down.
+`openapi` renders the document; `python -m segments.openapi.render` writes the file.
 """
 
 from segments.openapi.document import openapi

@@ -1,4 +1,4 @@
-"""The document put together."""
+"""Assembles the document."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 _ABOUT = """\
-Commands go to Kafka, and are answered once the broker has them; what became of them is told by `results`, or at
-once with `Prefer: wait=N`. Every error is a problem (RFC 9457); of a command that met 429 or 503, `published` says
-whether it may be in Kafka all the same. Safe retries: send the same with the same `Idempotency-Key`, or with its
-`status_change_timestamp`.
+A command is published to Kafka, and the response is sent when the broker has acknowledged it. `results` returns its
+outcome; with `Prefer: wait=N` the response does. Every error is a problem (RFC 9457). For a command that gets 429 or
+503, `published` tells whether it may be in Kafka nevertheless. A retry is safe with the same `Idempotency-Key`, or with
+the command's `status_change_timestamp`.
 """
 _HEADERS = {
-    "X-Request-Id": "Taken as sent, or made.",
-    "RateLimit-Limit": "What the key may send in a window.",
-    "RateLimit-Remaining": "What is left of it.",
-    "RateLimit-Reset": "Seconds until it begins anew.",
+    "X-Request-Id": "As sent, or generated.",
+    "RateLimit-Limit": "Commands that the key may send per window.",
+    "RateLimit-Remaining": "Commands left in the window.",
+    "RateLimit-Reset": "Seconds until the next window.",
 }
 _NETWORK = parameter("path", "network_id", {"type": "string"}, "The tenant.", required=True)
 _REQUEST_ID = parameter(
     "header", "X-Request-Id", {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
-    "Comes back in the answer, and stands in the log; else one is made.",
+    "Returned in the response, and stored in the log. Default: generated.",
 )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def openapi(app: FastAPI) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any]) -> None:
-    """Add what every call has: network, request id, the key, and the problems that may be answered."""
+    """Add what all calls have in common: network, request id, security, and the possible problems."""
     operation["security"] = [{"key": []}]
     parameters = operation.setdefault("parameters", [])
     if all(one["name"] != "network_id" for one in parameters):
@@ -63,15 +63,15 @@ def _complete(operation: dict[str, Any]) -> None:
     for status, answer in operation["responses"].items():
         if status < "400":
             answer["headers"] = {
-                name: {"schema": {"type": "string"}, "description": said}
-                for name, said in _HEADERS.items()
+                name: {"schema": {"type": "string"}, "description": description}
+                for name, description in _HEADERS.items()
             }
 
 
 def _probes() -> dict[str, Any]:
-    said = {
-        "/health/live": ("The loop is not stuck", ["200"]),
-        "/health/ready": ("Ready: the broker answers; without Postgres `degraded`", ["200", "503"]),
+    probes = {
+        "/health/live": ("The process is alive", ["200"]),
+        "/health/ready": ("The broker responds; `degraded` without Postgres", ["200", "503"]),
         "/metrics": ("Metrics, for Prometheus", ["200"]),
     }
     return {
@@ -90,5 +90,5 @@ def _probes() -> dict[str, Any]:
                 },
             }
         }
-        for path, (summary, statuses) in said.items()
+        for path, (summary, statuses) in probes.items()
     }

@@ -1,4 +1,4 @@
-"""Small pieces of the document that its parts share."""
+"""Helpers for the parts of the document."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def parameter(
 
 
 def json_content(schema: dict[str, Any]) -> dict[str, Any]:
-    """Give the content of a body or an answer that is JSON."""
+    """Return the content of a JSON body or response."""
     return {"application/json": {"schema": schema}}

@@ -1,4 +1,4 @@
-"""The problems that a call may answer: each status where it can happen, and nowhere else."""
+"""The problems that a call can return: each status only where it can occur."""
 
 from __future__ import annotations
 
@@ -14,78 +14,81 @@ ONE_COMMAND = "post_command"
 MANY_COMMANDS = "post_commands"
 
 
-class _Said(NamedTuple):
-    """Of a status: a reason that it is answered for, as the example, and what it says."""
+class _Example(NamedTuple):
+    """A problem of a status: a reason, for the example, and the description."""
 
     reason: str
-    says: str
+    description: str
 
 
 _OF_ANY = {
-    401: _Said("unauthenticated", "No key, or none that is good."),
-    403: _Said("forbidden", "The key may not do this, or not in this network."),
-    429: _Said(
+    401: _Example("unauthenticated", "The API key is missing or not valid."),
+    403: _Example("forbidden", "The key has no right to this call or network."),
+    429: _Example(
         "too_many_requests",
-        "Too much for this key, or too many changes of its network's segments;"
-        " RateLimit-Reset and Retry-After say how long to wait.",
+        "The rate limit of the key, or of changes to the network's segments, is exceeded;"
+        " see RateLimit-Reset and Retry-After.",
     ),
-    503: _Said(
+    503: _Example(
         "database_away",
-        "The broker or the database is away, or too many requests are in flight, of all or of this network;"
+        "The broker or the database is unavailable, or too many requests are in flight, in total or of this network;"
         " see Retry-After.",
     ),
 }
 _OF_INPUT = {
-    400: _Said("invalid_field", "A wrong body or parameter; `errors` names each wrong field.")
+    400: _Example(
+        "invalid_field", "The body or a parameter is wrong; `errors` lists each wrong field."
+    )
 }
 _OF_BODIES = {
-    408: _Said("timeout", "The body did not come in time."),
-    413: _Said("too_large", "Too large."),
-    415: _Said("unsupported_encoding", "The body has a Content-Encoding other than `identity`."),
+    408: _Example("timeout", "The body did not arrive in time."),
+    413: _Example("too_large", "Too large."),
+    415: _Example("unsupported_encoding", "The body has a Content-Encoding other than `identity`."),
 }
-# Of those calls alone that name the status among their responses.
-_OF_THOSE_THAT_SAY_SO = {
-    404: _Said("unknown_segment", "No such segment, user or result."),
-    406: _Said("not_acceptable", "Accept names nothing that there is of it."),
-    409: _Said(
+# Only for calls that list the status among their responses.
+_IF_LISTED = {
+    404: _Example("unknown_segment", "No such segment, user or result."),
+    406: _Example("not_acceptable", "No media type in Accept is available."),
+    409: _Example(
         "name_taken",
-        "The name or the id is taken, no id is left, or the network has as many as it may.",
+        "The name or the id is taken, no id is left, or the network has the maximum number of segments.",
     ),
 }
-# Of one call alone.
+# Only for one call.
 _OF_CALL = {
     ONE_COMMAND: {
-        403: _Said(
-            "not_allowed", "The key may not publish in this network, or the topic may not say that."
+        403: _Example(
+            "not_allowed",
+            "The key may not publish in this network, or the topic may not carry this command.",
         ),
-        404: _Said("unknown_segment", "No such segment in this network."),
-        409: _Said("segment_archived", "The segment is archived."),
+        404: _Example("unknown_segment", "No such segment in this network."),
+        409: _Example("segment_archived", "The segment is archived."),
     },
     MANY_COMMANDS: {
-        413: _Said(
+        413: _Example(
             "too_large",
-            "Too large, or more commands than the key may ever send at once by its rate.",
+            "Too large, or more commands than the key's rate limit ever allows at once.",
         ),
     },
 }
-# Of these statuses it is not plain that a command is not in Kafka.
-_TOLD_APART = (429, 503)
+# With these statuses a command may be in Kafka.
+_WITH_PUBLISHED = (429, 503)
 
 
 def add_problems(operation: dict[str, Any]) -> None:
-    """Fill in an operation's responses. Its parameters are those that may be wrong, and the network."""
+    """Add the problems to an operation's responses. Its parameters must be complete, except the request id."""
     responses = operation["responses"]
     possible = _possible(operation)
-    for status in (*possible, 422):  # 422: FastAPI's own word for 400
+    for status in (*possible, 422):  # 422: FastAPI's status for 400
         responses.pop(str(status), None)
     possible |= _OF_CALL.get(operation["operationId"], {})
-    for status, said in sorted(possible.items()):
-        told = PUBLISHING in operation["tags"] and status in _TOLD_APART
-        responses[str(status)] = _response(status, said, "no" if told else None)
+    for status, example in sorted(possible.items()):
+        has_published = PUBLISHING in operation["tags"] and status in _WITH_PUBLISHED
+        responses[str(status)] = _response(status, example, "no" if has_published else None)
 
 
-def _possible(operation: dict[str, Any]) -> dict[int, _Said]:
-    """Tell which statuses can be answered."""
+def _possible(operation: dict[str, Any]) -> dict[int, _Example]:
+    """Return the possible statuses."""
     has_body = "requestBody" in operation
     possible = dict(_OF_ANY)
     if has_body or any(one["name"] != "network_id" for one in operation["parameters"]):
@@ -93,17 +96,17 @@ def _possible(operation: dict[str, Any]) -> dict[int, _Said]:
     if has_body:
         possible |= _OF_BODIES
     return possible | {
-        status: said
-        for status, said in _OF_THOSE_THAT_SAY_SO.items()
+        status: example
+        for status, example in _IF_LISTED.items()
         if str(status) in operation["responses"]
     }
 
 
-def _response(status: int, said: _Said, published: str | None) -> dict[str, Any]:
+def _response(status: int, problem: _Example, published: str | None) -> dict[str, Any]:
     errors = [FieldError("/segment_id", "is required")] if status == HTTPStatus.BAD_REQUEST else []
-    example = Problem(status, *said, errors=errors, published=published).body()
+    example = Problem(status, *problem, errors=errors, published=published).body()
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
-        "description": said.says,
+        "description": problem.description,
         "content": {MEDIA_TYPE: {"schema": schema, "example": example}},
     }

@@ -1,4 +1,4 @@
-"""The two calls that publish. They stand in front of FastAPI, which knows nothing of them."""
+"""The two publishing calls, which are in front of FastAPI and unknown to it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _COMMAND = {"$ref": "#/components/schemas/Command"}
 
 
 def publishing() -> dict[str, Any]:
-    """Give their paths."""
+    """Return their paths."""
     key = parameter(
         "header", "Idempotency-Key", {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-        "The same key and body is one event however often it is sent; in a batch the key of item N is KEY:N.",
+        "The same key and body make one event, however often they are sent. In a batch the key of item N is KEY:N.",
     )  # fmt: skip
     wait = parameter(
         "header", "Prefer", {"type": "string", "examples": ["wait=1"]},
-        "wait=N: answer with the outcome, or 202 after N seconds, at most 30.",
+        "wait=N: respond with the outcome, or with 202 after N seconds, at most 30.",
     )  # fmt: skip
     dry_run = parameter(
         "query", "dry_run", {"type": "string", "enum": ["true", "false"]},
-        "true: say what would become of it, publish nothing.",
+        "true: return the outcome that the command would have, and publish nothing.",
     )  # fmt: skip
-    foreseen = {
+    prediction = {
         "type": "object",
         "properties": {
             "outcome": {"type": "string"},
@@ -45,12 +45,18 @@ def publishing() -> dict[str, Any]:
         "parameters": [dry_run, key, wait],
         "requestBody": {"required": True, "content": json_content(_COMMAND)},
         "responses": {
-            "201": {"description": "The broker has it.", "content": json_content(queued)},
-            "200": {
-                "description": "The outcome that was waited for, or that a dry run foresees.",
-                "content": json_content({"anyOf": [queued, foreseen]}),
+            "201": {
+                "description": "The broker has acknowledged the command.",
+                "content": json_content(queued),
             },
-            "202": {"description": "No outcome yet.", "content": json_content(queued)},
+            "200": {
+                "description": "The outcome, with Prefer: wait or for a dry run.",
+                "content": json_content({"anyOf": [queued, prediction]}),
+            },
+            "202": {
+                "description": "No outcome within the time of Prefer: wait.",
+                "content": json_content(queued),
+            },
             "404": {},
             "409": {},
         },
@@ -69,7 +75,7 @@ def publishing() -> dict[str, Any]:
         },
         "responses": {
             "207": {
-                "description": "What became of each, in their order.",
+                "description": "The result of each command, in order.",
                 "content": json_content(
                     {"type": "object", "properties": {"items": {"type": "array", "items": item}}}
                 ),

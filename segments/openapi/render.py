@@ -1,4 +1,4 @@
-"""Renders schemas/published/openapi.json: `python -m segments.openapi.render [--check]`, beside schemas.documents."""
+"""Renders schemas/published/openapi.json: `python -m segments.openapi.render [--check]`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NAME = "openapi.json"
-_NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"  # no connection is made before it is needed
+_NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"  # no connection is opened
 
 
 async def _document() -> dict[str, Any]:
@@ -29,17 +29,17 @@ async def _document() -> dict[str, Any]:
 
 
 def render() -> str:
-    """Give the text of the document."""
+    """Return the text of the document."""
     return json.dumps(asyncio.run(_document()), indent=2, ensure_ascii=False) + "\n"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the document, or with --check say whether it differs. Returns the exit status."""
+    """Write the document, or with --check compare it. Returns the exit code."""
     path, text = PUBLISHED / NAME, render()
     if list(arguments) == ["--check"]:
         if path.is_file() and path.read_text("utf-8") == text:
             return 0
-        sys.stderr.write(f"{NAME} is not as the code has it: run make published\n")
+        sys.stderr.write(f"{NAME} is out of date: run make published\n")
         return 1
     path.write_text(text, "utf-8")
     return 0

@@ -1,4 +1,4 @@
-"""The shapes that are named under components/schemas."""
+"""The schemas under components/schemas."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ PROBLEM = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "reason": {"type": "string", "description": "A word for programs."},
+        "reason": {"type": "string", "description": "The cause, for programs."},
         "published": {
             "enum": ["no", "unknown"],
-            "description": "Of a command: whether it may be in Kafka.",
+            "description": "For a command: whether it may be in Kafka.",
         },
         "errors": {
             "type": "array",
@@ -35,7 +35,7 @@ PROBLEM = {
 }
 STATE = {
     "type": "object",
-    "description": "A key's state, as view user_segment shows it, with the override's expires_at.",
+    "description": "The state of a user in a segment, as in view user_segment, with the override's expires_at.",
     "properties": {
         "is_member": {"type": "boolean"},
         "override": {"enum": ["add", "block", None]},
@@ -58,15 +58,15 @@ QUEUED = {
     ],
     "properties": {
         "status": {
-            "description": "201 in a batch; else `queued`, or the outcome that was waited for."
+            "description": "201 in a batch; else `queued`, or the outcome with Prefer: wait."
         },
         "reference_id": {
             "type": ["string", "null"],
-            "description": "As given; auto:… where the time was blank.",
+            "description": "As sent; auto:… for a command without a time.",
         },
         "status_change_timestamp": {
             "type": "integer",
-            "description": "Unix seconds, as given; else the broker's.",
+            "description": "Unix seconds, as sent; else the broker's time.",
         },
         "topic": {"type": "string"},
         "partition": {"type": "integer"},
@@ -85,7 +85,7 @@ _EXAMPLE = {
 
 
 def command() -> dict[str, Any]:
-    """A command as it is sent here: the network comes from the path, and automation does not speak HTTP."""
+    """A command over HTTP: the network comes from the path, and enter and leave are not accepted."""
     schema = command_schema()
     schema.pop("$schema")
     schema["required"] = [name for name in schema["required"] if name != "network_id"]

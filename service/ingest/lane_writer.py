@@ -76,7 +76,12 @@ class LaneWriter:
         self._in_doubt = False
         # It has no stop of its own: who waits is cancelled.
         self._supervisor = Supervisor(
-            asyncio.Event(), log, "waiting", level="warning", tells_end=True, lane=str(partition)
+            asyncio.Event(),
+            log,
+            "waiting",
+            level="warning",
+            logs_recovery=True,
+            lane=str(partition),
         )
 
     @property
@@ -168,7 +173,7 @@ class LaneWriter:
         was = self.stored_to or 0
         if opened.next_offset < was:
             log.warning(
-                "the log is shorter than it was: read again", lane=str(self.partition), was=was, now=opened.next_offset,
+                "the log is shorter than before", lane=str(self.partition), was=was, now=opened.next_offset,
             )  # fmt: skip
             await self._tried(lambda: note_reread(self._database, opened, was))
 
@@ -193,7 +198,7 @@ class LaneWriter:
             except INFRASTRUCTURE as error:
                 await self._supervisor.wait(error)
             else:
-                self._supervisor.well()
+                self._supervisor.succeeded()
                 return result
 
     def _drop(self) -> None:

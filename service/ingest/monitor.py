@@ -17,7 +17,7 @@ from service.registry.command_topics import list_sources
 from service.runtime.backoff import sleep_unless
 from service.runtime.logs import get_logger
 from service.runtime.supervise import Supervisor
-from service.runtime.telemetry import INGEST_LAG, LANE_STOPPED, tell
+from service.runtime.telemetry import INGEST_LAG, LANE_STOPPED, set_gauge
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -88,7 +88,7 @@ class Monitor:
     async def run(self, stop: asyncio.Event) -> None:
         """Look until `stop` is set; what fails is tried in the next round."""
         await sleep_unless(stop, EVERY_SECONDS)  # nothing is assigned yet
-        supervisor = Supervisor(stop, log, "could not look after the lanes")
+        supervisor = Supervisor(stop, log, "lane monitoring delayed")
         await supervisor.run(self._look_after_lanes, EVERY_SECONDS)
 
     async def _look_after_lanes(self) -> None:
@@ -145,8 +145,8 @@ class Monitor:
         there = await topics_there(self._consumer._client, topics)  # noqa: SLF001
         gone = await self._stop_gone(topics, there)
         if not ours:
-            tell(INGEST_LAG, 0)
-            tell(LANE_STOPPED, gone)
+            set_gauge(INGEST_LAG, 0)
+            set_gauge(LANE_STOPPED, gone)
             return
         # The time before the question: what was received before it lies below the answer.
         asked_at = datetime.now(UTC)
@@ -174,7 +174,7 @@ class Monitor:
                     for lane in reading
                 ],
             )
-        tell(LANE_STOPPED, gone + self._compare(ours, ends, found, there))
+        set_gauge(LANE_STOPPED, gone + self._compare(ours, ends, found, there))
 
     async def _stop_gone(self, topics: Collection[str], there: Mapping[str, Topic | None]) -> int:
         """Stop lanes whose partitions Kafka has no more: nobody is assigned them. Gives how many there are.
@@ -233,7 +233,7 @@ class Monitor:
             if was != (row["epoch"], row["stopped_because"]) or (is_another and was[1] is None):
                 lane.look_again()
             self._count_rounds(partition, ends[partition], hides=hides)
-        tell(INGEST_LAG, lag)
+        set_gauge(INGEST_LAG, lag)
         return stopped
 
     def _end(self, partition: TopicPartition, stable: int) -> int:

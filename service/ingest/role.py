@@ -59,7 +59,7 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
     """
     measures(MISKEYED)
     topics = await _look_at_topics(settings, stop)
-    postgres = Supervisor(stop, log, "waiting", level="warning", tells_end=True)
+    postgres = Supervisor(stop, log, "waiting", level="warning", logs_recovery=True)
     name = await postgres.until_done(partial(_installation, settings))
     if name is None:
         return
@@ -243,7 +243,7 @@ class _Ingest(ConsumerRebalanceListener):
             {self._watching, self._stalls, *self._leaving, *self._appender.stop()}
         )
         if left:
-            log.warning("Postgres does not answer: its connections are dropped")
+            log.warning("Postgres does not respond: connections are dropped")
             self._database.terminate()
         await self._watch.commit()
         await self._broker.stop()

@@ -1,4 +1,4 @@
-"""Kafka: clients and logins, topics and their ids, publishing; aiokafka's private parts stand in aiokafka_internals.
+"""Kafka: clients, logins, topics and their ids, publishing; aiokafka's private API is used in aiokafka_internals.
 
-Imports runtime alone.
+Imports only runtime.
 """

@@ -1,11 +1,11 @@
-"""aiokafka's reading of a fetch, made lenient, bounded and light.
+"""Replaces aiokafka's parsing of a fetch by one that is lenient, bounded and light.
 
-Lenient: aiokafka decodes every header name strictly and raises for the whole fetch, for ever, also withholding the
-good records before it. Header names decide nothing unless they are ours, so such records are read here again, with
-`surrogateescape`. Bounded: aiokafka decompresses a batch whole, whatever it holds; here it is read a piece at a time,
-and a batch of more than MOST_BYTES, or one that can't be read, comes as one record that stands for all of its
-offsets. Light: aiokafka's ConsumerRecord, a frozen dataclass of eleven fields, costs as much as all else that it does
-for a record. Source: the Kafka record batch format, version 2.
+Lenient: aiokafka decodes header names strictly. A name that is not UTF-8 fails the whole fetch, repeatedly, and
+withholds the good records before it. Only the service's own header names matter, so such records are parsed again here
+with `surrogateescape`. Bounded: aiokafka decompresses a batch as a whole, whatever its size. Here it is read in pieces,
+and a batch of more than MOST_BYTES, or an unreadable one, becomes one record that represents all of its offsets. Light:
+aiokafka's ConsumerRecord, a frozen dataclass of eleven fields, costs as much as the rest of its work per record.
+Source: the Kafka record batch format, version 2.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer, TopicPartition
     from aiokafka.client import AIOKafkaClient
 
-# A longer record is not read whole: its first KEPT_BYTES are, and it is refused.
+# A longer record is rejected; only its first KEPT_BYTES are read.
 RECORD_BYTES: Final = 2 * 1024 * 1024
 KEPT_BYTES: Final = 64 * 1024
-# One partition gives about so much at once.
+# The approximate size of what one partition returns per call.
 TURN_BYTES: Final = 512 * 1024
-# What a record takes in memory besides its key and value, which are there twice: as sent, and read or as a row.
+# The memory of a record besides its key and value, which exist twice: as sent, and parsed or as a row.
 RECORD_OVERHEAD: Final = 300
 
 _HEADER: Final = DefaultRecordBase.HEADER_STRUCT
@@ -48,7 +48,7 @@ _Headers = list[tuple[str, bytes | None]]
 
 
 class LenientRecord(NamedTuple):
-    """One record as a batch gives it, with the attributes that aiokafka's fetcher reads."""
+    """One record of a batch, with the attributes that aiokafka's fetcher reads."""
 
     offset: int
     timestamp: int
@@ -58,26 +58,26 @@ class LenientRecord(NamedTuple):
     headers: _Headers
     checksum: None = None
     refusal: Refusal | None = None
-    first: int | None = None  # of one that stands for several offsets
+    first: int | None = None  # set if it represents several offsets
 
 
 class LenientBatch:
-    """A record batch as aiokafka made it, read by our own hand where it can't be decoded or is long."""
+    """Wraps aiokafka's record batch, and parses it itself if it is long or can't be decoded."""
 
     def __init__(self, batch: Any, raw: bytes | memoryview) -> None:
         self._batch = batch
         self._raw = raw
 
     def __getattr__(self, name: str) -> Any:
-        """Give everything but the records as aiokafka does."""
+        """Delegate everything but the records to aiokafka."""
         return getattr(self._batch, name)
 
     def __next__(self) -> Any:
-        """Give a control batch's record."""
+        """Return a control batch's record."""
         return next(self._batch)
 
     def __iter__(self) -> Iterator[Any]:
-        """Give the records; where they can't be read, one that is refused in the place of all that are left."""
+        """Yield the records; if they can't be read, one rejected record in place of all the remaining ones."""
         at = self._batch.base_offset
         try:
             for record in self._records():
@@ -87,7 +87,7 @@ class LenientBatch:
             yield self._refused(at, Reason.TOO_LARGE, str(error))
         except MemoryError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a decoder raises: the checksum was right, so it stays so
+        except Exception as error:  # noqa: BLE001 - whatever a decoder raises; a retry can't help
             if at < self._batch.next_offset:
                 detail = f"the batch can't be read from here on: {type(error).__name__}"
                 yield self._refused(at, Reason.UNSTORABLE, detail)
@@ -132,7 +132,7 @@ class LenientBatch:
             content.close()
 
     def _pieces(self, content: Unpacked, count: int) -> Iterator[Any]:
-        """Give the records of a long batch, so many at once as a piece holds."""
+        """Yield the records of a long batch, piece by piece."""
         buffer, at = content.read(PIECE), 0
         while count:
             start, number = at, 0
@@ -160,7 +160,7 @@ class LenientBatch:
                 return
 
     def _long(self, content: Unpacked, length: int, begun: bytes) -> LenientRecord:
-        """Read a record longer than a piece, of which some is read."""
+        """Read a record that is longer than a piece; `begun` is its first part."""
         if length <= RECORD_BYTES:
             return self._record(begun + content.read(length - len(begun)), 0)
         key_and_value = begun[:KEPT_BYTES]
@@ -173,7 +173,7 @@ class LenientBatch:
         )
 
     def _piece(self, count: int, content: bytes | memoryview) -> Iterator[Any]:
-        """Give `count` records, decoded by aiokafka as a batch of their own that is not compressed."""
+        """Yield `count` records, decoded by aiokafka as an uncompressed batch of their own."""
         header = bytearray(self._raw[: _HEADER.size])
         header[_ATTRIBUTES_AT + 1] &= ~DefaultRecordBase.CODEC_MASK & 0xFF
         struct.pack_into(">i", header, _COUNT_AT, count)
@@ -183,10 +183,10 @@ class LenientBatch:
     def _decoded(self, batch: Any, whole: bytes | memoryview) -> Iterator[Any]:
         number = 0
         try:
-            for number, record in enumerate(batch, 1):  # noqa: B007 - read where it stops
+            for number, record in enumerate(batch, 1):  # noqa: B007 - used after the loop
                 yield record
         except (UnicodeDecodeError, CorruptRecordException) as error:
-            # CorruptRecordException says aiokafka's reader in Python of the same.
+            # aiokafka's Python implementation raises CorruptRecordException in the same case.
             if not isinstance(error.__cause__ or error, UnicodeDecodeError):
                 raise
             yield from self._leniently(bytes(whole[_HEADER.size :]), number)
@@ -200,9 +200,9 @@ class LenientBatch:
             at, nth = begin + length, nth + 1
 
     def _record(self, data: bytes, at: int, *, is_cut: bool = False) -> LenientRecord:
-        """Decode a record that begins, after its length, at `at`, with those of its headers that we read.
+        """Decode a record whose content, after the length, begins at `at`, with the headers that the service reads.
 
-        is_cut: the data ends somewhere in the key or the value. Raises: CorruptRecordException.
+        is_cut: the data may end within the key or the value. Raises: CorruptRecordException.
         """
         batch = self._batch
         at += 1  # attributes, unused
@@ -227,19 +227,19 @@ class LenientBatch:
 
 
 class _TooManyBytesError(Exception):
-    """A batch holds too much. most: what it may hold."""
+    """A batch is too large. most: the limit in bytes."""
 
     def __init__(self, most: int) -> None:
         super().__init__(f"the batch decompresses to more than {most // 1024 // 1024} MiB")
 
 
 class LenientMemoryRecords(_MemoryRecordsPy):  # type: ignore[misc]
-    """aiokafka's splitter of a fetch into batches, giving lenient ones. leader_epoch: of the batch given last."""
+    """aiokafka's splitter of a fetch into batches, with lenient batches. leader_epoch: of the last batch."""
 
     leader_epoch = -1
 
     def next_batch(self, *args: Any) -> Any:
-        """Give the next batch, or None."""
+        """Return the next batch, or None."""
         raw = self._next_slice
         if raw is not None and len(raw) >= _HEADER.size:
             (self.leader_epoch,) = struct.unpack_from(">i", raw, _LEADER_EPOCH_AT)
@@ -250,11 +250,11 @@ class LenientMemoryRecords(_MemoryRecordsPy):  # type: ignore[misc]
 
 
 class FetchedRecord(msgspec.Struct, frozen=True, gc=False):
-    """One record as a consumer gives it: what is used of aiokafka's ConsumerRecord, under the same names.
+    """One record from a consumer: the used attributes of aiokafka's ConsumerRecord, under the same names.
 
-    headers: those that we read. memory: about how many bytes it takes. span: how many offsets it stands for, `offset`
-    being the last of them; more than one only where a whole batch is refused. refusal: why it was not even read.
-    leader_epoch: how often the partition had changed its leader when it was written.
+    headers: those that the service reads. memory: its approximate bytes in memory. span: the number of offsets that it
+    represents, `offset` being the last; more than one only for a rejected batch. refusal: why it was not read.
+    leader_epoch: the partition's leader epoch when it was written.
     """
 
     topic: str
@@ -272,10 +272,10 @@ class FetchedRecord(msgspec.Struct, frozen=True, gc=False):
 
 
 class LightPartitionRecords(PartitionRecords):
-    """aiokafka's walk through a partition's fetched batches, giving light records. No consumer of ours deserializes."""
+    """aiokafka's iteration over a partition's fetched batches, with light records and without deserializers."""
 
     def close(self) -> None:
-        """Hold nothing any more. It and its iterator hold each other, and the collector comes seldom."""
+        """Release the records. The object and its iterator form a cycle, and garbage collection is rare."""
         if self._records_iterator is not None:
             self._records_iterator.close()
             self._records_iterator = None
@@ -303,7 +303,7 @@ class LightPartitionRecords(PartitionRecords):
                 memory,
                 self._records.leader_epoch,
             )
-        # Reading may have begun in the middle of what it stands for.
+        # The fetch may have started in the middle of its offsets.
         first = record.offset if record.first is None else max(record.first, self.next_fetch_offset)
         return FetchedRecord(
             tp[0], tp[1], record.offset, record.timestamp, record.timestamp_type, key, value, (),
@@ -312,33 +312,33 @@ class LightPartitionRecords(PartitionRecords):
 
 
 class BoundedFetchResult(FetchResult):
-    """What was fetched of a partition, given by turns: no more at once than about TURN_BYTES."""
+    """The fetched records of a partition, returned in portions of about TURN_BYTES."""
 
     def check_assignment(self, tp: TopicPartition) -> bool:
-        """Whether it may be given, as aiokafka does; else it is dropped."""
+        """Whether the records may be returned, as in aiokafka; else they are dropped."""
         records = self._partition_records
-        is_ours: bool = super().check_assignment(tp)
-        if not is_ours and records is not None:
+        is_assigned: bool = super().check_assignment(tp)
+        if not is_assigned and records is not None:
             records.close()
-        return is_ours
+        return is_assigned
 
     def getall(self, max_records: int | None = None) -> list[FetchedRecord]:
-        """Give the next records, as aiokafka does."""
+        """Return the next records, as in aiokafka."""
         if not self.check_assignment(self._topic_partition) or not self.has_more():
             return []
-        found: list[FetchedRecord] = []
+        portion: list[FetchedRecord] = []
         memory = 0
         for record in self._partition_records:
-            found.append(record)
+            portion.append(record)
             memory += record.memory
-            if memory >= TURN_BYTES or len(found) == max_records:
+            if memory >= TURN_BYTES or len(portion) == max_records:
                 break
         else:
             self._update_position()
             self._partition_records = None
-            return found
+            return portion
         self._update_position()
-        return found
+        return portion
 
 
 def _headers(data: bytes, at: int) -> Iterator[tuple[str, bytes | None]]:
@@ -350,10 +350,10 @@ def _headers(data: bytes, at: int) -> Iterator[tuple[str, bytes | None]]:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Decode an integer, and give where it ends. aiokafka's own reads whatever lies there, also outside of the data."""
+    """Decode an integer, and return it with its end. aiokafka's own decoder may read beyond the data."""
     if not 0 <= at < len(data):
         raise CorruptRecordException("a record ends early")
-    # It takes bytes as well.
+    # It accepts bytes as well.
     return decode_varint(data, at)  # type: ignore[arg-type]
 
 
@@ -367,31 +367,31 @@ def _bytes(data: bytes, at: int, *, is_cut: bool = False) -> tuple[bytes | None,
 
 
 class _Pending(set[Any]):
-    """Batches on their way. One that waits to be sent again is not among them, and may end all the same."""
+    """aiokafka's pending batches. A batch that waits for a retry is not among them, and may still end."""
 
     remove = set.discard
 
 
 def forget_sent_once(producer: AIOKafkaProducer) -> None:
-    """Let a batch end while it waits for its second try.
+    """Let a batch end while it waits for a retry.
 
-    aiokafka forgets a batch when it is queued again and once more when it ends; a batch that expires or is dropped in
-    between raises KeyError in a callback, where nobody catches it.
+    aiokafka removes a batch when it is queued again and once more when it ends. A batch that expires or is dropped in
+    between raises KeyError in a callback, where it is not caught.
     """
     producer._message_accumulator._pending_batches = _Pending()  # noqa: SLF001
 
 
-def on_connection_lost(client: AIOKafkaClient, tell: Callable[[int], None]) -> None:
-    """Tell when a connection over which records are fetched ends, before there is another; tell: takes the broker's id.
+def on_connection_lost(client: AIOKafkaClient, callback: Callable[[int], None]) -> None:
+    """Call `callback` with the broker's id when a connection for fetches ends, before there is a new one.
 
-    aiokafka asks for its own callback when it makes a connection.
+    aiokafka looks its own callback up when it opens a connection.
     """
     closed = client._on_connection_closed  # noqa: SLF001
 
     def lost(connection: Any, reason: Any) -> None:
         for (broker, group), known in client._conns.items():  # noqa: SLF001
             if known is connection and group == ConnectionGroup.DEFAULT:
-                tell(broker)
+                callback(broker)
         closed(connection, reason)
 
     client._on_connection_closed = lost  # type: ignore[method-assign]  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""Kafka: how to connect, the topics as the service needs them, and records that any producer may have written."""
+"""Kafka clients, and the topics that the service needs."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 DAY_MS = 86_400_000
 FLUSH_SECONDS = 10
 
-# aiokafka decodes header names strictly and would raise on one record for ever, and reads batches of any size whole;
-# see service.kafka.aiokafka_internals.
+# aiokafka fails on a header name that is not UTF-8, and decompresses batches of any size as a whole; see
+# service.kafka.aiokafka_internals.
 aiokafka.consumer.fetcher.MemoryRecords = LenientMemoryRecords  # type: ignore[attr-defined]
 aiokafka.consumer.fetcher.PartitionRecords = LightPartitionRecords  # type: ignore[misc]
 aiokafka.consumer.fetcher.FetchResult = BoundedFetchResult  # type: ignore[misc]
 
 
 def connection_options(settings: Settings) -> dict[str, Any]:
-    """Give the options that consumer, producer and admin client have in common."""
+    """Return the options that consumer, producer and admin client have in common."""
     if not settings.kafka_bootstrap_servers:
         raise WrongUseError("SEGMENTS_KAFKA_BOOTSTRAP_SERVERS is not set.")
     servers = settings.kafka_bootstrap_servers.split(",")
@@ -54,8 +54,8 @@ async def producing(
 ) -> AsyncIterator[AIOKafkaProducer]:
     """Run a producer while the block runs: acks=all, idempotent.
 
-    linger_ms: what it waits for more, so that many go together; with 0 what comes while others are on their way does.
-    batch_bytes: most that goes to a partition at once, but for a record that is larger by itself.
+    linger_ms: how long a batch waits for more records; 0: only while another batch is in flight. batch_bytes: the
+    maximum size of a batch, unless a single record is larger.
     """
     options = connection_options(settings)
     producer = AIOKafkaProducer(
@@ -70,7 +70,7 @@ async def producing(
         await start(producer, options)
         yield producer
     finally:
-        # An idempotent producer would wait for ever for a broker that is away.
+        # An idempotent producer would wait forever for an unavailable broker.
         with suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_SECONDS):
                 await producer.stop()
@@ -80,7 +80,7 @@ async def producing(
 async def reading(
     settings: Settings, isolation_level: str = "read_committed"
 ) -> AsyncIterator[AIOKafkaConsumer]:
-    """Run a consumer of no group while the block runs, for a look at given offsets."""
+    """Run a consumer without a group while the block runs, for reads at explicit offsets."""
     options = connection_options(settings)
     reader = AIOKafkaConsumer(
         **options,
@@ -108,14 +108,14 @@ async def administering(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient
 
 
 async def cluster_id(settings: Settings) -> str | None:
-    """Give the cluster's own id, whichever of its brokers is asked."""
+    """Return the id of the cluster."""
     async with administering(settings) as admin:
-        found: str | None = (await admin.describe_cluster())["cluster_id"]
-    return found
+        cluster: str | None = (await admin.describe_cluster())["cluster_id"]
+        return cluster
 
 
 def wanted_config(settings: Settings, topic: str) -> dict[str, str]:
-    """Say how a topic of ours must be configured."""
+    """Return the required configuration of a topic."""
     topics = Topics(settings.topic_prefix)
     if topic == topics.memberships:
         return {"cleanup.policy": "compact"}
@@ -134,13 +134,13 @@ def wanted_config(settings: Settings, topic: str) -> dict[str, str]:
 
 
 def made_with(settings: Settings, topic: str) -> int:
-    """Say with how many partitions a topic of ours is made."""
+    """Return the number of partitions that a topic is created with."""
     return 1 if topic == Topics(settings.topic_prefix).owner else settings.topic_partitions
 
 
 @dataclass(frozen=True, slots=True)
 class TopicFault:
-    """A topic that is not as it must be."""
+    """A wrong configuration value of a topic."""
 
     topic: str
     key: str
@@ -148,7 +148,7 @@ class TopicFault:
     found: str | None
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Describe it in one line."""
         return f"topic {self.topic}: {self.key} is {self.found}, must be {self.wanted}; run `segments setup`"
 
 
@@ -159,10 +159,10 @@ def topics_of(settings: Settings, sources: Sequence[str] = ()) -> list[str]:
 
 
 async def set_up_topics(settings: Settings, sources: Sequence[str] = ()) -> list[str]:
-    """Make missing topics and correct those that were made without us; safe to repeat.
+    """Create missing topics and correct the configuration of existing ones; safe to repeat.
 
-    Returns: what was done, a line each.
-    Raises: TopicError when the broker refuses.
+    Returns: what was done, one line each.
+    Raises: TopicError if the broker refuses.
     """
     async with administering(settings) as admin:
         done = []
@@ -184,9 +184,9 @@ async def _set_up_topic(
     error = for_code(code)
     if code == 0:
         await _until_known(admin, topic)
-        return [f"made topic {name} with {partitions} partition{'s'[: partitions - 1]}"]
+        return [f"created topic {name} with {partitions} partition{'s'[: partitions - 1]}"]
     if error is not TopicAlreadyExistsError:
-        _raise_for(topic, code, message, "made")
+        _raise_for(topic, code, message, "created")
     done = []
     if await _faults(admin, settings, topic):
         resource = ConfigResource(
@@ -198,8 +198,8 @@ async def _set_up_topic(
             _raise_for(topic, code, message, "changed")
         done.append(f"corrected topic {topic}")
     (description,) = await admin.describe_topics([topic])
-    # How many partitions another topic has is its publishers' affair. And in what we tell, keys keep their partitions:
-    # in a compacted topic each that moved would have two last words.
+    # The partitions of additional command topics are up to their publishers. In the topics that the service writes,
+    # keys keep their partitions: in a compacted topic a key that moved would keep a stale value in its old partition.
     commands = Topics(settings.topic_prefix).commands
     if topic == commands and len(description["partitions"]) < partitions:
         await admin.create_partitions({topic: NewPartitions(settings.topic_partitions)})
@@ -208,7 +208,7 @@ async def _set_up_topic(
 
 
 def _raise_for(topic: str, code: int, message: str | None, what: str) -> None:
-    """Raise KafkaRefusedError or TopicError for an answer's code, unless it is 0."""
+    """Raise KafkaRefusedError or TopicError for a response's error code, unless it is 0."""
     error = for_code(code)
     if error in DENIED:
         raise refused(error(topic))
@@ -217,7 +217,7 @@ def _raise_for(topic: str, code: int, message: str | None, what: str) -> None:
 
 
 async def _until_known(admin: AIOKafkaAdminClient, topic: str) -> None:
-    """Wait until the broker answers for a topic that was just made: a check right after would miss it."""
+    """Wait until the broker knows a topic that was just created."""
     for _ in range(100):
         if await _config(admin, topic):
             return
@@ -225,7 +225,7 @@ async def _until_known(admin: AIOKafkaAdminClient, topic: str) -> None:
 
 
 async def topic_faults(settings: Settings, sources: Sequence[str] = ()) -> list[TopicFault]:
-    """List what is wrong with the topics' configuration; every start looks."""
+    """List the wrong configuration values of the topics; checked at every start."""
     async with administering(settings) as admin:
         faults = []
         for topic in topics_of(settings, sources):
@@ -234,20 +234,20 @@ async def topic_faults(settings: Settings, sources: Sequence[str] = ()) -> list[
 
 
 async def partitions_there(settings: Settings) -> Mapping[str, int | None]:
-    """Say how many partitions each topic of our prefix has; None where it is missing."""
+    """Return the number of partitions of each topic of the prefix; None if it is missing."""
     async with administering(settings) as admin:
         there = await topics_there(admin._client, topics_of(settings))  # noqa: SLF001
     return {name: len(topic.partitions) if topic else None for name, topic in there.items()}
 
 
 async def _faults(admin: AIOKafkaAdminClient, settings: Settings, topic: str) -> list[TopicFault]:
-    found = await _config(admin, topic)
-    if not found:
-        return [TopicFault(topic, "existence", "made", "missing")]
+    config = await _config(admin, topic)
+    if not config:
+        return [TopicFault(topic, "existence", "created", "missing")]
     return [
-        TopicFault(topic, key, wanted, found.get(key))
+        TopicFault(topic, key, wanted, config.get(key))
         for key, wanted in wanted_config(settings, topic).items()
-        if found.get(key) != wanted
+        if config.get(key) != wanted
     ]
 
 

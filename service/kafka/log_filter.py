@@ -1,7 +1,7 @@
-"""aiokafka's words about brokers that are away: at every try one, on each connection. Ours are said once.
+"""Filters aiokafka's log lines about unavailable brokers: it writes one per retry and connection, the service one.
 
-It goes on by itself from all that is demoted here. What it does not expect, and what it is refused (ACLs, logins,
-certificates), stays as loud as it is.
+aiokafka recovers from all errors that are demoted here. Unexpected errors and refusals (ACLs, logins, certificates)
+keep their level.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import errors
 
 from service.kafka.clients import administering
-from service.kafka.login import when_away
+from service.kafka.login import on_unavailable
 from service.runtime.backoff import INFRASTRUCTURE, Backoff, sleep_unless
 from service.runtime.errors import KafkaRefusedError
 from service.runtime.logs import get_logger
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = get_logger("kafka")
 LOOK_SECONDS, QUIET_SECONDS = 0.5, 2.0
-# Brokers that can't be reached, and such as come or go.
+# Errors of unreachable or restarting brokers.
 _PASSING = (
     OSError,
     errors.CoordinatorLoadInProgressError,
@@ -41,7 +41,7 @@ _PASSING = (
     errors.NotLeaderForPartitionError,
     errors.RequestTimedOutError,
 )
-# What follows from these, said without them.
+# Lines about the consequences of these errors, which do not contain the error.
 _CONSEQUENCES = (
     "Unable to update metadata from",
     "Marking the coordinator dead",
@@ -51,72 +51,72 @@ _CONSEQUENCES = (
 
 
 class LogFilter(logging.Filter):
-    """Demotes to debug what aiokafka says of brokers that are away, and remembers that it was said."""
+    """Demotes aiokafka's lines about unavailable brokers to debug, and remembers the last one."""
 
     def __init__(self, *, shows_debug: bool) -> None:
         super().__init__()
         self._shows_debug = shows_debug
-        self.said = ""
-        self._heard_at = -QUIET_SECONDS
+        self.error = ""
+        self._noted_at = -QUIET_SECONDS
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let a line pass; one about brokers that are away only among others of debug."""
-        if not is_about_absence(record):
+        """Pass a line; one about unavailable brokers only at level debug."""
+        if not is_about_unavailability(record):
             return True
-        if not (self.is_heard and _is_consequence(record)):  # which says less than its cause
-            self.hear(record.getMessage())
-        self._heard_at = time.monotonic()
+        if not (self.is_unavailable and _is_consequence(record)):  # the cause is more informative
+            self.note(record.getMessage())
+        self._noted_at = time.monotonic()
         record.levelno, record.levelname = logging.DEBUG, "DEBUG"
         return self._shows_debug
 
-    def hear(self, said: str) -> None:
-        """Remember that brokers are away, as was said just now."""
-        self.said = said
-        self._heard_at = time.monotonic()
+    def note(self, error: str) -> None:
+        """Record an error about unavailable brokers."""
+        self.error = error
+        self._noted_at = time.monotonic()
 
     @property
-    def is_heard(self) -> bool:
-        """Whether something was said just now."""
-        return time.monotonic() - self._heard_at < QUIET_SECONDS
+    def is_unavailable(self) -> bool:
+        """Whether an error was recorded in the last QUIET_SECONDS."""
+        return time.monotonic() - self._noted_at < QUIET_SECONDS
 
 
-def is_about_absence(record: logging.LogRecord) -> bool:
-    """Whether aiokafka says of brokers that they are away, and no more."""
+def is_about_unavailability(record: logging.LogRecord) -> bool:
+    """Whether a line of aiokafka is only about unavailable brokers."""
     if not record.name.startswith("aiokafka") or record.exc_info:
         return False
-    said = record.args if isinstance(record.args, tuple) else ()
-    return _is_consequence(record) or any(map(_is_passing, said))
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    return _is_consequence(record) or any(map(_is_passing, arguments))
 
 
 def _is_consequence(record: logging.LogRecord) -> bool:
     return str(record.msg).startswith(_CONSEQUENCES)
 
 
-def _is_passing(said: Any) -> bool:
-    kind = said if isinstance(said, type) else type(said)
+def _is_passing(argument: Any) -> bool:
+    kind = argument if isinstance(argument, type) else type(argument)
     return issubclass(kind, _PASSING) and not issubclass(kind, ssl.SSLError)
 
 
 async def watch_kafka(settings: Settings, stop: asyncio.Event) -> None:
-    """Say once that brokers are away, in the words of what met it, and once that they are back; until `stop` is set."""
-    chatter = LogFilter(shows_debug=settings.log_level.upper() == "DEBUG")
+    """Log once that Kafka is unavailable, with the client's error, and once that it is back; until `stop` is set."""
+    log_filter = LogFilter(shows_debug=settings.log_level.upper() == "DEBUG")
     for handler in logging.getLogger().handlers:
-        handler.addFilter(chatter)  # for good: it is the process' log
-    when_away.append(chatter.hear)
+        handler.addFilter(log_filter)  # never removed: it filters the process's log
+    on_unavailable.append(log_filter.note)
     while not stop.is_set():
-        if chatter.is_heard:
-            log.warning("waiting", of="Kafka", error=chatter.said)
-            await _wait(settings, stop, chatter)
+        if log_filter.is_unavailable:
+            log.warning("waiting", of="Kafka", error=log_filter.error)
+            await _wait(settings, stop, log_filter)
             if not stop.is_set():
-                log.info("going on", of="Kafka")
+                log.info("recovered", of="Kafka")
         await sleep_unless(stop, LOOK_SECONDS)
 
 
-async def _wait(settings: Settings, stop: asyncio.Event, chatter: LogFilter) -> None:
-    """Wait until nothing is said any more and Kafka answers: who has nothing to ask it is quiet too."""
+async def _wait(settings: Settings, stop: asyncio.Event, log_filter: LogFilter) -> None:
+    """Wait until no errors are logged and Kafka responds. Silence alone is not enough: clients may be idle."""
     backoff = Backoff()
     while not stop.is_set():
-        if not chatter.is_heard:
+        if not log_filter.is_unavailable:
             try:
                 async with administering(settings):
                     return

@@ -1,8 +1,8 @@
-"""Logging in to Kafka: TLS and SASL from the settings, and what is said when the brokers refuse us.
+"""Kafka logins: TLS and SASL from the settings, and error messages for refused logins.
 
-aiokafka tries every broker for 40 s, logs why each failed, and then says only that it could not bootstrap. So before a
-client starts we log in once ourselves, to all brokers at once, and let it begin with one that answered: whoever is
-refused is told why, and does not try for ever; that brokers are away is known after 10 s, and told by address.
+aiokafka tries every broker for 40 s, logs why each failed, and then raises only that it could not bootstrap. So before
+a client starts, `start` logs in to all brokers at once and lets the client begin with one that responded. A refused
+login fails at once with the reason, and unavailable brokers are reported by address after 10 s.
 """
 
 from __future__ import annotations
@@ -41,38 +41,38 @@ _LOGIN_REFUSED = (
     UnsupportedSaslMechanismError,
 )
 LOGIN_SECONDS = 10
-# Told what was met at each address when no broker answers a login: aiokafka's log knows nothing of it.
-when_away: list[Callable[[str], None]] = []
+# Called with the error of each address when no broker accepts a login; aiokafka does not log it.
+on_unavailable: list[Callable[[str], None]] = []
 
 
 class _OAuth(OAuthAuthenticator):
-    """aiokafka's side of OAUTHBEARER, with an ear for the answer: a refusal comes without an error code.
+    """aiokafka's OAUTHBEARER client, extended to read the response: a refusal comes without an error code.
 
-    Source: RFC 7628, section 3.2.2. Unheard, the broker's next words are taken for metadata of no brokers, and the
-    client tries for ever.
+    Source: RFC 7628, section 3.2.2. Without this, the client takes the broker's next message for metadata without
+    brokers, and retries forever.
     """
 
     async def step(self, payload: bytes | None) -> tuple[bytes, bool] | None:
-        """Give the token; then look whether it was taken."""
+        """Send the token, then check whether it was accepted."""
         if payload:
             raise AuthenticationFailedError(
                 f"the token is refused: {payload.decode(errors='replace')}"
             )
-        asked: tuple[bytes, bool] | None = await super().step(payload)  # type: ignore[no-untyped-call]
-        return asked
+        response: tuple[bytes, bool] | None = await super().step(payload)  # type: ignore[no-untyped-call]
+        return response
 
 
 aiokafka.conn.OAuthAuthenticator = _OAuth  # type: ignore[misc]
 
 
 class TokenFile(AbstractTokenProvider):
-    """The OAUTHBEARER token that stands in a file; read at each connection, so that another program may renew it."""
+    """The OAUTHBEARER token in a file; read at each connection, so that another program can renew it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     async def token(self) -> str:
-        """Read it. Raises: AuthenticationFailedError when there is none."""
+        """Read the token. Raises: AuthenticationFailedError if there is none."""
         try:
             text = await asyncio.to_thread(self._path.read_text, "utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -83,7 +83,7 @@ class TokenFile(AbstractTokenProvider):
 
 
 def login_options(settings: Settings) -> dict[str, Any]:
-    """Give aiokafka's options of TLS and SASL. Raises: WrongUseError when settings are missing or can't be used."""
+    """Return aiokafka's options for TLS and SASL. Raises: WrongUseError if settings are missing or unusable."""
     protocol = settings.kafka_security_protocol
     options: dict[str, Any] = {"security_protocol": protocol}
     if "SASL" in protocol:
@@ -121,7 +121,7 @@ def _tls(settings: Settings) -> ssl.SSLContext:
     if certificate is not None:
         key = settings.kafka_ssl_keyfile or certificate
         try:
-            # A key with a passphrase is refused: OpenSSL would ask for it on the terminal.
+            # A key with a passphrase is refused; OpenSSL would prompt for it on the terminal.
             context.load_cert_chain(certificate, key, password="")
         except OSError as error:
             raise WrongUseError(
@@ -132,14 +132,14 @@ def _tls(settings: Settings) -> ssl.SSLContext:
 
 
 async def start(client: Any, options: dict[str, Any]) -> None:
-    """Start a producer, consumer or admin client that was made with these options of `connection_options`.
+    """Start a producer, consumer or admin client that was created with these `connection_options`.
 
-    Raises: KafkaRefusedError when the brokers refuse the login, the certificates, or what the start itself asks;
-    KafkaConnectionError when none answers within 10 s, with what was met at each address.
+    Raises: KafkaRefusedError if the brokers refuse the login, the certificates, or a request of the start;
+    KafkaConnectionError if none responds within 10 s, with the error of each address.
     """
-    answering = await _answering(**options)
+    responding = await _first_responding(**options)
     inner = client.client if isinstance(client, AIOKafkaProducer) else client._client  # noqa: SLF001
-    inner._bootstrap_servers = [answering]  # noqa: SLF001 - it tries all in any order, each for 40 s
+    inner._bootstrap_servers = [responding]  # noqa: SLF001 - it would try all in random order, each for 40 s
     try:
         await client.start()
     except DENIED as error:
@@ -147,42 +147,42 @@ async def start(client: Any, options: dict[str, Any]) -> None:
 
 
 def refused(error: KafkaError) -> KafkaRefusedError:
-    """Say that an ACL is missing."""
+    """Return the error for a missing ACL."""
     return KafkaRefusedError(
         f"{type(error).__name__.removesuffix('Error')}: {error.args[0] if error.args else 'an operation'}."
         " `segments setup --print` lists the ACLs that each role needs."
     )
 
 
-async def _answering(bootstrap_servers: list[str], **options: Any) -> str:
-    """Log in to all brokers at once; give the first that lets us. Raises: as `start`, with what each broker said."""
-    asked = {
+async def _first_responding(bootstrap_servers: list[str], **options: Any) -> str:
+    """Log in to all brokers at once; return the first that accepts. Raises: as `start`."""
+    logins = {
         asyncio.create_task(_log_in_and_out(server, options)): server
         for server in bootstrap_servers
     }
     faults: dict[str, BaseException] = {}
-    waiting = set(asked)
+    waiting = set(logins)
     try:
         while waiting:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 if (fault := task.result()) is None:
-                    return asked[task]
-                faults[asked[task]] = fault
+                    return logins[task]
+                faults[logins[task]] = fault
     finally:
-        for task in asked:
+        for task in logins:
             task.cancel()
-        await asyncio.gather(*asked, return_exceptions=True)
-    said = "; ".join(f"{server}: {_say(faults[server])}" for server in bootstrap_servers)
+        await asyncio.gather(*logins, return_exceptions=True)
+    message = "; ".join(f"{server}: {_describe(faults[server])}" for server in bootstrap_servers)
     if any(isinstance(fault, (*_LOGIN_REFUSED, ssl.SSLError)) for fault in faults.values()):
-        raise KafkaRefusedError(said)
-    for tell in when_away:
-        tell(said)
-    raise KafkaConnectionError(said)
+        raise KafkaRefusedError(message)
+    for report in on_unavailable:
+        report(message)
+    raise KafkaConnectionError(message)
 
 
 async def _log_in_and_out(server: str, options: dict[str, Any]) -> BaseException | None:
-    """Log in to a broker and leave. Returns: what went wrong."""
+    """Log in to a broker and disconnect. Returns: the error, or None."""
     ((host, port, _),) = collect_hosts([server])
     timeout_ms = LOGIN_SECONDS * 1000
     connection = AIOKafkaConnection(host, port, request_timeout_ms=timeout_ms, **options)
@@ -191,7 +191,7 @@ async def _log_in_and_out(server: str, options: dict[str, Any]) -> BaseException
             await connection.connect()
     except (KafkaError, OSError, TimeoutError) as error:
         if isinstance(error, KafkaError):
-            # It was connected. Left to itself it would close when the loop is gone, as after a command.
+            # The connection is open, and would otherwise close after the event loop is gone, as after a command.
             with suppress(TimeoutError):
                 async with asyncio.timeout(1):
                     await asyncio.shield(connection.close())
@@ -201,18 +201,18 @@ async def _log_in_and_out(server: str, options: dict[str, Any]) -> BaseException
 
 
 def _tls_fault(error: BaseException | None) -> ssl.SSLError | None:
-    """Find the TLS alert behind an error: a refused client certificate shows only as a lost connection."""
+    """Find the TLS alert among the causes of an error: a refused client certificate looks like a lost connection."""
     while error is not None and not isinstance(error, ssl.SSLError):
         error = error.__cause__
     return error
 
 
-def _say(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message}), see SEGMENTS_KAFKA_SSL_CAFILE"
     if isinstance(error, ssl.SSLError) and "CERTIFICATE" in (error.reason or ""):
         return (
-            f"it wants another client certificate ({error.reason}), see SEGMENTS_KAFKA_SSL_CERTFILE"
+            f"it refuses the client certificate ({error.reason}), see SEGMENTS_KAFKA_SSL_CERTFILE"
         )
     if isinstance(error, _LOGIN_REFUSED):
         return str(error.args[0]) if error.args else type(error).__name__

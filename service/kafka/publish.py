@@ -1,4 +1,4 @@
-"""Publishing commands to Kafka, signed, as the command line and retries do it."""
+"""Publishes signed commands to Kafka, for the command line and for retries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Header = tuple[str, bytes]
 
 
 class Sender(NamedTuple):
-    """Who publishes, as it is signed; source is cli, import, retry and so on."""
+    """The signed origin of a command; source is cli, import, retry and so on."""
 
     source: str
     actor: str | None
@@ -28,7 +28,7 @@ class Sender(NamedTuple):
 
 
 def record_key(network_id: str, user: str) -> bytes:
-    """Give the key that keeps one user's commands in one lane: `network_id:user`, the user normalised."""
+    """Return the key that keeps a user's commands in one lane: `network_id:user`, with the user normalised."""
     return f"{network_id}:{normalise_user(user)}".encode()
 
 
@@ -39,10 +39,10 @@ def signed_headers(
     sender: Sender,
     extra: tuple[Header, ...] = (),
 ) -> list[Header]:
-    """Make the headers of a record for the commands topic: `extra`, and those that say who published it.
+    """Build the headers of a record for the commands topic: `extra`, and the signed origin.
 
-    extra: at most one of each name; those that decide something are signed. Without a signing key there are no
-    others, for none would be believed.
+    extra: at most one per name; the signature covers those that matter. Without a signing key only `extra` is returned,
+    because unsigned headers are ignored.
     """
     secret = settings.signing_secret
     if secret is None:
@@ -72,12 +72,12 @@ async def publish(
     """Publish one record and wait for the broker's acknowledgement."""
     headers = signed_headers(settings, key, value, sender, extra)
     topic = Topics(settings.topic_prefix).commands
-    sent: RecordMetadata = await producer.send_and_wait(topic, value, key, headers=headers)
-    return sent
+    metadata: RecordMetadata = await producer.send_and_wait(topic, value, key, headers=headers)
+    return metadata
 
 
 def queued(command: Command, sent: RecordMetadata) -> dict[str, Any]:
-    """Tell of an acknowledged command what was given; else the broker's time, and auto:… where time was blank, or null.
+    """Describe an acknowledged command. Without a time of its own it has the broker's, and the reference auto:….
 
     Returns: status, reference_id, status_change_timestamp (Unix seconds), topic, partition, offset.
     """

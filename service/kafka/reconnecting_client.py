@@ -1,4 +1,4 @@
-"""A client of Kafka that is kept: made when Kafka is there, and made anew when it is of no more use."""
+"""A long-lived Kafka client, created when Kafka is available and replaced when it is broken."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _Client = TypeVar("_Client")
 
 
 class ReconnectingClient(Generic[_Client]):
-    """Holds a client. `run` keeps it.
+    """Holds a client. `run` creates and replaces it.
 
-    make: runs one while a block runs. log, level: how it is told that Kafka is waited for.
+    make: runs a client while a block runs. log, level: for the line that Kafka is unavailable.
     """
 
     def __init__(
@@ -42,15 +42,15 @@ class ReconnectingClient(Generic[_Client]):
 
     @property
     def is_broken(self) -> bool:
-        """Whether another one is to be made."""
+        """Whether the client is to be replaced."""
         return self._broken.is_set()
 
     def replace(self) -> None:
-        """Have another client made: this one is of no more use."""
+        """Replace the client, because it is broken."""
         self._broken.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Keep a client until `stop` is set; Kafka away is waited out."""
+        """Keep a client until `stop` is set; retry while Kafka is unavailable."""
         supervisor = Supervisor(stop, self._log, "waiting for Kafka", level=self._level)
         stopping = asyncio.ensure_future(stop.wait())
 
@@ -59,7 +59,7 @@ class ReconnectingClient(Generic[_Client]):
                 async with self._make() as client:
                     self._broken.clear()
                     self._client = client
-                    supervisor.well()
+                    supervisor.succeeded()
                     broken = asyncio.ensure_future(self._broken.wait())
                     await asyncio.wait((broken, stopping), return_when=asyncio.FIRST_COMPLETED)
                     broken.cancel()

@@ -1,8 +1,8 @@
-"""Which topic it is that Kafka calls by a name: its id, which no topic ever has again, and its partitions.
+"""Topic ids and partitions by topic name. A topic that is created again under the same name has another id.
 
-aiokafka speaks Metadata up to version 5; ids are told from version 10 on (Kafka 2.8, KIP-516). So the request stands
-here by its own hand, and older brokers are asked as aiokafka would, without an id. Unlike aiokafka's own requests it
-never lets the broker make a topic that is asked for. Source: Kafka's protocol guide, Metadata.
+aiokafka implements Metadata up to version 5; ids exist from version 10 on (Kafka 2.8, KIP-516). So the request is
+defined here; older brokers get aiokafka's version, without ids. Unlike aiokafka's own requests it never lets the broker
+create the topic. Source: Kafka's protocol guide, Metadata.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ _IDS_FROM = 10
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic that is there. topic_id: None where the broker is too old to tell."""
+    """An existing topic. topic_id: None if the broker is too old."""
 
     topic_id: UUID | None
     partitions: frozenset[int]
 
     def is_another(self, known: UUID | None) -> bool:
-        """Whether it is certainly not the topic that was known by this id."""
+        """Whether it is certainly not the topic with this id."""
         return None not in (known, self.topic_id) and known != self.topic_id
 
 
@@ -127,7 +127,7 @@ class _Request(RequestStruct):
 
 
 class _TopicsRequest(Request[MetadataRequest_v5 | _Request]):
-    """Asks for topics by name, at the newest version that the broker and we speak."""
+    """Requests topics by name, with the newest version that both sides support."""
 
     API_KEY = 3
 
@@ -142,10 +142,10 @@ class _TopicsRequest(Request[MetadataRequest_v5 | _Request]):
 
 
 async def topics_there(client: Any, names: Iterable[str]) -> dict[str, Topic | None]:
-    """Ask a broker, now, for topics; None for one that is not there.
+    """Request topics from a broker; None for a topic that does not exist.
 
-    client: an AIOKafkaClient that was started.
-    Raises: KafkaError where the broker does not answer, or may not tell us.
+    client: a started AIOKafkaClient.
+    Raises: KafkaError if the broker does not respond or an ACL is missing.
     """
     node = client.get_random_node()
     if node is None:

@@ -1,8 +1,8 @@
-"""A producer that ends all earlier ones of its name: Kafka itself refuses whatever they still have to say.
+"""A transactional producer, which fences all earlier ones with the same transactional id.
 
-A transactional id has one living producer. When a new one starts, the coordinator aborts what an earlier one began, and
-from then on the brokers refuse its batches and its commit, wherever they were held up: in a process that was stopped,
-in a socket, in a broker that stood still. Source: Kafka's documentation of `transactional.id`; KIP-98.
+When a new producer starts, the coordinator aborts the transaction of the earlier one, and the brokers refuse its
+batches and its commit from then on, wherever they were delayed: in a frozen process, a socket or a stalled broker.
+Source: Kafka's documentation of `transactional.id`; KIP-98.
 """
 
 from __future__ import annotations
@@ -35,34 +35,34 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
     Record = tuple[bytes, bytes | None, int | None]
-    """Key, value, and the partition; None: the partitioner's."""
+    """Key, value and partition; None: chosen by the partitioner."""
 
-# A cluster's first transaction waits until its brokers have made the topic for them.
+# A cluster's first transaction waits until the brokers have created the transaction log.
 START_SECONDS = 30
-# What one transaction may take; then it is given up.
+# The time limit of one transaction.
 SECONDS = 8
-# Should nobody come after us: for so long an open transaction hides from others what comes after it.
+# If no other producer follows, an open transaction hides later records from consumers for this long.
 TRANSACTION_SECONDS = 20
 CLOSE_SECONDS = 1
 BATCH_BYTES = 131_072
 
 
 class TransactionalProducer:
-    """Publishes in transactions. After an error it is of no more use: what became of its records is not known."""
+    """Publishes in transactions. Unusable after an error, because the fate of its records is unknown."""
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._producer = producer
 
     @property
     def client(self) -> AIOKafkaClient:
-        """The client underneath, for questions about topics."""
+        """The underlying client, for metadata requests."""
         client: AIOKafkaClient = self._producer.client
         return client
 
     async def publish(self, topic: str, records: Sequence[Record]) -> None:
-        """Publish all in one transaction, in their order, and wait for the broker.
+        """Publish all records in one transaction, in order, and wait for the broker.
 
-        Raises: ProducerFenced when another one has started; other KafkaErrors, after 8 s at the latest.
+        Raises: ProducerFenced if another producer has started; other KafkaErrors, after 8 s at the latest.
         """
         if not records:
             return
@@ -70,31 +70,33 @@ class TransactionalProducer:
             async with asyncio.timeout(SECONDS):
                 await self._transact(topic, records)
         except TimeoutError as error:
-            raise KafkaTimeoutError(f"not taken by the brokers within {SECONDS} s") from error
+            raise KafkaTimeoutError(f"not acknowledged within {SECONDS} s") from error
         except (AssertionError, IllegalOperation) as error:
-            # aiokafka's words for going on with a transaction that was refused meanwhile.
+            # aiokafka raises these for a transaction that was refused in the meantime.
             raise KafkaError(f"the transaction was refused: {error}") from error
 
     async def _transact(self, topic: str, records: Sequence[Record]) -> None:
         await self._producer.begin_transaction()
-        # Should it fail twice, aiokafka forgets the first one.
+        # aiokafka would drop the first of two errors.
         self._producer._txn_manager.wait_for_transaction_end().add_done_callback(_look_at)  # noqa: SLF001
         sent = []
         for key, value, partition in records:
             future = await self._producer.send(topic, value, key, partition=partition)
             future.add_done_callback(_look_at)
             sent.append(future)
-        # aiokafka would commit although one of them had failed.
+        # aiokafka would commit although a send had failed.
         await asyncio.gather(*sent)
         await self._producer.commit_transaction()
 
 
 @asynccontextmanager
-async def fenced(settings: Settings, transactional_id: str) -> AsyncIterator[TransactionalProducer]:
-    """Run the one producer of this name while the block runs; earlier ones can add nothing any more once it began.
+async def fencing_producer(
+    settings: Settings, transactional_id: str
+) -> AsyncIterator[TransactionalProducer]:
+    """Run the producer of this transactional id while the block runs; earlier ones are fenced from the start.
 
-    At the end it is closed at once, and what it still held is dropped.
-    Raises: KafkaRefusedError; KafkaConnectionError when the brokers are away or give no transactional producer.
+    At the end it is closed at once, and unsent records are dropped.
+    Raises: KafkaRefusedError; KafkaConnectionError if the brokers are unavailable or provide no transactional producer.
     """
     options = connection_options(settings)
     producer = AIOKafkaProducer(
@@ -124,11 +126,11 @@ async def _start(producer: AIOKafkaProducer, options: dict[str, Any]) -> None:
 
 
 async def _close(producer: AIOKafkaProducer) -> None:
-    """Close without flushing: aiokafka's `stop` waits until all is told, and for ever where the broker is away."""
+    """Close without flushing: aiokafka's `stop` flushes, and waits forever for an unavailable broker."""
     sender = producer._sender.sender_task  # noqa: SLF001
     if sender is not None:
         sender.cancel()
-    # What is in flight fails now; bytes that a stalled broker does not take are not waited for.
+    # Requests in flight fail now; a stalled broker is not waited for.
     with suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_SECONDS):
             await producer.client.close()
@@ -138,18 +140,18 @@ async def _close(producer: AIOKafkaProducer) -> None:
         if ended is not None and ended.done():
             _look_at(ended)
     _fail_all(producer._message_accumulator)  # noqa: SLF001
-    producer._closed = True  # noqa: SLF001 - else it laments that nobody closed it
+    producer._closed = True  # noqa: SLF001 - else it warns that it was not closed
 
 
 def _fail_all(unsent: MessageAccumulator) -> None:
-    """Fail what was not sent, as an ended sender has done before us; nobody waits for these batches to go any more."""
+    """Fail the unsent batches; the sender may have done so already."""
     unsent.fail_all(ProducerClosed())
     for batch in chain(*unsent._batches.values(), unsent._pending_batches):  # noqa: SLF001
         _look_at(batch._drain_waiter)  # noqa: SLF001
 
 
 async def _end(sender: asyncio.Task[None], client: AIOKafkaClient) -> None:
-    """Wait for a cancelled sender: for its requests, and these perhaps for metadata that nobody asks for any more."""
+    """Wait for a cancelled sender to end; its requests may wait for a metadata update that will not come."""
     for turn in count():
         done, _ = await asyncio.wait([sender], timeout=CLOSE_SECONDS / 5)
         if done:
@@ -158,11 +160,11 @@ async def _end(sender: asyncio.Task[None], client: AIOKafkaClient) -> None:
         metadata = client._md_update_fut  # noqa: SLF001
         if metadata is not None and not metadata.done():
             metadata.set_result(False)
-        if turn >= 5:  # noqa: PLR2004 - it looks for the coordinator, which it would do for ever
+        if turn >= 5:  # noqa: PLR2004 - it is looking up the coordinator, and would do so forever
             sender.cancel()
 
 
 def _look_at(future: asyncio.Future[Any]) -> None:
-    """Look whether it failed, so that one which nobody waits for any more is not lamented as unseen."""
+    """Retrieve the exception, so that asyncio does not warn that it was never retrieved."""
     if future.done() and not future.cancelled():
         future.exception()

@@ -1,4 +1,4 @@
-"""Decompressing a record batch a piece at a time: what lies in memory at once does not depend on what it holds."""
+"""Decompresses a record batch in pieces, so that memory does not depend on its decompressed size."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from aiokafka.record.default_records import DefaultRecordBase
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# What is read at once. A batch that fits needs no second look.
+# The size of one read. A batch that fits needs no second read.
 PIECE: Final = 256 * 1024
-# What one batch may decompress to.
+# The maximum decompressed size of a batch.
 MOST_BYTES: Final = 64 * 1024 * 1024
-# A zstd decoder holds a window of what it has given, of up to 128 MiB as the frame asks. Where that is more than zstd's
-# levels up to 19 ask for, the batch itself must be shorter.
+# A zstd decoder keeps a window of its output, up to 128 MiB as the frame demands. If it is larger than zstd's levels up
+# to 19 use, the limit of the batch is lower.
 _ZSTD_WINDOW: Final = 8 * 1024 * 1024
 _MOST_WINDOW: Final = 128 * 1024 * 1024
 MOST_BYTES_OF_LONG_WINDOWS: Final = 16 * 1024 * 1024
@@ -32,10 +32,10 @@ class _Stream(Protocol):
 
 
 class Unpacked:
-    """The content of a batch, from its first byte on.
+    """The decompressed content of a batch, as a stream.
 
-    Only one in the process holds a decoder: another that is read takes its place, and who goes on after that
-    begins anew and passes by what it gave. Decoders hold up to what they have given.
+    Only one instance per process holds a decoder, because decoders keep up to all of their output. Reading another
+    instance takes the decoder over; the first one then starts again and skips what it has returned.
     """
 
     _holder: ClassVar[Unpacked | None] = None
@@ -44,80 +44,82 @@ class Unpacked:
         self._codec = codec
         self._packed = packed
         self._stream: _Stream | None = None
-        self._given = 0
+        self._returned = 0
 
     @property
     def most_bytes(self) -> int:
-        """How much it may hold."""
+        """The maximum decompressed size."""
         if self._codec == DefaultRecordBase.CODEC_ZSTD and _window(self._packed) > _ZSTD_WINDOW:
             return MOST_BYTES_OF_LONG_WINDOWS
         return MOST_BYTES
 
     def read(self, size: int) -> bytes:
-        """Give the next `size` bytes, fewer only at the end. Raises: what a decoder raises for broken data."""
+        """Return the next `size` bytes, fewer only at the end. Raises: any decoder's error for broken data."""
         stream = self._stream or self._hold()
         pieces = []
         while size > 0 and (piece := stream.read(min(size, PIECE))):
             pieces.append(piece)
             size -= len(piece)
-        found = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._given += len(found)
-        return found
+        content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._returned += len(content)
+        return content
 
     def skip(self, size: int) -> int:
-        """Pass by up to `size` bytes; gives how many there were."""
+        """Skip up to `size` bytes; return the number of skipped bytes."""
         passed = 0
         while passed < size and (piece := self.read(min(size - passed, PIECE))):
             passed += len(piece)
         return passed
 
     def rewind(self) -> None:
-        """Begin anew."""
+        """Start again from the first byte."""
         self.close()
-        self._given = 0
+        self._returned = 0
 
     def close(self) -> None:
-        """Hold nothing any more."""
+        """Release the decoder."""
         self._stream = None
         if Unpacked._holder is self:
             Unpacked._holder = None
 
     def _hold(self) -> _Stream:
         if Unpacked._holder is not None:
-            Unpacked._holder._stream = None  # noqa: SLF001 - one of ours
+            Unpacked._holder._stream = None  # noqa: SLF001 - same class
         Unpacked._holder = self
         self._stream = stream = _OPEN[self._codec](self._packed)
-        given, self._given = self._given, 0
-        self.skip(given)
+        returned, self._returned = self._returned, 0
+        self.skip(returned)
         return stream
 
 
 class _Blocks:
-    """What a generator gives, as a stream. It holds one block, and no copy of it."""
+    """A generator of blocks as a stream. It holds one block at a time, without a copy."""
 
     def __init__(self, blocks: Iterator[_Stream]) -> None:
         self._blocks = blocks
         self._block: _Stream = io.BytesIO()
 
     def read(self, size: int) -> bytes:
-        while not (found := self._block.read(size)):
-            self._block = io.BytesIO()  # before the next one is made
+        while not (content := self._block.read(size)):
+            self._block = io.BytesIO()  # released before the next one is created
             block = next(self._blocks, None)
             if block is None:
                 return b""
             self._block = block
-        return found
+        return content
 
 
 def _snappy(packed: bytes | memoryview) -> Iterator[_Stream]:
-    """Give the blocks of a snappy batch, in xerial's framing or none. One is at most some twenty times its size."""
+    """Yield the blocks of a snappy batch, with or without xerial framing. A block expands at most about twentyfold."""
     data = bytes(packed)
     if not data.startswith(_XERIAL):
         yield _block(data)
         return
     at = 0
     while at < len(data):
-        if data.startswith(_XERIAL, at):  # may come again in the middle: Java's reader takes such
+        if data.startswith(
+            _XERIAL, at
+        ):  # may occur again in the middle; Java's reader accepts that
             at += _XERIAL_HEADER
             continue
         end = at + 4 + int.from_bytes(data[at : at + 4], "big")
@@ -133,11 +135,11 @@ def _block(data: bytes) -> _Stream:
 
 
 class TooLargeError(ValueError):
-    """A block says that it holds more than a whole batch may."""
+    """A block claims a size above the limit of a batch."""
 
 
 def _window(packed: bytes | memoryview) -> int:
-    """Give the window that the first frame asks for; no later one may ask for more than that, or than usual."""
+    """Return the window size of the first frame; later frames may use no more than it or the usual size."""
     return zstandard.get_frame_parameters(packed).window_size
 
 

@@ -33,7 +33,7 @@ from service.log.keyed import name_by_keys
 from service.log.memory import Memory
 from service.log.rows import duplicate_rows, hole_rows, rejected_rows
 from service.postgres.database import statements
-from service.postgres.incarnation import tell
+from service.postgres.incarnation import log_change
 from service.registry.segments import Registered
 from service.registry.topic_rules import Allowed, allowed_on
 from service.runtime.coalesce import Coalescer
@@ -103,7 +103,7 @@ class Appender:
         self._memory = Memory(incarnation, erased_to, self._settings.people_cache)
         self._asked = {}
         if before:
-            tell(before, incarnation)
+            log_change(before, incarnation)
             for begin_anew in self._on_another:
                 begin_anew()
 

@@ -97,6 +97,6 @@ class Telling:
             if (source, cause) not in self._said:
                 self._said.add((source, cause))
                 log.warning(
-                    "a signature is not believed", source=source, cause=cause.value,
+                    "signature not accepted", source=source, cause=cause.value,
                     lane=f"{batch.lane.topic}-{batch.lane.partition}", fix=_FIX[cause],
                 )  # fmt: skip

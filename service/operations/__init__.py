@@ -1,4 +1,4 @@
-"""What operators do: adopt and skip lanes, retry rejected records.
+"""Operations on the log: adopt and skip lanes, retry rejected records.
 
-The top room of service: imports every other one, but http; segments.cli imports it.
+The top room of service: imports every other one except http. segments.cli imports it.
 """

@@ -1,4 +1,4 @@
-"""What operators do to a lane whose topic was remade: go on. It is recorded."""
+"""Adoption of lanes whose topic was remade; recorded in the log."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ async def adopt(
 ) -> dict[str, Any]:
     """Begin a new epoch of a partition whose topic was remade, truncated or outran its retention.
 
-    start: the offset to go on from; None: the earliest there is. What lies before it, down to the topic's begin
-    or to where the log stood if retention took more, is a hole of the new epoch; two, where retention took some of
-    it and the rest was there to be read. A stopped lane whose topic is, after all, what the log has read goes on in
-    its epoch where it stands, unless a start is given.
-    force: also where the topic still holds what the log has read.
+    start: the offset to continue from; None: the earliest available. The offsets before it, from the topic's first
+    offset or the log's position if that is lower, become a hole of the new epoch; two holes if retention removed some
+    of them. A stopped lane whose topic is what the log has read resumes in its epoch at its position, unless `start` is
+    set.
+    force: also if the topic still contains what the log has read.
     Returns: kafka_topic, kafka_partition, kafka_epoch, first_offset, next_offset.
-    Raises: NotThereError, RefusedError; KafkaConnectionError when Kafka does not answer.
+    Raises: NotThereError, RefusedError; KafkaConnectionError if Kafka does not respond.
     """
     async with database.transaction() as connection:
         old = await open_row(connection, partition)
@@ -73,8 +73,8 @@ async def adopt(
             raise RefusedError(f"{_NO_TOPIC.format(topic=partition.topic)}, then adopt.")
         if partition.partition not in topic.partitions:
             raise RefusedError(
-                f"{partition.topic} has {len(topic.partitions)} partitions, and no {partition.partition}."
-                " `segments lane adopt --all --reason …` closes the lanes that it does not have."
+                f"{partition.topic} has {len(topic.partitions)} partitions, and no partition {partition.partition}."
+                " `segments lane adopt --all --reason …` closes the lanes of missing partitions."
             )
         reader.assign([partition])
         seen = await _see(reader, partition, old, topic)
@@ -84,26 +84,26 @@ async def adopt(
     last = old["last_offset"]
     if seen.is_as_read and not force and last is not None and start <= last:
         raise RefusedError(
-            "The topic holds what the log has read; read anew, commands without a time would count twice."
-            " If you know better, say --force."
+            "The topic still contains what the log has read. Commands without a time would count twice if they were"
+            " read again. --force adopts it nevertheless."
         )
     if not seen.begin <= start <= seen.end:
         raise RefusedError(
-            f"The topic holds offsets {seen.begin} to {seen.end}; {start} is not among them."
+            f"The topic has offsets {seen.begin} to {seen.end}; {start} is not one of them."
         )
     return await _adopt(database, partition, seen, start, reason, actor)
 
 
 async def adopt_all(database: Database, reason: str, actor: str | None) -> list[dict[str, Any]]:
-    """Let every lane go on that is stopped, or would stop when it is opened.
+    """Resume every lane that is stopped, or would stop when it is opened.
 
-    One whose topic is another begins a new epoch at the earliest offset, or where the log stands if the topic is a copy
-    that has the log's last record at its offset; one whose topic is what the log has read goes on where it stands; one
-    that the topic does not have is closed, and no watermark waits for it any more. Of a topic that is not there at all
-    nothing is closed.
-    Returns: of each such lane kafka_topic, kafka_partition, kafka_epoch, first_offset, next_offset, and `done`:
+    If the topic is another one, the lane begins a new epoch at the earliest offset, or at the log's position if the
+    topic is a copy with the log's last record at its offset. If the topic is what the log has read, the lane resumes at
+    its position. If the topic lacks the partition, the lane is closed, and no watermark waits for it any more. Lanes of
+    a missing topic are left as they are.
+    Returns: for each such lane kafka_topic, kafka_partition, kafka_epoch, first_offset, next_offset, and `done`:
     adopted, resumed, closed, or `left: …`.
-    Raises: KafkaConnectionError when Kafka does not answer.
+    Raises: KafkaConnectionError if Kafka does not respond.
     """
     async with database.transaction() as connection:
         rows = await connection.fetch(
@@ -118,30 +118,34 @@ async def adopt_all(database: Database, reason: str, actor: str | None) -> list[
         for lane, row in lanes.items():
             topic = there[lane.topic]
             if topic is None:
-                told = _told(lane, row) | {"done": f"left: {_NO_TOPIC.format(topic=lane.topic)}"}
+                result = _lane_row(lane, row) | {
+                    "done": f"left: {_NO_TOPIC.format(topic=lane.topic)}"
+                }
             elif not _has(topic, lane):
-                told = await _end_stop(database, lane, row["lane_id"], "closed", reason, actor)
-                told["done"] = "closed"
+                result = await _end_stop(database, lane, row["lane_id"], "closed", reason, actor)
+                result["done"] = "closed"
             else:
                 seen = await _see(reader, lane, row, topic)
                 if seen.fault is not None:
                     is_copy = seen.is_as_read and (row["last_offset"] or -1) >= seen.begin
                     start = row["next_offset"] if is_copy else seen.begin
-                    told = await _adopt(database, lane, seen, start, reason, actor)
-                    told["done"] = "adopted"
+                    result = await _adopt(database, lane, seen, start, reason, actor)
+                    result["done"] = "adopted"
                 elif row["stopped_because"] is not None:
-                    told = await _end_stop(database, lane, row["lane_id"], "resumed", reason, actor)
-                    told["done"] = "resumed"
+                    result = await _end_stop(
+                        database, lane, row["lane_id"], "resumed", reason, actor
+                    )
+                    result["done"] = "resumed"
                 else:
                     continue
-            done.append(told)
+            done.append(result)
     return done
 
 
 class _Seen(NamedTuple):
-    """A partition as Kafka has it beside its lane; fault: what speaks against reading on.
+    """A partition in Kafka, compared with its lane; fault: why the lane can't continue, or None.
 
-    is_as_read: it holds what the log has read, as far as that did not age out; the topic may be another all the same.
+    is_as_read: it contains what the log has read, except records that aged out. The topic may still be another one.
     """
 
     topic: Topic
@@ -153,7 +157,7 @@ class _Seen(NamedTuple):
 
 @asynccontextmanager
 async def _looking(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
-    """Give a consumer for a look of some seconds: who waits at a terminal is told that Kafka does not answer."""
+    """Run a consumer for a few seconds; raise KafkaConnectionError if Kafka does not respond."""
     async with reading(settings) as reader:
         try:
             async with asyncio.timeout(LOOK_SECONDS):
@@ -208,17 +212,17 @@ async def _end_stop(
     reason: str,
     actor: str | None,
 ) -> dict[str, Any]:
-    """Let a stopped lane go on where it stands; or close it, and should its partition come back, begin a new epoch."""
+    """Resume a stopped lane at its position, or close it; if its partition comes back, a new epoch begins."""
     async with database.transaction() as connection:
         row = await open_row(connection, partition)
         await connection.execute(
             SQL["resume_lane"] if action == "resumed" else SQL["close_lane"], lane_id
         )
         await connection.execute(SQL["note_lane"], lane_id, action, reason, actor)
-    return _told(partition, row)
+    return _lane_row(partition, row)
 
 
-def _told(lane: TopicPartition, row: asyncpg.Record) -> dict[str, Any]:
+def _lane_row(lane: TopicPartition, row: asyncpg.Record) -> dict[str, Any]:
     return {
         "kafka_topic": lane.topic,
         "kafka_partition": lane.partition,
@@ -235,7 +239,7 @@ def _has(topic: Topic | None, lane: TopicPartition) -> bool:
 async def open_row(
     connection: asyncpg.Connection[Any], partition: TopicPartition
 ) -> asyncpg.Record:
-    """Lock a partition's open lane, until the transaction's end, and give its row. Raises: NotThereError."""
+    """Lock a partition's open lane until the end of the transaction, and return its row. Raises: NotThereError."""
     row: asyncpg.Record | None = await connection.fetchrow(SQL["lock_open_lane"], *partition)
     if row is None:
         raise NotThereError(f"There is no lane {partition.topic}-{partition.partition}.")

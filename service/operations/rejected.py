@@ -1,4 +1,4 @@
-"""Rejected records: list, show, and publish again what was mended."""
+"""Rejected records: list, show, retry."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 SQL = statements("service.operations.sql")
 
 
+# The epoch of the open lane; 0 before ingest has opened it.
+_EPOCH = """
+SELECT coalesce(max(l.epoch), 0) FROM segments.lane AS l WHERE l.topic = $1 AND l.partition = $2 AND NOT l.closed
+"""
+
+
 async def list_rejected(
     connection: asyncpg.Connection[Any],
     *,
@@ -35,13 +41,13 @@ async def list_rejected(
 
 
 async def show_rejected(connection: asyncpg.Connection[Any], position: Position) -> asyncpg.Record:
-    """Give one rejected record whole, with record_key, headers and lane_id; of a batch that has one row, that.
+    """Return one rejected record with record_key, headers and lane_id; within a rejected batch, its only row.
 
-    Raises: NotThereError when none lies there.
+    Raises: NotThereError if there is none.
     """
     row: asyncpg.Record | None = await connection.fetchrow(SQL["show_rejected"], *position)
     if row is None:
-        raise NotThereError(f"No rejected record lies at {position}.")
+        raise NotThereError(f"There is no rejected record at {position}.")
     return row
 
 
@@ -52,15 +58,15 @@ async def retry_rejected(
     position: Position,
     actor: str | None,
 ) -> dict[str, Any]:
-    """Publish a rejected record's bytes again, with its first receipt in `segments-origin`, and record it.
+    """Publish a rejected record's bytes again, with its first receipt in `segments-origin`, and record the retry.
 
-    Returns: kafka_topic, kafka_partition, kafka_offset of the new record, and retry_of.
-    Raises: NotThereError, RefusedError when there are no bytes to publish.
+    Returns: kafka_topic, kafka_partition, kafka_epoch and kafka_offset of the new record, and retry_of.
+    Raises: NotThereError, RefusedError if there are no bytes to publish.
     """
     row = await show_rejected(connection, position)
     if row["payload"] is None:
         raise RefusedError(
-            f"{position} has no payload: it was a tombstone, lay in a batch that could not be read, or was erased."
+            f"{position} has no payload: it was a tombstone, part of an unreadable batch, or was erased."
         )
     kept = json.loads(row["headers"]) if row["headers"] else {}
     origin = await _first_receipt(connection, position, row["payload"], kept)
@@ -77,6 +83,7 @@ async def retry_rejected(
     return {
         "kafka_topic": sent.topic,
         "kafka_partition": sent.partition,
+        "kafka_epoch": await connection.fetchval(_EPOCH, sent.topic, sent.partition),
         "kafka_offset": sent.offset,
         "retry_of": str(position),
     }
@@ -85,7 +92,7 @@ async def retry_rejected(
 async def _first_receipt(
     connection: asyncpg.Connection[Any], position: Position, payload: bytes, kept: dict[str, str]
 ) -> Position:
-    """Say where these bytes were received first: at the origin they came with if that is true, else here."""
+    """Return the position of the first receipt: the record's origin header if it is correct, else this position."""
     try:
         origin = Position.parse(kept.get("segments-origin", ""))
     except ValueError:

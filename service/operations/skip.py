@@ -1,4 +1,4 @@
-"""What operators pass by: records up to an offset are rejected as `skipped`. It is recorded."""
+"""Skips records: those below an offset are rejected as `skipped`; recorded in the log."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ if TYPE_CHECKING:
     from service.registry.topic_rules import Allowed
     from service.runtime.settings import Settings
 
-# So much is passed by in one transaction, records counted as a consumer does.
+# The bytes of records that one transaction skips, by the consumer's estimate.
 PIECE_BYTES = 4 * 1024 * 1024
-# Held shared, as by an append: whoever is found here is not erased before these rows are in.
+# A shared lock, as in an append: no person is erased between the look-up and the insert.
 _NO_ERASURE = "SELECT segments.keep_erasure_out()"
 SQL = statements("service.operations.sql")
 # Stands in the lane's row, so that nobody appends, until all is passed by.
 _UNDER_WAY = (
-    "an operator passes records by, up to offset {to}. If that was interrupted, go on with"
+    "an operator is skipping records up to offset {to}. If this was interrupted, continue with"
     " `segments lane skip --topic {topic} --partition {partition} --to {to} --reason …`"
 )
 
 
 class _Skip(NamedTuple):
-    """What is passed by, and why. under_way: what the lane's row says meanwhile."""
+    """The arguments of a skip. under_way: stopped_because of the lane in the meantime."""
 
     settings: Settings
     partition: TopicPartition
@@ -60,7 +60,7 @@ class _Skip(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """Records of [start, end), the last of which may end later, if it stands for a batch that could not be read."""
+    """Records of [start, end). The last may end later, if it represents an unreadable batch."""
 
     start: int
     end: int
@@ -74,12 +74,12 @@ async def skip(
     reason: str,
     actor: str | None,
 ) -> dict[str, Any]:
-    """Pass by what lies before offset `to`: its records are rejected as `skipped`, kept whole.
+    """Skip the records before offset `to`: they are rejected as `skipped`, and stored completely.
 
-    Where they are many, they are so a piece at a time, and the lane is stopped meanwhile. After an interruption it
-    stays so, and the same call goes on; what was recorded first, reason and actor, stands.
+    Many records are skipped in pieces, while the lane is stopped. After an interruption it stays stopped, and the same
+    call continues with the reason and the actor that were recorded first.
     Returns: kafka_topic, kafka_partition, kafka_epoch, next_offset, rejected, holes.
-    Raises: NotThereError, RefusedError; KafkaConnectionError when Kafka does not answer.
+    Raises: NotThereError, RefusedError; KafkaConnectionError if Kafka does not respond.
     """
     async with database.transaction() as connection:
         row = await open_row(connection, partition)
@@ -89,16 +89,16 @@ async def skip(
             reason = await connection.fetchval(SQL["skip_reason"], row["lane_id"])
     one = _Skip(database.settings, partition, row["lane_id"], to, reason, under_way)
     rejected = holes = 0
-    # Read with no lock held: a session that idles in a transaction is ended.
+    # Kafka is read without a lock, because Postgres ends sessions that are idle in a transaction.
     async with reading(database.settings) as reader:
         async for piece in _pieces(reader, one, row["next_offset"]):
             async with database.transaction() as connection:
-                passed = await _pass(connection, one, piece)
+                skipped = await _skip_piece(connection, one, piece)
                 if not decided:
                     detail = f"offsets {piece.start} to {to}"
                     await connection.execute(SQL["note_skip"], one.lane_id, reason, detail, actor)
                     decided = True
-            rejected, holes = rejected + passed[0], holes + passed[1]
+            rejected, holes = rejected + skipped[0], holes + skipped[1]
     return {
         "kafka_topic": partition.topic,
         "kafka_partition": partition.partition,
@@ -110,24 +110,22 @@ async def skip(
 
 
 async def _pieces(reader: AIOKafkaConsumer, one: _Skip, start: int) -> AsyncIterator[_Piece]:
-    """Read what lies from `start` on and is there to be read."""
+    """Read the available records from `start` on, in pieces."""
     partition, to = one.partition, one.to
     reader.assign([partition])
     begin = (await reader.beginning_offsets([partition]))[partition]
     end = (await reader.end_offsets([partition]))[partition]
     if not start < to <= end:
-        raise RefusedError(
-            f"The lane stands at {start}, the topic ends at {end}; can't skip to {to}."
-        )
+        raise RefusedError(f"The lane is at {start}, the topic ends at {end}; can't skip to {to}.")
     at = max(start, begin)
     reader.seek(partition, at)
     records: list[FetchedRecord] = []
     memory = 0
     while at < to:
-        found, at = await _next(reader, partition, at)
-        found = [record for record in found if record.offset - record.span + 1 < to]
-        records += found
-        memory += sum([record.memory for record in found])
+        fetched, at = await _next(reader, partition, at)
+        fetched = [record for record in fetched if record.offset - record.span + 1 < to]
+        records += fetched
+        memory += sum([record.memory for record in fetched])
         if at >= to or memory >= PIECE_BYTES:
             yield _Piece(start, min(at, to), records)
             start, records, memory = at, [], 0
@@ -136,26 +134,28 @@ async def _pieces(reader: AIOKafkaConsumer, one: _Skip, start: int) -> AsyncIter
 async def _next(
     reader: AIOKafkaConsumer, partition: TopicPartition, at: int
 ) -> tuple[Sequence[FetchedRecord], int]:
-    """Read some records from offset `at` on; gives them, and where reading goes on."""
+    """Read some records from offset `at` on; return them and the next offset."""
     try:
         async with asyncio.timeout(LOOK_SECONDS):
             while True:
-                found: dict[TopicPartition, list[Any]] = await reader.getmany(
+                batches: dict[TopicPartition, list[Any]] = await reader.getmany(
                     partition, timeout_ms=500
                 )
                 position = await reader.position(partition)
                 if position > at:
-                    return found.get(partition, ()), position
+                    return batches.get(partition, ()), position
     except TimeoutError as error:
         raise KafkaConnectionError(f"{partition}: no answer within {LOOK_SECONDS} s") from error
 
 
-async def _pass(connection: asyncpg.Connection[Any], one: _Skip, piece: _Piece) -> tuple[int, int]:
-    """Reject a piece's records, and move the lane; gives how many offsets were rejected, and how many held none."""
+async def _skip_piece(
+    connection: asyncpg.Connection[Any], one: _Skip, piece: _Piece
+) -> tuple[int, int]:
+    """Reject a piece's records and advance the lane; return the numbers of rejected offsets and of holes."""
     row = await open_row(connection, one.partition)
     if (row["lane_id"], row["next_offset"]) != (one.lane_id, piece.start):
         raise RefusedError(
-            f"The lane went on from {piece.start} to {row['next_offset']} meanwhile."
+            f"The lane advanced from {piece.start} to {row['next_offset']} in the meantime."
         )
     records = [_cut(record, piece.end) for record in piece.records]
     rules = await load_rules(connection)
@@ -170,7 +170,7 @@ async def _pass(connection: asyncpg.Connection[Any], one: _Skip, piece: _Piece) 
         SQL["skip_hole"],
         [(row["lane_id"], first, end, row["now"]) for first, end in holes],
     )
-    # One that was cut is not found again at its offset, and nothing could be compared with it.
+    # A cut record can't be found again at its offset, so it can't serve for the comparison on assignment.
     last = next((record for record in reversed(piece.records) if record.offset < piece.end), None)
     rejected, empty = sum(r.span for r in records), sum(end - first for first, end in holes)
     await connection.execute(
@@ -184,7 +184,7 @@ async def _pass(connection: asyncpg.Connection[Any], one: _Skip, piece: _Piece) 
 
 
 def _cut(record: FetchedRecord, end: int) -> Any:
-    """Cut off what a record stands for from offset `end` on."""
+    """Cut a record that represents several offsets at offset `end`."""
     beyond = record.offset - end + 1
     if beyond <= 0:
         return record
@@ -194,13 +194,13 @@ def _cut(record: FetchedRecord, end: int) -> Any:
 def _refuse(
     records: Sequence[FetchedRecord], row: asyncpg.Record, one: _Skip, allowed: Allowed | None
 ) -> list[RejectedRecord]:
-    """Refuse records as skipped, each with what can be read of it. row: the lane's."""
+    """Reject records as skipped, each with its readable fields. row: the lane's."""
     received_ms = row["received_ms"] or 0
     now_ms = int(row["now"].timestamp() * 1000)
     reader = Reader(one.settings.signing_secrets, one.partition.topic)
     refused = []
     for record in records:
-        # As in the append: the broker's clock, or ours where a producer stamped the record.
+        # As in the append: the broker's clock, or the database's if the producer set the timestamp.
         stamped = record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now_ms
         received_ms = max(received_ms, stamped)
         refused.append(_skipped(record, received_ms, one.reason, reader, allowed))
@@ -210,21 +210,21 @@ def _refuse(
 def _skipped(
     record: Any, received_ms: int, reason: str, reader: Reader, allowed: Allowed | None
 ) -> RejectedRecord:
-    judged = judge(record, received_ms, reader, allowed)
-    if isinstance(judged, ValidCommand):
-        said = judged.command
-        judged = RejectedRecord(
-            record, received_ms, Reason.SKIPPED, "", said.network_id, said.user, said.segment_id,
-            said.user_status.text, judged.time, said.reference_id, headers=judged.headers,
+    result = judge(record, received_ms, reader, allowed)
+    if isinstance(result, ValidCommand):
+        command = result.command
+        result = RejectedRecord(
+            record, received_ms, Reason.SKIPPED, "", command.network_id, command.user, command.segment_id,
+            command.user_status.text, result.time, command.reference_id, headers=result.headers,
         )  # fmt: skip
-    judged.reason, judged.detail = Reason.SKIPPED, f"skipped: {reason}"
-    return judged
+    result.reason, result.detail = Reason.SKIPPED, f"skipped: {reason}"
+    return result
 
 
 async def _identify(
     connection: asyncpg.Connection[Any], refused: list[RejectedRecord], allowed: Allowed | None
 ) -> None:
-    """Tie each refused record to its person, where its value or its key names one: else erasure would not find it."""
+    """Link each rejected record to the person that its value or key identifies, so that erasure finds it."""
     whose = {
         (r.network_id, r.user) for r in refused if r.network_id is not None and r.user is not None
     }
@@ -238,7 +238,7 @@ async def _identify(
 async def _insert(
     connection: asyncpg.Connection[Any], row: asyncpg.Record, refused: Sequence[RejectedRecord]
 ) -> None:
-    # A copy of one that was skipped is not believed either.
+    # The signature of a skipped record can't be used again either.
     nonces = sorted({one.headers.nonce for one in refused if one.headers.nonce})
     await connection.executemany(
         SQL["skip_signature"],

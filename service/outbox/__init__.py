@@ -1,4 +1,4 @@
-"""What is published from the log: rejected records.
+"""Publishes rejected records from the log.
 
 Imports log, registry, kafka, postgres and runtime.
 """

@@ -1,4 +1,4 @@
-"""Publishing rejected records to `<prefix>.rejected`, from their table, after the commit; resumable, in lane order."""
+"""Publishes rejected records from their table to `<prefix>.rejected`, after the commit; resumable, in lane order."""
 
 from __future__ import annotations
 
@@ -26,37 +26,37 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
     from service.runtime.supervise import Supervisor
 
-log = get_logger("relay")
+log = get_logger("outbox.rejected")
 EVERY_SECONDS = 0.5
 BATCH = 500
-# Longer payloads are cut in the topic; the table has them whole.
+# Longer payloads are truncated in the topic; the table has all of them.
 PAYLOAD_CHARACTERS = 4096
 SQL = statements("service.outbox.sql")
 
 
-async def relay_rejected(settings: Settings, stop: asyncio.Event) -> None:
-    """Publish refusals until `stop` is set, if the topic is ours; at least once each, faults are waited out."""
-    await run_outbox(settings, ROLE, stop, _relay, log, "relay waits")
+async def publish_rejected(settings: Settings, stop: asyncio.Event) -> None:
+    """Publish rejected records, at least once each, until `stop` is set, while this installation owns the topic."""
+    await run_outbox(settings, ROLE, stop, _publish, log, "rejected records delayed")
 
 
-async def _relay(database: Database, supervisor: Supervisor) -> None:
+async def _publish(database: Database, supervisor: Supervisor) -> None:
     async with producing(database.settings) as producer:
-        await supervisor.repeat(partial(_relay_round, database, producer))
+        await supervisor.repeat(partial(_publish_round, database, producer))
 
 
-async def _relay_round(database: Database, producer: AIOKafkaProducer) -> float:
-    """Publish what waits, at most BATCH of each lane; gives the seconds until the next round."""
+async def _publish_round(database: Database, producer: AIOKafkaProducer) -> float:
+    """Publish pending records, at most BATCH per lane; return the seconds until the next round."""
     async with database.transaction() as connection:
         topics = await all_topics(connection, database.settings)
         await connection.execute(SQL["pass_lanes"], topics)
         lanes = await connection.fetch(SQL["lanes_to_publish"], topics)
     for lane in lanes:
         async with database.transaction() as connection:
-            await _relay_lane(connection, producer, database.settings, lane["lane_id"], topics)
+            await _publish_lane(connection, producer, database.settings, lane["lane_id"], topics)
     return EVERY_SECONDS
 
 
-async def _relay_lane(
+async def _publish_lane(
     connection: asyncpg.Connection[Any],
     producer: AIOKafkaProducer,
     settings: Settings,
@@ -66,7 +66,7 @@ async def _relay_lane(
     await connection.execute(SQL["make_progress"], lane_id)
     lane = await connection.fetchrow(SQL["lock_progress"], lane_id, topics)
     if lane is None or lane["start"] >= lane["next_offset"]:
-        return  # another process is at it, or was since the claim
+        return  # another process publishes or has published it
     rows = await connection.fetch(
         SQL["read_rejected"], lane_id, lane["start"], lane["next_offset"], BATCH
     )
@@ -81,7 +81,7 @@ async def _relay_lane(
 
 
 def _key(key: bytes | None) -> bytes | None:
-    """Give the record's key; one that alone could fill a message is left out."""
+    """Return the record's key; None if it alone could exceed the maximum message size."""
     return key if key is None or len(key) <= MAX_RECORD_BYTES else None
 
 

@@ -1,4 +1,4 @@
-"""What publishes from tables to topics of our prefix: while they are ours, until a stop, waiting out what is away."""
+"""Runs an outbox: publishing from tables to topics that this installation owns, with retries, until a stop."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from service.postgres.database import open_database
-from service.registry.installation import while_ours
+from service.registry.installation import while_owner
 from service.runtime.supervise import Supervisor
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from service.postgres.database import Database
     from service.runtime.settings import Settings
 
-# One to work with, one to look whose the topics are, one to keep a lease.
+# One for the work, one to check the ownership of the topics, one for a lease.
 CONNECTIONS = 3
 
 
@@ -30,9 +30,10 @@ async def run_outbox(
     log: BoundLogger,
     waits: str,
 ) -> None:
-    """Run `publish` as `role` until `stop` is set, if the topics are ours; a fault is logged as `waits`.
+    """Run `publish` as `role` until `stop` is set, while this installation owns the topics.
 
-    publish: ends when its supervisor's `stop` is set, and says to it when all is well.
+    waits: the log line for errors. publish: ends when its supervisor's `stop` is set, and calls `succeeded` after each
+    success.
     """
     async with open_database(settings, role, CONNECTIONS) as database:
 
@@ -40,4 +41,4 @@ async def run_outbox(
             supervisor = Supervisor(until, log, waits)
             await supervisor.run(partial(publish, database, supervisor))
 
-        await while_ours(database, stop, work)
+        await while_owner(database, stop, work)

@@ -1,4 +1,4 @@
 """Postgres: connections and transactions by role, migrations, guards of the log, the incarnation of the database.
 
-Imports runtime alone.
+Imports only runtime.
 """

@@ -1,4 +1,4 @@
-"""Postgres: connections that take on their least role, and statements kept one a file."""
+"""Postgres: connections with least-privilege roles, and SQL statements in files of their own."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
     from service.runtime.settings import Settings
 
-# Below the consumer group's session timeout (10 s): whoever lost the group loses its locks soon after.
+# Below the consumer group's session timeout (10 s), so that a process that left the group soon loses its locks.
 IDLE_IN_TRANSACTION_MS = 8_000
 CONNECT_SECONDS = 10
-# A statement is given so long, unless it says otherwise. Postgres ends it soon after whoever asked gave it up, and
-# looks so often whether they are there at all: a connection that is cut does not end what it asked for.
+# The default time limit of a statement. Postgres cancels it shortly after the client has given up, and checks the
+# client's connection at this interval, because a lost connection alone does not end a statement.
 COMMAND_SECONDS = 120
 GRACE_SECONDS = 2
 _LOOK_FOR_CLIENT_MS = 500
-# What no retry of the same work can cure: the value itself is refused (HAZARDS: SQLSTATE decides).
+# SQLSTATE classes that no retry can fix: Postgres refuses the value itself.
 REFUSED_VALUE_CLASSES = ("22", "54")
-# How values look as text, and text as values, whatever the role or the database sets.
+# The text formats of values, whatever the role or the database sets.
 TEXT_FORMS = {
     "standard_conforming_strings": "on",
     "bytea_output": "hex",
@@ -44,7 +44,7 @@ _NOT_ITS_ROLE = re.compile(r'set role "(segments_\w+)"')
 
 @cache
 def statements(package: str) -> Mapping[str, str]:
-    """Read every `.sql` file beside `package`'s modules: name without the ending → its text."""
+    """Read every `.sql` file of `package`, as a mapping of the name without the suffix to the text."""
     return MappingProxyType(
         {
             entry.name.removesuffix(".sql"): entry.read_text(encoding="utf-8")
@@ -59,7 +59,7 @@ def _entries(package: str) -> list[Traversable]:
 
 
 def database_url(settings: Settings) -> str:
-    """Give the service's own URL, or say that it is missing."""
+    """Return the service's URL. Raises: WrongUseError if it is not set."""
     if settings.database_url is None:
         raise WrongUseError("SEGMENTS_DATABASE_URL is not set.")
     return settings.database_url.get_secret_value()
@@ -86,12 +86,12 @@ def _session(settings: Settings, role: str, seconds: float = COMMAND_SECONDS) ->
 
 
 def _longest_ms(seconds: float) -> int:
-    """Give when Postgres ends a statement that is given so many seconds."""
+    """Return the statement_timeout for a statement with a client timeout of `seconds`."""
     return round((seconds + GRACE_SECONDS) * 1000)
 
 
 async def give_longer(connection: asyncpg.Connection[Any], seconds: float) -> None:
-    """Give the statements of the open transaction longer; each says so to the driver as well, as its `timeout`."""
+    """Raise the statement_timeout of the open transaction; each statement also needs the driver's `timeout`."""
     await connection.execute(f"SET LOCAL statement_timeout = {_longest_ms(seconds)}")
 
 
@@ -105,20 +105,20 @@ async def open_connection(
 ) -> asyncpg.Connection[Any]:
     """Open one connection; timeout in seconds.
 
-    Raises: DatabaseAwayError, with the address and never the login.
+    Raises: DatabaseAwayError, with the address but not the login.
     """
     try:
         connection: asyncpg.Connection[Any] = await asyncpg.connect(url, timeout=timeout, **session)
     except OSError as error:
         address = urlsplit(url).netloc.rpartition("@")[2] or "its default address"
-        # A timeout has no text of its own.
-        said = str(error) or f"no answer within {timeout:g} s"
-        raise DatabaseAwayError(f"({address}: {said})") from error
+        # The text of a timeout is empty.
+        reason = str(error) or f"no answer within {timeout:g} s"
+        raise DatabaseAwayError(f"({address}: {reason})") from error
     return connection
 
 
 def set_up_fault(error: BaseException) -> NotSetUpError | None:
-    """Say so where an error of Postgres means that the database, or the login, was not set up."""
+    """Return NotSetUpError if an error of Postgres means that the database or the login was not set up."""
     if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InvalidSchemaNameError):
         return NotSetUpError()
     if isinstance(error, asyncpg.InvalidParameterValueError) and "segments_" in str(error):
@@ -130,10 +130,10 @@ def set_up_fault(error: BaseException) -> NotSetUpError | None:
 
 
 class _PooledConnection(asyncpg.Connection):
-    """A connection that leaves nothing behind in its session, so that giving it back takes no round trip."""
+    """A connection without session state, so that its release takes no round trip."""
 
     def get_reset_query(self) -> str:
-        """Reset nothing: all that we set is local to a transaction, and nothing listens or locks beyond one."""
+        """Reset nothing: settings are local to a transaction, and no LISTEN or lock outlives one."""
         return ""
 
 
@@ -141,9 +141,9 @@ class _PooledConnection(asyncpg.Connection):
 async def open_database(
     settings: Settings, role: str, size: int, seconds: float = COMMAND_SECONDS
 ) -> AsyncIterator[Database]:
-    """Give at most `size` connections that act as `role`. None is made before it is needed.
+    """Open a pool of at most `size` connections with `role`. Connections are opened on demand.
 
-    seconds: what a statement is given.
+    seconds: the time limit of a statement.
     """
     pool = asyncpg.create_pool(
         database_url(settings),
@@ -157,7 +157,7 @@ async def open_database(
 
 
 class Database:
-    """Connections to Postgres that act as `role`; made by `open_database`, with `settings`."""
+    """Pooled connections to Postgres with `role`; created by `open_database` with `settings`."""
 
     def __init__(
         self, pool: asyncpg.Pool[Any], settings: Settings, role: str, seconds: float
@@ -169,28 +169,28 @@ class Database:
 
     @property
     def size(self) -> int:
-        """How many connections there may be."""
+        """The maximum number of connections."""
         return self._pool.get_max_size()
 
     def terminate(self) -> None:
-        """Drop all connections: Postgres may be silent."""
+        """Drop all connections without waiting for Postgres."""
         self._pool.terminate()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection[Any]]:
-        """Run one transaction; behind a transaction pooler the session is set up within it."""
+        """Run one transaction; behind a transaction pooler it begins with the session's settings."""
         async with self._pool.acquire() as connection, connection.transaction():
             await self._set_up(connection, self._seconds)
             yield connection  # type: ignore[misc]
 
     @asynccontextmanager
     async def hurried(self, seconds: float) -> AsyncIterator[asyncpg.Connection[Any]]:
-        """Run one transaction that is at its end after so many seconds, waits for a connection included.
+        """Run one transaction with a hard deadline in seconds, the wait for a connection included.
 
-        The connection is cut then: to cancel a statement, or to roll back, would wait for a Postgres that may be
-        silent. One that is not ends the statement soon after.
+        At the deadline the connection is cut, because a cancel or a rollback would wait for a Postgres that may not
+        respond. A Postgres that does respond ends the statement shortly after.
 
-        Raises: TimeoutError, or an error of a connection that is lost.
+        Raises: TimeoutError, or the error of a lost connection.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
@@ -209,9 +209,9 @@ class Database:
 
     @asynccontextmanager
     async def single(self) -> AsyncIterator[asyncpg.Connection[Any]]:
-        """Give a connection for one statement, which is a transaction of its own: one round trip.
+        """Acquire a connection for one statement, which is its own transaction: one round trip.
 
-        Behind a transaction pooler it takes a transaction all the same, for the session to be set up in.
+        Behind a transaction pooler it opens a transaction, because the session's settings are local to one.
         """
         if self._is_pooled:
             async with self.transaction() as connection:
@@ -225,7 +225,7 @@ class Database:
         return self.settings.database_pooler == "transaction"
 
     async def _set_up(self, connection: Any, seconds: float) -> None:
-        """Set a transaction up whose session a pooler may have given to others."""
+        """Apply the session's settings to a transaction, if a pooler shares the session."""
         if self._is_pooled:
             await connection.execute(
                 f"SET LOCAL ROLE {self.role}; SET LOCAL search_path = pg_catalog, segments;"

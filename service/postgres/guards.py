@@ -1,4 +1,4 @@
-"""Whether what keeps the log from being changed is in force: triggers and the functions behind them, no rules."""
+"""Checks that the log is protected against changes: triggers, their functions, and no rewrite rules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from service.postgres.migrations import migrations
 if TYPE_CHECKING:
     import asyncpg
 
-# Each table of the log, and what its triggers call: for each row that changes or goes, and for a TRUNCATE.
+# Each table of the log with the trigger functions for UPDATE and for DELETE. TRUNCATE always calls refuse_change.
 _BLANKED, _NEVER = "refuse_all_but_erasure", "refuse_change"
 GUARDED = {
     "event": (_BLANKED, _NEVER),
@@ -30,7 +30,7 @@ _OTHERS = ("erase_person", "erase_rejected", "forget_keys")
 
 
 async def guard_faults(connection: asyncpg.Connection[Any]) -> list[dict[str, str | None]]:
-    """Tell what does not keep the log from being changed as it should: view, key, expected, found. Empty: all does.
+    """List faults in the protection of the log: view, key, expected, found. Empty: none.
 
     The functions are compared with the text of this program's migrations.
     """
@@ -45,9 +45,9 @@ async def guard_faults(connection: asyncpg.Connection[Any]) -> list[dict[str, st
     faults += await connection.fetch(SQL["guard_rules"])
     text = "".join(migration.sql for migration in migrations())
     names = sorted({calls for pair in GUARDED.values() for calls in pair} | set(_OTHERS))
-    found = await connection.fetch(SQL["guard_functions"], names)
-    altered = [row["proname"] for row in found if row["prosrc"] not in text]
-    altered += sorted(set(names) - {row["proname"] for row in found})
+    functions = await connection.fetch(SQL["guard_functions"], names)
+    altered = [row["proname"] for row in functions if row["prosrc"] not in text]
+    altered += sorted(set(names) - {row["proname"] for row in functions})
     return [
         *(dict(row) for row in faults),
         *(

@@ -1,4 +1,4 @@
-"""Which Postgres it is: what a process remembers of a database holds for one incarnation (`segments.incarnation`)."""
+"""The incarnation of Postgres (`segments.incarnation`): a process's caches are valid for one incarnation only."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ if TYPE_CHECKING:
 
 log = get_logger("incarnation")
 INCARNATION = "SELECT segments.incarnation()"
-# Of this process: roles that run side by side say it once.
-_told: set[str] = set()
+# Per process, so that concurrent roles log a change once.
+_logged: set[str] = set()
 
 
 class Incarnation:
-    """The newest that was seen; who remembers anything of the database has it forgotten when another one is."""
+    """Tracks the current incarnation and clears caches when it changes."""
 
     def __init__(self) -> None:
         self._seen = ""
         self._forgetting: list[Callable[[], object]] = []
 
     def on_another(self, forget: Callable[[], object]) -> None:
-        """Have this called whenever it is another one."""
+        """Register a callback for a change of the incarnation."""
         self._forgetting.append(forget)
 
     def saw(self, incarnation: str) -> None:
-        """Take notice of the one that a statement found."""
+        """Record the incarnation that a statement returned."""
         if incarnation == self._seen:
             return
         before, self._seen = self._seen, incarnation
         if before:
-            tell(before, incarnation)
+            log_change(before, incarnation)
             for forget in self._forgetting:
                 forget()
 
 
-def tell(before: str, now: str) -> None:
-    """Say in the log that Postgres is another one, once a process."""
-    if now in _told:
+def log_change(before: str, now: str) -> None:
+    """Log a change of the incarnation, once per process."""
+    if now in _logged:
         return
-    _told.add(now)
+    _logged.add(now)
     log.warning(
-        "Postgres was started anew, failed over or was restored: nothing remembered of it is used again",
+        "Postgres was restarted, failed over or restored: caches are dropped",
         before=before,
         now=now,
     )

@@ -1,4 +1,4 @@
-"""Setting up a database: roles, numbered migrations in one transaction, checksums; safe for two at once."""
+"""Sets up a database: roles, and numbered migrations with checksums in one transaction. Safe to run concurrently."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from service.postgres.migrations import Migration
     from service.runtime.settings import Settings
 
-# Whatever the role or the database sets, setup goes by these. A lock that somebody holds for long is asked for again,
-# so that nobody else waits behind it meanwhile.
+# The session's settings, whatever the role or the database sets. Setup requests a contended lock repeatedly with a
+# short timeout, so that other sessions do not queue behind it.
 LOCK_TIMEOUT = "5s"
 SESSION = {
     "search_path": "pg_catalog",
@@ -54,11 +54,11 @@ SQL = statements("service.postgres.sql")
 
 
 async def set_up_database(settings: Settings) -> list[str]:
-    """Make roles, apply what is not applied yet, and let the service's login take on its roles.
+    """Create roles, apply pending migrations, and grant the roles to the service's login.
 
-    Returns: what was done, a line each.
-    Raises: MigrationDriftError when an applied one has another text; UnsuitableDatabaseError before anything is
-    written; RefusedError when somebody holds a lock for long; DatabaseAwayError.
+    Returns: what was done, one line each.
+    Raises: MigrationDriftError if an applied migration has another text; UnsuitableDatabaseError before anything is
+    written; RefusedError if a lock is not available; DatabaseAwayError.
     """
     url = settings.setup_database_url or settings.database_url
     connection = await open_connection(
@@ -72,7 +72,8 @@ async def set_up_database(settings: Settings) -> list[str]:
             applied = await _apply_in_time(connection)
         except asyncpg.LockNotAvailableError as error:
             raise RefusedError(
-                f"Somebody holds a lock that setup needs; asked for several times, {LOCK_TIMEOUT} each. Try again."
+                "Another session holds a lock that setup needs; gave up after several attempts of"
+                f" {LOCK_TIMEOUT}. Try again."
             ) from error
         login = unquote(urlsplit(database_url(settings)).username or "")
         granted = await _admit(connection, login)
@@ -83,7 +84,7 @@ async def set_up_database(settings: Settings) -> list[str]:
 
 
 async def rename_installation(settings: Settings) -> str:
-    """Give the database another installation id: it is a copy that runs on beside the other. Returns: its new name."""
+    """Give a copied database a new installation id, because the original runs on. Returns: its name."""
     url = settings.setup_database_url or settings.database_url
     connection = await open_connection(url.get_secret_value() if url else database_url(settings))
     try:
@@ -96,7 +97,7 @@ async def rename_installation(settings: Settings) -> str:
     return name
 
 
-# Two databases of one cluster set up at once meet on the same roles: one of them is told so, and asks again.
+# Two concurrent setups in one cluster create the same roles: one of them fails and retries.
 @stamina.retry(
     on=(
         asyncpg.DuplicateObjectError,
@@ -127,7 +128,7 @@ async def _admit(connection: asyncpg.Connection[Any], login: str) -> list[str]:
     return granted
 
 
-# Of two at once one is told that it is there by now.
+# Of two concurrent setups one fails because the table exists by then, and retries.
 @stamina.retry(
     on=(asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError, asyncpg.DuplicateTableError,
         asyncpg.DuplicateSchemaError, asyncpg.InternalServerError),
@@ -136,7 +137,7 @@ async def _admit(connection: asyncpg.Connection[Any], login: str) -> list[str]:
     wait_max=0.5,
 )  # fmt: skip
 async def _make_history(connection: asyncpg.Connection[Any]) -> None:
-    """Make the table of what was applied, which is also what `setup` locks: by itself, for two may be at it."""
+    """Create the table of applied migrations, which `setup` also locks; in a transaction of its own."""
     if await connection.fetchval(SQL["relation"], "migrations", "applied") is None:
         async with connection.transaction():
             await connection.execute("SET LOCAL ROLE segments_owner")
@@ -151,7 +152,7 @@ async def _apply_in_time(connection: asyncpg.Connection[Any]) -> list[str]:
 
 async def _apply(connection: asyncpg.Connection[Any]) -> list[str]:
     await connection.execute("SET LOCAL ROLE segments_owner")
-    # One at a time. Nobody but the owner could take it: readers may look meanwhile.
+    # One setup at a time. Only the owner can take this lock, and it does not block readers.
     await connection.execute("LOCK TABLE migrations.applied IN EXCLUSIVE MODE")
     done = await _applied(connection)
     pending = []
@@ -194,9 +195,9 @@ def _same(migration: Migration, checksum: str) -> None:
 
 
 async def check_database(settings: Settings) -> list[str]:
-    """Say what is wrong with the database's set-up.
+    """Check that the database is set up for this program.
 
-    Returns: warnings, empty when all is well.
+    Returns: warnings.
     Raises: NotSetUpError, MigrationDriftError, DatabaseAwayError.
     """
     async with _looking(settings) as connection:
@@ -205,7 +206,7 @@ async def check_database(settings: Settings) -> list[str]:
 
 
 async def require_set_up(settings: Settings, timeout: float = 2) -> None:
-    """Look quickly, in so many seconds, whether the database is set up for this program and login.
+    """Check, within `timeout` seconds, that the database is set up for this program and login.
 
     Raises: as check_database.
     """
@@ -217,7 +218,7 @@ async def require_set_up(settings: Settings, timeout: float = 2) -> None:
 async def _looking(
     settings: Settings, timeout: float = CONNECT_SECONDS
 ) -> AsyncIterator[asyncpg.Connection[Any]]:
-    """Connect as the login itself, for one transaction: behind a transaction pooler no more of a session is ours."""
+    """Connect as the login itself, for one transaction: a transaction pooler guarantees no more of a session."""
     url = database_url(settings)
     connection = await open_connection(url, timeout, statement_cache_size=0)
     try:
@@ -228,24 +229,24 @@ async def _looking(
 
 
 async def _require_suitable(connection: asyncpg.Connection[Any]) -> None:
-    """Look whether this is a database that the log may live in, at one question.
+    """Check, in one query, that the database can hold the log.
 
     Raises: UnsuitableDatabaseError.
     """
     kind = await connection.fetchrow(SQL["database_kind"])
-    assert kind is not None  # noqa: S101 - it gives one row
+    assert kind is not None  # noqa: S101 - the query returns one row
     why = None
     if kind["major"] < LEAST_VERSION:
         why = f"It is Postgres {kind['version']}; {LEAST_VERSION} or newer is needed."
     elif kind["encoding"] != "UTF8":
         why = (
-            f"Its encoding is {kind['encoding']}, which loses text or refuses it; make one with"
+            f"Its encoding is {kind['encoding']}, which can't store every text; create one with"
             f" CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0."
         )
     elif kind["replica"]:
-        why = "It is a replica, which nothing can be written to; name the primary."
+        why = "It is a read-only replica; use the primary."
     elif kind["read_only"]:
-        why = "default_transaction_read_only is on for this login or database; switch it off."
+        why = "default_transaction_read_only is on for this login or database; turn it off."
     if why is not None:
         raise UnsuitableDatabaseError(f"({kind['name']}) {why}")
 
@@ -256,7 +257,7 @@ async def _require_set_up(connection: asyncpg.Connection[Any]) -> None:
         raise NotSetUpError
     if missing := await _missing(connection):
         raise NotSetUpError(f"Missing: {', '.join(missing)}.")
-    # One of them is enough: a process may have a login of its own.
+    # One role is enough: each process may have a login of its own.
     login = await connection.fetchval(SQL["stranger"], list(SERVICE_ROLES))
     if login is not None:
         raise NotSetUpError(f"Its login {login} was granted none of {', '.join(SERVICE_ROLES)}.")
@@ -268,9 +269,9 @@ async def _missing(connection: asyncpg.Connection[Any]) -> list[str]:
         "SELECT has_schema_privilege('migrations', 'USAGE') AND has_table_privilege($1::oid, 'SELECT')",
         history,
     ):
-        # A login that may not read the history; it is enough that the views are there.
-        found = await connection.fetchval(SQL["relation"], "reporting", "watermark")
-        return [] if found else [migration.name for migration in migrations()]
+        # This login may not read the history; the views stand in for it.
+        view = await connection.fetchval(SQL["relation"], "reporting", "watermark")
+        return [] if view else [migration.name for migration in migrations()]
     done = await _applied(connection)
     for migration in migrations():
         if migration.number in done:
@@ -283,7 +284,7 @@ async def _warnings(connection: asyncpg.Connection[Any]) -> list[str]:
     warnings = []
     if row is not None and (row["super"] or row["owner"]):
         warnings.append(
-            f"DATABASE_URL logs in as {row['login']}, who could change the log's tables;"
-            " give the service a login that owns nothing."
+            f"DATABASE_URL logs in as {row['login']}, which can change the log's tables;"
+            " use a login that owns nothing."
         )
     return warnings

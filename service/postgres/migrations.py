@@ -1,4 +1,4 @@
-"""The SQL of the database, as `setup` runs it: what makes the roles, and the numbered migrations."""
+"""The SQL that `setup` runs: the roles and the numbered migrations."""
 
 from __future__ import annotations
 
@@ -52,5 +52,5 @@ def _sql(entry: Traversable) -> str:
 
 
 def setup_sql(name: str) -> str:
-    """Read what `setup` says to Postgres besides the migrations: a file of `schemas/setup`, without its ending."""
+    """Read a statement of `setup` that is not a migration: a file of `schemas/setup`, without its suffix."""
     return (resources.files("schemas") / "setup" / f"{name}.sql").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""What is defined before a command arrives: segments, command topics and their rules, API keys, analysts, topic owners.
+"""Definitions that commands are checked against: segments, command topics, API keys, analysts, topic owners.
 
 Imports kafka, postgres and runtime.
 """

@@ -1,6 +1,6 @@
-"""Analysts by network: roles of Postgres that see the rows of some networks, through schema `reporting_network`.
+"""Analysts by network: Postgres roles that see the rows of some networks, through schema `reporting_network`.
 
-It takes the login of `setup`: who may see what is a grant of a role, and no role of the service may make such.
+Changes need the login of `setup`, because they grant a role, which no role of the service may do.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 GROUP = "segments_report_network"
-# In seconds: how long a query of an analyst may take, and how often Postgres looks whether its client is still there.
+# In seconds: the time limit of an analyst's query, and the interval at which Postgres checks the client's connection.
 STATEMENT_TIMEOUT = 300
 CHECK_SECONDS = 5
-# Sessions of a login at once. Each can keep a processor busy, and Postgres has no other bound by login.
+# Concurrent sessions of a login. Each can keep a CPU busy, and Postgres has no other limit per login.
 CONNECTION_LIMIT = 5
 _NO_LIMIT = -1  # as Postgres has it
 SQL = statements("service.registry.sql")
@@ -35,20 +35,20 @@ SET LOCAL ROLE segments_owner; LOCK TABLE segments.analyst_event IN SHARE ROW EX
 async def list_analysts(
     connection: asyncpg.Connection[Any], network_id: str | None = None, *, history: bool = False
 ) -> list[dict[str, Any]]:
-    """List who sees which network, or every change of it, oldest first.
+    """List which roles see which networks, or all changes, oldest first.
 
-    Returns: role_name, network_id, changed_at, actor, statement_timeout and connection_limit (null: none), or change
-    instead of these.
+    Returns: role_name, network_id, changed_at, actor, statement_timeout and connection_limit (null: none); for changes
+    `change` instead of the last two.
     """
-    found = await connection.fetch(
+    rows = await connection.fetch(
         SQL["analyst_history"] if history else SQL["list_analysts"], network_id
     )
-    return [dict(row) for row in found]
+    return [dict(row) for row in rows]
 
 
 @asynccontextmanager
 async def _changing(settings: Settings) -> AsyncIterator[asyncpg.Connection[Any]]:
-    """Open a transaction as the login of `setup`, while no other one changes analysts."""
+    """Open a transaction as the login of `setup`, with a lock against concurrent changes."""
     url = settings.setup_database_url or settings.database_url
     connection: asyncpg.Connection[Any] = await asyncpg.connect(
         url.get_secret_value() if url else database_url(settings)
@@ -69,29 +69,29 @@ async def grant(
     statement_timeout: int | None = None,
     connection_limit: int | None = None,
 ) -> dict[str, Any]:
-    """Let a role see a network's rows, in schema `reporting_network`; again is no change.
+    """Let a role see a network's rows, in schema `reporting_network`; idempotent.
 
-    statement_timeout: seconds after which Postgres ends a login's query, 0 for never; None: STATEMENT_TIMEOUT where it
-    has none yet. connection_limit: sessions that a login may have at once, 0 for any number; None: CONNECTION_LIMIT
-    where it becomes an analyst and has none yet. Roles without a login have neither: Postgres takes both from the login
-    alone.
+    statement_timeout: seconds after which Postgres cancels a login's query, 0 for never; None: STATEMENT_TIMEOUT,
+    unless the login has a setting. connection_limit: the maximum number of concurrent sessions, 0 for no limit; None:
+    CONNECTION_LIMIT if the login becomes an analyst and has no limit. Roles without a login have neither: Postgres
+    takes both from the login alone.
     Returns: role_name, network_id, change, changed_at, actor.
-    Raises: NotThereError when there is no such role, RefusedError when it sees all networks anyway.
+    Raises: NotThereError if the role does not exist, RefusedError if it sees all networks.
     """
     async with _changing(settings) as connection:
-        found = await _find(connection, role)
-        if found["sees_all_as"]:
+        known = await _find(connection, role)
+        if known["sees_all_as"]:
             raise RefusedError(
-                f"{role} sees every network, being {', '.join(found['sees_all_as'])}; revoke that first."
+                f"{role} sees every network as a member of {', '.join(known['sees_all_as'])}; revoke that first."
             )
         standing = [row[0] for row in await connection.fetch(SQL["granted_networks"], role)]
-        if not found["is_analyst"]:
-            # A role that had this name before is gone; what it was granted is not the new one's.
+        if not known["is_analyst"]:
+            # An earlier role of this name was dropped; its grants do not apply to the new one.
             await _record(connection, role, standing, "revoked", actor)
             standing = []
             await connection.execute(f"GRANT {GROUP} TO {await _quoted(connection, role)}")
-        if found["rolcanlogin"]:
-            await _bound(connection, role, found, statement_timeout, connection_limit)
+        if known["rolcanlogin"]:
+            await _bound(connection, role, known, statement_timeout, connection_limit)
         if network_id not in standing:
             await _record(connection, role, [network_id], "granted", actor)
         return await _newest(connection, role, network_id)
@@ -100,22 +100,22 @@ async def grant(
 async def _bound(
     connection: asyncpg.Connection[Any],
     role: str,
-    found: asyncpg.Record,
+    known: asyncpg.Record,
     statement_timeout: int | None,
     connection_limit: int | None,
 ) -> None:
-    """Set what a login's sessions begin with, and how many there may be; None: as `grant` has it."""
+    """Set the defaults of a login's sessions, and their maximum number; None: as in `grant`."""
     login = f"ALTER ROLE {await _quoted(connection, role)}"
     here = f"{login} IN DATABASE {await _database(connection)} SET"
-    own = found["own_settings"]
+    own = known["own_settings"]
     if "search_path" not in own:
         await connection.execute(f"{here} search_path = reporting_network")
-    # A query whose client is gone ends too.
+    # Ends the query of a disconnected client.
     await connection.execute(f"{here} client_connection_check_interval = '{CHECK_SECONDS:d}s'")
     if statement_timeout is not None or "statement_timeout" not in own:
         seconds = STATEMENT_TIMEOUT if statement_timeout is None else statement_timeout
         await connection.execute(f"{here} statement_timeout = '{seconds:d}s'")
-    is_new = not found["is_analyst"] and found["rolconnlimit"] == _NO_LIMIT
+    is_new = not known["is_analyst"] and known["rolconnlimit"] == _NO_LIMIT
     if connection_limit is not None or is_new:
         most = CONNECTION_LIMIT if connection_limit is None else connection_limit or _NO_LIMIT
         await connection.execute(f"{login} CONNECTION LIMIT {most:d}")
@@ -124,18 +124,18 @@ async def _bound(
 async def revoke(
     settings: Settings, role: str, network_id: str, actor: str | None = None
 ) -> dict[str, Any]:
-    """Let a role see a network's rows no more; without any network it loses the schema.
+    """Revoke a network from a role. Without any network it loses access to the schema.
 
     Returns: role_name, network_id, change, changed_at, actor.
-    Raises: NotThereError when there is no such role, or it was not granted the network.
+    Raises: NotThereError if the role does not exist or was not granted the network.
     """
     async with _changing(settings) as connection:
-        found = await _find(connection, role)
+        known = await _find(connection, role)
         standing = [row[0] for row in await connection.fetch(SQL["granted_networks"], role)]
         if network_id not in standing:
             raise NotThereError(f"{role} was not granted network {network_id}.")
         await _record(connection, role, [network_id], "revoked", actor)
-        if standing == [network_id] and found["is_analyst"]:
+        if standing == [network_id] and known["is_analyst"]:
             await connection.execute(f"REVOKE {GROUP} FROM {await _quoted(connection, role)}")
         return await _newest(connection, role, network_id)
 
@@ -143,7 +143,9 @@ async def revoke(
 async def _find(connection: asyncpg.Connection[Any], role: str) -> asyncpg.Record:
     row: asyncpg.Record | None = await connection.fetchrow(SQL["find_role"], role)
     if row is None:
-        raise NotThereError(f"There is no role {role} in Postgres; CREATE ROLE it first.")
+        raise NotThereError(
+            f"There is no role {role} in Postgres; create it first with CREATE ROLE."
+        )
     return row
 
 
@@ -154,7 +156,7 @@ async def _record(
     change: str,
     actor: str | None,
 ) -> None:
-    """Record changes as the owner of the table, whom the login of `setup` may be."""
+    """Record changes as the owner of the table; the login of `setup` is a member of that role."""
     if networks:
         await connection.execute("SET LOCAL ROLE segments_owner")
         await connection.execute(SQL["record_analyst"], role, networks, change, actor)

@@ -1,4 +1,4 @@
-"""API keys in the database: create, list, revoke, find. What is stored of a secret is its digest."""
+"""API keys in the database: create, list, revoke, find. Only the digest of a secret is stored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SQL = statements("service.registry.sql")
 PREFIX = "segk"
-"""What every key begins with, so that scanners of leaked secrets know it."""
+"""The prefix of every key, which scanners for leaked secrets recognise."""
 _ID_BYTES = 8
 _SECRET_BYTES = 32  # 256 bits
 _PARTS = 3
@@ -36,7 +36,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One key, as an admin sees it. last_used_at is exact to some seconds."""
+    """One key without its secret. last_used_at is accurate to a few seconds."""
 
     key_id: str
     network_id: str
@@ -57,17 +57,17 @@ class KnownKey(NamedTuple):
     secret_digest: bytes
 
     def fits(self, secret: str) -> bool:
-        """Whether this is its secret; takes the same time either way."""
+        """Whether this is its secret, compared in constant time."""
         return hmac.compare_digest(self.secret_digest, digest(secret))
 
 
 def digest(secret: str) -> bytes:
-    """Digest a secret: SHA-256, for there is nothing to guess in 256 random bits."""
+    """Digest a secret with SHA-256, which is enough for 256 random bits."""
     return hashlib.sha256(secret.encode()).digest()
 
 
 def split(text: str) -> tuple[str, str] | None:
-    """Split a key as it is sent into key_id and secret; None if it does not look like one."""
+    """Split a key as sent into key_id and secret; None if it has another format."""
     parts = text.split("_", _PARTS - 1)
     if len(parts) != _PARTS or parts[0] != PREFIX or not parts[1] or not parts[2]:
         return None
@@ -83,9 +83,9 @@ async def create_key(
     expires_at: datetime | None = None,
     actor: str | None = None,
 ) -> tuple[ApiKey, str]:
-    """Make a key of a network. name: who or what uses it, its id by default; it is the actor of what it publishes.
+    """Create a key for a network. name: its user, and the actor of the commands that it publishes; default: its id.
 
-    Returns: the key, and its text, which is nowhere to be had again.
+    Returns: the key and its text, which can't be retrieved again.
     """
     key_id = secrets.token_hex(_ID_BYTES)
     secret = secrets.token_urlsafe(_SECRET_BYTES)
@@ -99,7 +99,7 @@ async def create_key(
 async def list_keys(
     connection: asyncpg.Connection[Any], network_id: str | None = None
 ) -> list[ApiKey]:
-    """List the keys of one network, or of all, revoked ones among them, oldest first."""
+    """List the keys of one network, or of all, including revoked ones, oldest first."""
     rows = await connection.fetch(
         SQL["list_keys"],
         network_id,
@@ -110,7 +110,7 @@ async def list_keys(
 async def revoke_key(
     connection: asyncpg.Connection[Any], key_id: str, actor: str | None = None
 ) -> ApiKey:
-    """Revoke a key; again is no change. Raises: UnknownKeyError."""
+    """Revoke a key; idempotent. Raises: UnknownKeyError."""
     await connection.execute(
         SQL["revoke_key"],
         key_id,
@@ -137,7 +137,7 @@ async def find_keys(
 
 
 async def note_use(connection: asyncpg.Connection[Any], key_ids: Collection[str]) -> None:
-    """Note that keys were used just now."""
+    """Set last_used_at of keys to now."""
     await connection.execute(
         SQL["note_key_use"],
         sorted(key_ids),

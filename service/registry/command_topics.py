@@ -1,7 +1,7 @@
-"""Command topics: which are read, what each may say, and every change of it as an event with actor and time.
+"""Command topics, the commands that each may carry, and every change as an event with actor and time.
 
-The state is the newest event of each topic. `<prefix>.commands` is always read, and may say everything until an event
-says otherwise. A change moves `source_version`, so that it counts from the next append on.
+The state is the newest event of each topic. `<prefix>.commands` is always read, and allows all commands until an event
+restricts it. A change increments `source_version`, so that it applies from the next append on.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SQL = statements("service.registry.sql")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One topic as it stands, or as it stood after a change.
+    """The rules of one topic, now or after a change.
 
     change: allowed, revoked or closed. networks, statuses: None for all. changed_at, actor: None if never changed.
     """
@@ -65,32 +65,34 @@ def _frozen(names: list[str] | None) -> frozenset[str] | None:
 async def list_sources(
     connection: asyncpg.Connection[Any], settings: Settings, *, history: bool = False
 ) -> list[Source]:
-    """List the installation's command topics as they stand, or every change of them, oldest first."""
+    """List the installation's command topics, or all changes to them, oldest first."""
     commands = Topics(settings.topic_prefix).commands
     rows = await connection.fetch(
         SQL["source_history"] if history else SQL["list_sources"], settings.topic_prefix
     )
-    found = [Source(**dict(row)) for row in rows]
-    if not history and all(one.topic != commands for one in found):
-        found.insert(0, Source(commands, settings.topic_prefix, "allowed", None, None, None, None))
-    return found
+    sources = [Source(**dict(row)) for row in rows]
+    if not history and all(one.topic != commands for one in sources):
+        sources.insert(
+            0, Source(commands, settings.topic_prefix, "allowed", None, None, None, None)
+        )
+    return sources
 
 
 async def all_topics(connection: asyncpg.Connection[Any], settings: Settings) -> list[str]:
-    """List the topics whose lanes are this installation's: each that is or ever was read."""
+    """List the topics with lanes of this installation: all that are or ever were read."""
     return [one.topic for one in await list_sources(connection, settings)]
 
 
 async def read_topics(connection: asyncpg.Connection[Any], settings: Settings) -> list[str]:
-    """List the topics that are read: also revoked ones, for what lies there is rejected, and not lost."""
+    """List the topics that are read, including revoked ones, whose records are rejected."""
     return [one.topic for one in await list_sources(connection, settings) if one.change != "closed"]
 
 
 async def allowed_topics(connection: asyncpg.Connection[Any], settings: Settings) -> list[str]:
-    """List the topics besides `<prefix>.commands` that must be there, as the service needs them."""
+    """List the topics besides `<prefix>.commands` that must exist in Kafka."""
     commands = Topics(settings.topic_prefix).commands
-    found = await list_sources(connection, settings)
-    return [one.topic for one in found if one.change == "allowed" and one.topic != commands]
+    sources = await list_sources(connection, settings)
+    return [one.topic for one in sources if one.change == "allowed" and one.topic != commands]
 
 
 async def allow(
@@ -102,14 +104,16 @@ async def allow(
     statuses: Collection[str] | None = None,
     actor: str | None = None,
 ) -> Source:
-    """Say what a topic may say, instead of what was said before; None for all. Again the same is no change.
+    """Replace the rule of a topic; None for all. The same rule again is no change.
 
     Raises: WrongUseError for a topic that the service writes itself, RefusedError for one that another installation
     reads.
     """
     topics = Topics(settings.topic_prefix)
     if topic in {topics.rejected, topics.memberships}:
-        raise WrongUseError(f"{topic} is written by the service itself; it can't be read as well.")
+        raise WrongUseError(
+            f"{topic} is written by the service itself, and can't be a command topic."
+        )
     wanted = ("allowed", _sorted(networks), _sorted(statuses))
     async with connection.transaction():
         now = await _lock(connection, settings, topic)
@@ -125,14 +129,14 @@ def _sorted(names: Collection[str] | None) -> list[str] | None:
 async def revoke(
     connection: asyncpg.Connection[Any], settings: Settings, topic: str, actor: str | None = None
 ) -> Source:
-    """Let a topic say nothing any more: it is read on, and its records are rejected. Again is no change.
+    """Reject all commands of a topic from now on. It is still read. Idempotent.
 
     Raises: NotThereError for a topic that never was a source.
     """
     async with connection.transaction():
         now = await _lock(connection, settings, topic)
         if now is None and topic != Topics(settings.topic_prefix).commands:
-            raise NotThereError(f"{topic} is no source; see `segments source list`.")
+            raise NotThereError(f"{topic} is not a source; see `segments source list`.")
         if now is not None and now.change != "allowed":
             return now
         networks, statuses = (now.networks, now.statuses) if now else (None, None)
@@ -142,17 +146,17 @@ async def revoke(
 async def close(
     connection: asyncpg.Connection[Any], settings: Settings, topic: str, actor: str | None = None
 ) -> Source:
-    """Read a revoked topic no more, once it is gone from Kafka; the ingest then closes its lanes.
+    """Stop reading a revoked topic that was deleted in Kafka; ingest then closes its lanes. Idempotent.
 
-    The caller has looked that it is gone. Again is no change.
+    The caller has checked that it is deleted.
     Raises: RefusedError for a topic that was not revoked, WrongUseError for `<prefix>.commands`.
     """
     if topic == Topics(settings.topic_prefix).commands:
-        raise WrongUseError(f"{topic} is the service's own and is always read.")
+        raise WrongUseError(f"{topic} is the service's own topic, and always read.")
     async with connection.transaction():
         now = await _lock(connection, settings, topic)
         if now is None or now.change == "allowed":
-            raise RefusedError(f"{topic} is to be revoked first: `segments source revoke`.")
+            raise RefusedError(f"{topic} must be revoked first: `segments source revoke`.")
         if now.change == "closed":
             return now
         return await _record(

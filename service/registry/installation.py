@@ -1,9 +1,9 @@
-"""Which installation we are, and whose the topics of our prefix are: what writes to them asks first.
+"""The name of this installation, and the ownership of the topics, which is checked before the service writes to them.
 
-An installation is a database: the id that its `setup` made, with the server and the database that it stands in, so
-that a copy is another one, but for one made file by file. Whose the topics are stands in `<prefix>.owner`, kept for
-ever: the first `claimed` counts, and after it each `adopted`. Kafka's order decides between two at once
-(docs/decisions/0026).
+An installation is a database. Its name is derived from the id that `setup` created, the server and the database, so
+that a copy is another installation (except a copy of the files). Topic `<prefix>.owner`, with unlimited retention,
+records the owner: the first `claimed` record, and after it each `adopted` one. Kafka's order decides between concurrent
+claims (docs/decisions/0026).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 log = get_logger("installation")
-# So often a process looks whose the topics are; who takes them over ends the telling of memberships at once.
+# The interval at which a process checks the ownership. An adoption fences the publisher of memberships at once.
 LOOK_SECONDS = 15
 RETRY_SECONDS = 2
 _NAME = "SELECT segments.installation_name()"
@@ -44,7 +44,7 @@ SQL = statements("service.registry.sql")
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What an installation has said of the topics: claimed, adopted, or met (it came upon another's)."""
+    """A record of an installation in the owner topic: claimed, adopted, or met (it found another owner)."""
 
     installation: str
     action: str
@@ -52,22 +52,26 @@ class Mark:
     at: datetime
 
 
+# Per process, because several outboxes check the same topics.
+_logged: set[tuple[str, Mark]] = set()
+
+
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Whose the topics are, if anybody's, and who else came upon them."""
+    """The owner of the topics, if any, and the other installations that found them."""
 
     owner: Mark | None
     others: tuple[Mark, ...]
 
 
 async def installation_name(connection: asyncpg.Connection[Any]) -> str:
-    """Give the name of this database's installation: 16 hexadecimal digits, the same for every process."""
+    """Return the name of this database's installation: 16 hexadecimal digits, the same for every process."""
     name: str = await connection.fetchval(_NAME)
     return name
 
 
 async def read_owners(settings: Settings) -> Owners | None:
-    """Read whose the topics are; None where there is no topic that could say so."""
+    """Read the owner of the topics; None if there is no owner topic."""
     topic = Topics(settings.topic_prefix).owner
     async with reading(settings) as reader:
         if (await topics_there(reader._client, [topic]))[topic] is None:  # noqa: SLF001
@@ -93,19 +97,19 @@ def _fold(marks: list[Mark]) -> Owners:
 
 
 def _read(record: Any) -> Mark | None:
-    """Read a mark; None for what is none."""
+    """Parse a mark; None for any other record."""
     try:
-        said = json.loads(record.value)
+        value = json.loads(record.value)
         at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-        return Mark(str(said["installation"]), str(said["action"]), said.get("actor"), at)
+        return Mark(str(value["installation"]), str(value["action"]), value.get("actor"), at)
     except (ValueError, TypeError, KeyError):
         return None
 
 
 async def mark_topics(settings: Settings, name: str, action: str, actor: str | None) -> Owners:
-    """Say something of the topics, and read what then counts. action: claimed, adopted or met.
+    """Write a mark, and read the resulting owners. action: claimed, adopted or met.
 
-    Raises: TopicError where there is no topic to say it in.
+    Raises: TopicError if there is no owner topic.
     """
     topic = Topics(settings.topic_prefix).owner
     value = {"installation": name, "action": action, "actor": actor}
@@ -118,9 +122,9 @@ async def mark_topics(settings: Settings, name: str, action: str, actor: str | N
 
 
 async def find_owners(settings: Settings, name: str, actor: str | None) -> Owners:
-    """Read whose the topics are; claim them if they are nobody's; let their owner know that we came.
+    """Read the owner of the topics. Claim them if they have none; else write a `met` mark for their owner.
 
-    Raises: TopicError where there is no topic that could say so.
+    Raises: TopicError if there is no owner topic.
     """
     owners = await read_owners(settings)
     if owners is None:
@@ -130,36 +134,37 @@ async def find_owners(settings: Settings, name: str, actor: str | None) -> Owner
     if owners.owner is None:
         return await mark_topics(settings, name, "claimed", actor)
     if name not in (owners.owner.installation, *(one.installation for one in owners.others)):
-        with suppress(*INFRASTRUCTURE):  # who may only read them says nothing
+        with suppress(*INFRASTRUCTURE):  # a login that may only read writes no mark
             return await mark_topics(settings, name, "met", actor)
     return owners
 
 
-def foreign(owner: Mark) -> str:
-    """Say in words that the topics are another installation's."""
+def describe_owner(owner: Mark) -> str:
+    """Describe the other installation that owns the topics."""
     return (
-        f"they are of the installation {owner.installation}, {owner.action} {owner.at:%Y-%m-%d %H:%M:%S} UTC"
-        f" by {owner.actor or 'nobody named'}. Nothing is written there from this database;"
+        f"they belong to the installation {owner.installation}, {owner.action} {owner.at:%Y-%m-%d %H:%M:%S} UTC"
+        f" by {owner.actor or 'an unnamed actor'}. This database writes nothing to them;"
         " `segments setup --adopt-topics` takes them over."
     )
 
 
-async def while_ours(
+async def while_owner(
     database: Database,
     stop: asyncio.Event,
     work: Callable[[asyncio.Event], Awaitable[None]],
 ) -> None:
-    """Do work that writes to the topics of our prefix, while they are ours, until `stop` is set; else stand by.
+    """Run work that writes to the topics while this installation owns them, until `stop` is set; else stand by.
 
-    work: is given an event that is set when it must end, because of `stop` or because the topics were taken over.
+    work: its event is set when it must end, because of `stop` or because the topics were adopted by another
+    installation.
     """
-    watch = _Watch(database, stop)
+    ownership = _Ownership(database, stop)
     while not stop.is_set():
-        if not await watch.is_ours():
-            await sleep_unless(stop, LOOK_SECONDS if watch.knows else RETRY_SECONDS)
+        if not await ownership.is_held():
+            await sleep_unless(stop, LOOK_SECONDS if ownership.is_known else RETRY_SECONDS)
             continue
         until = asyncio.Event()
-        keeper = asyncio.create_task(_keep(watch, stop, until))
+        keeper = asyncio.create_task(_keep(ownership, stop, until))
         try:
             await work(until)
         finally:
@@ -167,31 +172,30 @@ async def while_ours(
             await asyncio.wait([keeper])
 
 
-async def _keep(watch: _Watch, stop: asyncio.Event, until: asyncio.Event) -> None:
-    """Set `until` with `stop`, or once the topics are not ours any more; that nobody can say so ends no work."""
+async def _keep(ownership: _Ownership, stop: asyncio.Event, until: asyncio.Event) -> None:
+    """Set `until` with `stop`, or when the ownership is lost. A failed check does not end the work."""
     while not until.is_set():
         await sleep_unless(stop, LOOK_SECONDS)
-        if stop.is_set() or (not await watch.is_ours() and watch.knows):
+        if stop.is_set() or (not await ownership.is_held() and ownership.is_known):
             until.set()
 
 
-class _Watch:
-    """Looks whose the topics are, and tells what is new of it. knows: whether the last look succeeded."""
+class _Ownership:
+    """Checks the ownership of the topics and logs changes. is_known: whether the last check succeeded."""
 
     def __init__(self, database: Database, stop: asyncio.Event) -> None:
-        self._supervisor = Supervisor(stop, log, "whose the topics are is not known")
+        self._supervisor = Supervisor(stop, log, "ownership of topics unknown")
         self._database = database
         self._settings = database.settings
-        self._told: set[object] = set()
-        self.knows = False
+        self.is_known = False
 
-    async def is_ours(self) -> bool:
-        self.knows = False
+    async def is_held(self) -> bool:
+        self.is_known = False
         try:
             async with self._database.single() as connection:
                 name = await installation_name(connection)
             owners = await find_owners(self._settings, name, self._database.role)
-            assert owners.owner is not None  # noqa: S101 - it was claimed
+            assert owners.owner is not None  # noqa: S101 - find_owners claims them
             async with self._database.single() as connection:
                 owner = owners.owner
                 await connection.execute(
@@ -202,29 +206,33 @@ class _Watch:
                     owner.actor,
                 )
         except (*INFRASTRUCTURE, TopicError) as error:
-            # Told only: who asks decides how long to wait, and work under way goes on.
-            self._supervisor.tell(error)
+            # Only logged: the caller decides how long to wait, and running work continues.
+            self._supervisor.log_error(error)
             return False
-        self.knows = True
-        self._supervisor.well()
-        ours = owners.owner.installation == name
-        self._tell(owners, ours=ours)
-        return ours
+        self.is_known = True
+        self._supervisor.succeeded()
+        is_owner = owners.owner.installation == name
+        self._log(owners, is_owner=is_owner)
+        return is_owner
 
-    def _tell(self, owners: Owners, *, ours: bool) -> None:
-        """Say once on either side that there are two."""
+    def _log(self, owners: Owners, *, is_owner: bool) -> None:
+        """Log once, on either side, that there are two installations."""
         assert owners.owner is not None  # noqa: S101 - as above
         prefix = self._settings.topic_prefix
-        if not ours and owners.owner not in self._told:
-            self._told.add(owners.owner)
+        if not is_owner and (prefix, owners.owner) not in _logged:
+            _logged.add((prefix, owners.owner))
             log.error(
-                "topics of another installation", prefix=prefix, because=foreign(owners.owner)
+                "topics of another installation",
+                prefix=prefix,
+                because=describe_owner(owners.owner),
             )
-        if ours:
-            for other in set(owners.others) - self._told:
-                self._told.add(other)
+        if is_owner:
+            for other in owners.others:
+                if (prefix, other) in _logged:
+                    continue
+                _logged.add((prefix, other))
                 log.warning(
-                    "another installation came upon our topics",
+                    "another installation uses the same topics",
                     prefix=prefix, installation=other.installation, action=other.action,
                     actor=other.actor, at=other.at.isoformat(),
                 )  # fmt: skip

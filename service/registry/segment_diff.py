@@ -1,4 +1,4 @@
-"""The difference between a file of segments and the registry, and making it none."""
+"""Compares a file of segments with the registry, and applies the difference."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SQL = statements("service.registry.sql")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is to be done to one segment. before: None for one to create; after: None for one that no line states."""
+    """A change to one segment. before: None for a new segment; after: None for one that is not in the file."""
 
     action: str  # create, change, or missing
     segment_id: int | None
@@ -34,32 +34,32 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What was done, or would be. changes: the whole difference, new segments with their ids; done: how many of it."""
+    """The result. changes: the whole difference, new segments with their ids; done: the number of applied changes."""
 
     changes: list[Change]
     done: int
 
 
 def compare(there: Sequence[Segment], wanted: Sequence[Entry]) -> list[Change]:
-    """Give the difference: what to create and to change, in the file's order, and what no line states.
+    """Return the difference: segments to create and to change, in the file's order, then those not in the file.
 
-    Raises: WrongUseError where a line without an id names a segment that another line states by its id.
+    Raises: WrongUseError if an entry without an id has the name of a segment that another entry has by id.
     """
     by_id = {one.segment_id: one for one in there}
     by_name = {one.segment_name: one for one in there}
     stated: set[int] = {entry.id for entry in wanted if entry.id is not None}
     changes = []
     for entry in wanted:
-        found = by_id.get(entry.id) if entry.id is not None else by_name.get(entry.name)
-        if found is not None and entry.id is None and found.segment_id in stated:
-            raise WrongUseError(f"{entry.name!r} and id {found.segment_id} are the same segment.")
+        segment = by_id.get(entry.id) if entry.id is not None else by_name.get(entry.name)
+        if segment is not None and entry.id is None and segment.segment_id in stated:
+            raise WrongUseError(f"{entry.name!r} and id {segment.segment_id} are the same segment.")
         after = _entry(entry)
-        if found is None:
+        if segment is None:
             changes.append(Change("create", entry.id, None, after))
             continue
-        stated.add(found.segment_id)
-        if (before := _segment(found)) != after:
-            changes.append(Change("change", found.segment_id, before, after))
+        stated.add(segment.segment_id)
+        if (before := _segment(segment)) != after:
+            changes.append(Change("change", segment.segment_id, before, after))
     changes += [
         Change("missing", one.segment_id, _segment(one), None)
         for one in there
@@ -85,7 +85,7 @@ def _segment(one: Segment) -> dict[str, Any]:
 async def difference(
     connection: asyncpg.Connection[Any], network_id: str, wanted: Sequence[Entry]
 ) -> list[Change]:
-    """Compare a file with the registry as it is now."""
+    """Compare a file with the current registry."""
     return compare(await registry.list_segments(connection, network_id), wanted)
 
 
@@ -100,10 +100,10 @@ async def apply(
     dry_run: bool = False,
     most: int | None = None,
 ) -> Applied:
-    """Make the registry say what a file says, in one transaction that nobody else's change comes between.
+    """Change the registry to the state in a file, in one transaction with a lock.
 
-    expected: the difference that was agreed to. dry_run: do it all, and take it back. most: as in `registry.create`.
-    Raises: RegistryMovedError when the difference is another one by now, NameTakenError, NoIdLeftError,
+    expected: the confirmed difference. dry_run: do everything and roll back. most: as in `registry.create`.
+    Raises: RegistryMovedError if the difference has changed in the meantime, NameTakenError, NoIdLeftError,
     TooManySegmentsError.
     """
     async with _transaction(connection, keep=not dry_run):
@@ -111,10 +111,10 @@ async def apply(
         changes = await difference(connection, network_id, wanted)
         if changes != list(expected):
             raise RegistryMovedError
-        # Two segments may get each other's name: names are compared at the end.
+        # Two segments may swap their names, so names are checked at the end.
         await connection.execute(f"SET CONSTRAINTS {_NAMES} DEFERRED")
         done: dict[int, Change] = {}
-        # Ids that the file gives come first: the rest get the highest + 1, and must not meet them.
+        # Segments with an id come first: the others get the highest id + 1, which must not collide.
         for place, change in sorted(enumerate(changes), key=lambda one: one[1].segment_id is None):
             if change.action == "missing" and (
                 not archive_missing or (change.before or {})["archived"]
@@ -127,7 +127,7 @@ async def apply(
 
 @asynccontextmanager
 async def _transaction(connection: asyncpg.Connection[Any], *, keep: bool) -> AsyncIterator[None]:
-    """Open a transaction that is taken back in the end, unless it is to be kept."""
+    """Open a transaction that is rolled back at the end unless `keep`."""
     transaction = connection.transaction()
     await transaction.start()
     try:
@@ -139,9 +139,9 @@ async def _transaction(connection: asyncpg.Connection[Any], *, keep: bool) -> As
 
 
 async def _check_names(connection: asyncpg.Connection[Any], network_id: str) -> None:
-    """Compare the names that were let be equal meanwhile. Raises: NameTakenError, naming the segments."""
+    """Check the deferred uniqueness of names. Raises: NameTakenError, with the segments."""
     try:
-        # A savepoint, so that there can be asked whose they are.
+        # A savepoint, so that the query below can still run.
         async with connection.transaction():
             await connection.execute(f"SET CONSTRAINTS {_NAMES} IMMEDIATE")
     except asyncpg.UniqueViolationError as error:
@@ -159,7 +159,7 @@ async def _carry_out(
     actor: str | None,
     most: int | None,
 ) -> Change:
-    """Do it; gives the change with its segment's id."""
+    """Apply a change; return it with its segment's id."""
     after = change.after or {"archived": True}
     number = change.segment_id
     if change.action == "create":

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-# YAML 1.1 alone has them, and what a segment is would no longer stand in its own lines.
+# Merge keys exist only in YAML 1.1, and would spread the definition of a segment over several places.
 _MERGE = "tag:yaml.org,2002:merge"
 
 
 class Entry(BaseModel):
-    """One segment of a file. What is left out is at its default; without an id it is found by its name."""
+    """One segment of a file. An absent field has its default; without an id the segment is found by name."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -35,7 +35,7 @@ class Entry(BaseModel):
 
 
 class SegmentFile(BaseModel):
-    """A file. network: may be given on the command line instead."""
+    """A file. network: can be set on the command line instead."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -44,15 +44,15 @@ class SegmentFile(BaseModel):
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which refuses merge keys and a name that is given twice, and says where a value is none."""
+    """PyYAML's safe loader, without merge keys and duplicate keys, and with the line of an invalid value."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
         if node.tag == _MERGE:
-            problem = "merge keys (<<) are not taken: write out what is to stand here"
+            problem = "merge keys (<<) are not supported; write the fields out"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
         try:
             return super().construct_object(node, deep)
-        except ValueError as error:  # a date that is none, a number too long
+        except ValueError as error:  # an invalid date, a number too long
             raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
@@ -67,7 +67,7 @@ def read_file(path: Path) -> SegmentFile:
     """Read a file of segments. Raises: WrongUseError, naming the line or the entry."""
     try:
         with path.open("rb") as file:
-            given = yaml.load(file, _Loader)  # noqa: S506 - a safe loader
+            content = yaml.load(file, _Loader)  # noqa: S506 - a safe loader
     except (yaml.reader.ReaderError, UnicodeDecodeError) as error:
         raise WrongUseError(
             f"{path.name}: {' '.join(str(error).split())}; save it as UTF-8, or convert it with"
@@ -76,34 +76,32 @@ def read_file(path: Path) -> SegmentFile:
     except (yaml.YAMLError, RecursionError) as error:
         raise WrongUseError(f"{path.name}: {' '.join(str(error).split())}") from error
     try:
-        found = SegmentFile.model_validate(given)
+        segment_file = SegmentFile.model_validate(content)
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(escape(str(part)) for part in one['loc']) or 'the file'}: {_fault(one)}"
             for one in error.errors()
         )
         raise WrongUseError(f"{path.name}: {faults}") from error
-    _check_whole(path.name, found)
-    return found
+    _check_whole(path.name, segment_file)
+    return segment_file
 
 
 def _fault(one: ErrorDetails) -> str:
-    said = one["msg"].removeprefix("Value error, ")
+    message = one["msg"].removeprefix("Value error, ")
     if one["type"] != "string_type" or isinstance(one["input"], list | dict | None):
-        return said
+        return message
     if isinstance(one["input"], bool):
-        return (
-            f"{said}; YAML takes `no`, `off`, `yes` and `on` for false and true: put it in quotes"
-        )
-    return f"{said}; put it in quotes"
+        return f"{message}; YAML reads `no`, `off`, `yes` and `on` as booleans: put it in quotes"
+    return f"{message}; put it in quotes"
 
 
-def _check_whole(file: str, found: SegmentFile) -> None:
-    """Check what no entry by itself can be wrong in."""
-    if found.network is not None and not is_network_id(found.network):
+def _check_whole(file: str, content: SegmentFile) -> None:
+    """Check the network, and the uniqueness of names and ids."""
+    if content.network is not None and not is_network_id(content.network):
         raise WrongUseError(f"{file}: network: must be 1 to 64 of A-Z a-z 0-9 . _ -")
     for what in ("name", "id"):
-        counted = Counter(getattr(entry, what) for entry in found.segments)
+        counted = Counter(getattr(entry, what) for entry in content.segments)
         twice = sorted(one for one, times in counted.items() if one is not None and times > 1)
         if twice:
             raise WrongUseError(f"{file}: {what} twice: {', '.join(map(str, twice))}")

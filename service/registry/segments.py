@@ -1,4 +1,4 @@
-"""The registry of segments: what exists, and every change of it as an event with actor and time."""
+"""The registry of segments, with every change as an event with actor and time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SQL = statements("service.registry.sql")
 
 
 class Keep(Enum):
-    """What an edit leaves as it is."""
+    """Marks a field that an edit does not change."""
 
     KEEP = "keep"
 
@@ -35,7 +35,7 @@ KEEP = Keep.KEEP
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One segment as the registry has it now."""
+    """The current state of one segment."""
 
     segment_key: int
     network_id: str
@@ -49,7 +49,7 @@ class Segment:
 
 
 class Registered(NamedTuple):
-    """What the append needs to know of a segment. segment_key: None where there is none of that id."""
+    """The part of a segment that the append needs. segment_key: None if the segment does not exist."""
 
     segment_key: int | None
     archived: bool
@@ -62,15 +62,15 @@ Which = tuple[str, int]  # network_id, segment_id
 async def find(
     connection: asyncpg.Connection[Any], wanted: Iterable[Which]
 ) -> dict[Which, Registered]:
-    """Look these segments up; ABSENT for those that are not there. No other segment costs anything."""
-    asked = list(wanted)
-    # LATERAL and OFFSET 0 keep it to one look-up a segment, whatever the planner takes the table for.
+    """Look segments up; ABSENT for those that do not exist. The cost does not depend on other segments."""
+    keys = list(wanted)
+    # LATERAL and OFFSET 0 force one index look-up per segment, whatever the planner's statistics.
     rows = await connection.fetch(
         SQL["find_segments"],
-        [network_id for network_id, _ in asked],
-        [segment_id for _, segment_id in asked],
+        [network_id for network_id, _ in keys],
+        [segment_id for _, segment_id in keys],
     )
-    return dict.fromkeys(asked, ABSENT) | {
+    return dict.fromkeys(keys, ABSENT) | {
         (row[0], row[1]): Registered(row[2], row[3]) for row in rows
     }
 
@@ -87,7 +87,7 @@ async def list_segments(
 
 
 async def has_segments(connection: asyncpg.Connection[Any], network_id: str) -> bool:
-    """Whether a network has any segment, archived ones too."""
+    """Whether a network exists, that is, has segments; archived ones count."""
     has: bool = await connection.fetchval(SQL["has_segments"], network_id)
     return has
 
@@ -103,10 +103,10 @@ async def create(
     actor: str | None = None,
     most: int | None = None,
 ) -> Segment:
-    """Create a segment; without an id it gets the network's highest + 1. An empty description is none.
+    """Create a segment; without an id it gets the network's highest + 1. An empty description counts as none.
 
-    most: segments that the network may have, archived ones too; None: any number.
-    Raises: NameTakenError when the network has that name or id already, NoIdLeftError, TooManySegmentsError.
+    most: the maximum number of segments in the network, archived ones included; None: no limit.
+    Raises: NameTakenError if the network already has that name or id, NoIdLeftError, TooManySegmentsError.
     """
     async with connection.transaction():
         has = await lock(connection, network_id)
@@ -115,7 +115,7 @@ async def create(
         if segment_id is None:
             segment_id = await _next_id(connection, network_id, name)
         try:
-            # A savepoint, for several changes may share a transaction.
+            # A savepoint, because several changes may share a transaction.
             async with connection.transaction():
                 key = await connection.fetchval(
                     SQL["create_segment"],
@@ -142,7 +142,7 @@ async def edit(
     is_visible: bool | Keep = KEEP,
     actor: str | None = None,
 ) -> Segment:
-    """Change name, description (None or empty: it has none then) or visibility; no change is no event.
+    """Change name, description (None or empty removes it) or visibility. Without a difference no event is recorded.
 
     Raises: UnknownSegmentError, NameTakenError.
     """
@@ -179,7 +179,7 @@ async def set_archived(
     archived: bool,
     actor: str | None = None,
 ) -> Segment:
-    """Archive a segment (it refuses commands from now on) or restore it; again is no change.
+    """Archive a segment, which then refuses commands, or restore it; idempotent.
 
     Raises: UnknownSegmentError.
     """
@@ -214,7 +214,7 @@ async def _update(connection: asyncpg.Connection[Any], wanted: Segment) -> None:
 async def _taken(
     connection: asyncpg.Connection[Any], network_id: str, name: str, segment_id: int | None = None
 ) -> NameTakenError:
-    """Name the segment that has a name, or else an id, already."""
+    """Return the error with the segment that already has the name, or else the id."""
     (row,) = await connection.fetch(
         SQL["segment_named"],
         network_id,
@@ -227,7 +227,7 @@ async def _taken(
 
 
 async def get(connection: asyncpg.Connection[Any], network_id: str, segment_id: int) -> Segment:
-    """Give one segment. Raises: UnknownSegmentError."""
+    """Return one segment. Raises: UnknownSegmentError."""
     row = await connection.fetchrow(
         SQL["find_segment"],
         network_id,
@@ -239,7 +239,7 @@ async def get(connection: asyncpg.Connection[Any], network_id: str, segment_id: 
 
 
 async def lock(connection: asyncpg.Connection[Any], network_id: str) -> int:
-    """Lock a network's segments against other changes, until the transaction's end; gives how many there are."""
+    """Lock a network's segments against changes until the end of the transaction; return their number."""
     has: int = await connection.fetchval(
         SQL["lock_network"],
         network_id,
@@ -250,7 +250,7 @@ async def lock(connection: asyncpg.Connection[Any], network_id: str) -> int:
 async def _record(
     connection: asyncpg.Connection[Any], segment_key: int, change: str, actor: str | None
 ) -> Segment:
-    """Write down what was done."""
+    """Record a change, and return the segment."""
     await connection.execute(
         SQL["record_segment"],
         segment_key,

@@ -1,4 +1,4 @@
-"""What a topic may say. Kafka's ACLs decide who writes it; this, what of theirs is taken. Pure."""
+"""The commands that a topic may carry; Kafka's ACLs control who may write it. Pure."""
 
 from __future__ import annotations
 
@@ -18,37 +18,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What one topic may say. networks, statuses: None for all. standing: False once it was revoked."""
+    """The rule of one topic. networks, statuses: None for all. standing: False after it was revoked."""
 
     networks: frozenset[str] | None = None
     statuses: frozenset[str] | None = None
     standing: bool = True
 
     def speaks_for(self, network_id: str) -> bool:
-        """Whether its records may be about this network at all."""
+        """Whether the topic may carry commands of this network."""
         return self.standing and (self.networks is None or network_id in self.networks)
 
     def objection(self, network_id: str, user_status: str) -> FieldError | None:
-        """Say what speaks against a command, or None. pointer: "" where no field of it would help."""
+        """Return why the rule forbids a command, or None. pointer: "" if no other value of a field would help."""
         if not self.standing:
             return FieldError(
-                "", "this topic may not say anything: it was revoked, or never allowed"
+                "", "this topic may carry no commands: it was revoked, or never allowed"
             )
         if not self.speaks_for(network_id):
-            # Not for whom it may: the networks' analysts read this, and know nothing of each other.
-            return FieldError("/network_id", f"this topic may not speak for {network_id}")
+            # Without the allowed networks: analysts of this network read the message, and must not learn of others.
+            return FieldError(
+                "/network_id", f"this topic may not carry commands of network {network_id}"
+            )
         if self.statuses is not None and user_status not in self.statuses:
-            said = ", ".join(sorted(self.statuses))
-            return FieldError("/user_status", f"this topic may not say {user_status}, only {said}")
+            allowed = ", ".join(sorted(self.statuses))
+            message = f"this topic may not carry {user_status}, only {allowed}"
+            return FieldError("/user_status", message)
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What the records of one topic may say.
+    """The rules that apply to the records of one topic.
 
-    rule: None for everything. origins: the rules of all topics, where the service's own retries lie: such a one is
-    judged by the topic on which it was received first.
+    rule: None allows everything. origins: the rules of all topics, set for the topic with the service's retries: the
+    rule of the topic of the first receipt applies to a retry.
     """
 
     rule: Rule | None
@@ -59,16 +62,16 @@ NOTHING = Rule(standing=False)
 
 
 def allowed_on(topic: str, rules: Mapping[str, Rule], commands: str) -> Allowed | None:
-    """Say what a topic may say; None for everything. commands: the topic that the service publishes to itself."""
+    """Return the rules of a topic; None allows everything. commands: the topic that the service itself publishes to."""
     if topic != commands:
         return Allowed(rules.get(topic, NOTHING))
     return Allowed(rules.get(topic), rules) if rules else None
 
 
 def check_allowed(allowed: Allowed, command: Command, headers: Headers) -> None:
-    """Raise Refusal(not_allowed) if its topic may not say that.
+    """Raise Refusal(not_allowed) if the rules of the topic forbid a command.
 
-    An `expire` is never asked: nobody but the service can say it, and an override that nobody lifts would be worse.
+    `expire` is always allowed: only the service can publish it, and without it an override would never end.
     """
     if command.user_status is UserStatus.EXPIRE:
         return
@@ -81,13 +84,13 @@ def check_allowed(allowed: Allowed, command: Command, headers: Headers) -> None:
 
 
 def speaks_for(allowed: Allowed | None, network_id: str, headers: Headers | None = None) -> bool:
-    """Whether a record of the topic, with these headers, may be about this network: if not, it is nobody's."""
+    """Whether a record of the topic, with these headers, may belong to this network."""
     rule = None if allowed is None else _rule(allowed, headers)
     return rule is None or rule.speaks_for(network_id)
 
 
 def _rule(allowed: Allowed, headers: Headers | None) -> Rule | None:
-    """Find the rule for a record: a retry is judged by the topic on which it was received first."""
+    """Return the rule for a record; for a retry that of the topic of its first receipt."""
     if headers is None or allowed.origins is None or headers.origin is None:
         return allowed.rule
     if headers.source != "retry":

@@ -1,4 +1,4 @@
-"""What every process needs: settings, errors, logs and metrics, traces, waiting, the HTTP server.
+"""Shared by every process: settings, errors, logs, metrics, traces, backoff, the HTTP server.
 
-Imports no other room; every room may import it.
+Imports no other room. Every room may import it.
 """

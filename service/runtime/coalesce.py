@@ -1,4 +1,4 @@
-"""Doing together what several ask for at the same time: while one round is under way, the next one gathers."""
+"""Coalesces concurrent calls into batches: while one batch runs, the next one collects."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-_Asked = TypeVar("_Asked")
-_Answer = TypeVar("_Answer")
+_Request = TypeVar("_Request")
+_Result = TypeVar("_Result")
 
 
-class Coalescer(Generic[_Asked, _Answer]):
-    """Calls `work` with all that was asked since its last round, at most `most` at a time; one round at a time.
+class Coalescer(Generic[_Request, _Result]):
+    """Calls `work` with all requests since the last batch, at most `most` per batch, one batch at a time.
 
-    It waits for nobody: who asks while no round is under way begins one. work: gives an answer for each, in order.
+    A request that arrives while no batch is running starts one at once. work: returns one result per request, in order.
     """
 
     def __init__(
-        self, work: Callable[[Sequence[_Asked]], Awaitable[Sequence[_Answer]]], most: int
+        self, work: Callable[[Sequence[_Request]], Awaitable[Sequence[_Result]]], most: int
     ) -> None:
         self._work = work
         self._most = most
-        self._waiting: list[tuple[_Asked, asyncio.Future[_Answer]]] = []
+        self._waiting: list[tuple[_Request, asyncio.Future[_Result]]] = []
         self._running: asyncio.Task[None] | None = None
 
-    async def __call__(self, asked: _Asked) -> _Answer:
-        """Ask, and wait for the answer. What `work` raises is raised for everybody in its round.
+    async def __call__(self, request: _Request) -> _Result:
+        """Submit a request and wait for its result. An error of `work` is raised for every request of the batch.
 
-        Whoever is cancelled while waiting is forgotten; a round that began with it goes on for the others.
+        A cancelled request is dropped if its batch has not started; a running batch continues for the others.
         """
-        answer: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((asked, answer))
+        answer: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((request, answer))
         if self._running is None:
             self._running = asyncio.create_task(self._run())
         return await answer
 
     def stop(self) -> set[asyncio.Task[None]]:
-        """Cancel the round under way, if any, and whoever waits; gives what is not at its end yet."""
+        """Cancel the running batch and all waiting requests. Returns the tasks that have not ended yet."""
         for _, future in self._waiting:
             future.cancel()
         self._waiting = []
@@ -50,25 +50,25 @@ class Coalescer(Generic[_Asked, _Answer]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                round_, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-                await self._answer([one for one in round_ if not one[1].done()])
+                batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+                await self._answer([one for one in batch if not one[1].done()])
         finally:
             self._running = None
 
-    async def _answer(self, round_: list[tuple[_Asked, asyncio.Future[_Answer]]]) -> None:
-        if not round_:
+    async def _answer(self, batch: list[tuple[_Request, asyncio.Future[_Result]]]) -> None:
+        if not batch:
             return
         try:
-            answers = await self._work([asked for asked, _ in round_])
-        except Exception as error:  # noqa: BLE001 - it is theirs who asked
-            for _, future in round_:
+            answers = await self._work([request for request, _ in batch])
+        except Exception as error:  # noqa: BLE001 - the callers handle it
+            for _, future in batch:
                 if not future.done():
                     future.set_exception(error)
         except asyncio.CancelledError:
-            for _, future in round_:
+            for _, future in batch:
                 future.cancel()
             raise
         else:
-            for (_, future), answer in zip(round_, answers, strict=True):
+            for (_, future), answer in zip(batch, answers, strict=True):
                 if not future.done():
                     future.set_result(answer)

@@ -1,4 +1,4 @@
-"""What Kafka refuses a login; nothing is imported here that a publisher does not need."""
+"""Kafka's authorization errors, in a module that a publisher can import cheaply."""
 
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
@@ -13,4 +13,4 @@ DENIED = (
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
 )
-"""Faults that operators must mend: an ACL is missing."""
+"""Errors that an operator must fix: an ACL is missing."""

@@ -28,24 +28,26 @@ _AT = re.compile(r"(?P<fault>.*) - at `\$\.(?P<name>\w+)`", re.DOTALL)
 
 
 class SettingError(ValueError):
-    """A setting has a value that it can't have."""
+    """A setting has an invalid value."""
 
     def __init__(self, name: str, fault: str) -> None:
         super().__init__(f"{PREFIX}{name.upper()}: {fault}")
 
 
-def read_settings(**given: Any) -> Settings:
-    """Read the settings: those given, then the environment, then secrets in files; an empty one is unset.
+def read_settings(**overrides: Any) -> Settings:
+    """Read the settings from the arguments, the environment, or files of secrets, in this order.
 
-    `SEGMENTS_X_FILE` names a file that holds the value of secret `SEGMENTS_X`; its last newline is cut.
+    An empty value counts as unset.
 
-    Raises: SettingError; OSError or UnicodeDecodeError where such a file can't be read.
+    `SEGMENTS_X_FILE` names a file with the value of secret `SEGMENTS_X`; trailing newlines are removed.
+
+    Raises: SettingError; OSError or UnicodeDecodeError if such a file can't be read.
     """
     environ = {name.upper(): value for name, value in os.environ.items() if value}
-    values = dict(given)
+    values = dict(overrides)
     for name, field in settings_fields().items():
         variable = PREFIX + name.upper()
-        if name in given:
+        if name in overrides:
             continue
         if value := environ.get(variable):
             values[name] = value
@@ -53,7 +55,7 @@ def read_settings(**given: Any) -> Settings:
             values |= {name: text} if (text := _secret_in(path)) else {}
     try:
         settings = msgspec.convert(
-            values | {"given": frozenset(values)}, Settings, strict=False, dec_hook=_decode
+            values | {"explicit": frozenset(values)}, Settings, strict=False, dec_hook=_decode
         )
     except msgspec.ValidationError as error:
         raise _error(error) from None
@@ -73,11 +75,11 @@ def _decode(kind: type, value: Any) -> Any:
 
 
 def _error(error: msgspec.ValidationError) -> SettingError:
-    """Say which setting is wrong. Its value is not shown: it may be a secret in the wrong place."""
-    found = _AT.fullmatch(str(error))
-    if found is None:
+    """Convert to a SettingError. The value is not shown: it may be a misplaced secret."""
+    match = _AT.fullmatch(str(error))
+    if match is None:
         raise error
-    name = found["name"]
+    name = match["name"]
     kind = get_args(Settings.__annotations__[name])[0]
     choices = [
         choice
@@ -87,14 +89,14 @@ def _error(error: msgspec.ValidationError) -> SettingError:
     ]
     if choices:
         return SettingError(name, f"must be one of {', '.join(choices)}")
-    fault = found["fault"].replace("Expected", "must be", 1).replace(" | null`", "`", 1)
+    fault = match["fault"].replace("Expected", "must be", 1).replace(" | null`", "`", 1)
     for type_name, words in _WORDS.items():
         fault = fault.replace(type_name, words)
     return SettingError(name, fault)
 
 
 def _database_url_fault(value: SecretStr) -> str | None:
-    """Refuse what the driver could not read, without showing it: its own message would quote the password."""
+    """Check the URL without quoting it; the driver's own message would quote the password."""
     with suppress(ValueError):
         parts = urlsplit(value.get_secret_value())
         readable = parts.scheme in ("postgresql", "postgres") and all(
@@ -102,18 +104,16 @@ def _database_url_fault(value: SecretStr) -> str | None:
         )
         if readable and all("=" in pair for pair in parts.query.split("&") if parts.query):
             return None
-    return (
-        "must be postgresql://user:password@host:port/database, special characters percent-encoded"
-    )
+    return "must be postgresql://user:password@host:port/database, with special characters percent-encoded"
 
 
 def _key_fault(value: SecretStr) -> str | None:
-    """Refuse a key that anybody might try: who has it may sign whatever they like."""
+    """Refuse a guessable key, because its holder can sign any command."""
     key = value.get_secret_value()
     if len(key) >= _LEAST_KEY and len(set(key)) >= _LEAST_LETTERS and not _PLACEHOLDER.search(key):
         return None
     return (
-        f"must be at least {_LEAST_KEY} random characters, and no placeholder; make one with"
+        f"must be at least {_LEAST_KEY} random characters, and not a placeholder; generate one with"
         " `openssl rand -base64 32`"
     )
 
@@ -135,7 +135,7 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
 
 
 def unknown_variables() -> list[str]:
-    """List the variables of the environment that look like settings and are none, as a misspelt one."""
+    """List environment variables with the prefix of settings that are not settings, such as misspelt ones."""
     known = {PREFIX + name.upper() for name in settings_fields()}
     known |= {
         PREFIX + name.upper() + _FILE

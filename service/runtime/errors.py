@@ -1,4 +1,4 @@
-"""Errors of the service: one root, a class per situation; the docstring is the message."""
+"""Errors of the service: one root, one class per situation. The docstring is the message."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ class SegmentsError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __str__(self) -> str:
-        """Give the class's own sentence and what was added to it."""
-        said = super().__str__()
+        """Return the class's sentence and the added detail."""
+        detail = super().__str__()
         sentence = (self.__doc__ or "").strip().splitlines()[0]
-        return f"{sentence} {said}".strip()
+        return f"{sentence} {detail}".strip()
 
 
 class WrongUseError(SegmentsError):
@@ -32,7 +32,7 @@ class RefusedError(SegmentsError):
 
 
 class MigrationDriftError(SegmentsError):
-    """An applied migration is not the one in this program; use the program that made the database."""
+    """An applied migration differs from this program's; use the version that set up the database."""
 
 
 class NotSetUpError(SegmentsError):
@@ -44,7 +44,7 @@ class UnsuitableDatabaseError(SegmentsError):
 
 
 class AddressError(SegmentsError):
-    """The address can't be listened on."""
+    """Can't listen on the address."""
 
 
 class UnknownSegmentError(SegmentsError):
@@ -52,11 +52,11 @@ class UnknownSegmentError(SegmentsError):
 
 
 class NameTakenError(SegmentsError):
-    """A segment of this network has that name or id already."""
+    """A segment of this network already has that name or id."""
 
 
 class NoIdLeftError(SegmentsError):
-    """The network's highest segment id is the highest there is; name a lower one."""
+    """The network's highest segment id is the maximum; specify a lower one."""
 
 
 class TooManySegmentsError(SegmentsError):
@@ -64,7 +64,7 @@ class TooManySegmentsError(SegmentsError):
 
 
 class RegistryMovedError(SegmentsError):
-    """Somebody changed the registry meanwhile; nothing was done, try again."""
+    """The registry changed in the meantime; nothing was done, try again."""
 
 
 class UnknownKeyError(SegmentsError):
@@ -72,24 +72,24 @@ class UnknownKeyError(SegmentsError):
 
 
 class DatabaseAwayError(SegmentsError):
-    """Postgres is away."""
+    """Postgres is unavailable."""
 
 
 class LaneLostError(SegmentsError):
-    """Another process moved this lane on; nothing was written."""
+    """Another process advanced this lane; nothing was written."""
 
 
 class LaneStoppedError(SegmentsError):
-    """The lane is stopped and waits for an operator."""
+    """The lane is stopped until an operator acts."""
 
 
 class KafkaRefusedError(SegmentsError):
-    """Kafka refuses us."""
+    """Kafka refused the request."""
 
 
 class TopicError(SegmentsError):
-    """A topic is not as the service needs it."""
+    """A topic is missing or misconfigured."""
 
 
 class FoldDriftError(SegmentsError):
-    """The projection was made by other SQL than this program's; run `segments rebuild`."""
+    """The projection was built with a different version of the SQL; run `segments rebuild`."""

@@ -1,4 +1,4 @@
-"""The health endpoint of a process: whether it lives, whether it can do its work, and its metrics."""
+"""The health endpoint of a process: liveness, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
     from service.runtime.settings import Settings
 
-# To the health endpoint.
+# Connections to the health endpoint.
 CONNECTIONS = 64
 
 
 def stopped_lanes(lanes: Iterable[tuple[str, bool]]) -> str | None:
-    """Say which lanes are stopped, of such with whether they are; None: none is. For a readiness check."""
+    """Return the result of a readiness check: the stopped lanes of (name, is_stopped), or None."""
     names = sorted(name for name, is_stopped in lanes if is_stopped)
     return f"stopped: {', '.join(names)}; see `segments status`" if names else None
 
 
 class Health:
-    """Whether a process can do its work: checks by name, each giving None or what is wrong."""
+    """The readiness checks of a process by name; each returns None or its fault."""
 
     def __init__(self) -> None:
         self._checks: dict[str, tuple[Callable[[], Awaitable[str | None]], bool]] = {}
@@ -42,7 +42,7 @@ class Health:
     def add(
         self, name: str, check: Callable[[], Awaitable[str | None]], *, degrades: bool = False
     ) -> None:
-        """Add a readiness check. degrades: the work can be done without it, though not all as well."""
+        """Add a readiness check. degrades: a failure makes the process degraded, not unready."""
         self._checks[name] = (check, degrades)
 
     async def _ready(self, _request: Request) -> JSONResponse:
@@ -61,18 +61,18 @@ class Health:
         )
 
     async def _live(self, _request: Request) -> JSONResponse:
-        # The loop answers, so it is not stuck; a dependency that is away is no reason to be restarted.
+        # The event loop responds, so it is not stuck. An unavailable dependency is no reason for a restart.
         return JSONResponse({"status": "live"})
 
     async def _metrics(self, _request: Request) -> Response:
         now = time.monotonic()
         if now >= self._metrics_until:
-            # Written at most once a second, however many ask.
+            # Rendered at most once per second, whatever the number of requests.
             self._metrics_text, self._metrics_until = generate_latest(REGISTRY), now + 1
         return Response(self._metrics_text, media_type=CONTENT_TYPE_LATEST)
 
     def routes(self) -> list[Route]:
-        """Give the routes /health/live, /health/ready and /metrics."""
+        """Return the routes /health/live, /health/ready and /metrics."""
         return [
             Route("/health/live", self._live),
             Route("/health/ready", self._ready),
@@ -84,7 +84,7 @@ class Health:
 async def serve_health(settings: Settings, health: Health) -> AsyncIterator[None]:
     """Serve the health endpoint on HTTP_HOST:HEALTH_PORT while the block runs; port 0: none.
 
-    Raises: AddressError when nobody can listen there.
+    Raises: AddressError if the address is not available.
     """
     if settings.health_port == 0:
         yield

@@ -1,7 +1,7 @@
-"""Closing idle connections before they keep a new client out.
+"""Closes idle connections before they block new clients.
 
-The server accepts so many connections and lets further ones wait; it neither counts them by client nor closes idle
-ones early. They are descriptors of this process: the kernel is asked whose they are and how long they have been idle.
+The server accepts a maximum number of connections and queues the rest. It neither counts them by client nor closes
+idle ones early. The connections are descriptors of this process; the kernel knows the peer and the idle time of each.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# How often the process counts its descriptors: less often where that would take more than these shares of its time.
+# The interval of counting descriptors. It grows so that counting takes no more than these shares of the time.
 EVERY_SECONDS = 0.05
 _SHARE, _SHARE_WHILE_CLOSING = 0.02, 0.2
-# Where Linux keeps, in struct tcp_info, the milliseconds since something was received.
+# In Linux' struct tcp_info: the milliseconds since data was last received.
 _LAST_DATA_RECEIVED = slice(52, 56)
 
-# Whose a connection is: its address and port.
+# The address and port of the client.
 Peer = tuple[str, int]
 
 
 class Connection(NamedTuple):
-    """One that is open. client: the peer's address, of IPv6 the network of 64 bits that one client has for itself."""
+    """An open connection. client: the peer's address; for IPv6 its /64 network, which one client usually owns."""
 
     descriptor: int
     peer: Peer
@@ -37,16 +37,16 @@ class Connection(NamedTuple):
 
 
 async def close_idle_connections(port: int, bound: int, busy: Callable[[], set[Peer]]) -> None:
-    """Go on for ever: where three quarters of `bound` are open on a port, close idle ones until half of it are.
+    """Run forever: when three quarters of `bound` connections are open on a port, close idle ones down to half.
 
-    busy: gives the peers for whom something is done. Their connections stay.
+    busy: returns the peers with requests in progress; their connections stay open.
     """
     seconds = EVERY_SECONDS
     while True:
         await asyncio.sleep(seconds)
         began = time.monotonic()
         chosen: list[Connection] = []
-        # All descriptors count here: a quick way to see that connections are few.
+        # The count of all descriptors is a cheap upper bound of the connections.
         if len(_descriptors()) > bound * 3 // 4:
             connections = list(_open_connections(port))
             if len(connections) > bound * 3 // 4:
@@ -58,7 +58,10 @@ async def close_idle_connections(port: int, bound: int, busy: Callable[[], set[P
 
 
 def choose(connections: list[Connection], busy: set[Peer], count: int) -> list[Connection]:
-    """Choose so many to close, or all that are idle: always of the client that has most left, the longest idle."""
+    """Choose `count` connections to close, or all idle ones.
+
+    Each is the longest idle one of the client that has the most left.
+    """
     kept = Counter(each.client for each in connections if each.peer in busy)
     idle = []
     for connection in sorted(connections, key=lambda each: each.idle_milliseconds):
@@ -69,27 +72,27 @@ def choose(connections: list[Connection], busy: set[Peer], count: int) -> list[C
 
 
 def _descriptors() -> list[int]:
-    return [int(name) for name in os.listdir("/dev/fd")]  # noqa: PTH208 - names are all that is wanted
+    return [int(name) for name in os.listdir("/dev/fd")]  # noqa: PTH208 - only names are needed
 
 
 def _open_connections(port: int) -> Iterator[Connection]:
     for descriptor in _descriptors():
         try:
-            # It is only looked at: family and type are given, or each look would ask the kernel for them.
+            # Family and type are passed to save the system calls that would detect them.
             connection = socket.socket(socket.AF_INET6, socket.SOCK_STREAM, 0, descriptor)
         except OSError:
-            continue  # closed meanwhile
+            continue  # closed in the meantime
         try:
             if (peer := _peer(connection, port)) is not None:
                 yield Connection(descriptor, peer, _client(peer[0]), _idle(connection))
         except OSError:
-            continue  # not a socket, or one that is not connected
+            continue  # not a socket, or not connected
         finally:
             connection.detach()
 
 
 def _peer(connection: socket.socket, port: int) -> Peer | None:
-    """Give who is connected to a port of ours; None for another socket. Raises: OSError."""
+    """Return the peer of a connection to `port`; None for another socket. Raises: OSError."""
     own, peer = connection.getsockname(), connection.getpeername()
     if not isinstance(own, tuple) or own[1] != port:
         return None
@@ -103,7 +106,7 @@ def _client(address: str) -> bytes:
 
 
 def _idle(connection: socket.socket) -> int:
-    """Give the milliseconds since something was received, as far as the kernel tells."""
+    """Return the milliseconds since data was last received; 0 if the kernel has no such figure."""
     if not hasattr(socket, "TCP_INFO"):
         return 0
     info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_RECEIVED.stop)
@@ -111,9 +114,9 @@ def _idle(connection: socket.socket) -> int:
 
 
 def _close(connection: Connection) -> None:
-    """End a connection as if its client had; the server then closes it."""
+    """Shut a connection down as its client would; the server then closes it."""
     try:
-        # Another thread may have closed it, and the number be another's: a duplicate stays what it is.
+        # Another thread may have closed it and the number may be reused; a duplicate stays the same connection.
         with socket.socket(fileno=os.dup(connection.descriptor)) as duplicate:
             peer = duplicate.getpeername()
             if (peer[0].partition("%")[0], peer[1]) == connection.peer:

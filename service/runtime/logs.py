@@ -1,7 +1,7 @@
-"""Logs: structured lines on stderr, as JSON or for people.
+"""Structured logs on stderr, as JSON or for reading on a console.
 
-structlog is imported by who logs, or when another library's warning is written: it takes a tenth of a second, which
-a command that writes no line should not pay.
+structlog is imported with the first logger or the first warning of another library, because the import takes 0.1 s
+that a command without log lines need not spend.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class _Structured(logging.Formatter):
-    """Writes every library's records as lines of ours. make: makes the formatter for the first one."""
+    """Formats the records of all libraries alike. make: creates the formatter for the first record."""
 
     def __init__(self, make: Callable[[], logging.Formatter]) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class _Structured(logging.Formatter):
 
 
 def set_up_logging(settings: Settings) -> None:
-    """Write structured lines to stderr; other libraries' warnings among them."""
+    """Write structured lines to stderr, including the warnings of other libraries."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     handler = logging.StreamHandler()
     handler.setFormatter(_Structured(lambda: _formatter(as_json=settings.log_format == "json")))
@@ -41,7 +41,7 @@ def set_up_logging(settings: Settings) -> None:
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """Give the logger of a module, `segments.<name>`."""
+    """Return the logger of a module, `segments.<name>`."""
     from structlog import stdlib  # noqa: PLC0415
 
     _configure()
@@ -72,7 +72,7 @@ def _formatter(*, as_json: bool) -> logging.Formatter:
 
 @cache
 def _configure() -> None:
-    """Have structlog pass its lines to the standard library's loggers, once."""
+    """Configure structlog, once, to pass its lines to the standard library's loggers."""
     import structlog  # noqa: PLC0415
 
     structlog.configure(

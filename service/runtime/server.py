@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from service.runtime.idle_connections import Peer
 
 log = get_logger("serving")
-# A head is refused when it is longer; so much of a body may wait in each connection for the app to take it.
+# The maximum size of a request head, and of the unread part of a body per connection.
 HEAD_BYTES = 32 * 1024
 BACKLOG = 1024
-# Descriptors that are left for Postgres, Kafka and files.
+# Descriptors reserved for Postgres, Kafka and files.
 DESCRIPTORS_LEFT = 128
-# At a stop, requests under way get so long to end.
+# The time that requests in progress have to finish at a stop.
 STOP_SECONDS = 10.0
 
 
 class _Server(Server):
-    """granian on a socket that is given: its own would share its port with another process' without a word."""
+    """granian on an existing socket. A socket of its own would silently share the port with another process."""
 
     def __init__(self, listening: socket.socket, app: ASGIApp, **options: Any) -> None:
         super().__init__(
@@ -57,25 +57,25 @@ class _Server(Server):
         self._listening = listening
 
     def _init_shared_socket(self) -> None:
-        # Private, as it has no public way (emmett-framework/granian#786); a test fails where granian changes it.
-        # What granian is given it closes. Its stubs know neither the arguments nor what is set here.
+        # Private, for lack of a public way (emmett-framework/granian#786); a test fails if granian changes it.
+        # granian closes the socket that it gets. Its stubs lack these arguments and this attribute.
         backlog = (BACKLOG,) if sys.platform == "linux" else ()
         holder: Any = SocketHolder
         self._shd: Any = holder(self._listening.detach(), False, *backlog)  # noqa: FBT003 - no socket of Unix
 
 
 class _Tasks:
-    """An app whose requests under way are known."""
+    """Wraps an app and tracks its requests in progress."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        # Each with whose connection it came over.
+        # Each request with the peer of its connection.
         self.running: dict[asyncio.Task[Any], Peer] = {}
-        # Those that wait for more of a body: as idle as a connection that waits for the next head.
+        # Requests that wait for more of the body. They are as idle as a connection that waits for the next head.
         self._waiting: set[asyncio.Task[Any]] = set()
 
     def peers(self) -> set[Peer]:
-        """Give for whom something is done."""
+        """Return the peers with requests in progress."""
         return {peer for task, peer in self.running.items() if task not in self._waiting}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,7 +85,7 @@ class _Tasks:
         self.running[task] = address, int(port)
 
         async def receive_idly() -> Message:
-            # A framework may listen for a disconnect in another task, while this one works.
+            # A framework may wait for a disconnect in another task while this one works.
             if asyncio.current_task() is not task:
                 return await receive()
             self._waiting.add(task)
@@ -104,13 +104,13 @@ class _Tasks:
 async def serving(
     app: ASGIApp, host: str, port: int, *, seconds: float, connections: int
 ) -> AsyncIterator[int]:
-    """Serve on host and port while the block runs; port 0: a free one. Gives the port.
+    """Serve on host and port while the block runs; port 0: a free one. Yields the port.
 
-    Requests under way at the end are finished first, within STOP_SECONDS. seconds: a connection is closed when the next
-    head is not here whole after so long, or its client takes nothing of an answer for three times as long.
-    connections: that are open at once, or as many as there are descriptors for; further ones wait to be accepted, and
-    idle ones are closed before that.
-    Raises: AddressError when nobody can listen there.
+    At the end, requests in progress are finished first, within STOP_SECONDS. seconds: the time limit for a complete
+    request head; three times as long applies to a client that reads nothing of a response. connections: the maximum
+    number of open connections, bounded by the descriptors; further ones wait to be accepted, and idle ones are closed
+    earlier.
+    Raises: AddressError if the address is not available.
     """
     listening = _listen(host, port, 3 * seconds)
     port = listening.getsockname()[1]
@@ -144,30 +144,30 @@ async def serving(
             server.stop()  # type: ignore[no-untyped-call]
             await asyncio.wait([task], timeout=STOP_SECONDS)
             if not task.done():
-                log.warning("requests are given up", requests=len(counted.running))
+                log.warning("requests aborted at shutdown", requests=len(counted.running))
                 for request in counted.running:
                     request.cancel()
                 task.cancel()
 
 
 def _connections_possible(wanted: int) -> int:
-    """Give how many connections there are descriptors for, after asking for as many as it takes."""
+    """Return the number of connections that the descriptors allow, after raising the limit as far as possible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = wanted + DESCRIPTORS_LEFT
     if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         if soft < needed:
-            log.warning("few descriptors: fewer connections are taken", limit=soft, wanted=needed)
+            log.warning("file descriptor limit reduces connections", limit=soft, wanted=needed)
         return max(soft - DESCRIPTORS_LEFT, soft // 2)
     return wanted
 
 
 def _listen(host: str, port: int, unread_seconds: float) -> socket.socket:
-    """Listen. Whoever is accepted inherits the options.
+    """Listen. Accepted connections inherit the options.
 
-    Without TCP_NODELAY an answer's body would wait 40 ms for the client to acknowledge its headers.
-    unread_seconds: the kernel gives up a connection of whose answer nothing was taken for so long.
+    Without TCP_NODELAY a response body would wait 40 ms for the client to acknowledge the headers.
+    unread_seconds: the kernel drops a connection whose client has read nothing of a response for so long.
     """
     try:
         listening = socket.create_server(
@@ -178,7 +178,7 @@ def _listen(host: str, port: int, unread_seconds: float) -> socket.socket:
     except OSError as error:
         raise AddressError(f"({host}:{port}: {error.strerror})") from error
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         listening.setsockopt(
             socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(unread_seconds * 1000)
         )

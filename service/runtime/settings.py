@@ -1,6 +1,6 @@
-"""The settings: what there is, and what each means. `service.runtime.environment` reads them.
+"""The settings and their descriptions. `service.runtime.environment` reads them.
 
-They are a msgspec struct: with pydantic-settings they alone took as much processor time, 0.3 s, as the rest of
+They are a msgspec struct because importing pydantic-settings took 0.3 s of CPU, as much as the rest of
 `segments send`.
 """
 
@@ -13,11 +13,11 @@ import msgspec
 from msgspec import Meta
 
 PREFIX = "SEGMENTS_"
-"""What every variable's name begins with."""
+"""The prefix of every variable."""
 
 
 class SecretStr:
-    """A text that is not printed."""
+    """A text that is never printed."""
 
     __slots__ = ("_text",)
 
@@ -25,7 +25,7 @@ class SecretStr:
         self._text = text
 
     def get_secret_value(self) -> str:
-        """Give the text."""
+        """Return the text."""
         return self._text
 
     def __eq__(self, other: object) -> bool:
@@ -37,7 +37,7 @@ class SecretStr:
         return hash(self._text)
 
     def __len__(self) -> int:
-        """Give the text's length; an empty one is false."""
+        """Return the text's length; an empty text is false."""
         return len(self._text)
 
     def __repr__(self) -> str:
@@ -52,24 +52,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     database_url: Annotated[
         SecretStr | None,
-        Meta(description="Postgres, as postgresql://… ; unset: a local stack is started by `run`"),
+        Meta(
+            description="URL of Postgres, postgresql://user:password@host:port/database; unset: `run` starts one"
+        ),
     ] = None
     setup_database_url: Annotated[
         SecretStr | None,
         Meta(
-            description="Postgres login that may create roles and schemas, for `setup`; default DATABASE_URL"
+            description="URL for `setup`, with a login that may create roles and schemas; default DATABASE_URL"
         ),
     ] = None
     database_pooler: Annotated[
         Literal["none", "transaction"],
         Meta(
-            description="`transaction` behind a transaction pooler such as PgBouncer: nothing rests on session state"
+            description="`transaction` behind a transaction pooler such as PgBouncer: no session state is used"
         ),
     ] = "none"
     kafka_bootstrap_servers: Annotated[
         str | None,
         Meta(
-            description="Kafka brokers, host:port with commas; unset: a local stack is started by `run`"
+            description="Kafka brokers, host:port separated by commas; unset: `run` starts a local one"
         ),
     ] = None
     kafka_security_protocol: Annotated[
@@ -78,14 +80,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "PLAINTEXT"
     kafka_sasl_mechanism: Annotated[
         Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None,
-        Meta(description="PLAIN (also if unset), SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"),
+        Meta(description="PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER; unset: PLAIN"),
     ] = None
     kafka_sasl_username: Annotated[str | None, Meta(description="SASL user")] = None
     kafka_sasl_password: Annotated[SecretStr | None, Meta(description="SASL password")] = None
     kafka_sasl_oauth_token_file: Annotated[
         Path | None,
         Meta(
-            description="File with the OAUTHBEARER token; read at each connection, so another program may renew it"
+            description="File with the OAUTHBEARER token; read at each connection, so that another program can renew it"
         ),
     ] = None
     kafka_ssl_cafile: Annotated[
@@ -96,59 +98,62 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     kafka_ssl_keyfile: Annotated[
         Path | None,
-        Meta(description="Client key, PEM, no passphrase; unset: it is in the certificate's file"),
+        Meta(
+            description="Client key, PEM, without a passphrase; unset: read from KAFKA_SSL_CERTFILE"
+        ),
     ] = None
     topic_prefix: Annotated[
         str,
         Meta(
             pattern=r"^[A-Za-z0-9._-]{1,100}\Z",
-            description="Topics are <prefix>.commands, <prefix>.rejected, <prefix>.memberships, <prefix>.owner",
+            description="Prefix of <prefix>.commands, <prefix>.rejected, <prefix>.memberships, <prefix>.owner",
         ),
     ] = "segments"
     topic_partitions: Annotated[
-        int, Meta(ge=1, description="Partitions of the topics that `setup` makes")
+        int, Meta(ge=1, description="Partitions of the topics that `setup` creates")
     ] = 8
     topic_replication: Annotated[
         Annotated[int, Meta(ge=1)] | None,
         Meta(description="Replicas of each partition; default min(3, brokers)"),
     ] = None
     topic_retention_days: Annotated[
-        int, Meta(ge=1, description="How long Kafka keeps commands")
+        int, Meta(ge=1, description="Retention of commands in Kafka, in days")
     ] = 30
     signing_key: Annotated[
         SecretStr | None,
         Meta(
-            description="Key of segments-signature, at least 32 random characters; without it the signed headers are"
-            " neither made nor believed"
+            description="Key of segments-signature, at least 32 random characters; unset: headers are not signed,"
+            " and signatures are not accepted"
         ),
     ] = None
     signing_key_old: Annotated[
         SecretStr | None,
         Meta(
-            description="Another key whose signatures are believed, while SIGNING_KEY is being changed"
+            description="A second key whose signatures are accepted, for a rotation of SIGNING_KEY"
         ),
     ] = None
     ingest_batch_records: Annotated[
-        int, Meta(ge=1, le=20000, description="Most records of one lane in one append")
+        int, Meta(ge=1, le=20000, description="Maximum records of one lane per append")
     ] = 4000
     ingest_lanes_at_once: Annotated[
-        int, Meta(ge=1, description="Appends that one ingest process runs side by side")
+        int, Meta(ge=1, description="Concurrent appends per ingest process")
     ] = 2
     segments_per_network: Annotated[
         int,
         Meta(
             ge=1,
-            description="Segments that a network may have, archived ones too; no more are created",
+            description="Maximum number of segments per network, archived ones included",
         ),
     ] = 10_000
     people_cache: Annotated[
-        int, Meta(ge=1000, description="People an ingest process remembers (about 300 bytes each)")
+        int,
+        Meta(ge=1000, description="People that an ingest process caches (about 300 bytes each)"),
     ] = 150_000
     project_batch_records: Annotated[
-        int, Meta(ge=1, le=50_000, description="Most offsets of one lane folded in one transaction")
+        int, Meta(ge=1, le=50_000, description="Maximum offsets of one lane folded per transaction")
     ] = 10_000
     project_tasks: Annotated[
-        int, Meta(ge=1, description="Lanes that one projection process folds side by side")
+        int, Meta(ge=1, description="Lanes that one projection process folds concurrently")
     ] = 2
     http_host: Annotated[
         str, Meta(description="Address of the HTTP API, and of the health and metrics endpoint")
@@ -157,38 +162,37 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_rate_limit: Annotated[
         str,
         Meta(
-            description="What one API key may send to one api process: NUMBER/second, /minute or /hour"
+            description="Rate limit of commands per API key and api process: NUMBER/second, /minute or /hour"
         ),
     ] = "5000/second"
     http_registry_rate_limit: Annotated[
         str,
         Meta(
-            description="Changes of its segments that one network may ask of one api process: NUMBER/second, /minute"
-            " or /hour"
+            description="Rate limit of changes to segments per network and api process: NUMBER/second, /minute or /hour"
         ),
     ] = "10/second"
     http_in_flight: Annotated[
         int,
         Meta(
             ge=1,
-            description="Requests that one api process works on at once; a network has as many as it leaves free, alone"
-            " half of them; more get 503",
+            description="Maximum requests in flight per api process. One network may have as many as it leaves free:"
+            " half of them if it is alone. Further requests get 503",
         ),
     ] = 2000
     http_memory_mib: Annotated[
         int,
         Meta(
             ge=1,
-            description="MiB that bodies and unread answers may hold in one api process, shared among networks in the"
-            " same way; more get 503",
+            description="MiB for request bodies and unread responses per api process, shared among networks as"
+            " HTTP_IN_FLIGHT is. Further requests get 503",
         ),
     ] = 24
     http_connections: Annotated[
         int,
         Meta(
             ge=1,
-            description="Connections to one api process, as far as there are descriptors; from three quarters on idle"
-            " ones are closed, of the client with the most first",
+            description="Maximum connections per api process, bounded by file descriptors. Above three quarters, idle"
+            " connections are closed, those of the client with the most first",
         ),
     ] = 2000
     http_timeout_seconds: Annotated[
@@ -196,16 +200,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0.1,
             le=3600,
-            description="Time a client has for the next request's head, and for a body; and, three times as long, to"
-            " take a part of an answer",
+            description="Seconds that a client has to send a request's head, and its body. Three times as long applies"
+            " to a client that does not read its response",
         ),
     ] = 10
     http_publish_bytes: Annotated[
         int,
         Meta(
             ge=1024 * 1024,
-            description="Bytes of commands, 1 KiB more for each, that one api process has taken and the broker not yet"
-            " acknowledged, half of them of one network; less where the broker takes less in 2 s; more get 503",
+            description="Maximum bytes of commands per api process that the broker has not acknowledged yet,"
+            " counted with 1 KiB more per command; one network may have half. Lower if the broker acknowledges less"
+            " in 2 s. Further requests get 503",
         ),
     ] = 16 * 1024 * 1024
     health_port: Annotated[
@@ -217,44 +222,43 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     otlp_endpoint: Annotated[
         Annotated[str, Meta(pattern=r"^https?://[^\s]+\Z")] | None,
         Meta(
-            description="Collector of traces, OTLP over HTTP, such as http://collector:4318; unset: no traces"
+            description="OTLP/HTTP collector of traces, such as http://collector:4318; unset: no traces"
         ),
     ] = None
-    log_format: Annotated[Literal["json", "console"], Meta(description="How log lines look")] = (
+    log_format: Annotated[Literal["json", "console"], Meta(description="Format of log lines")] = (
         "json"
     )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        Meta(description="Least severe log line that is written"),
+        Meta(description="Minimum level of log lines"),
     ] = "info"
     actor: Annotated[
         Annotated[str, Meta(max_length=255)] | None,
         Meta(
-            description="Who is acting, for commands that change something; default: the system's user@host"
+            description="The actor that is recorded for commands that change something; default: the system's user@host"
         ),
     ] = None
-    given: frozenset[str] = frozenset()
-    """The settings whose value was given; the others have their default."""
+    explicit: frozenset[str] = frozenset()
+    """The settings with an explicit value; the others have their default."""
 
     def model_copy(self, *, update: Mapping[str, Any]) -> Self:
-        """Give a copy with some settings changed, unchecked."""
-        given = self.given.union(update)
-        return msgspec.structs.replace(self, **update, given=given)
+        """Return a copy with some settings changed, without checks."""
+        return msgspec.structs.replace(self, **update, explicit=self.explicit.union(update))
 
     @property
     def signing_secret(self) -> bytes | None:
-        """The signing key's bytes, if there is one."""
+        """The signing key's bytes, or None."""
         return self.signing_key.get_secret_value().encode() if self.signing_key else None
 
     @property
     def signing_secrets(self) -> tuple[bytes, ...]:
-        """The bytes of the keys whose signatures are believed."""
+        """The bytes of the keys whose signatures are accepted."""
         keys = (self.signing_key, self.signing_key_old)
         return tuple(key.get_secret_value().encode() for key in keys if key)
 
 
 class Setting(NamedTuple):
-    """What a setting is."""
+    """The description, default and secrecy of a setting."""
 
     meaning: str
     default: Any
@@ -263,12 +267,12 @@ class Setting(NamedTuple):
 
 @cache
 def settings_fields() -> dict[str, Setting]:
-    """Give every setting by its name, in their order."""
-    found = {}
+    """Return every setting by name, in order."""
+    fields = {}
     for field in msgspec.structs.fields(Settings):
-        if field.name != "given":
+        if field.name != "explicit":
             kind, meta = get_args(field.type)
-            found[field.name] = Setting(
+            fields[field.name] = Setting(
                 meta.description, field.default, SecretStr in get_args(kind)
             )
-    return found
+    return fields

@@ -1,4 +1,4 @@
-"""Work that goes on until a stop: what is away is told and waited for, anything else ends the process."""
+"""Work that repeats until a stop. Infrastructure errors are logged and retried; other errors end the process."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _FAULTS = (*INFRASTRUCTURE, DatabaseAwayError)
 
 
 class Supervisor:
-    """Repeats work until `stop` is set, and waits out faults of the infrastructure. Anything else is raised.
+    """Repeats work until `stop` is set, and retries after infrastructure errors. Other errors are raised.
 
-    A fault is logged as `waits`, each kind once until all is well again; one that operators must mend as an error.
-    tells_end: of an outage only the first fault is logged, and its end as `going on`. context: goes with each line.
+    An error is logged as `waits`, each kind once per outage; a missing ACL is logged at level error. logs_recovery:
+    only the first error of an outage is logged, and its end as `recovered`. context: added to each line.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Supervisor:
         waits: str,
         *,
         level: Literal["debug", "info", "warning"] = "info",
-        tells_end: bool = False,
+        logs_recovery: bool = False,
         **context: Any,
     ) -> None:
         self.stop = stop
@@ -40,15 +40,15 @@ class Supervisor:
         self._context = context
         self._waits = waits
         self._level = level
-        self._tells_end = tells_end
+        self._logs_recovery = logs_recovery
         self._backoff = Backoff()
         self._outage = Outage()
 
     async def run(self, work: Callable[[], Awaitable[object]], every: float | None = None) -> None:
         """Repeat `work` until `stop` is set.
 
-        every: so many seconds lie between its rounds, after a fault too, and one without a fault ends an outage.
-        Without it work takes its own time and says `well` itself, and a fault is waited out with backoff.
+        every: the seconds between rounds, after an error too; a round without an error ends an outage. None: `work`
+        sets its own pace and calls `succeeded` itself, and an error is followed by a backoff.
         """
         while not self.stop.is_set():
             try:
@@ -57,43 +57,43 @@ class Supervisor:
                 await self.wait(error, every)
             else:
                 if every is not None:
-                    self.well()
+                    self.succeeded()
                     await sleep_unless(self.stop, every)
 
     async def repeat(self, work: Callable[[], Awaitable[float]]) -> None:
-        """Repeat rounds of work, which end an outage, until `stop` is set; each gives the seconds until the next."""
+        """Repeat rounds of `work` until `stop` is set. A round ends an outage, and returns the seconds to the next."""
         while not self.stop.is_set():
             seconds = await work()
-            self.well()
+            self.succeeded()
             await sleep_unless(self.stop, seconds)
 
     async def until_done(self, work: Callable[[], Awaitable[_T]]) -> _T | None:
-        """Repeat `work` until it succeeds, and give its result; None when `stop` is set before."""
+        """Repeat `work` until it succeeds, and return its result; None if `stop` is set first."""
         while not self.stop.is_set():
             try:
                 result = await work()
             except _FAULTS as error:
                 await self.wait(error)
             else:
-                self.well()
+                self.succeeded()
                 return result
         return None
 
     async def wait(self, error: BaseException, seconds: float | None = None) -> None:
-        """Log a fault, and wait: so many seconds, or as long as the backoff says."""
-        self.tell(error)
+        """Log an error and wait for `seconds`, or for the backoff."""
+        self.log_error(error)
         await sleep_unless(self.stop, self._backoff.next() if seconds is None else seconds)
 
-    def tell(self, error: BaseException) -> None:
-        """Log a fault, unless it was since all was well."""
+    def log_error(self, error: BaseException) -> None:
+        """Log an error, unless one of its kind was logged in this outage."""
         began, is_denied = self._outage.began, isinstance(error, DENIED)
-        if self._outage.is_news(error) and (is_denied or not (began and self._tells_end)):
-            tell = self._log.error if is_denied else getattr(self._log, self._level)
-            tell(self._waits, **self._context, error=f"{type(error).__name__}: {error}")
+        if self._outage.is_news(error) and (is_denied or not (began and self._logs_recovery)):
+            write = self._log.error if is_denied else getattr(self._log, self._level)
+            write(self._waits, **self._context, error=f"{type(error).__name__}: {error}")
 
-    def well(self) -> None:
-        """All is well: an outage, if there was one, is over."""
-        if self._tells_end and self._outage.began:
-            self._log.info("going on", **self._context)
+    def succeeded(self) -> None:
+        """Record a success, which ends an outage."""
+        if self._logs_recovery and self._outage.began:
+            self._log.info("recovered", **self._context)
         self._outage.ends()
         self._backoff.reset()

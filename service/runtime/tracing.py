@@ -1,7 +1,7 @@
-"""Traces (OpenTelemetry), where SEGMENTS_OTLP_ENDPOINT says that somebody collects them: from POST to the views.
+"""OpenTelemetry traces from POST to the views, if SEGMENTS_OTLP_ENDPOINT is set.
 
-A command's trace goes on in the Kafka header `traceparent` (W3C Trace Context). Without an endpoint spans are no-ops,
-and who works on thousands of records looks at `settings.otlp_endpoint` before it makes any.
+The Kafka header `traceparent` (W3C Trace Context) carries a command's trace. Without an endpoint spans are no-ops, and
+code that handles thousands of records checks `settings.otlp_endpoint` before it creates spans.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ SPANS_PATH: Final = "/v1/traces"
 
 @contextmanager
 def tracing(settings: Settings, instance: str) -> Iterator[None]:
-    """Send spans while the block runs, if an endpoint is set; what is left is sent at its end.
+    """Send spans while the block runs, if an endpoint is set. The rest is flushed at its end.
 
-    instance: what this process is, such as `api`. Sampling is OpenTelemetry's own: OTEL_TRACES_SAMPLER.
+    instance: the kind of process, such as `api`. Sampling is set by OpenTelemetry's OTEL_TRACES_SAMPLER.
     """
     if settings.otlp_endpoint is None:
         yield
@@ -46,7 +46,7 @@ def tracing(settings: Settings, instance: str) -> Iterator[None]:
 
 
 def _provider(url: str, instance: str) -> TracerProvider:
-    # Imported here: it takes half a second, which no process without traces should pay.
+    # Imported here because it takes half a second, which a process without traces need not spend.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
         OTLPSpanExporter,
     )
@@ -67,12 +67,12 @@ def _provider(url: str, instance: str) -> TracerProvider:
 
 
 def carried(traceparent: str | None) -> Context:
-    """Read a `traceparent`: the context to start a span in; what is none begins a new trace."""
+    """Parse a `traceparent` into the context to start a span in. An invalid one starts a new trace."""
     return _W3C.extract({TRACEPARENT: traceparent} if traceparent else {})
 
 
 def traceparent_of(span: Span) -> str | None:
-    """Write a span as `traceparent`, for whoever goes on from it; None if it is no real one."""
+    """Format a span as `traceparent`, for a downstream process; None for a no-op span."""
     carrier: dict[str, str] = {}
     _W3C.inject(carrier, trace.set_span_in_context(span))
     return carrier.get(TRACEPARENT)

@@ -80,10 +80,18 @@ async def test_a_file_is_shown_then_applied_and_applied_again_is_no_change(
     before = await changes(database)
     again = await apply(database, tmp_path, FILE, "--yes")
     assert (again.code, await changes(database)) == (0, before)
-    assert "the registry says what the file says" in again.out
+    assert "no difference" in again.out
     assert {
         row["actor"] for row in await rows(database, "SELECT actor FROM segments.registry_event")
     } == {"ann"}
+
+
+async def test_a_difference_is_shown_as_json_values(database: Settings, tmp_path: Path) -> None:
+    assert (await apply(database, tmp_path, FILE, "--yes")).code == 0
+    less = "network: shop\nsegments:\n- name: Power user\n- name: Churned\n"
+    shown = await apply(database, tmp_path, less, "--dry-run")
+    assert 'description: "Buys a lot" -> null' in shown.out
+    assert "hidden: true -> false" in shown.out
 
 
 async def test_names_may_be_swapped_and_what_is_not_in_the_file_is_told_or_archived(
@@ -116,8 +124,8 @@ async def test_a_name_that_another_segment_keeps_undoes_all_of_it(
 @pytest.mark.parametrize(
     ("there", "text", "told"),
     [
-        (20, "{name: Testers, id: 7}", "has that name or id already. (network shop, 'Testers': ids 7 and 20)"),
-        (2**31 - 1, "{name: New}", "name a lower one. (network shop, 'New')"),
+        (20, "{name: Testers, id: 7}", "already has that name or id. (network shop, 'Testers': ids 7 and 20)"),
+        (2**31 - 1, "{name: New}", "specify a lower one. (network shop, 'New')"),
     ],
 )  # fmt: skip
 async def test_a_dry_run_foresees_what_would_fail_as_it_then_does_and_names_the_segment(
@@ -167,7 +175,7 @@ async def test_who_wants_json_and_is_asked_sees_the_difference_first_and_json_al
     assert said.returncode == 0, said.stderr
     assert json.loads(said.stdout)["done"] == 3
     shown, _, _ = said.stderr.partition("Make these changes?")
-    assert all(word in shown for word in ("create", "Power user", "hidden: True"))
+    assert all(word in shown for word in ("create", "Power user", "hidden: true"))
     agreed = await run(database, "apply", str(file), "--json", "--yes")
     assert (agreed.json["done"], agreed.err) == (0, "")
 
@@ -188,7 +196,7 @@ def _answered(
 @pytest.mark.parametrize(("text", "told"), [
     ("segments: []", "Name one network"),
     ("network: a b\nsegments: []", "network"),
-    ("network: no\nsegments: []", "network: Input should be a valid string; YAML takes `no`"),
+    ("network: no\nsegments: []", "network: Input should be a valid string; YAML reads `no`"),
     ("network: 7\nsegments: []", "network: Input should be a valid string; put it in quotes"),
     ("network: [a]\nsegments: []", "network: Input should be a valid string\n"),
     ("network: n\nsegments:\n- {name: a}\n- {name: a}", "name twice: a"),
@@ -205,9 +213,9 @@ def _answered(
     ("network: n\nsegments:\n- {name: a, id: " + "1" * 5000 + "}", "line 3"),
     ("network: n\nsegments: " + "[" * 5000, "recursion"),
     ('network: n\nsegments:\n- {name: "\\ud800"}', "segments.0.name: must be"),
-    ('network: n\nsegments:\n- {name: a, description: "\\0"}', "segments.0.description: holds NUL"),
+    ('network: n\nsegments:\n- {name: a, description: "\\0"}', "segments.0.description: contains NUL"),
     ("network: n\nsegments:\n- {name: yes}", "segments.0.name"),
-    ("network: n\nsegments:\n- &a {name: a}\n- {<<: *a, name: b}", "merge keys (<<) are not taken"),
+    ("network: n\nsegments:\n- &a {name: a}\n- {<<: *a, name: b}", "merge keys (<<) are not supported"),
     ("network: n\nsegments:\n- &a {name: a}\n- {<<: [*a], name: b}", "line 4, column 4"),
 ])  # fmt: skip
 async def test_a_file_that_is_not_as_it_must_be_is_wrong_use_and_says_where(

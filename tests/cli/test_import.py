@@ -118,15 +118,15 @@ COLUMNS = "user,segment_id,user_status"
 @pytest.mark.parametrize(
     ("heading", "options", "told"),
     [
-        (COLUMNS.replace(",", ";"), [], "it names no network: give --network, or a column network_id."),
+        (COLUMNS.replace(",", ";"), [], "it has no network: add --network, or a column network_id."),
         ("user\tuser_status", ["--network", "n"], "its heading lacks segment_id."),
-        (f"{COLUMNS},User ", ["--network", "n"], "its heading names twice: 'user'."),
-        (f"{COLUMNS},refrence,at", ["--network", "n"], "names what is no field of a command: 'refrence', 'at'."),
+        (f"{COLUMNS},User ", ["--network", "n"], "its heading has duplicate names: 'user'."),
+        (f"{COLUMNS},refrence,at", ["--network", "n"], "has names that are not fields of a command: 'refrence', 'at'."),
         ("user,user_status", ["--network", "n"], "its heading lacks segment_id."),
-        (COLUMNS, [], "it names no network: give --network, or a column network_id."),
+        (COLUMNS, [], "it has no network: add --network, or a column network_id."),
         (COLUMNS, ["--network", "a b"], "'--network': must be"),
         ('"' + "x" * 200_000, [], "the heading can't be read"),
-        ("us\udce9r", ["--network", "n"], "no field of a command: 'us\\udce9r'"),
+        ("us\udce9r", ["--network", "n"], "not fields of a command: 'us\\udce9r'"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("dry", [["--dry-run"], ["--json"]])
@@ -162,8 +162,8 @@ async def test_a_file_that_was_mended_counts_good_lines_again_but_for_those_with
     path.write_text(good + import_line("cid", extra=1), encoding="utf-8")
     done = await run(ready, "import", str(path), "--network", "n")
     assert (done.code, done.out) == (1, "3 lines, 2 published, 1 refused\n")
-    assert "Error: 1 line was refused. Mend it in a file of its own and import that" in done.err
-    assert "What was imported before is published again, as a duplicate" in done.err
+    assert "Error: 1 line was refused. Correct it in a separate file and import that" in done.err
+    assert "Lines that were imported before are published again, as duplicates" in done.err
     assert "100%" in done.err
     path.write_text(good + import_line("cid"), encoding="utf-8")
     async with service(ready, ingest):

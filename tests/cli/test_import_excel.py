@@ -80,7 +80,7 @@ def test_a_separator_of_ones_own_may_be_said(tmp_path: Path) -> None:
 def test_names_count_without_case_and_spaces_and_the_end_may_be_anything(tmp_path: Path) -> None:
     text = "\n;;;\n User ;Segment ID; USER_STATUS;Description\njo;1;add;;\nann;1;add;\n;;;\n\n\n"
     assert read(tmp_path / "x.csv", text) == [
-        (4, "another number of fields than the heading"),
+        (4, "has another number of fields than the heading"),
         (5, {"user": "ann", "segment_id": 1, "user_status": "add"}),
     ]
 

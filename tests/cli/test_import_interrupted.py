@@ -51,8 +51,8 @@ async def test_an_import_that_is_interrupted_says_how_far_it_came_and_where_that
     published = noted["done"]["published"]
     assert code == 1
     assert (
-        f"Interrupted: {published} lines published, 1 refused, up to line {noted['line']}, as noted in {progress}."
-        " The same command goes on after it"
+        f"Interrupted: {published} lines published, 1 refused, up to line {noted['line']}, as stored in {progress}."
+        " The same command resumes after it"
     ) in err
     done = await run(ready, "import", str(path), "--network", "n", "--json")
     assert (done.json["published_before_interruption"], done.json["published"]) == (

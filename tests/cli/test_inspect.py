@@ -33,8 +33,11 @@ async def test_status_warns_where_nobody_looks_how_far_kafka_goes_and_shows_sinc
     await publish(ready, [Said(user=f"u{n}", lane=n % 4) for n in range(3)])
     never = (await run(ready, "status", "--json")).json
     assert never["warnings"] == [
-        "Kafka's end was never seen: no ingest has run yet, or Kafka is away from it."
+        "Kafka's end offsets are unknown: ingest has not run yet, or can't reach Kafka."
     ]
+    early = (await run(ready, "status")).out
+    assert "complete_until: not known yet\n" in early
+    assert "None" not in early
     async with service(ready):
         await until(ready, "SELECT count(end_seen_at) = 4 FROM segments.lane")
         seen = (await run(ready, "status", "--json")).json
@@ -47,11 +50,11 @@ async def test_status_warns_where_nobody_looks_how_far_kafka_goes_and_shows_sinc
         )
     (late, unseen) = (await run(ready, "status", "--json")).json["warnings"]
     assert re.match(
-        rf"Kafka's end was last seen {AGO} s ago \({ready.topic_prefix}.commands: 2, 3\): "
-        "ingest is not running, Kafka is away,",
+        rf"Kafka's end offsets were last read {AGO} s ago \({ready.topic_prefix}.commands: 2, 3\): "
+        "ingest is not running, Kafka is unavailable,",
         late,
     )
-    assert f"never seen ({ready.topic_prefix}.commands: 1)" in unseen
+    assert f"never read ({ready.topic_prefix}.commands: 1)" in unseen
     plain = (await run(ready, "status")).out
     assert f"warning: {late[:25]}" in plain
     assert len(re.findall(rf" {AGO} s ago  ", plain)) == 2
@@ -168,7 +171,8 @@ async def test_explain_tells_each_event_what_it_did_and_what_stands_now(database
     assert "ineffective" in plain
     assert "why" in plain
     nobody = await run(database, *ask[:-1], "nobody")
-    assert (nobody.code, nobody.out) == (0, "no event of this user and segment\n")
+    assert (nobody.code, nobody.out) == (1, "")
+    assert "no event of user 'nobody'" in nobody.err
 
 
 async def test_explain_of_a_segment_that_does_not_exist_ends_with_1(database: Settings) -> None:

@@ -134,12 +134,12 @@ async def test_what_is_away_or_misnamed_ends_with_1_or_2_on_stderr_and_tells_no_
     ("arguments", "environ", "said"),
     [
         (["status"], {"SEGMENTS_DATABASE_URL": "postgresql://u:pw@127.0.0.1:1/d"},
-         "Error: Postgres is away. (127.0.0.1:1: "),
+         "Error: Postgres is unavailable. (127.0.0.1:1: "),
         (["send", "--network", "n", "--user", "u", "--segment", "1", "--status", "add"],
          {"SEGMENTS_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1,127.0.0.1:2"},
          "Error: Can't reach Kafka: 127.0.0.1:1: ConnectionRefusedError: "),
         (["setup", "--check"], {"SEGMENTS_DATABASE_URL": "postgresql://u:pw@127.0.0.1:1/d"},
-         "Error: Postgres is away. (127.0.0.1:1: "),
+         "Error: Postgres is unavailable. (127.0.0.1:1: "),
     ],
 )  # fmt: skip
 async def test_which_server_is_away_is_told_in_one_line_with_its_address(
@@ -222,7 +222,7 @@ async def test_config_warns_of_each_variable_that_is_no_setting_and_of_no_other(
     told = await run(None, "config", "--json", **known, **UNKNOWN)
     assert (told.code, len(told.json)) == (0, len(settings_fields()))
     assert told.err.splitlines() == [
-        f"warning: {name} is no setting; it changes nothing" for name in sorted(UNKNOWN)
+        f"warning: {name} is not a setting and has no effect" for name in sorted(UNKNOWN)
     ]
 
 

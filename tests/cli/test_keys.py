@@ -33,3 +33,18 @@ async def test_a_key_that_would_have_lapsed_already_is_not_made(database: Settin
         assert says in said.err
     assert (await run(database, *CREATE, "--expires", str(now + 3600))).code == 0
     assert len((await run(database, "key", "list", "--json")).json) == 1
+
+
+async def test_a_network_without_segments_may_be_misspelt_and_gets_its_key_with_a_warning(
+    ready: Settings,
+) -> None:
+    for network, warning in (
+        ("n", ""),
+        ("nn", "warning: network nn has no segments; is it misspelt?\n"),
+    ):
+        made = await run(ready, "key", "create", "--network", network, "--scope", "publish")
+        assert (made.code, made.err, bool(made.out)) == (0, warning, True)
+        allowed = await run(
+            ready, "source", "allow", "--no-topics", "--topic", "crm", "--networks", f"n,{network}"
+        )
+        assert (allowed.code, allowed.err) == (0, warning)

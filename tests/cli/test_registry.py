@@ -53,9 +53,9 @@ async def test_a_taken_name_and_an_unknown_segment_end_with_1(database: Settings
     await run(database, *create[:-1], "two")
     taken = await run(database, *create, "--json")
     assert (taken.code, taken.out) == (1, "")
-    assert "that name or id already. (network n, id 1, 'one')" in taken.err
+    assert "that name or id. (network n, id 1, 'one')" in taken.err
     edited = await run(database, "segment", "edit", "--network", "n", "--id", "2", "--name", "one")
-    assert "that name or id already. (network n, id 1, 'one')" in edited.err
+    assert "that name or id. (network n, id 1, 'one')" in edited.err
     same_id = await run(database, *create[:-1], "new", "--id", "2")
     assert (same_id.code, "(network n, id 2, 'two')" in same_id.err) == (1, True)
     unknown = await run(database, "segment", "archive", "--network", "n", "--id", "9")

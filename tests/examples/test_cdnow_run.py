@@ -62,14 +62,14 @@ async def test_the_purchases_give_what_direct_counting_of_the_file_says(
         assert {row["segment_id"]: row["members"] for row in then} == members
     await sound(database)
     # what a person is told
-    assert "every count is what the file says" in done.stdout
+    assert "every count agrees with the file" in done.stdout
     assert f"{wanted.events:,}" in done.stdout
     assert PINNED in done.stdout
     assert "reporting.watermark" in done.stdout
     assert re.search(r"curl -s 'http://127.0.0.1:\d+/networks/cdnow/segments'", done.stdout)
     assert re.search(r"^export API='http://127.0.0.1:\d+'$", done.stdout, re.MULTILINE)
     assert re.search(r"^export KEY='segk_\w+_[\w-]+'$", done.stdout, re.MULTILINE)
-    assert "This has ended" in done.stdout
+    assert "Everything that was started here is stopped" in done.stdout
     assert re.search(r"dry_run=true it says: {.*\"outcome\":\"applied\"", done.stdout)
     # nothing was left running
     await until(

@@ -49,7 +49,7 @@ async def test_status_warns_and_commands_give_up_within_seconds(
                     == f"Error: Can't reach Kafka: {servers}: no answer within {seconds} s\n"
                 )
             while not any(
-                "Kafka is away" in warning
+                "Kafka is unavailable" in warning
                 for warning in (await run(faulty, "status", "--json")).json["warnings"]
             ):
                 assert time.monotonic() - frozen < PATIENCE

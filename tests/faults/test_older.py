@@ -143,7 +143,7 @@ async def test_nothing_remembered_of_a_newer_postgres_is_used_again(
         assert running[0].output().count(SAID) == 2, running[0].output()
         assert running[2].output().count(SAID) == 2, running[2].output()
         told = await run(faulty, "status", "--json")
-        assert any("came back older" in one for one in told.json["warnings"]), told
+        assert any("came back in an older state" in one for one in told.json["warnings"]), told
     await sound(faulty)
     others = await value(
         faulty,

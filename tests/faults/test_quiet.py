@@ -39,7 +39,7 @@ def lines(process: Process) -> list[dict[str, Any]]:
 def is_content(process: Process) -> bool:
     """Whether whatever it waited for is there."""
     waits = Counter(line["event"] for line in lines(process))
-    return waits["waiting"] == waits["going on"]
+    return waits["waiting"] == waits["recovered"]
 
 
 async def test_kafka_away_is_told_once_by_each_process_and_its_return_too(
@@ -65,7 +65,7 @@ async def test_kafka_away_is_told_once_by_each_process_and_its_return_too(
     for role, written in told.items():
         counted = Counter((line["level"], line["event"][:60]) for line in written)
         assert counted["warning", "waiting"] == 1, (role, counted)
-        assert counted["info", "going on"] == 1, (role, counted)
+        assert counted["info", "recovered"] == 1, (role, counted)
         assert [line for line in written if line["level"] == "error"] == [], (role, counted)
         assert sum(line["level"] == "warning" for line in written) <= 4, (role, counted)
         assert len(written) <= 20, (role, counted)
@@ -78,7 +78,7 @@ async def test_kafka_away_is_told_also_by_a_process_that_never_reached_it(
     await asyncio.to_thread(own_stack.kafka.kill)
     with processes(settings, "project") as (process,):
         try:
-            await process.says("whose the topics are is not known")
+            await process.says("ownership of topics unknown")
             await holds(lambda: not is_content(process))
             await asyncio.sleep(AWAY_SECONDS)
             assert Counter(line["event"] for line in lines(process))["waiting"] == 1

@@ -97,7 +97,7 @@ async def test_a_teller_that_was_stopped_adds_nothing_when_it_wakes(
             await until(faulty, FAREWELL.format(number))
             stopped.resume()
             # It has sent, or tried to send, all that it had: only then it turns to its own session, which was ended.
-            await stopped.says("memberships wait")
+            await stopped.says("memberships delayed")
             for level in LEVELS:
                 assert await wrong(faulty, level) == {}, level
 
@@ -110,7 +110,7 @@ async def test_a_broker_that_stands_still_is_given_up_and_told_later(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'segments_project'"
             " AND datname = current_database() AND xact_start < now() - interval '2 s'"
         )
-        await teller.says("memberships wait")
+        await teller.says("memberships delayed")
         assert await value(faulty, open_too_long) == 0
         await asyncio.to_thread(own_stack.kafka.resume)
         await say(lane, "block")

@@ -53,8 +53,8 @@ async def test_what_the_topic_may_not_say_is_403_names_the_field_and_is_not_publ
         assert answer.status_code == 403
         assert answer.json() == {
             "type": "urn:segments:problem:not_allowed", "title": "Forbidden", "status": 403, "reason": "not_allowed",
-            "detail": "/user_status: this topic may not say block, only add",
-            "errors": [{"pointer": "/user_status", "detail": "this topic may not say block, only add"}],
+            "detail": "/user_status: this topic may not carry block, only add",
+            "errors": [{"pointer": "/user_status", "detail": "this topic may not carry block, only add"}],
         }  # fmt: skip
         dry = await api.call(
             "POST", "/networks/n/segments?dry_run=true", json=said(user_status="reset")

@@ -250,7 +250,7 @@ async def test_who_published_with_its_own_key_learns_the_fate_of_what_names_no_r
                 continue
             assert answer.status_code == 404
             assert "in this network" in answer.json()["detail"]
-            assert "none that can be read" in answer.json()["detail"]
+            assert "names no readable network" in answer.json()["detail"]
         return found
 
     own = [(topic, 4 * n) for n in range(len(UNREADABLE))]
@@ -284,7 +284,7 @@ async def test_a_position_that_an_operator_passed_by_says_so_and_not_that_it_doe
         found = (await api.call("GET", RESULTS, params=asked)).json()
         assert (found["status"], found["reason"]) == UNKNOWN[:2]
         assert found["detail"] == (
-            "the log has no record of that position: passed by, as an operator chose: ticket 17"
+            "the log has no record at that position: skipped by an operator at the adoption: ticket 17"
         )
     async with connected(settings) as connection:
         await command_topics.allow(connection, settings, lane.topic, networks=["m"])

@@ -180,7 +180,7 @@ async def test_who_was_never_seen_is_404_in_a_segment_and_has_no_segments(api: A
             assert "complete_until" in found.json()
             assert await refused(api, f"{MEMBERS}/{user}/explanation") == (404, "unknown_user", [])
             slash = await api.call("GET", f"{MEMBERS}/{user}/")
-            assert slash.json()["detail"].endswith("; the slash at the end is part of the user")
+            assert slash.json()["detail"].endswith("; the trailing slash is part of the user")
         for user in ("nobody", "v"):
             assert (await get(api, SEGMENTS.format(user)))["segments"] == []
 
@@ -243,4 +243,4 @@ async def test_a_user_of_white_space_alone_is_nobody_to_ask_for(api: Api) -> Non
         answer = await api.call("GET", path)
         assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field"), path
         assert answer.json()["errors"][0]["pointer"] == "/user"
-        assert "white space alone" in answer.json()["errors"][0]["detail"]
+        assert "only white space" in answer.json()["errors"][0]["detail"]

@@ -45,9 +45,7 @@ async def test_what_is_wrong_beside_a_command_is_not_said_of_the_command(api: Ap
 
 async def test_what_was_sent_to_the_wrong_door_is_told_the_right_one(api: Api) -> None:
     many = detail(await api.post([said()]))
-    assert many.endswith(
-        "an array was sent: many commands are one array of objects, sent to …/segments/batch"
-    )
+    assert many.endswith("an array was sent: send an array of commands to …/segments/batch")
     assert (
         detail(await api.post(said(metadata=[1])))
         == "/metadata: must be a JSON object; an array was sent"

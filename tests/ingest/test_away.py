@@ -79,7 +79,7 @@ async def test_a_database_that_refuses_is_waited_for_and_the_lanes_are_kept(
                 await logged(ready)
         assert said_in(lines, "lanes assigned") == 1
         assert said_in(lines, "waiting") >= 1
-        assert said_in(lines, "going on") >= 1
+        assert said_in(lines, "recovered") >= 1
     await all_events(ready, 200)
 
 

@@ -12,7 +12,7 @@ from aiokafka.admin import NewPartitions
 
 from projections.fold.worker import project
 from projections.outbox import memberships
-from projections.outbox.memberships import relay_memberships
+from projections.outbox.memberships import publish_memberships
 from schemas.topics import Topics
 from service.ingest import monitor
 from service.ingest import role as ingest_module
@@ -65,7 +65,7 @@ async def move(settings: Settings, partitions: int) -> Settings:
 async def test_after_a_move_every_lane_is_stopped_adopted_by_one_command_and_told_anew(
     ready: Settings,
 ) -> None:
-    async with service(ready, ingest, project, relay_memberships):
+    async with service(ready, ingest, project, publish_memberships):
         await tell(ready, *(f"u{n}" for n in range(40)))
         await folded(ready)
         await holds(lambda: told(ready))
@@ -103,7 +103,7 @@ async def test_after_a_move_every_lane_is_stopped_adopted_by_one_command_and_tol
     done = {row["kafka_partition"]: row["done"] for row in (await run(moved, *ADOPT, "--all")).json}
     assert done == {0: "adopted", 1: "adopted", 2: "closed", 3: "closed"}
     assert (await run(moved, *ADOPT, "--all")).json == []
-    async with service(moved, ingest, project, relay_memberships):
+    async with service(moved, ingest, project, publish_memberships):
         await folded(moved)
         await holds(lambda: told(moved))
         await until(moved, "SELECT NOT republish FROM projections.membership_topic")
@@ -159,7 +159,7 @@ async def test_of_a_topic_that_is_not_there_no_lane_is_closed(ready: Settings) -
 @pytest.mark.usefixtures("_hurried")
 async def test_setup_lets_the_topics_that_are_told_keep_their_partitions(ready: Settings) -> None:
     """In a compacted topic a key that moved would have two last words, one of them stale for ever."""
-    async with service(ready, ingest, project, relay_memberships):
+    async with service(ready, ingest, project, publish_memberships):
         await tell(ready, *(f"u{n}" for n in range(40)))
         await folded(ready)
         await holds(lambda: told(ready))
@@ -169,8 +169,8 @@ async def test_setup_lets_the_topics_that_are_told_keep_their_partitions(ready: 
     assert "has 4 partitions, and SEGMENTS_TOPIC_PARTITIONS is 8; run" in before.out
     assert (await run(grown, "setup")).code == 0
     checked = await run(grown, "setup", "--check")
-    assert (checked.code, checked.out.count("keeps its own")) == (0, 2)
-    async with service(grown, ingest, project, relay_memberships):
+    assert (checked.code, checked.out.count("setup does not add any")) == (0, 2)
+    async with service(grown, ingest, project, publish_memberships):
         block = [Said(user=f"u{n}", lane=n % 8, user_status="block") for n in range(40)]
         await publish(grown, block)
         await folded(grown)
@@ -194,7 +194,7 @@ async def test_partitions_added_by_hand_are_left_empty_until_the_topic_is_told_a
 ) -> None:
     topic = Topics(ready.topic_prefix).memberships
     users = [f"u{n}" for n in range(40)]
-    async with service(ready, ingest, project, relay_memberships):
+    async with service(ready, ingest, project, publish_memberships):
         await tell(ready, *users)
         await folded(ready)
         await holds(lambda: told(ready))
@@ -202,7 +202,7 @@ async def test_partitions_added_by_hand_are_left_empty_until_the_topic_is_told_a
         await client.create_partitions({topic: NewPartitions(8)})
     wide = ready.model_copy(update={"topic_partitions": 8})
     await holds(lambda: _has(wide, topic, 8))
-    async with service(ready, ingest, project, relay_memberships):
+    async with service(ready, ingest, project, publish_memberships):
         await publish(ready, [Said(user=u, user_status="block", lane=0) for u in users])
         await folded(ready)
         await holds(lambda: told(ready))
@@ -227,7 +227,7 @@ async def _has(settings: Settings, topic: str, partitions: int) -> bool:
 
 
 async def test_verify_finds_what_the_topic_of_memberships_lacks(ready: Settings) -> None:
-    async with service(ready, ingest, project, relay_memberships):
+    async with service(ready, ingest, project, publish_memberships):
         await tell(ready, "a", "b", "c")
         await folded(ready)
         await holds(lambda: told(ready))
@@ -243,6 +243,6 @@ async def test_verify_finds_what_the_topic_of_memberships_lacks(ready: Settings)
     found = await run(ready, "verify", "--memberships", "--json")
     assert found.code == 1
     assert [(row["key"], row["found"]) for row in found.json["differences"]] == [
-        ("n:1:b", "nothing"), ("n:1:z", "not what this service tells"),
+        ("n:1:b", "nothing"), ("n:1:z", "not a record of this service"),
     ]  # fmt: skip
     assert (await run(ready, "verify")).code == 0  # it has not read the topic

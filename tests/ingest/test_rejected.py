@@ -17,7 +17,7 @@ from service.ingest.role import ingest
 from service.kafka.clients import connection_options, producing
 from service.operations.rejected import retry_rejected
 from service.outbox import rejected
-from service.outbox.rejected import relay_rejected
+from service.outbox.rejected import publish_rejected
 from service.runtime.errors import NotThereError, RefusedError
 from tests.support.accounts import logged, outcomes
 from tests.support.database import connected, make_segments, rows, until, value
@@ -64,7 +64,7 @@ async def test_each_refusal_is_told_on_the_rejected_topic(ready: Settings) -> No
         Said(b'"\xff\0"', lane=1, key=None),
         Said(b"{", lane=2, key=b"k" * 1_048_400),
     ]
-    async with service(ready, ingest, relay_rejected):
+    async with service(ready, ingest, publish_rejected):
         await publish(ready, records, max_request_size=1_060_000, max_batch_size=1_048_588)
         await logged(ready)
         found = await told(ready, 5)
@@ -100,7 +100,7 @@ async def test_the_relay_goes_on_where_it_stopped(
         for _ in range(2):
             await publish(ready, [Said(b"{", lane=n % 2) for n in range(20)])
             await logged(ready)
-            async with service(ready, relay_rejected, relay_rejected):
+            async with service(ready, publish_rejected, publish_rejected):
                 await until(ready, RELAYED)
     found = await told(ready, 40)
     assert [(m["kafka_partition"], m["kafka_offset"]) for _, m in found] == [
@@ -175,6 +175,6 @@ async def test_a_tombstone_and_what_is_not_there_are_not_retried(ready: Settings
         await logged(ready)
     with pytest.raises(RefusedError, match="no payload"):
         await retry(ready, f"{topic}:0:0:0")
-    with pytest.raises(NotThereError, match="No rejected record"):
+    with pytest.raises(NotThereError, match="no rejected record"):
         await retry(ready, f"{topic}:0:0:1")
     assert await outcomes(ready) == ["tombstone"]

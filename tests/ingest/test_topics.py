@@ -199,7 +199,7 @@ async def test_what_retention_took_and_what_an_operator_passed_by_are_two_holes(
     )
     assert [tuple(row.values()) for row in found] == [
         (2, 4, "no longer in the topic when the lane was adopted: retention, or deleted"),
-        (4, 5, "passed by, as an operator chose: a test"),
+        (4, 5, "skipped by an operator at the adoption: a test"),
     ]
     await sound(ready)
 

@@ -15,7 +15,7 @@ from schemas.topics import Topics
 from segments.roles import INGEST, PROJECT
 from service.ingest.role import ingest
 from service.kafka.clients import partitions_there, producing, reading, set_up_topics, topic_faults
-from service.kafka.transactional_producer import fenced
+from service.kafka.transactional_producer import fencing_producer
 from service.runtime.denied import DENIED
 from service.runtime.errors import KafkaRefusedError
 from service.runtime.settings import SecretStr
@@ -61,7 +61,7 @@ async def test_every_role_works_with_the_acls_that_setup_prints(
     as_role = {role: kafka.settings(database, role) for role in ROLES}
     made = await run(as_role["setup"], "setup", "--json")
     assert made.code == 0, made.err
-    assert len(made.json["done"]) == 5  # four topics, and that they are ours
+    assert len(made.json["done"]) == 5  # four topics, and the claim of their ownership
     await make_segments(database)
     async with (
         service(as_role["ingest"], *INGEST),
@@ -107,12 +107,12 @@ async def _send(settings: Settings) -> Any:
 
 async def _tell(settings: Settings) -> Any:
     topics = Topics(settings.topic_prefix)
-    async with fenced(settings, topics.teller) as producer:
+    async with fencing_producer(settings, topics.transactional_id) as producer:
         await producer.publish(topics.memberships, [(b"key", b"{}", None)])
 
 
 async def _take_over(settings: Settings) -> Any:
-    async with fenced(settings, Topics(settings.topic_prefix).teller):
+    async with fencing_producer(settings, Topics(settings.topic_prefix).transactional_id):
         pass
 
 
@@ -189,7 +189,7 @@ async def test_a_password_logs_in_and_a_wrong_one_ends_with_a_message(
     wrong = given.model_copy(update={"kafka_sasl_password": SecretStr("hunter2")})
     said = await run(wrong, *SEND)
     assert said.code == 1
-    assert said.err.splitlines()[-1].startswith("Error: Kafka refuses us. ")
+    assert said.err.splitlines()[-1].startswith("Error: Kafka refused the request. ")
     assert "uthentication failed" in said.err
     assert "hunter2" not in said.err
 
@@ -234,7 +234,7 @@ async def test_a_client_certificate_logs_in_and_its_absence_ends_with_a_message(
     assert (await run(given, *SEND)).code == 0
     said = await run(given.model_copy(update={"kafka_ssl_certfile": None}), *SEND)
     assert said.code == 1
-    assert "Error: Kafka refuses us. " in said.err
+    assert "Error: Kafka refused the request. " in said.err
     assert "SEGMENTS_KAFKA_SSL_CERTFILE" in said.err
 
 
@@ -244,7 +244,7 @@ async def test_a_broker_whose_authority_is_unknown_ends_with_a_message(
     given = kafka.settings(database, "publisher", kafka_ssl_cafile=kafka.stranger)
     said = await run(given, *SEND)
     assert said.code == 1
-    assert "Error: Kafka refuses us. " in said.err
+    assert "Error: Kafka refused the request. " in said.err
     assert "is not trusted" in said.err
     assert "SEGMENTS_KAFKA_SSL_CAFILE" in said.err
 
@@ -258,7 +258,7 @@ async def test_a_role_whose_login_is_refused_ends_with_exit_code_1(
         await holds(lambda: _ended(process))
         code, output = process.stop()
     assert code == 1
-    assert "Kafka refuses us" in output
+    assert "Kafka refused the request" in output
 
 
 async def _ended(process: Process) -> bool:

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError, ProducerFenced
 
 import service.kafka.transactional_producer
 from schemas.topics import Topics
-from service.kafka.transactional_producer import fenced
+from service.kafka.transactional_producer import fencing_producer
 from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ async def unseen(settings: Settings, *, told_before: bool) -> list[dict[str, Any
     topics = Topics(settings.topic_prefix)
     lamented: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: lamented.append(context))
-    async with fenced(settings, topics.teller) as earlier:
+    async with fencing_producer(settings, topics.transactional_id) as earlier:
         if told_before:
             await earlier.publish(topics.commands, RECORDS[:4])
-        async with fenced(settings, topics.teller):
+        async with fencing_producer(settings, topics.transactional_id):
             with pytest.raises(ProducerFenced):
                 await earlier.publish(topics.commands, RECORDS)
     del earlier
@@ -62,7 +62,7 @@ async def test_a_producer_that_is_closed_amid_a_transaction_laments_nothing(
     topics = Topics(settings.topic_prefix)
     lamented: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: lamented.append(context))
-    async with fenced(settings, topics.teller) as producer:
+    async with fencing_producer(settings, topics.transactional_id) as producer:
         publishing = asyncio.ensure_future(producer.publish(topics.commands, RECORDS))
         await asyncio.sleep(0)
     with pytest.raises((KafkaError, asyncio.CancelledError)):

@@ -109,7 +109,7 @@ async def test_the_log_says_once_that_a_signature_is_not_believed(lane: LogLane)
     with capture_logs() as logs:
         for _ in range(3):
             await lane.append(*[signed(lane, said(), secret=b"other") for _ in range(3)])
-    (told_of,) = [entry for entry in logs if entry["event"] == "a signature is not believed"]
+    (told_of,) = [entry for entry in logs if entry["event"] == "signature not accepted"]
     assert (told_of["source"], told_of["cause"]) == ("http", "wrong")
     assert "SEGMENTS_SIGNING_KEY_OLD" in told_of["fix"]
 

@@ -66,9 +66,9 @@ async def test_networks_and_statuses_are_bounds_and_the_detail_says_which(crm: L
         " WHERE r.reason = 'not_allowed' ORDER BY kafka_offset",
     )
     assert [tuple(row.values()) for row in found] == [
-        ("n", 1, "u", "add", "/user_status: this topic may not say add, only enter, leave"),
+        ("n", 1, "u", "add", "/user_status: this topic may not carry add, only enter, leave"),
         # Nobody's: no view of m's holds what others said in its name.
-        (None, 1, None, "enter", "/network_id: this topic may not speak for m"),
+        (None, 1, None, "enter", "/network_id: this topic may not carry commands of network m"),
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from projections.fold.worker import project
 from schemas.command.refusal import Reason, Refusal
 from service.ingest.role import ingest
-from service.outbox.rejected import relay_rejected
+from service.outbox.rejected import publish_rejected
 from tests.projections.folding import log
 from tests.support.command_line import run
 from tests.support.database import connected, folded, rows, sound, until, value
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.stack
 async def test_a_rejected_record_is_listed_shown_and_accepted_once_its_segment_exists(
     ready: Settings,
 ) -> None:
-    async with service(ready, ingest, project, relay_rejected):
+    async with service(ready, ingest, project, publish_rejected):
         await publish(
             ready,
             [
@@ -66,6 +66,7 @@ async def test_a_rejected_record_is_listed_shown_and_accepted_once_its_segment_e
         await run(ready, "segment", "create", "--network", "n", "--name", "two")
         retried = await run(ready, "rejected", "retry", position, "--actor", "ann", "--json")
         assert retried.json[0]["retry_of"] == position
+        assert retried.json[0]["kafka_epoch"] == 0
         await folded(ready)
         # Published a second time it is the same command: its first receipt is its time.
         again = await run(ready, "rejected", "retry", position)
@@ -98,17 +99,17 @@ async def test_a_batch_that_could_not_be_read_is_shown_at_each_of_its_offsets(
         shown = await run(database, "rejected", "show", f"{topic}:0:0:{offset}", "--json")
         assert (shown.json["kafka_offset"], shown.json["next_offset"]) == (0, 5)
     beyond = await run(database, "rejected", "show", f"{topic}:0:0:5")
-    assert "No rejected record" in beyond.err
+    assert "no rejected record" in beyond.err
     # Nothing of it was kept that could be published again.
     again = await run(database, "rejected", "retry", f"{topic}:0:0:3")
-    assert (again.code, "a batch that could not be read" in again.err) == (1, True)
+    assert (again.code, "part of an unreadable batch" in again.err) == (1, True)
 
 
 async def test_what_is_not_there_to_be_retried_is_told_so(ready: Settings) -> None:
     for command in ("show", "retry"):
         found = await run(ready, "rejected", command, "t:0:0:7")
         assert (found.code, found.out) == (1, "")
-        assert "No rejected record" in found.err
+        assert "no rejected record" in found.err
     nowhere = await run(ready, "lane", "adopt", "--partition", "99", "--from", "0", "--reason", "r")
     assert (nowhere.code, "There is no lane" in nowhere.err) == (1, True)
 
@@ -203,7 +204,7 @@ async def test_a_lane_whose_topic_is_another_is_adopted_in_a_new_epoch_and_goes_
     assert [tuple(row.values()) for row in lanes] == [(0, 0, 3, 3, 0, 0), (1, 0, 4, 3, 0, 1)]
     assert await value(ready, "SELECT stopped_lanes FROM reporting.watermark") == 0
     assert await value(ready, "SELECT cause FROM reporting.hole") == (
-        "passed by, as an operator chose: remade"
+        "skipped by an operator at the adoption: remade"
     )
     await _is_stopped_no_more(ready)
     await sound(ready)

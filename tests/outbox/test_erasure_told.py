@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import ProducerFenced
 
 from projections.fold.worker import project
-from projections.outbox.memberships import relay_memberships
+from projections.outbox.memberships import publish_memberships
 from schemas.topics import Topics
 from service.ingest.role import ingest
 from service.kafka.clients import connection_options
@@ -48,14 +48,14 @@ async def test_what_a_teller_left_unfinished_is_aborted_and_its_identifiers_are_
     topics = Topics(settings.topic_prefix, name)
     unfinished = AIOKafkaProducer(
         **connection_options(settings),
-        transactional_id=topics.teller,
+        transactional_id=topics.transactional_id,
         linger_ms=0,
         transaction_timeout_ms=600_000,
     )
     await unfinished.start()
     await unfinished.begin_transaction()
     await unfinished.send_and_wait(topics.memberships, b'{"is_member": true}', b"n:1:eve")
-    async with service(settings, ingest, project, relay_memberships):
+    async with service(settings, ingest, project, publish_memberships):
         await publish(settings, [Said(user="ann"), Said(user="bob")])
         await folded(settings)
         await until(settings, _TOLD)
@@ -73,7 +73,7 @@ async def test_tombstones_bury_the_identifier_and_the_states_go_on_under_the_new
     settings: Settings,
 ) -> None:
     await make_segments(settings, [("n", 1), ("n", 2), ("m", 1)])
-    async with service(settings, ingest, project, relay_memberships, relay_memberships):
+    async with service(settings, ingest, project, publish_memberships, publish_memberships):
         await publish(
             settings,
             [

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from projections.fold.worker import project
-from projections.outbox.memberships import relay_memberships
+from projections.outbox.memberships import publish_memberships
 from schemas.topics import Topics
 from service.ingest.role import ingest
-from service.outbox.rejected import relay_rejected
+from service.outbox.rejected import publish_rejected
 from tests.support.database import connected, folded, make_segments, rows, until
 from tests.support.kafka import Said, publish, read_topic
 from tests.support.roles import service
@@ -66,7 +66,7 @@ async def test_the_last_word_on_each_key_is_the_state_that_the_views_show(
         )
         for n in range(200)
     ]  # fmt: skip
-    async with service(settings, ingest, project, relay_memberships, relay_rejected):
+    async with service(settings, ingest, project, publish_memberships, publish_rejected):
         await publish(settings, [*said[:100], Said(b"not JSON", lane=0)])
         await folded(settings)
         await publish(settings, said[100:])
@@ -103,7 +103,7 @@ async def test_a_prefix_that_begins_another_tells_only_its_own(settings: Setting
                 " (projection, slot, lane_id, next_offset) SELECT 'membership', 0, lane_id, 1 FROM l",
                 Topics(one.topic_prefix).commands,
             )
-    async with service(settings, relay_memberships, relay_rejected):
+    async with service(settings, publish_memberships, publish_rejected):
         await until(
             settings,
             "SELECT count(*) = 1 FROM projections.membership_outbox"

@@ -159,7 +159,9 @@ async def test_setup_makes_database_and_topics_prints_what_it_would_and_checks(
     )
     done = await run(one, "setup", "--json")
     assert done.code == 0, done.err
-    assert len(done.json["done"]) == len(migrations()) + 5  # four topics, and that they are ours
+    assert (
+        len(done.json["done"]) == len(migrations()) + 5
+    )  # four topics, and the claim of their ownership
     again = await run(one, "setup")
     assert (again.code, again.out) == (0, "nothing to do\n")
     checked = await run(one, "setup", "--check")
@@ -228,10 +230,10 @@ async def test_a_new_login_is_missed_by_check_and_the_setup_after_says_what_it_g
     assert (ended.returncode, "was granted none" in ended.stderr) == (1, True)
     granted = await run(plain, "setup", "--json")
     said, claimed = granted.json["done"]
-    assert "are ours" in claimed
+    assert "belong to this installation" in claimed
     assert said.startswith(f"granted roles to {login}: segments_ingest, ")
     assert (await run(plain, "setup")).out == "nothing to do\n"
-    assert (await run(plain, "setup", "--check")).out == "all is set up\n"
+    assert (await run(plain, "setup", "--check")).out == "everything is set up\n"
     async with connected(settings) as connection:
         await connection.execute(f"REVOKE segments_operate FROM {login}")
     part = await run(plain, "setup", "--check")
@@ -295,7 +297,7 @@ async def test_a_database_that_is_not_utf8_is_refused_in_words_before_anything_i
         try:
             refused = await run(other, "setup", "--no-topics")
             assert (refused.code, refused.out) == (1, "")
-            assert f"Its encoding is {encoding}, which loses text" in refused.err
+            assert f"Its encoding is {encoding}, which can't store every text" in refused.err
             written = await value(
                 other,
                 "SELECT count(*) FROM pg_namespace WHERE nspname IN ('segments', 'migrations')",
@@ -345,7 +347,7 @@ async def test_setup_waits_for_a_lock_a_while_and_then_says_so(
         holding = holder.transaction()
         await holding.start()
         await holder.execute("LOCK TABLE migrations.applied IN EXCLUSIVE MODE")
-        with pytest.raises(RefusedError, match="Somebody holds a lock"):
+        with pytest.raises(RefusedError, match="Another session holds a lock"):
             await set_up_database(one)
         waiting = asyncio.create_task(set_up_database(one))
         await holder.execute("SELECT pg_sleep(0.2)")

@@ -9,9 +9,9 @@ import pytest
 
 from projections.fold.worker import project
 from projections.outbox.expiries import publish_expiries
-from projections.outbox.memberships import relay_memberships
+from projections.outbox.memberships import publish_memberships
 from service.ingest.role import ingest
-from service.outbox.rejected import relay_rejected
+from service.outbox.rejected import publish_rejected
 from service.postgres.migrate import require_set_up
 from tests.support.command_line import run, system_user
 from tests.support.database import connected, folded, sound, until, value
@@ -32,7 +32,7 @@ async def test_ingest_projections_and_every_command_work_behind_a_transaction_po
         made = await run(through, "segment", "create", "--network", "n", "--name", "one", "--json")
         assert (made.code, made.json["segment_id"]) == (0, 1)
         async with service(
-            through, ingest, project, relay_rejected, relay_memberships, publish_expiries
+            through, ingest, project, publish_rejected, publish_memberships, publish_expiries
         ):
             await publish(
                 settings,

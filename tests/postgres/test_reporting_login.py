@@ -9,10 +9,10 @@ import asyncpg
 import pytest
 
 from projections.fold.worker import project
-from projections.outbox.memberships import relay_memberships
+from projections.outbox.memberships import publish_memberships
 from service.ingest.role import ingest
 from service.kafka.clients import set_up_topics
-from service.outbox.rejected import relay_rejected
+from service.outbox.rejected import publish_rejected
 from service.postgres.database import database_url
 from service.runtime.settings import SecretStr
 from tests.support.command_line import run
@@ -54,11 +54,11 @@ async def test_every_role_and_command_works_for_a_login_that_owns_nothing(
     done = await run(plain, "setup", "--json")
     assert done.code == 0, done.err
     checked = await run(plain.model_copy(update={"setup_database_url": None}), "setup", "--check")
-    assert (checked.code, checked.out) == (0, "all is set up\n"), checked.err
+    assert (checked.code, checked.out) == (0, "everything is set up\n"), checked.err
     await set_up_topics(plain)
     made = await run(plain, "segment", "create", "--network", "n", "--name", "one")
     assert (made.code, made.out) == (0, "1\n")
-    async with service(plain, ingest, project, relay_rejected, relay_memberships):
+    async with service(plain, ingest, project, publish_rejected, publish_memberships):
         sent = await run(
             plain, "send", "--network", "n", "--user", "u", "--segment", "1", "--status", "add"
         )

@@ -355,7 +355,7 @@ async def test_the_reporting_role_sees_every_network_as_before(filled: Settings,
         )
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.fetch("SELECT * FROM reporting_network.event")
-    with pytest.raises(RefusedError, match="sees every network, being segments_report"):
+    with pytest.raises(RefusedError, match="sees every network as a member of segments_report"):
         await analysts.grant(filled, ann, "a")
     await sound(filled)
 
@@ -437,6 +437,7 @@ async def test_the_commands_grant_list_and_revoke(filled: Settings, ann: str) ->
         "a",
         "granted",
     )
+    assert granted.err == ""
     again = await run(filled, "analyst", "grant", ann, "--network", "a", "--json")
     assert (again.code, again.json["actor"]) == (0, "boss")
     (listed,) = (await run(filled, "analyst", "list", "--network", "a", "--json")).json
@@ -452,6 +453,8 @@ async def test_the_commands_grant_list_and_revoke(filled: Settings, ann: str) ->
     ):
         said = await run(filled, "analyst", *arguments)
         assert (said.code, says in said.err) == (code, True), said.err
+    misspelt = await run(filled, "analyst", "grant", ann, "--network", "aa")
+    assert (misspelt.code, "network aa has no segments" in misspelt.err) == (0, True)
 
 
 # In each view every column by which its rows may be looked for, with a value that only network b has and one that

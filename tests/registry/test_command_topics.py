@@ -9,12 +9,12 @@ import pytest
 from aiokafka.admin import NewTopic
 
 from projections.fold.worker import project
-from projections.outbox.memberships import relay_memberships
+from projections.outbox.memberships import publish_memberships
 from schemas.topics import Topics
 from service.ingest import monitor
 from service.ingest.role import ingest
 from service.kafka.clients import topic_faults
-from service.outbox.rejected import relay_rejected
+from service.outbox.rejected import publish_rejected
 from tests.support.command_line import run
 from tests.support.database import folded, rows, sound, until, value
 from tests.support.kafka import Said, publish
@@ -54,7 +54,7 @@ async def test_two_topics_are_read_folded_told_and_waited_for(ready: Settings) -
         "allowed", ["n"], ["enter", "leave"],
     )  # fmt: skip
     both = Said(lane=0, user="both", user_status="enter", status_change_timestamp=1_700_000_000)
-    async with service(ready, ingest, project, relay_rejected, relay_memberships):
+    async with service(ready, ingest, project, publish_rejected, publish_memberships):
         await publish(ready, [both, Said(lane=1, user="by hand")])
         await folded(ready)
         await publish(ready, [both, Said(lane=3, user="rule", user_status="enter")], crm(ready))
@@ -76,7 +76,7 @@ async def test_two_topics_are_read_folded_told_and_waited_for(ready: Settings) -
     assert await value(ready, "SELECT count(*) FROM reporting.duplicate") == 1
     (refused,) = await rows(ready, "SELECT kafka_topic, reason, detail FROM reporting.rejected")
     assert tuple(refused.values()) == (
-        crm(ready), "not_allowed", "/user_status: this topic may not say add, only enter, leave",
+        crm(ready), "not_allowed", "/user_status: this topic may not carry add, only enter, leave",
     )  # fmt: skip
     await sound(ready)
 
@@ -134,7 +134,7 @@ async def test_a_deleted_topic_is_closed_and_holds_the_watermark_no_more(
         assert (refused.code, "still in Kafka" in refused.err) == (1, True)
         await delete(ready, topic)
         early = await run(ready, "source", "close", "--topic", topic)
-        assert (early.code, "is to be revoked first" in early.err) == (1, True)
+        assert (early.code, "must be revoked first" in early.err) == (1, True)
         await source(ready, "revoke")
         assert (await run(ready, "status", "--wait", "300")).code == 0
         assert (await source(ready, "close"))["change"] == "closed"
@@ -164,7 +164,7 @@ async def test_setup_makes_checks_and_prints_the_allowed_topics(settings: Settin
     printed = await run(settings, "setup", "--print")
     assert f"--topic {topic} " in printed.out
     done = await run(settings, "setup", "--json")
-    assert f"made topic {topic} with 4 partitions" in done.json["done"]
+    assert f"created topic {topic} with 4 partitions" in done.json["done"]
     assert await topic_faults(settings, [topic]) == []
     await source(settings, "revoke")
     await delete(settings, topic)
@@ -216,10 +216,14 @@ async def test_a_topic_that_others_made_is_corrected_and_keeps_its_partitions(
             2,
             "must be networks separated by commas",
         ),
-        (["allow", "--topic", "t", "--statuses", "expire"], 2, "must be of add, block"),
+        (
+            ["allow", "--topic", "t", "--statuses", "expire"],
+            2,
+            "must be a comma-separated list of add, block",
+        ),
         (["allow", "--topic", "{}.rejected", "--no-topics"], 2, "written by the service itself"),
         (["revoke", "--topic", "t"], 1, "t is no source"),
-        (["close", "--topic", "nowhere"], 1, "is to be revoked first"),
+        (["close", "--topic", "nowhere"], 1, "must be revoked first"),
     ],
 )
 async def test_what_makes_no_sense_is_refused(

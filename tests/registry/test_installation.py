@@ -13,10 +13,10 @@ import structlog
 
 from projections.fold.worker import project
 from projections.outbox.expiries import publish_expiries
-from projections.outbox.memberships import relay_memberships
+from projections.outbox.memberships import publish_memberships
 from schemas.topics import Topics
 from service.ingest.role import ingest
-from service.outbox.rejected import relay_rejected
+from service.outbox.rejected import publish_rejected
 from service.registry import installation
 from service.runtime.settings import SecretStr
 from tests.outbox.test_memberships import last_words
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from stack import Stack
 
 pytestmark = pytest.mark.stack
-EVERY_ROLE = (ingest, relay_rejected, project, relay_memberships, publish_expiries)
+EVERY_ROLE = (ingest, publish_rejected, project, publish_memberships, publish_expiries)
 TOLD = "SELECT count(*) FROM segments.topics_owner"
 
 
@@ -58,7 +58,7 @@ async def copied(stack: Stack, settings: Settings) -> AsyncIterator[Settings]:
 async def copy(stack: Stack, ready: Settings) -> AsyncIterator[Settings]:
     """A copy of a database that has read and told something, whose topics are its own."""
     made = await run(ready, "setup", "--actor", "ann", "--json")
-    assert any("are ours" in line for line in made.json["done"]), made.json
+    assert any("belong to this installation" in line for line in made.json["done"]), made.json
     await publish(ready, [Said(user=f"u{n}", lane=n % 4) for n in range(8)])
     async with service(ready, *EVERY_ROLE):
         await folded(ready)
@@ -93,9 +93,10 @@ async def test_a_copy_reads_everything_and_takes_nothing_away(
         assert await value(settings, "SELECT count(*) FROM segments.event") == 48
         await sound(settings)
     assert len(await read_topic(ready, Topics(ready.topic_prefix).rejected)) == 1
-    refused = [line for line in lines if line["event"] == "topics of another installation"]
-    assert {line["log_level"] for line in refused} == {"error"}
-    assert all("setup --adopt-topics" in line["because"] for line in refused)
+    # Once, though three outboxes of each installation stand by or publish.
+    (refused,) = [line for line in lines if line["event"] == "topics of another installation"]
+    assert refused["log_level"] == "error"
+    assert "setup --adopt-topics" in refused["because"]
     shown = await run(copy, "status", "--json")
     assert shown.json["topics_owner"]["is_ours"] is False
     assert "another installation" in " ".join(shown.json["warnings"])
@@ -104,7 +105,22 @@ async def test_a_copy_reads_everything_and_takes_nothing_away(
 
 async def _met(lines: list[structlog.typing.EventDict]) -> bool:
     """Whether the owner was told as well."""
-    return any(line["event"] == "another installation came upon our topics" for line in lines)
+    return any(line["event"] == "another installation uses the same topics" for line in lines)
+
+
+async def test_status_names_the_owner_of_the_topics_before_any_process_ran(
+    stack: Stack, ready: Settings
+) -> None:
+    await run(ready, "setup", "--actor", "ann")
+    async with copied(stack, ready) as copy:
+        shown = (await run(copy, "status", "--json")).json
+        plain = (await run(copy, "status")).out
+        quiet = (await run(copy, "status", "--json", SEGMENTS_KAFKA_BOOTSTRAP_SERVERS=None)).json
+    assert (shown["topics_owner"]["is_ours"], shown["topics_owner"]["actor"]) == (False, "ann")
+    assert any("another installation" in warning for warning in shown["warnings"])
+    assert "owner of the topics: another installation, " in plain
+    assert quiet["topics_owner"] is None
+    assert (await run(ready, "status", "--json")).json["topics_owner"]["is_ours"] is True
 
 
 async def test_setup_of_a_copy_leaves_the_topics_alone_until_it_adopts_them(
@@ -113,7 +129,7 @@ async def test_setup_of_a_copy_leaves_the_topics_alone_until_it_adopts_them(
     other = copy.model_copy(update={"topic_retention_days": 3, "topic_partitions": 6})
     left = await run(other, "setup", "--json")
     assert left.code == 0
-    assert "left alone" in left.json["warnings"][0]
+    assert "are unchanged" in left.json["warnings"][0]
     checked = await run(ready, "setup", "--check")
     assert checked.code == 0
     assert "topic" not in checked.out
@@ -121,8 +137,9 @@ async def test_setup_of_a_copy_leaves_the_topics_alone_until_it_adopts_them(
     assert wrong.code == 2
     adopted = await run(copy, "setup", "--adopt-topics", "--actor", "bob", "--json")
     assert "adopted topics" in adopted.json["done"][-1]
+    assert "publishes nothing to these topics any more" in adopted.json["done"][-1]
     with structlog.testing.capture_logs() as lines:
-        async with service(ready, relay_memberships), service(copy, *EVERY_ROLE):
+        async with service(ready, publish_memberships), service(copy, *EVERY_ROLE):
             await publish(ready, [Said(user="later", lane=0)])
             await folded(copy)
             await holds(lambda: _told(copy, 9))
@@ -140,7 +157,9 @@ async def test_two_that_claim_at_once_have_one_owner(stack: Stack, settings: Set
     async with copied(stack, settings) as other:
         await asyncio.gather(*(run(one, "setup", "--json") for one in (settings, other)))
         checked = [await run(one, "setup", "--check", "--json") for one in (settings, other)]
-    foreign = [one for one in checked if "of the installation" in " ".join(one.json["warnings"])]
+    foreign = [
+        one for one in checked if "belong to the installation" in " ".join(one.json["warnings"])
+    ]
     assert len(foreign) == 1
 
 
@@ -163,7 +182,7 @@ async def test_without_the_topic_that_says_whose_they_are_nothing_is_told_until_
     await make_segments(database)
     await make_commands(database)
     with structlog.testing.capture_logs() as lines:
-        async with service(database, ingest, relay_rejected):
+        async with service(database, ingest, publish_rejected):
             await publish(database, [Said(b"no JSON", lane=0)])
             await until(database, "SELECT count(*) FROM segments.rejected")
             await holds(lambda: _unknown(lines))

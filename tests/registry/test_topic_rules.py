@@ -44,12 +44,14 @@ def test_what_the_rule_names_may_be_said(network_id: str, user_status: str) -> N
 
 
 def test_a_refusal_says_which_field_and_names_no_other_network() -> None:
-    assert refused(Allowed(CRM), network_id="c") == ("/network_id: this topic may not speak for c")
+    assert refused(Allowed(CRM), network_id="c") == (
+        "/network_id: this topic may not carry commands of network c"
+    )
     assert refused(Allowed(CRM), user_status="add") == (
-        "/user_status: this topic may not say add, only enter, leave"
+        "/user_status: this topic may not carry add, only enter, leave"
     )
     assert refused(Allowed(Rule(standing=False))) == (
-        "this topic may not say anything: it was revoked, or never allowed"
+        "this topic may carry no commands: it was revoked, or never allowed"
     )
 
 

@@ -47,7 +47,7 @@ def test_a_value_is_taken_from_the_call_then_the_environment_then_a_default(
         "yours",
     )
     assert settings.actor is None
-    assert {"http_port", "health_port", "topic_prefix"} <= settings.given
-    assert "actor" not in settings.given
+    assert {"http_port", "health_port", "topic_prefix"} <= settings.explicit
+    assert "actor" not in settings.explicit
     changed = settings.model_copy(update={"actor": "ann"})
-    assert (changed.actor, "actor" in changed.given, settings.actor) == ("ann", True, None)
+    assert (changed.actor, "actor" in changed.explicit, settings.actor) == ("ann", True, None)

@@ -41,7 +41,7 @@ class Work:
         async def work() -> None:
             while not self.stop.is_set():
                 await self()
-                supervisor.well()
+                supervisor.succeeded()
 
         return work
 
@@ -61,22 +61,22 @@ async def test_each_kind_of_fault_is_told_once_an_outage() -> None:
 async def test_an_outage_whose_end_is_told_begins_once() -> None:
     work = Work(OSError(), TimeoutError(), None, None, DatabaseAwayError(), None)
     supervisor = Supervisor(
-        work.stop, log, "it waits", level="warning", tells_end=True, lane="commands-0"
+        work.stop, log, "it waits", level="warning", logs_recovery=True, lane="commands-0"
     )
     with capture_logs() as said:
         await supervisor.run(work.rounds(supervisor))
-    assert told(said) == [("warning", "it waits"), ("info", "going on")] * 2
+    assert told(said) == [("warning", "it waits"), ("info", "recovered")] * 2
     assert {one["lane"] for one in said} == {"commands-0"}
 
 
-@pytest.mark.parametrize("tells_end", [True, False])
+@pytest.mark.parametrize("logs_recovery", [True, False])
 async def test_what_operators_must_mend_is_an_error_whatever_else_was_told(
-    tells_end: bool,  # noqa: FBT001 - of the example
+    logs_recovery: bool,  # noqa: FBT001 - of the example
 ) -> None:
     denied = TopicAuthorizationFailedError("t")
     work = Work(OSError(), denied, denied, None)
     with capture_logs() as said:
-        await Supervisor(work.stop, log, "it waits", tells_end=tells_end).run(work, every=0)
+        await Supervisor(work.stop, log, "it waits", logs_recovery=logs_recovery).run(work, every=0)
     assert told(said)[:2] == [("info", "it waits"), ("error", "it waits")]
     assert len([one for one in said if one["event"] == "it waits"]) == 2
 

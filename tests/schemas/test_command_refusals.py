@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from schemas.command import Door, read_command
+from schemas.command import Channel, read_command
 from schemas.command.checks import check_size, check_time, check_times
 from schemas.command.refusal import FieldError, Reason, Refusal
 from tests.schemas.test_command import BASE, encode, raw, refusal
@@ -36,10 +36,10 @@ def nested(depth: int, opening: str = "[", closing: str = "]") -> str:
         (encode() + b"x", "not JSON"),
         (encode()[:-1], "not JSON"),
         (encode()[:-1] + b",}", "not JSON"),
-        (raw(segment_id="NaN"), "holds NaN"),
-        (raw(metadata='{"a":Infinity}'), "holds Infinity"),
-        (raw(metadata='{"a":[-Infinity]}'), "holds -Infinity"),
-        (raw(metadata='{"a":NaN},"metadata":{}'), "holds NaN"),
+        (raw(segment_id="NaN"), "contains NaN"),
+        (raw(metadata='{"a":Infinity}'), "contains Infinity"),
+        (raw(metadata='{"a":[-Infinity]}'), "contains -Infinity"),
+        (raw(metadata='{"a":NaN},"metadata":{}'), "contains NaN"),
         (raw(segment_id="01"), "not JSON"),
         (raw(segment_id="+1"), "not JSON"),
         (raw(segment_id="1."), "not JSON"),
@@ -166,7 +166,10 @@ def test_a_later_time_is_in_the_future(at: int, guess: str) -> None:
     refused = time_refusal(at)
     assert refused is not None
     assert refused.reason is Reason.TIMESTAMP_IN_FUTURE
-    assert ("seconds, Unix" in refused.detail, guess in refused.detail) == (bool(guess), True)
+    assert ("seconds, and must be Unix" in refused.detail, guess in refused.detail) == (
+        bool(guess),
+        True,
+    )
 
 
 @pytest.mark.parametrize(
@@ -236,7 +239,7 @@ def test_of_fields_that_differ_neither_is_kept() -> None:
 
 
 def test_over_http_the_network_of_the_path_is_kept() -> None:
-    refused = refusal(encode(network_id="b"), door=Door.HTTP, network_id="acme")
+    refused = refusal(encode(network_id="b"), channel=Channel.HTTP, network_id="acme")
     assert refused.network_id == "acme"
 
 

@@ -28,7 +28,7 @@ def refused(environment: dict[str, str]) -> str:
 
 def test_without_java_it_says_what_to_install() -> None:
     said = refused({"PATH": ""})
-    assert "no Java was found" in said
+    assert "Java, which Kafka needs, was not found" in said
     assert "apt install openjdk-17-jre-headless" in said
     assert "or start Docker" in said
     assert "SEGMENTS_KAFKA_BOOTSTRAP_SERVERS" in said
@@ -55,7 +55,7 @@ def only_java(tmp_path: Path) -> dict[str, str]:
 
 def test_without_maven_it_says_what_to_install(only_java: dict[str, str]) -> None:
     said = refused(only_java)
-    assert "no Maven was found" in said
+    assert "was not found: install it" in said
     assert "apt install maven" in said
     assert "or start Docker" in said
 
@@ -73,7 +73,7 @@ def test_when_maven_fails_its_words_are_passed_on_and_no_half_of_it_stays(
 def test_a_cache_that_cannot_be_written_is_named(only_java: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file, where a folder is wanted")
     said = refused(only_java)
-    assert "cannot keep files in" in said
+    assert "can't write to" in said
     assert "XDG_CACHE_HOME" in said
 
 
@@ -101,6 +101,6 @@ def test_given_servers_are_used_and_cannot_be_driven(local: Stack) -> None:
         assert given.database_url == local.database_url
         assert given.bootstrap_servers == local.bootstrap_servers
         assert given.log_files == ()
-        with pytest.raises(StackError, match="not ours to stop or start"):
+        with pytest.raises(StackError, match="can't be started or stopped"):
             given.kafka.stop()
     assert local.kafka.pid

@@ -91,12 +91,12 @@ def test_a_part_that_does_not_run_says_so(local: Stack) -> None:
     local.postgres.stop()
     try:
         for use in (lambda: local.postgres.pid, local.postgres.stop, local.postgres.pause):
-            with pytest.raises(StackError, match="Postgres does not run; start it first"):
+            with pytest.raises(StackError, match="Postgres is not running; start it first"):
                 use()
     finally:
         local.postgres.start()
 
 
 def test_a_part_that_runs_is_not_started_twice(local: Stack) -> None:
-    with pytest.raises(StackError, match="Postgres runs already, as process"):
+    with pytest.raises(StackError, match="Postgres is already running, as process"):
         local.postgres.start()

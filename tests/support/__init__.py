@@ -1,1 +1,1 @@
-"""What tests on the real stack share: settings of their own, processes, publishing, reading, the comparison."""
+"""Shared by tests on the real stack: settings, processes, publishing, reading, comparison with the oracle."""

@@ -1,4 +1,4 @@
-"""What became of each offset of the commands topic."""
+"""The outcome of each offset of the commands topic."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ UNION ALL SELECT kafka_partition, kafka_epoch, generate_series(first_offset, nex
 
 
 async def outcomes(settings: Settings, lane: int = 0, epoch: int = 0) -> list[str]:
-    """Tell what each offset of a lane is, from 0 on: event, duplicate, hole, or the reason of its rejection."""
-    found = {}
+    """Return the outcome of each offset of a lane, from 0 on: event, duplicate, hole, or the rejection reason."""
+    by_offset = {}
     for row in await rows(settings, _OUTCOMES):
         if (row["kafka_partition"], row["kafka_epoch"]) == (lane, epoch):
-            assert row["kafka_offset"] not in found, "an offset was accounted for twice"
-            found[row["kafka_offset"]] = row["what"]
-    assert sorted(found) == list(range(min(found, default=0), max(found, default=-1) + 1))
-    return [found[offset] for offset in sorted(found)]
+            assert row["kafka_offset"] not in by_offset, "an offset was accounted for twice"
+            by_offset[row["kafka_offset"]] = row["what"]
+    assert sorted(by_offset) == list(
+        range(min(by_offset, default=0), max(by_offset, default=-1) + 1)
+    )
+    return [by_offset[offset] for offset in sorted(by_offset)]
 
 
 async def logged(settings: Settings, seconds: float = PATIENCE) -> None:
-    """Wait until the log holds all that is in Kafka now; then law 1 holds."""
+    """Wait until the log contains everything that is in Kafka now, and check the laws."""
     async with connected(settings) as connection:
         ends = await end_offsets(settings, connection)
     for lane, end in ends.items():

@@ -1,6 +1,6 @@
-"""Attacks on an HTTP server, by raw sockets: each takes a target and raises AssertionError where it got through.
+"""Attacks on an HTTP server by raw sockets. Each takes a target and raises AssertionError if it succeeds.
 
-They know nothing of the server but its port and process, so that any server of the same app can be put to them.
+They need only the server's port and process, so that any server of the same app can be tested.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Attack = Callable[["Target"], None]
 
 MIB = 2**20
-# What one attack may add to the memory of the process.
+# The memory that one attack may add to the process.
 GROWTH = 32 * MIB
 SMALL = "/health/live"
 LARGE = "/openapi.json"
@@ -42,7 +42,7 @@ class Target:
     key: str
 
     def memory(self) -> int:
-        """Bytes that the process uses."""
+        """The resident bytes of the process."""
         rss: int = psutil.Process(self.pid).memory_info().rss
         return rss
 
@@ -59,14 +59,14 @@ class Target:
 
     @contextmanager
     def in_little_memory(self) -> Iterator[None]:
-        """Check that the block makes the process use no more memory than an attack may."""
+        """Check that the memory of the process grows by no more than GROWTH in the block."""
         before = self.memory()
         yield
         grown = self.memory() - before
         assert grown < GROWTH, f"{grown / MIB:.0f} MiB more"
 
     def ask(self, *pieces: bytes) -> bytes:
-        """Send pieces, each a packet of its own, and give all that comes until the server closes or says no more."""
+        """Send pieces, each as a packet of its own; return everything until the server closes."""
         with self.connection() as connection:
             for piece in pieces:
                 with suppress(ConnectionError):
@@ -82,48 +82,48 @@ def attack(function: Attack) -> Attack:
 
 
 def drain(connection: socket.socket, seconds: float) -> bytes:
-    """Read until the other side closes. Raises: AssertionError when it has not after so many seconds."""
-    found = bytearray()
+    """Read until the other side closes. Raises: AssertionError if it has not after `seconds`."""
+    received = bytearray()
     ends = time.monotonic() + seconds
     while True:
         connection.settimeout(max(0.01, ends - time.monotonic()))
         try:
             piece = connection.recv(65536)
         except ConnectionError:
-            return bytes(found)
+            return bytes(received)
         except TimeoutError:
             raise AssertionError(
-                f"still open after {seconds:.0f} s, having said {bytes(found[:200])!r}"
+                f"still open after {seconds:.0f} s, after {bytes(received[:200])!r}"
             ) from None
         if not piece:
-            return bytes(found)
-        found += piece
+            return bytes(received)
+        received += piece
 
 
-def answers(found: bytes) -> list[int]:
-    """Give the statuses of the answers among bytes, those of 100 left out."""
-    statuses = [int(part[2:5]) for part in found.split(b"HTTP/1.")[1:]]
+def answers(data: bytes) -> list[int]:
+    """Return the statuses of the responses in bytes, except 100."""
+    statuses = [int(part[2:5]) for part in data.split(b"HTTP/1.")[1:]]
     return [status for status in statuses if status >= 200]
 
 
 def post(*lines: bytes, body: bytes = b"") -> bytes:
-    """Write a POST without a key."""
+    """Encode a POST without a key."""
     head = [f"POST {POST} HTTP/1.1".encode(), b"Host: x", *lines]
     return b"\r\n".join(head) + b"\r\n\r\n" + body
 
 
 def get(target: bytes, *lines: bytes) -> bytes:
-    """Write a GET."""
+    """Encode a GET."""
     return b"\r\n".join([b"GET " + target + b" HTTP/1.1", b"Host: x", *lines]) + b"\r\n\r\n"
 
 
 def authorization(target: Target) -> bytes:
-    """Give the header that admits."""
+    """Return the header with the API key."""
     return f"Authorization: Bearer {target.key}".encode()
 
 
 def flood(target: Target, head: bytes, piece: bytes, total: int = 40 * MIB) -> None:
-    """Send a head and then pieces until so much is sent or the server ends it, which it must."""
+    """Send a head and then pieces up to a total; the server must close the connection."""
     block = piece * max(1, 65536 // len(piece))
     with target.in_little_memory(), target.connection() as connection:
         connection.sendall(head)
@@ -142,8 +142,8 @@ def flood(target: Target, head: bytes, piece: bytes, total: int = 40 * MIB) -> N
 
 
 def dribble(target: Target, head: bytes, piece: bytes, every: float) -> bytes:
-    """Send a head and then a piece now and then, until the server ends it, which it must; gives what it said."""
-    found = b""
+    """Send a head and then a piece at intervals; the server must close the connection. Returns its response."""
+    received = b""
     with target.connection() as connection:
         connection.sendall(head)
         ends = time.monotonic() + 3 * target.seconds + 2
@@ -151,26 +151,26 @@ def dribble(target: Target, head: bytes, piece: bytes, every: float) -> bytes:
             readable, _, _ = select.select([connection], [], [], every)
             try:
                 if readable:
-                    said = connection.recv(65536)
-                    found += said
-                    if not said:
-                        return found
+                    piece_received = connection.recv(65536)
+                    received += piece_received
+                    if not piece_received:
+                        return received
                 else:
                     connection.sendall(piece)
             except ConnectionError:
-                return found
-    raise AssertionError(f"still open after {3 * target.seconds + 2:.0f} s, having said {found!r}")
+                return received
+    raise AssertionError(f"still open after {3 * target.seconds + 2:.0f} s, after {received!r}")
 
 
 def refuses(target: Target, *pieces: bytes) -> None:
-    """Check that a request gets one answer of 400 or above, or none, and that its connection ends."""
+    """Check that a request gets one response of 400 or above, or none, and that the connection is closed."""
     statuses = answers(target.ask(*pieces))
     assert len(statuses) <= 1, f"{len(statuses)} answers: {statuses}"
     assert all(400 <= status < 600 and status != 500 for status in statuses), statuses
 
 
 def at_most_one(target: Target, *pieces: bytes) -> list[int]:
-    """Check that what is one request gets one answer at most, no 500."""
+    """Check that one request gets at most one response, and no 500."""
     statuses = answers(target.ask(*pieces))
     assert len(statuses) <= 1, f"{len(statuses)} answers: {statuses}"
     assert 500 not in statuses
@@ -202,18 +202,18 @@ def one_trailer_without_end(target: Target) -> None:
 
 @attack
 def trailers_are_no_headers(target: Target) -> None:
-    found = at_most_one(
+    statuses = at_most_one(
         target,
         post(b"Transfer-Encoding: chunked", b"Connection: close", b"Trailer: Authorization"),
         b"2\r\n{}\r\n0\r\n" + authorization(target) + b"\r\n\r\n",
     )
-    assert found in ([], [400], [401]), found
-    found = at_most_one(
+    assert statuses in ([], [400], [401]), statuses
+    statuses = at_most_one(
         target,
         post(b"Transfer-Encoding: chunked", b"Connection: close")
         + b"2\r\n{}\r\n0\r\n" + authorization(target) + b"\r\n\r\n",
     )  # fmt: skip
-    assert found in ([], [400], [401]), found
+    assert statuses in ([], [400], [401]), statuses
 
 
 @attack
@@ -271,8 +271,10 @@ def transfer_encodings_that_are_none(target: Target) -> None:
         b"\x0bchunked",
         b"gzip",
     ):
-        found = at_most_one(target, post(b"Transfer-Encoding: " + coding, body=b"0\r\n\r\n" + NEXT))
-        assert found == [] or found[0] >= 400, (coding, found)
+        statuses = at_most_one(
+            target, post(b"Transfer-Encoding: " + coding, body=b"0\r\n\r\n" + NEXT)
+        )
+        assert statuses == [] or statuses[0] >= 400, (coding, statuses)
 
 
 @attack
@@ -297,17 +299,17 @@ def an_upgrade_does_not_make_a_body_the_next_request(target: Target) -> None:
             b"Connection: Upgrade", b"Upgrade: " + upgrade, b"Content-Length: %d" % len(NEXT),
             b"HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA", authorization(target),
         )  # fmt: skip
-        found = answers(target.ask(head, NEXT))
-        assert len(found) == 1, (upgrade, found)
-        assert 400 <= found[0] < 500, (upgrade, found)
+        statuses = answers(target.ask(head, NEXT))
+        assert len(statuses) == 1, (upgrade, statuses)
+        assert 400 <= statuses[0] < 500, (upgrade, statuses)
 
 
 @attack
 def an_upgrade_that_nobody_wants_is_passed_over(target: Target) -> None:
     for upgrade in (b"h2c", b"websocket", b"x"):
-        found = answers(target.ask(get(SMALL.encode(), b"Connection: Upgrade", b"Upgrade: " + upgrade,
+        statuses = answers(target.ask(get(SMALL.encode(), b"Connection: Upgrade", b"Upgrade: " + upgrade,
             b"HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA")))  # fmt: skip
-        assert found in ([200], []), (upgrade, found)
+        assert statuses in ([200], []), (upgrade, statuses)
 
 
 # Heads
@@ -315,9 +317,9 @@ def an_upgrade_that_nobody_wants_is_passed_over(target: Target) -> None:
 
 @attack
 def folded_lines_hide_no_header(target: Target) -> None:
-    found = at_most_one(target, post(b"X-Folded: a", b" " + authorization(target), b"Content-Length: 2",
+    statuses = at_most_one(target, post(b"X-Folded: a", b" " + authorization(target), b"Content-Length: 2",
         b"Connection: close", body=b"{}"))  # fmt: skip
-    assert found in ([], [400], [401]), found
+    assert statuses in ([], [400], [401]), statuses
 
 
 @attack
@@ -380,10 +382,12 @@ def what_is_no_http(target: Target) -> None:
 
 @attack
 def http_2_by_prior_knowledge_is_not_spoken(target: Target) -> None:
-    found = target.ask(
+    response = target.ask(
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
     )
-    assert not found or (found.startswith(b"HTTP/1.1 ") and answers(found)[0] >= 400), found[:60]
+    assert not response or (response.startswith(b"HTTP/1.1 ") and answers(response)[0] >= 400), (
+        response[:60]
+    )
 
 
 @attack
@@ -393,17 +397,19 @@ def odd_targets_are_told_so(target: Target) -> None:
         b"/networks/n/users/%00/segments", b"//health//live", b"/../../etc/passwd", b"*", b"/\xff\xfe", b"/%ff%fe",
         b"/a b", b"/health/live?%00=%00", b"/health/live#x",
     ):  # fmt: skip
-        found = answers(target.ask(get(path, authorization(target), b"Connection: close")))
-        assert len(found) <= 1, (path, found)
-        assert all(status < 500 for status in found), (path[:60], found)
+        statuses = answers(target.ask(get(path, authorization(target), b"Connection: close")))
+        assert len(statuses) <= 1, (path, statuses)
+        assert all(status < 500 for status in statuses), (path[:60], statuses)
 
 
 @attack
 def http_1_0_is_answered(target: Target) -> None:
-    found = answers(target.ask(f"GET {SMALL} HTTP/1.0\r\n\r\n".encode()))
-    assert found == [200], found
-    found = answers(target.ask(f"GET {SMALL} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".encode()))
-    assert found == [200], found
+    statuses = answers(target.ask(f"GET {SMALL} HTTP/1.0\r\n\r\n".encode()))
+    assert statuses == [200], statuses
+    statuses = answers(
+        target.ask(f"GET {SMALL} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".encode())
+    )
+    assert statuses == [200], statuses
 
 
 @attack
@@ -503,8 +509,8 @@ def answers_that_nobody_reads(target: Target) -> None:
             connection.send(requests)
 
         def is_open() -> bool:
-            found = psutil.Process(target.pid).net_connections("tcp")
-            return any(one.raddr[1:] == (own,) for one in found)
+            connections = psutil.Process(target.pid).net_connections("tcp")
+            return any(one.raddr[1:] == (own,) for one in connections)
 
         seconds = 9 * target.seconds + 5
         ends = time.monotonic() + seconds
@@ -529,7 +535,7 @@ def ten_thousand_requests_at_once(target: Target) -> None:
     with target.in_little_memory(), target.connection() as connection:
         requests = get(SMALL.encode()) * 9999 + get(SMALL.encode(), b"Connection: close")
         connection.settimeout(0)
-        found, sent = bytearray(), 0
+        received, sent = bytearray(), 0
         ends = time.monotonic() + 60
         while time.monotonic() < ends:
             readable, writable, _ = select.select(
@@ -540,14 +546,14 @@ def ten_thousand_requests_at_once(target: Target) -> None:
                     sent += connection.send(requests[sent : sent + 65536])
                 if readable:
                     piece = connection.recv(65536)
-                    found += piece
+                    received += piece
                     if not piece:
                         break
             except BlockingIOError:
                 continue
             except ConnectionError:
                 break
-        statuses = set(answers(bytes(found)))
+        statuses = set(answers(bytes(received)))
         assert statuses == {200}, statuses
 
 
@@ -555,7 +561,7 @@ def ten_thousand_requests_at_once(target: Target) -> None:
 
 
 def two_thousand_idle_connections_do_not_keep_the_next_client_out(target: Target) -> None:
-    """Stand apart: the target is to be a process with 256 descriptors."""
+    """Not in ATTACKS: the target must be a process with 256 descriptors."""
     process = psutil.Process(target.pid)
     with ExitStack() as stack:
         for number in range(2000):
@@ -573,12 +579,12 @@ def two_thousand_idle_connections_do_not_keep_the_next_client_out(target: Target
             ("127.0.0.1", target.port), timeout=8 * target.seconds + 5
         ) as client:
             client.sendall(get(SMALL.encode(), b"Connection: close"))
-            found = answers(drain(client, 20 * target.seconds + 10))
+            statuses = answers(drain(client, 20 * target.seconds + 10))
         took = time.monotonic() - began
-        assert found == [200], f"{found} after {took:.1f} s"
+        assert statuses == [200], f"{statuses} after {took:.1f} s"
         busy = (sum(process.cpu_times()[:2]) - used) / max(took, 0.001)
         assert took < 1 or busy < 0.8, f"busy: {busy:.2f} of a core for {took:.1f} s"
-        print(f"    next client after {took:.2f} s")  # noqa: T201 - for whoever compares servers
+        print(f"    next client after {took:.2f} s")  # noqa: T201 - for comparisons of servers
 
 
 # Connections: the target has few of them
@@ -586,7 +592,7 @@ def two_thousand_idle_connections_do_not_keep_the_next_client_out(target: Target
 
 @asynccontextmanager
 async def idle_connections(target: Target, count: int, first: bytes) -> AsyncIterator[None]:
-    """Hold so many idle connections of one client, which say this first; each is opened again once it is closed."""
+    """Hold `count` idle connections of one client, which send `first`; each is opened again when it is closed."""
 
     async def hold() -> None:
         while True:
@@ -609,7 +615,7 @@ async def idle_connections(target: Target, count: int, first: bytes) -> AsyncIte
 
 
 def ask_as_another_client(target: Target, patience: float) -> None:
-    """Connect and ask, from another address where the machine has one. Raises: TimeoutError after so many seconds."""
+    """Send a request, on Linux from another address. Raises: TimeoutError after `patience` seconds."""
     other = ("127.0.0.2", 0) if sys.platform == "linux" else None
     with socket.create_connection(("127.0.0.1", target.port), patience, other) as client:
         client.sendall(get(SMALL.encode()))

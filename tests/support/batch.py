@@ -1,4 +1,4 @@
-"""Record batches built byte by byte, for what no Python producer sends: header names that are not UTF-8.
+"""Record batches built byte by byte, for what no Python producer sends, such as header names that are not UTF-8.
 
 Source: the Kafka record batch format, version 2.
 """
@@ -35,7 +35,7 @@ _AFTER_CRC = struct.Struct(">hiqqqhii")
 
 @dataclass(frozen=True)
 class Raw:
-    """One record; a header's name is bytes, and anything may be None but the name."""
+    """One record; the names of headers are bytes."""
 
     value: bytes | None
     key: bytes | None = None
@@ -43,7 +43,7 @@ class Raw:
 
 
 def encode_batch(records: Sequence[Raw], compression: str | tuple[int, Any] | None = None) -> bytes:
-    """Encode one record batch. compression: a codec's name, or its number and what compresses."""
+    """Encode one record batch. compression: a codec's name, or its number and its function."""
     attributes, compress = compression if isinstance(compression, tuple) else _CODECS[compression]
     payload: bytes = compress(
         b"".join(_record(delta, record) for delta, record in enumerate(records))
@@ -60,12 +60,12 @@ def encode_batch(records: Sequence[Raw], compression: str | tuple[int, Any] | No
 async def publish_batch(
     settings: Settings, lane: int, records: Sequence[Raw], compression: str | None = None
 ) -> int:
-    """Publish one batch; gives the offset of its first record."""
+    """Publish one batch; return the offset of its first record."""
     return await publish_encoded(settings, lane, encode_batch(records, compression))
 
 
 async def publish_encoded(settings: Settings, lane: int, batch: bytes) -> int:
-    """Publish a batch as it is encoded; gives the offset of its first record."""
+    """Publish an encoded batch; return the offset of its first record."""
     topic = Topics(settings.topic_prefix).commands
     client = AIOKafkaClient(**connection_options(settings))
     await client.bootstrap()

@@ -1,4 +1,4 @@
-"""The command line in this process, on a thread and loop of its own: quicker than a process for each call."""
+"""Runs the command line in this process, on a thread and event loop of its own: faster than a process per call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Said:
-    """What a command said."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -34,7 +34,7 @@ class Said:
 
 
 async def run(settings: Settings | None, *arguments: str, **environ: str | None) -> Said:
-    """Run one command to its end; an exception that nobody turned into a message fails the test."""
+    """Run one command to its end; an exception that did not become a message fails the test."""
     return await asyncio.to_thread(_run, settings, arguments, environ)
 
 
@@ -57,10 +57,10 @@ def _run(
 
 
 def system_user() -> str:
-    """Say who acts where nobody is named."""
+    """Return the default actor."""
     return f"{pwd.getpwuid(os.geteuid()).pw_name}@{socket.gethostname()}"
 
 
 def import_line(user: str, **more: Any) -> str:
-    """Give a line of NDJSON to import, its end included."""
+    """Return a line of NDJSON to import, with its newline."""
     return json.dumps({"user": user, "segment_id": 1, "user_status": "add"} | more) + "\n"

@@ -1,4 +1,4 @@
-"""Reading the real database as tests do."""
+"""Reads the database in tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 
-# As a superuser may: the triggers out of the way, those that are ENABLE ALWAYS too; and as they were.
+# As a superuser: disables all triggers, those with ENABLE ALWAYS included, and restores them.
 _EACH_TABLE = """
 DO $$
 DECLARE
@@ -75,7 +75,7 @@ async def rows(settings: Settings, query: str, *arguments: Any) -> list[dict[str
 
 
 async def value(settings: Settings, query: str, *arguments: Any) -> Any:
-    """Run one query that gives one value."""
+    """Run one query with one value."""
     async with connected(settings) as connection:
         return await connection.fetchval(query, *arguments)
 
@@ -95,7 +95,7 @@ async def make_segments(
 
 
 async def folded(settings: Settings, seconds: float = PATIENCE) -> None:
-    """Wait until all that is in Kafka now is in every projection."""
+    """Wait until every projection contains everything that is in Kafka now."""
     async with connected(settings) as connection:
         behind = await wait_until_folded(connection, settings, seconds)
     assert behind == [], behind
@@ -104,27 +104,27 @@ async def folded(settings: Settings, seconds: float = PATIENCE) -> None:
 async def sound(settings: Settings) -> None:
     """Check the laws: tiling, counters, uniqueness, and every view against the fold."""
     async with connected(settings) as connection:
-        found = await verify(connection)
-    assert found == [], found
+        faults = await verify(connection)
+    assert faults == [], faults
 
 
 async def until(
     settings: Settings, query: str, check: Callable[[Any], bool] = bool, seconds: float = PATIENCE
 ) -> Any:
-    """Wait until a query's one value passes the check; gives the value."""
+    """Wait until the value of a query passes the check; return the value."""
     deadline = time.monotonic() + seconds
     async with connected(settings) as connection:
         while True:
-            found = await connection.fetchval(query)
-            if check(found):
-                return found
+            result = await connection.fetchval(query)
+            if check(result):
+                return result
             if time.monotonic() > deadline:
-                raise AssertionError(f"after {seconds} s still {found!r}: {query}")
+                raise AssertionError(f"after {seconds} s still {result!r}: {query}")
             await asyncio.sleep(0.02)
 
 
 async def erase(settings: Settings, user: str, network: str = "n") -> Any:
-    """Erase a person, as an operator does; gives the number under which it is recorded."""
+    """Erase a person, as an operator does; return the number of the erasure."""
     async with connected(settings, "segments_operate") as connection:
         return await connection.fetchval(
             "SELECT segments.erase_person($1, $2, 'officer', 'she asked')", network, user

@@ -1,4 +1,4 @@
-"""What the tests of expiries share."""
+"""Shared by the tests of expiries."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ ROLES = (ingest, project, publish_expiries)
 
 
 async def expiries(settings: Settings) -> list[Any]:
-    """Read the records on the commands topic that say expire."""
+    """Read the expire records on the commands topic."""
     records = await read_topic(settings, Topics(settings.topic_prefix).commands)
     return [record for record in records if b'"expire"' in (record.value or b"")]
 
 
 def said_again(settings: Settings, record: Any) -> Said:
-    """Say an expiry as another of our processes does that knows nothing of the first: the same, signed by itself."""
+    """Build the same expiry as another process of the service would, with its own signature."""
     sender = Sender("expiry", None, dict(record.headers)[REQUEST_ID].decode())
     headers = signed_headers(settings, record.key, record.value, sender)
     return Said(record.value, key=record.key, headers=headers, lane=record.partition)
 
 
 async def outcomes(settings: Settings) -> list[tuple[str, str]]:
-    """Tell what became of each expire: user and outcome."""
-    found = await rows(
+    """Return user and outcome of each expire."""
+    results = await rows(
         settings,
         "SELECT user_id, outcome FROM reporting.result WHERE user_status = 'expire' ORDER BY 1, 2",
     )
-    return [(row["user_id"], row["outcome"]) for row in found]
+    return [(row["user_id"], row["outcome"]) for row in results]
 
 
 async def swept(settings: Settings, user: str = "witness") -> None:
-    """Wait until an override that was due later than all others has lapsed."""
+    """Wait until an override that was due after all others has expired."""
     await publish(settings, [Said(user=user, status_change_timestamp=NOW - 60, expires_at=NOW - 1)])
     await until(
         settings,

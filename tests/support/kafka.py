@@ -1,4 +1,4 @@
-"""Publishing to the real broker, and asking it things."""
+"""Publishes to the broker and reads from it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def publish(
     try:
         await producer.start()
         most = max((record.lane or 0 for record in records), default=0)
-        # The broker may have just made the topic, or just come back.
+        # The topic may be new, or the broker just restarted.
         await holds(lambda: _has(producer, topic, most))
         sent = [
             await producer.send(
@@ -58,7 +58,7 @@ async def _has(producer: AIOKafkaProducer, topic: str, partition: int) -> bool:
 
 
 def _key(record: Any) -> bytes | None:
-    """Give the key; aiokafka sends no record that has neither key nor value."""
+    """Return the key; aiokafka sends no record without key and value."""
     key: bytes | None = record.key
     return b"" if key is None and record.value is None else key
 
@@ -93,7 +93,7 @@ class Said:
 async def read_topic(
     settings: Settings, topic: str, isolation_level: str = "read_uncommitted"
 ) -> list[Any]:
-    """Read a topic from its begin to its end."""
+    """Read a topic from its beginning to its end."""
     reader = AIOKafkaConsumer(
         **connection_options(settings), enable_auto_commit=False, isolation_level=isolation_level
     )

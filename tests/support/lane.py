@@ -1,4 +1,4 @@
-"""A lane of the log without Kafka: records are given to a real Appender as the ingest would give them."""
+"""A lane of the log without Kafka: records go to a real Appender, as from ingest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Given:
-    """A record as aiokafka would give it."""
+    """A record as from aiokafka."""
 
     offset: int
     timestamp: int
@@ -38,9 +38,9 @@ class Given:
 
 
 def said(**fields: Any) -> bytes:
-    """Give the JSON of a command; `...` leaves a field out."""
-    given = {"network_id": "n", "user": "u", "segment_id": 1, "user_status": "add"} | fields
-    return json.dumps({name: value for name, value in given.items() if value is not ...}).encode()
+    """Return the JSON of a command; `...` omits a field."""
+    members = {"network_id": "n", "user": "u", "segment_id": 1, "user_status": "add"} | fields
+    return json.dumps({name: value for name, value in members.items() if value is not ...}).encode()
 
 
 class LogLane:
@@ -69,7 +69,7 @@ class LogLane:
             self.appender.saw(self.incarnation, erased_to)
 
     def records(self, *values: Any) -> list[Given]:
-        """Make records at the next offsets: values, or (value, headers), or (value, headers, key)."""
+        """Build records at the next offsets from values, (value, headers), or (value, headers, key)."""
         now = int(time.time() * 1000)
         made = []
         for offset, value in zip(itertools.count(self.next_offset), values):
@@ -93,29 +93,29 @@ class LogLane:
         )
 
     async def store(self, batch: Batch) -> Stored:
-        """Store it as a LaneWriter does: with others' if that is possible, or alone."""
+        """Store a batch as a LaneWriter does: together with others if possible, else alone."""
         stored = await self.appender.store_together(batch)
         stored = stored or await self.appender.store_alone(batch)
         self.next_offset, self.received_ms = stored.next_offset, batch.received_ms
         return stored
 
     async def append(self, *values: Any) -> list[str]:
-        """Append values; gives what became of each: event, duplicate, or why it was rejected."""
+        """Append values; return the outcome of each: event, duplicate, or the reason of its rejection."""
         start = self.next_offset
         await self.store(await self.prepare(*values))
         outcomes = await self.outcomes()
         return [outcomes[offset] for offset in range(start, self.next_offset)]
 
     async def outcomes(self) -> dict[int, str]:
-        found = await rows(
+        accounted = await rows(
             self.settings,
             "SELECT kafka_offset, 'event' AS what FROM segments.event WHERE lane_id = $1"
             " UNION ALL SELECT kafka_offset, 'duplicate' FROM segments.duplicate WHERE lane_id = $1"
             " UNION ALL SELECT kafka_offset, reason FROM segments.rejected WHERE lane_id = $1",
             self.lane_id,
         )
-        outcomes = {row["kafka_offset"]: row["what"] for row in found}
-        assert len(outcomes) == len(found), "an offset was accounted for twice"
+        outcomes = {row["kafka_offset"]: row["what"] for row in accounted}
+        assert len(outcomes) == len(accounted), "an offset was accounted for twice"
         return outcomes
 
 

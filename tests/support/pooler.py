@@ -1,4 +1,4 @@
-"""A transaction pooler as PgBouncer is one: each transaction lands on another session of the server than the last."""
+"""A transaction pooler like PgBouncer: each transaction uses another session of the server than the last."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 SSL_REQUEST, CANCEL_REQUEST = 80877103, 80877102
 SESSIONS = 5
-# What PgBouncer tracks or ignores; any other startup parameter it refuses.
+# The startup parameters that PgBouncer tracks or ignores; it refuses others.
 KNOWN = {b"user", b"database", b"client_encoding", b"application_name", b"datestyle", b"timezone"}
 # Each of these is answered by one ReadyForQuery: Query, Sync, FunctionCall.
 ASKS = b"QSF"
 
 
 class _Session:
-    """One session on the server, greeted and idle. greeting: its parameters and key, to be shown to clients."""
+    """One idle session on the server. greeting: its parameters and key, for clients."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, greeting: bytes
@@ -44,7 +44,7 @@ async def _message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
 
 
 class Pooler:
-    """Serves any number of clients from a few sessions, the one that rested longest first."""
+    """Serves any number of clients from a few sessions, the longest idle first."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -121,7 +121,7 @@ class Pooler:
             while True:
                 inbox.append(await _message(reader))
                 filled.set()
-        inbox.append((b"X", b""))  # gone without a word
+        inbox.append((b"X", b""))  # disconnected without Terminate
         filled.set()
 
     async def _take(self, startup: bytes) -> _Session:
@@ -134,7 +134,7 @@ class Pooler:
             kind, message = await _message(reader)
             assert kind in b"RSKZN", message
             if kind == b"R":
-                assert message[5:9] == b"\0\0\0\0", "only `trust` is spoken here"
+                assert message[5:9] == b"\0\0\0\0", "only `trust` is supported"
             if kind in b"SK":
                 greeting += message
             if kind == b"Z":
@@ -150,12 +150,12 @@ class Pooler:
         inbox: deque[tuple[bytes, bytes]],
         filled: asyncio.Event,
     ) -> None:
-        """Pass messages both ways until the server is idle again and nothing is asked of it."""
+        """Pass messages both ways until the server is idle and no request is pending."""
         self.transactions += 1
-        asked = 0
+        pending = 0
 
-        async def ask() -> None:
-            nonlocal asked
+        async def forward() -> None:
+            nonlocal pending
             while True:
                 await filled.wait()
                 kind, message = inbox.popleft()
@@ -164,31 +164,31 @@ class Pooler:
                 if kind == b"X":
                     session.writer.transport.abort()  # ends the other direction too
                     return
-                asked += kind in ASKS
+                pending += kind in ASKS
                 session.writer.write(message)
                 await session.writer.drain()
 
-        asking = asyncio.create_task(ask())
+        forwarding = asyncio.create_task(forward())
         try:
             while True:
                 kind, message = await _message(session.reader)
                 writer.write(message)
                 await writer.drain()
                 if kind == b"Z":
-                    asked -= 1
-                    if asked == 0 and message[5:6] == b"I":
+                    pending -= 1
+                    if pending == 0 and message[5:6] == b"I":
                         return
         except BaseException:
             session.writer.transport.abort()
             self._opened.remove(session)
             raise
         finally:
-            asking.cancel()
+            forwarding.cancel()
 
 
 @asynccontextmanager
 async def pooled(settings: Settings) -> AsyncIterator[tuple[Pooler, Settings]]:
-    """Give a pooler before the settings' database, and settings that go through it."""
+    """Run a pooler in front of the settings' database; yield it and settings that use it."""
     parts = urlsplit(database_url(settings))
     pooler = Pooler(parts.hostname or "127.0.0.1", parts.port or 5432)
     await pooler.start()

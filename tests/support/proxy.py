@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Proxy:
     """Passes bytes to host:port.
 
-    port: where it listens. refused, withheld: how many connections and pieces so far.
+    port: its own port. refused, withheld: the numbers of connections and pieces so far.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -56,11 +56,11 @@ class Proxy:
         self.cut()
 
     def swallow(self) -> None:
-        """Pass nothing on from now; connections stay open, as behind a dead router."""
+        """Pass nothing on from now on; connections stay open, as behind a dead router."""
         self._flowing.clear()
 
     def mend(self) -> None:
-        """Work again; what was swallowed is passed on, as TCP would send it again."""
+        """Work again, and pass on what was swallowed, as TCP would by retransmission."""
         self._refusing = False
         self._flowing.set()
 
@@ -81,15 +81,15 @@ class Proxy:
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        theirs, ours = await asyncio.open_connection(*self._target)
-        self._writers |= {writer, ours}
+        upstream_reader, upstream_writer = await asyncio.open_connection(*self._target)
+        self._writers |= {writer, upstream_writer}
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._pass(reader, ours))
-                tasks.create_task(self._pass(theirs, writer))
+                tasks.create_task(self._pass(reader, upstream_writer))
+                tasks.create_task(self._pass(upstream_reader, writer))
         finally:
-            self._writers -= {writer, ours}
-            ours.transport.abort()
+            self._writers -= {writer, upstream_writer}
+            upstream_writer.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
@@ -98,7 +98,7 @@ class Proxy:
                 await self._flowing.wait()
                 writer.write(data)
                 await writer.drain()
-        # Either side's end ends both.
+        # The end of either side ends both.
         for other in list(self._writers):
             if other is writer:
                 other.transport.abort()
@@ -106,7 +106,7 @@ class Proxy:
 
 @asynccontextmanager
 async def database_proxy(settings: Settings) -> AsyncIterator[tuple[Proxy, Settings]]:
-    """Give a proxy before the settings' database, and settings that go through it."""
+    """Run a proxy in front of the settings' database; yield it and settings that use it."""
     url = database_url(settings)
     parts = urlsplit(url)
     proxy = Proxy(parts.hostname or "127.0.0.1", parts.port or 5432)

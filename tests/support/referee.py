@@ -1,4 +1,4 @@
-"""The service's views against the oracle's."""
+"""Compares the service's views with the oracle's."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ async def differences(
 ) -> list[str]:
     """Compare every view with the oracle.
 
-    sent: what was published, each with its topic, partition, offset and the broker's timestamp. model: the oracle, or
-    one that knows more.
+    sent: the published records, each with its topic, partition, offset and the broker's timestamp. model: the oracle,
+    or a subclass.
     """
     async with connected(settings) as connection:
         reported = await connection.fetch(_REPORTED)
@@ -62,20 +62,20 @@ async def differences(
             )
             for one, (topic, partition, offset, timestamp) in sent
         ]
-        said = {
+        reported_at = {
             (row[0], row[1], row[2], row[3]): Reported(
                 Outcome(row["kind"], ids.get(str(row["of"])), row["reason"]), row["recorded_at"]
             )
             for row in reported
         }
-        found = follow(oracle, records, said)
-        if found:
-            return found
+        faults = follow(oracle, records, reported_at)
+        if faults:
+            return faults
         for view, key in KEYS.items():
             rows = [dict(row) for row in await connection.fetch(f"SELECT * FROM reporting.{view}")]
-            found += [f"{view}: {line}" for line in compare(getattr(oracle, view)(), rows, key)]
-        found += await _as_of(connection, oracle)
-    return found
+            faults += [f"{view}: {line}" for line in compare(getattr(oracle, view)(), rows, key)]
+        faults += await _as_of(connection, oracle)
+    return faults
 
 
 async def _as_of(connection: Any, model: Model) -> list[str]:
@@ -85,7 +85,7 @@ async def _as_of(connection: Any, model: Model) -> list[str]:
         " percentile_disc(0.5) WITHIN GROUP (ORDER BY recorded_at) AS known_at FROM reporting.event"
     )
     end = datetime(9999, 1, 1, tzinfo=UTC)
-    found = []
+    faults = []
     for at, known_at in ((end, end), (times["at"], end), (end, times["known_at"]), tuple(times)):
         if at is None or known_at is None:
             continue
@@ -94,5 +94,5 @@ async def _as_of(connection: Any, model: Model) -> list[str]:
         )
         expected = model.membership_as_of(at, known_at)
         lines = compare(expected, [dict(row) for row in rows], KEYS["user_segment"])
-        found += [f"membership_as_of({at}, {known_at}): {line}" for line in lines]
-    return found
+        faults += [f"membership_as_of({at}, {known_at}): {line}" for line in lines]
+    return faults

@@ -1,4 +1,4 @@
-"""The registry that the histories speak of, made in a real database."""
+"""Creates the registry of the histories in a database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 async def make_registry(
     settings: Settings, networks: int, segments: int
 ) -> dict[tuple[str, int], bool]:
-    """Create the histories' segments; gives (network_id, segment_id) → archived."""
+    """Create the histories' segments; return (network_id, segment_id) → archived."""
     wanted = dict(histories.registry(networks, segments))
     async with connected(settings) as connection:
         for (network_id, segment_id), archived in wanted.items():

@@ -1,4 +1,4 @@
-"""Roles of the program as real processes, or side by side in the test's own loop."""
+"""Runs roles of the service as processes, or in the test's event loop."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Give the environment of a process that uses these settings."""
+    """Return the environment of a process with these settings."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("SEGMENTS_")}
     env["SEGMENTS_LOG_FORMAT"] = "console"
-    for name in settings.given:
+    for name in settings.explicit:
         value = getattr(settings, name)
         if value is not None:
             secret = getattr(value, "get_secret_value", None)
@@ -38,7 +38,7 @@ def environment(settings: Settings) -> dict[str, str]:
 def command_line(
     settings: Settings, *arguments: str, timeout: float = PATIENCE, stdin: int | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command line to its end. stdin: a file to read from, else this process' own."""
+    """Run the command line to its end. stdin: a file descriptor; default: this process's."""
     return subprocess.run(
         [sys.executable, "-c", "from segments.cli import main; main()", *arguments],
         env=environment(settings), capture_output=True, text=True, timeout=timeout, check=False, stdin=stdin,
@@ -46,7 +46,7 @@ def command_line(
 
 
 class Process:
-    """One role as a process of its own. own_session: as a daemon has it; Linux may share processor time by these."""
+    """One role as a process. own_session: as a daemon; Linux may distribute CPU time by session."""
 
     def __init__(self, settings: Settings, role: str, *, own_session: bool = False) -> None:
         self.role = role
@@ -68,11 +68,11 @@ class Process:
         return self._process.poll() is None
 
     def output(self) -> str:
-        """What it has written so far."""
+        """Its output so far."""
         return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
 
     async def says(self, text: str, seconds: float = PATIENCE) -> None:
-        """Wait until it has written this."""
+        """Wait until its output contains `text`."""
         deadline = time.monotonic() + seconds
         while text not in self.output():
             assert self.running, self.output()
@@ -92,7 +92,7 @@ class Process:
         os.kill(self.pid, signal.SIGCONT)
 
     def stop(self, timeout: float = PATIENCE) -> tuple[int, str]:
-        """End it with SIGTERM; gives exit code and output."""
+        """Stop it with SIGTERM; return exit code and output."""
         if self.running:
             self.resume()
             self._process.terminate()
@@ -104,7 +104,7 @@ class Process:
 
 @contextmanager
 def processes(settings: Settings, *roles: str) -> Iterator[list[Process]]:
-    """Run roles as processes while the block runs; whoever is left is stopped."""
+    """Run roles as processes while the block runs; kill those still running at its end."""
     started = [Process(settings, role) for role in roles]
     try:
         yield started
@@ -119,7 +119,7 @@ async def service(
     settings: Settings,
     *roles: Callable[[Settings, asyncio.Event], Awaitable[None]],
 ) -> AsyncIterator[None]:
-    """Run roles in this loop while the block runs; without roles: ingest and projections."""
+    """Run roles in this event loop while the block runs; default: ingest and projections."""
     stop = asyncio.Event()
     tasks = [asyncio.ensure_future(role(settings, stop)) for role in roles or (ingest, project)]
     try:

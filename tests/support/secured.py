@@ -1,4 +1,4 @@
-"""A Kafka with TLS, SASL and ACLs beside the plain listener, whose anonymous user may do everything."""
+"""A Kafka with TLS, SASL and ACLs, and a plain listener whose anonymous user has all rights."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _ALLOW = 3
 
 @dataclass(frozen=True)
 class Secured:
-    """plain: where everything is allowed. sasl, mutual: `host:port` of SASL_SSL and of TLS with client certificates."""
+    """plain: `host:port` with all rights. sasl, mutual: of SASL_SSL, and of TLS with client certificates."""
 
     plain: str
     sasl: str
@@ -53,10 +53,10 @@ class Secured:
     certificate: Path
     """Certificate and key of principal CN=client."""
     stranger: Path
-    """The CA certificate of somebody else."""
+    """The CA certificate of an unrelated CA."""
 
-    def settings(self, base: Settings, user: str, **given: Any) -> Settings:
-        """Give settings of a user who logs in by SCRAM over TLS."""
+    def settings(self, base: Settings, user: str, **overrides: Any) -> Settings:
+        """Return settings of a user with SCRAM over TLS."""
         return base.model_copy(
             update={
                 "kafka_bootstrap_servers": self.sasl,
@@ -66,17 +66,17 @@ class Secured:
                 "kafka_sasl_password": SecretStr(PASSWORD),
                 "kafka_ssl_cafile": self.authority,
             }
-            | given
+            | overrides
         )
 
     def unrestricted(self, base: Settings) -> Settings:
-        """Give settings of the anonymous user, who may do everything."""
+        """Return settings of the anonymous user, who has all rights."""
         return base.model_copy(update={"kafka_bootstrap_servers": self.plain})
 
 
 @contextmanager
 def secured(stack: Stack, folder: Path, users: Iterable[str]) -> Iterator[Secured]:
-    """Run the broker, beside the Postgres of this stack, while the block runs."""
+    """Run the broker, with the Postgres of this stack, while the block runs."""
     authority, stranger = trustme.CA(), trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")
     stranger.cert_pem.write_to_path(folder / "stranger.pem")
@@ -138,12 +138,12 @@ def _broker(authority: trustme.CA) -> dict[str, str]:
 
 
 def _property(pem: bytes) -> str:
-    """Write a PEM as the value of one line of a Java properties file."""
+    """Encode a PEM as the value of one line of a Java properties file."""
     return pem.decode().replace("\n", "\\n")
 
 
 def token(subject: str, seconds: int = 600) -> str:
-    """Make a token that the unsecured validator believes."""
+    """Build a token that the unsecured validator accepts."""
     now = int(time.time())
     claims = {"sub": subject, "iat": now, "exp": now + seconds}
     parts = [json.dumps(part).encode() for part in ({"alg": "none"}, claims)]
@@ -151,17 +151,17 @@ def token(subject: str, seconds: int = 600) -> str:
 
 
 async def allow(settings: Settings, listed: Iterable[Acl], user: str | None = None) -> None:
-    """Create ACLs; each role's principal is called like the role, unless a user is given."""
+    """Create ACLs; the principal is the name of the role, unless `user` is set."""
     async with administered(settings) as client:
         for acl in listed:
-            response = await client._send_request(  # noqa: SLF001 - aiokafka has no call for ACLs
+            response = await client._send_request(  # noqa: SLF001 - aiokafka has no API for ACLs
                 CreateAclsRequest(*_described(acl, user or acl.role))
             )
             assert response.creation_responses[0][0] == 0, response
 
 
 async def deny(settings: Settings, acl: Acl) -> None:
-    """Take one ACL away."""
+    """Delete one ACL."""
     async with administered(settings) as client:
         response = await client._send_request(  # noqa: SLF001
             DeleteAclsRequest(*_described(acl, acl.role))
@@ -170,7 +170,7 @@ async def deny(settings: Settings, acl: Acl) -> None:
 
 
 def _described(acl: Acl, user: str) -> tuple[int, str, int, str, str, int, int]:
-    """Describe an ACL as Kafka's requests want it: resource, pattern, principal, host, operation, permission."""
+    """Convert an ACL for Kafka's requests: resource, pattern, principal, host, operation, permission."""
     operation = _OPERATIONS[acl.operation]
     pattern = _PATTERNS[acl.pattern]
     return _RESOURCES[acl.resource], acl.name, pattern, f"User:{user}", "*", operation, _ALLOW

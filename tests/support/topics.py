@@ -1,4 +1,4 @@
-"""What happens to topics: made, remade, grown, their records deleted."""
+"""Creates, recreates and grows topics, and deletes records."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def administered(settings: Settings) -> AsyncIterator[Any]:
 async def make_commands(
     settings: Settings, partitions: int = 4, config: Mapping[str, str] | None = None
 ) -> None:
-    """Make the commands topic, as soon as one that is being deleted is gone."""
+    """Create the commands topic, as soon as one that is being deleted is gone."""
     topic = Topics(settings.topic_prefix).commands
     wanted = {"message.timestamp.type": "LogAppendTime"} if config is None else dict(config)
     async with administered(settings) as client, asyncio.timeout(PATIENCE):
@@ -53,12 +53,14 @@ async def make_commands(
 
 async def _has_leaders(client: Any, topic: str, partitions: int) -> bool:
     (described,) = await client.describe_topics([topic])
-    found = described["partitions"]
-    return len(found) == partitions and all(p["error_code"] == 0 for p in found)
+    partitions_described = described["partitions"]
+    return len(partitions_described) == partitions and all(
+        p["error_code"] == 0 for p in partitions_described
+    )
 
 
 async def delete_topics(client: Any, *names: str) -> None:
-    """Delete topics, and wait until the broker has them no more."""
+    """Delete topics, and wait until they are gone."""
     await client.delete_topics(list(names))
 
     async def gone() -> bool:
@@ -73,14 +75,14 @@ async def delete_commands(settings: Settings) -> None:
 
 
 async def _topic_id(client: Any, topic: str) -> UUID | None:
-    there = (await topics_there(client._client, [topic]))[topic]  # noqa: SLF001 - as the service asks
+    there = (await topics_there(client._client, [topic]))[topic]  # noqa: SLF001 - as in the service
     return None if there is None else there.topic_id
 
 
 async def remake_commands(settings: Settings, partitions: int = 4) -> None:
-    """Delete the commands topic and make it anew, and wait until the broker has the new one.
+    """Delete the commands topic and create it again, and wait until the broker has the new one.
 
-    Until then it takes records for the old one, which go with it.
+    Until then the broker accepts records for the old one, which are lost.
     """
     topic = Topics(settings.topic_prefix).commands
     async with administered(settings) as client:
@@ -103,7 +105,7 @@ async def grow_commands(settings: Settings, partitions: int) -> None:
 
 
 async def delete_records(settings: Settings, lane: int, before: int) -> None:
-    """Delete what lies before an offset, as retention does."""
+    """Delete the records before an offset, as retention does."""
     partition = TopicPartition(Topics(settings.topic_prefix).commands, lane)
     async with administered(settings) as client:
         await client.delete_records({partition: RecordsToDelete(before_offset=before)})

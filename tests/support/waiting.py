@@ -1,4 +1,4 @@
-"""Waiting for a condition that nothing announces."""
+"""Waits for a condition by polling."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
 PATIENCE = 300.0
-"""Seconds after which a condition that has not come is given up: far more than a busy machine takes."""
+"""The timeout of a condition in seconds: far more than a busy machine takes."""
 
 
 class Taken:
-    """How long a block took."""
+    """The duration of a block."""
 
     seconds = 0.0
 
 
 @contextmanager
 def taking() -> Iterator[Taken]:
-    """Measure a block. What it may take is told by what the same work took without the fault, just before."""
+    """Measure a block. The bound for it is the duration of the same work without the fault, just before."""
     taken, began = Taken(), time.monotonic()
     try:
         yield taken

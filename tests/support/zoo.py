@@ -1,4 +1,4 @@
-"""Records that break parsers, databases and brokers, each with the reason it must be rejected for, or `event`."""
+"""Records that break parsers, databases and brokers, each with the expected reason of its rejection, or `event`."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def metadata(text: str | bytes) -> bytes:
 
 
 def nested(depth: int, kind: str = "[]") -> str:
-    """Nest brackets: as metadata's value they stand two deeper than they say."""
+    """Nest brackets; as a value in metadata they are two levels deeper."""
     if kind == "[]":
         return "[" * depth + "]" * depth
     return '{"a":' * depth + "1" + "}" * depth
 
 
 def of_size(size: int, key: bytes = b"") -> Said:
-    """A command that is so many bytes long together with its key; white space fills it."""
+    """A command of `size` bytes together with its key, padded with white space."""
     content = said()
     return Said(content[:-1] + b" " * (size - len(content) - len(key)) + b"}", lane=0, key=key)
 

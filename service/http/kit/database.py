@@ -46,7 +46,5 @@ class SharedDatabase:
                 async with self._database.hurried(left) as connection:
                     yield connection
             except INFRASTRUCTURE as error:
-                log.warning(
-                    "a question to Postgres failed", error=f"{type(error).__name__}: {error}"
-                )
+                log.warning("a query failed", error=f"{type(error).__name__}: {error}")
                 raise DatabaseAwayError from error

@@ -98,7 +98,7 @@ class KeyCache:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Confirm what is remembered each second, and note uses, until `stop` is set."""
-        supervisor = Supervisor(stop, log, "keys are not refreshed")
+        supervisor = Supervisor(stop, log, "refresh of keys delayed")
         await supervisor.run(self._refresh, REFRESH_SECONDS)
 
     async def _refresh(self) -> None:

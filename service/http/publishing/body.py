@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from schemas.command import Command, Door, check_size, check_times, read_command
+from schemas.command import Channel, Command, check_size, check_times, read_command
 from schemas.command.refusal import FieldError, Reason, Refusal, describe
 
 MAX_ITEMS = 1000
@@ -31,7 +31,7 @@ def take(body: bytes, network_id: str) -> Intake:
     What was sent is published as it stands: numbers keep their digits. A network_id that it leaves out is added at
     its end. Raises: Refusal.
     """
-    command = read_command(body, door=Door.HTTP, network_id=network_id)
+    command = read_command(body, channel=Channel.HTTP, network_id=network_id)
     value = body if _names_network(body) else _with_network(body, network_id)
     key = f"{network_id}:{command.user}".encode()
     check_size(key, value)

@@ -22,7 +22,7 @@ WITH closed AS (
     FROM adopted AS a CROSS JOIN (
         VALUES
         ($2::bigint, $7::bigint, 'no longer in the topic when the lane was adopted: retention, or deleted'),
-        ($7::bigint, $3::bigint, 'passed by, as an operator chose: ' || $4)
+        ($7::bigint, $3::bigint, 'skipped by an operator at the adoption: ' || $4)
     ) AS h (first_offset, next_offset, cause)
     WHERE h.next_offset > h.first_offset
 )

@@ -11,12 +11,12 @@ FROM segments.duplicate AS d
 INNER JOIN segments.lane AS l ON d.lane_id = l.lane_id
 INNER JOIN segments.lane AS o ON d.of_lane_id = o.lane_id;
 
-COMMENT ON VIEW reporting.duplicate IS 'Records that said again what an event says, and were dropped.';
+COMMENT ON VIEW reporting.duplicate IS 'Records that repeat an event and were dropped.';
 COMMENT ON COLUMN reporting.duplicate.kafka_topic IS 'Topic of the record.';
 COMMENT ON COLUMN reporting.duplicate.kafka_partition IS 'Partition of the record.';
-COMMENT ON COLUMN reporting.duplicate.kafka_epoch IS '0, one up each time a remade topic was adopted.';
+COMMENT ON COLUMN reporting.duplicate.kafka_epoch IS 'Starts at 0, and increases by 1 with each adoption of a remade topic.';
 COMMENT ON COLUMN reporting.duplicate.kafka_offset IS 'Offset of the record.';
-COMMENT ON COLUMN reporting.duplicate.received_at IS 'The record''s timestamp (the broker''s clock), never falling within a lane.';
+COMMENT ON COLUMN reporting.duplicate.received_at IS 'The record''s timestamp (the broker''s clock); it never decreases within a lane.';
 COMMENT ON COLUMN reporting.duplicate.recorded_at IS 'When it was appended to the log (the database''s clock).';
 COMMENT ON COLUMN reporting.duplicate.duplicate_of_event_id IS 'The event that it repeats.';
 

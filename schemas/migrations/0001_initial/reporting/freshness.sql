@@ -14,15 +14,15 @@ FROM segments.lane AS l
 CROSS JOIN projections.generation AS g
 LEFT JOIN projections.checkpoint AS c ON l.lane_id = c.lane_id AND g.projection = c.projection AND g.slot = c.slot;
 
-COMMENT ON VIEW reporting.freshness IS 'How far log and projections are behind Kafka, per projection and lane. Offsets are next offsets.';
+COMMENT ON VIEW reporting.freshness IS 'The lag of the log behind Kafka and of each projection behind the log, per lane. Offsets are next offsets.';
 COMMENT ON COLUMN reporting.freshness.projection IS 'The projection.';
-COMMENT ON COLUMN reporting.freshness.kafka_topic IS 'Topic of the record.';
-COMMENT ON COLUMN reporting.freshness.kafka_partition IS 'Partition of the record.';
-COMMENT ON COLUMN reporting.freshness.kafka_epoch IS '0, one up each time a remade topic was adopted.';
+COMMENT ON COLUMN reporting.freshness.kafka_topic IS 'Topic of the lane.';
+COMMENT ON COLUMN reporting.freshness.kafka_partition IS 'Partition of the lane.';
+COMMENT ON COLUMN reporting.freshness.kafka_epoch IS 'Starts at 0, and increases by 1 with each adoption of a remade topic.';
 COMMENT ON COLUMN reporting.freshness.kafka_end_offset IS 'The partition''s last stable offset, as last seen.';
-COMMENT ON COLUMN reporting.freshness.kafka_end_seen_at IS 'When it was last asked for.';
-COMMENT ON COLUMN reporting.freshness.log_offset IS 'How far the log has come.';
-COMMENT ON COLUMN reporting.freshness.projected_offset IS 'How far the projection has come.';
+COMMENT ON COLUMN reporting.freshness.kafka_end_seen_at IS 'When it was last read.';
+COMMENT ON COLUMN reporting.freshness.log_offset IS 'The next offset of the log.';
+COMMENT ON COLUMN reporting.freshness.projected_offset IS 'The next offset of the projection.';
 COMMENT ON COLUMN reporting.freshness.ingest_behind IS 'Records in Kafka that are not in the log.';
 COMMENT ON COLUMN reporting.freshness.projection_behind IS 'Records in the log that are not in the projection.';
 

@@ -6,17 +6,17 @@ SELECT
     CASE WHEN NOT closed THEN stopped_because END AS stopped_because
 FROM segments.lane;
 
-COMMENT ON VIEW reporting.lane IS 'Each partition and epoch: how far the log has come and what its offsets held. events + duplicates + rejected + holes = next_offset - first_offset.';
-COMMENT ON COLUMN reporting.lane.kafka_topic IS 'Topic of the record.';
-COMMENT ON COLUMN reporting.lane.kafka_partition IS 'Partition of the record.';
-COMMENT ON COLUMN reporting.lane.kafka_epoch IS '0, one up each time a remade topic was adopted.';
-COMMENT ON COLUMN reporting.lane.first_offset IS 'Where the lane begins.';
+COMMENT ON VIEW reporting.lane IS 'Each partition and epoch: the position of the log and the counts of its offsets. events + duplicates + rejected + holes = next_offset - first_offset.';
+COMMENT ON COLUMN reporting.lane.kafka_topic IS 'Topic of the lane.';
+COMMENT ON COLUMN reporting.lane.kafka_partition IS 'Partition of the lane.';
+COMMENT ON COLUMN reporting.lane.kafka_epoch IS 'Starts at 0, and increases by 1 with each adoption of a remade topic.';
+COMMENT ON COLUMN reporting.lane.first_offset IS 'The first offset of the lane.';
 COMMENT ON COLUMN reporting.lane.next_offset IS 'The first offset that is not in the log yet.';
 COMMENT ON COLUMN reporting.lane.events IS 'Accepted commands.';
-COMMENT ON COLUMN reporting.lane.duplicates IS 'Dropped repeats.';
-COMMENT ON COLUMN reporting.lane.rejected IS 'Refused records.';
-COMMENT ON COLUMN reporting.lane.holes IS 'Offsets that held no record for us.';
-COMMENT ON COLUMN reporting.lane.stopped_because IS 'Why the lane stands still and how to go on; null while it runs, and of an epoch that another one follows.';
+COMMENT ON COLUMN reporting.lane.duplicates IS 'Dropped duplicates.';
+COMMENT ON COLUMN reporting.lane.rejected IS 'Rejected records.';
+COMMENT ON COLUMN reporting.lane.holes IS 'Offsets without a record for the log.';
+COMMENT ON COLUMN reporting.lane.stopped_because IS 'Why the lane is stopped and how to continue; null while it runs, and in closed epochs.';
 
 GRANT SELECT ON reporting.lane TO segments_operate, segments_api, segments_report;
 CALL segments.make_network_view('lane', shows => 'shown lanes');

@@ -24,17 +24,17 @@ INNER JOIN segments.event AS e
 WHERE
     (k.state).is_member;
 
-COMMENT ON VIEW reporting.membership IS 'Who is in which segment now, and the event that began it.';
+COMMENT ON VIEW reporting.membership IS 'The current members of each segment, and the event that began each membership.';
 COMMENT ON COLUMN reporting.membership.network_id IS 'The tenant.';
 COMMENT ON COLUMN reporting.membership.segment_id IS 'The segment''s number within its network.';
 COMMENT ON COLUMN reporting.membership.segment_name IS 'The segment''s name, as the registry has it now.';
 COMMENT ON COLUMN reporting.membership.user_id IS 'The user: an email in lower case, or a user id as sent; erased:<n> once erased.';
 COMMENT ON COLUMN reporting.membership.since IS 'The time of the event that began the present membership.';
 COMMENT ON COLUMN reporting.membership.cause IS 'user_status of the event that began it.';
-COMMENT ON COLUMN reporting.membership.override IS 'add where the member is pinned; null where a rule alone keeps them in.';
-COMMENT ON COLUMN reporting.membership.reference_id IS 'The publisher''s own id; may repeat. auto:… where none was given.';
-COMMENT ON COLUMN reporting.membership.description IS 'Why, as the publisher said.';
-COMMENT ON COLUMN reporting.membership.metadata IS 'The publisher''s own data; null where there was none.';
+COMMENT ON COLUMN reporting.membership.override IS 'add for a pinned member; null for a member by automation alone.';
+COMMENT ON COLUMN reporting.membership.reference_id IS 'The publisher''s own id; may repeat. auto:… if the publisher sent none.';
+COMMENT ON COLUMN reporting.membership.description IS 'The reason, as given by the publisher.';
+COMMENT ON COLUMN reporting.membership.metadata IS 'The publisher''s own data; null if there is none.';
 COMMENT ON COLUMN reporting.membership.last_recorded_at IS 'The newest recorded_at among the events of this segment and user.';
 
 GRANT SELECT ON reporting.membership TO segments_operate, segments_api, segments_report;

@@ -32,7 +32,7 @@ INNER JOIN LATERAL (
     OFFSET 0
 ) AS h ON e.lane_id = h.lane_id AND e.kafka_offset = h.kafka_offset;
 
-COMMENT ON VIEW reporting.membership_history IS 'Each change of (is_member, override), with the interval for which it held.';
+COMMENT ON VIEW reporting.membership_history IS 'Each state (is_member, override) of a user in a segment, with the interval in which it held.';
 COMMENT ON COLUMN reporting.membership_history.event_id IS 'The event''s id, derived from its position; null for a rejected record.';
 COMMENT ON COLUMN reporting.membership_history.network_id IS 'The tenant.';
 COMMENT ON COLUMN reporting.membership_history.segment_id IS 'The segment''s number within its network.';
@@ -41,9 +41,9 @@ COMMENT ON COLUMN reporting.membership_history.valid_from IS 'The time of the ev
 COMMENT ON COLUMN reporting.membership_history.valid_to IS 'The time of the next change; null for the present state.';
 COMMENT ON COLUMN reporting.membership_history.is_current IS 'True for the present state.';
 COMMENT ON COLUMN reporting.membership_history.is_member IS 'Whether the user is in the segment.';
-COMMENT ON COLUMN reporting.membership_history.override IS 'add or block while one stands; null without.';
+COMMENT ON COLUMN reporting.membership_history.override IS 'add or block; null without an override.';
 COMMENT ON COLUMN reporting.membership_history.cause IS 'user_status of the event that began it.';
-COMMENT ON COLUMN reporting.membership_history.reference_id IS 'The publisher''s own id; may repeat. auto:… where none was given.';
+COMMENT ON COLUMN reporting.membership_history.reference_id IS 'The publisher''s own id; may repeat. auto:… if the publisher sent none.';
 COMMENT ON COLUMN reporting.membership_history.last_recorded_at IS 'The newest recorded_at among the events of this segment and user.';
 
 GRANT SELECT ON reporting.membership_history TO segments_operate, segments_api, segments_report;

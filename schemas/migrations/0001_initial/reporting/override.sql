@@ -25,18 +25,18 @@ INNER JOIN segments.event AS e
 WHERE
     (k.state).override > 0;
 
-COMMENT ON VIEW reporting.override IS 'Standing overrides: who is added or blocked by a person or service, whatever automation says.';
+COMMENT ON VIEW reporting.override IS 'Standing overrides: users that a person or service has added or blocked, regardless of automation.';
 COMMENT ON COLUMN reporting.override.network_id IS 'The tenant.';
 COMMENT ON COLUMN reporting.override.segment_id IS 'The segment''s number within its network.';
 COMMENT ON COLUMN reporting.override.segment_name IS 'The segment''s name, as the registry has it now.';
 COMMENT ON COLUMN reporting.override.user_id IS 'The user: an email in lower case, or a user id as sent; erased:<n> once erased.';
-COMMENT ON COLUMN reporting.override.override IS 'add or block while one stands; null without.';
+COMMENT ON COLUMN reporting.override.override IS 'add or block; null without an override.';
 COMMENT ON COLUMN reporting.override.is_member IS 'Whether the user is in the segment.';
 COMMENT ON COLUMN reporting.override.since IS 'The time of the event that began the present override value.';
-COMMENT ON COLUMN reporting.override.expires_at IS 'When the override is to lapse; null for never. It stands until an expire takes its place.';
-COMMENT ON COLUMN reporting.override.reference_id IS 'The publisher''s own id; may repeat. auto:… where none was given.';
-COMMENT ON COLUMN reporting.override.description IS 'Why, as the publisher said.';
-COMMENT ON COLUMN reporting.override.metadata IS 'The publisher''s own data; null where there was none.';
+COMMENT ON COLUMN reporting.override.expires_at IS 'When the override expires; null for never. It stands until an expire event takes effect.';
+COMMENT ON COLUMN reporting.override.reference_id IS 'The publisher''s own id; may repeat. auto:… if the publisher sent none.';
+COMMENT ON COLUMN reporting.override.description IS 'The reason, as given by the publisher.';
+COMMENT ON COLUMN reporting.override.metadata IS 'The publisher''s own data; null if there is none.';
 COMMENT ON COLUMN reporting.override.last_recorded_at IS 'The newest recorded_at among the events of this segment and user.';
 
 GRANT SELECT ON reporting.override TO segments_operate, segments_api, segments_report;

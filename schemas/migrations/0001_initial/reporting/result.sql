@@ -100,21 +100,21 @@ FROM segments.rejected AS r
 INNER JOIN segments.lane AS l ON r.lane_id = l.lane_id
 LEFT JOIN segments.person AS p ON r.person_id = p.person_id;
 
-COMMENT ON VIEW reporting.result IS 'What became of each command. A batch that could not be read has one row, at its first offset; view rejected says where it ends.';
+COMMENT ON VIEW reporting.result IS 'The outcome of each command. An unreadable batch has one row, at its first offset; next_offset of view rejected is its end.';
 COMMENT ON COLUMN reporting.result.network_id IS 'The tenant.';
-COMMENT ON COLUMN reporting.result.reference_id IS 'The publisher''s own id; may repeat. auto:… where none was given.';
+COMMENT ON COLUMN reporting.result.reference_id IS 'The publisher''s own id; may repeat. auto:… if the publisher sent none.';
 COMMENT ON COLUMN reporting.result.segment_id IS 'The segment''s number within its network.';
 COMMENT ON COLUMN reporting.result.user_id IS 'The user: an email in lower case, or a user id as sent; erased:<n> once erased.';
 COMMENT ON COLUMN reporting.result.user_status IS 'add, block, reset, enter, leave or expire.';
 COMMENT ON COLUMN reporting.result.outcome IS 'rejected, duplicate, queued, superseded, ineffective, no_change or applied.';
 COMMENT ON COLUMN reporting.result.reason IS 'Why it was rejected: the first check that failed.';
-COMMENT ON COLUMN reporting.result.changed_membership IS 'Whether the event changed membership at its place in the fold.';
-COMMENT ON COLUMN reporting.result.changed_override IS 'Whether the event changed the override at its place in the fold.';
-COMMENT ON COLUMN reporting.result.status_change_timestamp IS 'When it happened, as the publisher said; the second of receipt where it did not.';
-COMMENT ON COLUMN reporting.result.received_at IS 'The record''s timestamp (the broker''s clock), never falling within a lane.';
+COMMENT ON COLUMN reporting.result.changed_membership IS 'Whether the event changed membership in the order of the fold.';
+COMMENT ON COLUMN reporting.result.changed_override IS 'Whether the event changed the override in the order of the fold.';
+COMMENT ON COLUMN reporting.result.status_change_timestamp IS 'When it happened, as given by the publisher; else the time of receipt, truncated to the second.';
+COMMENT ON COLUMN reporting.result.received_at IS 'The record''s timestamp (the broker''s clock); it never decreases within a lane.';
 COMMENT ON COLUMN reporting.result.kafka_topic IS 'Topic of the record.';
 COMMENT ON COLUMN reporting.result.kafka_partition IS 'Partition of the record.';
-COMMENT ON COLUMN reporting.result.kafka_epoch IS '0, one up each time a remade topic was adopted.';
+COMMENT ON COLUMN reporting.result.kafka_epoch IS 'Starts at 0, and increases by 1 with each adoption of a remade topic.';
 COMMENT ON COLUMN reporting.result.kafka_offset IS 'Offset of the record.';
 COMMENT ON COLUMN reporting.result.event_id IS 'The event''s id, derived from its position; null for a rejected record.';
 

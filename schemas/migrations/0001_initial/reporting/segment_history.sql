@@ -12,16 +12,16 @@ SELECT
 FROM segments.registry_event AS r
 INNER JOIN segments.segment AS s ON r.segment_key = s.segment_key;
 
-COMMENT ON VIEW reporting.segment_history IS 'Each change of the registry: the segment as it stood from valid_from to valid_to.';
+COMMENT ON VIEW reporting.segment_history IS 'Each version of a segment in the registry, from valid_from to valid_to.';
 COMMENT ON COLUMN reporting.segment_history.network_id IS 'The tenant.';
 COMMENT ON COLUMN reporting.segment_history.segment_id IS 'The segment''s number within its network.';
 COMMENT ON COLUMN reporting.segment_history.segment_name IS 'The name after this change.';
 COMMENT ON COLUMN reporting.segment_history.description IS 'The description after this change.';
 COMMENT ON COLUMN reporting.segment_history.is_visible IS 'The visibility after this change.';
-COMMENT ON COLUMN reporting.segment_history.archived IS 'Whether it refused commands after this change.';
+COMMENT ON COLUMN reporting.segment_history.archived IS 'Whether the segment is archived after this change.';
 COMMENT ON COLUMN reporting.segment_history.valid_from IS 'When the change was made.';
 COMMENT ON COLUMN reporting.segment_history.valid_to IS 'When the next one was made; null for the latest.';
-COMMENT ON COLUMN reporting.segment_history.actor IS 'Who did it, as signed; null where it was not.';
+COMMENT ON COLUMN reporting.segment_history.actor IS 'The person or job that made the change.';
 
 GRANT SELECT ON reporting.segment_history TO segments_operate, segments_api, segments_report;
 CALL segments.make_network_view('segment_history');

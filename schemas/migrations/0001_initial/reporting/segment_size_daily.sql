@@ -21,14 +21,14 @@ FROM (
 INNER JOIN segments.segment AS s ON d.segment_key = s.segment_key
 WHERE d.joined > 0 OR d.departed > 0;
 
-COMMENT ON VIEW reporting.segment_size_daily IS 'Per segment and UTC day with a change of membership: how many joined, left, and were in at its end.';
+COMMENT ON VIEW reporting.segment_size_daily IS 'Per segment and UTC day with a change of membership: users who joined, users who left, and members at the end of the day.';
 COMMENT ON COLUMN reporting.segment_size_daily.network_id IS 'The tenant.';
 COMMENT ON COLUMN reporting.segment_size_daily.segment_id IS 'The segment''s number within its network.';
 COMMENT ON COLUMN reporting.segment_size_daily.segment_name IS 'The segment''s name, as the registry has it now.';
 COMMENT ON COLUMN reporting.segment_size_daily.day IS 'The UTC day of status_change_timestamp.';
 COMMENT ON COLUMN reporting.segment_size_daily.members IS 'Users in the segment at the end of that day.';
-COMMENT ON COLUMN reporting.segment_size_daily.members_joined IS 'Changes to member on that day, cancelled ones too.';
-COMMENT ON COLUMN reporting.segment_size_daily.members_left IS 'Changes to non-member on that day, cancelled ones too.';
+COMMENT ON COLUMN reporting.segment_size_daily.members_joined IS 'Changes to member on that day, including those that were reversed on the same day.';
+COMMENT ON COLUMN reporting.segment_size_daily.members_left IS 'Changes to non-member on that day, including those that were reversed on the same day.';
 COMMENT ON COLUMN reporting.segment_size_daily.restated_at IS 'The newest recorded_at among the segment''s events of that day.';
 
 GRANT SELECT ON reporting.segment_size_daily TO segments_operate, segments_api, segments_report;

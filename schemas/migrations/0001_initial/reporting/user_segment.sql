@@ -17,17 +17,17 @@ INNER JOIN segments.person AS p ON k.person_id = p.person_id
 WHERE
     (k.state).is_member IS NOT NULL;
 
-COMMENT ON VIEW reporting.user_segment IS 'The state of every (segment, user) that ever had an event; a row never goes away. For incremental extraction take last_recorded_at below watermark.recorded_until.';
+COMMENT ON VIEW reporting.user_segment IS 'The state of every (segment, user) with an event; rows are never removed. For incremental extraction, select last_recorded_at below watermark.recorded_until.';
 COMMENT ON COLUMN reporting.user_segment.network_id IS 'The tenant.';
 COMMENT ON COLUMN reporting.user_segment.segment_id IS 'The segment''s number within its network.';
 COMMENT ON COLUMN reporting.user_segment.segment_name IS 'The segment''s name, as the registry has it now.';
 COMMENT ON COLUMN reporting.user_segment.user_id IS 'The user: an email in lower case, or a user id as sent; erased:<n> once erased.';
 COMMENT ON COLUMN reporting.user_segment.is_member IS 'Whether the user is in the segment.';
-COMMENT ON COLUMN reporting.user_segment.override IS 'add or block while one stands; null without.';
-COMMENT ON COLUMN reporting.user_segment.automation_says IS 'The last enter or leave, whatever the override; null when automation never spoke.';
+COMMENT ON COLUMN reporting.user_segment.override IS 'add or block; null without an override.';
+COMMENT ON COLUMN reporting.user_segment.automation_says IS 'The last enter or leave, whatever the override; null if there was none.';
 COMMENT ON COLUMN reporting.user_segment.member_since IS 'The time of the event that began the present membership; null for a non-member.';
 COMMENT ON COLUMN reporting.user_segment.override_since IS 'The time of the event that began the present override value; null without one.';
-COMMENT ON COLUMN reporting.user_segment.last_change_at IS 'The time of the last event, in order, that changed membership, override or its expires_at.';
+COMMENT ON COLUMN reporting.user_segment.last_change_at IS 'The time of the last event, in the order of the fold, that changed membership, override or its expires_at.';
 COMMENT ON COLUMN reporting.user_segment.last_recorded_at IS 'The newest recorded_at among the events of this segment and user.';
 
 GRANT SELECT ON reporting.user_segment TO segments_operate, segments_api, segments_report;

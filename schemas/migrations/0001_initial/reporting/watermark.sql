@@ -21,12 +21,12 @@ FROM segments.lane AS l
 CROSS JOIN projections.generation AS g
 LEFT JOIN projections.checkpoint AS c ON l.lane_id = c.lane_id AND g.projection = c.projection AND g.slot = c.slot;
 
-COMMENT ON VIEW reporting.watermark IS 'One row: until when everything is in.';
+COMMENT ON VIEW reporting.watermark IS 'One row: the times up to which log and projections are complete.';
 COMMENT ON COLUMN reporting.watermark.complete_until IS 'Every record received before this is in every projection.';
-COMMENT ON COLUMN reporting.watermark.recorded_until IS 'Nothing with an earlier recorded_at will still appear, in log or projections.';
+COMMENT ON COLUMN reporting.watermark.recorded_until IS 'No row with an earlier recorded_at will appear any more, in the log or the projections.';
 COMMENT ON COLUMN reporting.watermark.ingest_behind IS 'Records in Kafka that are not in the log, over all lanes.';
 COMMENT ON COLUMN reporting.watermark.projection_behind IS 'Records in the log that are not in the slowest projection, over all lanes.';
-COMMENT ON COLUMN reporting.watermark.stopped_lanes IS 'Lanes that stand still and wait for an operator.';
+COMMENT ON COLUMN reporting.watermark.stopped_lanes IS 'Lanes that are stopped until an operator acts.';
 
 GRANT SELECT ON reporting.watermark TO segments_project, segments_operate, segments_api, segments_report;
 CALL segments.make_network_view('watermark', shows => 'everything');
