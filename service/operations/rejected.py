@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 SQL = statements("service.operations.sql")
 
 
-# The epoch of the open lane; 0 before ingest has opened it.
-_EPOCH = """
-SELECT coalesce(max(l.epoch), 0) FROM segments.lane AS l WHERE l.topic = $1 AND l.partition = $2 AND NOT l.closed
-"""
-
-
 async def list_rejected(
     connection: asyncpg.Connection[Any],
     *,
@@ -83,7 +77,7 @@ async def retry_rejected(
     return {
         "kafka_topic": sent.topic,
         "kafka_partition": sent.partition,
-        "kafka_epoch": await connection.fetchval(_EPOCH, sent.topic, sent.partition),
+        "kafka_epoch": await connection.fetchval(SQL["open_epoch"], sent.topic, sent.partition),
         "kafka_offset": sent.offset,
         "retry_of": str(position),
     }
