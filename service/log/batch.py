@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemas.position import LOG_APPEND_TIME
 from service.log.identity import record_digest
@@ -143,8 +143,8 @@ def move_of(batch: Batch, stored: Stored) -> LaneMove:
     )  # fmt: skip
 
 
-def told_of(record: KafkaRecord | None) -> tuple[int | None, int | None, bytes | None]:
-    """Give offset, timestamp and digest of a lane's last record, by which it is known again."""
+def told_of(record: Any) -> tuple[int | None, int | None, bytes | None]:
+    """Give offset, timestamp and digest of a lane's last record, by which it is known again; None of none."""
     if record is None:
         return None, None, None
     return record.offset, record.timestamp, record_digest(record.key, record.value)

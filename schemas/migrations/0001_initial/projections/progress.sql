@@ -18,7 +18,8 @@ LEFT JOIN LATERAL (
     FROM segments.lane AS former
     INNER JOIN projections.checkpoint AS before
         ON former.lane_id = before.lane_id AND g.projection = before.projection AND g.slot = before.slot
-    WHERE former.topic = l.topic AND former.partition = l.partition AND former.epoch < l.epoch
+    WHERE
+        former.topic = l.topic AND former.partition = l.partition AND former.epoch < l.epoch
         AND EXISTS (SELECT FROM segments.lane_event AS x WHERE x.lane_id = l.lane_id AND x.action = 'adopted')
     ORDER BY former.epoch DESC LIMIT 1
 ) AS f ON c.lane_id IS NULL
