@@ -1,6 +1,6 @@
 """What the append would make of commands received now, by its own rules: asked of the log, nothing written.
 
-Identity is settled where the append settles it (`prepare.identify`, `resolve`); only what they are given differs: an
+Identity is settled where the append settles it (`identify`, `resolve`); only what they are given differs: an
 imagined lane, and imagined people for those whom the log does not know.
 """
 
@@ -9,19 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from schemas.command import check_times
 from schemas.command.refusal import Refusal
 from schemas.headers import NO_HEADERS, Headers
 from schemas.position import Lane
-from service.log.batch import Batch, identify
+from service.log.batch import Batch
 from service.log.deduplicate import resolve
+from service.log.identify import identify
 from service.log.insert import ALL, known_keys, known_places
 from service.log.people import find_existing
 from service.log.taken import refuse_taken
 from service.log.validate import ValidCommand, rejected
 from service.registry import segments as registry
+from service.registry.checks import check_received
 from service.registry.command_topics import load_rules
-from service.registry.topic_rules import Allowed, allowed_on, check_allowed
+from service.registry.topic_rules import Allowed, allowed_on
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,11 +120,9 @@ def _candidate(asked: Asked, number: int, now_ms: int) -> ValidCommand:
 
 
 def _refusal(candidate: ValidCommand, allowed: Allowed | None) -> RejectedRecord | None:
-    """Check what the parser leaves to the receipt, in the contract's order."""
+    """Check what the parser leaves to the receipt."""
     try:
-        if allowed is not None:
-            check_allowed(allowed, candidate.command, candidate.headers)
-        check_times(candidate.command, candidate.time, candidate.received_ms)
+        check_received(candidate.command, candidate.received_ms, allowed, candidate.headers)
     except Refusal as refusal:
         return rejected(candidate, refusal.reason, refusal.detail)
     return None

@@ -128,7 +128,7 @@ class Worker:
         return waits > (0 if self._heavy else self._least)
 
     async def step(self) -> bool:
-        """Fold one batch, of one lane or of several in which little waits.
+        """Fold one batch, of one lane or of several in which little waits; or make checkpoints of new lanes.
 
         False when there is nothing to do, or others are at it.
         """
@@ -137,7 +137,7 @@ class Worker:
                 slot = self._slot if self._slot is not None else await self._serving(connection)
                 spans = await self._claim(connection, slot)
                 if not spans:
-                    return False
+                    return await adopt_lanes(connection, slot)
                 began, began_ns = time.perf_counter(), time.time_ns()
                 await fold_ranges(connection, slot, spans, MOST_LATE)
                 traced = await self._take_traces(connection, spans)
@@ -200,6 +200,12 @@ class Worker:
         return slot
 
 
+async def adopt_lanes(connection: asyncpg.Connection[Any], slot: int) -> bool:
+    """Give a checkpoint to lanes that have none in the serving slot; gives whether there were any."""
+    made: str = await connection.execute(SQL["adopt_lanes"], PROJECTION, slot)
+    return made != "INSERT 0 0"
+
+
 async def fold_range(
     connection: asyncpg.Connection[Any], slot: int, lane_id: int, first: int, end: int
 ) -> None:
@@ -249,7 +255,7 @@ async def _advance(database: Database) -> None:
             SQL["serving"],
             PROJECTION,
         )
-        await connection.execute(SQL["adopt_lanes"], PROJECTION, slot)
+        await adopt_lanes(connection, slot)
         await connection.execute(SQL["advance"], PROJECTION, slot)
         row = await connection.fetchrow(SQL["progress"])
     await _look_after_tables(database)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from schemas.command import UserStatus, check_times
+from schemas.command import UserStatus
 from schemas.command.refusal import Refusal
 from segments.cli.command import DATABASE, KAFKA, Failure, actor_option, command, load_settings
 from segments.cli.files import json_object, read_value
 from segments.cli.output import print_json
 from service.kafka.clients import producing
 from service.kafka.publish import Sender, publish, queued, record_key
+from service.registry.checks import check_received
 
 if TYPE_CHECKING:
     from schemas.command import Command
@@ -25,9 +26,7 @@ STATUSES = [status.text for status in UserStatus if status is not UserStatus.EXP
 def check(value: bytes) -> Command:
     """Parse and check a command as ingest will, as if it were received now. Raises Refusal."""
     command = read_value(value)
-    now_ms = time.time_ns() // 1_000_000
-    at = command.status_change_timestamp
-    check_times(command, now_ms // 1000 if at is None else at, now_ms)
+    check_received(command, time.time_ns() // 1_000_000)
     return command
 
 

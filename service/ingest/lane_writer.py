@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
+from service.ingest.lane_counter import LaneCounter
+from service.ingest.leader_epochs import LeaderEpochs
 from service.ingest.open_lane import OpenLane, note_reread, open_lane
 from service.ingest.unblock import unblock
 from service.log.append_many import LITTLE
@@ -17,7 +19,7 @@ from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.errors import LaneLostError, LaneStoppedError, NotSetUpError
 from service.runtime.logs import get_logger
 from service.runtime.supervise import Supervisor
-from service.runtime.telemetry import BATCH_SECONDS, MISKEYED, RECORDS
+from service.runtime.telemetry import BATCH_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
     from aiokafka import TopicPartition
 
     from service.ingest.consumer import LaneConsumer
-    from service.log.append import Appender, Stored
-    from service.log.batch import Batch
+    from service.log.append import Appender
+    from service.log.batch import Batch, Stored
     from service.postgres.database import Database
 
 _T = TypeVar("_T")
@@ -68,12 +70,8 @@ class LaneWriter:
         self._fed = asyncio.Event()
         self._again = asyncio.Event()
         self._storing = asyncio.Lock()
-        self._warned_of_keys = False
-        # Leader epochs: one under which the last record was compared, that of the last record fed, and one to be noted.
-        self._compared_under: int | None = None
-        self._fed_epoch: int | None = None
-        self._led_by: int | None = None
-        self._in_doubt = False
+        self._counter = LaneCounter(partition)
+        self._leaders = LeaderEpochs()
         # It has no stop of its own: who waits is cancelled.
         self._supervisor = Supervisor(
             asyncio.Event(),
@@ -110,29 +108,17 @@ class LaneWriter:
         self._fed.set()
 
     def _wrote_another(self, records: Sequence[Any]) -> bool:
-        """Have the lane opened anew where its partition had another leader since the last record was compared.
-
-        Whoever leads next may have lost the end of the partition, and have written others at the same offsets. Leader
-        epochs never fall within a partition; where they do, it is another one. So may a broker that was away: one that
-        was restored from a copy says the same epochs again.
-        """
-        first, last = records[0].leader_epoch, records[-1].leader_epoch
-        known, before = self._compared_under, self._fed_epoch
-        led_on = (known is None or last <= known) and (before is None or first >= before)
-        if led_on and not self._in_doubt:
-            self._compared_under = last if known is None else known
-            self._fed_epoch = last
+        """Have the lane opened anew, and its last record compared again, where the partition may hold another one."""
+        why = self._leaders.doubt_about(records[0].leader_epoch, records[-1].leader_epoch)
+        if why is None:
             return False
-        why = "the broker was away" if led_on else "another leader"
         log.info("the last record is compared again", lane=str(self.partition), because=why)
-        # What is opened now is compared under this leader, or a later one.
-        self._led_by = last
         self.look_again()
         return True
 
     def feed_tail(self, next_offset: int) -> None:
         """Take notice that no record lies in [expected, next_offset)."""
-        if self._in_doubt:
+        if self._leaders.in_doubt:
             self.look_again()
             return
         self.expected = next_offset
@@ -140,7 +126,7 @@ class LaneWriter:
 
     def doubt(self) -> None:
         """Have the last record compared before anything more is taken: the connection to its broker broke."""
-        self._in_doubt = True
+        self._leaders.in_doubt = True
 
     def look_again(self) -> None:
         """Open the lane anew: an operator changed its row, or its offset is out of range."""
@@ -151,7 +137,7 @@ class LaneWriter:
         """Open the lane and work until cancelled; infrastructure faults are waited out."""
         while True:
             self._again.clear()
-            self._in_doubt = False
+            self._leaders.in_doubt = False
             before, self.opened = self.opened, await self._tried(self._open)
             self._appender.saw(self.opened.incarnation, self.opened.erased_to)
             if before is not None and before.incarnation != self.opened.incarnation:
@@ -209,9 +195,7 @@ class LaneWriter:
 
     def _start_reading(self, opened: OpenLane) -> None:
         self._drop()
-        self._fed_epoch = opened.leader_epoch
-        self._compared_under = opened.leader_epoch if self._led_by is None else self._led_by
-        self._led_by = None
+        self._leaders.compared(opened.leader_epoch)
         self.session += 1
         self.stored_to = self.expected = opened.next_offset
         self._consumer.seek(self.partition, opened.next_offset)
@@ -282,7 +266,7 @@ class LaneWriter:
             if has_place:
                 self._give_back()
             self.stored_to = stored.next_offset
-            self._count(batch, stored)
+            self._counter.count(batch, stored)
 
     async def _store_together(self, batch: Batch) -> Stored | None:
         async with self._storing:
@@ -295,36 +279,13 @@ class LaneWriter:
     async def _store_alone(self, batch: Batch) -> Stored:
         async with self._slots, self._storing:
             began = time.perf_counter()
-            stored = await self._tried(lambda: self._store_or_evict(batch))
+            stored = await self._tried(lambda: self._store_unblocked(batch))
             BATCH_SECONDS.labels("store").observe(time.perf_counter() - began)
         return stored
 
-    async def _store_or_evict(self, batch: Batch) -> Stored:
+    async def _store_unblocked(self, batch: Batch) -> Stored:
         async with unblock(self._settings, batch.lane_id):
             return await self._appender.store_alone(batch)
-
-    def _count(self, batch: Batch, stored: Stored) -> None:
-        topic, partition = self.partition.topic, str(self.partition.partition)
-        for outcome, count in (
-            ("event", stored.events),
-            ("duplicate", stored.duplicates),
-            ("hole", stored.holes),
-        ):
-            if count:
-                RECORDS.labels(topic, partition, outcome, "").inc(count)
-        for reason, count in stored.reasons.items():
-            RECORDS.labels(topic, partition, "rejected", reason).inc(count)
-        if batch.miskeyed:
-            MISKEYED.inc(batch.miskeyed)
-            self._warn_of_keys(batch.miskeyed)
-
-    def _warn_of_keys(self, count: int) -> None:
-        """Say once a lane that order rests on time alone."""
-        if not self._warned_of_keys:
-            self._warned_of_keys = True
-            log.warning(
-                "record keys are not network_id:user", lane=str(self.partition), records=count
-            )
 
 
 def _memory(records: Sequence[Any]) -> int:

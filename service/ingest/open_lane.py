@@ -41,17 +41,7 @@ WITH lane AS (
     SELECT $1, $2, coalesce(max(l.epoch) + 1, 0), $4::uuid, $3::bigint, $3::bigint,
         coalesce(max(l.received_at), '-infinity'), coalesce(max(l.recorded_at), '-infinity')
     FROM segments.lane AS l WHERE l.topic = $1 AND l.partition = $2
-    ON CONFLICT DO NOTHING RETURNING lane_id, next_offset
-), checkpoints AS (
-    INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset, complete_until, recorded_until)
-    SELECT g.projection, g.slot, lane.lane_id, lane.next_offset,
-        coalesce((SELECT min(c.complete_until) FROM projections.checkpoint AS c
-            INNER JOIN segments.lane AS l ON c.lane_id = l.lane_id AND NOT l.closed
-            WHERE c.projection = g.projection AND c.slot = g.slot), '-infinity'),
-        coalesce((SELECT min(c.recorded_until) FROM projections.checkpoint AS c
-            INNER JOIN segments.lane AS l ON c.lane_id = l.lane_id AND NOT l.closed
-            WHERE c.projection = g.projection AND c.slot = g.slot), '-infinity')
-    FROM projections.generation AS g CROSS JOIN lane
+    ON CONFLICT DO NOTHING RETURNING lane_id
 )
 INSERT INTO segments.lane_event (lane_id, action, actor) SELECT lane_id, 'opened', 'ingest' FROM lane
 """

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from contextlib import suppress
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
@@ -20,13 +18,12 @@ from schemas.topics import Topics
 from service.ingest.consumer import FETCH_BYTES, LaneConsumer
 from service.ingest.lane_writer import LaneWriter
 from service.ingest.monitor import Monitor
+from service.ingest.preconditions import look_at_topics, name_of_installation
 from service.ingest.stalls import tell_stalls
-from service.kafka.clients import connection_options, topic_faults
+from service.kafka.clients import connection_options
 from service.kafka.login import refused
 from service.log.append import ROLE, Appender
-from service.postgres.database import open_database, set_up_fault
-from service.registry.command_topics import allowed_topics, read_topics
-from service.registry.installation import installation_name
+from service.postgres.database import open_database
 from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.denied import DENIED
 from service.runtime.logs import get_logger
@@ -58,9 +55,9 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
     Raises: what must end the process; faults of Kafka and Postgres are waited out.
     """
     measures(MISKEYED)
-    topics = await _look_at_topics(settings, stop)
+    topics = await look_at_topics(settings, stop)
     postgres = Supervisor(stop, log, "waiting", level="warning", logs_recovery=True)
-    name = await postgres.until_done(partial(_installation, settings))
+    name = await postgres.until_done(partial(name_of_installation, settings))
     if name is None:
         return
     async with (
@@ -72,37 +69,6 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
             # What is there by now stays: the collector need not walk through it for each 50,000 records again.
             gc.freeze()
             tasks.create_task(role.stop_when(stop))
-
-
-async def _installation(settings: Settings) -> str:
-    """Give our installation's name, which the group's has in it. Raises: NotSetUpError, faults of Postgres."""
-    try:
-        async with open_database(settings, ROLE, 1) as database, database.single() as one:
-            return await installation_name(one)
-    except asyncpg.PostgresError as error:
-        if fault := set_up_fault(error):
-            raise fault from error
-        raise
-
-
-async def _look_at_topics(settings: Settings, stop: asyncio.Event) -> Sequence[str]:
-    """Say what is wrong with the topics, and give those to read; Kafka away is waited out.
-
-    Postgres away is not: its own topic is read then, and the watch finds the others.
-    """
-    topics: list[str] = [Topics(settings.topic_prefix).commands]
-    others: list[str] = []
-    with suppress(*INFRASTRUCTURE):
-        async with (
-            open_database(settings, ROLE, 1) as database,
-            database.transaction() as connection,
-        ):
-            topics = await read_topics(connection, settings)
-            others = await allowed_topics(connection, settings)
-    kafka = Supervisor(stop, log, "waiting for Kafka", level="warning")
-    for fault in await kafka.until_done(partial(topic_faults, settings, others)) or ():
-        log.warning("topic misconfigured", fault=str(fault))
-    return topics
 
 
 class _Ingest(ConsumerRebalanceListener):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from service.log.append import ROLE
 from service.postgres.database import database_url
 from service.runtime.logs import get_logger
 
@@ -16,22 +17,29 @@ if TYPE_CHECKING:
 
     from service.runtime.settings import Settings
 
-log = get_logger("ingest.evict")
+log = get_logger("ingest.unblock")
 PATIENCE_SECONDS = 4.0
 # Ends the backends that block an append of ours and have been in one transaction for as long as we waited; also where
 # somebody else stands between, as an erasure that waits for them.
-# It acts as the login itself, who may end its own sessions.
-_EVICT = """
+# Whoever waits for a row holds the lock of its place (`tuple`) meanwhile, or queues for that; the erasure gate comes
+# first. An append that waits for anything else, as for a command of another lane, is left to that lane's next owner.
+# It acts as the login itself, who may end its own sessions, and may not name tables of ours: the catalogs know them.
+_UNBLOCK = """
 WITH RECURSIVE blocking AS (
-    SELECT b.pid FROM pg_stat_activity AS w CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b (pid)
-    WHERE w.wait_event_type = 'Lock' AND w.application_name = 'segments_ingest'
-        AND w.query LIKE '-- Lock a lane''s row%' AND w.datname = current_database()
+    SELECT b.pid FROM pg_locks AS k
+    INNER JOIN pg_database AS d ON k.database = d.oid AND d.datname = current_database()
+    INNER JOIN pg_class AS c ON k.relation = c.oid
+    INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid AND n.nspname = 'segments'
+    INNER JOIN pg_stat_activity AS w ON k.pid = w.pid
+    CROSS JOIN LATERAL unnest(pg_blocking_pids(k.pid)) AS b (pid)
+    WHERE w.wait_event_type = 'Lock' AND w.application_name = $2
+        AND (c.relname = 'lane' AND k.locktype = 'tuple' OR c.relname = 'erasure_gate' AND NOT k.granted)
     UNION
     SELECT b.pid FROM blocking AS w CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b (pid)
 )
 SELECT pg_terminate_backend(a.pid), a.pid FROM blocking AS b
 INNER JOIN pg_stat_activity AS a ON a.pid = b.pid
-WHERE a.wait_event_type IS DISTINCT FROM 'Lock' AND a.application_name = 'segments_ingest' AND a.usename = current_user
+WHERE a.wait_event_type IS DISTINCT FROM 'Lock' AND a.application_name = $2 AND a.usename = current_user
     AND a.xact_start < clock_timestamp() - make_interval(secs => $1)
 """
 
@@ -39,7 +47,7 @@ WHERE a.wait_event_type IS DISTINCT FROM 'Lock' AND a.application_name = 'segmen
 @asynccontextmanager
 async def unblock(settings: Settings, lane_id: int) -> AsyncIterator[None]:
     """While the block runs, end whoever keeps it waiting for the lane's row for longer than 4 s."""
-    watch = asyncio.create_task(_watch(settings, lane_id), name=f"evict {lane_id}")
+    watch = asyncio.create_task(_watch(settings, lane_id), name=f"unblock {lane_id}")
     try:
         yield
     finally:
@@ -53,11 +61,14 @@ async def _watch(settings: Settings, lane_id: int) -> None:
     while True:
         await asyncio.sleep(PATIENCE_SECONDS)
         with suppress(asyncpg.PostgresError, OSError, asyncpg.InterfaceError, TimeoutError):
-            connection = await asyncpg.connect(database_url(settings), timeout=5)
-            try:
-                for row in await connection.fetch(_EVICT, PATIENCE_SECONDS):
-                    log.warning(
-                        "ended a stuck session that held a lane", lane_id=lane_id, pid=row["pid"]
-                    )
-            finally:
-                connection.terminate()  # close() waits for an answer, also when we are cancelled
+            for pid in await end_stuck(settings, PATIENCE_SECONDS):
+                log.warning("ended a stuck session that held a lane", lane_id=lane_id, pid=pid)
+
+
+async def end_stuck(settings: Settings, seconds: float) -> list[int]:
+    """End the sessions that have kept appends from their lanes, in one transaction, for so long; gives their pids."""
+    connection = await asyncpg.connect(database_url(settings), timeout=5)
+    try:
+        return [row["pid"] for row in await connection.fetch(_UNBLOCK, seconds, ROLE)]
+    finally:
+        connection.terminate()  # close() waits for an answer, also when we are cancelled

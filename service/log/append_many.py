@@ -7,14 +7,14 @@ of the ordinary undoes all of it, and each lane is appended alone (`append.py`),
 from __future__ import annotations
 
 from dataclasses import astuple
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
 
 from schemas.headers import UNSIGNED_SOURCE
+from service.log.batch import Stored, move_of
 from service.log.copy_format import copy_row, lane_bytes
-from service.log.identity import record_digest
 from service.postgres.database import statements
 from service.runtime.backoff import INFRASTRUCTURE
 
@@ -61,14 +61,19 @@ async def append_many(database: Database, batches: Sequence[Batch]) -> list[bool
     rests_on = batches[0].rests_on
     chosen = {b.lane_id: b for b in reversed(batches) if b.rests_on == rests_on}
     mine = list(chosen.values())
+    # In identity order, and signatures in that of their index: two appends never wait for each other in a ring.
+    events = [_new_event(batch, candidate) for batch in mine for candidate in batch.candidates]
+    events.sort(key=attrgetter("person_id", "segment_key", "time", "reference_id", "discriminator"))
+    nonces = sorted(c.headers.nonce for b in mine for c in b.candidates if c.headers.nonce)
     try:
         async with database.single() as connection:
             done = await connection.fetchval(
                 SQL["append_many"],
-                *_lanes(mine),
+                [move_of(batch, ordinarily_stored(batch)) for batch in mine],
+                events,
+                [nonce.signed_at for nonce in nonces],
+                [nonce.digits for nonce in nonces],
                 *astuple(rests_on),
-                *_events(mine),
-                *_signed(mine),
             )
     except asyncpg.UniqueViolationError:
         done = False
@@ -79,41 +84,42 @@ async def append_many(database: Database, batches: Sequence[Batch]) -> list[bool
     return [bool(done) and chosen.get(batch.lane_id) is batch for batch in batches]
 
 
-def _lanes(batches: Sequence[Batch]) -> tuple[list[Any], ...]:
-    rows = [
-        (
-            batch.lane_id, batch.start, batch.next_offset, batch.records[-1].timestamp,
-            record_digest(batch.records[-1].key, batch.records[-1].value), batch.received_ms,
-        )
-        for batch in batches
-    ]  # fmt: skip
-    return tuple(map(list, zip(*rows, strict=True)))
+def ordinarily_stored(batch: Batch) -> Stored:
+    """Say what becomes of an ordinary batch."""
+    return Stored(batch.next_offset, len(batch.candidates), 0, 0, 0, {})
 
 
-def _events(batches: Sequence[Batch]) -> tuple[list[Any], ...]:
-    """Give the columns of all events, in identity order, so that two appends never wait for each other in a ring."""
-    rows = [_event(batch, candidate) for batch in batches for candidate in batch.candidates]
-    rows.sort(key=itemgetter(3, 2, 4, 8, 9))
-    return tuple(map(list, zip(*rows, strict=True)))
+class _NewEvent(NamedTuple):
+    """segments.new_event."""
+
+    lane_id: int
+    kafka_offset: int
+    segment_key: int
+    person_id: int
+    time: int
+    received_ms: int
+    user_status: int
+    content: bytes
+    reference_id: str
+    discriminator: str
+    expires_at: int | None
+    source: str | None
+    actor: str | None
+    request_id: str | None
+    user_sent: str | None
+    description: str | None
+    metadata: str | None
+    covered: bytes
 
 
-def _signed(batches: Sequence[Batch]) -> tuple[list[int], list[bytes]]:
-    """Give the columns of all signatures. One that is there twice is found by the index."""
-    nonces = sorted(
-        c.headers.nonce for b in batches for c in b.candidates if c.headers.nonce is not None
-    )
-    return [nonce.signed_at for nonce in nonces], [nonce.digits for nonce in nonces]
-
-
-def _event(batch: Batch, candidate: ValidCommand) -> tuple[Any, ...]:
+def _new_event(batch: Batch, candidate: ValidCommand) -> _NewEvent:
     if not candidate.covered:
         copy_row(candidate, lane_bytes(batch.lane))
     person_id, segment_key, time, reference_id, discriminator = candidate.place
     command, headers = candidate.command, candidate.headers
-    return (
+    return _NewEvent(
         batch.lane_id, candidate.record.offset, segment_key, person_id, time, candidate.received_ms,
-        command.user_status,
-        candidate.content, reference_id, discriminator, command.expires_at,
+        command.user_status, candidate.content, reference_id, discriminator, command.expires_at,
         None if headers.source == UNSIGNED_SOURCE else headers.source, headers.actor, headers.request_id,
         None if command.user_sent == command.user else command.user_sent, command.description, command.metadata,
         candidate.covered,

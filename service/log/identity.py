@@ -16,7 +16,7 @@ def content_digest(content: bytes, salt: bytes) -> bytes:
 def row_digest(covered: bytes, recorded_at: bytes) -> bytes:
     """Digest an event's row; 16 bytes, as segments.event_digest() has them.
 
-    covered: all of it but when it is recorded, which is known last (`log.encode`).
+    covered: all of it but when it is recorded, which is known last (`log.copy_format`).
     """
     return sha256(covered + recorded_at).digest()[:DIGEST_BYTES]
 
@@ -24,7 +24,7 @@ def row_digest(covered: bytes, recorded_at: bytes) -> bytes:
 def personal_digest(salt: bytes, free_text: bytes, who: bytes) -> bytes:
     """Digest what an erasure takes of an event; 16 bytes, as segments.personal_digest() has them.
 
-    free_text: user as sent, description and metadata as a row holds them (`log.encode`). who: `network_id:user`.
+    free_text: user as sent, description and metadata as a row holds them (`log.copy_format`). who: `network_id:user`.
     """
     return sha256(salt + free_text + who).digest()[:DIGEST_BYTES]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from schemas.headers import Headers, Nonce
+    from schemas.headers import Headers
     from service.log.batch import Batch
     from service.log.validate import KafkaRecord, RejectedRecord, ValidCommand
 
@@ -28,8 +28,6 @@ _FIX = {
     Unbelieved.LATE: "compare the clocks of publishers and brokers, if it was not the broker that was away",
     Unbelieved.AGAIN: "see who published a copy: its position is in reporting.event or reporting.rejected",
 }
-Signed = dict["Nonce", int]
-"""The offset of the first record with each nonce."""
 
 
 def _read(batch: Batch) -> Iterator[tuple[KafkaRecord, Headers]]:
@@ -37,27 +35,17 @@ def _read(batch: Batch) -> Iterator[tuple[KafkaRecord, Headers]]:
     return ((one.record, one.headers) for one in judged)
 
 
-def signed_in(batch: Batch) -> tuple[Signed, set[int]]:
-    """List the signatures that a batch believes, and the offsets of those that it holds twice."""
-    signed: Signed = {}
-    twice = set()
-    found = [(record.offset, headers.nonce) for record, headers in _read(batch) if headers.nonce]
-    for offset, nonce in sorted(found):
-        if signed.setdefault(nonce, offset) != offset:
-            twice.add(offset)
-    return signed, twice
-
-
 async def claim(connection: asyncpg.Connection[Any], batch: Batch) -> set[int]:
     """Note, in the append's transaction, the signatures of a batch; gives the offsets of those noted before."""
-    signed, again = signed_in(batch)
-    if not signed:
-        return again
-    nonces = sorted(signed)
-    rows = await connection.fetch(
-        SQL["claim_signatures"], [n.signed_at for n in nonces], [n.digits for n in nonces]
+    signed = sorted(
+        (headers.nonce, record.offset) for record, headers in _read(batch) if headers.nonce
     )
-    return again | {signed[nonces[row["nth"]]] for row in rows}
+    if not signed:
+        return set()
+    rows = await connection.fetch(
+        SQL["claim_signatures"], [n.signed_at for n, _ in signed], [n.digits for n, _ in signed]
+    )
+    return {signed[row["nth"]][1] for row in rows}
 
 
 def unbelieved_in(batch: Batch) -> Counter[tuple[str, Unbelieved]]:

@@ -12,14 +12,12 @@ from schemas.command import (
     Command,
     UserStatus,
     check_size,
-    check_times,
     read_command,
-    refusal_of,
 )
 from schemas.command.refusal import Reason, Refusal
-from schemas.command.rules import FUTURE_ALLOWED_MS, MIN_TIME
 from schemas.headers import NO_HEADERS, Headers, read_headers
-from service.registry.topic_rules import check_allowed, speaks_for
+from service.registry.checks import check_received
+from service.registry.topic_rules import speaks_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 KEPT_HEADERS = frozenset({"idempotency-key", "segments-origin"})
 
 
-_MIN_MS: Final = MIN_TIME * 1000
 _EXPIRE: Final = UserStatus.EXPIRE  # looked up once: an enum's members are not plain attributes
 
 
@@ -57,7 +54,7 @@ class ValidCommand(msgspec.Struct, gc=False, eq=False):
     time: Unix seconds. received_ms: Unix milliseconds. place: (person_id, segment_key, time, reference_id,
     discriminator), which names the command in the log. suspect: it may well be
     in the log already. salt, who: of the person, who being `network_id:user`. row, covered: its encoding and what its
-    digest covers, if it is encoded yet (`log.encode`).
+    digest covers, if it is encoded yet (`log.copy_format`).
     """
 
     record: KafkaRecord
@@ -182,28 +179,7 @@ def _judge_said(
     allowed: Allowed | None,
 ) -> ValidCommand:
     command = read_command(value, expiry_signed=headers.source == "expiry")
-    if headers.error is not None:
-        try:
-            headers.check()
-        except Refusal as refusal:
-            raise refusal_of(command, refusal) from None
-    if allowed is not None:
-        try:
-            check_allowed(allowed, command, headers)
-        except Refusal as refusal:
-            raise refusal_of(command, refusal) from None
-    time = command.status_change_timestamp
-    if time is None:
-        time = received_ms // 1000
-        if headers.origin is not None:
-            # A retry: its time may be that of a first receipt, and is checked once that is known (prepare).
-            return ValidCommand(record, command, headers, received_ms, time)
-    # check_times would find nothing in others.
-    if (
-        command.expires_at is not None
-        or not _MIN_MS <= time * 1000 <= received_ms + FUTURE_ALLOWED_MS
-    ):
-        check_times(command, time, received_ms)
+    time = check_received(command, received_ms, allowed, headers)
     return ValidCommand(record, command, headers, received_ms, time)
 
 

@@ -13,8 +13,7 @@ from schemas.headers import Reader
 from schemas.position import LOG_APPEND_TIME
 from schemas.topics import Topics
 from service.kafka.clients import reading
-from service.log.batch import find_holes
-from service.log.identity import record_digest
+from service.log.batch import LaneMove, find_holes, told_of
 from service.log.keyed import name_by_keys
 from service.log.people import People
 from service.log.rows import REJECTED, rejected_row
@@ -152,6 +151,8 @@ async def _skip_piece(
     connection: asyncpg.Connection[Any], one: _Skip, piece: _Piece
 ) -> tuple[int, int]:
     """Reject a piece's records and advance the lane; return the numbers of rejected offsets and of holes."""
+    # In the order of an append: it keeps erasure out before it locks its lane.
+    await connection.execute(_NO_ERASURE)
     row = await open_row(connection, one.partition)
     if (row["lane_id"], row["next_offset"]) != (one.lane_id, piece.start):
         raise RefusedError(
@@ -162,7 +163,6 @@ async def _skip_piece(
     commands = Topics(one.settings.topic_prefix).commands
     allowed = allowed_on(one.partition.topic, rules, commands)
     refused = _refuse(records, row, one, allowed)
-    await connection.execute(_NO_ERASURE)
     await _identify(connection, refused, allowed)
     await _insert(connection, row, refused)
     holes = find_holes(piece.start, piece.end, records)
@@ -173,13 +173,14 @@ async def _skip_piece(
     # A cut record can't be found again at its offset, so it can't serve for the comparison on assignment.
     last = next((record for record in reversed(piece.records) if record.offset < piece.end), None)
     rejected, empty = sum(r.span for r in records), sum(end - first for first, end in holes)
-    await connection.execute(
-        SQL["skip_to"], row["lane_id"], piece.end, rejected, empty, row["now"],
-        last.offset if last else None, last.timestamp if last else None,
-        record_digest(last.key, last.value) if last else None,
+    move = LaneMove(
+        row["lane_id"], piece.start, piece.end, 0, 0, rejected, empty, *told_of(last),
         refused[-1].received_ms if refused else row["received_ms"] or 0,
-        None if piece.end == one.to else one.under_way,
     )  # fmt: skip
+    await connection.execute(SQL["move_lanes"], [move], row["now"])
+    await connection.execute(
+        SQL["stop_lane"], one.lane_id, None if piece.end == one.to else one.under_way
+    )
     return rejected, empty
 
 
@@ -238,11 +239,10 @@ async def _identify(
 async def _insert(
     connection: asyncpg.Connection[Any], row: asyncpg.Record, refused: Sequence[RejectedRecord]
 ) -> None:
-    # The signature of a skipped record can't be used again either.
     nonces = sorted({one.headers.nonce for one in refused if one.headers.nonce})
-    await connection.executemany(
-        SQL["skip_signature"],
-        nonces,
+    # The signature of a skipped record can't be used again either.
+    await connection.execute(
+        SQL["skip_signatures"], [n.signed_at for n in nonces], [n.digits for n in nonces]
     )
     await connection.copy_records_to_table(
         "rejected",

@@ -57,7 +57,6 @@ ALLOWED = {
         "segments.source_version": "s",
         "segments.erasure_gate": "si",
         **{f"projections.{name}": "s" for name in KEPT},
-        "projections.checkpoint": "si",
         "projections.trace": "i",
     },
     "segments_project": {
@@ -72,6 +71,7 @@ ALLOWED = {
         "projections.tombstone_outbox": "su",
         "projections.membership_topic": "su",
         "projections.lease": "su",
+        "projections.progress": "s",
         "reporting.watermark": "s",
     },
     "segments_registry": {
@@ -121,7 +121,6 @@ ALLOWED = {
         "projections.expiry": "s",
         "projections.tombstone_outbox": "s",
         "projections.membership_topic": "s",
-        "projections.checkpoint": "si",
         **{f"reporting.{name}": "s" for name in VIEWS},
         "migrations.applied": "s",
     },

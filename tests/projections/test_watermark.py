@@ -7,14 +7,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiokafka import TopicPartition
 
-from projections.fold.worker import ROLE, Worker, project
+from projections.fold.worker import ROLE, Worker, adopt_lanes, project
 from service.ingest.role import ingest
+from service.kafka.topic_ids import Topic
+from service.operations.lanes import ROLE as OPERATE
+from service.operations.lanes import _adopt, _Seen
 from service.postgres.database import open_database
 from tests.projections.folding import fold, log
-from tests.support.database import connected, folded, rows, until, value
+from tests.support.database import connected, folded, rows, sound, until, value
 from tests.support.kafka import Said, publish
-from tests.support.lane import said
+from tests.support.lane import LogLane, said
 from tests.support.roles import service
 
 if TYPE_CHECKING:
@@ -164,3 +168,40 @@ async def test_a_closed_lane_counts_until_it_is_folded(database: Settings) -> No
         await fold(database)
     assert await value(database, "SELECT complete_until FROM reporting.watermark") is None
     assert await value(database, "SELECT projection_behind FROM reporting.watermark") == 0
+
+
+async def test_a_lane_without_a_checkpoint_yet_neither_lowers_nor_raises_the_watermark(
+    database: Settings,
+) -> None:
+    """Workers alone make checkpoints: a lane that was opened, or adopted, has none until one sees it."""
+    watermark = "SELECT complete_until, recorded_until FROM reporting.watermark"
+    missing = "SELECT count(*) FROM projections.progress WHERE NOT has_checkpoint"
+    async with log(database, 2) as (lane, _):
+        await lane.append(said())
+        await fold(database)
+        async with connected(database) as connection:
+            await connection.execute(
+                "UPDATE projections.checkpoint AS c SET complete_until = d.day, recorded_until = d.day"
+                " FROM segments.lane AS l, LATERAL (SELECT '2024-01-01'::timestamptz + l.partition * interval '1 day'"
+                " AS day) AS d WHERE c.lane_id = l.lane_id"
+            )
+        before = await rows(database, watermark)
+        assert before[0]["complete_until"].day == 1
+        opened = LogLane(lane.database, lane.lane.topic, 2)
+        await opened.open()
+        await opened.append(said(user="x"))
+        async with open_database(database, OPERATE, 1) as operating:
+            seen = _Seen(Topic(None, frozenset({0})), 0, 1, None, is_as_read=False)
+            await _adopt(operating, TopicPartition(*lane.lane[:2]), seen, 0, "a test", None)
+        assert await value(database, missing) == 2
+        assert await rows(database, watermark) == before
+        async with (
+            open_database(database, ROLE, 1) as connections,
+            connections.transaction() as one,
+        ):
+            assert await adopt_lanes(one, 0)
+        assert await value(database, missing) == 0
+        assert await rows(database, watermark) == before
+        assert await fold(database) == 1
+    assert await value(database, "SELECT projection_behind FROM reporting.watermark") == 0
+    await sound(database)

@@ -9,16 +9,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from projections.fold.worker import adopt_lanes
 from schemas.position import Lane
 from service.ingest.open_lane import _MAKE
-from service.log.append import ROLE, Appender, Stored
+from service.log.append import ROLE, Appender
 from service.postgres.database import open_database
-from tests.support.database import rows
+from tests.support.database import connected, rows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from service.log.batch import Batch
+    from service.log.batch import Batch, Stored
     from service.postgres.database import Database
     from service.runtime.settings import Settings
 
@@ -129,4 +130,7 @@ async def log_lanes(settings: Settings, count: int = 1) -> AsyncIterator[list[Lo
         ]
         for lane in lanes:
             await lane.open()
+        # As a worker does once it sees them.
+        async with connected(settings) as connection:
+            await adopt_lanes(connection, 0)
         yield lanes

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Any, NamedTuple
 
 import msgspec
 
-from schemas.command import Channel, Command, check_size, check_times, read_command
+from schemas.command import Channel, Command, check_size, read_command
 from schemas.command.refusal import FieldError, Reason, Refusal, describe
 
 MAX_ITEMS = 1000
@@ -36,13 +35,6 @@ def take(body: bytes, network_id: str) -> Intake:
     key = f"{network_id}:{command.user}".encode()
     check_size(key, value)
     return Intake(command, key, value)
-
-
-def check_received_now(command: Command) -> None:
-    """Check a command's times as the ingest will when it is received now. Raises: Refusal."""
-    now_ms = time.time_ns() // 1_000_000
-    at = command.status_change_timestamp
-    check_times(command, now_ms // 1000 if at is None else at, now_ms)
 
 
 class _Named(msgspec.Struct):

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from schemas.command.refusal import Reason, Refusal
-from schemas.headers import NO_HEADERS
 from schemas.topics import Topics
 from service.postgres.incarnation import INCARNATION
 from service.registry import segments as registry
+from service.registry.checks import check_received
 from service.registry.command_topics import load_rules, rules_version
-from service.registry.topic_rules import allowed_on, check_allowed
+from service.registry.topic_rules import allowed_on
 from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.coalesce import Coalescer
 from service.runtime.errors import DatabaseAwayError
@@ -79,21 +80,21 @@ class RegistryCache:
         self._known = {}
         self._rules_version, self._read_at = -1, -math.inf
 
-    async def check_allowed(self, command: Command, since: float) -> None:
-        """Check that the topic may say a command.
+    async def check_received(self, command: Command, since: float) -> None:
+        """Check a command as it is received now, but for its segment.
 
-        Raises: Refusal (not_allowed), DatabaseAwayError.
+        Raises: Refusal, DatabaseAwayError.
         """
+        now_ms = time.time_ns() // 1_000_000
         if self._rules_version < 0:
             await self._ask(since)
-        if self._allowed is None:
-            return
         try:
-            check_allowed(self._allowed, command, NO_HEADERS)
-        except Refusal:
+            check_received(command, now_ms, self._allowed)
+        except Refusal as refusal:
+            if refusal.reason is not Reason.NOT_ALLOWED:
+                raise
             await self._ask(since)
-            if self._allowed is not None:
-                check_allowed(self._allowed, command, NO_HEADERS)
+            check_received(command, now_ms, self._allowed)
 
     async def check_segment(self, command: Command, since: float) -> None:
         """Check that a command's segment takes commands.

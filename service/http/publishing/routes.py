@@ -13,12 +13,7 @@ from schemas.headers import IDEMPOTENCY_KEY, TRACEPARENT
 from schemas.position import LOG_APPEND_TIME
 from service.http.kit.problems import Problem, of_error, of_refusal, registry_away
 from service.http.kit.raw_request import MAX_BATCH_BODY, MAX_BODY
-from service.http.publishing.body import (
-    Intake,
-    check_received_now,
-    split_batch,
-    take,
-)
+from service.http.publishing.body import Intake, split_batch, take
 from service.http.publishing.options import (
     check_batch_query,
     idempotency_key,
@@ -154,8 +149,7 @@ class PublishingRoutes:
 
         Raises: Refusal, DatabaseAwayError.
         """
-        await self._segments.check_allowed(intake.command, since)
-        check_received_now(intake.command)
+        await self._segments.check_received(intake.command, since)
         try:
             await self._segments.check_segment(intake.command, since)
         except Refusal as refusal:

@@ -12,10 +12,6 @@ WITH closed AS (
         received_at, recorded_at
     FROM closed
     RETURNING lane_id, epoch
-), checkpoints AS (
-    INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset, complete_until, recorded_until)
-    SELECT c.projection, c.slot, a.lane_id, $2::bigint, c.complete_until, c.recorded_until
-    FROM projections.checkpoint AS c CROSS JOIN adopted AS a WHERE c.lane_id = $1
 ), hole AS (
     INSERT INTO segments.hole (lane_id, first_offset, next_offset, cause, recorded_at)
     SELECT a.lane_id, h.first_offset, h.next_offset, h.cause, $6

@@ -1,4 +1,4 @@
--- How far a slot of a projection has folded a lane, moved in the transaction that moves its rows.
+-- How far a slot of a projection has folded a lane, moved in the transaction that moves its rows. Made by workers alone.
 CREATE TABLE projections.checkpoint (
     projection text NOT NULL CONSTRAINT checkpoint_projection REFERENCES projections.generation,
     slot smallint NOT NULL,
@@ -10,6 +10,5 @@ CREATE TABLE projections.checkpoint (
     recorded_until timestamptz NOT NULL DEFAULT '-infinity',
     CONSTRAINT checkpoint_pkey PRIMARY KEY (projection, slot, lane_id)
 ) WITH (fillfactor = 50);
-GRANT SELECT, INSERT ON projections.checkpoint TO segments_ingest, segments_operate;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON projections.checkpoint TO segments_project;
-GRANT SELECT ON projections.checkpoint TO segments_api;
+GRANT SELECT ON projections.checkpoint TO segments_ingest, segments_operate, segments_api;

@@ -1,15 +1,9 @@
 CREATE VIEW reporting.watermark AS
 SELECT
     -- A closed lane counts until it is folded. Null: not known of some lane yet.
-    nullif(
-        min(coalesce(c.complete_until, '-infinity')) FILTER (WHERE NOT l.closed OR coalesce(c.next_offset < l.next_offset, true)),
-        '-infinity'
-    ) AS complete_until,
-    -- A closed lane counts until it is folded. Null: not known of some lane yet.
-    nullif(
-        min(coalesce(c.recorded_until, '-infinity')) FILTER (WHERE NOT l.closed OR coalesce(c.next_offset < l.next_offset, true)),
-        '-infinity'
-    ) AS recorded_until,
+    nullif(min(p.complete_until) FILTER (WHERE NOT l.closed OR p.next_offset < l.next_offset), '-infinity') AS complete_until,
+    -- As above.
+    nullif(min(p.recorded_until) FILTER (WHERE NOT l.closed OR p.next_offset < l.next_offset), '-infinity') AS recorded_until,
     coalesce((
         SELECT sum(f.ingest_behind) FROM reporting.freshness AS f GROUP BY f.projection ORDER BY 1 DESC LIMIT 1
     ), 0)::bigint AS ingest_behind,
@@ -18,8 +12,7 @@ SELECT
     ), 0)::bigint AS projection_behind,
     coalesce(count(DISTINCT l.lane_id) FILTER (WHERE l.stopped_because IS NOT NULL AND NOT l.closed), 0) AS stopped_lanes
 FROM segments.lane AS l
-CROSS JOIN projections.generation AS g
-LEFT JOIN projections.checkpoint AS c ON l.lane_id = c.lane_id AND g.projection = c.projection AND g.slot = c.slot;
+INNER JOIN projections.progress AS p ON l.lane_id = p.lane_id;
 
 COMMENT ON VIEW reporting.watermark IS 'One row: the times up to which log and projections are complete.';
 COMMENT ON COLUMN reporting.watermark.complete_until IS 'Every record received before this is in every projection.';

@@ -1,0 +1,21 @@
+-- Note signatures as believed; gives the places, from 0, of those that are not to be: noted before, here or in another
+-- append, or so old that it would be forgotten. They come in the order of the index, so that two appends never wait for each other in a ring.
+-- signed_at: Unix seconds.
+CREATE FUNCTION segments.claim_signatures(signed_at bigint [], nonces bytea []) RETURNS SETOF integer
+LANGUAGE sql AS $$
+    WITH asked AS (
+        SELECT to_timestamp(w.signed_at) AS signed_at, w.nonce, w.nth,
+            row_number() OVER (PARTITION BY w.signed_at, w.nonce ORDER BY w.nth) > 1 AS again
+        FROM unnest(claim_signatures.signed_at, nonces) WITH ORDINALITY AS w (signed_at, nonce, nth)
+    ), claimed AS (
+        INSERT INTO segments.signature (signed_at, nonce)
+        SELECT a.signed_at, a.nonce FROM asked AS a
+        WHERE a.signed_at >= (SELECT h.forgotten_until FROM segments.signature_horizon AS h)
+        ORDER BY a.signed_at, a.nonce
+        ON CONFLICT DO NOTHING
+        RETURNING signature.signed_at, signature.nonce
+    )
+    SELECT a.nth::integer - 1 FROM asked AS a
+    WHERE a.again OR NOT EXISTS (SELECT FROM claimed AS c WHERE c.signed_at = a.signed_at AND c.nonce = a.nonce)
+$$;
+GRANT EXECUTE ON FUNCTION segments.claim_signatures TO segments_ingest, segments_operate;

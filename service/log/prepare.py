@@ -1,0 +1,205 @@
+"""From a lane's fetched records to a batch that only has to be stored; runs while the one before it is stored."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from schemas.headers import Reader
+from schemas.position import LOG_APPEND_TIME
+from schemas.topics import Topics
+from service.log.append_many import LITTLE, MOST_LANES
+from service.log.batch import Batch, RestsOn, find_holes, validate_again, validate_records
+from service.log.identify import are_plain, identify, identify_rest
+from service.log.memory import Memory
+from service.postgres.incarnation import log_change
+from service.registry.topic_rules import Allowed, allowed_on
+from service.runtime.coalesce import Coalescer
+from service.runtime.errors import LaneLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from schemas.position import Lane
+    from service.log.batch import MovedError
+    from service.log.people import Person, Who
+    from service.log.validate import KafkaRecord, ValidCommand
+    from service.postgres.database import Database
+    from service.registry.segments import Registered, Which
+
+# Records that are judged and identified in one go: they lie in the processor's cache together, and the appends
+# of other lanes aren't kept waiting for longer. 4,000 at once cost a third more.
+CHUNK = 250
+
+
+class Preparer:
+    """Judges and identifies records by what is remembered of the database, and asks for what is not."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._settings = database.settings
+        self._memory = Memory("", 0, database.settings.people_cache)
+        self._on_another: list[Callable[[], object]] = []
+        self._finding = Coalescer(self._find_people, MOST_LANES)
+
+    def on_another(self, begin_anew: Callable[[], object]) -> None:
+        """Have this called when Postgres is another one: whoever reads a lane opens it anew."""
+        self._on_another.append(begin_anew)
+
+    def saw(self, incarnation: str, erased_to: int) -> None:
+        """Take notice of the incarnation of Postgres that a statement found, and of the newest erasure there.
+
+        Another one than before: all that was remembered is dropped, and prepared batches are not stored.
+        """
+        before = self._memory.incarnation
+        if incarnation == before:
+            return
+        self._memory = Memory(incarnation, erased_to, self._settings.people_cache)
+        if before:
+            log_change(before, incarnation)
+            for begin_anew in self._on_another:
+                begin_anew()
+
+    def stop(self) -> set[asyncio.Task[None]]:
+        """End what is under way for several lanes, once none of them waits for it; gives what is not at its end yet."""
+        return self._finding.stop()
+
+    async def prepare(
+        self,
+        lane: Lane,
+        lane_id: int,
+        start: int,
+        next_offset: int,
+        records: Sequence[KafkaRecord],
+        floor_ms: int,
+        incarnation: str,
+    ) -> Batch:
+        """Judge records of [start, next_offset) and make sure of their people; no lock is held.
+
+        floor_ms: received_at of the record before, Unix milliseconds. incarnation: of the Postgres where the lane was
+        opened, which was told by `saw`.
+        Raises: LaneLostError when another one was seen since; asyncpg and OS errors of the infrastructure, to be tried
+        again.
+        """
+        memory = self._memory
+        if incarnation != memory.incarnation:
+            raise LaneLostError(f"({lane.topic}-{lane.partition}: Postgres is another one by now)")
+        batch = Batch(
+            lane, lane_id, start, next_offset, records,
+            find_holes(start, next_offset, records), floor_ms, floor_ms=floor_ms,
+        )  # fmt: skip
+        if any(record.timestamp_type != LOG_APPEND_TIME for record in records):
+            batch.now_ms = await self._now_ms()
+        if memory.rules_version < 0:
+            await self._load_rules(memory)
+        # Before anything remembered is used: what is forgotten later is noticed at the append.
+        batch.rests_on = RestsOn(incarnation, memory.rules_version, memory.erased_to)
+        segments, people = memory.segments, memory.people.known
+        batch.allowed = self._allowed(lane, memory)
+        reader = self._reader(lane)
+        unknown: list[ValidCommand] = []
+        for at in range(0, len(records), CHUNK):
+            valid, refused, batch.received_ms = validate_records(
+                records[at : at + CHUNK],
+                batch.received_ms,
+                batch.now_ms,
+                reader,
+                batch.allowed,
+            )
+            batch.candidates += valid
+            batch.rejected += refused
+            unknown += identify(batch, valid, segments, people)
+            await asyncio.sleep(0)
+        await self._identify_rest(batch, unknown, memory)
+        return batch
+
+    async def _now_ms(self) -> int:
+        async with self._database.transaction() as connection:
+            now = await connection.fetchval("SELECT clock_timestamp()")
+            return int(now.timestamp() * 1000)
+
+    async def _load_rules(self, memory: Memory) -> None:
+        async with self._database.transaction() as connection:
+            await memory.load_rules(connection)
+
+    def _allowed(self, lane: Lane, memory: Memory) -> Allowed | None:
+        return allowed_on(lane.topic, memory.rules, Topics(self._settings.topic_prefix).commands)
+
+    def _reader(self, lane: Lane) -> Reader:
+        return Reader(self._settings.signing_secrets, lane.topic)
+
+    async def _identify_anew(self, batch: Batch, moved: MovedError) -> None:
+        """Find out again what does not stand any more of what a batch rests on, and nothing else."""
+        memory = self._memory
+        if batch.rests_on.incarnation != memory.incarnation:
+            raise LaneLostError(f"({batch.lane.topic}-{batch.lane.partition})")
+        if moved.rules != memory.rules_version:
+            await self._load_rules(memory)
+        batch.rests_on = RestsOn(memory.incarnation, memory.rules_version, moved.erased_to)
+        allowed = self._allowed(batch.lane, memory)
+        if allowed != batch.allowed or moved.again:
+            batch.again |= moved.again
+            validate_again(batch, self._reader(batch.lane), allowed)
+            touched = batch.candidates
+        else:
+            touched = [
+                c for c in batch.candidates if c.segment_key is None or c.place[0] in moved.gone
+            ]
+        for candidate in touched:
+            if candidate.segment_key is None:
+                memory.segments.pop(segment_of(candidate), None)
+        miskeyed, batch.odd = batch.miskeyed, []
+        unknown = identify(batch, touched, memory.segments, memory.people.known)
+        await self._identify_rest(batch, unknown, memory)
+        batch.miskeyed = miskeyed
+
+    async def _identify_rest(
+        self, batch: Batch, unknown: list[ValidCommand], memory: Memory
+    ) -> None:
+        """Ask Postgres for what is not remembered, if anything; then the batch is ready."""
+        known = {key: memory.segments.get(key) for key in map(segment_of, unknown)}
+        missing = [key for key, found in known.items() if found is None]
+        if missing:
+            async with self._database.single() as connection:
+                known |= await memory.find_segments(connection, missing)
+            unknown = identify(batch, unknown, known, memory.people.known)  # type: ignore[arg-type]
+        await self._identify_people(batch, unknown, known, memory)  # type: ignore[arg-type]
+        batch.note_segments()
+
+    async def _identify_people(
+        self,
+        batch: Batch,
+        unknown: list[ValidCommand],
+        known: Mapping[Which, Registered],
+        memory: Memory,
+    ) -> None:
+        """Identify what takes a look for people. known: the segments of `unknown`."""
+        if unknown and len(unknown) <= LITTLE and not batch.rejected and are_plain(unknown):
+            wanted = {(c.command.network_id, c.command.user) for c in unknown}
+            found = await self._finding((memory, wanted))
+            identify(batch, unknown, known, {f"{who[0]}:{who[1]}": p for who, p in found.items()})
+            unknown = []
+        if unknown or batch.odd or batch.rejected:
+            people, forgotten = memory.people, memory.people.forgotten
+            async with self._database.transaction() as connection:
+                found = await identify_rest(connection, batch, unknown, known, people)
+            people.remember(forgotten, found)
+
+    async def _find_people(
+        self, asked: Sequence[tuple[Memory, set[Who]]]
+    ) -> Sequence[dict[Who, Person]]:
+        """Find or make the people of several batches at once; those of another memory are asked for by themselves."""
+        answers: dict[int, dict[Who, Person]] = {}
+        for memory in {id(one): one for one, _ in asked}.values():
+            people, forgotten = memory.people, memory.people.forgotten
+            wanted = set().union(*(who for one, who in asked if one is memory))
+            async with self._database.single() as connection:
+                found = await people.find(connection, wanted)
+            people.remember(forgotten, found)
+            answers[id(memory)] = found
+        return [answers[id(memory)] for memory, _ in asked]
+
+
+def segment_of(candidate: ValidCommand) -> Which:
+    """Say which segment a command names."""
+    return candidate.command.network_id, candidate.command.segment_id
