@@ -24,7 +24,7 @@ _UNIX = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})?")
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)([Zz]|[ +-][0-9]{2}:[0-9]{2})"
 )
-_POSITION = re.compile(r"([A-Za-z0-9._-]{1,249}):([0-9]{1,10}):(?:([0-9]{1,10}):)?([0-9]{1,19})")
+_POSITION = re.compile(r"([A-Za-z0-9._-]{1,249}):([0-9]+):(?:([0-9]+):)?([0-9]+)")
 _AUTO = re.compile(r"auto:([A-Za-z0-9._-]{1,249})-([0-9]{1,10})-([0-9]{1,19})")
 _MOST = 2**31 - 1
 _MOST_OFFSET = 2**63 - 1
@@ -204,12 +204,15 @@ class ResultsAsked(BaseModel):
 def read_position(text: str) -> Asked:
     """Read topic:partition:offset or topic:partition:epoch:offset. Raises: Problem 400."""
     match = _POSITION.fullmatch(text)
-    if match:
-        epoch = None if match[3] is None else int(match[3])
-        asked = Asked(match[1], int(match[2]), epoch, int(match[4]))
-        if max(asked.partition, epoch or 0) <= _MOST and asked.offset <= _MOST_OFFSET:
-            return asked
-    raise wrong("position", "must be topic:partition:offset or topic:partition:epoch:offset")
+    if not match:
+        raise wrong("position", "must be topic:partition:offset or topic:partition:epoch:offset")
+    epoch = None if match[3] is None else int(match[3])
+    asked = Asked(match[1], int(match[2]), epoch, int(match[4]))
+    if max(asked.partition, epoch or 0) > _MOST:
+        raise wrong("position", f"has a partition or an epoch above {_MOST}")
+    if asked.offset > _MOST_OFFSET:
+        raise wrong("position", f"has an offset above {_MOST_OFFSET}")
+    return asked
 
 
 def position_of_reference(reference_id: str) -> Asked | None:

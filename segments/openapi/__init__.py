@@ -1,4 +1,4 @@
-"""The API as OpenAPI 3.1: what FastAPI knows of its routes, the two calls in front of it, and problems everywhere.
+"""The API as OpenAPI 3.1: what its routes say of themselves, and what every call has: a key, an id, problems.
 
 `openapi` renders it; `python -m segments.openapi.render` writes it down.
 """

@@ -7,11 +7,7 @@ from typing import Any, NamedTuple
 
 from schemas.command.refusal import FieldError
 from service.http.kit.problems import MEDIA_TYPE, Problem
-
-# The calls that publish, by their tag and by their names.
-PUBLISHING = "commands"
-ONE_COMMAND = "post_command"
-MANY_COMMANDS = "post_commands"
+from service.http.publishing import openapi
 
 
 class _Said(NamedTuple):
@@ -54,18 +50,49 @@ _OF_THOSE_THAT_SAY_SO = {
 }
 # Of one call alone.
 _OF_CALL = {
-    ONE_COMMAND: {
+    openapi.ONE["operation_id"]: {
         403: _Said(
             "not_allowed", "The key may not publish in this network, or the topic may not say that."
         ),
         404: _Said("unknown_segment", "No such segment in this network."),
         409: _Said("segment_archived", "The segment is archived."),
     },
-    MANY_COMMANDS: {
+    openapi.BATCH["operation_id"]: {
         413: _Said(
             "too_large",
             "Too large, or more commands than the key may ever send at once by its rate.",
         ),
+    },
+}
+PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "reason"],
+    "properties": {
+        "type": {"type": "string", "examples": ["urn:segments:problem:invalid_field"]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "reason": {"type": "string", "description": "A word for programs."},
+        "published": {
+            "enum": ["no", "unknown"],
+            "description": "Of a command: whether it may be in Kafka.",
+        },
+        "line": {
+            "type": "integer",
+            "description": "Of an item of a batch of lines: its own, from 1.",
+        },
+        "errors": {
+            "type": "array",
+            "description": "Each wrong field.",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "JSON pointer (RFC 6901)."},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
     },
 }
 # Of these statuses it is not plain that a command is not in Kafka.
@@ -80,7 +107,7 @@ def add_problems(operation: dict[str, Any]) -> None:
         responses.pop(str(status), None)
     possible |= _OF_CALL.get(operation["operationId"], {})
     for status, said in sorted(possible.items()):
-        told = PUBLISHING in operation["tags"] and status in _TOLD_APART
+        told = openapi.TAG in operation["tags"] and status in _TOLD_APART
         responses[str(status)] = _response(status, said, "no" if told else None)
 
 

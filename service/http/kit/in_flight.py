@@ -43,14 +43,14 @@ class InFlight:
 
 
 class Place:
-    """What one request holds."""
+    """What one request holds. held: bytes. seconds: its client's time for a body."""
 
-    __slots__ = ("_counted", "_held", "_in_flight", "_network", "seconds")
+    __slots__ = ("_counted", "_in_flight", "_network", "held", "seconds")
 
     def __init__(self, in_flight: InFlight, *, counted: bool) -> None:
         self._in_flight = in_flight
         self._counted = counted
-        self._held = 0
+        self.held = 0
         self._network: str | None = None
         self.seconds = in_flight.seconds
 
@@ -76,7 +76,7 @@ class Place:
             raise unavailable("busy", "bodies and answers under way hold too many bytes", published)
         in_flight.bytes_free -= size
         in_flight.bytes[network] += size
-        self._held += size
+        self.held += size
 
     def leave(self) -> None:
         """Give it all back; from then on the place is not counted."""
@@ -88,10 +88,10 @@ class Place:
                 _take(in_flight.places, network, 1)
         if network is None:
             return
-        if self._held:
-            in_flight.bytes_free += self._held
-            _take(in_flight.bytes, network, self._held)
-            self._held = 0
+        if self.held:
+            in_flight.bytes_free += self.held
+            _take(in_flight.bytes, network, self.held)
+            self.held = 0
         self._network = None
 
 

@@ -1,4 +1,4 @@
-"""Small pieces of the document that its parts share."""
+"""Small pieces of the OpenAPI document."""
 
 from __future__ import annotations
 
