@@ -91,14 +91,14 @@ class Parts:
         self.in_flight = InFlight(settings)
         self.access = Access(self.keys, settings)
         self.outcomes = Outcomes(database, self.shared, self.publisher.ask_topics)
-        self.arriving = Queued(settings)
-        self.searching = QueuedSearch(settings)
+        self.queued = Queued(settings)
+        self.queued_search = QueuedSearch(settings)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep keys, registry and producer fresh until `stop` is set."""
         async with asyncio.TaskGroup() as tasks:
             for part in (
-                self.keys, self.segments, self.publisher, self.outcomes, self.arriving, self.searching
+                self.keys, self.segments, self.publisher, self.outcomes, self.queued, self.queued_search
             ):  # fmt: skip
                 tasks.create_task(part.run(stop), name=type(part).__name__)
 
@@ -195,7 +195,7 @@ def make_api(parts: Parts) -> FastAPI:
     api.include_router(admin_routes(parts.access, parts.shared, parts.changing))
     api.include_router(
         reading_routes(
-            parts.access, parts.shared, parts.arriving, parts.searching, parts.publisher.topics
+            parts.access, parts.shared, parts.queued, parts.queued_search, parts.publisher.topics
         )
     )
     api.router.routes.extend(parts.health().routes())

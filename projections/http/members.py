@@ -23,7 +23,7 @@ from service.registry.api_keys import Scope
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
-    from projections.http.query_parameters import MembersAsked, UserAskedThen
+    from projections.http.query_parameters import MembersQuery, UserMomentQuery
     from projections.queries.members import Page
     from projections.queries.rows import Row, Segment
     from service.http.kit.auth import Access
@@ -51,18 +51,18 @@ def member_routes(access: Access, shared: SharedDatabase) -> APIRouter:
     )
     async def members(
         segment_id: PathId,
-        asked: Members,
+        query: Members,
         accept: Accept = None,
         admission: Admission = admitted,
     ) -> Response:
-        if asked.user is not None:
-            if asked.limit is not None or asked.cursor is not None:
+        if query.user is not None:
+            if query.limit is not None or query.cursor is not None:
                 raise wrong("user", "is one: it goes with neither limit nor cursor")
             negotiate(accept)
-            return await _one(shared, admission.network_id, segment_id, asked)
+            return await _one(shared, admission.network_id, segment_id, query)
         kind = negotiate(accept, KINDS)
         give = _page if kind == JSON else _stream
-        return await give(shared, cursors, admission.network_id, segment_id, asked, kind)
+        return await give(shared, cursors, admission.network_id, segment_id, query, kind)
 
     @router.get(
         PATH + "/{user:any}",
@@ -72,25 +72,25 @@ def member_routes(access: Access, shared: SharedDatabase) -> APIRouter:
     async def member(
         segment_id: PathId,
         user: User,
-        asked: OneUserThen,
+        query: OneUserThen,
         admission: Admission = admitted,
         _: None = takes_json,
     ) -> Response:
-        return await _one(shared, admission.network_id, segment_id, asked, user)
+        return await _one(shared, admission.network_id, segment_id, query, user)
 
     return router
 
 
 def _place(
-    cursors: Cursors, network_id: str, segment_id: int, asked: MembersAsked
+    cursors: Cursors, network_id: str, segment_id: int, query: MembersQuery
 ) -> tuple[Moment, int]:
     """Give the moment that is asked for, and the person_id to go on after. Raises: Problem 400."""
-    if asked.cursor is None:
-        return asked.moment, 0
-    cursor = cursors.read(asked.cursor, MembersCursor)
+    if query.cursor is None:
+        return query.moment, 0
+    cursor = cursors.read(query.cursor, MembersCursor)
     if (cursor.network_id, cursor.segment_id) != (network_id, segment_id):
         raise wrong("cursor", "is of another segment")
-    return moment_of(cursor, asked.moment), cursor.after
+    return moment_of(cursor, query.moment), cursor.after
 
 
 async def _page(
@@ -98,15 +98,15 @@ async def _page(
     cursors: Cursors,
     network_id: str,
     segment_id: int,
-    asked: MembersAsked,
+    query: MembersQuery,
     _kind: str = JSON,
 ) -> Response:
-    moment, after = _place(cursors, network_id, segment_id, asked)
+    moment, after = _place(cursors, network_id, segment_id, query)
     async with shared.transaction(network_id) as connection:
         segment = await find_segment(connection, network_id, segment_id)
         until = await read_complete_until(connection)
         rows, last = await read_page(
-            connection, segment, moment, after, asked.limit or MEMBERS_LIMIT
+            connection, segment, moment, after, query.limit or MEMBERS_LIMIT
         )
     cursor = None
     if last is not None:
@@ -120,17 +120,17 @@ async def _stream(
     cursors: Cursors,
     network_id: str,
     segment_id: int,
-    asked: MembersAsked,
+    query: MembersQuery,
     kind: str,
 ) -> Response:
     """Answer with all members, or `limit` of them. What is away before the first of them is still told by a status."""
-    moment, after = _place(cursors, network_id, segment_id, asked)
+    moment, after = _place(cursors, network_id, segment_id, query)
     async with shared.transaction(network_id) as connection:
         segment = await find_segment(connection, network_id, segment_id)
         until = await read_complete_until(connection)
-        first = await read_page(connection, segment, moment, after, asked.limit, PIECE)
+        first = await read_page(connection, segment, moment, after, query.limit, PIECE)
     media_type, heading, encode = lines(kind, COLUMNS)
-    pieces = _pieces(shared, segment, moment, first, asked.limit, heading, encode)
+    pieces = _pieces(shared, segment, moment, first, query.limit, heading, encode)
     return StreamingResponse(pieces, media_type=media_type, headers=reaches(until))
 
 
@@ -163,14 +163,14 @@ async def _one(
     shared: SharedDatabase,
     network_id: str,
     segment_id: int,
-    asked: UserAskedThen,
+    query: UserMomentQuery,
     of_path: str | None = None,
 ) -> Response:
-    user = asked.which(of_path)
+    user = query.which(of_path)
     async with shared.transaction(network_id) as connection:
         await find_segment(connection, network_id, segment_id)
         until = await read_complete_until(connection)
-        found, _ = await read_user(connection, network_id, user, segment_id, asked.moment)
+        found, _ = await read_user(connection, network_id, user, segment_id, query.moment)
     if not found:
         raise never_seen(until, user)
     (state,) = found

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from starlette.convertors import Convertor, register_url_convertor
 
 from projections.queries.explain import EVENTS_LIMIT, EVENTS_LIMIT_MOST
-from projections.queries.results import Asked
+from projections.queries.results import PositionQuery
 from projections.queries.rows import Moment
 from schemas.command.rules import MAX_USER_LENGTH, normalise_user
 from service.http.kit.parameters import PLAIN, wrong
@@ -100,7 +100,7 @@ User = Annotated[str, AfterValidator(_is_user), Path(description=_ABOUT_USER)]
 _CLOSED = ConfigDict(extra="forbid")
 
 
-class UserAsked(BaseModel):
+class UserQuery(BaseModel):
     """A user, in the query where the identifier holds a slash."""
 
     model_config = _CLOSED
@@ -121,7 +121,7 @@ class UserAsked(BaseModel):
         return user
 
 
-class EventsAsked(UserAsked):
+class EventsQuery(UserQuery):
     """Events of a user in a segment, the newest of them or those before a cursor's."""
 
     limit: Annotated[
@@ -135,7 +135,7 @@ class EventsAsked(UserAsked):
     ] = None
 
 
-class UserAskedThen(UserAsked):
+class UserMomentQuery(UserQuery):
     """A user, now or at a moment."""
 
     as_of: Annotated[
@@ -149,7 +149,7 @@ class UserAskedThen(UserAsked):
         return Moment(self.as_of, self.known_at)
 
 
-class SegmentsAsked(UserAskedThen):
+class SegmentsQuery(UserMomentQuery):
     """The segments of a user."""
 
     cursor: Annotated[
@@ -158,7 +158,7 @@ class SegmentsAsked(UserAskedThen):
     ] = None
 
 
-class MembersAsked(UserAskedThen):
+class MembersQuery(UserMomentQuery):
     """The members of a segment, or one of them."""
 
     limit: Annotated[
@@ -176,7 +176,7 @@ class MembersAsked(UserAskedThen):
     ] = None
 
 
-class ResultsAsked(BaseModel):
+class ResultsQuery(BaseModel):
     """By reference or by position."""
 
     model_config = _CLOSED
@@ -201,30 +201,30 @@ class ResultsAsked(BaseModel):
     ] = None
 
 
-def read_position(text: str) -> Asked:
+def read_position(text: str) -> PositionQuery:
     """Read topic:partition:offset or topic:partition:epoch:offset. Raises: Problem 400."""
     match = _POSITION.fullmatch(text)
     if not match:
         raise wrong("position", "must be topic:partition:offset or topic:partition:epoch:offset")
     epoch = None if match[3] is None else int(match[3])
-    asked = Asked(match[1], int(match[2]), epoch, int(match[4]))
-    if max(asked.partition, epoch or 0) > _MOST:
+    position = PositionQuery(match[1], int(match[2]), epoch, int(match[4]))
+    if max(position.partition, epoch or 0) > _MOST:
         raise wrong("position", f"has a partition or an epoch above {_MOST}")
-    if asked.offset > _MOST_OFFSET:
+    if position.offset > _MOST_OFFSET:
         raise wrong("position", f"has an offset above {_MOST_OFFSET}")
-    return asked
+    return position
 
 
-def position_of_reference(reference_id: str) -> Asked | None:
+def position_of_reference(reference_id: str) -> PositionQuery | None:
     """Give the position in a reference that was made where none was given, with a blank time; None: it has none."""
     match = _AUTO.fullmatch(reference_id)
     if match is None or int(match[2]) > _MOST or int(match[3]) > _MOST_OFFSET:
         return None
-    return Asked(match[1], int(match[2]), None, int(match[3]))
+    return PositionQuery(match[1], int(match[2]), None, int(match[3]))
 
 
-Members = Annotated[MembersAsked, Query()]
-OneUserThen = Annotated[UserAskedThen, Query()]
-OneUserSegments = Annotated[SegmentsAsked, Query()]
-OneUserEvents = Annotated[EventsAsked, Query()]
-Results = Annotated[ResultsAsked, Query()]
+Members = Annotated[MembersQuery, Query()]
+OneUserThen = Annotated[UserMomentQuery, Query()]
+OneUserSegments = Annotated[SegmentsQuery, Query()]
+OneUserEvents = Annotated[EventsQuery, Query()]
+Results = Annotated[ResultsQuery, Query()]

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
     from aiokafka.structs import ConsumerRecord
 
-    from projections.queries.results import Asked
+    from projections.queries.results import PositionQuery
     from projections.queries.rows import Row
     from service.runtime.settings import Settings
 
-log = get_logger("projections.arriving")
+log = get_logger("projections.queued")
 LOOK_SECONDS = 1.5
 _APPEND_TIME = 1
 
@@ -36,17 +36,17 @@ class Queued:
         self._kept = ReconnectingReader(settings)
         self.run = self._kept.run
 
-    async def row(self, network_id: str, asked: Asked, epoch: int) -> Row | None:
+    async def row(self, network_id: str, position: PositionQuery, epoch: int) -> Row | None:
         """Give the row of view result that a record on its way has, with outcome `queued`.
 
-        asked: a position of a topic that is ours. epoch: the one in which the log would have it.
+        position: a position of a topic that is ours. epoch: the one in which the log would have it.
         None: there is no such record, or it is not that network's. One whose network can't be read, and whose key
         names the network, has network_id None: whether its topic may speak for the network is for the caller to see.
         Raises: Problem 503 where the broker does not answer within LOOK_SECONDS.
         """
         try:
             async with asyncio.timeout(LOOK_SECONDS), self._kept.lent() as reader:
-                record = await self._look(reader, asked)
+                record = await self._look(reader, position)
         except OffsetOutOfRangeError:
             return None  # aged out before it was read
         except INFRASTRUCTURE as error:
@@ -62,17 +62,21 @@ class Queued:
         return row if named == network_id else None
 
     @staticmethod
-    async def _look(reader: AIOKafkaConsumer, asked: Asked) -> ConsumerRecord[Any, Any] | None:
-        partition = TopicPartition(asked.topic, asked.partition)
-        if asked.partition not in await partitions_of(reader, asked.topic, {asked.partition}):
+    async def _look(
+        reader: AIOKafkaConsumer, position: PositionQuery
+    ) -> ConsumerRecord[Any, Any] | None:
+        partition = TopicPartition(position.topic, position.partition)
+        if position.partition not in await partitions_of(
+            reader, position.topic, {position.partition}
+        ):
             return None
         end = (await reader.end_offsets([partition]))[partition]
-        if asked.offset >= end:
+        if position.offset >= end:
             return None
         reader.assign([partition])
-        reader.seek(partition, asked.offset)
+        reader.seek(partition, position.offset)
         record = await reader.getone(partition)
-        return record if record.offset == asked.offset else None
+        return record if record.offset == position.offset else None
 
 
 def queued_row(record: ConsumerRecord[Any, Any], epoch: int) -> Row:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from projections.queries.rows import Row
     from service.runtime.settings import Settings
 
-log = get_logger("projections.searching")
+log = get_logger("projections.queued_search")
 MOST_RECORDS = 2_000
 SEARCH_SECONDS = 1.0
 # Searches under way, waiting ones too: to read the same records again for ever more would hold up all else.

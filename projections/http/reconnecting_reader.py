@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from service.runtime.settings import Settings
 
-log = get_logger("projections.arriving")
+log = get_logger("projections.queued")
 
 
 class ReconnectingReader(ReconnectingClient["AIOKafkaConsumer"]):

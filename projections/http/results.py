@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from projections.http.outcomes import AskTopics
-    from projections.http.query_parameters import ResultsAsked
+    from projections.http.query_parameters import ResultsQuery
     from projections.http.queued import Queued
     from projections.http.queued_search import QueuedSearch
-    from projections.queries.results import Asked, Fronts
+    from projections.queries.results import Fronts, PositionQuery
     from projections.queries.rows import Row
     from service.http.kit.auth import Access
     from service.http.kit.database import SharedDatabase
@@ -37,14 +37,14 @@ PATH = "/networks/{network_id}/results"
 def result_routes(
     access: Access,
     shared: SharedDatabase,
-    arriving: Queued,
-    searching: QueuedSearch,
+    queued: Queued,
+    queued_search: QueuedSearch,
     topics: AskTopics,
 ) -> APIRouter:
     """Give the route of results, for who publishes and for who reports. topics: as reading_routes has it."""
     router = APIRouter(tags=["reading"], responses={406: {}})
     admitted: Any = Depends(access.admits(Scope.REPORT, Scope.PUBLISH))
-    teller = _Teller(shared, arriving, searching, topics)
+    reader = _ResultReader(shared, queued, queued_search, topics)
 
     @router.get(
         PATH,
@@ -52,45 +52,45 @@ def result_routes(
         responses={200: {"model": response_models.Results}, 404: {}},
     )
     async def results(
-        asked: Results, admission: Admission = admitted, _: None = takes_json
+        query: Results, admission: Admission = admitted, _: None = takes_json
     ) -> Response:
-        if (asked.reference_id is None) == (asked.position is None):
+        if (query.reference_id is None) == (query.position is None):
             raise wrong("reference_id", "give either reference_id or position")
-        if asked.position is not None:
-            position = read_position(asked.position)
-            return await teller.of_position(admission.network_id, position)
-        return await teller.of_reference(admission.network_id, asked)
+        if query.position is not None:
+            position = read_position(query.position)
+            return await reader.of_position(admission.network_id, position)
+        return await reader.of_reference(admission.network_id, query)
 
     return router
 
 
-class _Teller:
+class _ResultReader:
     """Tells what became of commands, of the log or on their way to it."""
 
     def __init__(
-        self, shared: SharedDatabase, arriving: Queued, searching: QueuedSearch, topics: AskTopics
+        self, shared: SharedDatabase, queued: Queued, queued_search: QueuedSearch, topics: AskTopics
     ) -> None:
         self._topics = topics
         self._shared = shared
-        self._arriving = arriving
-        self._searching = searching
+        self._queued = queued
+        self._queued_search = queued_search
         self._cursors = Cursors(shared.settings)
 
-    async def of_position(self, network_id: str, position: Asked) -> Response:
+    async def of_position(self, network_id: str, position: PositionQuery) -> Response:
         found, until = await self._at(network_id, position)
         if found.row is None:
             raise _unknown(until, found.hole)
         return answer({"results": [found.row], "next": None, "complete_until": until})
 
-    async def of_reference(self, network_id: str, asked: ResultsAsked) -> Response:
-        reference_id = asked.reference_id or ""
-        after = self._after(network_id, reference_id, asked.cursor)
+    async def of_reference(self, network_id: str, query: ResultsQuery) -> Response:
+        reference_id = query.reference_id or ""
+        after = self._after(network_id, reference_id, query.cursor)
         async with self._shared.transaction(network_id) as connection:
             until = await read_complete_until(connection)
             # Before the rows: what is appended meanwhile is looked for in Kafka.
             fronts = await log_results.read_fronts(connection, self._shared.settings)
             rows, last = await log_results.read_references(
-                connection, network_id, reference_id, after or (-1, -1), asked.limit
+                connection, network_id, reference_id, after or (-1, -1), query.limit
             )
             # Made of a position: at the same one of another topic lies another command.
             position = position_of_reference(reference_id)
@@ -101,7 +101,7 @@ class _Teller:
             await self._check_lane(position, found)
         if not rows and after is None:
             rows, hole = await self._on_its_way(network_id, reference_id, fronts)
-            rows = rows[: asked.limit]
+            rows = rows[: query.limit]
             if not rows:
                 raise _unknown(until, hole)
         cursor = last and self._cursors.give(ResultsCursor(network_id, reference_id, *last))
@@ -127,7 +127,7 @@ class _Teller:
         position = position_of_reference(reference_id)
         if position is None:
             fronts, stopped = await self._without_stopped(fronts)
-            rows = await self._searching.rows(network_id, reference_id, fronts)
+            rows = await self._queued_search.rows(network_id, reference_id, fronts)
             if stopped and not rows:
                 raise _stopped()
             return rows, None
@@ -139,7 +139,7 @@ class _Teller:
         stands = stands or found.row["outcome"] in ("duplicate", "rejected")
         return [found.row] if stands else [], None
 
-    async def _at(self, network_id: str, position: Asked) -> tuple[Found, datetime | None]:
+    async def _at(self, network_id: str, position: PositionQuery) -> tuple[Found, datetime | None]:
         async with self._shared.transaction(network_id) as connection:
             until = await read_complete_until(connection)
             found = await log_results.read_position(
@@ -147,7 +147,7 @@ class _Teller:
             )
         await self._check_lane(position, found)
         if found.awaited is not None:
-            row = await self._arriving.row(network_id, position, found.awaited)
+            row = await self._queued.row(network_id, position, found.awaited)
             if row is not None and row["network_id"] is None:
                 async with self._shared.transaction(network_id) as connection:
                     if not await log_results.may_speak(connection, network_id, position.topic):
@@ -155,13 +155,13 @@ class _Teller:
             found = Found(row)
         return found, until
 
-    async def _check_lane(self, asked: Asked, found: Found) -> None:
+    async def _check_lane(self, position: PositionQuery, found: Found) -> None:
         """Raise Problem 503 where the topic is not the one that the lane reads.
 
         What the log has in an epoch that was named is what it is; anything else goes by the topic that is there now.
         """
-        if found.lane is not None and (asked.epoch is None or found.awaited is not None):
-            now = (await self._topics([asked.topic]))[asked.topic]
+        if found.lane is not None and (position.epoch is None or found.awaited is not None):
+            now = (await self._topics([position.topic]))[position.topic]
             if found.lane.is_another(now):
                 raise _stopped()
 

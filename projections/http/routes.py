@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 def reading_routes(
     access: Access,
     shared: SharedDatabase,
-    arriving: Queued,
-    searching: QueuedSearch,
+    queued: Queued,
+    queued_search: QueuedSearch,
     topics: AskTopics,
 ) -> APIRouter:
     """Give the routes. shared: acts as segments_api. topics: says which topics some names are now, or were last."""
     router = APIRouter()
-    router.include_router(result_routes(access, shared, arriving, searching, topics))
+    router.include_router(result_routes(access, shared, queued, queued_search, topics))
     router.include_router(user_routes(access, shared))  # explanations before users of any spelling
     router.include_router(member_routes(access, shared))
     return router

@@ -21,7 +21,7 @@ from service.http.kit.parameters import Nothing, PathId, wrong
 from service.registry.api_keys import Scope
 
 if TYPE_CHECKING:
-    from projections.http.query_parameters import EventsAsked, SegmentsAsked
+    from projections.http.query_parameters import EventsQuery, SegmentsQuery
     from service.http.kit.auth import Access
     from service.http.kit.database import SharedDatabase
 
@@ -42,9 +42,9 @@ def user_routes(access: Access, shared: SharedDatabase) -> APIRouter:
         responses=segments,
     )
     async def segments_of(
-        asked: OneUserSegments, admission: Admission = admitted, _: None = takes_json
+        query: OneUserSegments, admission: Admission = admitted, _: None = takes_json
     ) -> Response:
-        return await _segments(shared, cursors, admission.network_id, asked)
+        return await _segments(shared, cursors, admission.network_id, query)
 
     @router.get(
         NETWORK + "/users/{user:any}/segments",
@@ -52,9 +52,9 @@ def user_routes(access: Access, shared: SharedDatabase) -> APIRouter:
         responses=segments,
     )
     async def segments_of_user(
-        user: User, asked: OneUserSegments, admission: Admission = admitted, _: None = takes_json
+        user: User, query: OneUserSegments, admission: Admission = admitted, _: None = takes_json
     ) -> Response:
-        return await _segments(shared, cursors, admission.network_id, asked, user)
+        return await _segments(shared, cursors, admission.network_id, query, user)
 
     @router.get(
         MEMBERS.removesuffix("members") + "explanation",
@@ -63,11 +63,11 @@ def user_routes(access: Access, shared: SharedDatabase) -> APIRouter:
     )
     async def explain_one(
         segment_id: PathId,
-        asked: OneUserEvents,
+        query: OneUserEvents,
         admission: Admission = admitted,
         _: None = takes_json,
     ) -> Response:
-        return await _explain(shared, cursors, admission.network_id, segment_id, asked)
+        return await _explain(shared, cursors, admission.network_id, segment_id, query)
 
     @router.get(
         MEMBERS + "/{user:any}/explanation",
@@ -77,11 +77,11 @@ def user_routes(access: Access, shared: SharedDatabase) -> APIRouter:
     async def explain_user(
         segment_id: PathId,
         user: User,
-        asked: OneUserEvents,
+        query: OneUserEvents,
         admission: Admission = admitted,
         _: None = takes_json,
     ) -> Response:
-        return await _explain(shared, cursors, admission.network_id, segment_id, asked, user)
+        return await _explain(shared, cursors, admission.network_id, segment_id, query, user)
 
     @router.get(
         NETWORK + "/sizes",
@@ -105,13 +105,13 @@ async def _segments(
     shared: SharedDatabase,
     cursors: Cursors,
     network_id: str,
-    asked: SegmentsAsked,
+    query: SegmentsQuery,
     of_path: str | None = None,
 ) -> Response:
-    user = asked.which(of_path)
-    moment, after = asked.moment, 0
-    if asked.cursor is not None:
-        cursor = cursors.read(asked.cursor, SegmentsCursor)
+    user = query.which(of_path)
+    moment, after = query.moment, 0
+    if query.cursor is not None:
+        cursor = cursors.read(query.cursor, SegmentsCursor)
         if (cursor.network_id, cursor.user) != (network_id, user):
             raise wrong("cursor", "is of another user")
         moment, after = moment_of(cursor, moment), cursor.after
@@ -130,19 +130,19 @@ async def _explain(
     cursors: Cursors,
     network_id: str,
     segment_id: int,
-    asked: EventsAsked,
+    query: EventsQuery,
     of_path: str | None = None,
 ) -> Response:
-    user = asked.which(of_path)
+    user = query.which(of_path)
     before = None
-    if asked.cursor is not None:
-        cursor = cursors.read(asked.cursor, EventsCursor)
+    if query.cursor is not None:
+        cursor = cursors.read(query.cursor, EventsCursor)
         if (cursor.network_id, cursor.segment_id, cursor.user) != (network_id, segment_id, user):
             raise wrong("cursor", "is of another user and segment")
         before = EventPlace(cursor.lane_id, cursor.offset)
     async with shared.transaction(network_id) as connection:
         until = await read_complete_until(connection)
-        found = await explain(connection, network_id, segment_id, user, asked.limit, before)
+        found = await explain(connection, network_id, segment_id, user, query.limit, before)
     if not found["events"]:
         raise never_seen(until, user)
     earlier = found.pop("earlier")

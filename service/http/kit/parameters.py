@@ -26,13 +26,13 @@ _PLAIN = re.compile("-?[1-9][0-9]*|0")
 _ENOUGH_DIGITS = 20
 
 
-class NothingAsked(BaseModel):
+class EmptyQuery(BaseModel):
     """No parameter."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-Nothing = Annotated[NothingAsked, Query()]
+Nothing = Annotated[EmptyQuery, Query()]
 
 
 def _is_plain(text: Any) -> Any:
