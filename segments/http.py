@@ -32,7 +32,7 @@ from service.http.kit.problems import Problem, of_error, of_refusal
 from service.http.kit.request_body import field_errors
 from service.http.publishing.publisher import Publisher
 from service.http.publishing.registry_cache import RegistryCache
-from service.http.publishing.routes import PlainRoute, Publishing
+from service.http.publishing.routes import Publishing, PublishingRoute
 from service.http.registry_routes import admin_routes
 from service.postgres.database import open_database, set_up_fault
 from service.postgres.incarnation import Incarnation
@@ -167,7 +167,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 def make_app(parts: Parts) -> ASGIApp:
     """Make the app of one process: that of all routes, behind what every request passes first."""
     api = make_api(parts)
-    posts = [route for route in api.routes if isinstance(route, PlainRoute)]
+    posts = [route for route in api.routes if isinstance(route, PublishingRoute)]
 
     def publishes(scope: Scope) -> bool:
         return any(route.matches(scope)[0] is Match.FULL for route in posts)

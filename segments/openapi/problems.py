@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from schemas.command.refusal import FieldError
-from service.http.kit.problems import MEDIA_TYPE, Problem
+from service.http.kit.problems import IN_DOUBT, MEDIA_TYPE, Problem
 from service.http.publishing import openapi
 
 
@@ -95,8 +95,6 @@ PROBLEM = {
         },
     },
 }
-# Of these statuses it is not plain that a command is not in Kafka.
-_TOLD_APART = (429, 503)
 
 
 def add_problems(operation: dict[str, Any]) -> None:
@@ -107,7 +105,7 @@ def add_problems(operation: dict[str, Any]) -> None:
         responses.pop(str(status), None)
     possible |= _OF_CALL.get(operation["operationId"], {})
     for status, said in sorted(possible.items()):
-        told = openapi.TAG in operation["tags"] and status in _TOLD_APART
+        told = openapi.TAG in operation["tags"] and status in IN_DOUBT
         responses[str(status)] = _response(status, said, "no" if told else None)
 
 

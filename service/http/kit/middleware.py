@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from service.http.kit.in_flight import NOBODY
-from service.http.kit.problems import Problem, unavailable
+from service.http.kit.problems import Problem, of_unpublished, unavailable
 from service.http.kit.request_body import MAX_BATCH_BODY
 from service.http.kit.turns import Turns
 
@@ -97,7 +97,7 @@ class RequestMiddleware:
             except Problem as refused:
                 problem = refused
         if problem is not None and self._publishes(scope):
-            problem.published = "no"
+            problem = of_unpublished(problem)
         return place or aside, problem
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MEDIA_TYPE = "application/problem+json"
+# Of these statuses it is not plain that a command is not in Kafka.
+IN_DOUBT = (408, 429, 503)
 RETRY_AFTER_SECONDS = 2
 _STATUS = {
     Reason.TOO_LARGE: 413,
@@ -127,11 +129,6 @@ def unavailable(
     )
 
 
-def registry_away(published: str | None = None) -> Problem:
-    """503: the database would have to be asked and is away."""
-    return unavailable("database_away", "the database can't be asked now", published)
-
-
 def of_error(error: Exception) -> Problem:
     """Turn an error of the service into a problem; what is not known here is our own mistake, 500."""
     if isinstance(error, Problem):
@@ -139,10 +136,21 @@ def of_error(error: Exception) -> Problem:
     if isinstance(error, Refusal):
         return of_refusal(error)
     if isinstance(error, DatabaseAwayError):
-        return registry_away()
+        return unavailable("database_away", "the database can't be asked now")
     if (known := _OF_REGISTRY.get(type(error))) is not None:
         status, reason, detail = known
         # Which segment has it: the error was raised with that.
         which = f" {error.args[0]}" if isinstance(error, NameTakenError) else ""
         return Problem(status, reason, f"{detail}{which}")
     return Problem(500, "internal", "something went wrong here; it is in the log")
+
+
+def of_unpublished(error: Exception) -> Problem:
+    """Turn what a command met into a problem that says, where it is not plain, that the command was not published.
+
+    Unless the error says what became of it.
+    """
+    problem = of_error(error)
+    if problem.published is None and problem.status in IN_DOUBT:
+        problem.published = "no"
+    return problem

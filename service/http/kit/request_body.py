@@ -31,8 +31,8 @@ _SAID = {
 }
 
 
-async def read_body(request: Request, limit: int = MAX_BODY, published: str | None = None) -> bytes:
-    """Read a body of at most so many bytes. published: what the problems say of the commands in it.
+async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
+    """Read a body of at most so many bytes.
 
     Raises: Problem 400 (it ends too early), 408, 413, 415 (RFC 9110, section 15.5.16) or 503.
     """
@@ -46,13 +46,13 @@ async def read_body(request: Request, limit: int = MAX_BODY, published: str | No
     place: Place = request.scope["state"]["place"]
     try:
         async with asyncio.timeout(place.seconds):
-            return await _read_whole(request.receive, limit, place, published)
+            return await _read_whole(request.receive, limit, place)
     except TimeoutError:
         detail = f"the body was not here within {place.seconds:g} s"
-        raise Problem(408, "timeout", detail, published=published) from None
+        raise Problem(408, "timeout", detail) from None
 
 
-async def _read_whole(receive: Receive, limit: int, place: Place, published: str | None) -> bytes:
+async def _read_whole(receive: Receive, limit: int, place: Place) -> bytes:
     """Read a body, which its place holds as it comes."""
     parts: list[bytes] = []
     size, more = 0, True
@@ -65,7 +65,7 @@ async def _read_whole(receive: Receive, limit: int, place: Place, published: str
         if size > limit:
             raise _too_large(limit)
         if part:
-            place.hold(len(part), published)
+            place.hold(len(part))
             parts.append(part)
         more = message.get("more_body", False)
     return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -10,9 +10,8 @@ import msgspec
 
 from schemas.command import Command, Door, check_size, check_times, read_command
 from schemas.command.refusal import FieldError, Reason, Refusal, describe
-from service.http.kit.problems import Problem, of_error, of_refusal, registry_away
+from service.http.kit.problems import Problem, of_refusal, of_unpublished
 from service.http.publishing.room import RECORD_BYTES
-from service.runtime.errors import DatabaseAwayError
 
 if TYPE_CHECKING:
     from aiokafka.structs import RecordMetadata
@@ -63,9 +62,7 @@ class Item:
 
     def refuse(self, error: Exception) -> None:
         """Let it go no further. error: a Refusal, a Problem, or DatabaseAwayError."""
-        away = isinstance(error, DatabaseAwayError)
-        problem = registry_away("no") if away else of_error(error)
-        self.problem = problem.without_frames()
+        self.problem = of_unpublished(error).without_frames()
 
     async def sent(self) -> RecordMetadata | Problem:
         """Give where the broker put it, once it has it, or why it does not."""

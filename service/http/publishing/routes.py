@@ -15,7 +15,7 @@ from starlette.responses import Response
 from schemas.command.refusal import Reason, Refusal
 from schemas.headers import IDEMPOTENCY_KEY, TRACEPARENT
 from schemas.position import LOG_APPEND_TIME
-from service.http.kit.problems import Problem, registry_away
+from service.http.kit.problems import Problem, of_unpublished
 from service.http.kit.request_body import MAX_BATCH_BODY, MAX_BODY, read_body
 from service.http.publishing import openapi
 from service.http.publishing.body import Item, check_received_now, split_batch
@@ -84,15 +84,23 @@ class Post(NamedTuple):
         return self.admission.network_id
 
 
-class PlainRoute(APIRoute):
-    """A route that FastAPI documents and otherwise leaves alone: its endpoint takes the request as it is.
+class PublishingRoute(APIRoute):
+    """A route that FastAPI documents, and whose endpoint it gives the bare request.
 
     To work out parameters and models for it would cost more than all that the endpoint does.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Give the endpoint itself."""
-        return self.endpoint
+        """Give the endpoint; what it raises says that nothing was published, unless it says otherwise."""
+
+        async def handle(request: Request) -> Response:
+            try:
+                response: Response = await self.endpoint(request)
+            except (Problem, DatabaseAwayError) as error:
+                raise of_unpublished(error) from None
+            return response
+
+        return handle
 
 
 class Publishing:
@@ -114,7 +122,7 @@ class Publishing:
 
     def routes(self) -> list[APIRoute]:
         """Give their routes."""
-        router = APIRouter(tags=[openapi.TAG], route_class=PlainRoute)
+        router = APIRouter(tags=[openapi.TAG], route_class=PublishingRoute)
         router.add_api_route(PATH, self.post_one, methods=["POST"], **openapi.ONE)
         router.add_api_route(f"{PATH}/batch", self.post_batch, methods=["POST"], **openapi.BATCH)
         return [route for route in router.routes if isinstance(route, APIRoute)]
@@ -123,7 +131,7 @@ class Publishing:
         """201 once the broker has it; with `dry_run` 200; with `Prefer: wait` 200 or 202."""
         post = await self._authorize(request, is_batch=False)
         options = post.options
-        item = Item(await read_body(request, MAX_BODY, "no"), options.idempotency_key)
+        item = Item(await read_body(request, MAX_BODY), options.idempotency_key)
         if options.is_dry_run:
             return _answer(200, await self._foresee(post, item))
         topic_id = self._publisher.topic_id
@@ -146,7 +154,7 @@ class Publishing:
         post = await self._authorize(request, is_batch=True)
         items = await asyncio.to_thread(
             split_batch,
-            await read_body(request, MAX_BATCH_BODY, "no"),
+            await read_body(request, MAX_BATCH_BODY),
             is_lines=post.options.is_lines,
         )
         for item, key in zip(items, post.options.item_keys(len(items)), strict=True):
@@ -162,7 +170,6 @@ class Publishing:
             request.headers.get("authorization"),
             request.path_params["network_id"],
             Scope.PUBLISH,
-            published="no",
         )
         sender = Sender("http", admission.key.key_name, state["request_id"])
         return Post(admission, read_options(request, is_batch=is_batch), sender)
@@ -177,7 +184,7 @@ class Publishing:
         room.take(network_id, left)
         try:
             if len(items) > 1:  # the first was counted when the request was let in
-                self._access.charge(post.admission, len(items), "no")
+                self._access.charge(post.admission, len(items))
             await self._read(post, items)
             async for item in _in_steps(items):
                 if item.problem is None:
@@ -225,14 +232,11 @@ class Publishing:
         return bool(foreseen["outcome"] == "duplicate")
 
     async def _foresee(self, post: Post, item: Item) -> dict[str, Any]:
-        """Say what would become of a command. Raises: Problem."""
+        """Say what would become of a command. Raises: Problem, DatabaseAwayError."""
         await self._read(post, [item])
         if item.problem is not None:
             raise item.problem
-        try:
-            return await self._outcomes.foresee(item.command, item.idempotency_key)
-        except DatabaseAwayError:
-            raise registry_away("no") from None
+        return await self._outcomes.foresee(item.command, item.idempotency_key)
 
     def _record(self, post: Post, item: Item) -> Record:
         """Make the record of a command."""
