@@ -1,4 +1,4 @@
-r"""Reading a command: bytes → Command, or a Refusal. The one parser for every door.
+r"""Reading a command: bytes → Command, or a Refusal. The one parser, however it came in.
 
 Two routes. `schemas.command.strict_reader` is the definition: it reads strictly and names every wrong field.
 The plain route here takes what is evidently right, as nearly every record is, at a quarter of
@@ -35,7 +35,7 @@ from schemas.command.rules import (
     MAX_USER_LENGTH,
     OVERRIDES,
     RESERVED_REFERENCES,
-    Door,
+    Transport,
     is_network_id,
     normalise_user,
 )
@@ -65,8 +65,8 @@ _SHORT: Final = 16
 _REMEMBERED: Final = 4096
 _LONG_INTEGER: Final = re.compile(rb"[0-9]{300}")
 _DIGIT: Final = re.compile(rb"[0-9]")
-_ALLOWED_IN_KAFKA: Final = ALLOWED[Door.KAFKA]
-_ALLOWED_OVER_HTTP: Final = ALLOWED[Door.HTTP]
+_ALLOWED_IN_KAFKA: Final = ALLOWED[Transport.KAFKA]
+_ALLOWED_OVER_HTTP: Final = ALLOWED[Transport.HTTP]
 _GIVEN_UP: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 _decode = msgspec.json.Decoder(_Wire).decode
@@ -93,7 +93,7 @@ _decode_metadata_text = msgspec.json.Decoder(dict[str, Any], float_hook=msgspec.
 def read_command(
     value: bytes | None,
     *,
-    door: Door = Door.KAFKA,
+    transport: Transport = Transport.KAFKA,
     network_id: str | None = None,
     expiry_signed: bool = False,
 ) -> Command:
@@ -107,23 +107,23 @@ def read_command(
     """
     if value is None:
         raise Refusal(Reason.TOMBSTONE, "the record has no value: nothing is deleted by tombstones")
-    command = _read_plainly(value, door, network_id)
+    command = _read_plainly(value, transport, network_id)
     if command is not None:
         return command
     return read_command_strictly(
-        value, door=door, network_id=network_id, expiry_signed=expiry_signed
+        value, transport=transport, network_id=network_id, expiry_signed=expiry_signed
     )
 
 
 def read_command_strictly(
     value: bytes,
     *,
-    door: Door = Door.KAFKA,
+    transport: Transport = Transport.KAFKA,
     network_id: str | None = None,
     expiry_signed: bool = False,
 ) -> Command:
     """Read one command by the careful route alone; as `read_command`, which is quicker."""
-    reading = read_strictly(value, door, network_id, expiry_signed=expiry_signed)
+    reading = read_strictly(value, transport, network_id, expiry_signed=expiry_signed)
     status, metadata = reading.user_status, reading.metadata
     expires_at, description = reading.expires_at, reading.description
     canonical = metadata.canonical if metadata else None
@@ -142,7 +142,7 @@ def read_command_strictly(
     )
 
 
-def _read_plainly(value: bytes, door: Door, network_id: str | None) -> Command | None:
+def _read_plainly(value: bytes, transport: Transport, network_id: str | None) -> Command | None:
     """Read what is evidently right; None: let the careful route decide.
 
     First it looks for what msgspec would pass over without a look: an earlier one of two
@@ -168,7 +168,9 @@ def _read_plainly(value: bytes, door: Door, network_id: str | None) -> Command |
             return None
         network = network_id
     user = normalise_user(wire.user)
-    status = (_ALLOWED_IN_KAFKA if door is Door.KAFKA else _ALLOWED_OVER_HTTP).get(wire.user_status)
+    status = (_ALLOWED_IN_KAFKA if transport is Transport.KAFKA else _ALLOWED_OVER_HTTP).get(
+        wire.user_status
+    )
     time, expires_at = wire.status_change_timestamp, wire.expires_at
     reference, description = wire.reference_id or None, wire.description or None
     if (

@@ -47,7 +47,7 @@ class UserStatus(IntEnum):
 BY_TEXT: Final = {status.text: status for status in UserStatus}
 
 
-class Door(Enum):
+class Transport(Enum):
     """Where a command comes in: it decides which user_status may be said."""
 
     KAFKA = auto()
@@ -56,8 +56,8 @@ class Door(Enum):
 
 OVERRIDES: Final = frozenset({UserStatus.ADD, UserStatus.BLOCK})
 ALLOWED: Final = {
-    Door.HTTP: {s.text: s for s in (UserStatus.ADD, UserStatus.BLOCK, UserStatus.RESET)},
-    Door.KAFKA: {s.text: s for s in UserStatus if s is not UserStatus.EXPIRE},
+    Transport.HTTP: {s.text: s for s in (UserStatus.ADD, UserStatus.BLOCK, UserStatus.RESET)},
+    Transport.KAFKA: {s.text: s for s in UserStatus if s is not UserStatus.EXPIRE},
 }
 
 

@@ -27,7 +27,7 @@ from schemas.command.rules import (
     MAX_USER_LENGTH,
     OVERRIDES,
     RESERVED_REFERENCES,
-    Door,
+    Transport,
     UserStatus,
     is_network_id,
     normalise_user,
@@ -59,8 +59,8 @@ class Metadata:
 
 
 _BATCH: Final = {
-    Door.KAFKA: ": a batch? One command a record",
-    Door.HTTP: ": many commands are one array of objects, sent to …/segments/batch",
+    Transport.KAFKA: ": a batch? One command a record",
+    Transport.HTTP: ": many commands are one array of objects, sent to …/segments/batch",
 }
 
 
@@ -80,24 +80,24 @@ class Reading:
 
 
 def read_strictly(
-    value: bytes, door: Door, network_id: str | None, *, expiry_signed: bool
+    value: bytes, transport: Transport, network_id: str | None, *, expiry_signed: bool
 ) -> Reading:
     """Read a command; as `schemas.command.read_command`. Raises Refusal."""
-    return _Reader(value, door, network_id, expiry_signed=expiry_signed).read()
+    return _Reader(value, transport, network_id, expiry_signed=expiry_signed).read()
 
 
 class _Reader(FieldReader):
     """Reads field by field and collects what is wrong; a wrong field reads as None."""
 
     def __init__(
-        self, value: bytes, door: Door, network_id: str | None, *, expiry_signed: bool
+        self, value: bytes, transport: Transport, network_id: str | None, *, expiry_signed: bool
     ) -> None:
         super().__init__()
         self._value = value
         self._path_network = network_id
-        self._signed = expiry_signed and door is Door.KAFKA
-        self._allowed = ALLOWED[door]
-        self._batch = _BATCH[door]
+        self._signed = expiry_signed and transport is Transport.KAFKA
+        self._allowed = ALLOWED[transport]
+        self._batch = _BATCH[transport]
         self._tree: JsonObject = JsonObject([])
         self._storable = True
 

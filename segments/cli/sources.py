@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from schemas.command.rules import ALLOWED, Door, is_network_id
+from schemas.command.rules import ALLOWED, Transport, is_network_id
 from segments.cli.command import BOTH, DATABASE, actor_option, command, load_settings
 from segments.cli.database import connected
 from segments.cli.output import print_json, print_rows
@@ -18,7 +18,7 @@ from service.runtime.errors import RefusedError
 
 ROLE = "segments_registry"
 COLUMNS = ("topic", "change", "networks", "statuses", "changed_at", "actor")
-STATUSES = tuple(ALLOWED[Door.KAFKA])
+STATUSES = tuple(ALLOWED[Transport.KAFKA])
 _TOPIC = re.compile(r"(?!\.{1,2}$|__)[A-Za-z0-9._-]{1,249}")
 
 

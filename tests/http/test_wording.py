@@ -43,7 +43,7 @@ async def test_what_is_wrong_beside_a_command_is_not_said_of_the_command(api: Ap
     assert await posted(ONE, b"7") == "the command: must be a JSON object; a number was sent"
 
 
-async def test_what_was_sent_to_the_wrong_door_is_told_the_right_one(api: Api) -> None:
+async def test_what_was_sent_to_the_wrong_call_is_told_the_right_one(api: Api) -> None:
     many = detail(await api.post([said()]))
     assert many.endswith(
         "an array was sent: many commands are one array of objects, sent to …/segments/batch"

@@ -8,7 +8,7 @@ import pytest
 
 from schemas.command import (
     Command,
-    Door,
+    Transport,
     UserStatus,
     normalise_user,
     read_command,
@@ -145,7 +145,7 @@ def test_a_user_of_white_space_alone_is_refused_on_both_routes_and_by_the_schema
     assert len(white) == 29
     for user in (*white, " \t\u3000", "".join(white)):
         assert wrong(encode(user=user)) == ["/user"]
-        assert wrong(encode(user=user), door=Door.HTTP) == ["/user"]
+        assert wrong(encode(user=user), transport=Transport.HTTP) == ["/user"]
         with pytest.raises(Refusal, match="white space alone"):
             read_command_strictly(encode(user=user))
     for user in (" x", "@", " @ ", "\u200b", "\ufeff"):
@@ -214,7 +214,9 @@ def test_no_other_status_is_taken(status: str) -> None:
 @pytest.mark.parametrize("status", ["enter", "leave", "expire"])
 def test_automation_and_expiry_do_not_come_over_http(status: str) -> None:
     value = encode(user_status=status, status_change_timestamp=1)
-    assert wrong(value, door=Door.HTTP, network_id="acme", expiry_signed=True) == ["/user_status"]
+    assert wrong(value, transport=Transport.HTTP, network_id="acme", expiry_signed=True) == [
+        "/user_status"
+    ]
 
 
 EXPIRE: dict[str, Any] = {
@@ -285,10 +287,14 @@ def test_over_http_the_network_comes_from_the_path() -> None:
     body = {name: value for name, value in BASE.items() if name != "network_id"}
     for sent in (body, body | {"network_id": "acme"}, body | {"network_id": ""}):
         value = json.dumps(sent).encode()
-        assert read_command(value, door=Door.HTTP, network_id="acme").network_id == "acme"
-    assert wrong(encode(), door=Door.HTTP, network_id="other") == ["/network_id"]
-    assert wrong(json.dumps(body).encode(), door=Door.HTTP, network_id="a b") == ["/network_id"]
-    assert wrong(raw(network_id="5"), door=Door.HTTP, network_id="acme") == ["/network_id"]
+        assert read_command(value, transport=Transport.HTTP, network_id="acme").network_id == "acme"
+    assert wrong(encode(), transport=Transport.HTTP, network_id="other") == ["/network_id"]
+    assert wrong(json.dumps(body).encode(), transport=Transport.HTTP, network_id="a b") == [
+        "/network_id"
+    ]
+    assert wrong(raw(network_id="5"), transport=Transport.HTTP, network_id="acme") == [
+        "/network_id"
+    ]
 
 
 def test_of_duplicate_keys_the_last_counts() -> None:

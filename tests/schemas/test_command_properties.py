@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schemas.command import Command, Door, normalise_user, read_command, read_command_strictly
+from schemas.command import Command, Transport, normalise_user, read_command, read_command_strictly
 from schemas.command import parser as routes
 from schemas.command.canonical import NumberOutOfRangeError, canonical_number
 from schemas.command.refusal import Reason, Refusal
@@ -106,19 +106,21 @@ def outcome(value: bytes, **options: Any) -> Command | Reason:
         return refusal.reason
 
 
-@given(records(), st.sampled_from(Door), st.sampled_from([None, "acme"]))
-@example(raw(metadata='{"a":1e400},"metadata":{}'), Door.KAFKA, None)
-@example(raw(metadata='{"a":"\\ud800"},"metad\\u0061ta":{}'), Door.KAFKA, None)
-@example(raw(segment_id="9" * 310 + ',"segment_id":1'), Door.KAFKA, None)
-@example(raw(metadata='{"a":' + "[" * 63 + "]" * 63 + '},"metadata":{}'), Door.KAFKA, None)
+@given(records(), st.sampled_from(Transport), st.sampled_from([None, "acme"]))
+@example(raw(metadata='{"a":1e400},"metadata":{}'), Transport.KAFKA, None)
+@example(raw(metadata='{"a":"\\ud800"},"metad\\u0061ta":{}'), Transport.KAFKA, None)
+@example(raw(segment_id="9" * 310 + ',"segment_id":1'), Transport.KAFKA, None)
+@example(raw(metadata='{"a":' + "[" * 63 + "]" * 63 + '},"metadata":{}'), Transport.KAFKA, None)
 @example(
-    raw(metadata='{"status_change_timestamp":1}', status_change_timestamp="0"), Door.KAFKA, None
+    raw(metadata='{"status_change_timestamp":1}', status_change_timestamp="0"),
+    Transport.KAFKA,
+    None,
 )
 def test_what_the_plain_route_takes_the_careful_one_takes_with_the_same_result(
-    value: bytes, door: Door, network_id: str | None
+    value: bytes, transport: Transport, network_id: str | None
 ) -> None:
-    plain = routes._read_plainly(value, door, network_id)  # noqa: SLF001 - the two routes are compared
-    careful = outcome(value, door=door, network_id=network_id)
+    plain = routes._read_plainly(value, transport, network_id)  # noqa: SLF001 - the two routes are compared
+    careful = outcome(value, transport=transport, network_id=network_id)
     assert plain is None or plain == careful
 
 
@@ -133,7 +135,7 @@ PLAIN = [
 
 @pytest.mark.parametrize("value", PLAIN)
 def test_ordinary_records_take_the_plain_route(value: bytes) -> None:
-    plain = routes._read_plainly(value, Door.KAFKA, None)  # noqa: SLF001 - as above
+    plain = routes._read_plainly(value, Transport.KAFKA, None)  # noqa: SLF001 - as above
     assert plain is not None
     assert plain == read_command_strictly(value)
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from schemas.command import Door, read_command
+from schemas.command import Transport, read_command
 from schemas.command.checks import check_size, check_time, check_times
 from schemas.command.refusal import FieldError, Reason, Refusal
 from tests.schemas.test_command import BASE, encode, raw, refusal
@@ -236,7 +236,7 @@ def test_of_fields_that_differ_neither_is_kept() -> None:
 
 
 def test_over_http_the_network_of_the_path_is_kept() -> None:
-    refused = refusal(encode(network_id="b"), door=Door.HTTP, network_id="acme")
+    refused = refusal(encode(network_id="b"), transport=Transport.HTTP, network_id="acme")
     assert refused.network_id == "acme"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from schemas.command import Command, Door, check_size, check_times, read_command
+from schemas.command import Command, Transport, check_size, check_times, read_command
 from schemas.command.refusal import FieldError, Reason, Refusal, describe
 from service.http.kit.problems import Problem, of_refusal, of_unpublished
 from service.http.publishing.room import RECORD_BYTES
@@ -55,7 +55,7 @@ class Item:
         """
         body = self.value
         check_size(None, body)
-        self.command = read_command(body, door=Door.HTTP, network_id=network_id)
+        self.command = read_command(body, transport=Transport.HTTP, network_id=network_id)
         self.key = f"{network_id}:{self.command.user}".encode()
         self.value = body if _names_network(body) else _with_network(body, network_id)
         check_size(self.key, self.value)

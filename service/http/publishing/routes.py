@@ -91,7 +91,10 @@ class PublishingRoute(APIRoute):
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Give the endpoint; what it raises says that nothing was published, unless it says otherwise."""
+        """Give the endpoint; what it raises says that nothing was published, unless it says otherwise.
+
+        Once a command was published it raises only what the publisher says of it.
+        """
 
         async def handle(request: Request) -> Response:
             try:
