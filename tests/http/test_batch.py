@@ -89,7 +89,7 @@ async def test_an_item_of_lines_names_its_line_and_an_arrays_its_place_alone(api
     items = answer.json()["items"]
     assert [item["line"] for item in items] == [2, 4, 5]
     no_json, field, unknown = (item["detail"] for item in items)
-    assert no_json.startswith("line 2: not")
+    assert no_json.startswith("line 2: the value is not JSON")
     assert field.startswith("line 4: /1/user_status: must be")
     assert items[1]["errors"][0]["pointer"] == "/1/user_status"
     assert unknown == "line 5: no such segment in this network"
