@@ -43,21 +43,23 @@ class Options(NamedTuple):
 
 def read_options(request: Request, *, is_batch: bool = False) -> Options:
     """Read them. Raises: Problem 400; what is not known, or misspelt, must not publish."""
-    headers = request.headers
-    keys = headers.getlist("idempotency-key")
-    if len(keys) > 1:
-        raise wrong("", "header Idempotency-Key was sent more than once")
-    if keys and not _IDEMPOTENCY_KEY.fullmatch(keys[0]):
-        raise wrong("", "header Idempotency-Key must be 1 to 255 printable ASCII")
-    sent = headers.get("traceparent")
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    sent = request.scope["headers"]
+    headers: dict[bytes, bytes] = dict(reversed(sent))  # of several with one name the first
+    key, traceparent, prefer, kind = (
+        None if (value := headers.get(name)) is None else value.decode("latin-1")
+        for name in (b"idempotency-key", b"traceparent", b"prefer", b"content-type")
+    )
+    if key is not None:
+        if sum(name == b"idempotency-key" for name, _ in sent) > 1:
+            raise wrong("", "header Idempotency-Key was sent more than once")
+        if not _IDEMPOTENCY_KEY.fullmatch(key):
+            raise wrong("", "header Idempotency-Key must be 1 to 255 printable ASCII")
     return Options(
-        idempotency_key=keys[0] if keys else None,
-        traceparent=sent if sent is not None and _TRACEPARENT.fullmatch(sent) else None,
-        is_dry_run=_is_dry_run(request.scope["query_string"], is_batch=is_batch),
-        # RFC 7240: a preference that can't be understood is ignored.
-        wait_seconds=_wait_seconds(headers.get("prefer", "")),
-        is_lines=kind in _LINES,
+        key,
+        traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
+        _is_dry_run(request.scope["query_string"], is_batch=is_batch),
+        _wait_seconds(prefer) if prefer else None,
+        kind is not None and kind.partition(";")[0].strip().lower() in _LINES,
     )
 
 
@@ -77,5 +79,6 @@ def _is_dry_run(query_string: bytes, *, is_batch: bool) -> bool:
 
 
 def _wait_seconds(prefer: str) -> float | None:
+    """Read `Prefer: wait=N`; what is not understood is ignored (RFC 7240)."""
     found = _PREFER_WAIT.search(prefer)
     return min(float(found[1]), MAX_WAIT_SECONDS) if found else None

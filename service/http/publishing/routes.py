@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from opentelemetry.trace import get_current_span
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads it
 from starlette.responses import Response
+from starlette.routing import request_response
 
 from schemas.command.refusal import Reason, Refusal
 from schemas.headers import IDEMPOTENCY_KEY, TRACEPARENT
@@ -27,7 +28,7 @@ from service.runtime.errors import DatabaseAwayError
 from service.runtime.tracing import traceparent_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from uuid import UUID
 
     from aiokafka.structs import RecordMetadata
@@ -85,25 +86,25 @@ class Post(NamedTuple):
 
 
 class PublishingRoute(APIRoute):
-    """A route that FastAPI documents, and whose endpoint it gives the bare request.
+    """A route that FastAPI documents, and Starlette runs: its endpoint takes the bare request.
 
     To work out parameters and models for it would cost more than all that the endpoint does.
     """
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Give the endpoint; what it raises says that nothing was published, unless it says otherwise.
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        self.app = request_response(self._handle)
+
+    async def _handle(self, request: Request) -> Response:
+        """Call the endpoint; what it raises says that nothing was published, unless it says otherwise.
 
         Once a command was published it raises only what the publisher says of it.
         """
-
-        async def handle(request: Request) -> Response:
-            try:
-                response: Response = await self.endpoint(request)
-            except (Problem, DatabaseAwayError) as error:
-                raise of_unpublished(error) from None
-            return response
-
-        return handle
+        try:
+            response: Response = await self.endpoint(request)
+        except (Problem, DatabaseAwayError) as error:
+            raise of_unpublished(error) from None
+        return response
 
 
 class Publishing:
