@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import Match, Mount, Route
 
 from projections.http.outcomes import Outcomes
 from projections.http.queued import Queued
@@ -25,15 +25,14 @@ from segments.openapi import openapi
 from service.http import registry_routes
 from service.http.kit.auth import Access
 from service.http.kit.database import SharedDatabase
-from service.http.kit.deadlines import Deadlines
 from service.http.kit.in_flight import InFlight
-from service.http.kit.json_body import field_errors
 from service.http.kit.key_cache import ROLE, KeyCache
-from service.http.kit.middleware import PUBLISHING, Gate
+from service.http.kit.middleware import RequestMiddleware
 from service.http.kit.problems import Problem, of_error, of_refusal
+from service.http.kit.request_body import field_errors
 from service.http.publishing.publisher import Publisher
 from service.http.publishing.registry_cache import RegistryCache
-from service.http.publishing.routes import PublishingRoutes
+from service.http.publishing.routes import Publishing, PublishingRoute
 from service.http.registry_routes import admin_routes
 from service.postgres.database import open_database, set_up_fault
 from service.postgres.incarnation import Incarnation
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
     from starlette.requests import Request
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Scope
 
     from service.postgres.database import Database
     from service.runtime.settings import Settings
@@ -83,13 +82,12 @@ class Parts:
         self.database = database
         self.shared = SharedDatabase(reading)
         self.changing = SharedDatabase(changing)
-        self.deadlines = Deadlines()
         incarnation = Incarnation()
         self.keys = KeyCache(database)
         self.segments = RegistryCache(database, incarnation)
         incarnation.on_another(self.keys.forget)
         incarnation.on_another(self.segments.forget)
-        self.publisher = Publisher(settings, self.deadlines)
+        self.publisher = Publisher(settings)
         self.in_flight = InFlight(settings)
         self.access = Access(self.keys, settings)
         self.outcomes = Outcomes(database, self.shared, self.publisher.ask_topics)
@@ -100,8 +98,7 @@ class Parts:
         """Keep keys, registry and producer fresh until `stop` is set."""
         async with asyncio.TaskGroup() as tasks:
             for part in (
-                self.deadlines, self.keys, self.segments, self.publisher, self.outcomes, self.queued,
-                self.queued_search,
+                self.keys, self.segments, self.publisher, self.outcomes, self.queued, self.queued_search
             ):  # fmt: skip
                 tasks.create_task(part.run(stop), name=type(part).__name__)
 
@@ -168,29 +165,41 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def make_app(parts: Parts) -> ASGIApp:
-    """Build the app of a process: the middleware, behind it the two publishing calls, and FastAPI for the rest."""
-    publishing = PublishingRoutes(
-        parts.access, parts.segments, parts.publisher, parts.outcomes, parts.settings
-    )
-    return Gate(make_framework(parts), publishing, parts.access, parts.deadlines, parts.in_flight)
+    """Build the app of a process: the app of all routes, behind the middleware."""
+    api = make_api(parts)
+    posts = [route for route in api.routes if isinstance(route, PublishingRoute)]
+
+    def publishes(scope: Scope) -> bool:
+        return any(route.matches(scope)[0] is Match.FULL for route in posts)
+
+    return RequestMiddleware(api, parts.access, parts.in_flight, publishes)
 
 
-def make_framework(parts: Parts) -> FastAPI:
-    """Build the FastAPI app: all routes except the two publishing calls, and the OpenAPI document of all."""
+def make_api(parts: Parts) -> FastAPI:
+    """Build the FastAPI app of all routes, with their OpenAPI document."""
     # FastAPIOffline includes the scripts of /docs, for installations without internet access. ReDoc would load a remote
     # image. A trailing slash is refused with a message, because clients may not repeat the body after a redirect.
-    app = FastAPIOffline(title="Segments", version="1", redoc_url=None, redirect_slashes=False)
-    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # as FastAPI's documentation has it
-    _handle_errors(app)
-    app.include_router(admin_routes(parts.access, parts.shared, parts.changing))
-    app.include_router(
+    api = FastAPIOffline(
+        title="Segments", version="1", redoc_url=None, redirect_slashes=False,
+        telemetry={
+            "tracing": parts.settings.otlp_endpoint is not None, "metrics": False, "logs": False,
+        },
+    )  # fmt: skip
+    api.openapi = lambda: openapi(api)  # type: ignore[method-assign]  # as FastAPI's documentation has it
+    _handle_errors(api)
+    publishing = Publishing(
+        parts.access, parts.segments, parts.publisher, parts.outcomes, parts.settings
+    )
+    # First, because they are called most. Included in the app, they would be matched twice.
+    api.router.routes[:0] = [*publishing.routes(), Route("/openapi.json", _document(api))]
+    api.include_router(admin_routes(parts.access, parts.shared, parts.changing))
+    api.include_router(
         reading_routes(
             parts.access, parts.shared, parts.queued, parts.queued_search, parts.publisher.topics
         )
     )
-    app.router.routes.extend(parts.health().routes())
-    app.router.routes.insert(0, Route("/openapi.json", _document(app)))
-    return app
+    api.router.routes.extend(parts.health().routes())
+    return api
 
 
 def _document(app: FastAPI) -> Callable[[Request], Awaitable[Response]]:
@@ -213,7 +222,7 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     async def problem(_request: Request, error: Problem) -> Response:
-        return error.response()
+        return error.without_frames().response()
 
     @app.exception_handler(SegmentsError)
     async def ours(_request: Request, error: SegmentsError) -> Response:
@@ -225,16 +234,7 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
-        reason = _REASONS.get(error.status_code, "invalid_request")
-        detail, headers = str(error.detail), dict(error.headers or {})
-        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            headers["Allow"] = ", ".join(sorted(_methods(app, request.url.path)))
-        elif error.status_code == HTTPStatus.NOT_FOUND:
-            path = request.url.path
-            right = path.rstrip("/")
-            if right != path and (PUBLISHING.fullmatch(right) or _methods(app, right)):
-                detail = f"there is no such path; use it without the trailing slash: {right}"
-        return Problem(error.status_code, reason, detail, headers=headers).response()
+        return _of_framework(app, request, error).response()
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> Response:
@@ -247,13 +247,36 @@ def _handle_errors(app: FastAPI) -> None:
         return of_error(error).response()
 
 
+def _of_framework(app: FastAPI, request: Request, error: HTTPException) -> Problem:
+    """Return the problem for an error of the framework, with more detail than its one phrase."""
+    reason = _REASONS.get(error.status_code, "invalid_request")
+    detail, headers = str(error.detail), dict(error.headers or {})
+    path = request.url.path
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        methods = sorted(_methods(app, path) or {"GET", "HEAD"})  # of files
+        headers["Allow"] = ", ".join(methods)
+        *others, last = methods
+        which = f"{', '.join(others)} and {last} go" if others else f"{last} goes"
+        detail = f"only {which} here"
+    elif error.status_code == HTTPStatus.NOT_FOUND:
+        detail = "there is no such path; /docs has those that there are"
+        right = path.rstrip("/")
+        if right != path and _methods(app, right):
+            detail = f"there is no such path; use it without the trailing slash: {right}"
+    return Problem(error.status_code, reason, detail, headers=headers)
+
+
 def _methods(app: FastAPI, path: str) -> set[str]:
-    """Return the methods of a path in the framework; empty if there is no such path."""
+    """Return the methods of a path; empty if there is no such path, or only a mounted folder of files."""
     scope = {"type": "http", "path": path, "root_path": "", "headers": []}
     methods = {
         method
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
-        if any(route.matches(scope | {"method": method})[0] is Match.FULL for route in app.routes)
+        if any(
+            route.matches(scope | {"method": method})[0] is Match.FULL
+            for route in app.routes
+            if not isinstance(route, Mount)
+        )
     }
     return methods | ({"HEAD"} if "GET" in methods else set())
 

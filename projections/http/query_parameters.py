@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from starlette.convertors import Convertor, register_url_convertor
 
 from projections.queries.explain import EVENTS_LIMIT, EVENTS_LIMIT_MOST
-from projections.queries.results import Asked
+from projections.queries.results import PositionQuery
 from projections.queries.rows import Moment
 from schemas.command.rules import MAX_USER_LENGTH, normalise_user
 from service.http.kit.parameters import PLAIN, wrong
@@ -24,7 +24,7 @@ _UNIX = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})?")
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)([Zz]|[ +-][0-9]{2}:[0-9]{2})"
 )
-_POSITION = re.compile(r"([A-Za-z0-9._-]{1,249}):([0-9]{1,10}):(?:([0-9]{1,10}):)?([0-9]{1,19})")
+_POSITION = re.compile(r"([A-Za-z0-9._-]{1,249}):([0-9]+):(?:([0-9]+):)?([0-9]+)")
 _AUTO = re.compile(r"auto:([A-Za-z0-9._-]{1,249})-([0-9]{1,10})-([0-9]{1,19})")
 _MOST = 2**31 - 1
 _MOST_OFFSET = 2**63 - 1
@@ -208,23 +208,26 @@ class ResultsQuery(BaseModel):
     ] = None
 
 
-def read_position(text: str) -> Asked:
+def read_position(text: str) -> PositionQuery:
     """Parse topic:partition:offset or topic:partition:epoch:offset. Raises: Problem 400."""
     match = _POSITION.fullmatch(text)
-    if match:
-        epoch = None if match[3] is None else int(match[3])
-        position = Asked(match[1], int(match[2]), epoch, int(match[4]))
-        if max(position.partition, epoch or 0) <= _MOST and position.offset <= _MOST_OFFSET:
-            return position
-    raise wrong("position", "must be topic:partition:offset or topic:partition:epoch:offset")
+    if not match:
+        raise wrong("position", "must be topic:partition:offset or topic:partition:epoch:offset")
+    epoch = None if match[3] is None else int(match[3])
+    position = PositionQuery(match[1], int(match[2]), epoch, int(match[4]))
+    if max(position.partition, epoch or 0) > _MOST:
+        raise wrong("position", f"has a partition or an epoch above {_MOST}")
+    if position.offset > _MOST_OFFSET:
+        raise wrong("position", f"has an offset above {_MOST_OFFSET}")
+    return position
 
 
-def position_of_reference(reference_id: str) -> Asked | None:
+def position_of_reference(reference_id: str) -> PositionQuery | None:
     """Return the position in a generated reference (auto:…) of a command without a time; None for other references."""
     match = _AUTO.fullmatch(reference_id)
     if match is None or int(match[2]) > _MOST or int(match[3]) > _MOST_OFFSET:
         return None
-    return Asked(match[1], int(match[2]), None, int(match[3]))
+    return PositionQuery(match[1], int(match[2]), None, int(match[3]))
 
 
 Members = Annotated[MembersQuery, Query()]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
     from aiokafka.structs import ConsumerRecord
 
-    from projections.queries.results import Asked
+    from projections.queries.results import PositionQuery
     from projections.queries.rows import Row
     from service.runtime.settings import Settings
 
@@ -36,7 +36,7 @@ class Queued:
         self._reader = ReconnectingReader(settings)
         self.run = self._reader.run
 
-    async def row(self, network_id: str, position: Asked, epoch: int) -> Row | None:
+    async def row(self, network_id: str, position: PositionQuery, epoch: int) -> Row | None:
         """Return the row of view result for a queued record, with outcome `queued`.
 
         position: in a command topic. epoch: the one that the record would have in the log.
@@ -63,7 +63,9 @@ class Queued:
         return row if named == network_id else None
 
     @staticmethod
-    async def _look(reader: AIOKafkaConsumer, position: Asked) -> ConsumerRecord[Any, Any] | None:
+    async def _look(
+        reader: AIOKafkaConsumer, position: PositionQuery
+    ) -> ConsumerRecord[Any, Any] | None:
         partition = TopicPartition(position.topic, position.partition)
         if position.partition not in await partitions_of(
             reader, position.topic, {position.partition}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from projections.http.query_parameters import ResultsQuery
     from projections.http.queued import Queued
     from projections.http.queued_search import QueuedSearch
-    from projections.queries.results import Asked, Fronts
+    from projections.queries.results import Fronts, PositionQuery
     from projections.queries.rows import Row
     from service.http.kit.auth import Access
     from service.http.kit.database import SharedDatabase
@@ -76,7 +76,7 @@ class _ResultReader:
         self._queued_search = queued_search
         self._cursors = Cursors(shared.settings)
 
-    async def of_position(self, network_id: str, position: Asked) -> Response:
+    async def of_position(self, network_id: str, position: PositionQuery) -> Response:
         result, until = await self._at(network_id, position)
         if result.row is None:
             raise _unknown(until, result.hole)
@@ -139,7 +139,7 @@ class _ResultReader:
         stands = stands or result.row["outcome"] in ("duplicate", "rejected")
         return [result.row] if stands else [], None
 
-    async def _at(self, network_id: str, position: Asked) -> tuple[Found, datetime | None]:
+    async def _at(self, network_id: str, position: PositionQuery) -> tuple[Found, datetime | None]:
         async with self._shared.transaction(network_id) as connection:
             until = await read_complete_until(connection)
             result = await log_results.read_position(
@@ -155,7 +155,7 @@ class _ResultReader:
             result = Found(row)
         return result, until
 
-    async def _check_lane(self, position: Asked, result: Found) -> None:
+    async def _check_lane(self, position: PositionQuery, result: Found) -> None:
         """Raise Problem 503 if the topic is not the one that the lane reads.
 
         A record of the log in an explicit epoch is unambiguous; anything else depends on the current topic.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SQL = statements("projections.queries.sql")
 
 
-class Asked(NamedTuple):
+class PositionQuery(NamedTuple):
     """A position that somebody asks for; without an epoch that of the open lane is meant."""
 
     topic: str
@@ -46,7 +46,7 @@ class Found(NamedTuple):
     """What the log says of a position.
 
     awaited: the epoch in which the log may come to it yet; None: it never will. hole: why no record of it is there.
-    lane: the open lane, where that is asked.
+    lane: the open lane, where it is looked for.
     """
 
     row: Row | None
@@ -109,20 +109,23 @@ async def may_speak(connection: asyncpg.Connection[Any], network_id: str, topic:
 
 
 async def read_position(
-    connection: asyncpg.Connection[Any], settings: Settings, network_id: str, asked: Asked
+    connection: asyncpg.Connection[Any],
+    settings: Settings,
+    network_id: str,
+    position: PositionQuery,
 ) -> Found:
     """Read what the log says of a position, to a network.
 
     A record whose network could not be read is that one's whose key it has, `network_id:user`.
     """
-    lane = await connection.fetchrow(_SQL["place"], *asked)
+    lane = await connection.fetchrow(_SQL["place"], *position)
     if lane is None:
         # Nothing was read of that partition yet. Another topic than ours is not even asked for: that might make it.
-        is_ours = asked.topic == Topics(settings.topic_prefix).commands
-        is_ours = is_ours or await connection.fetchval(_SQL["is_read"], asked.topic)
-        return Found(None, 0 if is_ours and not asked.epoch else None)
+        is_ours = position.topic == Topics(settings.topic_prefix).commands
+        is_ours = is_ours or await connection.fetchval(_SQL["is_read"], position.topic)
+        return Found(None, 0 if is_ours and not position.epoch else None)
     front = None if lane["closed"] else _front(lane)
-    if asked.offset >= lane["next_offset"]:
+    if position.offset >= lane["next_offset"]:
         return Found(None, None if lane["closed"] else lane["epoch"], lane=front)
     place = (lane["lane_id"], lane["kafka_offset"])
     row = (await read_places(connection, network_id, [place])).get(place)

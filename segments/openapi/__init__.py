@@ -1,4 +1,4 @@
-"""The API as OpenAPI 3.1: FastAPI's routes, the two publishing calls in front of it, and all problems.
+"""The API as OpenAPI 3.1: what its routes document, and what all calls have in common: key, request id, problems.
 
 `openapi` renders the document; `python -m segments.openapi.render` writes the file.
 """

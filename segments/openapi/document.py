@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.openapi.utils import get_openapi
 
-from segments.openapi.pieces import json_content, parameter
-from segments.openapi.problems import add_problems
-from segments.openapi.publishing import publishing
-from segments.openapi.schemas import PROBLEM, QUEUED, STATE, command
+from segments.openapi.problems import PROBLEM, add_problems
+from service.http.kit.openapi import json_content, parameter
+from service.http.publishing.openapi import SHAPES
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -38,12 +37,12 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
         title=app.title, version=app.version, description=_ABOUT, routes=app.routes
     )
-    document["paths"] = {**publishing(), **document.get("paths", {}), **_probes()}
+    document["paths"] = document["paths"] | _probes()
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    schemas |= {"Problem": PROBLEM, "Command": command(), "Queued": QUEUED, "State": STATE}
+    schemas |= {"Problem": PROBLEM, **SHAPES}
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, operations in document["paths"].items():
         if path.startswith("/networks/"):
@@ -55,7 +54,7 @@ def openapi(app: FastAPI) -> dict[str, Any]:
 def _complete(operation: dict[str, Any]) -> None:
     """Add what all calls have in common: network, request id, security, and the possible problems."""
     operation["security"] = [{"key": []}]
-    parameters = operation.setdefault("parameters", [])
+    parameters = operation["parameters"] = list(operation.get("parameters", []))
     if all(one["name"] != "network_id" for one in parameters):
         parameters.insert(0, _NETWORK)
     add_problems(operation)

@@ -6,12 +6,8 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from schemas.command.refusal import FieldError
-from service.http.kit.problems import MEDIA_TYPE, Problem
-
-# The calls that publish, by their tag and by their names.
-PUBLISHING = "commands"
-ONE_COMMAND = "post_command"
-MANY_COMMANDS = "post_commands"
+from service.http.kit.problems import IN_DOUBT, MEDIA_TYPE, Problem
+from service.http.publishing import openapi
 
 
 class _Example(NamedTuple):
@@ -56,7 +52,7 @@ _IF_LISTED = {
 }
 # Only for one call.
 _OF_CALL = {
-    ONE_COMMAND: {
+    openapi.ONE["operation_id"]: {
         403: _Example(
             "not_allowed",
             "The key may not publish in this network, or the topic may not carry this command.",
@@ -64,15 +60,44 @@ _OF_CALL = {
         404: _Example("unknown_segment", "No such segment in this network."),
         409: _Example("segment_archived", "The segment is archived."),
     },
-    MANY_COMMANDS: {
+    openapi.BATCH["operation_id"]: {
         413: _Example(
             "too_large",
             "Too large, or more commands than the key's rate limit ever allows at once.",
         ),
     },
 }
-# With these statuses a command may be in Kafka.
-_WITH_PUBLISHED = (429, 503)
+PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "reason"],
+    "properties": {
+        "type": {"type": "string", "examples": ["urn:segments:problem:invalid_field"]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "reason": {"type": "string", "description": "The cause, for programs."},
+        "published": {
+            "enum": ["no", "unknown"],
+            "description": "For a command: whether it may be in Kafka.",
+        },
+        "line": {
+            "type": "integer",
+            "description": "For an item of an NDJSON batch: its line, from 1.",
+        },
+        "errors": {
+            "type": "array",
+            "description": "Each wrong field.",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "JSON pointer (RFC 6901)."},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+}
 
 
 def add_problems(operation: dict[str, Any]) -> None:
@@ -83,7 +108,7 @@ def add_problems(operation: dict[str, Any]) -> None:
         responses.pop(str(status), None)
     possible |= _OF_CALL.get(operation["operationId"], {})
     for status, example in sorted(possible.items()):
-        has_published = PUBLISHING in operation["tags"] and status in _WITH_PUBLISHED
+        has_published = openapi.TAG in operation["tags"] and status in IN_DOUBT
         responses[str(status)] = _response(status, example, "no" if has_published else None)
 
 

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from schemas.documents import PUBLISHED
-from segments.http import Parts, make_framework
+from segments.http import Parts, make_api
 from segments.openapi import openapi
 from service.http.kit.key_cache import ROLE
 from service.postgres.database import open_database
@@ -25,7 +25,7 @@ _NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"  # no connection is opened
 async def _document() -> dict[str, Any]:
     settings = read_settings(database_url=SecretStr(_NOWHERE))
     async with open_database(settings, ROLE, 1) as database:
-        return openapi(make_framework(Parts(settings, database, database, database)))
+        return openapi(make_api(Parts(settings, database, database, database)))
 
 
 def render() -> str:

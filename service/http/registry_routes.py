@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.segment import SegmentDescription, SegmentId, SegmentName  # noqa: TC001 - pydantic reads them
 from service.http.kit.auth import Admission, RegistryRate
-from service.http.kit.json_body import read_body, takes
 from service.http.kit.negotiation import takes_json
 from service.http.kit.parameters import Nothing, PathId  # noqa: TC001 - FastAPI reads them
+from service.http.kit.request_body import read_model, takes
 from service.registry import segments as registry
 from service.registry.api_keys import Scope
 
@@ -97,7 +97,7 @@ def admin_routes(access: Access, reading: SharedDatabase, changing: SharedDataba
     async def create(
         request: Request, response: Response, _: Nothing, admission: Admission = admitted
     ) -> SegmentShown:
-        new = await read_body(request, NewSegment)
+        new = await read_model(request, NewSegment)
         rate.charge(admission)
         async with changing.transaction(admission.network_id) as connection:
             made = await _create(connection, admission, new, settings.segments_per_network)
@@ -132,7 +132,7 @@ def admin_routes(access: Access, reading: SharedDatabase, changing: SharedDataba
     async def change(
         request: Request, segment_id: PathId, _: Nothing, admission: Admission = admitted
     ) -> SegmentShown:
-        to = await read_body(request, SegmentChange)
+        to = await read_model(request, SegmentChange)
         rate.charge(admission)
         async with changing.transaction(admission.network_id) as connection:
             return _shown(await _change(connection, admission, segment_id, to))

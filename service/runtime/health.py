@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -80,6 +82,21 @@ class Health:
         ]
 
 
+async def _problem(_request: Request, error: Exception) -> Response:
+    """Answer what is not there as a problem (RFC 9457), as the API does."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - whose handler this is
+    there = error.status_code != HTTPStatus.NOT_FOUND
+    reason = "method_not_allowed" if there else "not_found"
+    detail = "GET /health/live, /health/ready and /metrics are all that there is"
+    body = {
+        "type": f"urn:segments:problem:{reason}", "title": HTTPStatus(error.status_code).phrase,
+        "status": error.status_code, "detail": detail, "reason": reason,
+    }  # fmt: skip
+    return JSONResponse(
+        body, error.status_code, error.headers, media_type="application/problem+json"
+    )
+
+
 @asynccontextmanager
 async def serve_health(settings: Settings, health: Health) -> AsyncIterator[None]:
     """Serve the health endpoint on HTTP_HOST:HEALTH_PORT while the block runs; port 0: none.
@@ -89,7 +106,7 @@ async def serve_health(settings: Settings, health: Health) -> AsyncIterator[None
     if settings.health_port == 0:
         yield
         return
-    app = Starlette(routes=health.routes())
+    app = Starlette(routes=health.routes(), exception_handlers={HTTPException: _problem})
     async with serving(
         app, settings.http_host, settings.health_port,
         seconds=settings.http_timeout_seconds, connections=CONNECTIONS,

@@ -1,4 +1,4 @@
-"""What `<prefix>.commands` may not say is refused at the door, and not only at the append."""
+"""What `<prefix>.commands` may not say is refused over HTTP, and not only at the append."""
 
 from __future__ import annotations
 

@@ -77,6 +77,26 @@ async def test_lines_are_as_good_as_an_array(api: Api) -> None:
     assert [item["status"] for item in answer.json()["items"]] == [201, 400, 201]
 
 
+async def test_an_item_of_lines_names_its_line_and_an_arrays_its_place_alone(api: Api) -> None:
+    """Blank lines are lines too, so a line's number is not that of its item."""
+    wrong = [
+        b"{",
+        json.dumps(said(user_status="ad")).encode(),
+        json.dumps(said(segment_id=9)).encode(),
+    ]
+    lines = b"\n".join([b"", *wrong[:1], b"\r", *wrong[1:]])
+    answer = await api.call("POST", PATH, content=lines, headers=NDJSON)
+    items = answer.json()["items"]
+    assert [item["line"] for item in items] == [2, 4, 5]
+    no_json, field, unknown = (item["detail"] for item in items)
+    assert no_json.startswith("line 2: the value is not JSON")
+    assert field.startswith("line 4: /1/user_status: must be")
+    assert items[1]["errors"][0]["pointer"] == "/1/user_status"
+    assert unknown == "line 5: no such segment in this network"
+    array = await api.call("POST", PATH, content=b"[" + b",".join(wrong[1:]) + b"]")
+    assert not any("line" in item for item in array.json()["items"])
+
+
 async def test_a_thousand_are_taken_and_more_or_none_or_no_array_are_not(api: Api) -> None:
     full = await batch(api, [said(user=f"u{n}") for n in range(1000)])
     assert {item["status"] for item in full.json()["items"]} == {201}

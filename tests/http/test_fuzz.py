@@ -119,7 +119,7 @@ async def test_broken_bodies_get_4xx_and_nothing_but_what_is_right_is_published(
     assert found[201] > 100
     assert found[400] > 1000
     assert sum((await end_offsets(api.settings)).values()) == published
-    # Whatever the API lets through, the ingest takes: one parser for both doors.
+    # Whatever the API lets through, the ingest takes: one parser for both.
     async with service(api.settings):
         await folded(api.settings)
     await sound(api.settings)

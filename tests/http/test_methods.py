@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,6 +55,7 @@ async def test_head_says_no_more_than_get(api: Api) -> None:
         ("DELETE", "/networks/n/admin/segments/1", "GET, HEAD, PATCH"),
         ("POST", "/health/live", "GET, HEAD"),
         ("POST", "/docs", "GET, HEAD"),
+        ("POST", "/static-offline-docs/swagger-ui.css", "GET, HEAD"),
     ],
 )
 async def test_what_is_not_allowed_says_what_is(
@@ -61,6 +63,18 @@ async def test_what_is_not_allowed_says_what_is(
 ) -> None:
     answer = await api.call(method, path)
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    if method != "HEAD":
+        told = answer.json()["detail"]
+        assert re.findall("[A-Z]{3,}", told) == allowed.split(", ")
+
+
+async def test_what_the_document_lists_is_what_there_is(api: Api) -> None:
+    document = (await api.client.get("/openapi.json")).json()
+    for path, operations in document["paths"].items():
+        listed = {method.upper() for method in operations}
+        one = path.format(network_id="n", segment_id=1, user="u")
+        allowed = (await api.call("TRACE", one)).headers["allow"]
+        assert set(allowed.split(", ")) - {"HEAD"} == listed, path
 
 
 @pytest.mark.parametrize(

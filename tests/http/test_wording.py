@@ -43,7 +43,7 @@ async def test_what_is_wrong_beside_a_command_is_not_said_of_the_command(api: Ap
     assert await posted(ONE, b"7") == "the command: must be a JSON object; a number was sent"
 
 
-async def test_what_was_sent_to_the_wrong_door_is_told_the_right_one(api: Api) -> None:
+async def test_what_was_sent_to_the_wrong_call_is_told_the_right_one(api: Api) -> None:
     many = detail(await api.post([said()]))
     assert many.endswith("an array was sent: send an array of commands to …/segments/batch")
     assert (
@@ -86,6 +86,13 @@ async def test_an_items_detail_names_the_place_that_its_pointers_name(api: Api) 
         ("GET", f"{ONE}/1/members?as_off=1", None, "/as_off: there is no such parameter"),
         ("GET", f"{ONE}/1/members?limit=x", None, "/limit: must be a plain decimal integer"),
         ("GET", f"{ONE}/1/members?limit=0", None, "/limit: must be greater than or equal to 1"),
+        ("GET", f"{ONE}/1/members?limit={'9' * 20}", None, "/limit: must be less than or equal to 5000"),
+        ("GET", f"{ONE}/1/members?limit=1{'0' * 5000}", None, "/limit: must be less than or equal to 5000"),
+        ("GET", f"{ONE}/1/members?limit=-{'9' * 20}", None, "/limit: must be greater than or equal to 1"),
+        ("GET", f"{ONE}/{'9' * 20}/members", None, f"/segment_id: must be less than or equal to {2**31 - 1}"),
+        ("GET", f"/networks/n/results?position=t:0:{2**63}", None, f"/position: has an offset above {2**63 - 1}"),
+        ("GET", f"/networks/n/results?position=t:{2**31}:0", None,
+         f"/position: has a partition or an epoch above {2**31 - 1}"),
     ],
 )  # fmt: skip
 async def test_bodies_and_parameters_are_refused_in_the_words_in_which_commands_are(
@@ -106,3 +113,22 @@ async def test_a_key_that_may_not_is_told_which_may(
     answer = await api.call(method, path, other)
     assert answer.status_code == 403
     assert detail(answer) == f"it takes a key of this network with scope {wanted}"
+
+
+async def test_a_name_or_an_id_that_is_taken_says_by_which_segment(api: Api) -> None:
+    assert (await api.call("POST", ADMIN, json={"name": "Churned", "segment_id": 60})).is_success
+    whose = "a segment of this network has that name or id already (network n, id 60, 'Churned')"
+    for taken in ({"name": "Churned"}, {"name": "other", "segment_id": 60}):
+        assert detail(await api.call("POST", ADMIN, json=taken)) == whose
+    assert detail(await api.call("PATCH", f"{ADMIN}/1", json={"name": "Churned"})) == whose
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/nothing", "/networks/n/segments/1", "/static-offline-docs/nothing", "/static-offline-docs/x/"],
+)  # fmt: skip
+async def test_what_is_not_there_is_said_in_words(api: Api, path: str) -> None:
+    answer = await api.call("GET", path)
+    assert (answer.status_code, answer.json()["reason"]) == (404, "not_found")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert detail(answer) == "there is no such path; /docs has those that there are"

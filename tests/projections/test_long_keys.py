@@ -12,7 +12,7 @@ from projections.fold.rebuild import rebuild
 from projections.fold.worker import ROLE, Worker, fold_range
 from projections.operations.verify import verify
 from projections.queries.explain import explain
-from projections.queries.results import Asked, read_places, read_position
+from projections.queries.results import PositionQuery, read_places, read_position
 from service.postgres.database import open_database
 from tests.projections.folding import commands, fold, log, read_views
 from tests.support.database import connected, rows, sound, value
@@ -110,7 +110,7 @@ async def test_a_late_event_a_result_and_an_explanation_read_a_part_of_a_long_ke
                 for n in range(start, start + 4_000)
             ))  # fmt: skip
         await fold(database)
-        asked = Asked(lane.lane.topic, 0, None, 6_000)
+        asked = PositionQuery(lane.lane.topic, 0, None, 6_000)
         async with connected(database, "segments_project") as connection:
             for number, at in enumerate((AT - 1, AT + 60 * 6_000 + 1, AT + 60 * 11_990 + 1)):
                 end = 12_000 + number

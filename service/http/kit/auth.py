@@ -10,8 +10,7 @@ from fastapi import Path
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads it
 
 from service.http.kit.parameters import refuse_misread
-from service.http.kit.problems import Problem, registry_away
-from service.runtime.errors import DatabaseAwayError
+from service.http.kit.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -46,29 +45,26 @@ class Access:
         authorization: str | None,
         network_id: str,
         *scopes: Scope,
-        published: str | None = None,
     ) -> Admission:
-        """Admit a request to a network, or raise a Problem: 401, 403, 429 or 503.
+        """Admit a request to a network, or raise a Problem: 401, 403, 429 or 503; or DatabaseAwayError.
 
         state: the request's, as scope["state"] has it; its `headers` are what its answer carries, whatever it is.
-        authorization: the header as it was sent. scopes: any of them will do. published: what 429 and 503 say of the
-        commands that the request holds; None where it holds none. The network is looked at before anything else is: a
-        key of another one learns nothing.
+        authorization: the header as it was sent. scopes: any of them will do. The network is looked at before anything
+        else is: a key of another one learns nothing.
         """
-        key = await self._key(authorization or "", published)
+        key = await self._key(authorization or "")
         if key.network_id != network_id or key.scopes.isdisjoint(scopes):
             wanted = " or ".join(scopes)
             raise Problem(403, "forbidden", f"it takes a key of this network with scope {wanted}")
-        state["headers"] = headers = self._count(key, 1, published)
+        state["headers"] = headers = self._count(key, 1)
         place: Place = state["place"]
-        place.claim(network_id, published)
+        place.claim(network_id)
         return Admission(key, network_id, headers)
 
-    def charge(self, admission: Admission, cost: int, published: str) -> None:
+    def charge(self, admission: Admission, cost: int) -> None:
         """Count a batch's commands in place of the one that it was admitted as: only now is it known how many they are.
 
-        Refused, it takes nothing. published: as above.
-        Raises: Problem 429; 413 for what could never pass, however long its sender waits.
+        Refused, it takes nothing. Raises: Problem 429; 413 for what could never pass, however long its sender waits.
         """
         left = self._rate.give_back(admission.key.key_id)
         if cost > self._rate.most:
@@ -78,7 +74,7 @@ class Access:
                 "too_large",
                 f"{cost} at once are more than this key may send in {self._rate.seconds} s: {self._rate.most}",
             )
-        admission.headers.update(self._count(admission.key, cost, published))
+        admission.headers.update(self._count(admission.key, cost))
 
     def admits(self, *scopes: Scope) -> Callable[[Request, str], Awaitable[Admission]]:
         """Give the dependency of a route that publishes nothing, for any of some scopes."""
@@ -102,16 +98,13 @@ class Access:
         text = _bearer(authorization or "")
         return None if text is None else self._keys.network_of(text)
 
-    async def _key(self, sent: str, published: str | None) -> ApiKey:
+    async def _key(self, sent: str) -> ApiKey:
         text = _bearer(sent)
         if text is None:
             raise Problem(
                 401, "unauthenticated", "send Authorization: Bearer KEY", headers=_CHALLENGE
             )
-        try:
-            key = await self._keys.find(text)
-        except DatabaseAwayError:
-            raise registry_away(published) from None
+        key = await self._keys.find(text)
         if key is None:
             raise Problem(
                 401,
@@ -121,7 +114,7 @@ class Access:
             )
         return key
 
-    def _count(self, key: ApiKey, cost: int, published: str | None) -> dict[str, str]:
+    def _count(self, key: ApiKey, cost: int) -> dict[str, str]:
         """Count a request against the key's window; gives the headers that say how much is left of it."""
         passes, left, seconds = self._rate.take(key.key_id, cost)
         headers = {
@@ -136,7 +129,6 @@ class Access:
             "too_many_requests",
             f"this key may send {self._rate.most} in {self._rate.seconds} s",
             headers=headers | {"Retry-After": str(math.ceil(seconds))},
-            published=published,
         )
 
 

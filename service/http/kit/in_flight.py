@@ -43,40 +43,38 @@ class InFlight:
 
 
 class Place:
-    """What one request holds."""
+    """What one request holds. held: bytes. seconds: its client's time for a body."""
 
-    __slots__ = ("_counted", "_held", "_in_flight", "_network", "seconds")
+    __slots__ = ("_counted", "_in_flight", "_network", "held", "seconds")
 
     def __init__(self, in_flight: InFlight, *, counted: bool) -> None:
         self._in_flight = in_flight
         self._counted = counted
-        self._held = 0
+        self.held = 0
         self._network: str | None = None
         self.seconds = in_flight.seconds
 
-    def claim(self, network_id: str, published: str | None = None) -> None:
-        """Count the request as a network's, once. Raises: Problem 503; published: as Problem has it."""
+    def claim(self, network_id: str) -> None:
+        """Count the request as a network's, once. Raises: Problem 503."""
         if self._network is not None:
             return
         in_flight = self._in_flight
         if self._counted:
             if in_flight.places[network_id] > in_flight.places_free:
-                raise unavailable(
-                    "busy", "too many requests of this network are in flight", published
-                )
+                raise unavailable("busy", "too many requests of this network are in flight")
             in_flight.places[network_id] += 1
         self._network = network_id
 
-    def hold(self, size: int, published: str | None = None) -> None:
-        """Count bytes as held until the request ends. Raises: Problem 503; published: as above."""
+    def hold(self, size: int) -> None:
+        """Count bytes as held until the request ends. Raises: Problem 503."""
         if self._network is None:
-            self.claim(NOBODY, published)
+            self.claim(NOBODY)
         in_flight, network = self._in_flight, self._network or NOBODY
         if in_flight.bytes[network] + size > in_flight.bytes_free:
-            raise unavailable("busy", "bodies and answers under way hold too many bytes", published)
+            raise unavailable("busy", "bodies and answers under way hold too many bytes")
         in_flight.bytes_free -= size
         in_flight.bytes[network] += size
-        self._held += size
+        self.held += size
 
     def leave(self) -> None:
         """Give it all back; from then on the place is not counted."""
@@ -88,10 +86,10 @@ class Place:
                 _take(in_flight.places, network, 1)
         if network is None:
             return
-        if self._held:
-            in_flight.bytes_free += self._held
-            _take(in_flight.bytes, network, self._held)
-            self._held = 0
+        if self.held:
+            in_flight.bytes_free += self.held
+            _take(in_flight.bytes, network, self.held)
+            self.held = 0
         self._network = None
 
 

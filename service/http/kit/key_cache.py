@@ -108,14 +108,14 @@ class KeyCache:
                 del self._remembered[key_id]
         if not self._remembered:
             return
-        asked = list(self._remembered)
+        key_ids = list(self._remembered)
         async with self._database.hurried(REFRESH_WITHIN_SECONDS) as connection:
-            found = await find_keys(connection, asked)
+            found = await find_keys(connection, key_ids)
             if self._used and now - self._noted >= NOTE_USE_SECONDS:
                 self._noted = now
                 used, self._used = self._used, set()
                 await note_use(connection, used)
-        for key_id in asked:
+        for key_id in key_ids:
             known = found.get(key_id)
             if known is None or known.key.revoked_at is not None:
                 self._remembered.pop(key_id, None)

@@ -21,23 +21,28 @@ if TYPE_CHECKING:
 
 
 _NOT_UTF8 = "must be UTF-8, percent-encoded"
-_PLAIN = re.compile("-?[1-9][0-9]{0,18}|0")
+_PLAIN = re.compile("-?[1-9][0-9]*|0")
+# More digits than any bound has, and fewer than Python refuses to read.
+_ENOUGH_DIGITS = 20
 
 
-class NothingAsked(BaseModel):
+class EmptyQuery(BaseModel):
     """No parameter."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-Nothing = Annotated[NothingAsked, Query()]
+Nothing = Annotated[EmptyQuery, Query()]
 
 
 def _is_plain(text: Any) -> Any:
-    """Refuse what pydantic would take for an integer besides: `1.0`, `+1`, `01`. Raises: ValueError."""
+    """Refuse what pydantic would take for an integer besides: `1.0`, `+1`, `01`. Raises: ValueError.
+
+    One that is far too large is cut to one that is still too large: it is refused by its bounds.
+    """
     if not _PLAIN.fullmatch(text):
         raise ValueError("must be a plain decimal integer")
-    return text
+    return text[:_ENOUGH_DIGITS]
 
 
 # Of an integer in a path or a query; after its bounds, or JSON Schema would not know them.

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MEDIA_TYPE = "application/problem+json"
+# Of these statuses it is not plain that a command is not in Kafka.
+IN_DOUBT = (408, 429, 503)
 RETRY_AFTER_SECONDS = 2
 _STATUS = {
     Reason.TOO_LARGE: 413,
@@ -68,15 +70,26 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         self.headers = dict(headers or {})
         self.more = dict(more or {})
 
-    def body(self, under: str = "") -> dict[str, Any]:
-        """Give the members of the problem. under: the JSON pointer of the item of a batch that has it."""
+    def without_frames(self) -> Problem:
+        """Let go of the frames that it was raised in: they hold what was read of a body, in a ring with it."""
+        self.__traceback__ = self.__cause__ = self.__context__ = None
+        return self
+
+    def body(self, under: str = "", line: int | None = None) -> dict[str, Any]:
+        """Give the members of the problem.
+
+        under: the JSON pointer of the item of a batch that has it. line: its own, where the batch is lines.
+        """
+        detail = describe(self.errors, under=under) if self.errors and under else self.detail
         body: dict[str, Any] = {
             "type": f"urn:segments:problem:{self.reason}",
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
-            "detail": describe(self.errors, under=under) if self.errors and under else self.detail,
+            "detail": detail if line is None else f"line {line}: {detail}",
             "reason": self.reason,
         }
+        if line is not None:
+            body["line"] = line
         if self.errors:
             body["errors"] = [
                 {"pointer": f"{under}{error.pointer}", "detail": error.message}
@@ -116,11 +129,6 @@ def unavailable(
     )
 
 
-def registry_away(published: str | None = None) -> Problem:
-    """503: the database would have to be asked and is away."""
-    return unavailable("database_away", "the database can't be asked now", published)
-
-
 def of_error(error: Exception) -> Problem:
     """Turn an error of the service into a problem; what is not known here is our own mistake, 500."""
     if isinstance(error, Problem):
@@ -128,7 +136,21 @@ def of_error(error: Exception) -> Problem:
     if isinstance(error, Refusal):
         return of_refusal(error)
     if isinstance(error, DatabaseAwayError):
-        return registry_away()
+        return unavailable("database_away", "the database can't be asked now")
     if (known := _OF_REGISTRY.get(type(error))) is not None:
-        return Problem(*known)
+        status, reason, detail = known
+        # Which segment has it: the error was raised with that.
+        which = f" {error.args[0]}" if isinstance(error, NameTakenError) else ""
+        return Problem(status, reason, f"{detail}{which}")
     return Problem(500, "internal", "something went wrong here; it is in the log")
+
+
+def of_unpublished(error: Exception) -> Problem:
+    """Turn what a command met into a problem that says, where it is not plain, that the command was not published.
+
+    Unless the error says what became of it.
+    """
+    problem = of_error(error)
+    if problem.published is None and problem.status in IN_DOUBT:
+        problem.published = "no"
+    return problem

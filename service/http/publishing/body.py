@@ -1,14 +1,21 @@
-"""From a request's bytes to a record to publish: one command, or the items of a batch."""
+"""From a request's bytes to records to publish: one command, or the items of a batch."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from schemas.command import Channel, Command, check_size, read_command
 from schemas.command.refusal import FieldError, Reason, Refusal, describe
+from service.http.kit.problems import Problem, of_refusal, of_unpublished
+from service.http.publishing.room import RECORD_BYTES
+
+if TYPE_CHECKING:
+    from aiokafka.structs import RecordMetadata
+
+    from service.http.publishing.publisher import Record
 
 MAX_ITEMS = 1000
 _WHITE_SPACE = b" \t\r\n"
@@ -16,25 +23,49 @@ _WHITE_SPACE = b" \t\r\n"
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{},]', re.DOTALL)
 
 
-class Intake(NamedTuple):
-    """A command that was read, with record key and value as they will be published."""
+class Item:
+    """One command of a request, on its way to Kafka.
+
+    value: its bytes as sent and, once it was read, as they will be published. line: its own, from 1, in a batch of
+    lines. cost: what Room counts it as. command, key: once it was read. problem: why it goes no further. record: once
+    the publisher has it.
+    """
+
+    __slots__ = ("command", "cost", "idempotency_key", "key", "line", "problem", "record", "value")
 
     command: Command
     key: bytes
-    value: bytes
+    record: Record
 
+    def __init__(
+        self, value: bytes, idempotency_key: str | None = None, line: int | None = None
+    ) -> None:
+        self.value = value
+        self.idempotency_key = idempotency_key
+        self.line = line
+        self.cost = len(value) + RECORD_BYTES
+        self.problem: Problem | None = None
 
-def take(body: bytes, network_id: str) -> Intake:
-    """Read one command of a network, as the ingest will; of its times nothing is checked.
+    def read(self, network_id: str) -> None:
+        """Read it as a command of a network, as the ingest will; of its times nothing is checked.
 
-    What was sent is published as it stands: numbers keep their digits. A network_id that it leaves out is added at
-    its end. Raises: Refusal.
-    """
-    command = read_command(body, channel=Channel.HTTP, network_id=network_id)
-    value = body if _names_network(body) else _with_network(body, network_id)
-    key = f"{network_id}:{command.user}".encode()
-    check_size(key, value)
-    return Intake(command, key, value)
+        What was sent is published as it stands: numbers keep their digits. A network_id that it leaves out is added at
+        its end. Raises: Refusal.
+        """
+        body = self.value
+        check_size(None, body)
+        self.command = read_command(body, channel=Channel.HTTP, network_id=network_id)
+        self.key = f"{network_id}:{self.command.user}".encode()
+        self.value = body if _names_network(body) else _with_network(body, network_id)
+        check_size(self.key, self.value)
+
+    def refuse(self, error: Exception) -> None:
+        """Let it go no further. error: a Refusal, a Problem, or DatabaseAwayError."""
+        self.problem = of_unpublished(error).without_frames()
+
+    async def sent(self) -> RecordMetadata | Problem:
+        """Give where the broker put it, once it has it, or why it does not."""
+        return self.problem or await self.record.sent
 
 
 class _Named(msgspec.Struct):
@@ -54,25 +85,33 @@ def _with_network(body: bytes, network_id: str) -> bytes:
     return body.rstrip(_WHITE_SPACE)[:-1] + f', "network_id": "{network_id}"}}'.encode()
 
 
-def split_batch(body: bytes, *, lines: bool) -> list[bytes]:
+def split_batch(body: bytes, *, is_lines: bool) -> list[Item]:
     """Split a batch into its items, as they stand: a JSON array's, or the lines of NDJSON.
 
-    Raises: Refusal (not_json, too_large, invalid_field) where it is none as a whole; items are looked at one by one.
+    Raises: Problem 400 where it is none as a whole; items are looked at one by one.
     """
-    if lines:
-        items = [line for line in body.split(b"\n") if line.strip(_WHITE_SPACE)]
-    else:
-        try:
-            items = [bytes(item) for item in msgspec.json.decode(body, type=list[msgspec.Raw])]
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            items = _split_array(body.strip(_WHITE_SPACE))
-            if not items:
-                raise Refusal(Reason.NOT_JSON, _no_array(body, error)) from error
-    if len(items) > MAX_ITEMS:
-        raise _batch_refused(f"the batch holds {len(items)} commands, {MAX_ITEMS} are allowed")
-    if not items:
+    pieces = body.split(b"\n") if is_lines else _array(body)
+    # A line may be blank, and is none of the commands; they are counted before anything is made of them.
+    count = sum(1 for piece in pieces if piece.strip(_WHITE_SPACE)) if is_lines else len(pieces)
+    if count > MAX_ITEMS:
+        raise _batch_refused(f"the batch holds {count} commands, {MAX_ITEMS} are allowed")
+    if not count:
         raise _batch_refused("the batch holds no command")
-    return items
+    if is_lines:
+        lines = enumerate(pieces, 1)
+        return [Item(line, line=number) for number, line in lines if line.strip(_WHITE_SPACE)]
+    return [Item(piece) for piece in pieces]
+
+
+def _array(body: bytes) -> list[bytes]:
+    """Split a JSON array. Raises: Problem 400 where it is none."""
+    try:
+        return [bytes(piece) for piece in msgspec.json.decode(body, type=list[msgspec.Raw])]
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        pieces = _split_array(body.strip(_WHITE_SPACE))
+        if not pieces:
+            raise of_refusal(Refusal(Reason.NOT_JSON, _no_array(body, error))) from error
+        return pieces
 
 
 def _split_array(body: bytes) -> list[bytes]:
@@ -107,6 +146,6 @@ def _no_array(body: bytes, error: Exception) -> str:
     return f"not a JSON array: {error}"[:200]
 
 
-def _batch_refused(message: str) -> Refusal:
+def _batch_refused(message: str) -> Problem:
     error = FieldError("", message)
-    return Refusal(Reason.INVALID_FIELD, describe([error], whole=""), [error])
+    return of_refusal(Refusal(Reason.INVALID_FIELD, describe([error], whole=""), [error]))

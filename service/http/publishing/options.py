@@ -1,14 +1,15 @@
-"""What a request wants besides its commands: headers and parameters of the two calls that publish."""
+"""What a request wants besides its commands: headers and parameters of the two calls that publish, read once."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import parse_qs
 
 from service.http.kit.parameters import wrong
 
 if TYPE_CHECKING:
-    from service.http.kit.raw_request import Call
+    from starlette.requests import Request
 
 MAX_WAIT_SECONDS = 30
 _LINES = ("application/x-ndjson", "application/jsonl")
@@ -17,63 +18,67 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-def idempotency_key(call: Call) -> str | None:
-    """Read `Idempotency-Key`. Raises: Problem 400."""
-    key = call.header(b"idempotency-key")
-    if call.is_repeated(b"idempotency-key"):
-        raise wrong("", "header Idempotency-Key was sent more than once")
-    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise wrong("", "header Idempotency-Key must be 1 to 255 printable ASCII")
-    return key
+class Options(NamedTuple):
+    """What a request wants. wait_seconds: for its outcome; None: not at all. is_lines: a batch is sent as NDJSON."""
+
+    idempotency_key: str | None
+    traceparent: str | None
+    is_dry_run: bool
+    wait_seconds: float | None
+    is_lines: bool
+
+    def item_keys(self, count: int) -> list[str | None]:
+        """Give the idempotency keys of a batch's items. Raises: Problem 400 when the last would be too long."""
+        key = self.idempotency_key
+        if key is None:
+            return [None] * count
+        keys = [f"{key}:{number}" for number in range(count)]
+        if not _IDEMPOTENCY_KEY.fullmatch(keys[-1]):
+            room = 255 - len(keys[-1]) + len(key)
+            raise wrong(
+                "", f"header Idempotency-Key must be 1 to {room} characters for so many items"
+            )
+        return list(keys)
 
 
-def item_keys(key: str | None, count: int) -> list[str | None]:
-    """Give the idempotency keys of a batch's items. Raises: Problem 400 when the last would be too long."""
-    if key is None:
-        return [None] * count
-    keys = [f"{key}:{number}" for number in range(count)]
-    if not _IDEMPOTENCY_KEY.fullmatch(keys[-1]):
-        room = 255 - len(keys[-1]) + len(key)
-        raise wrong("", f"header Idempotency-Key must be 1 to {room} characters for so many items")
-    return list(keys)
+def read_options(request: Request, *, is_batch: bool = False) -> Options:
+    """Read them. Raises: Problem 400; what is not known, or misspelt, must not publish."""
+    sent = request.scope["headers"]
+    headers: dict[bytes, bytes] = dict(reversed(sent))  # of several with one name the first
+    key, traceparent, prefer, kind = (
+        None if (value := headers.get(name)) is None else value.decode("latin-1")
+        for name in (b"idempotency-key", b"traceparent", b"prefer", b"content-type")
+    )
+    if key is not None:
+        if sum(name == b"idempotency-key" for name, _ in sent) > 1:
+            raise wrong("", "header Idempotency-Key was sent more than once")
+        if not _IDEMPOTENCY_KEY.fullmatch(key):
+            raise wrong("", "header Idempotency-Key must be 1 to 255 printable ASCII")
+    return Options(
+        key,
+        traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
+        _is_dry_run(request.scope["query_string"], is_batch=is_batch),
+        _wait_seconds(prefer) if prefer else None,
+        kind is not None and kind.partition(";")[0].strip().lower() in _LINES,
+    )
 
 
-def is_lines(call: Call) -> bool:
-    """Tell whether a batch comes as NDJSON."""
-    return (call.header(b"content-type") or "").partition(";")[0].strip().lower() in _LINES
-
-
-def traceparent(call: Call) -> str | None:
-    """Give our own span's, else the caller's as it was sent."""
-    sent = call.traceparent or call.header(b"traceparent")
-    return sent if sent is not None and _TRACEPARENT.fullmatch(sent) else None
-
-
-def is_dry_run(call: Call) -> bool:
-    """Read `?dry_run=`, the one parameter there is. Raises: Problem 400: a misspelt one must not publish."""
-    query = call.query()
-    said = query.pop("dry_run", ["false"])
-    if said not in (["true"], ["false"]):
+def _is_dry_run(query_string: bytes, *, is_batch: bool) -> bool:
+    """Read `?dry_run=`, the one parameter that there is, of a single command."""
+    if not query_string:
+        return False
+    query = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
+    said = query.pop("dry_run", None)
+    if said is not None and is_batch:
+        raise wrong("dry_run", "a batch has no dry run: POST the commands one by one")
+    if said not in (None, ["true"], ["false"]):
         raise wrong("dry_run", "must be true or false, once")
-    _refuse(query)
+    if query:
+        raise wrong(next(iter(query)), "there is no such parameter")
     return said == ["true"]
 
 
-def check_batch_query(call: Call) -> None:
-    """Check that a batch is sent without parameters. Raises: Problem 400."""
-    query = call.query()
-    if "dry_run" in query:
-        raise wrong("dry_run", "a batch has no dry run: POST the commands one by one")
-    _refuse(query)
-
-
-def _refuse(query: dict[str, list[str]]) -> None:
-    if query:
-        raise wrong(next(iter(query)), "there is no such parameter")
-
-
-def wait_seconds(call: Call) -> float | None:
-    """Read `Prefer: wait=N` (RFC 7240), at most 30."""
-    prefer = call.header(b"prefer")
-    found = _PREFER_WAIT.search(prefer) if prefer else None
+def _wait_seconds(prefer: str) -> float | None:
+    """Read `Prefer: wait=N`; what is not understood is ignored (RFC 7240)."""
+    found = _PREFER_WAIT.search(prefer)
     return min(float(found[1]), MAX_WAIT_SECONDS) if found else None

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from aiokafka.producer.message_accumulator import BatchBuilder
     from aiokafka.structs import RecordMetadata
 
-    from service.http.kit.deadlines import Deadlines
     from service.kafka.publish import Header
     from service.kafka.topic_ids import Topic
     from service.runtime.settings import Settings
@@ -132,9 +131,8 @@ class Publisher:
     a batch hangs nothing new is taken, and what waits here or is refused then was not published, for certain.
     """
 
-    def __init__(self, settings: Settings, deadlines: Deadlines) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._deadlines = deadlines
         self._topic = Topics(settings.topic_prefix).commands
         self._kept = ReconnectingClient(self._producing, log, "warning")
         self._queues: dict[int, Queue] = {}
@@ -210,22 +208,30 @@ class Publisher:
         producer = self._kept.client
         if producer is None or self.is_away:
             raise unavailable("broker_away", _AWAY, "no")
+        known = producer.client.cluster.partitions_for_topic(self._topic)
+        if known is None:
+            known = await self._ask_partitions(producer)
+            if self._kept.client is not producer or self.is_away:
+                raise unavailable("broker_away", _AWAY, "no")
+        partitions = sorted(known)
+        partition = _partition_of(record.key, partitions, partitions)
+        queue = self._queues.setdefault(partition, Queue())
+        queue.add(record)
+        if queue.task is None:
+            queue.task = asyncio.create_task(self._send(producer, partition, queue))
+
+    async def _ask_partitions(self, producer: AIOKafkaProducer) -> set[int]:
+        """Wait until the topic's partitions are known. Raises: Problem 503, `published: no`."""
         try:
-            with self._deadlines.within(METADATA_SECONDS):
-                partitions = sorted(await producer.partitions_for(self._topic))
+            async with asyncio.timeout(METADATA_SECONDS):
+                known: set[int] = await producer.partitions_for(self._topic)
         except TimeoutError:
             raise unavailable("broker_away", _AWAY, "no") from None
         except KafkaError as error:
             if not isinstance(error, _REFUSED):
                 self._kept.replace()
             raise unavailable("broker_away", type(error).__name__, "no") from error
-        if self._kept.client is not producer or self.is_away:
-            raise unavailable("broker_away", _AWAY, "no")
-        partition = _partition_of(record.key, partitions, partitions)
-        queue = self._queues.setdefault(partition, Queue())
-        queue.add(record)
-        if queue.task is None:
-            queue.task = asyncio.create_task(self._send(producer, partition, queue))
+        return known
 
     async def _send(self, producer: AIOKafkaProducer, partition: int, queue: Queue) -> None:
         """Send what waits for a partition, a batch at a time."""

@@ -45,10 +45,10 @@ MOST, TOGETHER, KEPT_FRESH = 50_000, 500, 20_000
 
 @dataclass(slots=True)
 class _Known:
-    """What Postgres said of a segment, by the loop's time when it was asked."""
+    """What Postgres said of a segment, by the loop's time when it was read."""
 
     registered: Registered
-    asked_at: float
+    read_at: float
 
     @property
     def takes(self) -> bool:
@@ -87,13 +87,13 @@ class RegistryCache:
         """
         now_ms = time.time_ns() // 1_000_000
         if self._rules_version < 0:
-            await self._ask(since)
+            await self._read_rules(since)
         try:
             check_received(command, now_ms, self._allowed)
         except Refusal as refusal:
             if refusal.reason is not Reason.NOT_ALLOWED:
                 raise
-            await self._ask(since)
+            await self._read_rules(since)
             check_received(command, now_ms, self._allowed)
 
     async def check_segment(self, command: Command, since: float) -> None:
@@ -104,13 +104,13 @@ class RegistryCache:
         wanted = (command.network_id, command.segment_id)
         known = self._known.get(wanted)
         if known is None or not known.takes:
-            if known is None or known.asked_at < since:
-                known = await self._asked(wanted, since)
-        elif known.asked_at < self._read_at - FRESH_SECONDS:
+            if known is None or known.read_at < since:
+                known = await self._read_segment(wanted, since)
+        elif known.read_at < self._read_at - FRESH_SECONDS:
             try:
-                known = await self._asked(wanted, since)
+                known = await self._read_segment(wanted, since)
             except DatabaseAwayError:
-                known.asked_at = self._read_at  # it holds until Postgres is back
+                known.read_at = self._read_at  # it holds until Postgres is back
         found = known.registered
         if found.segment_key is None:
             raise Refusal(Reason.UNKNOWN_SEGMENT, "no such segment in this network")
@@ -134,13 +134,13 @@ class RegistryCache:
         await supervisor.run(self._refresh, REFRESH_SECONDS)
         self._look_up.stop()
 
-    async def _ask(self, since: float) -> None:
+    async def _read_rules(self, since: float) -> None:
         """Have read what the topic may say no earlier than `since`."""
         if self._read_at < since:
             self._unless_away(since)
             await self._refresh()
 
-    async def _asked(self, wanted: Which, since: float) -> _Known:
+    async def _read_segment(self, wanted: Which, since: float) -> _Known:
         self._unless_away(since)
         return await self._look_up(wanted)
 
@@ -149,17 +149,17 @@ class RegistryCache:
         if self._away_at >= since:
             raise DatabaseAwayError
 
-    async def _find(self, asked: Sequence[Which]) -> list[_Known]:
+    async def _find(self, wanted: Sequence[Which]) -> list[_Known]:
         """Look up what several requests ask for."""
         began = asyncio.get_running_loop().time()
         try:
             async with self._database.hurried(LOOKUP_SECONDS) as connection:
-                found = await registry.find(connection, set(asked))
+                found = await registry.find(connection, set(wanted))
         except INFRASTRUCTURE as error:
             self._away_at = began
             raise DatabaseAwayError from error
         self._remember(found, began)
-        return [_Known(found[one], began) for one in asked]
+        return [_Known(found[one], began) for one in wanted]
 
     async def _refresh(self) -> None:
         """Read what is in use, and what the topic may say if that moved."""

@@ -1,52 +1,51 @@
-"""POST of commands, one or many: check, publish, answer from the broker's acknowledgement."""
+"""The way of a POST of commands, one or many: authorize, read, check, publish, answer."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from opentelemetry.trace import SpanKind
+import msgspec
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from opentelemetry.trace import get_current_span
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads it
+from starlette.responses import Response
+from starlette.routing import request_response
 
-from schemas.command import check_size
 from schemas.command.refusal import Reason, Refusal
 from schemas.headers import IDEMPOTENCY_KEY, TRACEPARENT
 from schemas.position import LOG_APPEND_TIME
-from service.http.kit.problems import Problem, of_error, of_refusal, registry_away
-from service.http.kit.raw_request import MAX_BATCH_BODY, MAX_BODY
-from service.http.publishing.body import Intake, split_batch, take
-from service.http.publishing.options import (
-    check_batch_query,
-    idempotency_key,
-    is_dry_run,
-    is_lines,
-    item_keys,
-    traceparent,
-    wait_seconds,
-)
+from service.http.kit.problems import Problem, of_unpublished
+from service.http.kit.request_body import MAX_BATCH_BODY, MAX_BODY, read_body
+from service.http.publishing import openapi
+from service.http.publishing.body import Item, split_batch
+from service.http.publishing.options import read_options
 from service.http.publishing.publisher import Record
-from service.http.publishing.room import RECORD_BYTES
 from service.kafka.publish import Sender, queued, signed_headers
 from service.registry.api_keys import Scope
 from service.runtime.errors import DatabaseAwayError
-from service.runtime.tracing import TRACER, carried, traceparent_of
+from service.runtime.tracing import traceparent_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from uuid import UUID
 
     from aiokafka.structs import RecordMetadata
 
     from schemas.command import Command
     from service.http.kit.auth import Access, Admission
-    from service.http.kit.raw_request import Call
+    from service.http.publishing.options import Options
     from service.http.publishing.publisher import Publisher
     from service.http.publishing.registry_cache import RegistryCache
     from service.kafka.publish import Header
     from service.runtime.settings import Settings
 
-
-# So many of a batch are read in a step: about as much work as one command is.
+PATH = "/networks/{network_id}/segments"
+# So many of a batch are worked on in a step: about as much work as one command is.
 ITEMS_AT_ONCE = 5
+_T = TypeVar("_T")
+_encode = msgspec.json.Encoder().encode
 
 
 class Handle(NamedTuple):
@@ -63,7 +62,7 @@ class Handle(NamedTuple):
     received_ms: int | None = None
 
 
-class Outcomes(Protocol):
+class OutcomeReader(Protocol):
     """What the read side knows of commands; given by segments.http, for service imports no projection."""
 
     async def wait(self, network_id: str, handle: Handle, seconds: float) -> dict[str, Any] | None:
@@ -73,220 +72,211 @@ class Outcomes(Protocol):
         """Say what would become of a command: outcome, reason, before, after. Raises: DatabaseAwayError."""
 
 
-class Sending(NamedTuple):
-    """Who publishes, and under which idempotency key."""
+class Post(NamedTuple):
+    """A request that was authorized, with what it wants besides its commands."""
 
     admission: Admission
+    options: Options
     sender: Sender
-    idempotency_key: str | None
-    traceparent: str | None
+
+    @property
+    def network_id(self) -> str:
+        """The network that it publishes in."""
+        return self.admission.network_id
 
 
-class PublishingRoutes:
-    """Takes commands over HTTP."""
+class PublishingRoute(APIRoute):
+    """A route that FastAPI documents, and Starlette runs: its endpoint takes the bare request.
+
+    To work out parameters and models for it would cost more than all that the endpoint does.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        self.app = request_response(self._handle)
+
+    async def _handle(self, request: Request) -> Response:
+        """Call the endpoint; what it raises says that nothing was published, unless it says otherwise.
+
+        Once a command was published it raises only what the publisher says of it.
+        """
+        try:
+            response: Response = await self.endpoint(request)
+        except (Problem, DatabaseAwayError) as error:
+            raise of_unpublished(error) from None
+        return response
+
+
+class Publishing:
+    """The two calls that publish."""
 
     def __init__(
         self,
         access: Access,
-        segments: RegistryCache,
+        registry: RegistryCache,
         publisher: Publisher,
-        outcomes: Outcomes,
+        outcomes: OutcomeReader,
         settings: Settings,
     ) -> None:
         self._access = access
-        self._segments = segments
+        self._registry = registry
         self._publisher = publisher
         self._outcomes = outcomes
         self._settings = settings
 
-    async def post_one(self, call: Call) -> None:
-        """Take one command: 201; with dry_run 200; with Prefer: wait 200 or 202."""
-        await self._traced(call, "POST /networks/{network_id}/segments", self._post_one)
+    def routes(self) -> list[APIRoute]:
+        """Give their routes."""
+        router = APIRouter(tags=[openapi.TAG], route_class=PublishingRoute)
+        router.add_api_route(PATH, self.post_one, methods=["POST"], **openapi.ONE)
+        router.add_api_route(f"{PATH}/batch", self.post_batch, methods=["POST"], **openapi.BATCH)
+        return [route for route in router.routes if isinstance(route, APIRoute)]
 
-    async def _post_one(self, call: Call) -> None:
-        sending = await self._sending(call)
-        dry = is_dry_run(call)
-        try:
-            body = await call.body(MAX_BODY)
-            since = asyncio.get_running_loop().time()
-            intake = take(body, sending.admission.network_id)
-            await self._check(intake, sending.idempotency_key, since)
-            if dry:
-                foreseen = await self._outcomes.foresee(intake.command, sending.idempotency_key)
-                await call.answer(200, foreseen)
-                return
-        except Refusal as refusal:
-            raise of_refusal(refusal) from refusal
-        except DatabaseAwayError:
-            raise registry_away("no") from None
+    async def post_one(self, request: Request) -> Response:
+        """201 once the broker has it; with `dry_run` 200; with `Prefer: wait` 200 or 202."""
+        post = await self._authorize(request, is_batch=False)
+        options = post.options
+        item = Item(await read_body(request, MAX_BODY), options.idempotency_key)
+        if options.is_dry_run:
+            return _answer(200, await self._foresee(post, item))
         topic_id = self._publisher.topic_id
-        room, cost = self._publisher.room, len(intake.value) + RECORD_BYTES
-        room.take(sending.admission.network_id, cost)
-        record = self._record(sending, intake, sending.idempotency_key, cost)
-        try:
-            await self._publisher.submit(record)
-        except BaseException:
-            room.give_back(sending.admission.network_id, cost)
-            raise
-        sent = await record.sent
+        await self._publish(post, [item])
+        sent = await item.sent()
         if isinstance(sent, Problem):
             raise sent
-        told = queued(intake.command, sent)
-        seconds = wait_seconds(call)
-        if seconds is None:
-            await call.answer(201, told)
-            return
+        told = queued(item.command, sent)
+        if options.wait_seconds is None:
+            return _answer(201, told)
         handle = _handle(sent, topic_id)
-        result = await self._outcomes.wait(call.network_id, handle, seconds)
-        applied = {"Preference-Applied": f"wait={int(seconds)}"}
+        result = await self._outcomes.wait(post.network_id, handle, options.wait_seconds)
+        applied = {"Preference-Applied": f"wait={int(options.wait_seconds)}"}
         if result is None:
-            await call.answer(202, told | {"outcome": "queued"}, applied)
-        else:
-            await call.answer(200, _settled(told, result), applied)
+            return _answer(202, told | {"outcome": "queued"}, applied)
+        return _answer(200, _settled(told, result), applied)
 
-    async def _check(self, intake: Intake, key: str | None, since: float) -> None:
-        """Check a command that was read, in the contract's order. key: its own. since: as RegistryCache has it.
+    async def post_batch(self, request: Request) -> Response:
+        """207 once the broker has answered for each: what one command would have been answered, in their order."""
+        post = await self._authorize(request, is_batch=True)
+        items = await asyncio.to_thread(
+            split_batch,
+            await read_body(request, MAX_BATCH_BODY),
+            is_lines=post.options.is_lines,
+        )
+        for item, key in zip(items, post.options.item_keys(len(items)), strict=True):
+            item.idempotency_key = key
+        await self._publish(post, items)
+        told = [await _answer_item(number, item) for number, item in enumerate(items)]
+        return _answer(207, {"items": told})
 
-        Raises: Refusal, DatabaseAwayError.
+    async def _authorize(self, request: Request, *, is_batch: bool) -> Post:
+        state = request.scope["state"]
+        admission = await self._access.admit(
+            state,
+            request.headers.get("authorization"),
+            request.path_params["network_id"],
+            Scope.PUBLISH,
+        )
+        sender = Sender("http", admission.key.key_name, state["request_id"])
+        return Post(admission, read_options(request, is_batch=is_batch), sender)
+
+    async def _publish(self, post: Post, items: Sequence[Item]) -> None:
+        """Read, check and publish. All items are taken or none; then each may still have its own problem.
+
+        Raises: Problem 413, 429 or 503, before anything of them is read.
         """
-        await self._segments.check_received(intake.command, since)
-        try:
-            await self._segments.check_segment(intake.command, since)
-        except Refusal as refusal:
-            archived = refusal.reason is Reason.SEGMENT_ARCHIVED
-            if not (archived and await self._is_repeat(intake.command, key)):
-                raise
-
-    async def _is_repeat(self, command: Command, key: str | None) -> bool:
-        """Whether the log has a command already: its publisher retries, and is told as the first time."""
-        if key is None and command.status_change_timestamp is None:
-            return False
-        foreseen = await self._outcomes.foresee(command, key)
-        return bool(foreseen["outcome"] == "duplicate")
-
-    async def post_batch(self, call: Call) -> None:
-        """Take up to 1,000 commands: 207, with what became of each, in their order."""
-        await self._traced(call, "POST /networks/{network_id}/segments/batch", self._post_batch)
-
-    async def _traced(self, call: Call, name: str, post: Callable[[Call], Awaitable[None]]) -> None:
-        """Post in a span of the caller's trace, which the records carry on."""
-        if self._settings.otlp_endpoint is None:
-            await post(call)
-            return
-        context = carried(call.header(b"traceparent"))
-        with TRACER.start_as_current_span(name, context, SpanKind.SERVER) as span:
-            call.traceparent = traceparent_of(span)
-            await post(call)
-
-    async def _post_batch(self, call: Call) -> None:
-        sending = await self._sending(call)
-        check_batch_query(call)
-        try:
-            body = await call.body(MAX_BATCH_BODY)
-            items = await asyncio.to_thread(split_batch, body, lines=is_lines(call))
-        except Refusal as refusal:
-            raise of_refusal(refusal) from refusal
-        keys = item_keys(sending.idempotency_key, len(items))
-        network_id = sending.admission.network_id
-        room, left = self._publisher.room, len(body) + len(items) * RECORD_BYTES
-        # All of it or nothing, before anything is read.
+        network_id, room = post.network_id, self._publisher.room
+        left = sum(item.cost for item in items)
         room.take(network_id, left)
         try:
-            self._access.charge(sending.admission, len(items), "no")
-            began = asyncio.get_running_loop().time()
-            taken = [one async for one in _take_items(items, network_id)]
-            named = [one.command for one in taken if isinstance(one, Intake)]
-            await self._segments.look_up(named, began)
-            submitted = []
-            for number, (key, item, one) in enumerate(zip(keys, items, taken, strict=True), 1):
-                cost = len(item) + RECORD_BYTES
-                submitted.append(await self._submit_item(sending, key, one, cost, began))
-                if not isinstance(submitted[-1], Problem):
-                    left -= cost
-                if number % ITEMS_AT_ONCE == 0:
-                    await asyncio.sleep(0)  # let others go on between
+            if len(items) > 1:  # the first was counted when the request was let in
+                self._access.charge(post.admission, len(items))
+            await self._read(post, items)
+            async for item in _in_steps(items):
+                if item.problem is None:
+                    try:
+                        item.record = self._record(post, item)
+                        await self._publisher.submit(item.record)
+                        left -= item.cost
+                    except Problem as problem:
+                        item.refuse(problem)
         finally:
             room.give_back(network_id, left)
-        answers = [await _answer_item(number, one) for number, one in enumerate(submitted)]
-        await call.answer(207, {"items": answers})
 
-    async def _submit_item(
-        self, sending: Sending, key: str | None, taken: Intake | Problem, cost: int, began: float
-    ) -> Any:
-        """Give an item to the publisher; gives (command, record), or the problem that it has.
+    async def _read(self, post: Post, items: Sequence[Item]) -> None:
+        """Read and check items, in the contract's order; those that are refused have a problem then."""
+        since = asyncio.get_running_loop().time()
+        async for item in _in_steps(items):
+            try:
+                item.read(post.network_id)
+            except Refusal as refusal:
+                item.refuse(refusal)
+        good = [item for item in items if item.problem is None]
+        await self._registry.look_up((item.command for item in good), since)
+        async for item in _in_steps(good):
+            try:
+                await self._check(item, since)
+            except (DatabaseAwayError, Problem, Refusal) as error:
+                item.refuse(error)
 
-        key: its own. cost: what was taken of the room for it. began: the loop's time when its batch was read.
-        """
-        if isinstance(taken, Problem):
-            return taken
+    async def _check(self, item: Item, since: float) -> None:
+        """Check a command that was read. since: as RegistryCache has it. Raises: Refusal, DatabaseAwayError."""
+        await self._registry.check_received(item.command, since)
         try:
-            await self._check(taken, key, began)
-            record = self._record(sending, taken, key, cost)
-            await self._publisher.submit(record)
-        except DatabaseAwayError:
-            return registry_away("no")
-        except (Problem, Refusal) as error:
-            return of_error(error)
-        return taken.command, record
+            await self._registry.check_segment(item.command, since)
+        except Refusal as refusal:
+            archived = refusal.reason is Reason.SEGMENT_ARCHIVED
+            if not (archived and await self._is_repeat(item)):
+                raise
 
-    async def _sending(self, call: Call) -> Sending:
-        admission = await self._access.admit(
-            call.state,
-            call.header(b"authorization"),
-            call.network_id,
-            Scope.PUBLISH,
-            published="no",
-        )
-        sender = Sender("http", admission.key.key_name, call.request_id)
-        return Sending(admission, sender, idempotency_key(call), traceparent(call))
+    async def _is_repeat(self, item: Item) -> bool:
+        """Whether the log has a command already: its publisher retries, and is told as the first time."""
+        if item.idempotency_key is None and item.command.status_change_timestamp is None:
+            return False
+        foreseen = await self._outcomes.foresee(item.command, item.idempotency_key)
+        return bool(foreseen["outcome"] == "duplicate")
 
-    def _record(
-        self, sending: Sending, intake: Intake, idempotency_key: str | None, cost: int
-    ) -> Record:
-        """Make the record of a command. cost: what was taken of the room for it."""
-        headers = self._headers(sending, intake, idempotency_key)
-        return Record(sending.admission.network_id, intake.key, intake.value, headers, cost)
+    async def _foresee(self, post: Post, item: Item) -> dict[str, Any]:
+        """Say what would become of a command. Raises: Problem, DatabaseAwayError."""
+        await self._read(post, [item])
+        if item.problem is not None:
+            raise item.problem
+        return await self._outcomes.foresee(item.command, item.idempotency_key)
 
-    def _headers(
-        self, sending: Sending, intake: Intake, idempotency_key: str | None
-    ) -> list[Header]:
+    def _record(self, post: Post, item: Item) -> Record:
+        """Make the record of a command."""
         extra: list[Header] = []
-        if idempotency_key is not None:
-            extra.append((IDEMPOTENCY_KEY, idempotency_key.encode("ascii")))
-        if sending.traceparent is not None:
-            extra.append((TRACEPARENT, sending.traceparent.encode("ascii")))
-        return signed_headers(
-            self._settings, intake.key, intake.value, sending.sender, tuple(extra)
-        )
+        if item.idempotency_key is not None:
+            extra.append((IDEMPOTENCY_KEY, item.idempotency_key.encode("ascii")))
+        traceparent = post.options.traceparent
+        if self._settings.otlp_endpoint is not None:  # FastAPI's span of the request goes between
+            traceparent = traceparent_of(get_current_span()) or traceparent
+        if traceparent is not None:
+            extra.append((TRACEPARENT, traceparent.encode("ascii")))
+        headers = signed_headers(self._settings, item.key, item.value, post.sender, tuple(extra))
+        return Record(post.network_id, item.key, item.value, headers, item.cost)
+
+
+async def _in_steps(items: Iterable[_T]) -> AsyncIterator[_T]:
+    """Give items, and let other requests go on after some of them."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % ITEMS_AT_ONCE == 0:
+            await asyncio.sleep(0)
+
+
+def _answer(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(_encode(body), status, headers, media_type="application/json")
+
+
+async def _answer_item(number: int, item: Item) -> dict[str, Any]:
+    sent = await item.sent()
+    if isinstance(sent, Problem):
+        return sent.body(f"/{number}", item.line)
+    return queued(item.command, sent) | {"status": 201}
 
 
 def _handle(sent: RecordMetadata, topic_id: UUID | None) -> Handle:
     received_ms = sent.timestamp if sent.timestamp_type == LOG_APPEND_TIME else None
     return Handle(sent.topic, sent.partition, sent.offset, topic_id, received_ms)
-
-
-async def _take_items(items: Sequence[bytes], network_id: str) -> AsyncIterator[Intake | Problem]:
-    """Read the items of a batch; gives the problem of one that can't be read in its place."""
-    for number, item in enumerate(items, 1):
-        try:
-            check_size(None, item)
-            yield take(item, network_id)
-        except (Problem, Refusal) as error:
-            yield of_error(error)
-        if number % ITEMS_AT_ONCE == 0:
-            await asyncio.sleep(0)  # let others go on between
-
-
-async def _answer_item(number: int, submitted: Any) -> dict[str, Any]:
-    """Wait for what became of an item. submitted: as `_submit_item` gives it."""
-    if not isinstance(submitted, Problem):
-        command, record = submitted
-        sent = await record.sent
-        if not isinstance(sent, Problem):
-            return queued(command, sent) | {"status": 201}
-        submitted = sent
-    body: dict[str, Any] = submitted.body(f"/{number}")
-    return body
 
 
 def _settled(told: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Helpers for the parts of the document."""
+"""Helpers for the parts of the OpenAPI document."""
 
 from __future__ import annotations
 
