@@ -28,7 +28,7 @@ from service.http.kit.database import SharedDatabase
 from service.http.kit.in_flight import InFlight
 from service.http.kit.key_cache import ROLE, KeyCache
 from service.http.kit.middleware import RequestMiddleware
-from service.http.kit.problems import Problem, of_error, of_refusal
+from service.http.kit.problems import Problem, log_unexpected, of_error, of_refusal
 from service.http.kit.request_body import field_errors
 from service.http.publishing.publisher import Publisher
 from service.http.publishing.registry_cache import RegistryCache
@@ -168,11 +168,18 @@ def make_app(parts: Parts) -> ASGIApp:
     """Build the app of a process: the app of all routes, behind the middleware."""
     api = make_api(parts)
     posts = [route for route in api.routes if isinstance(route, PublishingRoute)]
+    is_traced = parts.settings.otlp_endpoint is not None
 
-    def publishes(scope: Scope) -> bool:
-        return any(route.matches(scope)[0] is Match.FULL for route in posts)
+    def find_post(scope: Scope) -> ASGIApp | None:
+        """Return the app for a request that publishes: its route, called without FastAPI unless FastAPI traces it."""
+        if scope["method"] == "POST":
+            for route in posts:
+                if match := route.path_regex.match(scope["path"]):
+                    scope["path_params"] = match.groupdict()
+                    return api if is_traced else route.app
+        return None
 
-    return RequestMiddleware(api, parts.access, parts.in_flight, publishes)
+    return RequestMiddleware(api, parts.access, parts.in_flight, find_post)
 
 
 def make_api(parts: Parts) -> FastAPI:
@@ -190,7 +197,7 @@ def make_api(parts: Parts) -> FastAPI:
     publishing = Publishing(
         parts.access, parts.segments, parts.publisher, parts.outcomes, parts.settings
     )
-    # First, because they are called most. Included in the app, they would be matched twice.
+    # The publishing routes are here for methods, documents and traces; make_app calls them directly otherwise.
     api.router.routes[:0] = [*publishing.routes(), Route("/openapi.json", _document(api))]
     api.include_router(admin_routes(parts.access, parts.shared, parts.changing))
     api.include_router(
@@ -238,12 +245,7 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> Response:
-        log.error(
-            "a request failed",
-            path=request.url.path,
-            request_id=request.state.request_id,
-            exc_info=error,
-        )
+        log_unexpected(request.scope, error)
         return of_error(error).response()
 
 

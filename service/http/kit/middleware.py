@@ -49,13 +49,13 @@ class RequestMiddleware:
         app: ASGIApp,
         access: Access,
         in_flight: InFlight,
-        publishes: Callable[[Scope], bool],
+        find_post: Callable[[Scope], ASGIApp | None],
     ) -> None:
-        """publishes: whether a request goes to a call that publishes; what is refused here says what became of it."""
+        """app: of all requests but those for which `find_post` returns another one, because they publish."""
         self._app = app
         self._access = access
         self._in_flight = in_flight
-        self._publishes = publishes
+        self._find_post = find_post
         self._turns = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,6 +69,7 @@ class RequestMiddleware:
         self, network: str, head: _Head, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Let a request through, or answer 503 when too many are in flight, of all or of its network."""
+        post = self._find_post(scope)
         place, problem = self._enter(network, scope)
         if problem is None and head.codings not in (b"", b"chunked"):
             problem = _CODINGS
@@ -79,26 +80,27 @@ class RequestMiddleware:
         if scope["method"] == "HEAD":
             scope["method"] = "GET"
         try:
-            app = self._app if problem is None else problem.response()
+            app = post or self._app
+            if problem is not None:
+                app = (problem if post is None else of_unpublished(problem)).response()
             await app(scope, answer.receive, answer.send)
         finally:
             place.leave()
 
     def _enter(self, network: str, scope: Scope) -> tuple[Place, Problem | None]:
         """Take a place; gives why there is none too, before anything else is done for the request."""
-        aside = self._in_flight.aside()
         if scope["path"].startswith(_ALWAYS):
-            return aside, None
+            return self._in_flight.aside(), None
         place = self._in_flight.enter()
-        problem = unavailable("busy", "too many requests are in flight") if place is None else None
-        if place is not None and network != NOBODY:  # else its key is looked up later
+        if place is None:
+            problem = unavailable("busy", "too many requests are in flight")
+            return self._in_flight.aside(), problem
+        if network != NOBODY:  # else its key is looked up later
             try:
                 place.claim(network)
             except Problem as refused:
-                problem = refused
-        if problem is not None and self._publishes(scope):
-            problem = of_unpublished(problem)
-        return place or aside, problem
+                return place, refused
+        return place, None
 
 
 class _Answer:

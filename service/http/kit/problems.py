@@ -13,13 +13,18 @@ from service.runtime.errors import (
     DatabaseAwayError,
     NameTakenError,
     NoIdLeftError,
+    SegmentsError,
     TooManySegmentsError,
     UnknownSegmentError,
 )
+from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from starlette.types import Scope
+
+log = get_logger("api")
 MEDIA_TYPE = "application/problem+json"
 # Of these statuses it is not plain that a command is not in Kafka.
 IN_DOUBT = (408, 429, 503)
@@ -143,6 +148,17 @@ def of_error(error: Exception) -> Problem:
         which = f" {error.args[0]}" if isinstance(error, NameTakenError) else ""
         return Problem(status, reason, f"{detail}{which}")
     return Problem(500, "internal", "something went wrong here; it is in the log")
+
+
+def log_unexpected(scope: Scope, error: Exception) -> None:
+    """Log an error that a request has raised, unless it is expected."""
+    if not isinstance(error, Problem | SegmentsError):
+        log.error(
+            "a request failed",
+            path=scope["path"],
+            request_id=scope["state"]["request_id"],
+            exc_info=error,
+        )
 
 
 def of_unpublished(error: Exception) -> Problem:

@@ -9,14 +9,12 @@ import msgspec
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from opentelemetry.trace import get_current_span
-from starlette.requests import Request  # noqa: TC002 - FastAPI reads it
-from starlette.responses import Response
-from starlette.routing import request_response
+from starlette.requests import Request
 
 from schemas.command.refusal import Reason, Refusal
 from schemas.headers import IDEMPOTENCY_KEY, TRACEPARENT
 from schemas.position import LOG_APPEND_TIME
-from service.http.kit.problems import Problem, of_unpublished
+from service.http.kit.problems import Problem, log_unexpected, of_unpublished
 from service.http.kit.request_body import MAX_BATCH_BODY, MAX_BODY, read_body
 from service.http.publishing import openapi
 from service.http.publishing.body import Item, split_batch
@@ -28,10 +26,12 @@ from service.runtime.errors import DatabaseAwayError
 from service.runtime.tracing import traceparent_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from uuid import UUID
 
     from aiokafka.structs import RecordMetadata
+    from starlette.types import Receive, Send
+    from starlette.types import Scope as AsgiScope
 
     from schemas.command import Command
     from service.http.kit.auth import Access, Admission
@@ -85,26 +85,45 @@ class Post(NamedTuple):
         return self.admission.network_id
 
 
-class PublishingRoute(APIRoute):
-    """A route that FastAPI documents, and Starlette runs: its endpoint takes the bare request.
+class Answer(NamedTuple):
+    """A response in JSON. headers: as ASGI has them, without those that describe the body."""
 
-    To work out parameters and models for it would cost more than all that the endpoint does.
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class PublishingRoute(APIRoute):
+    """A route that FastAPI documents and does not run: `app` calls the endpoint with the bare request.
+
+    It needs nothing of FastAPI, whose parameters, models, exit stacks and middleware cost more than all that the
+    endpoint does. So it can be called without them, and returns its errors as problems itself.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
-        self.app = request_response(self._handle)
+        self.app = self._run
 
-    async def _handle(self, request: Request) -> Response:
-        """Call the endpoint; what it raises says that nothing was published, unless it says otherwise.
+    async def _run(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Call the endpoint. What it raises says that nothing was published, unless it says otherwise.
 
         Once a command was published it raises only what the publisher says of it.
         """
         try:
-            response: Response = await self.endpoint(request)
-        except (Problem, DatabaseAwayError) as error:
-            raise of_unpublished(error) from None
-        return response
+            status, body, headers = await self.endpoint(Request(scope, receive))
+        except Exception as error:  # noqa: BLE001 - every error is returned as a problem
+            log_unexpected(scope, error)
+            response = of_unpublished(error).without_frames().response()
+            status, body, headers = response.status_code, bytes(response.body), response.raw_headers
+        else:
+            length = b"%d" % len(body)
+            headers = [
+                (b"content-type", b"application/json"),
+                (b"content-length", length),
+                *headers,
+            ]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
 
 class Publishing:
@@ -127,17 +146,20 @@ class Publishing:
     def routes(self) -> list[APIRoute]:
         """Give their routes."""
         router = APIRouter(tags=[openapi.TAG], route_class=PublishingRoute)
-        router.add_api_route(PATH, self.post_one, methods=["POST"], **openapi.ONE)
-        router.add_api_route(f"{PATH}/batch", self.post_batch, methods=["POST"], **openapi.BATCH)
+        for path, endpoint, options in (
+            (PATH, self.post_one, openapi.ONE),
+            (f"{PATH}/batch", self.post_batch, openapi.BATCH),
+        ):
+            router.add_api_route(path, endpoint, methods=["POST"], response_model=None, **options)
         return [route for route in router.routes if isinstance(route, APIRoute)]
 
-    async def post_one(self, request: Request) -> Response:
+    async def post_one(self, request: Request) -> Answer:
         """201 once the broker has it; with `dry_run` 200; with `Prefer: wait` 200 or 202."""
         post = await self._authorize(request, is_batch=False)
         options = post.options
         item = Item(await read_body(request, MAX_BODY), options.idempotency_key)
         if options.is_dry_run:
-            return _answer(200, await self._foresee(post, item))
+            return Answer(200, _encode(await self._foresee(post, item)))
         topic_id = self._publisher.topic_id
         await self._publish(post, [item])
         sent = await item.sent()
@@ -145,15 +167,15 @@ class Publishing:
             raise sent
         told = queued(item.command, sent)
         if options.wait_seconds is None:
-            return _answer(201, told)
+            return Answer(201, _encode(told))
         handle = _handle(sent, topic_id)
         result = await self._outcomes.wait(post.network_id, handle, options.wait_seconds)
-        applied = {"Preference-Applied": f"wait={int(options.wait_seconds)}"}
+        applied = (b"preference-applied", b"wait=%d" % options.wait_seconds)
         if result is None:
-            return _answer(202, told | {"outcome": "queued"}, applied)
-        return _answer(200, _settled(told, result), applied)
+            return Answer(202, _encode(told | {"outcome": "queued"}), (applied,))
+        return Answer(200, _encode(_settled(told, result)), (applied,))
 
-    async def post_batch(self, request: Request) -> Response:
+    async def post_batch(self, request: Request) -> Answer:
         """207 once the broker has answered for each: what one command would have been answered, in their order."""
         post = await self._authorize(request, is_batch=True)
         items = await asyncio.to_thread(
@@ -165,7 +187,7 @@ class Publishing:
             item.idempotency_key = key
         await self._publish(post, items)
         told = [await _answer_item(number, item) for number, item in enumerate(items)]
-        return _answer(207, {"items": told})
+        return Answer(207, _encode({"items": told}))
 
     async def _authorize(self, request: Request, *, is_batch: bool) -> Post:
         state = request.scope["state"]
@@ -261,10 +283,6 @@ async def _in_steps(items: Iterable[_T]) -> AsyncIterator[_T]:
         yield item
         if number % ITEMS_AT_ONCE == 0:
             await asyncio.sleep(0)
-
-
-def _answer(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(_encode(body), status, headers, media_type="application/json")
 
 
 async def _answer_item(number: int, item: Item) -> dict[str, Any]:
