@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from service.http.kit.problems import unavailable
+from service.http.kit.time_limit import TimeLimit
 
 if TYPE_CHECKING:
     from service.runtime.settings import Settings
@@ -25,6 +26,7 @@ class InFlight:
     def __init__(self, settings: Settings) -> None:
         # A client's time for a body; to take something of an answer it has three times as long.
         self.seconds = settings.http_timeout_seconds
+        self.body_time = TimeLimit(self.seconds)
         self.places_free = settings.http_in_flight
         self.bytes_free = settings.http_memory_mib * 2**20
         self.places: Counter[str] = Counter()
@@ -43,9 +45,9 @@ class InFlight:
 
 
 class Place:
-    """What one request holds. held: bytes. seconds: its client's time for a body."""
+    """What one request holds. held: bytes. seconds: its client's time for a body; body_time: limits a read of it."""
 
-    __slots__ = ("_counted", "_in_flight", "_network", "held", "seconds")
+    __slots__ = ("_counted", "_in_flight", "_network", "body_time", "held", "seconds")
 
     def __init__(self, in_flight: InFlight, *, counted: bool) -> None:
         self._in_flight = in_flight
@@ -53,6 +55,7 @@ class Place:
         self.held = 0
         self._network: str | None = None
         self.seconds = in_flight.seconds
+        self.body_time = in_flight.body_time
 
     def claim(self, network_id: str) -> None:
         """Count the request as a network's, once. Raises: Problem 503."""

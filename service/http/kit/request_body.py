@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -45,7 +44,7 @@ async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
                     raise _encoded()
     place: Place = request.scope["state"]["place"]
     try:
-        async with asyncio.timeout(place.seconds):
+        with place.body_time.block():
             return await _read_whole(request.receive, limit, place)
     except TimeoutError:
         detail = f"the body was not here within {place.seconds:g} s"
