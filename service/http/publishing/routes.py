@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 from fastapi import APIRouter
@@ -26,7 +26,7 @@ from service.runtime.errors import DatabaseAwayError
 from service.runtime.tracing import traceparent_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
     from aiokafka.structs import RecordMetadata
@@ -42,9 +42,8 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 PATH = "/networks/{network_id}/segments"
-# So many of a batch are worked on in a step: about as much work as one command is.
+# So many items of a batch are worked on before other requests go on: about as much work as one command is.
 ITEMS_AT_ONCE = 5
-_T = TypeVar("_T")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -212,7 +211,7 @@ class Publishing:
             if len(items) > 1:  # the first was counted when the request was let in
                 self._access.charge(post.admission, len(items))
             await self._read(post, items)
-            async for item in _in_steps(items):
+            for number, item in enumerate(items, 1):
                 if item.problem is None:
                     try:
                         item.record = self._record(post, item)
@@ -220,24 +219,32 @@ class Publishing:
                         left -= item.cost
                     except Problem as problem:
                         item.refuse(problem)
+                if number % ITEMS_AT_ONCE == 0:
+                    await asyncio.sleep(0)
         finally:
-            room.give_back(network_id, left)
+            if left:
+                room.give_back(network_id, left)
 
     async def _read(self, post: Post, items: Sequence[Item]) -> None:
         """Read and check items, in the contract's order; those that are refused have a problem then."""
         since = asyncio.get_running_loop().time()
-        async for item in _in_steps(items):
+        for number, item in enumerate(items, 1):
             try:
                 item.read(post.network_id)
             except Refusal as refusal:
                 item.refuse(refusal)
+            if number % ITEMS_AT_ONCE == 0:
+                await asyncio.sleep(0)
         good = [item for item in items if item.problem is None]
-        await self._registry.look_up((item.command for item in good), since)
-        async for item in _in_steps(good):
+        if len(good) > 1:  # the segment of a single command is looked up when it is checked
+            await self._registry.look_up((item.command for item in good), since)
+        for number, item in enumerate(good, 1):
             try:
                 await self._check(item, since)
             except (DatabaseAwayError, Problem, Refusal) as error:
                 item.refuse(error)
+            if number % ITEMS_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def _check(self, item: Item, since: float) -> None:
         """Check a command that was read. since: as RegistryCache has it. Raises: Refusal, DatabaseAwayError."""
@@ -275,14 +282,6 @@ class Publishing:
             extra.append((TRACEPARENT, traceparent.encode("ascii")))
         headers = signed_headers(self._settings, item.key, item.value, post.sender, tuple(extra))
         return Record(post.network_id, item.key, item.value, headers, item.cost)
-
-
-async def _in_steps(items: Iterable[_T]) -> AsyncIterator[_T]:
-    """Give items, and let other requests go on after some of them."""
-    for number, item in enumerate(items, 1):
-        yield item
-        if number % ITEMS_AT_ONCE == 0:
-            await asyncio.sleep(0)
 
 
 async def _answer_item(number: int, item: Item) -> dict[str, Any]:
