@@ -9,7 +9,9 @@ from urllib.parse import parse_qs
 from service.http.kit.parameters import wrong
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
+    from collections.abc import Mapping
+
+    from starlette.types import Scope
 
 MAX_WAIT_SECONDS = 30
 _LINES = ("application/x-ndjson", "application/jsonl")
@@ -41,26 +43,43 @@ class Options(NamedTuple):
         return list(keys)
 
 
-def read_options(request: Request, *, is_batch: bool = False) -> Options:
-    """Read them. Raises: Problem 400; what is not known, or misspelt, must not publish."""
-    sent = request.scope["headers"]
-    headers: dict[bytes, bytes] = dict(reversed(sent))  # of several with one name the first
-    key, traceparent, prefer, kind = (
-        None if (value := headers.get(name)) is None else value.decode("latin-1")
-        for name in (b"idempotency-key", b"traceparent", b"prefer", b"content-type")
-    )
+def first_headers(scope: Scope) -> dict[bytes, bytes]:
+    """Return the headers by their names in lower case; of several with one name the first."""
+    return dict(reversed(scope["headers"]))
+
+
+def header(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
+    """Return one of `first_headers`."""
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1")
+
+
+def read_options(
+    scope: Scope, headers: Mapping[bytes, bytes], *, is_batch: bool = False
+) -> Options:
+    """Read them. headers: as `first_headers` has them.
+
+    Raises: Problem 400; what is not known, or misspelt, must not publish.
+    """
+    key = header(headers, b"idempotency-key")
     if key is not None:
-        if sum(name == b"idempotency-key" for name, _ in sent) > 1:
+        if sum(name == b"idempotency-key" for name, _ in scope["headers"]) > 1:
             raise wrong("", "header Idempotency-Key was sent more than once")
         if not _IDEMPOTENCY_KEY.fullmatch(key):
             raise wrong("", "header Idempotency-Key must be 1 to 255 printable ASCII")
+    traceparent = header(headers, b"traceparent")
+    prefer = header(headers, b"prefer")
     return Options(
         key,
         traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
-        _is_dry_run(request.scope["query_string"], is_batch=is_batch),
+        _is_dry_run(scope["query_string"], is_batch=is_batch),
         _wait_seconds(prefer) if prefer else None,
-        kind is not None and kind.partition(";")[0].strip().lower() in _LINES,
+        is_batch and _is_lines(header(headers, b"content-type") or ""),
     )
+
+
+def _is_lines(kind: str) -> bool:
+    return kind.partition(";")[0].strip().lower() in _LINES
 
 
 def _is_dry_run(query_string: bytes, *, is_batch: bool) -> bool:

@@ -18,7 +18,7 @@ from service.http.kit.problems import Problem, log_unexpected, of_unpublished
 from service.http.kit.request_body import MAX_BATCH_BODY, MAX_BODY, read_body
 from service.http.publishing import openapi
 from service.http.publishing.body import Item, split_batch
-from service.http.publishing.options import read_options
+from service.http.publishing.options import first_headers, header, read_options
 from service.http.publishing.publisher import Record
 from service.kafka.publish import Sender, queued, signed_headers
 from service.registry.api_keys import Scope
@@ -189,15 +189,16 @@ class Publishing:
         return Answer(207, _encode({"items": told}))
 
     async def _authorize(self, request: Request, *, is_batch: bool) -> Post:
-        state = request.scope["state"]
+        scope = request.scope
+        state, headers = scope["state"], first_headers(scope)
         admission = await self._access.admit(
             state,
-            request.headers.get("authorization"),
-            request.path_params["network_id"],
+            header(headers, b"authorization"),
+            scope["path_params"]["network_id"],
             Scope.PUBLISH,
         )
         sender = Sender("http", admission.key.key_name, state["request_id"])
-        return Post(admission, read_options(request, is_batch=is_batch), sender)
+        return Post(admission, read_options(scope, headers, is_batch=is_batch), sender)
 
     async def _publish(self, post: Post, items: Sequence[Item]) -> None:
         """Read, check and publish. All items are taken or none; then each may still have its own problem.
