@@ -42,7 +42,7 @@ ROLE = "segments_project"
 PROJECTION = "membership"
 # What says, in the migrations, which state events lead to.
 FOLD_FILES = ("0001_initial/segments/fold.sql", "0001_initial/projections/fold_key.sql")
-# A worker with nothing to do looks again when ingest notifies it, at most every FIRST_PAUSE, and after pauses that grow:
+# A worker with nothing to do looks again when ingest notifies it, at most every FIRST_PAUSE, and after growing pauses:
 # up to SAFE_PAUSE, or up to LAST_PAUSE where there are no notifications. Seconds.
 FIRST_PAUSE, LAST_PAUSE, SAFE_PAUSE = 0.002, 0.03, 0.25
 # Lanes in which no more records wait are folded together in one transaction: each has its price.
