@@ -44,8 +44,10 @@ def user_name(user: int) -> str:
     return f"customer{user:06d}@example.com"
 
 
-def make_message(number: int, at: int, user: int, segment: int, status: str) -> Message:
-    """Build one command; `number` makes it unique."""
+def make_message(
+    number: int, at: int, user: int, segment: int, status: str, campaign: str = "campaign-"
+) -> Message:
+    """Build one command; `number` makes it unique within its campaign."""
     user_id = user_name(user)
     value = {
         "network_id": NETWORK,
@@ -53,7 +55,7 @@ def make_message(number: int, at: int, user: int, segment: int, status: str) -> 
         "segment_id": segment,
         "user_status": status,
         "status_change_timestamp": at,
-        "reference_id": f"campaign-{number:09d}",
+        "reference_id": f"{campaign}{number:09d}",
         "metadata": {
             "rule": f"rfm-{number % 97:03d}",
             "score": number % 1000 / 10,

@@ -91,6 +91,37 @@ async def _end(one: Running) -> None:
     one.log.close()
 
 
+class Meter:
+    """Measures the processor's time of processes and of their backends, where Postgres is on this machine."""
+
+    def __init__(self, world: World, processes: Sequence[Running]) -> None:
+        self._world = world
+        self._processes = processes
+        self.cores = 0.0
+
+    @asynccontextmanager
+    async def measured(self) -> AsyncIterator[None]:
+        """Measure the block: afterwards `cores` is the processor's seconds a second."""
+        before, began = await self._times(), time.perf_counter()
+        yield
+        after, seconds = await self._times(), time.perf_counter() - began
+        self.cores = sum(spent - before.get(pid, 0.0) for pid, spent in after.items()) / seconds
+
+    async def _times(self) -> dict[int, float]:
+        """Give the processor's seconds of each process so far. A backend that has ended meanwhile is left out."""
+        rows = await self._world.owner.fetch(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND application_name IN ('segments_ingest', 'segments_project')"
+        )
+        pids = [one.process.pid for one in self._processes] + [row["pid"] for row in rows]
+        times = {}
+        for pid in pids:
+            with suppress(psutil.NoSuchProcess):
+                spent = psutil.Process(pid).cpu_times()
+                times[pid] = spent.user + spent.system
+        return times
+
+
 async def run_command(world: World, *arguments: str) -> float:
     """Run `segments` with arguments to its end; return the seconds."""
     began = time.perf_counter()

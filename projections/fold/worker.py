@@ -16,7 +16,7 @@ from projections.fold import long_keys
 from projections.fold.long_keys import HeavyError
 from service.postgres.database import open_database, statements
 from service.postgres.migrations import migration_file
-from service.runtime.backoff import sleep_unless
+from service.postgres.notifications import APPENDED, Listener, Wakeups
 from service.runtime.errors import FoldDriftError, NotSetUpError
 from service.runtime.logs import get_logger
 from service.runtime.supervise import Supervisor
@@ -42,8 +42,9 @@ ROLE = "segments_project"
 PROJECTION = "membership"
 # What says, in the migrations, which state events lead to.
 FOLD_FILES = ("0001_initial/segments/fold.sql", "0001_initial/projections/fold_key.sql")
-# With nothing to do a worker asks again after so long, doubling up to the second figure.
-FIRST_PAUSE, LAST_PAUSE = 0.002, 0.03
+# A worker with nothing to do looks again when ingest notifies it, at most every FIRST_PAUSE, and after growing pauses:
+# up to SAFE_PAUSE, or up to LAST_PAUSE where there are no notifications. Seconds.
+FIRST_PAUSE, LAST_PAUSE, SAFE_PAUSE = 0.002, 0.03, 0.25
 # Lanes in which no more records wait are folded together in one transaction: each has its price.
 LITTLE = 250
 # Of long keys so many events are folded beside others; what takes more waits until nobody waits with it.
@@ -70,9 +71,15 @@ async def project(settings: Settings, stop: asyncio.Event) -> None:
             open_database(settings, ROLE, settings.project_tasks + 2)
         )
         heavy: dict[int, int] = {}
+        appended, much = Listener(settings, ROLE, APPENDED), Wakeups()
+        first = Worker(database, heavy=heavy, wakeups=appended, wakes=much)
+        others = [
+            Worker(database, heavy=heavy, wakeups=much, least=LITTLE)
+            for _ in range(1, settings.project_tasks)
+        ]
         async with asyncio.TaskGroup() as tasks:
-            for number in range(settings.project_tasks):
-                worker = Worker(database, least=LITTLE if number else 0, heavy=heavy)
+            tasks.create_task(appended.run(stop))
+            for worker in (first, *others):
                 tasks.create_task(worker.run(stop))
             watermarks = Supervisor(stop, log, "watermarks delayed")
             tasks.create_task(watermarks.run(partial(_advance, database), ADVANCE_SECONDS))
@@ -88,17 +95,22 @@ class Worker:
         *,
         least: int = 0,
         heavy: dict[int, int] | None = None,
+        wakeups: Wakeups | None = None,
+        wakes: Wakeups | None = None,
     ) -> None:
         """Make it.
 
         least: with no more records waiting in any lane it leaves them to another worker beside it. heavy: shared with
         workers beside it, the lanes with a long key that takes long to fold, by lane_id: the offset where it stands.
+        wakeups: end its pauses. wakes: wakes the workers beside it when there is work for them.
         """
         self._least = least
         self._heavy = {} if heavy is None else heavy
         self._heavy_first = False
         self._database = database
         self._settings = database.settings
+        self._wakeups = Wakeups() if wakeups is None else wakeups
+        self._wakes = wakes
         self._slot = slot  # None: the serving one
         self._digest = fold_digest()
 
@@ -110,6 +122,7 @@ class Worker:
     async def _fold_until(self, stop: asyncio.Event, supervisor: Supervisor) -> None:
         pause, worked = FIRST_PAUSE, False
         while not stop.is_set():
+            seen = self._wakeups.count
             try:
                 worked = ((worked and not self._least) or await self._waits()) and await self.step()
             except asyncpg.UndefinedTableError as error:
@@ -118,13 +131,16 @@ class Worker:
             if worked:
                 pause = FIRST_PAUSE
             else:
-                await sleep_unless(stop, pause)
-                pause = min(pause * 1.5, LAST_PAUSE)
+                await asyncio.sleep(FIRST_PAUSE)
+                await self._wakeups.wait_beyond(seen, pause)
+                pause = min(pause * 1.5, LAST_PAUSE if self._wakeups.can_be_missed else SAFE_PAUSE)
 
     async def _waits(self) -> bool:
         """Ask, cheaply, whether there is something to fold, and enough for this worker."""
         async with self._database.single() as connection:
             waits: int = await connection.fetchval(SQL["waiting"], PROJECTION)
+        if self._wakes is not None and (waits > LITTLE or self._heavy):
+            self._wakes.wake()
         return waits > (0 if self._heavy else self._least)
 
     async def step(self) -> bool:

@@ -51,8 +51,12 @@ class LaneWriter:
         database: Database,
         slots: asyncio.Semaphore,
         batches: asyncio.Semaphore,
+        appended: Callable[[], None],
     ) -> None:
-        """Make it; it shares slots for appends, and places for batches in memory, with the other lanes."""
+        """Make it; it shares slots for appends, and places for batches in memory, with the other lanes.
+
+        appended: called after each commit.
+        """
         self.partition = partition
         self.expected: int | None = None
         self.session = 0
@@ -64,6 +68,7 @@ class LaneWriter:
         self._settings = database.settings
         self._slots = slots
         self._batches = batches
+        self._appended = appended
         self._held = 0  # places for batches
         self._pending: deque[Any] = deque()
         self._pending_bytes = 0
@@ -265,6 +270,7 @@ class LaneWriter:
             stored = await self._store_together(batch) or await self._store_alone(batch)
             if has_place:
                 self._give_back()
+            self._appended()
             self.stored_to = stored.next_offset
             self._counter.count(batch, stored)
 

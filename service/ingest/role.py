@@ -24,6 +24,7 @@ from service.kafka.clients import connection_options
 from service.kafka.login import refused
 from service.log.append import ROLE, Appender
 from service.postgres.database import open_database
+from service.postgres.notifications import APPENDED, Notifier
 from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.denied import DENIED
 from service.runtime.logs import get_logger
@@ -61,7 +62,7 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
     if name is None:
         return
     async with (
-        open_database(settings, ROLE, settings.ingest_lanes_at_once * 2 + 4) as database,
+        open_database(settings, ROLE, settings.ingest_lanes_at_once * 2 + 5) as database,
         asyncio.TaskGroup() as tasks,
     ):
         role = _Ingest(database, tasks, topics, Topics(settings.topic_prefix, name))
@@ -86,6 +87,7 @@ class _Ingest(ConsumerRebalanceListener):
         self._database = database
         self._tasks = tasks
         self._appender = Appender(database)
+        self._notifier = Notifier(database, APPENDED)
         self._appender.on_another(self._open_anew)
         self._slots = asyncio.Semaphore(settings.ingest_lanes_at_once)
         self._batches = asyncio.Semaphore(settings.ingest_lanes_at_once + BATCHES_AHEAD)
@@ -179,6 +181,7 @@ class _Ingest(ConsumerRebalanceListener):
             self._database, self._consumer, self._lanes, self._subscribe, self._appender.saw
         )  # fmt: skip
         self._watch = watch
+        self._notifying = self._tasks.create_task(self._notifier.run(stop), name="notifier")
         self._watching = self._tasks.create_task(watch.run(stop), name="watch")
         self._stalls = self._tasks.create_task(tell_stalls(self._settings, stop), name="stalls")
 
@@ -204,9 +207,10 @@ class _Ingest(ConsumerRebalanceListener):
         self._is_leaving = True
         self._watching.cancel()
         self._stalls.cancel()
+        self._notifying.cancel()
         await self._close(set(self._lanes))
         left = await _unfinished(
-            {self._watching, self._stalls, *self._leaving, *self._appender.stop()}
+            {self._watching, self._stalls, self._notifying, *self._leaving, *self._appender.stop()}
         )
         if left:
             log.warning("Postgres does not respond: connections are dropped")
@@ -244,6 +248,7 @@ class _Ingest(ConsumerRebalanceListener):
                 self._database,
                 self._slots,
                 self._batches,
+                self._notifier.notify,
             )
             self._lanes[partition] = lane
             self._running[partition] = self._tasks.create_task(lane.run(), name=str(partition))
