@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 _ABOUT = """\
 A command is published to Kafka, and the response is sent when the broker has acknowledged it. `results` returns its
-outcome; with `Prefer: wait=N` the response does. Every error is a problem (RFC 9457). For a command that gets 429 or
-503, `published` tells whether it may be in Kafka nevertheless. A retry is safe with the same `Idempotency-Key`, or with
-the command's `status_change_timestamp`.
+outcome; with `Prefer: wait=N` the response does. Every error is a problem (RFC 9457). For a command that gets 408, 429
+or 503, `published` tells whether it may be in Kafka nevertheless. A retry is safe with the same `Idempotency-Key`, or
+with the command's `status_change_timestamp`.
 """
 _HEADERS = {
     "X-Request-Id": "As sent, or generated.",

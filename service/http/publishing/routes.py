@@ -153,7 +153,7 @@ class Publishing:
         return [route for route in router.routes if isinstance(route, APIRoute)]
 
     async def post_one(self, request: Request) -> Answer:
-        """201 once the broker has it; with `dry_run` 200; with `Prefer: wait` 200 or 202."""
+        """201 once the broker has acknowledged the command; 200 with `dry_run`; 200 or 202 with `Prefer: wait`."""
         post = await self._authorize(request, is_batch=False)
         options = post.options
         item = Item(await read_body(request, MAX_BODY), options.idempotency_key)
@@ -175,7 +175,7 @@ class Publishing:
         return Answer(200, _encode(_settled(told, result)), (applied,))
 
     async def post_batch(self, request: Request) -> Answer:
-        """207 once the broker has answered for each: what one command would have been answered, in their order."""
+        """207 once the broker has responded for every command: the response that each would have alone, in order."""
         post = await self._authorize(request, is_batch=True)
         items = await asyncio.to_thread(
             split_batch,
