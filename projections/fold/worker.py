@@ -42,8 +42,8 @@ ROLE = "segments_project"
 PROJECTION = "membership"
 # What says, in the migrations, which state events lead to.
 FOLD_FILES = ("0001_initial/segments/fold.sql", "0001_initial/projections/fold_key.sql")
-# A worker with nothing to do looks again when ingest notifies it, at most every FIRST_PAUSE, and after growing pauses:
-# up to SAFE_PAUSE, or up to LAST_PAUSE where there are no notifications. Seconds.
+# A worker with nothing to do looks again when it is woken, at most every FIRST_PAUSE, or after SAFE_PAUSE. Without
+# notifications it looks after pauses that grow up to LAST_PAUSE. Seconds.
 FIRST_PAUSE, LAST_PAUSE, SAFE_PAUSE = 0.002, 0.03, 0.25
 # Lanes in which no more records wait are folded together in one transaction: each has its price.
 LITTLE = 250
@@ -118,6 +118,8 @@ class Worker:
         """Fold until `stop` is set."""
         supervisor = Supervisor(stop, log, "waiting", level="warning", logs_recovery=True)
         await supervisor.run(partial(self._fold_until, stop, supervisor))
+        if self._wakes is not None:
+            self._wakes.wake()
 
     async def _fold_until(self, stop: asyncio.Event, supervisor: Supervisor) -> None:
         pause, worked = FIRST_PAUSE, False
@@ -132,8 +134,10 @@ class Worker:
                 pause = FIRST_PAUSE
             else:
                 await asyncio.sleep(FIRST_PAUSE)
-                await self._wakeups.wait_beyond(seen, pause)
-                pause = min(pause * 1.5, LAST_PAUSE if self._wakeups.can_be_missed else SAFE_PAUSE)
+                await self._wakeups.wait_beyond(
+                    seen, pause if self._wakeups.can_be_missed else SAFE_PAUSE
+                )
+                pause = min(pause * 1.5, LAST_PAUSE)
 
     async def _waits(self) -> bool:
         """Ask, cheaply, whether there is something to fold, and enough for this worker."""
