@@ -70,7 +70,7 @@ async def test_the_purchases_give_what_direct_counting_of_the_file_says(
     assert re.search(r"^export API='http://127.0.0.1:\d+'$", done.stdout, re.MULTILINE)
     assert re.search(r"^export KEY='segk_\w+_[\w-]+'$", done.stdout, re.MULTILINE)
     assert "Everything that was started here is stopped" in done.stdout
-    assert re.search(r"dry_run=true it says: {.*\"outcome\":\"applied\"", done.stdout)
+    assert re.search(r"dry_run=true it returns: {.*\"outcome\":\"applied\"", done.stdout)
     # nothing was left running
     await until(
         database,
