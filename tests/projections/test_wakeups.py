@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,7 +52,7 @@ async def test_what_ingest_stores_is_folded_by_workers_that_never_poll(
         try:
             for number in range(1, 4):
                 await publish(ready, [Said(lane=0, user=f"u{number}")])
-                await until(ready, VISIBLE, lambda members, wanted=number: members == wanted)
+                await until(ready, VISIBLE, partial(operator.eq, number))
         finally:
             stop.set()
 
