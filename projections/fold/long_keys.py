@@ -81,8 +81,13 @@ async def _fold_late(
         SQL["kept_bounds"], batch.slot, key.segment_key, key.person_id, *key[4:]
     )
     begin = bounds.pop(0) if bounds and bounds[0]["before"] else None
+    if begin is not None:
+        await connection.execute(
+            SQL["supersede_earlier"], batch.slot, key.segment_key, key.person_id, batch.lanes, batch.firsts,
+            batch.untils, batch.projection, begin["lane_id"], begin["kafka_offset"],
+        )  # fmt: skip
     was = state = begin and begin["state"]
-    recorded_at = None
+    recorded_at = received_at = None
     folded: int = 0
     pieces = 1
     while True:
@@ -93,12 +98,13 @@ async def _fold_late(
         row = await _fold_stretch(connection, batch, key, (begin, end), (was, state))
         folded += row["events"]
         recorded_at = max(filter(None, (recorded_at, row["recorded_at"])), default=None)
+        received_at = max(filter(None, (received_at, row["received_at"])), default=None)
         begin, was, state, pieces = end, row["was"], row["state"], 2 * pieces
         if end is None or row["converged"]:
             break
     await connection.execute(
         SQL["settle_long"], batch.slot, key.segment_key, key.person_id, batch.lanes[0],
-        None if end else state, recorded_at, None if end else row["tail"],
+        None if end else state, recorded_at, received_at, None if end else row["tail"],
     )  # fmt: skip
     return folded
 
@@ -134,5 +140,6 @@ async def _fold_stretch(
         SQL["refold"], batch.slot, key[0], key[1], batch.lanes, batch.firsts, batch.untils, batch.projection,
         list(signs), *places, *states, EVERY,
     )  # fmt: skip
-    assert row is not None  # noqa: S101 - it counts
+    if row is None or row["not_found"]:
+        raise AssertionError(f"{row} of {key}")
     return row

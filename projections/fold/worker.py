@@ -55,7 +55,7 @@ ADVANCE_SECONDS = 0.5
 def fold_digest() -> str:
     """Digest the SQL that decides what the projection's rows are: a slot made by other SQL is not added to."""
     folds = (migration_file(path) for path in FOLD_FILES)
-    parts = (SQL[name] for name in ("apply", "refold", "settle_long", "whole"))
+    parts = (SQL[name] for name in ("apply", "refold", "supersede_earlier", "settle_long", "whole"))
     text = "".join((*folds, *parts, str(long_keys.EVERY)))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -254,7 +254,7 @@ async def fold_ranges(
         ):
             raise AssertionError("a key's row is missing after it was made")
     done = await connection.fetchrow(SQL["apply"], slot, *batch, PROJECTION, long_keys.EVERY)
-    if done is None or done["keys"] != done["stated"] + len(done["long"]):
+    if done is None or done["not_found"] or done["keys"] != done["stated"] + len(done["long"]):
         raise AssertionError(f"{done} at {spans}")
     if done["long"] or done["grown"]:
         whole = long_keys.Batch(PROJECTION, slot, *batch)

@@ -84,6 +84,7 @@ class Tables(Log):
                         "cause": step.event.command.status,
                         "reference_id": step.event.reference,
                         "last_recorded_at": last_recorded_at(steps),
+                        "duration": end and end - step.event.when,
                     }
                 )
         return rows

@@ -25,7 +25,7 @@ VIEWS = {
     " override_since, last_change_at, last_recorded_at",
     "automation_disagreement": "network_id, segment_id, user_id, is_member, automation_says",
     "membership_history": "event_id, network_id, segment_id, user_id, valid_from, valid_to, is_current, is_member,"
-    " override, cause, reference_id, last_recorded_at",
+    " override, cause, reference_id, last_recorded_at, duration",
     "event": "event_id, network_id, segment_id, user_id, user_sent, user_status, status_change_timestamp, time_given,"
     " reference_id, expires_at, received_at, recorded_at, kafka_topic, kafka_partition, kafka_epoch, kafka_offset,"
     " source, actor, metadata, description",
@@ -62,6 +62,7 @@ TYPES = {
         "member_since", "override_since", "last_change_at", "status_change_timestamp", "received_at", "recorded_at",
         "retried_at", "restated_at", "kafka_end_seen_at", "complete_until", "recorded_until",
     },
+    "interval": {"duration"},
     "date": {"day"},
     "jsonb": {"metadata"},
     "bytea": {"payload"},

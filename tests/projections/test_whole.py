@@ -4,38 +4,23 @@ from __future__ import annotations
 
 import itertools
 import random
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from projections.fold.rebuild import SHARES
 from projections.fold.worker import ROLE, SQL
+from tests.projections.logged import ADD, BLOCK, ENTER, EXPIRE, LANES, LEAVE, RESET, Said, put
 from tests.support.database import connected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     import asyncpg
 
     from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
-ADD, BLOCK, RESET, ENTER, LEAVE, EXPIRE = range(1, 7)
-NOON = datetime(2024, 2, 28, 12, tzinfo=UTC)
-# Epochs of one partition, whose offsets may be equal, and lanes whose ids are not in the order of their names.
-LANES = [("b", 0, 0), ("a", 1, 0), ("a", 0, 0), ("a", 0, 1), ("B", 3, 0)]
-COLUMNS = ["lane_id", "kafka_offset", "segment_key", "person_id", "user_status", "status_change_timestamp",
-    "received_at", "recorded_at", "expires_at", "expired_lane_id", "expired_offset", "content", "digest",
-    "reference_id", "discriminator"]  # fmt: skip
-_LANE = """
-INSERT INTO segments.lane (topic, partition, epoch, first_offset, next_offset, events, closed)
-VALUES ($1, $2, $3, 0, $4::bigint, $4::bigint, true) RETURNING lane_id
-"""
-_CHECKPOINT = """
-INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset) VALUES ('membership', 0, $1, $2)
-"""
 # projections.history is the log below slot 0's checkpoints, with segments.fold's state after each event.
 _STATES = """
 SELECT segment_key, person_id, expected.state::text AS expected, found.state::text AS found
@@ -69,6 +54,24 @@ FULL JOIN (SELECT * FROM projections.size_daily WHERE slot = 1) AS found USING (
 WHERE (expected.joined, expected.departed, expected.restated_at)
     IS DISTINCT FROM (found.joined, found.departed, found.restated_at)
 """
+_INTERVALS = """
+WITH expected AS (
+    SELECT b.segment_key, b.person_id, b.valid_from, b.valid_to, CASE WHEN b.is_change THEN b.lane_id END AS lane_id,
+        CASE WHEN b.is_change THEN b.kafka_offset END AS kafka_offset,
+        CASE WHEN b.is_change THEN b.user_status END AS user_status, b.is_member, b.override
+    FROM (
+        SELECT h.*, h.status_change_timestamp AS valid_from, (h.state).effect & 3 <> 0 AS is_change,
+            (h.state).is_member, (h.state).override,
+            lead(h.status_change_timestamp) OVER (PARTITION BY h.segment_key, h.person_id ORDER BY h.place) AS valid_to
+        FROM projections.history AS h WHERE (h.state).effect & 3 <> 0 OR h.place = 1
+    ) AS b
+    WHERE b.valid_to IS NOT NULL
+), found AS (
+    SELECT segment_key, person_id, valid_from, valid_to, lane_id, kafka_offset, user_status, is_member, override
+    FROM projections.past_interval WHERE slot = 1
+)
+(TABLE expected EXCEPT ALL TABLE found) UNION ALL (TABLE found EXCEPT ALL TABLE expected) LIMIT 10
+"""
 _SAME_OFFSET = """
 SELECT count(*) > 0 FROM segments.event AS e
 INNER JOIN segments.event AS f
@@ -77,24 +80,6 @@ INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id
 INNER JOIN segments.lane AS m ON f.lane_id = m.lane_id
 WHERE l.topic = m.topic AND l.partition = m.partition AND l.epoch < m.epoch
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One event of a key. lane: an index of LANES; at, received, recorded, lapses: seconds; names: of an expire."""
-
-    status: int
-    lane: int
-    offset: int
-    at: int
-    received: int
-    recorded: int
-    lapses: int | None = None
-    names: Said | None = None
-
-
-def moment(seconds: int | None) -> datetime | None:
-    return None if seconds is None else NOON + timedelta(seconds=seconds)
 
 
 def short_histories(longest: int) -> Iterator[list[Said]]:
@@ -139,31 +124,6 @@ def long_histories(rng: random.Random, keys: int) -> Iterator[list[Said]]:
         yield events
 
 
-async def put(
-    connection: asyncpg.Connection[Any], histories: Iterable[list[Said]], above: int = 0
-) -> None:
-    """Put histories into the log, one key each; the last `above` offsets of each lane lie above its checkpoint."""
-    told = [
-        (said, 1 + key % 3, 1 + key // 3) for key, events in enumerate(histories) for said in events
-    ]
-    lane_ids = []
-    for nth, lane in enumerate(LANES):
-        end = 1 + max((said.offset for said, _, _ in told if said.lane == nth), default=-1)
-        # An id that is left out, as a failed insert leaves one.
-        await connection.execute("SELECT nextval('segments.lane_lane_id_seq')")
-        lane_ids.append(await connection.fetchval(_LANE, *lane, end))
-        await connection.execute(_CHECKPOINT, lane_ids[-1], max(end - above, 0))
-    rows = [
-        (lane_ids[said.lane], said.offset, segment, person, said.status, moment(said.at), moment(said.received),
-         moment(said.recorded), moment(said.lapses), said.names and lane_ids[said.names.lane],
-         said.names and said.names.offset, b"", b"", f"{said.lane}-{said.offset}", "")
-        for said, segment, person in told
-    ]  # fmt: skip
-    await connection.copy_records_to_table(
-        "event", schema_name="segments", columns=COLUMNS, records=rows
-    )
-
-
 async def fold_whole(connection: asyncpg.Connection[Any]) -> int:
     """Fold all below slot 0's checkpoints into slot 1, as a rebuild does; gives the number of events."""
     ends = await connection.fetch("SELECT lane_id, next_offset FROM projections.checkpoint")
@@ -183,7 +143,7 @@ async def check(connection: asyncpg.Connection[Any]) -> None:
     counted = await fold_whole(connection)
     assert counted == await connection.fetchval("SELECT count(*) FROM projections.history")
     assert counted > 0
-    for query in (_STATES, _SIZES, _DAYS):
+    for query in (_STATES, _INTERVALS, _SIZES, _DAYS):
         assert [dict(row) for row in await connection.fetch(query)] == []
 
 

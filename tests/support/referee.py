@@ -95,4 +95,17 @@ async def _as_of(connection: Any, model: Model) -> list[str]:
         expected = model.membership_as_of(at, known_at)
         lines = compare(expected, [dict(row) for row in rows], KEYS["user_segment"])
         faults += [f"membership_as_of({at}, {known_at}): {line}" for line in lines]
+    # From what is projected: at moments all along, and at the very end.
+    moments = await connection.fetchval(
+        "SELECT percentile_disc(ARRAY[0, 0.1, 0.3, 0.5, 0.8, 1]) WITHIN GROUP (ORDER BY status_change_timestamp)"
+        " FROM reporting.event"
+    )
+    for at in (*(moments or ()), None):
+        rows = await connection.fetch(
+            "SELECT * FROM reporting.membership_as_of(coalesce($1::timestamptz, 'infinity'))", at
+        )
+        lines = compare(
+            model.membership_as_of(at), [dict(row) for row in rows], KEYS["user_segment"]
+        )
+        faults += [f"membership_as_of({at}): {line}" for line in lines]
     return faults

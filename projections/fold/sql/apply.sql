@@ -1,7 +1,9 @@
 -- Fold a batch of claimed lanes into the state rows and sizes; its keys' rows are locked.
--- A key whose batch holds nothing earlier than what it has folded goes on from its state; any other is late and
+-- A key whose events in the batch came in their order, and later than all that it has folded in both orders, goes on from
+-- its state, and none of its events is superseded; any other is late and
 -- folded anew from the log below the checkpoints, twice: as it was (sign -1) and with the batch (sign 1).
 -- Late keys with many events are left to refold.sql, which folds a part of them: they are told.
+-- An interval of a key's history, or what is said of an event besides, is written when the change comes that ends it; of late keys, what is no more goes.
 -- Sizes are sums of signs; all of a batch go to its first lane's rows, which are nobody else's while it is claimed.
 -- Parameters: slot, lane_id[], first offset[], next offset[], projection, how many events are many.
 WITH batch AS MATERIALIZED (
@@ -16,8 +18,18 @@ WITH batch AS MATERIALIZED (
 ), touched AS MATERIALIZED (
     SELECT m.row_id, m.segment_key, m.person_id, m.state, m.tail, t.late, t.late AND m.tail >= $6::integer AS long
     FROM (
-        SELECT DISTINCT ON (segment_key, person_id) segment_key, person_id, status_change_timestamp, received_at
-        FROM batch ORDER BY segment_key, person_id, status_change_timestamp, received_at
+        SELECT o.segment_key, o.person_id, min(o.status_change_timestamp) AS status_change_timestamp,
+            min(o.received_at) AS received_at, bool_or(o.is_early) AS mixed
+        FROM (
+            -- Receipts that are equal in two lanes are taken for mixed: exact, and rare.
+            SELECT a.segment_key, a.person_id, a.status_change_timestamp, a.received_at, coalesce(
+                a.status_change_timestamp < lag(a.status_change_timestamp) OVER arrival
+                OR (a.received_at = lag(a.received_at) OVER arrival AND a.lane_id <> lag(a.lane_id) OVER arrival), false
+            ) AS is_early
+            FROM batch AS a
+            WINDOW arrival AS (PARTITION BY a.segment_key, a.person_id ORDER BY a.received_at, a.lane_id, a.kafka_offset)
+        ) AS o
+        GROUP BY o.segment_key, o.person_id
     ) AS b
     CROSS JOIN LATERAL (
         SELECT n.ctid AS row_id, n.segment_key, n.person_id, n.state, n.tail FROM projections.membership AS n
@@ -25,9 +37,9 @@ WITH batch AS MATERIALIZED (
         OFFSET 0
     ) AS m
     CROSS JOIN LATERAL (
-        -- Equal in both is taken for late: exact, and rare between batches.
-        SELECT coalesce((b.status_change_timestamp, b.received_at)
-            <= ((m.state).last_timestamp, (m.state).last_received_at), false) AS late
+        -- Equal is taken for late: exact, and rare between batches.
+        SELECT b.mixed OR coalesce(b.status_change_timestamp < (m.state).last_timestamp
+            OR b.received_at <= (m.state).newest_received_at, false) AS late
     ) AS t
 ), early AS MATERIALIZED (
     SELECT t.row_id, e.segment_key, e.person_id, e.user_status, e.status_change_timestamp, e.received_at, e.recorded_at,
@@ -46,14 +58,15 @@ WITH batch AS MATERIALIZED (
     -- FULL, though each side has its other: it is hashed or merged always. Before the tables' first ANALYZE the
     -- planner takes a batch for one row, and would loop over all pairs.
     SELECT 1 AS sign, CASE WHEN t.late THEN NULL ELSE t.state END AS start,
-        CASE WHEN t.late THEN 0 ELSE t.tail END AS tail, t.row_id, b.*
+        CASE WHEN t.late THEN 0 ELSE t.tail END AS tail, t.late, t.row_id, b.*
     FROM batch AS b
     FULL JOIN touched AS t ON b.segment_key = t.segment_key AND b.person_id = t.person_id
     WHERE NOT t.long
     UNION ALL
-    SELECT s.sign, NULL, 0, e.* FROM early AS e CROSS JOIN (VALUES (-1), (1)) AS s (sign)
+    SELECT s.sign, NULL, 0, true, e.* FROM early AS e CROSS JOIN (VALUES (-1), (1)) AS s (sign)
 ), folded AS MATERIALIZED (
-    SELECT i.sign, i.row_id, i.segment_key, i.person_id, i.status_change_timestamp, i.recorded_at,
+    SELECT i.sign, i.late, i.row_id, i.segment_key, i.person_id, i.start, i.status_change_timestamp, i.received_at,
+        i.recorded_at, i.lane_id, i.kafka_offset, i.user_status,
         segments.fold(
             i.start, i.user_status, i.status_change_timestamp, i.received_at, i.recorded_at,
             i.lane_id, i.kafka_offset, i.expires_at, i.expired_lane_id, i.expired_offset
@@ -73,6 +86,90 @@ WITH batch AS MATERIALIZED (
     FROM folded AS f
     WHERE f.is_last AND f.sign = 1 AND m.slot = $1 AND m.ctid = f.row_id
     RETURNING m.segment_key, m.person_id, m.tail
+), past AS MATERIALIZED (
+    SELECT sum(b.sign) AS sign, b.segment_key, b.person_id, (b.before).valid_from, b.status_change_timestamp AS valid_to,
+        (b.before).from_lane_id, (b.before).from_offset, (b.before).from_status, (b.before).from_effect,
+        (b.before).is_member, (b.before).override
+    FROM (
+        -- Between two changes a state says the same of its interval, so that of the change before will do.
+        SELECT f.sign, f.segment_key, f.person_id, f.status_change_timestamp, lag(f.state, 1, f.start) OVER (
+            PARTITION BY f.sign, f.segment_key, f.person_id ORDER BY f.tail
+        ) AS before
+        FROM folded AS f
+        WHERE (f.state).effect & 3 <> 0 OR (f.tail = 1 AND (f.start).is_member IS NULL)
+    ) AS b
+    WHERE (b.before).is_member IS NOT NULL
+    GROUP BY b.segment_key, b.person_id, (b.before).valid_from, b.status_change_timestamp, (b.before).from_lane_id,
+        (b.before).from_offset, (b.before).from_status, (b.before).from_effect, (b.before).is_member, (b.before).override
+    HAVING sum(b.sign) <> 0
+), begun AS (
+    INSERT INTO projections.past_interval (
+        slot, segment_key, person_id, valid_from, valid_to, lane_id, kafka_offset, user_status, effect, is_member, override
+    )
+    SELECT $1, p.segment_key, p.person_id, p.valid_from, p.valid_to, p.from_lane_id, p.from_offset, p.from_status,
+        p.from_effect, p.is_member, p.override
+    FROM past AS p WHERE p.sign > 0
+), taken AS (
+    DELETE FROM projections.past_interval AS i
+    USING (
+        SELECT o.row_id FROM past AS p
+        CROSS JOIN LATERAL (
+            SELECT n.ctid AS row_id FROM projections.past_interval AS n
+            WHERE n.slot = $1 AND n.person_id = p.person_id AND n.segment_key = p.segment_key
+                AND n.valid_from = p.valid_from AND n.valid_to = p.valid_to
+                AND n.lane_id IS NOT DISTINCT FROM p.from_lane_id AND n.kafka_offset IS NOT DISTINCT FROM p.from_offset
+                AND n.is_member = p.is_member AND n.override = p.override
+            LIMIT 1
+        ) AS o
+        WHERE p.sign < 0
+    ) AS t
+    WHERE i.slot = $1 AND i.ctid = t.row_id
+    RETURNING 1
+), marked AS MATERIALIZED (
+    SELECT m.segment_key, m.lane_id, m.kafka_offset, coalesce(sum(m.marks) FILTER (WHERE m.sign = 1), 0) AS marks
+    FROM (
+        SELECT f.sign, f.segment_key, f.lane_id, f.kafka_offset, (f.state).effect & 12 AS marks
+        FROM folded AS f
+        WHERE (f.state).effect & 12 <> 0 AND NOT f.late
+        UNION ALL
+        -- As in projections.history.
+        SELECT a.sign, a.segment_key, a.lane_id, a.kafka_offset, a.marks + CASE
+            WHEN a.user_status <> 6 AND min(a.arrival) FILTER (WHERE a.user_status <= 2) OVER backwards < a.arrival
+                THEN 16 ELSE 0 END
+        FROM (
+            SELECT f.sign, f.segment_key, f.person_id, f.lane_id, f.kafka_offset, f.user_status, f.tail,
+                (f.state).effect & 12 AS marks,
+                row_number() OVER (
+                    PARTITION BY f.sign, f.segment_key, f.person_id
+                    ORDER BY f.received_at, l.topic, l.partition, f.kafka_offset, l.epoch
+                ) AS arrival
+            FROM folded AS f
+            INNER JOIN segments.lane AS l ON f.lane_id = l.lane_id
+            WHERE f.late
+        ) AS a
+        WINDOW backwards AS (
+            PARTITION BY a.sign, a.segment_key, a.person_id ORDER BY a.tail DESC ROWS UNBOUNDED PRECEDING
+        )
+    ) AS m
+    GROUP BY m.segment_key, m.lane_id, m.kafka_offset
+    HAVING coalesce(sum(m.marks) FILTER (WHERE m.sign = -1), 0) <> coalesce(sum(m.marks) FILTER (WHERE m.sign = 1), 0)
+), said AS (
+    INSERT INTO projections.outcome AS o (slot, segment_key, lane_id, kafka_offset, marks)
+    SELECT $1, m.segment_key, m.lane_id, m.kafka_offset, m.marks FROM marked AS m WHERE m.marks <> 0
+    ORDER BY m.lane_id, m.kafka_offset
+    ON CONFLICT ON CONSTRAINT outcome_pkey DO UPDATE SET marks = excluded.marks
+), unsaid AS (
+    DELETE FROM projections.outcome AS o
+    USING (
+        SELECT x.row_id FROM marked AS m
+        CROSS JOIN LATERAL (
+            SELECT n.ctid AS row_id FROM projections.outcome AS n
+            WHERE n.slot = $1 AND n.lane_id = m.lane_id AND n.kafka_offset = m.kafka_offset
+            OFFSET 0
+        ) AS x
+        WHERE m.marks = 0
+    ) AS u
+    WHERE o.slot = $1 AND o.ctid = u.row_id
 ), days AS (
     INSERT INTO projections.size_daily AS d (slot, segment_key, day, lane_id, joined, departed, restated_at)
     SELECT $1, f.segment_key, (f.status_change_timestamp AT TIME ZONE 'UTC')::date, ($2::integer[])[1],
@@ -115,9 +212,10 @@ WITH batch AS MATERIALIZED (
     GROUP BY t.segment_key, t.person_id
 )
 SELECT (SELECT count(*) FROM batch) AS events,
-    (SELECT count(*) FROM touched AS t WHERE t.late) AS late,
+    (SELECT count(*) FROM touched AS t WHERE t.late AND (t.state).is_member IS NOT NULL) AS late,
     (SELECT count(*) FROM touched) AS keys,
     (SELECT count(*) FROM stated) AS stated,
+    (SELECT count(*) FROM past AS p WHERE p.sign < 0) - (SELECT count(*) FROM taken) AS not_found,
     -- Long keys that are late, with the least offset of their events and its lane, and the first and the last of these in
     -- their order.
     ARRAY(SELECT r FROM left_over AS r ORDER BY r.kafka_offset) AS long,

@@ -3,6 +3,10 @@
 -- Parameters: projection, slot.
 WITH states AS (
     DELETE FROM projections.membership WHERE slot = $2
+), intervals AS (
+    DELETE FROM projections.past_interval WHERE slot = $2
+), outcomes AS (
+    DELETE FROM projections.outcome WHERE slot = $2
 ), kept_states AS (
     DELETE FROM projections.kept_state WHERE slot = $2
 ), sizes AS (

@@ -17,7 +17,7 @@ WITH lanes AS MATERIALIZED (
     SELECT i.segment_key, i.person_id, array_agg(i.user_status) AS statuses, array_agg(i.lane_id) AS lanes,
         array_agg(i.kafka_offset) AS offsets, array_agg(i.status_change_timestamp) AS times,
         array_agg(i.received_at) AS receipts, array_agg(i.recorded_at) AS records,
-        max(i.recorded_at) AS last_recorded_at,
+        max(i.recorded_at) AS last_recorded_at, max(i.received_at) AS newest_received_at,
         CASE WHEN count(i.lapse) > 0 THEN array_agg(i.lapse) END AS lapses
     FROM (
         SELECT e.segment_key, e.person_id, e.user_status, e.lane_id, e.kafka_offset,
@@ -32,17 +32,19 @@ WITH lanes AS MATERIALIZED (
     ) AS i
     GROUP BY i.person_id, i.segment_key
 ), folded AS MATERIALIZED (
-    SELECT g.segment_key, g.person_id, g.times, g.records, (g.key).flips, (g.key).is_member, (g.key).override, ROW(
+    SELECT g.segment_key, g.person_id, g.times, g.records, g.statuses, g.lanes, g.offsets,
+        (g.key).intervals, (g.key).marks, (g.key).is_member, (g.key).override, ROW(
         (g.key).is_member, (g.key).override, (g.key).automation_says, (g.key).effect,
         g.lanes[(g.key).member_nth], g.lanes[(g.key).stated_nth],
         g.offsets[(g.key).member_nth], g.offsets[(g.key).stated_nth],
         g.times[(g.key).member_nth], g.times[(g.key).override_nth], (g.key).expires_at, g.times[(g.key).change_nth],
-        g.last_recorded_at, g.times[cardinality(g.times)], g.receipts[cardinality(g.times)]
+        g.last_recorded_at, g.times[cardinality(g.times)], g.receipts[cardinality(g.times)],
+        g.times[coalesce((g.key).interval_nth, 1)], g.offsets[(g.key).interval_nth],
+        g.lanes[(g.key).interval_nth], g.statuses[(g.key).interval_nth], (g.key).interval_effect, g.newest_received_at
     )::segments.key_state AS state
     FROM (
         SELECT s.*, projections.fold_key(
-            s.statuses, s.lapses,
-            CASE WHEN s.lapses IS NOT NULL THEN s.lanes END, CASE WHEN s.lapses IS NOT NULL THEN s.offsets END
+            s.statuses, s.lapses, s.lanes, s.offsets, s.receipts, (SELECT l.places FROM lanes AS l), (SELECT l.epochs FROM lanes AS l)
         ) AS key
         FROM gathered AS s
         OFFSET 0 -- a fence: once a key, not once for each use
@@ -50,6 +52,25 @@ WITH lanes AS MATERIALIZED (
 ), states AS (
     INSERT INTO projections.membership (slot, segment_key, person_id, state, tail)
     SELECT $1, f.segment_key, f.person_id, f.state, cardinality(f.times) FROM folded AS f
+), intervals AS (
+    -- Each with the one after it.
+    INSERT INTO projections.past_interval (
+        slot, segment_key, person_id, valid_from, valid_to, lane_id, kafka_offset, user_status, effect, is_member, override
+    )
+    SELECT $1, n.segment_key, n.person_id, n.times[n.began >> 5], n.times[n.ended >> 5],
+        n.lanes[n.nth], n.offsets[n.nth], n.statuses[n.nth], CASE WHEN n.nth IS NOT NULL THEN n.began >> 3 & 3 END,
+        n.began & 4 <> 0, n.began & 3
+    FROM (
+        SELECT x.*, CASE WHEN x.began > 32 THEN x.began >> 5 END AS nth
+        FROM (
+            SELECT f.*, unnest(f.intervals) AS began, unnest(f.intervals[2:]) AS ended FROM folded AS f
+        ) AS x
+        WHERE x.ended IS NOT NULL
+    ) AS n
+), outcomes AS (
+    INSERT INTO projections.outcome (slot, segment_key, lane_id, kafka_offset, marks)
+    SELECT $1, x.segment_key, x.lanes[x.mark >> 5], x.offsets[x.mark >> 5], x.mark & 31
+    FROM (SELECT f.segment_key, f.lanes, f.offsets, unnest(f.marks) AS mark FROM folded AS f) AS x
 ), sizes AS (
     INSERT INTO projections.size AS z (slot, segment_key, lane_id, members, added, blocked)
     SELECT $1, f.segment_key, 0, count(*) FILTER (WHERE f.is_member),
@@ -70,12 +91,12 @@ WITH lanes AS MATERIALIZED (
         GROUP BY 1, 2
         UNION ALL
         SELECT u.segment_key, date_bin(interval '24 hours', u.at, timestamptz '1970-01-01 00:00:00+00'),
-            count(*) FILTER (WHERE u.nth % 2 = 1), count(*) FILTER (WHERE u.nth % 2 = 0), NULL
+            count(*) FILTER (WHERE u.began & 4 <> 0), count(*) FILTER (WHERE u.began & 4 = 0), NULL
         FROM (
-            SELECT x.segment_key, x.times[x.flip] AS at, x.nth FROM (
-                SELECT f.segment_key, f.times, unnest(f.flips) AS flip, generate_series(1, cardinality(f.flips)) AS nth
-                FROM folded AS f
+            SELECT x.segment_key, x.times[x.began >> 5] AS at, x.began FROM (
+                SELECT f.segment_key, f.times, unnest(f.intervals) AS began FROM folded AS f
             ) AS x
+            WHERE x.began & 8 <> 0
         ) AS u
         GROUP BY 1, 2
     ) AS t

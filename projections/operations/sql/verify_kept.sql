@@ -4,7 +4,7 @@ WITH serving AS MATERIALIZED (
     SELECT k.*, k.lane_id IS NOT NULL AS is_kept FROM projections.serving_kept_state AS k
 ), marked AS MATERIALIZED (
     SELECT h.segment_key, h.person_id, h.lane_id, h.kafka_offset, h.user_status, h.place,
-        projections.as_recorded(h.state, NULL) AS state, k.state AS kept, coalesce(k.is_kept, false) AS is_kept,
+        projections.as_recorded(h.state) AS state, k.state AS kept, coalesce(k.is_kept, false) AS is_kept,
         k.arrived_at, k.arrived_lane_id, k.arrived_offset,
         count(k.is_kept) OVER (
             PARTITION BY h.segment_key, h.person_id ORDER BY h.place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING

@@ -7,5 +7,9 @@ SELECT v.view, 'number of rows' AS key, v.expected::text AS expected, v.found::t
     SELECT 'override', (SELECT count(*) FROM reporting.user_segment WHERE override IS NOT NULL),
         (SELECT count(*) FROM reporting.override)
     UNION ALL
+    SELECT 'membership_history', (
+            SELECT count(*) FROM projections.serving_interval AS i WHERE i.kafka_offset IS NOT NULL
+        ), (SELECT count(*) FROM reporting.membership_history)
+    UNION ALL
     SELECT 'event', (SELECT count(*) FROM segments.event), (SELECT count(*) FROM reporting.event)
 ) AS v WHERE v.expected <> v.found

@@ -9,7 +9,8 @@ BEGIN
         SELECT c.oid FROM pg_class AS c
         WHERE c.oid IN (
             'segments.event'::regclass, 'segments.person'::regclass,
-            'projections.membership_0'::regclass, 'projections.membership_1'::regclass
+            'projections.membership_0'::regclass, 'projections.membership_1'::regclass,
+            'projections.past_interval_0'::regclass, 'projections.past_interval_1'::regclass
         ) AND pg_relation_size(c.oid) > 10 * 8192 * greatest(c.relpages, 2)
     LOOP
         EXECUTE format('ANALYZE (SKIP_LOCKED) %s', grown); -- another worker may be at it

@@ -8,12 +8,14 @@ SELECT
     a.lane_id,
     a.kafka_offset,
     a.status_change_timestamp,
+    a.recorded_at,
     a.user_status,
     segments.fold(
         NULL::segments.key_state, a.user_status, a.status_change_timestamp, a.received_at, a.recorded_at,
         a.lane_id, a.kafka_offset, a.expires_at, a.expired_lane_id, a.expired_offset
     ) OVER in_order AS state,
     row_number() OVER in_order AS place,
+    lead(1) OVER in_order IS NULL AS is_last,
     segments.is_superseded(
         a.user_status, min(a.arrival) FILTER (WHERE a.user_status <= 2) OVER backwards, a.arrival
     ) AS superseded

@@ -1,6 +1,7 @@
 -- The states of long keys after some of their events, so that a late event, or a question about one, folds what lies
 -- between two of them and not the whole key. A state is that after all events of the key up to its own, in the fold's
--- order, without last_recorded_at: what comes late would change that in each. Which events have one is free.
+-- order, without last_recorded_at and newest_received_at: what comes late would change these in each. Which events have
+-- one is free.
 -- Written and read with the key's row in membership locked.
 CREATE TABLE projections.kept_state (
     slot smallint NOT NULL,
@@ -25,11 +26,13 @@ TO segments_ingest, segments_operate, segments_api;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON projections.kept_state, projections.kept_state_0, projections.kept_state_1
 TO segments_project;
 
--- A state with another last_recorded_at, or with none.
-CREATE FUNCTION projections.as_recorded(state segments.key_state, at timestamptz) RETURNS segments.key_state
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+-- A state with another last_recorded_at and newest_received_at, or with none.
+CREATE FUNCTION projections.as_recorded(
+    state segments.key_state, recorded_at timestamptz DEFAULT NULL, received_at timestamptz DEFAULT NULL
+) RETURNS segments.key_state LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
-    state.last_recorded_at := at;
+    state.last_recorded_at := recorded_at;
+    state.newest_received_at := received_at;
     RETURN state;
 END $$;
 GRANT EXECUTE ON FUNCTION projections.as_recorded TO segments_project, segments_operate;

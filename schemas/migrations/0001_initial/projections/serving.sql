@@ -13,6 +13,18 @@ SELECT t.segment_key, t.person_id, t.state, t.expires_at, t.tail
 FROM projections.membership AS t
 WHERE t.slot = (SELECT s.slot FROM projections.serving AS s);
 
+CREATE VIEW projections.serving_interval AS
+SELECT
+    t.segment_key, t.person_id, t.valid_from, t.valid_to, t.lane_id, t.kafka_offset, t.user_status, t.effect,
+    t.is_member, t.override, t.last_recorded_at
+FROM projections.key_interval AS t
+WHERE t.slot = (SELECT s.slot FROM projections.serving AS s);
+
+CREATE VIEW projections.serving_outcome AS
+SELECT t.segment_key, t.lane_id, t.kafka_offset, t.marks
+FROM projections.outcome AS t
+WHERE t.slot = (SELECT s.slot FROM projections.serving AS s);
+
 CREATE VIEW projections.serving_kept_state AS
 SELECT
     t.segment_key, t.person_id, t.status_change_timestamp, t.received_at, t.lane_id, t.kafka_offset, t.state,
@@ -31,5 +43,6 @@ FROM projections.size_daily AS t
 WHERE t.slot = (SELECT s.slot FROM projections.serving AS s);
 
 GRANT SELECT ON projections.serving, projections.serving_checkpoint, projections.serving_membership,
-projections.serving_kept_state, projections.serving_size, projections.serving_size_daily
+projections.serving_interval, projections.serving_outcome, projections.serving_kept_state, projections.serving_size,
+projections.serving_size_daily
 TO segments_project, segments_operate, segments_api;

@@ -12,6 +12,8 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 DECLARE
     wanted_segments integer[];
     wanted_people bigint[];
+    serving smallint := (SELECT s.slot FROM projections.serving AS s);
+    states text;
 BEGIN
     SELECT array_agg(s.segment_key) INTO wanted_segments FROM segments.segment AS s
     WHERE (membership_as_of.network_id IS NULL OR s.network_id = membership_as_of.network_id)
@@ -21,27 +23,44 @@ BEGIN
         WHERE p.user_id IN (membership_as_of.user_id, reporting.normalise_user(membership_as_of.user_id))
           AND (membership_as_of.network_id IS NULL OR p.network_id = membership_as_of.network_id);
     END IF;
+    IF known_at = 'infinity' THEN
+        states := $states$
+            SELECT i.segment_key, i.person_id, i.is_member, i.override
+            FROM projections.past_interval AS i
+            WHERE i.slot = $5 AND i.valid_from <= $1 AND i.valid_to > $1 AND i.segment_key = ANY ($3) %1$s
+            UNION ALL
+            SELECT i.segment_key, i.person_id, (i.state).is_member, (i.state).override
+            FROM projections.membership AS i
+            WHERE i.slot = $5 AND (i.state).valid_from <= $1 AND i.segment_key = ANY ($3) %1$s
+        $states$;
+    ELSE
+        states := $states$
+            SELECT f.segment_key, f.person_id, (f.state).is_member, (f.state).override
+            FROM (
+                SELECT i.segment_key, i.person_id, segments.fold(
+                    NULL, i.user_status, i.status_change_timestamp, i.received_at, i.recorded_at,
+                    i.lane_id, i.kafka_offset, i.expires_at, i.expired_lane_id, i.expired_offset
+                    ORDER BY i.status_change_timestamp, i.received_at, l.topic, l.partition, i.kafka_offset, l.epoch
+                ) AS state
+                FROM segments.event AS i JOIN segments.lane AS l ON i.lane_id = l.lane_id
+                WHERE i.status_change_timestamp <= $1 AND i.recorded_at <= $2 AND i.segment_key = ANY ($3) %1$s
+                GROUP BY i.segment_key, i.person_id
+            ) AS f
+        $states$;
+    END IF;
     -- EXECUTE plans for the arguments at hand: one person by index, or everybody by a scan.
-    RETURN QUERY EXECUTE format($query$
-        SELECT s.network_id, s.segment_id::bigint, p.user_id, (k.state).is_member,
-               segments.status_word((k.state).override)
-        FROM (
-            SELECT e.segment_key, e.person_id, segments.fold(
-                NULL, e.user_status, e.status_change_timestamp, e.received_at, e.recorded_at,
-                e.lane_id, e.kafka_offset, e.expires_at, e.expired_lane_id, e.expired_offset
-                ORDER BY e.status_change_timestamp, e.received_at, l.topic, l.partition, e.kafka_offset, l.epoch
-            ) AS state
-            FROM segments.event AS e JOIN segments.lane AS l ON e.lane_id = l.lane_id
-            WHERE e.status_change_timestamp <= $1 AND e.recorded_at <= $2 AND e.segment_key = ANY ($3) %s
-            GROUP BY e.segment_key, e.person_id
-        ) AS k
+    RETURN QUERY EXECUTE format(
+        $query$
+        SELECT s.network_id, s.segment_id::bigint, p.user_id, k.is_member, segments.status_word(k.override)
+        FROM (%1$s) AS k
         JOIN segments.segment AS s ON k.segment_key = s.segment_key
         JOIN segments.person AS p ON k.person_id = p.person_id
-        $query$, CASE WHEN wanted_people IS NULL THEN '' ELSE 'AND e.person_id = ANY ($4)' END)
-    USING at, known_at, wanted_segments, wanted_people;
+        $query$,
+        format(states, CASE WHEN wanted_people IS NULL THEN '' ELSE 'AND i.person_id = ANY ($4)' END)
+    ) USING at, known_at, wanted_segments, wanted_people, serving;
 END $$;
 COMMENT ON FUNCTION reporting.membership_as_of(timestamptz, timestamptz, text, bigint, text) IS
-'The state of each key after all its events with status_change_timestamp <= at and recorded_at <= known_at, from the log. Final for known_at below watermark.recorded_until.';
+'The state of each key after all its events with status_change_timestamp <= at and recorded_at <= known_at. Without known_at it is answered from what is projected, with it from the log, and final below watermark.recorded_until.';
 GRANT EXECUTE ON FUNCTION reporting.membership_as_of TO segments_operate, segments_api, segments_report;
 
 -- It reads the log, so it runs as its owner, and finds who asks in the session: the role it has taken on, or its login.
@@ -65,5 +84,5 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION reporting_network.membership_as_of(timestamptz, timestamptz, text, bigint, text) IS
-'The state of each key of your networks after all its events with status_change_timestamp <= at and recorded_at <= known_at, from the log. Final for known_at below watermark.recorded_until.';
+'The state of each key of your networks after all its events with status_change_timestamp <= at and recorded_at <= known_at. Without known_at it is answered from what is projected, with it from the log, and final below watermark.recorded_until.';
 GRANT EXECUTE ON FUNCTION reporting_network.membership_as_of TO segments_report_network;

@@ -1,36 +1,35 @@
--- From the key to its history to the events, so that a key, a user or a segment is folded once; or, asked by reference,
--- from few events to their keys. The planner takes every key for one of few events and would as gladly go from the key
--- to its events and fold the key for each: + 0 shuts that way, for no index has it.
 CREATE VIEW reporting.membership_history AS
 SELECT
-    segments.event_id(l.topic, l.partition, l.epoch, e.kafka_offset) AS event_id,
+    segments.event_id(l.topic, l.partition, l.epoch, i.kafka_offset) AS event_id,
     s.network_id,
     s.segment_id::bigint AS segment_id,
     p.user_id,
-    e.status_change_timestamp AS valid_from,
-    h.valid_to,
-    h.valid_to IS NULL AS is_current,
-    (h.state).is_member AS is_member,
-    segments.status_word((h.state).override) AS override,
-    segments.status_word(e.user_status) AS cause,
+    i.valid_from,
+    i.valid_to,
+    i.valid_to IS NULL AS is_current,
+    i.is_member,
+    segments.status_word(i.override) AS override,
+    segments.status_word(i.user_status) AS cause,
     e.reference_id,
-    (k.state).last_recorded_at AS last_recorded_at
-FROM projections.serving_membership AS k
-INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
-INNER JOIN segments.person AS p ON k.person_id = p.person_id
-INNER JOIN segments.event AS e
-    ON k.person_id = e.person_id + 0 AND nullif(k.segment_key = e.segment_key, false) IS NOT NULL
-INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id
-INNER JOIN LATERAL (
-    SELECT
-        f.lane_id,
-        f.kafka_offset,
-        f.state,
-        lead(f.status_change_timestamp) OVER (ORDER BY f.place) AS valid_to
-    FROM projections.history AS f
-    WHERE f.segment_key = k.segment_key AND f.person_id = k.person_id AND (f.state).effect & 3 <> 0
-    OFFSET 0
-) AS h ON e.lane_id = h.lane_id AND e.kafka_offset = h.kafka_offset;
+    coalesce(i.last_recorded_at, (
+        SELECT (k.state).last_recorded_at FROM projections.serving_membership AS k
+        WHERE k.segment_key = i.segment_key AND k.person_id = i.person_id
+    )) AS last_recorded_at,
+    i.valid_to - i.valid_from AS duration
+FROM projections.serving_interval AS i
+INNER JOIN segments.segment AS s ON i.segment_key = s.segment_key
+-- LEFT: what is not asked for is not joined.
+LEFT JOIN segments.person AS p ON i.person_id = p.person_id
+LEFT JOIN segments.lane AS l ON i.lane_id = l.lane_id
+-- The key is said twice, so that a filter by reference finds its way from the event to the interval.
+LEFT JOIN segments.event AS e
+    ON
+        i.lane_id = e.lane_id
+        AND i.kafka_offset = e.kafka_offset
+        AND i.segment_key = e.segment_key
+        AND i.person_id = e.person_id
+-- What a key was before its first change is no change.
+WHERE i.kafka_offset IS NOT NULL;
 
 COMMENT ON VIEW reporting.membership_history IS 'Each state (is_member, override) of a user in a segment, with the interval in which it held.';
 COMMENT ON COLUMN reporting.membership_history.event_id IS 'The event''s id, derived from its position; null for a rejected record.';
@@ -45,6 +44,7 @@ COMMENT ON COLUMN reporting.membership_history.override IS 'add or block; null w
 COMMENT ON COLUMN reporting.membership_history.cause IS 'user_status of the event that began it.';
 COMMENT ON COLUMN reporting.membership_history.reference_id IS 'The publisher''s own id; may repeat. auto:… if the publisher sent none.';
 COMMENT ON COLUMN reporting.membership_history.last_recorded_at IS 'The newest recorded_at among the events of this segment and user.';
+COMMENT ON COLUMN reporting.membership_history.duration IS 'valid_to less valid_from; null for the present state.';
 
 GRANT SELECT ON reporting.membership_history TO segments_operate, segments_api, segments_report;
 CALL segments.make_network_view('membership_history');

@@ -5,10 +5,12 @@ SELECT
     s.segment_id::bigint AS segment_id,
     p.user_id,
     segments.status_word(e.user_status) AS user_status,
-    segments.outcome((h.state).effect, h.superseded) AS outcome,
+    segments.outcome(
+        ((coalesce(o.marks, 0) & 12) | coalesce(i.effect, 0))::smallint, coalesce(o.marks & 16 <> 0, false)
+    ) AS outcome,
     NULL::text AS reason,
-    (h.state).effect & 1 <> 0 AS changed_membership,
-    (h.state).effect & 2 <> 0 AS changed_override,
+    coalesce(i.effect & 1 <> 0, false) AS changed_membership,
+    coalesce(i.effect & 2 <> 0, false) AS changed_override,
     e.status_change_timestamp,
     e.received_at,
     l.topic AS kafka_topic,
@@ -16,19 +18,21 @@ SELECT
     l.epoch AS kafka_epoch,
     e.kafka_offset,
     segments.event_id(l.topic, l.partition, l.epoch, e.kafka_offset) AS event_id
--- As in membership_history.
-FROM projections.serving_membership AS k
-INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
-INNER JOIN segments.person AS p ON k.person_id = p.person_id
-INNER JOIN segments.event AS e
-    ON k.person_id = e.person_id + 0 AND nullif(k.segment_key = e.segment_key, false) IS NOT NULL
-INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id
-INNER JOIN LATERAL (
-    SELECT f.lane_id, f.kafka_offset, f.state, f.superseded
-    FROM projections.history AS f
-    WHERE f.segment_key = k.segment_key AND f.person_id = k.person_id
-    OFFSET 0
-) AS h ON e.lane_id = h.lane_id AND e.kafka_offset = h.kafka_offset
+FROM segments.event AS e
+INNER JOIN segments.segment AS s ON e.segment_key = s.segment_key
+INNER JOIN projections.serving_checkpoint AS c ON e.lane_id = c.lane_id AND e.kafka_offset < c.next_offset
+-- LEFT: what is not asked for is not joined.
+LEFT JOIN segments.lane AS l ON e.lane_id = l.lane_id
+LEFT JOIN segments.person AS p ON e.person_id = p.person_id
+LEFT JOIN projections.serving_outcome AS o ON e.lane_id = o.lane_id AND e.kafka_offset = o.kafka_offset
+-- The interval that the event began. The key and the time are said too: by these it is found.
+LEFT JOIN projections.serving_interval AS i
+    ON
+        e.person_id = i.person_id
+        AND e.segment_key = i.segment_key
+        AND e.status_change_timestamp = i.valid_from
+        AND e.lane_id = i.lane_id
+        AND e.kafka_offset = i.kafka_offset
 UNION ALL
 SELECT
     s.network_id,
@@ -48,9 +52,7 @@ SELECT
     e.kafka_offset,
     segments.event_id(l.topic, l.partition, l.epoch, e.kafka_offset)
 FROM segments.lane AS l
-LEFT JOIN projections.serving_checkpoint AS c
-    ON
-        l.lane_id = c.lane_id
+LEFT JOIN projections.serving_checkpoint AS c ON l.lane_id = c.lane_id
 INNER JOIN segments.event AS e ON l.lane_id = e.lane_id AND coalesce(c.next_offset, l.first_offset) <= e.kafka_offset
 INNER JOIN segments.segment AS s ON e.segment_key = s.segment_key
 INNER JOIN segments.person AS p ON e.person_id = p.person_id

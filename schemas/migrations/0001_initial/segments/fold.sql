@@ -3,6 +3,8 @@
 --
 -- The columns of a key's state. member_* is the event that began the present membership (null for a
 -- non-member), stated_* the event that last stated the standing override (null without one).
+-- valid_from, from_*: since when (is_member, override) is what it is, and the event that made it so; that event is null
+-- of a key whose events changed nothing yet, which is what it is since its first event. from_effect: what it changed.
 -- effect says what the newest event did: 1 changed membership, 2 changed the override,
 -- 4 restated it with another expires_at, 8 was ineffective.
 CREATE TYPE segments.key_state AS (
@@ -20,7 +22,13 @@ CREATE TYPE segments.key_state AS (
     last_change_at timestamptz,
     last_recorded_at timestamptz,
     last_timestamp timestamptz,
-    last_received_at timestamptz
+    last_received_at timestamptz,
+    valid_from timestamptz,
+    from_offset bigint,
+    from_lane_id integer,
+    from_status smallint,
+    from_effect smallint,
+    newest_received_at timestamptz
 );
 
 CREATE FUNCTION segments.fold_step(
@@ -37,6 +45,7 @@ BEGIN
         IF state IS NULL THEN
             state.is_member := false;
             state.override := 0;
+            state.valid_from := status_change_timestamp;
         END IF;
     END IF;
     is_member := state.is_member;
@@ -89,11 +98,21 @@ BEGIN
             state.override_since := status_change_timestamp;
         END IF;
     END IF;
+    IF state.effect & 3 <> 0 THEN
+        state.valid_from := status_change_timestamp;
+        state.from_offset := kafka_offset;
+        state.from_lane_id := lane_id;
+        state.from_status := user_status;
+        state.from_effect := state.effect & 3;
+    END IF;
     IF state.effect & 7 <> 0 THEN
         state.last_change_at := status_change_timestamp;
     END IF;
     IF state.last_recorded_at IS NULL OR recorded_at > state.last_recorded_at THEN
         state.last_recorded_at := recorded_at;
+    END IF;
+    IF state.newest_received_at IS NULL OR received_at > state.newest_received_at THEN
+        state.newest_received_at := received_at;
     END IF;
     state.last_timestamp := status_change_timestamp;
     state.last_received_at := received_at;

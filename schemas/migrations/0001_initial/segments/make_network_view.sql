@@ -34,6 +34,8 @@ BEGIN
             ('segments.registry_event', 'segment_key = ANY (own.segments)'),
             ('segments.event', 'segment_key = ANY (own.segments)'), ('segments.duplicate', 'segment_key = ANY (own.segments)'),
             ('projections.serving_membership', 'segment_key = ANY (own.segments)'),
+            ('projections.serving_interval', 'segment_key = ANY (own.segments)'),
+            ('projections.serving_outcome', 'segment_key = ANY (own.segments)'),
             ('projections.serving_size', 'segment_key = ANY (own.segments)'),
             ('projections.serving_size_daily', 'segment_key = ANY (own.segments)'),
             ('segments.hole', 'lane_id = ANY (own.lanes)'), ('segments.lane', 'lane_id = ANY (own.lanes)')

@@ -1,0 +1,98 @@
+-- What the projection keeps against the fold of the log below the checkpoints of the serving slot, which is folded once: the
+-- state of each key, the intervals of its history that are over, what is said of its events besides, and daily sizes.
+-- A row without a state is one too many: it is made and filled in one transaction.
+WITH folded AS MATERIALIZED (
+    SELECT h.segment_key, h.person_id, h.lane_id, h.kafka_offset, h.user_status, h.status_change_timestamp, h.recorded_at,
+        h.place, h.superseded, (h.state).effect, (h.state).is_member, (h.state).override,
+        CASE WHEN h.is_last THEN h.state END AS state
+    FROM projections.history AS h
+), states AS (
+    SELECT f.segment_key, f.person_id, f.state FROM folded AS f WHERE (f.state).is_member IS NOT NULL
+), states_found AS (
+    SELECT m.segment_key, m.person_id, m.state FROM projections.serving_membership AS m
+), intervals AS (
+    -- Each as often as it is there.
+    SELECT b.segment_key, b.person_id, b.interval, sum(b.times) AS times
+    FROM (
+        SELECT n.segment_key, n.person_id, 1 AS times, ROW(
+            n.status_change_timestamp, n.valid_to, CASE WHEN n.is_change THEN n.lane_id END,
+            CASE WHEN n.is_change THEN n.kafka_offset END, CASE WHEN n.is_change THEN n.user_status END,
+            nullif(n.effect & 3, 0), n.is_member, n.override
+        ) AS interval
+        FROM (
+            -- What begins an interval: a change of (is_member, override), or a key's first event.
+            SELECT f.*, f.effect & 3 <> 0 AS is_change,
+                lead(f.status_change_timestamp) OVER (PARTITION BY f.segment_key, f.person_id ORDER BY f.place) AS valid_to
+            FROM folded AS f WHERE f.effect & 3 <> 0 OR f.place = 1
+        ) AS n
+        WHERE n.valid_to IS NOT NULL
+        UNION ALL
+        SELECT i.segment_key, i.person_id, -1, ROW(
+            i.valid_from, i.valid_to, i.lane_id, i.kafka_offset, i.user_status, i.effect::integer, i.is_member, i.override
+        )
+        FROM projections.past_interval AS i
+        WHERE i.slot = (SELECT s.slot FROM projections.serving AS s)
+    ) AS b
+    GROUP BY b.segment_key, b.person_id, b.interval
+    HAVING sum(b.times) <> 0
+), outcomes AS (
+    SELECT f.segment_key, f.lane_id, f.kafka_offset, (f.effect & 12) + CASE WHEN f.superseded THEN 16 ELSE 0 END AS marks
+    FROM folded AS f
+    WHERE f.effect & 12 <> 0 OR f.superseded
+), outcomes_found AS (
+    SELECT o.segment_key, o.lane_id, o.kafka_offset, o.marks::integer FROM projections.serving_outcome AS o
+), days AS (
+    SELECT f.segment_key, (f.status_change_timestamp AT TIME ZONE 'UTC')::date AS day,
+        count(*) FILTER (WHERE f.effect & 1 <> 0 AND f.is_member) AS joined,
+        count(*) FILTER (WHERE f.effect & 1 <> 0 AND NOT f.is_member) AS departed, max(f.recorded_at) AS restated_at
+    FROM folded AS f
+    GROUP BY 1, 2
+), days_found AS (
+    SELECT z.segment_key, z.day, sum(z.joined) AS joined, sum(z.departed) AS departed, max(z.restated_at) AS restated_at
+    FROM projections.serving_size_daily AS z
+    GROUP BY 1, 2
+)
+(
+    SELECT 'user_segment' AS view,
+        concat_ws('/', s.network_id, coalesce(s.segment_id::text, 'segment key ' || segment_key),
+            coalesce(p.user_id, 'person ' || person_id)) AS key,
+        e.state::text AS expected,
+        CASE WHEN s.segment_key IS NULL THEN 'no such segment: ' WHEN p.person_id IS NULL THEN 'no such person: ' ELSE '' END
+            || CASE WHEN f.segment_key IS NOT NULL AND (f.state).is_member IS NULL THEN 'a row without a state'
+                ELSE f.state::text END AS found
+    FROM states AS e FULL JOIN states_found AS f USING (segment_key, person_id)
+    LEFT JOIN segments.segment AS s USING (segment_key) LEFT JOIN segments.person AS p USING (person_id)
+    WHERE e.state IS DISTINCT FROM f.state OR (e.state).is_member IS NULL OR s.segment_key IS NULL OR p.person_id IS NULL
+    ORDER BY 2 LIMIT 100
+)
+UNION ALL
+(
+    SELECT 'membership_history',
+        concat_ws('/', s.network_id, coalesce(s.segment_id::text, 'segment key ' || i.segment_key),
+            coalesce(p.user_id, 'person ' || i.person_id)),
+        CASE WHEN i.times > 0 THEN i.interval::text ELSE 'no such interval' END,
+        CASE WHEN i.times > 0 THEN 'no such interval' ELSE i.interval::text END
+    FROM intervals AS i
+    LEFT JOIN segments.segment AS s ON i.segment_key = s.segment_key
+    LEFT JOIN segments.person AS p ON i.person_id = p.person_id
+    ORDER BY 2, 3, 4 LIMIT 100
+)
+UNION ALL
+(
+    SELECT 'result', concat_ws('-', coalesce(l.topic, 'lane ' || lane_id), l.partition, l.epoch, kafka_offset),
+        coalesce('segment key ' || e.segment_key || ', marks ' || e.marks, 'no row'),
+        coalesce('segment key ' || f.segment_key || ', marks ' || f.marks, 'no row')
+    FROM outcomes AS e FULL JOIN outcomes_found AS f USING (lane_id, kafka_offset)
+    LEFT JOIN segments.lane AS l USING (lane_id)
+    WHERE (e.segment_key, e.marks) IS DISTINCT FROM (f.segment_key, f.marks)
+    ORDER BY 2 LIMIT 100
+)
+UNION ALL
+(
+    SELECT 'segment_size_daily', concat_ws('/', s.network_id, s.segment_id, day),
+        concat_ws('/', e.joined, e.departed, e.restated_at), concat_ws('/', f.joined, f.departed, f.restated_at)
+    FROM days AS e FULL JOIN days_found AS f USING (segment_key, day)
+    LEFT JOIN segments.segment AS s USING (segment_key)
+    WHERE (e.joined, e.departed, e.restated_at) IS DISTINCT FROM (f.joined, f.departed, f.restated_at)
+    ORDER BY 2 LIMIT 100
+)

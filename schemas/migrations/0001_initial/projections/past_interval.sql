@@ -1,0 +1,63 @@
+-- The intervals of each key that are over: from a change of (is_member, override) to the next one. The one that stands is in
+-- the key's state, so that a key's first event makes no row here. A key's intervals are one after the other, from its first
+-- event on: where that changed nothing, the first interval was begun by no event (what tells of it is null).
+-- Two changes in one second leave an empty interval between them. Written with the key's row in membership locked.
+CREATE TABLE projections.past_interval (
+    slot smallint NOT NULL,
+    is_member boolean NOT NULL,
+    override smallint NOT NULL,
+    -- The event that began it.
+    user_status smallint,
+    effect smallint, -- 1 changed is_member, 2 the override
+    lane_id integer,
+    segment_key integer NOT NULL,
+    kafka_offset bigint,
+    person_id bigint NOT NULL,
+    valid_from timestamptz NOT NULL,
+    valid_to timestamptz NOT NULL
+) PARTITION BY LIST (slot);
+CREATE TABLE projections.past_interval_0 PARTITION OF projections.past_interval FOR VALUES IN (0);
+CREATE TABLE projections.past_interval_1 PARTITION OF projections.past_interval FOR VALUES IN (1);
+-- A late event takes rows away and puts others in their place in one statement: what is unique is for verify to say.
+CREATE INDEX past_interval_of_person ON projections.past_interval (person_id, segment_key, valid_from);
+-- By its end: what is folded in order goes to the right edge, and as-of a moment finds what ended after it.
+CREATE INDEX past_interval_of_segment ON projections.past_interval (segment_key, valid_to);
+GRANT SELECT ON projections.past_interval, projections.past_interval_0, projections.past_interval_1
+TO segments_ingest, segments_operate, segments_api;
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON projections.past_interval, projections.past_interval_0,
+projections.past_interval_1
+TO segments_project;
+
+-- All of them, those that stand too (valid_to null). Each part is of one table and filters nothing, so that whatever is
+-- asked of a key, a person or a segment finds the indexes of both.
+CREATE VIEW projections.key_interval AS
+SELECT
+    i.slot,
+    i.segment_key,
+    i.person_id,
+    i.valid_from,
+    i.valid_to,
+    i.lane_id,
+    i.kafka_offset,
+    i.user_status,
+    i.effect,
+    i.is_member,
+    i.override,
+    NULL::timestamptz AS last_recorded_at
+FROM projections.past_interval AS i
+UNION ALL
+SELECT
+    k.slot,
+    k.segment_key,
+    k.person_id,
+    (k.state).valid_from AS valid_from,
+    NULL::timestamptz AS valid_to,
+    (k.state).from_lane_id AS lane_id,
+    (k.state).from_offset AS kafka_offset,
+    (k.state).from_status AS user_status,
+    (k.state).from_effect AS effect,
+    (k.state).is_member AS is_member,
+    (k.state).override AS override,
+    (k.state).last_recorded_at AS last_recorded_at
+FROM projections.membership AS k;
+GRANT SELECT ON projections.key_interval TO segments_project, segments_operate, segments_api;
