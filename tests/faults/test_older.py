@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault]
 EVENTS = "SELECT count(*) FROM segments.event"
-SAID = "Postgres was started anew"
+SAID = "Postgres was restarted, failed over or restored"
 
 
 class OlderCopy:

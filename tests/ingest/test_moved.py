@@ -98,7 +98,7 @@ async def test_after_a_move_every_lane_is_stopped_adopted_by_one_command_and_tol
     assert "open transaction" not in waited.out
     began = time.monotonic()
     refused = await run(moved, *ADOPT, "--partition", "3", "--from", "earliest")
-    assert (refused.code, "no 3" in refused.err) == (1, True)
+    assert (refused.code, "no partition 3" in refused.err) == (1, True)
     assert time.monotonic() - began < 38  # it was 40 s
     done = {row["kafka_partition"]: row["done"] for row in (await run(moved, *ADOPT, "--all")).json}
     assert done == {0: "adopted", 1: "adopted", 2: "closed", 3: "closed"}

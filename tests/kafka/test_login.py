@@ -140,7 +140,7 @@ CASES: list[tuple[str, str, str, Any]] = [
     ("ingest", "ingest_group", "Read", _ingest),
     ("ingest", "rejected", "DescribeConfigs", _ingest),
     ("project", "memberships", "Write", _tell),
-    ("project", "teller", "Write", _take_over),
+    ("project", "transactional_id", "Write", _take_over),
     ("project", "memberships", "DescribeConfigs", topic_faults),
     ("project", "commands", "Write", _send),
     ("api", "commands", "Write", _send),
@@ -163,7 +163,9 @@ async def test_without_one_of_its_acls_a_role_is_refused_at_once_and_told_why(
 ) -> None:
     unrestricted = kafka.unrestricted(database)
     name = getattr(Topics(database.topic_prefix), resource)
-    kind: Any = {"ingest_group": "group", "teller": "transactional-id"}.get(resource, "topic")
+    kind: Any = {"ingest_group": "group", "transactional_id": "transactional-id"}.get(
+        resource, "topic"
+    )
     await allow(unrestricted, [acl for acl in needed(database) if acl.role == role])
     pattern: Any = "literal" if kind == "topic" else "prefixed"
     await deny(unrestricted, Acl(role, kind, name, operation, pattern))

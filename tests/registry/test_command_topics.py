@@ -131,7 +131,7 @@ async def test_a_deleted_topic_is_closed_and_holds_the_watermark_no_more(
         await publish(ready, [Said(lane=0, user="there")], topic)
         await folded(ready)
         refused = await run(ready, "source", "close", "--topic", topic)
-        assert (refused.code, "still in Kafka" in refused.err) == (1, True)
+        assert (refused.code, "still exists in Kafka" in refused.err) == (1, True)
         await delete(ready, topic)
         early = await run(ready, "source", "close", "--topic", topic)
         assert (early.code, "must be revoked first" in early.err) == (1, True)
@@ -222,7 +222,7 @@ async def test_a_topic_that_others_made_is_corrected_and_keeps_its_partitions(
             "must be a comma-separated list of add, block",
         ),
         (["allow", "--topic", "{}.rejected", "--no-topics"], 2, "written by the service itself"),
-        (["revoke", "--topic", "t"], 1, "t is no source"),
+        (["revoke", "--topic", "t"], 1, "t is not a source"),
         (["close", "--topic", "nowhere"], 1, "must be revoked first"),
     ],
 )

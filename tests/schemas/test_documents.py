@@ -169,4 +169,8 @@ def test_only_where_something_is_published_a_problem_says_what_was() -> None:
         for status, answer in responses.items()
         if "published" in answer["content"].get("application/problem+json", {}).get("example", {})
     }
-    assert told == {(f"POST /segments{one}", s) for one in ("", "/batch") for s in ("429", "503")}
+    assert told == {
+        (f"POST /segments{one}", status)
+        for one in ("", "/batch")
+        for status in ("408", "429", "503")
+    }
