@@ -30,9 +30,10 @@ from service.http.kit.key_cache import ROLE, KeyCache
 from service.http.kit.middleware import RequestMiddleware
 from service.http.kit.problems import Problem, log_unexpected, of_error, of_refusal
 from service.http.kit.request_body import field_errors
+from service.http.publishing.bare_route import PublishingRoute
 from service.http.publishing.publisher import Publisher
 from service.http.publishing.registry_cache import RegistryCache
-from service.http.publishing.routes import Publishing, PublishingRoute
+from service.http.publishing.routes import Publishing
 from service.http.registry_routes import admin_routes
 from service.postgres.database import open_database, set_up_fault
 from service.postgres.incarnation import Incarnation

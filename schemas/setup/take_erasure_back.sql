@@ -1,4 +1,5 @@
--- The erasing functions are the owner's again, while migrations run: see give_erasure.sql.
+-- The erasing functions are the owner's again, while migrations run: see give_erasure.sql. Before the first migration
+-- there are none.
 DO $$
 DECLARE
     erasing regprocedure;

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from schemas.command.refusal import Reason
 from service.log.validate import RejectedRecord, ValidCommand, is_expiry, rejected
+from service.registry.checks import SEGMENT_ARCHIVED, UNKNOWN_SEGMENT
 
 Place = tuple[int, int, int, str, str]
 Key = tuple[str, bytes]
@@ -65,9 +66,7 @@ def resolve(
                 _repeat(result, candidate, named, candidate.request, "idempotency key")
                 continue
         if candidate.segment_key is None:
-            result.rejected.append(
-                rejected(candidate, Reason.UNKNOWN_SEGMENT, "no such segment in this network")
-            )
+            result.rejected.append(rejected(candidate, *UNKNOWN_SEGMENT))
             continue
         place = candidate.place
         earlier = places.get(place)
@@ -78,9 +77,7 @@ def resolve(
                 _remember(result, candidate, known_keys, earlier.lane_id, earlier.offset)
             continue
         if candidate.archived and not is_expiry(candidate):
-            result.rejected.append(
-                rejected(candidate, Reason.SEGMENT_ARCHIVED, "the segment is archived")
-            )
+            result.rejected.append(rejected(candidate, *SEGMENT_ARCHIVED))
             continue
         places[place] = candidate
         if candidate.idempotency is not None:

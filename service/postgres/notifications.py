@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from service.postgres.database import connect
+from service.runtime.backoff import sleep_unless
 from service.runtime.logs import get_logger
 from service.runtime.supervise import Supervisor
 
@@ -98,9 +98,7 @@ class Listener(Wakeups):
             self.can_be_missed = False
             self.wake()  # for what was notified before
             while not supervisor.stop.is_set():
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(CHECK_SECONDS):
-                        await supervisor.stop.wait()
+                await sleep_unless(supervisor.stop, CHECK_SECONDS)
                 await connection.fetchval("SELECT 1", timeout=CHECK_SECONDS)
         finally:
             self.can_be_missed = True

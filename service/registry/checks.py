@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from schemas.command import check_times, refusal_of
-from schemas.command.refusal import Refusal
+from schemas.command.refusal import Reason, Refusal
 from schemas.command.rules import FUTURE_ALLOWED_MS, MIN_TIME
 from schemas.headers import NO_HEADERS
 from service.registry.topic_rules import check_allowed
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from service.registry.topic_rules import Allowed
 
 _MIN_MS: Final = MIN_TIME * 1000
+# What the registry refuses: the arguments of a Refusal.
+UNKNOWN_SEGMENT: Final = (Reason.UNKNOWN_SEGMENT, "no such segment in this network")
+SEGMENT_ARCHIVED: Final = (Reason.SEGMENT_ARCHIVED, "the segment is archived")
 
 
 def check_received(

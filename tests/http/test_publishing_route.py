@@ -10,7 +10,7 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads it
 from structlog.testing import capture_logs
 
 from service.http.kit.problems import Problem, unavailable
-from service.http.publishing.routes import Answer, PublishingRoute
+from service.http.publishing.bare_route import Answer, PublishingRoute
 from service.runtime.errors import DatabaseAwayError
 
 if TYPE_CHECKING:

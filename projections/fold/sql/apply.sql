@@ -134,8 +134,9 @@ WITH batch AS MATERIALIZED (
         UNION ALL
         -- As in projections.history.
         SELECT a.sign, a.segment_key, a.lane_id, a.kafka_offset, a.marks + CASE
-            WHEN a.user_status <> 6 AND min(a.arrival) FILTER (WHERE a.user_status <= 2) OVER backwards < a.arrival
-                THEN 16 ELSE 0 END
+            WHEN segments.is_superseded(
+                a.user_status, min(a.arrival) FILTER (WHERE a.user_status <= 2) OVER backwards, a.arrival
+            ) THEN 16 ELSE 0 END
         FROM (
             SELECT f.sign, f.segment_key, f.person_id, f.lane_id, f.kafka_offset, f.user_status, f.tail,
                 (f.state).effect & 12 AS marks,

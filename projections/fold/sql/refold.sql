@@ -175,8 +175,9 @@ WITH begins AS MATERIALIZED (
     FROM (
         -- As in projections.history.
         SELECT a.sign, a.lane_id, a.kafka_offset, a.marks + CASE
-            WHEN a.user_status <> 6 AND min(a.arrival) FILTER (WHERE a.user_status <= 2) OVER backwards < a.arrival
-                THEN 16 ELSE 0 END AS marks
+            WHEN segments.is_superseded(
+                a.user_status, min(a.arrival) FILTER (WHERE a.user_status <= 2) OVER backwards, a.arrival
+            ) THEN 16 ELSE 0 END AS marks
         FROM (
             SELECT g.*, row_number() OVER (
                 PARTITION BY g.sign ORDER BY g.received_at, g.topic, g.partition, g.kafka_offset, g.epoch

@@ -16,7 +16,7 @@ from schemas.command.refusal import Reason, Refusal
 from schemas.topics import Topics
 from service.postgres.incarnation import INCARNATION
 from service.registry import segments as registry
-from service.registry.checks import check_received
+from service.registry.checks import SEGMENT_ARCHIVED, UNKNOWN_SEGMENT, check_received
 from service.registry.command_topics import load_rules, rules_version
 from service.registry.topic_rules import allowed_on
 from service.runtime.backoff import INFRASTRUCTURE
@@ -113,9 +113,9 @@ class RegistryCache:
                 known.read_at = self._read_at  # it holds until Postgres is back
         found = known.registered
         if found.segment_key is None:
-            raise Refusal(Reason.UNKNOWN_SEGMENT, "no such segment in this network")
+            raise Refusal(*UNKNOWN_SEGMENT)
         if found.archived:
-            raise Refusal(Reason.SEGMENT_ARCHIVED, "the segment is archived")
+            raise Refusal(*SEGMENT_ARCHIVED)
         self._used.add(wanted)
 
     async def look_up(self, commands: Iterable[Command], since: float) -> None:

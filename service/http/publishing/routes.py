@@ -9,14 +9,15 @@ import msgspec
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from opentelemetry.trace import get_current_span
-from starlette.requests import Request
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads it
 
 from schemas.command.refusal import Reason, Refusal
 from schemas.headers import IDEMPOTENCY_KEY, TRACEPARENT
 from schemas.position import LOG_APPEND_TIME
-from service.http.kit.problems import Problem, log_unexpected, of_unpublished
+from service.http.kit.problems import Problem
 from service.http.kit.request_body import MAX_BATCH_BODY, MAX_BODY, read_body
 from service.http.publishing import openapi
+from service.http.publishing.bare_route import Answer, PublishingRoute
 from service.http.publishing.body import Item, split_batch
 from service.http.publishing.options import first_headers, header, read_options
 from service.http.publishing.publisher import Record
@@ -26,12 +27,10 @@ from service.runtime.errors import DatabaseAwayError
 from service.runtime.tracing import traceparent_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from uuid import UUID
 
     from aiokafka.structs import RecordMetadata
-    from starlette.types import Receive, Send
-    from starlette.types import Scope as AsgiScope
 
     from schemas.command import Command
     from service.http.kit.auth import Access, Admission
@@ -82,47 +81,6 @@ class Post(NamedTuple):
     def network_id(self) -> str:
         """The network that it publishes in."""
         return self.admission.network_id
-
-
-class Answer(NamedTuple):
-    """A response in JSON. headers: as ASGI has them, without those that describe the body."""
-
-    status: int
-    body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
-class PublishingRoute(APIRoute):
-    """A route that FastAPI documents and does not run: `app` calls the endpoint with the bare request.
-
-    It needs nothing of FastAPI, whose parameters, models, exit stacks and middleware cost more than all that the
-    endpoint does. So it can be called without them, and returns its errors as problems itself.
-    """
-
-    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        super().__init__(path, endpoint, **options)
-        self.app = self._run
-
-    async def _run(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Call the endpoint. What it raises says that nothing was published, unless it says otherwise.
-
-        Once a command was published it raises only what the publisher says of it.
-        """
-        try:
-            status, body, headers = await self.endpoint(Request(scope, receive))
-        except Exception as error:  # noqa: BLE001 - every error is returned as a problem
-            log_unexpected(scope, error)
-            response = of_unpublished(error).without_frames().response()
-            status, body, headers = response.status_code, bytes(response.body), response.raw_headers
-        else:
-            length = b"%d" % len(body)
-            headers = [
-                (b"content-type", b"application/json"),
-                (b"content-length", length),
-                *headers,
-            ]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
 
 
 class Publishing:
