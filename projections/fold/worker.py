@@ -126,7 +126,8 @@ class Worker:
         while not stop.is_set():
             seen = self._wakeups.count
             try:
-                worked = ((worked and not self._least) or await self._waits()) and await self.step()
+                waits = (worked and not self._least) or await self._waits()
+                worked = waits and await self.step()
             except asyncpg.UndefinedTableError as error:
                 raise NotSetUpError from error
             supervisor.succeeded()
@@ -134,9 +135,9 @@ class Worker:
                 pause = FIRST_PAUSE
             else:
                 await asyncio.sleep(FIRST_PAUSE)
-                await self._wakeups.wait_beyond(
-                    seen, pause if self._wakeups.can_be_missed else SAFE_PAUSE
-                )
+                # Nobody tells when a checkpoint that another transaction held is free again.
+                polls = waits or self._wakeups.can_be_missed
+                await self._wakeups.wait_beyond(seen, pause if polls else SAFE_PAUSE)
                 pause = min(pause * 1.5, LAST_PAUSE)
 
     async def _waits(self) -> bool:

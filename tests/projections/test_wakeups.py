@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 VISIBLE = "SELECT count(*) FROM reporting.membership"
+STORED = "SELECT count(*) FROM segments.event"
 NEVER = 10 * PATIENCE
 
 
@@ -53,6 +54,27 @@ async def test_what_ingest_stores_is_folded_by_workers_that_never_poll(
             for number in range(1, 4):
                 await publish(ready, [Said(lane=0, user=f"u{number}")])
                 await until(ready, VISIBLE, partial(operator.eq, number))
+        finally:
+            stop.set()
+
+
+async def test_a_worker_whose_lane_was_held_by_another_transaction_looks_again_soon(
+    ready: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "SAFE_PAUSE", NEVER)
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(project(ready, stop))
+        tasks.create_task(ingest(ready, stop))
+        try:
+            await publish(ready, [Said(lane=0, user="u1")])
+            await until(ready, VISIBLE, partial(operator.eq, 1))
+            async with connected(ready) as holder, holder.transaction():
+                await holder.execute("SELECT FROM projections.checkpoint FOR UPDATE")
+                await publish(ready, [Said(lane=0, user="u2")])
+                await until(ready, STORED, partial(operator.eq, 2))
+                await asyncio.sleep(1.0)
+            await until(ready, VISIBLE, partial(operator.eq, 2))
         finally:
             stop.set()
 
