@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,9 +19,22 @@ if TYPE_CHECKING:
     from service.http.publishing.publisher import Record
 
 MAX_ITEMS = 1000
+# A batch of 1,000 commands with 100 values each has fewer.
+MOST_TOKENS = 250_000
 _WHITE_SPACE = b" \t\r\n"
 # A string, even one that doesn't end; or what makes the structure.
+_LINE = re.compile(rb"[^ \t\r\n][^\n]*")
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{},]', re.DOTALL)
+
+_NO_ITEM = msgspec.Raw()
+# An array as a struct of so many fields: msgspec passes over what comes after them and makes no object of it.
+_decode_array = msgspec.json.Decoder(
+    msgspec.defstruct(
+        "Items",
+        [(f"item_{number}", msgspec.Raw, _NO_ITEM) for number in range(MAX_ITEMS + 1)],
+        array_like=True,
+    )
+).decode
 
 
 class Item:
@@ -88,40 +102,50 @@ def _with_network(body: bytes, network_id: str) -> bytes:
 def split_batch(body: bytes, *, is_lines: bool) -> list[Item]:
     """Split a batch into its items, as they stand: a JSON array's, or the lines of NDJSON.
 
+    Nothing is made of items beyond MAX_ITEMS, however many the body has.
     Raises: Problem 400 where it is none as a whole; items are looked at one by one.
     """
-    pieces = body.split(b"\n") if is_lines else _array(body)
-    # A line may be blank, and is none of the commands; they are counted before anything is made of them.
-    count = sum(1 for piece in pieces if piece.strip(_WHITE_SPACE)) if is_lines else len(pieces)
-    if count > MAX_ITEMS:
-        raise _batch_refused(f"the batch holds {count} commands, {MAX_ITEMS} are allowed")
-    if not count:
+    items = _lines(body) if is_lines else [Item(piece) for piece in _array(body)]
+    if len(items) > MAX_ITEMS:
+        raise _batch_refused(f"the batch holds more than {MAX_ITEMS} commands")
+    if not items:
         raise _batch_refused("the batch holds no command")
-    if is_lines:
-        lines = enumerate(pieces, 1)
-        return [Item(line, line=number) for number, line in lines if line.strip(_WHITE_SPACE)]
-    return [Item(piece) for piece in pieces]
+    return items
+
+
+def _lines(body: bytes) -> list[Item]:
+    """Split into lines that are not blank, at most one more than is allowed."""
+    items: list[Item] = []
+    number, counted = 1, 0
+    for found in islice(_LINE.finditer(body), MAX_ITEMS + 1):
+        start = body.rfind(b"\n", 0, found.start()) + 1
+        number += body.count(b"\n", counted, start)
+        counted = start
+        items.append(Item(body[start : found.end()], line=number))
+    return items
 
 
 def _array(body: bytes) -> list[bytes]:
-    """Split a JSON array. Raises: Problem 400 where it is none."""
+    """Split a JSON array into its items, at most one more than is allowed. Raises: Problem 400 where it is none."""
     try:
-        return [bytes(piece) for piece in msgspec.json.decode(body, type=list[msgspec.Raw])]
+        pieces = msgspec.structs.astuple(_decode_array(body))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        pieces = _split_array(body.strip(_WHITE_SPACE))
-        if not pieces:
+        items = _split_array(body.strip(_WHITE_SPACE))
+        if not items:
             raise of_refusal(Refusal(Reason.NOT_JSON, _no_array(body, error))) from error
-        return pieces
+        return items
+    return [bytes(piece) for piece in pieces if piece is not _NO_ITEM]
 
 
 def _split_array(body: bytes) -> list[bytes]:
     """Split what is an array but for what its items hold, by its brackets and commas; empty: it is none.
 
-    So that an item that is no JSON, has a lone surrogate, or is nested too deeply harms no other.
+    So that an item that is no JSON, has a lone surrogate, or is nested too deeply harms no other. It is slow, and gives
+    up after MOST_TOKENS.
     """
     items: list[bytes] = []
     depth, start = 0, 1
-    for token in _TOKEN.finditer(body):
+    for token in islice(_TOKEN.finditer(body), MOST_TOKENS):
         what = token.group()
         if what in (b"[", b"{"):
             depth += 1
@@ -130,9 +154,11 @@ def _split_array(body: bytes) -> list[bytes]:
         if (what == b"," and depth == 1) or depth == 0:
             items.append(body[start : token.start()].strip(_WHITE_SPACE))
             start = token.end()
-        if depth == 0:
+        if depth == 0 or len(items) > MAX_ITEMS:
             break
-    is_array = body[:1] == b"[" and body[start - 1 : start] == b"]" and start == len(body)
+    is_array = body[:1] == b"[" and (
+        len(items) > MAX_ITEMS or (body[start - 1 : start] == b"]" and start == len(body))
+    )
     return items if is_array else []
 
 
