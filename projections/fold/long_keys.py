@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from service.postgres.database import statements
+from service.postgres.database import give_longer, statements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SQL = statements("projections.fold.sql")
 # Events between two kept states, up to twice as many; a key with fewer has none.
 EVERY = 500
+# The time limit of folding one key, of any length, in seconds: a shorter one would stop its lane.
+KEY_SECONDS = 3_600
 
 
 class Batch(NamedTuple):
@@ -73,51 +75,31 @@ async def fold_late(
 async def _fold_late(
     connection: asyncpg.Connection[Any], batch: Batch, key: LateKey, most: int | None
 ) -> int:
-    """Fold stretch after stretch, each twice as many pieces long, until the key goes on as it did; gives how much.
-
-    most: events after which no stretch is begun.
-    """
-    bounds = await connection.fetch(
-        SQL["kept_bounds"], batch.slot, key.segment_key, key.person_id, *key[4:]
-    )
-    begin = bounds.pop(0) if bounds and bounds[0]["before"] else None
-    if begin is not None:
+    """Fold a late key until it goes on as it did, at most so many events; gives how many."""
+    if most is None:
+        await give_longer(connection, KEY_SECONDS)
+    row = await _refold(connection, batch, key[:2], most, key[4:])
+    if row["is_heavy"]:
+        raise HeavyError(key.lane_id, key.kafka_offset)
+    if row["begin_lane_id"] is not None:
         await connection.execute(
-            SQL["supersede_earlier"], batch.slot, key.segment_key, key.person_id, batch.lanes, batch.firsts,
-            batch.untils, batch.projection, begin["lane_id"], begin["kafka_offset"],
+            SQL["supersede_earlier"], batch.slot, *key[:2], batch.lanes, batch.firsts, batch.untils, batch.projection,
+            row["begin_lane_id"], row["begin_offset"],
         )  # fmt: skip
-    was = state = begin and begin["state"]
-    recorded_at = received_at = None
-    folded: int = 0
-    pieces = 1
-    while True:
-        if most is not None and folded >= most:
-            raise HeavyError(key.lane_id, key.kafka_offset)
-        stretch, bounds = bounds[:pieces], bounds[pieces:]
-        end = stretch[-1] if stretch else None
-        row = await _fold_stretch(connection, batch, key, (begin, end), (was, state))
-        folded += row["events"]
-        recorded_at = max(filter(None, (recorded_at, row["recorded_at"])), default=None)
-        received_at = max(filter(None, (received_at, row["received_at"])), default=None)
-        begin, was, state, pieces = end, row["was"], row["state"], 2 * pieces
-        if end is None or row["converged"]:
-            break
     await connection.execute(
-        SQL["settle_long"], batch.slot, key.segment_key, key.person_id, batch.lanes[0],
-        None if end else state, recorded_at, received_at, None if end else row["tail"],
+        SQL["settle_long"], batch.slot, *key[:2], batch.lanes[0], row["state"], row["recorded_at"], row["received_at"],
+        row["tail"],
     )  # fmt: skip
-    return folded
+    events: int = row["events"]
+    return events
 
 
 async def keep_states(
     connection: asyncpg.Connection[Any], batch: Batch, keys: Sequence[tuple[int, int]]
 ) -> None:
     """Keep more states of keys (segment_key, person_id) that grew long, of their events after the last kept one."""
-    for segment_key, person_id in keys:
-        begin = await connection.fetchrow(SQL["kept_last"], batch.slot, segment_key, person_id)
-        key = (segment_key, person_id)
-        state = begin and begin["state"]
-        row = await _fold_stretch(connection, batch, key, (begin, None), (None, state), (1,))
+    for key in keys:
+        row = await _refold(connection, batch, key, None, (None,) * 4)
         await connection.execute(
             SQL["set_tail"],
             batch.slot,
@@ -126,20 +108,17 @@ async def keep_states(
         )
 
 
-async def _fold_stretch(
+async def _refold(
     connection: asyncpg.Connection[Any],
     batch: Batch,
-    key: Sequence[Any],
-    between: Sequence[asyncpg.Record | None],
-    states: Sequence[str | None],
-    signs: Sequence[int] = (-1, 1),
+    key: tuple[int, int],
+    most: int | None,
+    times: Sequence[datetime | None],
 ) -> asyncpg.Record:
-    """Fold what lies between two kept states. states: the one to begin with, as it was and as it is."""
-    places = [bound and bound[part] for bound in between for part in ("lane_id", "kafka_offset")]
     row: asyncpg.Record | None = await connection.fetchrow(
-        SQL["refold"], batch.slot, key[0], key[1], batch.lanes, batch.firsts, batch.untils, batch.projection,
-        list(signs), *places, *states, EVERY,
+        SQL["refold"], batch.slot, *key, batch.lanes, batch.firsts, batch.untils, batch.projection, EVERY, most, *times,
+        timeout=KEY_SECONDS,
     )  # fmt: skip
-    if row is None or row["not_found"]:
-        raise AssertionError(f"{row} of {key}")
+    if row is None:
+        raise AssertionError(key)
     return row

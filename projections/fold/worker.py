@@ -41,21 +41,24 @@ SQL = statements("projections.fold.sql")
 ROLE = "segments_project"
 PROJECTION = "membership"
 # What says, in the migrations, which state events lead to.
-FOLD_FILES = ("0001_initial/segments/fold.sql", "0001_initial/projections/fold_key.sql")
+FOLD_FILES = (
+    "0001_initial/segments/fold.sql",
+    *(f"0001_initial/projections/{name}.sql" for name in ("fold_key", "refold", "rewrite")),
+)
 # A worker with nothing to do looks again when it is woken, at most every FIRST_PAUSE, or after SAFE_PAUSE. Without
 # notifications it looks after pauses that grow up to LAST_PAUSE. Seconds.
 FIRST_PAUSE, LAST_PAUSE, SAFE_PAUSE = 0.002, 0.03, 0.25
 # Lanes in which no more records wait are folded together in one transaction: each has its price.
 LITTLE = 250
 # Of long keys so many events are folded beside others; what takes more waits until nobody waits with it.
-MOST_LATE = 20_000
+MOST_LATE = 5_000
 ADVANCE_SECONDS = 0.5
 
 
 def fold_digest() -> str:
     """Digest the SQL that decides what the projection's rows are: a slot made by other SQL is not added to."""
     folds = (migration_file(path) for path in FOLD_FILES)
-    parts = (SQL[name] for name in ("apply", "refold", "supersede_earlier", "settle_long", "whole"))
+    parts = (SQL[name] for name in ("apply", "supersede_earlier", "settle_long", "whole"))
     text = "".join((*folds, *parts, str(long_keys.EVERY)))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FOLDER = Path(schemas.__file__).parent / "migrations"
 _MAKES_THE_FOLD = re.compile(
     r"^(CREATE|ALTER)( OR REPLACE)? (TYPE|FUNCTION|AGGREGATE)"
-    r" (segments\.(key_state|fold|fold_step)|projections\.(lapse|folded_key|fold_key))\b",
+    r" (segments\.(key_state|fold|fold_step)|projections\.(lapse|folded_key|fold_key|superseded|refold|rewrite))\b",
     re.MULTILINE,
 )
 
