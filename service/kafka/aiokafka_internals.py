@@ -31,11 +31,13 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer, TopicPartition
     from aiokafka.client import AIOKafkaClient
 
-# A longer record is rejected; only its first KEPT_BYTES are read.
-RECORD_BYTES: Final = 2 * 1024 * 1024
+# A longer record is rejected; only its first KEPT_BYTES are read. Without compression the topic accepts no longer ones.
+RECORD_BYTES: Final = 1280 * 1024
 KEPT_BYTES: Final = 64 * 1024
-# The approximate size of what one partition returns per call.
+# The approximate size of what one partition returns per call, in memory or only parsed.
 TURN_BYTES: Final = 512 * 1024
+# The least bytes of a header as sent.
+_HEADER_BYTES: Final = 3
 # The memory of a record besides its key and value, which exist twice: as sent, and parsed or as a row.
 RECORD_OVERHEAD: Final = 300
 
@@ -57,6 +59,7 @@ class LenientRecord(NamedTuple):
     value: bytes | None
     headers: _Headers
     checksum: None = None
+    sent: int = 0  # bytes; headers that are not read take as long to parse as others
     refusal: Refusal | None = None
     first: int | None = None  # set if it represents several offsets
 
@@ -222,8 +225,9 @@ class LenientBatch:
             else struct.unpack_from(">q", self._raw, 27)[0] + timestamp_delta
         )
         return LenientRecord(
-            batch.base_offset + offset_delta, timestamp, batch.timestamp_type, key, value, headers
-        )
+            batch.base_offset + offset_delta, timestamp, batch.timestamp_type, key, value, headers,
+            sent=len(data),
+        )  # fmt: skip
 
 
 class _TooManyBytesError(Exception):
@@ -252,9 +256,10 @@ class LenientMemoryRecords(_MemoryRecordsPy):  # type: ignore[misc]
 class FetchedRecord(msgspec.Struct, frozen=True, gc=False):
     """One record from a consumer: the used attributes of aiokafka's ConsumerRecord, under the same names.
 
-    headers: those that the service reads. memory: its approximate bytes in memory. span: the number of offsets that it
-    represents, `offset` being the last; more than one only for a rejected batch. refusal: why it was not read.
-    leader_epoch: the partition's leader epoch when it was written.
+    headers: those that the service reads. memory: its approximate bytes in memory. parsed: the approximate bytes that
+    were parsed for it and are not in memory. span: the number of offsets that it represents, `offset` being the last;
+    more than one only for a rejected batch. refusal: why it was not read. leader_epoch: the partition's leader epoch
+    when it was written.
     """
 
     topic: str
@@ -269,6 +274,7 @@ class FetchedRecord(msgspec.Struct, frozen=True, gc=False):
     leader_epoch: int = -1
     span: int = 1
     refusal: Refusal | None = None
+    parsed: int = 0
 
 
 class LightPartitionRecords(PartitionRecords):
@@ -287,7 +293,9 @@ class LightPartitionRecords(PartitionRecords):
             memory += 2 * len(key)
         if value is not None:
             memory += 2 * len(value)
+        parsed = 0
         if headers:
+            parsed = _HEADER_BYTES * len(headers)
             headers = keep_headers(headers)
             memory += sum([RECORD_OVERHEAD + len(content or b"") for _, content in headers])
         if type(record) is not LenientRecord or record.refusal is None:
@@ -302,6 +310,7 @@ class LightPartitionRecords(PartitionRecords):
                 tuple(headers) if headers else (),
                 memory,
                 self._records.leader_epoch,
+                parsed=parsed if type(record) is not LenientRecord else record.sent,
             )
         # The fetch may have started in the middle of its offsets.
         first = record.offset if record.first is None else max(record.first, self.next_fetch_offset)
@@ -327,11 +336,11 @@ class BoundedFetchResult(FetchResult):
         if not self.check_assignment(self._topic_partition) or not self.has_more():
             return []
         portion: list[FetchedRecord] = []
-        memory = 0
+        size = 0
         for record in self._partition_records:
             portion.append(record)
-            memory += record.memory
-            if memory >= TURN_BYTES or len(portion) == max_records:
+            size += record.memory + record.parsed
+            if size >= TURN_BYTES or len(portion) == max_records:
                 break
         else:
             self._update_position()

@@ -13,6 +13,7 @@ import pytest
 import zstandard
 from aiokafka import TopicPartition
 from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
+from aiokafka.consumer.subscription_state import Assignment
 from aiokafka.record.util import encode_varint
 
 from schemas.command.refusal import Reason
@@ -20,6 +21,7 @@ from schemas.headers import READ
 from service.kafka.aiokafka_internals import (
     KEPT_BYTES,
     RECORD_BYTES,
+    BoundedFetchResult,
     FetchedRecord,
     LenientMemoryRecords,
     LightPartitionRecords,
@@ -212,3 +214,18 @@ def test_nothing_outside_of_a_record_is_read(batch: Callable[[], bytes], reason:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.decode().strip() == f"[{reason!r}]"
+
+
+@pytest.mark.parametrize("name", [b"x", b"\xff"])
+async def test_a_portion_ends_with_its_bytes_as_sent_also_if_they_are_headers_that_nobody_reads(
+    name: bytes,
+) -> None:
+    """Parsing them takes the event loop, which other lanes need."""
+    batch = encode_batch([Raw(b"{}", b"k", [(name, b"")] * 200_000)] * 4, CODECS["zstd"])
+    lane = TopicPartition("t", 0)
+    assigned = Assignment([lane])
+    assigned.state_value(lane).seek(0)
+    result = BoundedFetchResult(
+        lane, assignment=assigned, partition_records=opened(batch), backoff=0
+    )
+    assert [len(result.getall(500)) for _ in range(4)] == [1, 1, 1, 1]

@@ -106,12 +106,15 @@ async def waits(siege: Siege) -> None:
 
 @attacks(400, 413, 429, 503)
 async def large_bodies(siege: Siege) -> None:
-    """Bodies as large as a batch may be, and larger, of white space: read whole, it is no JSON (400)."""
+    """Bodies as large as a batch may be, and larger: of white space, of numbers, of empty lines, of brackets."""
     sizes = (4 * 2**20 - 100, 5 * 2**20, 64 * 2**10 + 1)
+    kinds = ((b" ", b""), (b"1,", b"["), (b"\n", b""), (b"[],", b"["), (b"[],", b"[[x,"))
 
     def make() -> bytes:
-        body = b" " * siege.rng.choice(sizes)
-        return request("POST", f"{POST}/batch", body, siege.target.key)
+        part, begin = siege.rng.choice(kinds)
+        body = begin + part * ((siege.rng.choice(sizes) - len(begin)) // len(part))
+        content = "application/x-ndjson" if part == b"\n" else "application/json"
+        return request("POST", f"{POST}/batch", body, siege.target.key, Content_Type=content)
 
     await asyncio.sleep(0)
     await repeat(siege, make, 16, pause=0.1)
