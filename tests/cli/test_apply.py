@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from service.registry import segments as registry
-from tests.support.command_line import Said, run
+from tests.support.command_line import CommandResult, run
 from tests.support.database import connected, rows, until
 from tests.support.roles import command_line
 
@@ -37,7 +37,7 @@ segments:
 """
 
 
-async def apply(settings: Settings, path: Path, text: str, *options: str) -> Said:
+async def apply(settings: Settings, path: Path, text: str, *options: str) -> CommandResult:
     file = path / "segments.yaml"
     await asyncio.to_thread(file.write_text, text, "utf-8")
     return await run(settings, "apply", str(file), "--actor", "ann", *options)
@@ -115,9 +115,9 @@ async def test_a_name_that_another_segment_keeps_undoes_all_of_it(
     await apply(database, tmp_path, FILE, "--yes")
     before = await listed(database)
     clash = "network: shop\nsegments:\n- {name: New}\n- {id: 7, name: Old}\n"
-    said = await apply(database, tmp_path, clash, "--yes")
-    assert said.code == 1
-    assert "has that name" in said.err
+    result = await apply(database, tmp_path, clash, "--yes")
+    assert result.code == 1
+    assert "has that name" in result.err
     assert await listed(database) == before
 
 
@@ -135,17 +135,17 @@ async def test_a_dry_run_foresees_what_would_fail_as_it_then_does_and_names_the_
     assert (await apply(database, tmp_path, stated, "--yes")).code == 0
     before = (await listed(database), await changes(database))
     for option in ("--dry-run", "--yes"):
-        said = await apply(database, tmp_path, f"network: shop\nsegments:\n- {text}\n", option)
-        assert (said.code, said.out, told in said.err) == (1, "", True), said.err
+        result = await apply(database, tmp_path, f"network: shop\nsegments:\n- {text}\n", option)
+        assert (result.code, result.out, told in result.err) == (1, "", True), result.err
         assert (await listed(database), await changes(database)) == before
 
 
 async def test_without_a_terminal_and_without_yes_nothing_is_changed(
     database: Settings, tmp_path: Path
 ) -> None:
-    said = await apply(database, tmp_path, FILE)
-    assert (said.code, await listed(database)) == (2, [])
-    assert "--yes" in said.err
+    result = await apply(database, tmp_path, FILE)
+    assert (result.code, await listed(database)) == (2, [])
+    assert "--yes" in result.err
 
 
 @pytest.mark.parametrize(
@@ -161,8 +161,8 @@ async def test_who_is_asked_on_a_terminal_and_does_not_agree_has_changed_nothing
 ) -> None:
     file = tmp_path / "segments.yaml"
     await asyncio.to_thread(file.write_text, FILE, "utf-8")
-    said = await asyncio.to_thread(_answered, database, answers, "apply", str(file))
-    assert (said.returncode, told in said.stderr) == (code, True), said.stderr
+    result = await asyncio.to_thread(_answered, database, answers, "apply", str(file))
+    assert (result.returncode, told in result.stderr) == (code, True), result.stderr
     assert len(await listed(database)) == there
 
 
@@ -171,10 +171,10 @@ async def test_who_wants_json_and_is_asked_sees_the_difference_first_and_json_al
 ) -> None:
     file = tmp_path / "segments.yaml"
     await asyncio.to_thread(file.write_text, FILE, "utf-8")
-    said = await asyncio.to_thread(_answered, database, "y", "apply", str(file), "--json")
-    assert said.returncode == 0, said.stderr
-    assert json.loads(said.stdout)["done"] == 3
-    shown, _, _ = said.stderr.partition("Make these changes?")
+    result = await asyncio.to_thread(_answered, database, "y", "apply", str(file), "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["done"] == 3
+    shown, _, _ = result.stderr.partition("Make these changes?")
     assert all(word in shown for word in ("create", "Power user", "hidden: true"))
     agreed = await run(database, "apply", str(file), "--json", "--yes")
     assert (agreed.json["done"], agreed.err) == (0, "")
@@ -221,9 +221,9 @@ def _answered(
 async def test_a_file_that_is_not_as_it_must_be_is_wrong_use_and_says_where(
     database: Settings, tmp_path: Path, text: str, told: str
 ) -> None:
-    said = await apply(database, tmp_path, text, "--yes")
-    assert (said.code, said.out) == (2, "")
-    assert told in said.err
+    result = await apply(database, tmp_path, text, "--yes")
+    assert (result.code, result.out) == (2, "")
+    assert told in result.err
     assert await listed(database) == []
 
 
@@ -242,10 +242,10 @@ async def test_some_at_once_make_each_segment_once(database: Settings, tmp_path:
             ]
             # Each has its difference, the same, and waits to apply it.
             await until(database, WAITING, lambda waiting: waiting == len(running))
-        said = await asyncio.gather(*running)
+        result = await asyncio.gather(*running)
     # Who said --yes agrees to the difference that is left once the others are done, too.
-    assert [(one.returncode, one.stderr) for one in said] == [(0, "")] * len(said)
-    assert sum("3 segments changed" in one.stdout for one in said) == 1
+    assert [(one.returncode, one.stderr) for one in result] == [(0, "")] * len(result)
+    assert sum("3 segments changed" in one.stdout for one in result) == 1
     assert len(await listed(database)) == 3
     assert await changes(database) == 4
 
@@ -254,8 +254,8 @@ async def test_ids_that_a_file_gives_are_not_taken_by_lines_above_that_give_none
     database: Settings, tmp_path: Path
 ) -> None:
     text = "network: n\nsegments:\n- {name: a}\n- {name: b, id: 1}\n"
-    said = await apply(database, tmp_path, text, "--yes")
-    assert (said.code, said.err) == (0, "")
+    result = await apply(database, tmp_path, text, "--yes")
+    assert (result.code, result.err) == (0, "")
     assert [row[:2] for row in await listed(database)] == [(1, "b"), (2, "a")]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from segments.cli.tally import MOST_ERRORS
-from tests.support.command_line import Said, run
+from tests.support.command_line import CommandResult, run
 from tests.support.database import folded, rows, value
 from tests.support.roles import service
 
@@ -26,7 +26,7 @@ NOTHING = {
 }  # fmt: skip
 
 
-async def dry(settings: Settings, status: str, *more: str, **environ: str | None) -> Said:
+async def dry(settings: Settings, status: str, *more: str, **environ: str | None) -> CommandResult:
     send = ("send", "--network", "n", "--user", "A@x", "--segment", "1", "--status", status)
     return await run(settings, *send, "--dry-run", *more, **environ)
 

@@ -140,10 +140,10 @@ async def test_a_heading_that_makes_every_line_wrong_is_told_once_and_nothing_is
         "SEGMENTS_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
         "SEGMENTS_DATABASE_URL": "postgresql://u@127.0.0.1:1/d",
     }
-    said = await run(None, "import", str(path), *options, *dry, **away)
-    assert (said.code, said.out) == (2, "")
-    assert told in said.err
-    assert "line 2" not in said.err
+    result = await run(None, "import", str(path), *options, *dry, **away)
+    assert (result.code, result.out) == (2, "")
+    assert told in result.err
+    assert "line 2" not in result.err
 
 
 def test_a_column_without_a_name_may_stand_in_a_heading(tmp_path: Path) -> None:

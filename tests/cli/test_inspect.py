@@ -14,8 +14,8 @@ from service.ingest.role import ingest
 from tests.projections.folding import fold, log
 from tests.support.command_line import run
 from tests.support.database import connected, folded, until
-from tests.support.kafka import Said, publish
-from tests.support.lane import said
+from tests.support.kafka import NewRecord, publish
+from tests.support.lane import command_json
 from tests.support.roles import service
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ AGO = r"(?:[89]\d|[12]\d\d)"
 async def test_status_warns_where_nobody_looks_how_far_kafka_goes_and_shows_since_when(
     ready: Settings,
 ) -> None:
-    await publish(ready, [Said(user=f"u{n}", lane=n % 4) for n in range(3)])
+    await publish(ready, [NewRecord(user=f"u{n}", lane=n % 4) for n in range(3)])
     never = (await run(ready, "status", "--json")).json
     assert never["warnings"] == [
         "Kafka's end offsets are unknown: ingest has not run yet, or can't reach Kafka."
@@ -68,7 +68,7 @@ async def test_status_warns_where_nobody_looks_how_far_kafka_goes_and_shows_sinc
 async def test_status_wait_ends_with_0_as_soon_as_all_is_in_and_1_when_time_is_up(
     ready: Settings,
 ) -> None:
-    await publish(ready, [Said(user=f"u{n}", lane=n % 4) for n in range(8)])
+    await publish(ready, [NewRecord(user=f"u{n}", lane=n % 4) for n in range(8)])
     late = await run(ready, "status", "--wait", "5", "--json")
     assert late.code == 1
     assert [(row["partition"], row["behind"]) for row in late.json["behind"]] == [
@@ -88,7 +88,7 @@ async def test_status_wait_ends_with_0_as_soon_as_all_is_in_and_1_when_time_is_u
 async def test_status_wait_ends_at_once_with_1_when_a_lane_is_stopped_and_names_it(
     ready: Settings,
 ) -> None:
-    await publish(ready, [Said(user=f"u{n}", lane=n % 4) for n in range(4)])
+    await publish(ready, [NewRecord(user=f"u{n}", lane=n % 4) for n in range(4)])
     async with service(ready, ingest, project):
         await folded(ready)
     async with connected(ready) as connection:
@@ -111,7 +111,9 @@ async def test_status_wait_without_topics_is_a_failure_and_not_all_in(database: 
 
 async def test_status_counts_overrides_that_should_have_lapsed(database: Settings) -> None:
     async with log(database) as (lane,):
-        await lane.append(said(status_change_timestamp=AT, expires_at=AT + 60), said(user="v"))
+        await lane.append(
+            command_json(status_change_timestamp=AT, expires_at=AT + 60), command_json(user="v")
+        )
         await fold(database)
     found = (await run(database, "status", "--json")).json
     assert found["overdue_expiries"] == 1
@@ -126,7 +128,7 @@ async def test_status_wait_ends_while_more_and_more_is_published(ready: Settings
 
     async def flood() -> None:
         while not stop.is_set():
-            await publish(ready, [Said(user="u", lane=n % 4) for n in range(200)])
+            await publish(ready, [NewRecord(user="u", lane=n % 4) for n in range(200)])
 
     async with service(ready):
         flooding = asyncio.create_task(flood())
@@ -142,14 +144,16 @@ async def test_status_wait_ends_while_more_and_more_is_published(ready: Settings
 async def test_explain_tells_each_event_what_it_did_and_what_stands_now(database: Settings) -> None:
     async with log(database) as (lane,):
         await lane.append(
-            said(user="a@x", user_status="leave", status_change_timestamp=AT + 20, reference_id="late"),
-            said(user="a@x", user_status="enter", status_change_timestamp=AT, reference_id="first"),
-            said(user="a@x", user_status="block", status_change_timestamp=AT + 10, description="why",
+            command_json(user="a@x", user_status="leave", status_change_timestamp=AT + 20, reference_id="late"),
+            command_json(user="a@x", user_status="enter", status_change_timestamp=AT, reference_id="first"),
+            command_json(user="a@x", user_status="block", status_change_timestamp=AT + 10, description="why",
                  expires_at=AT + 100),
-            said(user="b"), said(user="a@x", segment_id=2),
+            command_json(user="b"), command_json(user="a@x", segment_id=2),
         )  # fmt: skip
         await fold(database)
-        await lane.append(said(user="a@x", user_status="reset", status_change_timestamp=AT + 30))
+        await lane.append(
+            command_json(user="a@x", user_status="reset", status_change_timestamp=AT + 30)
+        )
     ask = ("explain", "--network", "n", "--segment", "1", "--user", " A@X ")
     found = (await run(database, *ask, "--json")).json
     told = [
@@ -187,7 +191,7 @@ async def test_verify_ends_with_1_on_any_difference_and_rebuild_mends_it(
     database: Settings,
 ) -> None:
     async with log(database) as (lane,):
-        await lane.append(said(), said(user="v"))
+        await lane.append(command_json(), command_json(user="v"))
         await fold(database)
     clean = await run(database, "verify", "--json")
     assert (clean.code, clean.json) == (0, {"differences": [], "erased": 0})
@@ -219,7 +223,7 @@ async def test_a_database_that_is_not_set_up_is_told_so(database: Settings) -> N
 
 async def test_lanes_that_began_are_listed(database: Settings) -> None:
     async with log(database, 2) as lanes:
-        await lanes[1].append(said(), b"not JSON")
+        await lanes[1].append(command_json(), b"not JSON")
     listed = (await run(database, "lane", "list", "--json")).json
     assert [(r["kafka_partition"], r["next_offset"], r["events"], r["rejected"]) for r in listed] == [
         (0, 0, 0, 0), (1, 2, 1, 1),

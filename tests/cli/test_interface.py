@@ -97,10 +97,10 @@ async def test_help_goes_to_stdout_and_wrong_use_to_stderr_with_2() -> None:
 async def test_wrong_use_ends_with_2_and_says_why_on_stderr(
     arguments: list[str], environ: dict[str, str]
 ) -> None:
-    said = await run(None, *arguments, **environ)
-    assert (said.code, said.out) == (2, "")
-    assert said.err.strip()
-    assert "Traceback" not in said.err
+    result = await run(None, *arguments, **environ)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.strip()
+    assert "Traceback" not in result.err
 
 
 @pytest.mark.parametrize(
@@ -120,18 +120,18 @@ async def test_wrong_use_ends_with_2_and_says_why_on_stderr(
 async def test_what_is_away_or_misnamed_ends_with_1_or_2_on_stderr_and_tells_no_secret(
     arguments: list[str], away: dict[str, str]
 ) -> None:
-    said = await run(
+    result = await run(
         None, *arguments, **{f"SEGMENTS_{name}": value for name, value in away.items()}
     )
-    assert said.code in (1, 2)
-    assert said.out == ""
-    assert said.err.splitlines()[-1].startswith("Error: ")
-    assert "Traceback" not in said.err
-    assert SECRET not in said.err
+    assert result.code in (1, 2)
+    assert result.out == ""
+    assert result.err.splitlines()[-1].startswith("Error: ")
+    assert "Traceback" not in result.err
+    assert SECRET not in result.err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environ", "said"),
+    ("arguments", "environ", "message"),
     [
         (["status"], {"SEGMENTS_DATABASE_URL": "postgresql://u:pw@127.0.0.1:1/d"},
          "Error: Postgres is unavailable. (127.0.0.1:1: "),
@@ -143,11 +143,11 @@ async def test_what_is_away_or_misnamed_ends_with_1_or_2_on_stderr_and_tells_no_
     ],
 )  # fmt: skip
 async def test_which_server_is_away_is_told_in_one_line_with_its_address(
-    arguments: list[str], environ: dict[str, str], said: str
+    arguments: list[str], environ: dict[str, str], message: str
 ) -> None:
     told = await run(None, *arguments, **environ)
     assert (told.code, told.out, told.err.count("\n")) == (1, "", 1)
-    assert told.err.startswith(said)
+    assert told.err.startswith(message)
     for server in environ.get("SEGMENTS_KAFKA_BOOTSTRAP_SERVERS", "").split(","):
         assert server in told.err
 

@@ -28,9 +28,9 @@ async def test_a_keys_scopes_are_shown_as_they_are_given(database: Settings) -> 
 async def test_a_key_that_would_have_lapsed_already_is_not_made(database: Settings) -> None:
     now = int(time.time())
     for expires, says in ((now - 1, "must be in the future"), (10**15, "must be Unix seconds")):
-        said = await run(database, *CREATE, "--expires", str(expires))
-        assert (said.code, said.out) == (2, "")
-        assert says in said.err
+        result = await run(database, *CREATE, "--expires", str(expires))
+        assert (result.code, result.out) == (2, "")
+        assert says in result.err
     assert (await run(database, *CREATE, "--expires", str(now + 3600))).code == 0
     assert len((await run(database, "key", "list", "--json")).json) == 1
 

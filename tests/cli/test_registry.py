@@ -66,9 +66,9 @@ async def test_a_taken_name_and_an_unknown_segment_end_with_1(database: Settings
 async def test_a_name_with_white_space_at_its_ends_is_wrong_use(database: Settings) -> None:
     await run(database, "segment", "create", "--network", "n", "--name", "One")
     for arguments in (("create", "--name", " One "), ("edit", "--id", "1", "--name", "One\u00a0")):
-        said = await run(database, "segment", arguments[0], "--network", "n", *arguments[1:])
-        assert (said.code, said.out) == (2, "")
-        assert "white space" in said.err
+        result = await run(database, "segment", arguments[0], "--network", "n", *arguments[1:])
+        assert (result.code, result.out) == (2, "")
+        assert "white space" in result.err
     names = await rows(database, "SELECT segment_name FROM segments.segment")
     assert [row["segment_name"] for row in names] == ["One"]
 
@@ -84,9 +84,11 @@ async def test_no_more_segments_than_a_network_may_have_are_made_by_command_or_f
         "network: n\nsegments:\n- {name: one}\n- {name: two}\n- {name: three}\n", "utf-8"
     )
     for arguments in (("apply", str(file), "--yes"), (*create, "two"), (*create, "three")):
-        said = await run(few, *arguments)
-        assert (said.code == 0) == (arguments[-1] == "two")
-        assert said.code == 0 or "SEGMENTS_SEGMENTS_PER_NETWORK allows. (2, network n)" in said.err
+        result = await run(few, *arguments)
+        assert (result.code == 0) == (arguments[-1] == "two")
+        assert (
+            result.code == 0 or "SEGMENTS_SEGMENTS_PER_NETWORK allows. (2, network n)" in result.err
+        )
     assert (await run(few, "segment", "create", "--network", "m", "--name", "one")).code == 0
     names = await rows(database, "SELECT segment_name FROM segments.segment WHERE network_id = 'n'")
     assert [row["segment_name"] for row in names] == ["one", "two"]

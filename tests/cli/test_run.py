@@ -17,7 +17,7 @@ from projections.fold.worker import project
 from service.ingest.role import ingest
 from stack.ports import free_port
 from tests.support.database import folded, value
-from tests.support.kafka import Said, publish
+from tests.support.kafka import NewRecord, publish
 from tests.support.roles import Process, service
 from tests.support.waiting import PATIENCE
 
@@ -83,10 +83,11 @@ async def test_run_serves_health_and_the_metrics_of_the_contract_and_ends_with_0
         }
         starting = time.monotonic() - begun
         await publish(
-            ready, [Said(user="u"), Said(user="v", key=b"another key"), Said(b"not JSON")]
+            ready,
+            [NewRecord(user="u"), NewRecord(user="v", key=b"another key"), NewRecord(b"not JSON")],
         )
         await folded(ready)
-        await publish(ready, [Said(user="u", status_change_timestamp=1_700_000_000)])
+        await publish(ready, [NewRecord(user="u", status_change_timestamp=1_700_000_000)])
         await folded(ready)
         text = await answers(port, "/metrics", 200)
         while (
@@ -136,7 +137,7 @@ async def test_a_process_tells_only_what_it_measures(
             names = _names(await answers(port, "/metrics", 200))
         # Of a log without lanes it is not known, and 0 would be 1970.
         assert "complete_until_seconds" not in names
-        await publish(ready, [Said(user="u", lane=lane) for lane in range(4)])
+        await publish(ready, [NewRecord(user="u", lane=lane) for lane in range(4)])
         async with service(ready, *rest):
             await folded(ready)
             names = _names(await answers(port, "/metrics", 200))

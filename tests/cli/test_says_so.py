@@ -23,7 +23,7 @@ BOTH = "SEGMENTS_DATABASE_URL and SEGMENTS_KAFKA_BOOTSTRAP_SERVERS are not set."
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ("send", KAFKA),
         (" ".join(SEND), KAFKA),
@@ -42,10 +42,10 @@ BOTH = "SEGMENTS_DATABASE_URL and SEGMENTS_KAFKA_BOOTSTRAP_SERVERS are not set."
         ("analyst grant", DATABASE),
     ],
 )
-async def test_a_missing_setting_is_named_before_all_else(arguments: str, said: str) -> None:
+async def test_a_missing_setting_is_named_before_all_else(arguments: str, message: str) -> None:
     told = await run(None, *arguments.split())
     assert (told.code, told.out) == (2, "")
-    assert told.err[told.err.index("Error: ") :].startswith(f"Error: {said}")
+    assert told.err[told.err.index("Error: ") :].startswith(f"Error: {message}")
 
 
 async def test_a_dry_run_wants_the_database_alone(tmp_path: Path) -> None:

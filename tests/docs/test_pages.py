@@ -32,10 +32,10 @@ HEADERS = (
     headers.ORIGIN,
     headers.TRACEPARENT,
 )
-SAID = {status.text for status in UserStatus if status is not UserStatus.EXPIRE}
+STATUSES = {status.text for status in UserStatus if status is not UserStatus.EXPIRE}
 
 
-@pytest.mark.parametrize("word", [*FIELDS, *HEADERS, *sorted(SAID)])
+@pytest.mark.parametrize("word", [*FIELDS, *HEADERS, *sorted(STATUSES)])
 def test_the_command_format_has_a_row_for_each_field_header_and_status(word: str) -> None:
     assert f"\n| `{word}` |" in read("docs/publishers/command-format.md")
 

@@ -167,14 +167,14 @@ def test_the_same_purchases_in_any_order_give_the_same_bytes(
 def test_one_of_a_hundred_is_late_and_one_of_a_hundred_is_repeated_bit_for_bit(
     purchases: list[data.Purchase], records: list[cdnow.Record], expected: cdnow.Expected
 ) -> None:
-    said = len(list(outcomes(purchases)))
+    count = len(list(outcomes(purchases)))
     copies = Counter(record for record in records if record.value)
-    assert sum(n - 1 for n in copies.values()) == expected.duplicates == said // EVERY
+    assert sum(n - 1 for n in copies.values()) == expected.duplicates == count // EVERY
     newest, late = 0, 0
     for event in fold(records).events:
         newest = max(newest, event["status_change_timestamp"])
         late += event["status_change_timestamp"] < newest
-    assert late == expected.late == len(range(LATE, said, EVERY)) + 1
+    assert late == expected.late == len(range(LATE, count, EVERY)) + 1
 
 
 def test_each_broken_record_is_refused_for_the_reason_stated(records: list[cdnow.Record]) -> None:
@@ -206,13 +206,13 @@ def test_what_was_done_by_hand_tells_the_stories_it_is_said_to_tell(
     assert state[cdnow.user_of("00001"), CHURNED] == (False, "block")
     assert state[cdnow.user_of("00002"), REPEAT_BUYER] == (True, "add")
     assert state["dev-cleo@example.com", DEVELOPER] == (True, None)
-    said: dict[str, list[str]] = defaultdict(list)
+    statuses: dict[str, list[str]] = defaultdict(list)
     for outcome in outcomes(purchases):
         if outcome.segment_id == POWER_USER:
-            said[cdnow.user_of(outcome.customer)].append(outcome.user_status)
-    assert said[cdnow.PINNED] == said[cdnow.UNPINNED] == ["enter", "leave"]
-    assert said[cdnow.BLOCKED] == ["enter"]
-    assert said[cdnow.RETURNED] == ["enter", "leave", "enter"]
+            statuses[cdnow.user_of(outcome.customer)].append(outcome.user_status)
+    assert statuses[cdnow.PINNED] == statuses[cdnow.UNPINNED] == ["enter", "leave"]
+    assert statuses[cdnow.BLOCKED] == ["enter"]
+    assert statuses[cdnow.RETURNED] == ["enter", "leave", "enter"]
 
 
 def test_no_key_is_touched_by_hand_and_by_rule_on_one_day(records: list[cdnow.Record]) -> None:

@@ -97,7 +97,7 @@ async def test_every_201_is_in_the_log_once_and_nothing_that_was_not_published(
         _, key = await create_key(connection, network_id="n", scopes={Scope.PUBLISH})
     settings = faulty.model_copy(update={"http_port": free_port(), "http_in_flight": 2 * CLIENTS})
     with processes(settings, "api", "ingest", "project") as running:
-        await running[0].says("serving")
+        await running[0].wait_for_output("serving")
         clients = [Client(number, settings.http_port, key) for number in range(CLIENTS)]
         end = asyncio.Event()
         load = asyncio.gather(*(client.run(end) for client in clients))
@@ -121,13 +121,13 @@ def answered(clients: list[Client], what: int | str) -> list[Answer]:
 
 
 async def check(settings: Settings, api: Process, clients: list[Client], usual: float) -> None:
-    said = defaultdict(set)
+    outcomes = defaultdict(set)
     slowest = 0.0
     for client in clients:
         for reference, status, body, seconds in client.answers:
-            said[body.get("published", status)].add(reference)
+            outcomes[body.get("published", status)].add(reference)
             slowest = max(slowest, seconds) if status == 503 else slowest
-    assert set(said) <= {201, "no", "unknown"}
+    assert set(outcomes) <= {201, "no", "unknown"}
     # Two seconds for the broker, and what a thousand clients cost each other while it was there.
     assert slowest < 4 + 2 * usual
     assert psutil.Process(api.pid).memory_info().rss < 200 * 2**20
@@ -136,7 +136,7 @@ async def check(settings: Settings, api: Process, clients: list[Client], usual: 
     found = await rows(settings, "SELECT reference_id, count(*) FROM reporting.event GROUP BY 1")
     assert {row["count"] for row in found} == {1}
     logged = {row["reference_id"] for row in found}
-    assert said[201] <= logged
-    assert not said["no"] & logged
-    assert logged <= said[201] | said["unknown"]
+    assert outcomes[201] <= logged
+    assert not outcomes["no"] & logged
+    assert logged <= outcomes[201] | outcomes["unknown"]
     assert await rows(settings, "SELECT * FROM reporting.duplicate") == []

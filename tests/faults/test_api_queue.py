@@ -9,7 +9,7 @@ import pytest
 
 from service.http.publishing.publisher import BATCH_BYTES
 from tests.faults.test_servers import in_thread
-from tests.http.client import api_running, said
+from tests.http.client import api_running, command_body
 from tests.support.database import folded, make_segments, rows
 from tests.support.roles import service
 from tests.support.waiting import holds
@@ -28,10 +28,12 @@ async def test_what_waits_for_its_turn_when_the_broker_stops_was_not_published(
 ) -> None:
     await make_segments(faulty)
     of_one_lane = [
-        said(user="u", reference_id=str(n), status_change_timestamp=AT + n, description=LONG)
+        command_body(
+            user="u", reference_id=str(n), status_change_timestamp=AT + n, description=LONG
+        )
         for n in range(1000)
     ]
-    first = said(user="u", reference_id="first", status_change_timestamp=AT)
+    first = command_body(user="u", reference_id="first", status_change_timestamp=AT)
     async with api_running(faulty) as api:
         assert (await api.post(first)).status_code == 201
         await in_thread(own_stack.kafka, "pause")

@@ -13,7 +13,7 @@ from schemas.topics import Topics
 from service.kafka.clients import producing
 from tests.support.accounts import logged
 from tests.support.database import make_segments, rows, until, value
-from tests.support.lane import said
+from tests.support.lane import command_json
 from tests.support.roles import processes
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ async def say(settings: Settings, name: str, count: int) -> None:
     topic = Topics(settings.topic_prefix).commands
     async with producing(settings) as producer:
         for number in range(count):
-            await producer.send_and_wait(topic, said(user=f"{name} {number}"), partition=0)
+            await producer.send_and_wait(topic, command_json(user=f"{name} {number}"), partition=0)
 
 
 @pytest.mark.parametrize("anew", [5, 9])
@@ -144,6 +144,6 @@ async def test_a_broker_that_comes_back_whole_stops_nothing(
             await asyncio.to_thread(own_stack.kafka.start)
             await say(faulty, f"later {number}", 3)
             await logged(faulty)
-        await ingesting.says("the last record is compared again")
+        await ingesting.wait_for_output("the last record is compared again")
     assert await value(faulty, STOPPED) is None
     assert await value(faulty, "SELECT count(*) FROM reporting.event") == 9

@@ -19,7 +19,7 @@ from stack.ports import free_port
 from tests.faults.test_servers import in_thread
 from tests.support.command_line import run
 from tests.support.database import connected, erase, folded, make_segments, sound, until, value
-from tests.support.kafka import Said, publish
+from tests.support.kafka import NewRecord, publish
 from tests.support.referee import differences
 from tests.support.roles import processes
 from tests.support.waiting import PATIENCE
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault]
 EVENTS = "SELECT count(*) FROM segments.event"
-SAID = "Postgres was restarted, failed over or restored"
+RESTORED = "Postgres was restarted, failed over or restored"
 
 
 class OlderCopy:
@@ -84,19 +84,19 @@ class Sent:
         self._at = int(time.time()) - 5000
 
     async def __call__(self, network: str, users: Iterable[str], segment: int, lane: int) -> None:
-        said = []
+        records = []
         for user in users:
             self._at += 1
-            said.append(
-                Said(
+            records.append(
+                NewRecord(
                     lane=lane, network_id=network, user=user, segment_id=segment, user_status="add",
                     status_change_timestamp=self._at, reference_id=f"r{self._at}",
                 )
             )  # fmt: skip
-        metas = await publish(self._settings, said)
+        metas = await publish(self._settings, records)
         self.records += [
             (one, (meta.topic, meta.partition, meta.offset, meta.timestamp))
-            for one, meta in zip(said, metas, strict=True)
+            for one, meta in zip(records, metas, strict=True)
         ]
 
 
@@ -110,7 +110,7 @@ async def test_nothing_remembered_of_a_newer_postgres_is_used_again(
     settings = faulty.model_copy(update={"http_port": free_port()})
     url = f"http://127.0.0.1:{settings.http_port}/networks"
     with processes(settings, "ingest", "project", "api") as running:
-        await running[2].says("serving")
+        await running[2].wait_for_output("serving")
         await sent("a", [f"old{n}" for n in range(20)], 1, lane=0)
         await sent("b", [f"old{n}" for n in range(20)], 1, lane=1)
         await folded(faulty)
@@ -140,8 +140,8 @@ async def test_nothing_remembered_of_a_newer_postgres_is_used_again(
                 await asyncio.sleep(0.1)
         assert [process.running for process in running] == [True] * 3
         # Once for the start on the copy that was taken, once for the start on that copy.
-        assert running[0].output().count(SAID) == 2, running[0].output()
-        assert running[2].output().count(SAID) == 2, running[2].output()
+        assert running[0].output().count(RESTORED) == 2, running[0].output()
+        assert running[2].output().count(RESTORED) == 2, running[2].output()
         told = await run(faulty, "status", "--json")
         assert any("came back in an older state" in one for one in told.json["warnings"]), told
     await sound(faulty)

@@ -68,6 +68,6 @@ async def test_rebalances_under_load_lose_and_double_nothing(faulty: Settings) -
     ) as running:
         for _ in range(4):
             running.append(Process(faulty, "ingest"))
-            await running[-1].says("lanes assigned")
+            await running[-1].wait_for_output("lanes assigned")
             code, output = await asyncio.to_thread(running.pop().stop)
             assert code == 0, output

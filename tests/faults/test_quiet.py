@@ -12,7 +12,7 @@ import pytest
 from stack.ports import free_port
 from tests.cli.test_run import answers
 from tests.support.database import folded, make_segments
-from tests.support.kafka import Said, publish
+from tests.support.kafka import NewRecord, publish
 from tests.support.roles import Process, processes
 from tests.support.waiting import holds
 
@@ -49,7 +49,7 @@ async def test_kafka_away_is_told_once_by_each_process_and_its_return_too(
     settings = faulty.model_copy(update={"log_format": "json", "http_port": free_port()})
     with processes(settings, *ROLES) as running:
         await answers(settings.http_port, "/health/ready", 200)
-        await publish(faulty, [Said(user=f"u{n}", lane=n % 4) for n in range(40)])
+        await publish(faulty, [NewRecord(user=f"u{n}", lane=n % 4) for n in range(40)])
         await folded(faulty)
         # A cluster that is new makes its topics first, for groups and transactions.
         await holds(lambda: all(map(is_content, running)))
@@ -57,7 +57,7 @@ async def test_kafka_away_is_told_once_by_each_process_and_its_return_too(
         await asyncio.to_thread(own_stack.kafka.kill)
         await asyncio.sleep(AWAY_SECONDS)
         await asyncio.to_thread(own_stack.kafka.start)
-        await publish(faulty, [Said(user=f"v{n}", lane=n % 4) for n in range(40)])
+        await publish(faulty, [NewRecord(user=f"v{n}", lane=n % 4) for n in range(40)])
         await folded(faulty)
         await holds(lambda: all(map(is_content, running)))
         told = {process.role: lines(process)[start:]
@@ -78,7 +78,7 @@ async def test_kafka_away_is_told_also_by_a_process_that_never_reached_it(
     await asyncio.to_thread(own_stack.kafka.kill)
     with processes(settings, "project") as (process,):
         try:
-            await process.says("ownership of topics unknown")
+            await process.wait_for_output("ownership of topics unknown")
             await holds(lambda: not is_content(process))
             await asyncio.sleep(AWAY_SECONDS)
             assert Counter(line["event"] for line in lines(process))["waiting"] == 1

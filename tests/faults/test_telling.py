@@ -12,7 +12,7 @@ from projections.outbox.memberships import SQL
 from tests.outbox.test_erasure_told import FAREWELL
 from tests.outbox.test_memberships import _TOLD, last_words, standing
 from tests.support.database import connected, erase, make_segments, until, value
-from tests.support.lane import log_lanes, said
+from tests.support.lane import command_json, log_lanes
 from tests.support.roles import Process, processes
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ SELECT EXISTS (
 
 async def say(lane: LogLane, status: str, users: list[str] = USERS) -> None:
     """Append a command for each user; the log has it, and Kafka is not asked."""
-    await lane.append(*(said(user=user, user_status=status) for user in users))
+    await lane.append(*(command_json(user=user, user_status=status) for user in users))
 
 
 @asynccontextmanager
@@ -97,7 +97,7 @@ async def test_a_teller_that_was_stopped_adds_nothing_when_it_wakes(
             await until(faulty, FAREWELL.format(number))
             stopped.resume()
             # It has sent, or tried to send, all that it had: only then it turns to its own session, which was ended.
-            await stopped.says("memberships delayed")
+            await stopped.wait_for_output("memberships delayed")
             for level in LEVELS:
                 assert await wrong(faulty, level) == {}, level
 
@@ -110,7 +110,7 @@ async def test_a_broker_that_stands_still_is_given_up_and_told_later(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'segments_project'"
             " AND datname = current_database() AND xact_start < now() - interval '2 s'"
         )
-        await teller.says("memberships delayed")
+        await teller.wait_for_output("memberships delayed")
         assert await value(faulty, open_too_long) == 0
         await asyncio.to_thread(own_stack.kafka.resume)
         await say(lane, "block")

@@ -57,15 +57,15 @@ class Generator:
         self.lanes, self.segments, self.due = 8, 5, False
         self.users: list[str] = []
         self.networks: list[str] = []
-        self.said: list[tuple[Command, bytes | None]] = []
+        self.published: list[tuple[Command, bytes | None]] = []
 
     def next(self, number: int, progress: float, broken: float) -> Sent:
         self.instant = self.now - int(3600 * (1 - progress))
         if self.rng.random() < broken:
             return self.broken(number)
-        again = bool(self.said) and self.rng.random() < 0.18
+        again = bool(self.published) and self.rng.random() < 0.18
         command, key = self.again() if again else (self.command(), self.idempotency_key())
-        self.said.append((command, key))
+        self.published.append((command, key))
         return self.sent(number, command, key)
 
     def command(self) -> Command:
@@ -140,7 +140,7 @@ class Generator:
     def again(self) -> tuple[Command, bytes | None]:
         """Say something again: alike, or with other content under the same identity."""
         rng = self.rng
-        recent = self.said[-400:] if rng.random() < 0.7 else self.said
+        recent = self.published[-400:] if rng.random() < 0.7 else self.published
         command, key = rng.choice(recent)
         command = dict(command)
         match rng.choices(list(AGAIN), list(AGAIN.values()))[0]:

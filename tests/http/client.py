@@ -58,7 +58,7 @@ class Api:
         )
 
 
-def said(**fields: Any) -> dict[str, Any]:
+def command_body(**fields: Any) -> dict[str, Any]:
     """Give a command of user u and segment 1; `...` leaves a field out."""
     given = {"user": "u", "segment_id": 1, "user_status": "add"} | fields
     return {name: value for name, value in given.items() if value is not ...}

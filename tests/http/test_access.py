@@ -10,7 +10,7 @@ import pytest
 
 from service.http.kit import key_cache
 from service.registry.api_keys import Scope, create_key, digest, revoke_key, split
-from tests.http.client import api_running, said
+from tests.http.client import api_running, command_body
 from tests.support.command_line import run
 from tests.support.database import connected, make_segments, rows, value
 from tests.support.proxy import database_proxy
@@ -31,7 +31,7 @@ NOT_PUBLISHING = [
 
 async def status_with(api: Api, key: str | None, path: str = PATH) -> int:
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    return (await api.client.post(path, json=said(), headers=headers)).status_code
+    return (await api.client.post(path, json=command_body(), headers=headers)).status_code
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ async def test_without_a_key_that_exists_the_answer_is_401_and_says_how(
     api: Api, sent: str | None
 ) -> None:
     headers = [] if sent is None else [(b"Authorization", f"Bearer {sent}".strip().encode())]
-    answer = await api.client.post(PATH, json=said(), headers=headers)
+    answer = await api.client.post(PATH, json=command_body(), headers=headers)
     assert (answer.status_code, answer.json()["reason"]) == (401, "unauthenticated")
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
@@ -62,7 +62,7 @@ async def test_a_key_of_another_network_learns_nothing(api: Api) -> None:
     answers = {
         (await api.client.post(path, json=body, headers=headers)).text
         for path in (PATH, "/networks/nobody/segments", "/networks/a%20b/segments")
-        for body in (said(), said(segment_id=99), said(user=None))
+        for body in (command_body(), command_body(segment_id=99), command_body(user=None))
     }
     assert len(answers) == 1
     assert "forbidden" in answers.pop()
@@ -70,9 +70,9 @@ async def test_a_key_of_another_network_learns_nothing(api: Api) -> None:
 
 async def test_each_scope_does_what_it_says_and_nothing_else(api: Api) -> None:
     for scope in (Scope.REPORT, Scope.ADMIN):
-        answer = await api.call("POST", PATH, scope, json=said())
+        answer = await api.call("POST", PATH, scope, json=command_body())
         assert (answer.status_code, answer.json()["reason"]) == (403, "forbidden")
-    assert (await api.call("POST", PATH, Scope.PUBLISH, json=said())).status_code == 201
+    assert (await api.call("POST", PATH, Scope.PUBLISH, json=command_body())).status_code == 201
 
 
 async def test_a_revoked_key_is_refused_within_seconds(api: Api) -> None:
@@ -139,7 +139,7 @@ async def test_a_known_key_outlasts_an_outage_of_the_database_for_a_while_and_an
         proxy.refuse()
         assert await status_with(api, known) == 201
         away = await api.client.post(
-            PATH, json=said(), headers={"Authorization": f"Bearer {unknown}"}
+            PATH, json=command_body(), headers={"Authorization": f"Bearer {unknown}"}
         )
         assert (away.status_code, away.json()["published"]) == (503, "no")
         assert int(away.headers["retry-after"]) > 0
@@ -149,7 +149,7 @@ async def test_a_known_key_outlasts_an_outage_of_the_database_for_a_while_and_an
             )
             assert (other.status_code, "published" in other.json()) == (503, False), path
         # A segment that is known to exist takes commands; whether another one does can't be said.
-        asked = await api.post(said(segment_id=5))
+        asked = await api.post(command_body(segment_id=5))
         assert (asked.status_code, asked.json()["published"]) == (503, "no")
         ready_answer = await api.client.get("/health/ready")
         assert (ready_answer.status_code, ready_answer.json()["status"]) == (200, "degraded")
@@ -186,8 +186,8 @@ async def test_a_database_that_says_nothing_holds_up_no_request_beyond_its_limit
             ("GET", "/networks/n/sizes", None),
             ("GET", "/networks/n/admin/segments", None),
             ("PATCH", "/networks/n/admin/segments/1", {"name": "other"}),
-            ("POST", f"{PATH}?dry_run=true", said()),
-            ("POST", PATH, said(segment_id=7)),
+            ("POST", f"{PATH}?dry_run=true", command_body()),
+            ("POST", PATH, command_body(segment_id=7)),
         ]
         # So that connections are open, on which all is then asked.
         with taking() as usual:
@@ -197,11 +197,13 @@ async def test_a_database_that_says_nothing_holds_up_no_request_beyond_its_limit
         with taking() as swallowed:
             answers = await asyncio.gather(
                 *(api.call(method, path, json=body) for method, path, body in calls),
-                api.client.post(PATH, json=said(), headers={"Authorization": f"Bearer {unknown}"}),
+                api.client.post(
+                    PATH, json=command_body(), headers={"Authorization": f"Bearer {unknown}"}
+                ),
             )
         assert swallowed.seconds < 40 + 5 * usual.seconds  # 5 s of ours; a statement may take 120 s
         assert {answer.status_code for answer in answers} == {503}
-        assert (await api.post(said())).status_code == 201
+        assert (await api.post(command_body())).status_code == 201
         proxy.mend()
         await holds(lambda: accepted(api, unknown))
         await holds(lambda: sizes_are_told(api))
@@ -220,28 +222,28 @@ async def test_who_sends_too_much_gets_429_and_the_headers_say_how_much_is_left(
 ) -> None:
     limited = ready.model_copy(update={"http_rate_limit": "10/hour"})
     async with api_running(limited) as api:
-        first = await api.post(said())
+        first = await api.post(command_body())
         assert first.headers["ratelimit-limit"] == "10"
         assert first.headers["ratelimit-remaining"] == "9"
         assert 0 < int(first.headers["ratelimit-reset"]) <= 3600
-        items = [said(user=f"u{n}") for n in range(9)]
+        items = [command_body(user=f"u{n}") for n in range(9)]
         full = await api.call("POST", f"{PATH}/batch", json=items)
         assert (full.status_code, full.headers["ratelimit-remaining"]) == (207, "0")
-        more = await api.post(said())
+        more = await api.post(command_body())
         assert (more.status_code, more.json()["reason"], more.json()["published"]) == (
             429,
             "too_many_requests",
             "no",
         )
         assert 0 < int(more.headers["retry-after"]) <= 3600
-        batch = await api.call("POST", f"{PATH}/batch", json=[said()])
+        batch = await api.call("POST", f"{PATH}/batch", json=[command_body()])
         assert (batch.status_code, batch.json()["published"]) == (429, "no")
         for method, path in NOT_PUBLISHING:
             answer = await api.call(method, path, json={"name": "a"} if method == "POST" else None)
             assert (answer.status_code, "published" in answer.json()) == (429, False), path
         # What is refused takes nothing, and says what is left; more than the limit at once can never pass.
         for size, left in ((2, "8"), (11, "8"), (9, "8"), (2, "6")):
-            some = [said()] * size
+            some = [command_body()] * size
             answer = await api.call("POST", f"{PATH}/batch", Scope.ADMIN, Scope.PUBLISH, json=some)
             assert answer.status_code == {9: 429, 11: 413}.get(size, 207)
             assert answer.json().get("published") == ("no" if size == 9 else None)
@@ -250,7 +252,7 @@ async def test_who_sends_too_much_gets_429_and_the_headers_say_how_much_is_left(
         refused = await api.call("POST", PATH, Scope.ADMIN, Scope.PUBLISH, json={})
         assert (refused.status_code, refused.headers["ratelimit-remaining"]) == (400, "5")
         # Another key has a limit of its own.
-        assert (await api.call("POST", PATH, Scope.PUBLISH, json=said())).status_code == 201
+        assert (await api.call("POST", PATH, Scope.PUBLISH, json=command_body())).status_code == 201
 
 
 async def test_the_command_line_makes_lists_and_revokes_keys(ready: Settings) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from service.registry.api_keys import Scope
-from tests.http.client import api_running, said
+from tests.http.client import api_running, command_body
 from tests.support.database import rows
 from tests.support.proxy import database_proxy
 
@@ -43,7 +43,7 @@ async def test_a_created_segment_gets_the_next_id_or_the_given_one_and_takes_com
     given = await create(api, name="Churned", segment_id=40, is_visible=False)
     assert (given.json()["segment_id"], given.json()["is_visible"]) == (40, False)
     assert (await create(api, name="next")).json()["segment_id"] == 41
-    assert (await api.post(said(segment_id=41))).status_code == 201
+    assert (await api.post(command_body(segment_id=41))).status_code == 201
     listed = (await api.call("GET", PATH)).json()["segments"]
     assert [one["segment_id"] for one in listed] == [1, 2, 40, 41]
     assert (await api.call("GET", f"{PATH}/2")).json() == first.json()
@@ -99,7 +99,7 @@ async def test_a_change_touches_what_it_names_and_one_that_changes_nothing_is_no
         "why",
         False,
     )
-    assert (await api.post(said(segment_id=2))).status_code == 409
+    assert (await api.post(command_body(segment_id=2))).status_code == 409
     assert (await patch(api, 2, name="b", archived=True)).json() == changed
     assert (await patch(api, 2)).json() == changed
     restored = (await patch(api, 2, archived=False, description=None)).json()
@@ -259,4 +259,4 @@ async def test_a_network_may_change_its_segments_only_so_often_whichever_key_ask
             assert (answer.status_code, answer.json()["reason"]) == (429, "too_many_requests")
             assert int(answer.headers["retry-after"]) > 0
         assert (await api.call("GET", path)).json()["description"] == "b"
-        assert (await api.post(said())).status_code == 201
+        assert (await api.post(command_body())).status_code == 201

@@ -9,7 +9,7 @@ import pytest
 from projections.operations.status import end_offsets
 from schemas.topics import Topics
 from service.registry import command_topics
-from tests.http.client import api_running, said
+from tests.http.client import api_running, command_body
 from tests.support.database import connected, folded, rows
 from tests.support.proxy import database_proxy
 from tests.support.roles import service
@@ -38,7 +38,7 @@ async def revoke(settings: Settings) -> None:
 
 async def refused(api: Api, **fields: Any) -> tuple[int, str, list[str]]:
     """POST a command; gives status, reason, and the pointers of wrong fields."""
-    answer = await api.post(said(**fields))
+    answer = await api.post(command_body(**fields))
     body = answer.json()
     pointers = [error["pointer"] for error in body.get("errors", [])]
     return answer.status_code, body["reason"], pointers
@@ -49,7 +49,7 @@ async def test_what_the_topic_may_not_say_is_403_names_the_field_and_is_not_publ
 ) -> None:
     await allow(ready, **ONLY_ADD)
     async with api_running(ready) as api:
-        answer = await api.post(said(user_status="block"))
+        answer = await api.post(command_body(user_status="block"))
         assert answer.status_code == 403
         assert answer.json() == {
             "type": "urn:segments:problem:not_allowed", "title": "Forbidden", "status": 403, "reason": "not_allowed",
@@ -57,11 +57,11 @@ async def test_what_the_topic_may_not_say_is_403_names_the_field_and_is_not_publ
             "errors": [{"pointer": "/user_status", "detail": "this topic may not carry block, only add"}],
         }  # fmt: skip
         dry = await api.call(
-            "POST", "/networks/n/segments?dry_run=true", json=said(user_status="reset")
+            "POST", "/networks/n/segments?dry_run=true", json=command_body(user_status="reset")
         )
         assert (dry.status_code, dry.json()["reason"]) == (403, "not_allowed")
         assert sum((await end_offsets(ready)).values()) == 0
-        assert (await api.post(said())).status_code == 201
+        assert (await api.post(command_body())).status_code == 201
 
 
 async def test_it_is_refused_in_the_contracts_order(ready: Settings) -> None:
@@ -78,7 +78,11 @@ async def test_it_is_refused_in_the_contracts_order(ready: Settings) -> None:
 async def test_one_that_may_not_be_said_harms_no_other_of_its_batch(ready: Settings) -> None:
     await allow(ready, **ONLY_ADD)
     async with api_running(ready) as api, service(ready):
-        items = [said(user="a"), said(user="b", user_status="block"), said(user="c")]
+        items = [
+            command_body(user="a"),
+            command_body(user="b", user_status="block"),
+            command_body(user="c"),
+        ]
         answer = await api.call("POST", BATCH, json=items)
         found = answer.json()["items"]
         assert (answer.status_code, [item["status"] for item in found]) == (207, [201, 403, 201])
@@ -102,11 +106,11 @@ async def test_what_is_allowed_again_is_taken_at_once_and_what_is_revoked_within
     await allow(api.settings, networks=["m"])
     assert await refused(api) == (403, "not_allowed", ["/network_id"])
     await allow(api.settings)
-    assert (await api.post(said())).status_code == 201
+    assert (await api.post(command_body())).status_code == 201
 
 
 async def is_refused(api: Api) -> bool:
-    return (await api.post(said())).status_code == 403
+    return (await api.post(command_body())).status_code == 403
 
 
 async def test_memory_alone_refuses_nothing_and_a_batch_asks_a_database_that_is_away_once(
@@ -115,10 +119,10 @@ async def test_memory_alone_refuses_nothing_and_a_batch_asks_a_database_that_is_
     """What may be said is taken all the while; of all else it can't be told."""
     await allow(ready, **ONLY_ADD)
     async with database_proxy(ready) as (proxy, through), api_running(through) as api:
-        assert (await api.post(said())).status_code == 201
+        assert (await api.post(command_body())).status_code == 201
         proxy.refuse()
         before = proxy.refused
-        items = [*[said(user_status="block")] * 200, said()]
+        items = [*[command_body(user_status="block")] * 200, command_body()]
         found = (await api.call("POST", BATCH, json=items)).json()["items"]
         assert [item["status"] for item in found] == [*[503] * 200, 201]
         assert {item["published"] for item in found[:200]} == {"no"}
@@ -128,4 +132,4 @@ async def test_memory_alone_refuses_nothing_and_a_batch_asks_a_database_that_is_
 
 
 async def is_refused_as(api: Api, user_status: str) -> bool:
-    return (await api.post(said(user_status=user_status))).status_code == 403
+    return (await api.post(command_body(user_status=user_status))).status_code == 403

@@ -8,7 +8,7 @@ import pytest
 
 from service.operations import lanes
 from service.postgres.database import open_database
-from tests.http.client import api_running, said
+from tests.http.client import api_running, command_body
 from tests.http.reading import get
 from tests.http.test_results import RESULTS
 from tests.support.database import folded, value
@@ -25,12 +25,14 @@ async def test_no_command_is_answered_with_what_lay_at_its_place_in_an_earlier_t
     ready: Settings,
 ) -> None:
     async with api_running(ready) as api, service(ready):
-        old = await api.post(said(user="a"), headers={"Prefer": "wait=200"})
+        old = await api.post(command_body(user="a"), headers={"Prefer": "wait=200"})
         assert old.json()["status"] == "applied"
         await folded(ready)
     await remake_commands(ready)
     async with api_running(ready) as api:
-        new = await api.post(said(user="a", user_status="block"), headers={"Prefer": "wait=1"})
+        new = await api.post(
+            command_body(user="a", user_status="block"), headers={"Prefer": "wait=1"}
+        )
         assert (new.status_code, new.json()["outcome"]) == (202, "queued")
         place = {part: old.json()[part] for part in ("topic", "partition", "offset")}
         assert place == {part: new.json()[part] for part in place}
@@ -51,7 +53,7 @@ async def test_no_command_is_answered_with_what_lay_at_its_place_in_an_earlier_t
             await lanes.adopt_all(connections, "moved", "tester")
         async with service(ready):
             again = await api.post(
-                said(user="a", user_status="reset"), headers={"Prefer": "wait=200"}
+                command_body(user="a", user_status="reset"), headers={"Prefer": "wait=200"}
             )
             assert (again.status_code, again.json()["kafka_epoch"]) == (200, 1)
             (row,) = (await get(api, RESULTS, position=position))["results"]

@@ -9,7 +9,7 @@ import pytest
 
 from projections.operations.status import end_offsets
 from service.registry import segments as registry
-from tests.http.client import said
+from tests.http.client import command_body
 from tests.support.database import folded, rows
 from tests.support.roles import service
 
@@ -31,8 +31,9 @@ async def test_one_bad_item_harms_no_other_and_each_is_answered_in_its_place(api
     answer = await batch(
         api,
         [
-            said(user="a"), said(user="b", user_status="enter"), 7, said(user="c", segment_id=9),
-            said(user="d", reference_id="r"), said(description="x" * 66_000),
+            command_body(user="a"), command_body(user="b", user_status="enter"), 7,
+            command_body(user="c", segment_id=9),
+            command_body(user="d", reference_id="r"), command_body(description="x" * 66_000),
         ],
     )  # fmt: skip
     assert answer.status_code == 207
@@ -65,14 +66,17 @@ async def test_the_segments_of_a_batch_are_looked_up_together(
         return await find(connection, asked)
 
     monkeypatch.setattr(registry, "find", counted)
-    answer = await batch(api, [said(user="u", segment_id=10_000 + n) for n in range(1000)])
+    answer = await batch(api, [command_body(user="u", segment_id=10_000 + n) for n in range(1000)])
     assert {item["status"] for item in answer.json()["items"]} == {404}
     assert len(questions) <= 3
     assert sum(questions) == 1000
 
 
 async def test_lines_are_as_good_as_an_array(api: Api) -> None:
-    lines = "\n".join([json.dumps(said(user="a")), "", "{", json.dumps(said(user="b"))]) + "\n"
+    lines = (
+        "\n".join([json.dumps(command_body(user="a")), "", "{", json.dumps(command_body(user="b"))])
+        + "\n"
+    )
     answer = await api.call("POST", PATH, content=lines.encode(), headers=NDJSON)
     assert [item["status"] for item in answer.json()["items"]] == [201, 400, 201]
 
@@ -81,8 +85,8 @@ async def test_an_item_of_lines_names_its_line_and_an_arrays_its_place_alone(api
     """Blank lines are lines too, so a line's number is not that of its item."""
     wrong = [
         b"{",
-        json.dumps(said(user_status="ad")).encode(),
-        json.dumps(said(segment_id=9)).encode(),
+        json.dumps(command_body(user_status="ad")).encode(),
+        json.dumps(command_body(segment_id=9)).encode(),
     ]
     lines = b"\n".join([b"", *wrong[:1], b"\r", *wrong[1:]])
     answer = await api.call("POST", PATH, content=lines, headers=NDJSON)
@@ -98,10 +102,10 @@ async def test_an_item_of_lines_names_its_line_and_an_arrays_its_place_alone(api
 
 
 async def test_a_thousand_are_taken_and_more_or_none_or_no_array_are_not(api: Api) -> None:
-    full = await batch(api, [said(user=f"u{n}") for n in range(1000)])
+    full = await batch(api, [command_body(user=f"u{n}") for n in range(1000)])
     assert {item["status"] for item in full.json()["items"]} == {201}
     assert sum((await end_offsets(api.settings)).values()) == 1000
-    for items in ([said()] * 1001, [], said()):
+    for items in ([command_body()] * 1001, [], command_body()):
         answer = await batch(api, items)
         assert answer.status_code == 400, items
     large = await api.call("POST", PATH, content=b" " * (4 * 1024 * 1024 + 1))
@@ -111,7 +115,9 @@ async def test_a_thousand_are_taken_and_more_or_none_or_no_array_are_not(api: Ap
 async def test_an_idempotency_key_makes_a_batch_safe_to_send_again(api: Api) -> None:
     async with service(api.settings):
         for _ in range(2):
-            await batch(api, [said(user="a"), said(user="b")], **{"Idempotency-Key": "k"})
+            await batch(
+                api, [command_body(user="a"), command_body(user="b")], **{"Idempotency-Key": "k"}
+            )
         await folded(api.settings)
     outcomes = await rows(api.settings, "SELECT user_id, outcome FROM reporting.result")
     assert sorted((row["user_id"], row["outcome"]) for row in outcomes) == [
@@ -120,7 +126,7 @@ async def test_an_idempotency_key_makes_a_batch_safe_to_send_again(api: Api) -> 
 
 
 async def test_items_that_no_json_parser_takes_harm_no_other(api: Api) -> None:
-    good = json.dumps(said(user="a"))
+    good = json.dumps(command_body(user="a"))
     for bad in (
         '{"user": "\\ud800", "segment_id": 1, "user_status": "add"}',
         '{"metadata": ' + "[" * 3000 + "]" * 3000 + "}",
@@ -139,7 +145,8 @@ async def test_items_that_no_json_parser_takes_harm_no_other(api: Api) -> None:
 
 async def test_only_a_line_feed_ends_a_line(api: Api) -> None:
     lines = (
-        b'{"user": "a",\r"segment_id": 1, "user_status": "add"}\r\n' + json.dumps(said()).encode()
+        b'{"user": "a",\r"segment_id": 1, "user_status": "add"}\r\n'
+        + json.dumps(command_body()).encode()
     )
     answer = await api.call("POST", PATH, content=lines, headers=NDJSON)
     assert [item["status"] for item in answer.json()["items"]] == [201, 201]
@@ -159,7 +166,7 @@ async def test_an_equal_name_of_another_type_is_no_mistake_of_ours(api: Api) -> 
 async def test_a_key_that_leaves_no_room_for_the_items_places_is_refused_before_anything_is_sent(
     api: Api, items: int, longest: int
 ) -> None:
-    commands = [said(user=f"u{n}") for n in range(items)]
+    commands = [command_body(user=f"u{n}") for n in range(items)]
     refused = await batch(api, commands, **{"Idempotency-Key": "k" * (longest + 1)})
     assert (refused.status_code, refused.json()["reason"]) == (400, "invalid_field")
     assert sum((await end_offsets(api.settings)).values()) == 0
@@ -169,6 +176,6 @@ async def test_a_key_that_leaves_no_room_for_the_items_places_is_refused_before_
 
 async def test_a_batch_has_no_parameters_and_no_dry_run(api: Api) -> None:
     for query in ("dry_run=true", "dry_run=false", "x=1"):
-        answer = await api.call("POST", f"{PATH}?{query}", json=[said()])
+        answer = await api.call("POST", f"{PATH}?{query}", json=[command_body()])
         assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field"), query
     assert sum((await end_offsets(api.settings)).values()) == 0

@@ -9,7 +9,7 @@ import pytest
 
 from projections.operations.status import end_offsets
 from service.http.publishing import publisher
-from tests.http.client import api_running, said
+from tests.http.client import api_running, command_body
 
 if TYPE_CHECKING:
     import httpx
@@ -27,7 +27,7 @@ async def post(api: Api, items: list[dict[str, Any]]) -> httpx.Response:
 
 
 def batch(number: int) -> list[dict[str, Any]]:
-    return [said(user=f"u{number}-{n}", status_change_timestamp=AT) for n in range(1000)]
+    return [command_body(user=f"u{number}-{n}", status_change_timestamp=AT) for n in range(1000)]
 
 
 @pytest.mark.parametrize("most", [2**30, 2**20], ids=["by the rate", "by the limit"])

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from projections.operations.status import end_offsets
-from tests.http.client import Api, said
+from tests.http.client import Api, command_body
 
 pytestmark = pytest.mark.stack
 ADMIN = "/networks/n/admin/segments"
 CALLS: list[tuple[str, str, Any, int]] = [
-    ("POST", "/networks/n/segments", said(), 201),
-    ("POST", "/networks/n/segments/batch", [said()], 207),
+    ("POST", "/networks/n/segments", command_body(), 201),
+    ("POST", "/networks/n/segments/batch", [command_body()], 207),
     ("POST", ADMIN, {"name": "new"}, 201),
     ("PATCH", f"{ADMIN}/1", {"description": "new"}, 200),
 ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from projections.operations.status import end_offsets
-from tests.http.client import api_running, said
+from tests.http.client import api_running, command_body
 from tests.support.database import folded, sound, value
 from tests.support.roles import service
 
@@ -48,7 +48,7 @@ TYPES = (
 
 def mutated(chance: random.Random) -> bytes:
     """Break a right body: a field made odd, or bytes changed, cut or doubled."""
-    command = said(reference_id=str(chance.random()), metadata={"n": chance.random()})
+    command = command_body(reference_id=str(chance.random()), metadata={"n": chance.random()})
     for _ in range(chance.randrange(3)):
         command[chance.choice(FIELDS)] = chance.choice(ODD)
     body = bytearray(json.dumps(command).encode())
@@ -160,7 +160,7 @@ async def test_odd_headers_are_answered_too(api: Api, name: str, value: bytes) -
     headers = [(b"Authorization", f"Bearer {await api.key()}".encode())]
     headers = [one for one in headers if one[0] != name.encode()] + [(name.encode(), value)]
     answer = await api.client.post(
-        "/networks/n/segments", content=json.dumps(said()).encode(), headers=headers
+        "/networks/n/segments", content=json.dumps(command_body()).encode(), headers=headers
     )
     assert answer.status_code in (200, 201, 202) or 400 <= answer.status_code < 500, answer.text
 
@@ -174,5 +174,5 @@ async def test_odd_headers_are_answered_too(api: Api, name: str, value: bytes) -
     ],
 )  # fmt: skip
 async def test_odd_paths_are_answered_too(api: Api, path: str) -> None:
-    answer = await api.call("POST", path, json=said())
+    answer = await api.call("POST", path, json=command_body())
     assert 400 <= answer.status_code < 500, answer.text

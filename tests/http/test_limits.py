@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.http.client import api_running, said
+from tests.http.client import api_running, command_body
 from tests.support.waiting import holds
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ async def test_slow_clients_hold_up_nobody_and_are_given_up(ready: Settings) -> 
     async with api_running(ready.model_copy(update={"http_timeout_seconds": 60.0})) as api:
         slow = [await begin(api, 100) for _ in range(50)]
         waiting = [asyncio.ensure_future(reader.readline()) for reader, _ in slow]
-        assert (await api.post(said())).status_code == 201
+        assert (await api.post(command_body())).status_code == 201
         assert not any(line.done() for line in waiting)
         for line, (_, writer) in zip(waiting, slow, strict=True):
             line.cancel()
@@ -57,8 +57,8 @@ async def test_a_body_that_does_not_come_is_refused(ready: Settings, path: str) 
         reader, writer = await begin(api, 100, path)
         writer.write(b"{")
         assert b" 408 " in await reader.readline()
-        said_no = b'"published":"no"' in await reader.readuntil(b"}")
-        assert said_no == (path != "admin/segments")
+        published_no = b'"published":"no"' in await reader.readuntil(b"}")
+        assert published_no == (path != "admin/segments")
         writer.close()
 
 
@@ -68,7 +68,7 @@ async def test_a_head_of_many_headers_is_none_of_our_business(api: Api) -> None:
 
 
 async def test_a_body_that_comes_in_pieces_is_put_together(api: Api) -> None:
-    body = json.dumps(said(description="é" * 4000)).encode()
+    body = json.dumps(command_body(description="é" * 4000)).encode()
     reader, writer = await begin(api, len(body))
     for at in range(0, len(body), 4096):
         writer.write(body[at : at + 4096])
@@ -105,7 +105,7 @@ async def test_the_slow_clients_of_one_network_hold_up_no_other(ready: Settings)
     given = ready.model_copy(update={"http_in_flight": 6, "http_timeout_seconds": 60.0})
     async with api_running(given) as api:
         waiting = await fill(api, "other", "other")
-        assert (await api.post(said())).status_code == 201
+        assert (await api.post(command_body())).status_code == 201
         assert (await api.call("GET", "/networks/n/sizes")).status_code == 200
         read = await api.call("GET", "/networks/other/sizes", network="other")
         assert (read.status_code, "published" in read.json()) == (503, False)
@@ -134,9 +134,9 @@ async def is_read(api: Api, network: str) -> bool:
 
 
 async def is_busy(api: Api, network: str = "n") -> bool:
-    answer = await api.post(said(), network)
+    answer = await api.post(command_body(), network)
     return answer.status_code == 503 and answer.json()["published"] == "no"
 
 
 async def takes(api: Api) -> bool:
-    return (await api.post(said())).status_code == 201
+    return (await api.post(command_body())).status_code == 201

@@ -17,7 +17,7 @@ from tests.http.client import api_running
 from tests.http.reading import AT, MEMBERS, appended, get, pages, refused, walk
 from tests.projections.folding import commands, fold
 from tests.support.database import connected, rows
-from tests.support.lane import said
+from tests.support.lane import command_json
 from tests.support.proxy import database_proxy
 
 if TYPE_CHECKING:
@@ -49,8 +49,10 @@ def moment(seconds: float) -> str:
 async def test_members_are_the_rows_of_view_membership_however_they_are_paged(api: Api) -> None:
     async with appended(api.settings, *commands(seed=5, count=300, users=25)) as (lane,):
         await lane.append(
-            said(user="Ärm@X.com", metadata={"a": [1.50, None, "ß"]}, description='say "hi"'),
-            said(user="of another network", network_id="m"),
+            command_json(
+                user="Ärm@X.com", metadata={"a": [1.50, None, "ß"]}, description='say "hi"'
+            ),
+            command_json(user="of another network", network_id="m"),
         )
         await fold(api.settings)
     wanted = as_json(await rows(api.settings, f"SELECT * FROM reporting.membership {OF_SEGMENT}"))
@@ -67,10 +69,10 @@ async def test_members_are_the_rows_of_view_membership_however_they_are_paged(ap
 async def test_as_of_gives_the_members_of_membership_as_of_on_both_clocks(api: Api) -> None:
     chance = random.Random(3)  # noqa: S311 - the same each time
     known: list[datetime] = []
-    said_so = commands(seed=9, count=240, users=12)
+    history = commands(seed=9, count=240, users=12)
     async with appended(api.settings) as (lane,):
-        for first in range(0, len(said_so), 40):
-            await lane.append(*said_so[first : first + 40])
+        for first in range(0, len(history), 40):
+            await lane.append(*history[first : first + 40])
             (row,) = await rows(api.settings, "SELECT recorded_at FROM segments.lane")
             known.append(row["recorded_at"])
         await fold(api.settings)
@@ -101,7 +103,7 @@ async def test_as_of_the_end_of_time_says_of_each_member_what_is_said_now(api: A
 
 
 async def test_a_moment_is_rfc_3339_or_unix_seconds(api: Api) -> None:
-    async with appended(api.settings, said(status_change_timestamp=AT)):
+    async with appended(api.settings, command_json(status_change_timestamp=AT)):
         for there in (
             AT,
             f"{AT}.0",
@@ -126,7 +128,7 @@ async def test_a_moment_is_rfc_3339_or_unix_seconds(api: Api) -> None:
 async def test_who_stays_is_on_one_page_whoever_comes_and_goes_between_pages(api: Api) -> None:
     users = [f"user {number:02}" for number in range(40)]
     random.Random(1).shuffle(users)  # noqa: S311 - the same each time
-    async with appended(api.settings, *(said(user=user) for user in users)) as (lane,):
+    async with appended(api.settings, *(command_json(user=user) for user in users)) as (lane,):
         met: list[str] = []
         leaving = set(users[::4])
         number = 0
@@ -134,8 +136,8 @@ async def test_who_stays_is_on_one_page_whoever_comes_and_goes_between_pages(api
             met += [row["user_id"] for row in page]
             number += 1
             await lane.append(
-                *(said(user=user, user_status="block") for user in users[::4][number % 10 :: 10]),
-                said(user=f"aaa {number}"), said(user=f"zzz {number}"),
+                *(command_json(user=user, user_status="block") for user in users[::4][number % 10 :: 10]),
+                command_json(user=f"aaa {number}"), command_json(user=f"zzz {number}"),
             )  # fmt: skip
             if number < 12:
                 await fold(api.settings)
@@ -145,8 +147,8 @@ async def test_who_stays_is_on_one_page_whoever_comes_and_goes_between_pages(api
 
 
 async def test_a_cursor_keeps_to_its_question(api: Api) -> None:
-    async with appended(api.settings, *(said(user=f"u{n}", status_change_timestamp=AT) for n in range(4)),
-                        *(said(user=f"u{n}", segment_id=2) for n in range(4))):  # fmt: skip
+    async with appended(api.settings, *(command_json(user=f"u{n}", status_change_timestamp=AT) for n in range(4)),
+                        *(command_json(user=f"u{n}", segment_id=2) for n in range(4))):  # fmt: skip
         cursor = (await get(api, MEMBERS, limit=2, as_of=AT))["next"]
         assert (await get(api, MEMBERS, cursor=cursor))["next"] is None
         assert len((await get(api, MEMBERS, cursor=cursor, as_of=moment(0)))["members"]) == 2
@@ -176,9 +178,12 @@ async def test_a_page_ends_after_so_many_keys_even_without_a_member(
     monkeypatch.setattr(reading_members, "MOST_KEYS", 8)
     monkeypatch.setattr(reading_members, "MOST_FOLDED_KEYS", 8)
     blocked = [
-        said(user=f"u{n:02}", user_status="block", status_change_timestamp=AT) for n in range(30)
+        command_json(user=f"u{n:02}", user_status="block", status_change_timestamp=AT)
+        for n in range(30)
     ]
-    async with appended(api.settings, *blocked, said(user="u30", status_change_timestamp=AT)):
+    async with appended(
+        api.settings, *blocked, command_json(user="u30", status_change_timestamp=AT)
+    ):
         questions: list[dict[str, Any]] = [{}, {"as_of": AT}]
         for asked in questions:
             sizes = [len(page) async for page in pages(api, MEMBERS, limit=2, **asked)]
@@ -186,7 +191,7 @@ async def test_a_page_ends_after_so_many_keys_even_without_a_member(
 
 
 async def test_an_undefined_segment_is_404_and_an_archived_one_is_readable(api: Api) -> None:
-    async with appended(api.settings, said()):
+    async with appended(api.settings, command_json()):
         async with connected(api.settings) as connection:
             await registry.set_archived(
                 connection, network_id="n", segment_id=1, archived=True, actor="ann"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.http.client import said
+from tests.http.client import command_body
 
 if TYPE_CHECKING:
     from tests.http.client import Api
@@ -85,7 +85,7 @@ async def test_what_the_document_lists_is_what_there_is(api: Api) -> None:
     ],
 )  # fmt: skip
 async def test_a_trailing_slash_is_told_where_to_go(api: Api, method: str, path: str) -> None:
-    answer = await api.call(method, f"{path}/", json=said() if method == "POST" else None)
+    answer = await api.call(method, f"{path}/", json=command_body() if method == "POST" else None)
     assert (answer.status_code, answer.json()["reason"]) == (404, "not_found")
     assert answer.json()["detail"].endswith(f" {path}")
     nothing = await api.call(method, "/nothing/")
@@ -94,4 +94,4 @@ async def test_a_trailing_slash_is_told_where_to_go(api: Api, method: str, path:
 
 async def test_the_server_does_not_say_what_it_is(api: Api) -> None:
     for path in ("/health/live", "/nothing", "/networks/n/segments"):
-        assert (await api.call("POST", path, json=said())).headers["server"] == "segments"
+        assert (await api.call("POST", path, json=command_body())).headers["server"] == "segments"

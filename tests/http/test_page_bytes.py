@@ -12,7 +12,7 @@ from projections.queries import rows as reading_rows
 from tests.http.reading import AT, MEMBERS, appended, get, walk
 from tests.projections.folding import fold
 from tests.support.database import value
-from tests.support.lane import said
+from tests.support.lane import command_json
 
 if TYPE_CHECKING:
     from tests.http.client import Api
@@ -24,7 +24,7 @@ LONG = "[" + ",".join(["1e308"] * 2_700) + "]"  # 16 KB; Postgres would print 84
 
 def with_metadata(text: str, **fields: Any) -> bytes:
     """Give a command whose metadata stands as it is written."""
-    whole = said(status_change_timestamp=AT, **fields)
+    whole = command_json(status_change_timestamp=AT, **fields)
     return whole[:-1] + b', "metadata": ' + text.encode() + b"}"
 
 
@@ -71,9 +71,9 @@ async def test_a_page_ends_early_once_it_holds_much(api: Api) -> None:
 async def test_a_users_segments_and_events_come_in_pages_of_so_much(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with appended(api.settings, said(segment_id=2)) as (lane,):
+    async with appended(api.settings, command_json(segment_id=2)) as (lane,):
         await lane.append(*(
-            said(status_change_timestamp=AT + number, reference_id=f"{number}", description="x" * 100)
+            command_json(status_change_timestamp=AT + number, reference_id=f"{number}", description="x" * 100)
             for number in range(30)
         ))  # fmt: skip
         await fold(api.settings)
@@ -102,7 +102,7 @@ async def test_no_row_is_lost_or_told_twice_where_pages_and_pieces_end(
 ) -> None:
     """Not even where those between are no members, and a border of the rows that are read at once lies there."""
     sent = [
-        said(user=f"u{number}", user_status="block" if number % 5 in (0, 1) else "add",
+        command_json(user=f"u{number}", user_status="block" if number % 5 in (0, 1) else "add",
              status_change_timestamp=AT, metadata={"n": "x" * (number % 7 * 30)})
         for number in range(200)
     ]  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 
 from projections.operations.status import end_offsets
 from service.registry import segments as registry
-from tests.http.client import said
+from tests.http.client import command_body
 from tests.support.database import connected, folded, make_segments, rows, value
 from tests.support.roles import service
 from tests.support.waiting import holds
@@ -24,7 +24,9 @@ async def test_a_command_is_answered_from_the_brokers_acknowledgement_and_ends_i
     api: Api,
 ) -> None:
     answer = await api.post(
-        said(user=" Jo@X.com", status_change_timestamp=AT, reference_id="r", metadata={"n": 1.10})
+        command_body(
+            user=" Jo@X.com", status_change_timestamp=AT, reference_id="r", metadata={"n": 1.10}
+        )
     )
     assert answer.status_code == 201
     body = answer.json()
@@ -45,7 +47,7 @@ async def test_a_command_is_answered_from_the_brokers_acknowledgement_and_ends_i
 
 
 async def test_a_blank_time_travels_blank_and_is_the_brokers(api: Api) -> None:
-    body = (await api.post(said())).json()
+    body = (await api.post(command_body())).json()
     handle = f"{body['topic']}-{body['partition']}-{body['offset']}"
     assert body["reference_id"] == f"auto:{handle}"
     async with service(api.settings):
@@ -58,8 +60,12 @@ async def test_a_blank_time_travels_blank_and_is_the_brokers(api: Api) -> None:
 
 async def test_with_prefer_wait_the_outcome_is_answered(api: Api) -> None:
     async with service(api.settings):
-        first = await api.post(said(status_change_timestamp=AT), headers={"Prefer": "wait=200"})
-        again = await api.post(said(status_change_timestamp=AT), headers={"Prefer": "wait=200"})
+        first = await api.post(
+            command_body(status_change_timestamp=AT), headers={"Prefer": "wait=200"}
+        )
+        again = await api.post(
+            command_body(status_change_timestamp=AT), headers={"Prefer": "wait=200"}
+        )
     assert (first.status_code, first.json()["outcome"]) == (200, "applied")
     assert (again.status_code, again.json()["outcome"]) == (200, "duplicate")
 
@@ -73,8 +79,8 @@ async def test_what_a_wait_answers_is_what_results_say_under_the_reference_that_
         answered = [
             (await api.post(command, headers={"Prefer": "wait=200"} | headers)).json()
             for command, headers in (
-                (said(), key), (said(), key), (said(user_status="block"), key),
-                (said(user="v", status_change_timestamp=AT), {}),
+                (command_body(), key), (command_body(), key), (command_body(user_status="block"), key),
+                (command_body(user="v", status_change_timestamp=AT), {}),
             )
         ]  # fmt: skip
     assert [one["outcome"] for one in answered] == [
@@ -107,7 +113,7 @@ async def test_what_a_wait_answers_is_what_results_say_under_the_reference_that_
 
 
 async def test_without_a_projection_a_wait_ends_as_202(api: Api) -> None:
-    answer = await api.post(said(), headers={"Prefer": "wait=0"})
+    answer = await api.post(command_body(), headers={"Prefer": "wait=0"})
     assert (answer.status_code, answer.json()["outcome"]) == (202, "queued")
 
 
@@ -117,20 +123,20 @@ async def test_without_a_projection_a_wait_ends_as_202(api: Api) -> None:
         (b"", 400, "not_json", []),
         (b"{", 400, "not_json", []),
         (b"[]", 400, "invalid_field", [""]),
-        (said(user=...), 400, "invalid_field", ["/user"]),
-        (said(segment_id="1", user=""), 400, "invalid_field", ["/user", "/segment_id"]),
-        (said(user_status="enter"), 400, "invalid_field", ["/user_status"]),
-        (said(user_status="expire"), 400, "invalid_field", ["/user_status"]),
-        (said(network_id="m"), 400, "invalid_field", ["/network_id"]),
-        (said(status_change_timestmp=AT), 400, "invalid_field", ["/status_change_timestmp"]),
-        (said(metadata=[]), 400, "invalid_field", ["/metadata"]),
-        (said(user_status="reset", expires_at=4_000_000_000), 400, "invalid_field", ["/expires_at"]),
-        (said(expires_at=AT), 400, "invalid_field", ["/expires_at"]),
-        (said(status_change_timestamp=5), 400, "timestamp_too_old", ["/status_change_timestamp"]),
-        (said(status_change_timestamp=AT * 1000), 400, "timestamp_in_future", ["/status_change_timestamp"]),
-        (said(reference_id="auto:1"), 400, "invalid_field", ["/reference_id"]),
-        (said(segment_id=2), 404, "unknown_segment", []),
-        (said(description="x" * 66_000), 413, "too_large", [""]),
+        (command_body(user=...), 400, "invalid_field", ["/user"]),
+        (command_body(segment_id="1", user=""), 400, "invalid_field", ["/user", "/segment_id"]),
+        (command_body(user_status="enter"), 400, "invalid_field", ["/user_status"]),
+        (command_body(user_status="expire"), 400, "invalid_field", ["/user_status"]),
+        (command_body(network_id="m"), 400, "invalid_field", ["/network_id"]),
+        (command_body(status_change_timestmp=AT), 400, "invalid_field", ["/status_change_timestmp"]),
+        (command_body(metadata=[]), 400, "invalid_field", ["/metadata"]),
+        (command_body(user_status="reset", expires_at=4_000_000_000), 400, "invalid_field", ["/expires_at"]),
+        (command_body(expires_at=AT), 400, "invalid_field", ["/expires_at"]),
+        (command_body(status_change_timestamp=5), 400, "timestamp_too_old", ["/status_change_timestamp"]),
+        (command_body(status_change_timestamp=AT * 1000), 400, "timestamp_in_future", ["/status_change_timestamp"]),
+        (command_body(reference_id="auto:1"), 400, "invalid_field", ["/reference_id"]),
+        (command_body(segment_id=2), 404, "unknown_segment", []),
+        (command_body(description="x" * 66_000), 413, "too_large", [""]),
     ],
 )  # fmt: skip
 async def test_a_refused_command_is_a_problem_that_names_each_wrong_field(
@@ -159,13 +165,13 @@ async def test_an_archived_segment_refuses_commands_and_a_restored_one_takes_the
 
 
 async def answers(api: Api, status: int) -> bool:
-    return (await api.post(said())).status_code == status
+    return (await api.post(command_body())).status_code == status
 
 
 async def test_a_segment_that_was_just_created_takes_commands_at_once(api: Api) -> None:
-    assert (await api.post(said(segment_id=7))).status_code == 404
+    assert (await api.post(command_body(segment_id=7))).status_code == 404
     await make_segments(api.settings, [("n", 7)])
-    assert (await api.post(said(segment_id=7))).status_code == 201
+    assert (await api.post(command_body(segment_id=7))).status_code == 201
 
 
 async def test_the_three_fields_may_stand_inside_metadata_and_numbers_keep_their_digits(
@@ -201,7 +207,7 @@ async def test_the_same_idempotency_key_is_one_event_and_with_another_body_a_con
     api: Api,
 ) -> None:
     def sent(**fields: Any) -> Any:
-        return api.post(said(**fields), headers={"Idempotency-Key": "k 1"})
+        return api.post(command_body(**fields), headers={"Idempotency-Key": "k 1"})
 
     async with service(api.settings):
         answers = [await sent(), await sent(), await sent(user_status="block")]
@@ -214,13 +220,13 @@ async def test_the_same_idempotency_key_is_one_event_and_with_another_body_a_con
     assert [(row["outcome"], row["reason"]) for row in found] == [
         ("applied", None), ("duplicate", None), ("rejected", "conflict"),
     ]  # fmt: skip
-    bad = await api.post(said(), headers={"Idempotency-Key": "x" * 256})
+    bad = await api.post(command_body(), headers={"Idempotency-Key": "x" * 256})
     assert (bad.status_code, bad.json()["reason"]) == (400, "invalid_field")
 
 
 async def test_a_request_id_is_taken_or_made_and_is_what_the_record_says(api: Api) -> None:
-    given = await api.post(said(), headers={"X-Request-Id": "req-1"})
-    made = await api.post(said(user="v"), headers={"X-Request-Id": "not one"})
+    given = await api.post(command_body(), headers={"X-Request-Id": "req-1"})
+    made = await api.post(command_body(user="v"), headers={"X-Request-Id": "not one"})
     assert given.headers["x-request-id"] == "req-1"
     assert len(made.headers["x-request-id"]) == 32
     async with service(api.settings):
@@ -235,7 +241,7 @@ async def test_a_request_id_is_taken_or_made_and_is_what_the_record_says(api: Ap
     "query", ["dry_run=perhaps", "dryrun=true", "Dry_Run=true", "dry_run=true&dry_run=false", "dry_run", "x="]
 )  # fmt: skip
 async def test_a_dry_run_that_is_mistyped_publishes_nothing(api: Api, query: str) -> None:
-    answer = await api.call("POST", f"/networks/n/segments?{query}", json=said())
+    answer = await api.call("POST", f"/networks/n/segments?{query}", json=command_body())
     assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field")
     assert answer.json()["errors"][0]["pointer"] == f"/{query.partition('=')[0]}"
     assert await published(api) == 0
@@ -248,7 +254,9 @@ async def test_two_idempotency_keys_are_refused_and_of_two_credentials_the_first
     other = [("Authorization", "Bearer sgk_nobodys")]
 
     async def sent(*headers: tuple[str, str]) -> int:
-        answer = await api.client.post("/networks/n/segments", json=said(), headers=[*headers])
+        answer = await api.client.post(
+            "/networks/n/segments", json=command_body(), headers=[*headers]
+        )
         return answer.status_code
 
     two = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
@@ -262,16 +270,16 @@ async def test_two_idempotency_keys_are_refused_and_of_two_credentials_the_first
 async def test_a_retry_is_taken_when_its_segment_was_archived_meanwhile(api: Api) -> None:
     """As the append would: that it is a repeat is looked at first."""
     key = {"Idempotency-Key": "k"}
-    timed = said(user="v", status_change_timestamp=AT)
+    timed = command_body(user="v", status_change_timestamp=AT)
     async with service(api.settings):
-        first = [await api.post(said(), headers=key), await api.post(timed)]
+        first = [await api.post(command_body(), headers=key), await api.post(timed)]
         await folded(api.settings)
         async with connected(api.settings) as connection:
             await registry.set_archived(connection, network_id="n", segment_id=1, archived=True)
         await holds(lambda: answers(api, 409))
-        again = [await api.post(said(), headers=key), await api.post(timed)]
+        again = [await api.post(command_body(), headers=key), await api.post(timed)]
         batch = await api.call(
-            "POST", "/networks/n/segments/batch", json=[timed, said(user="w"), timed | {"reference_id": "r"}]
+            "POST", "/networks/n/segments/batch", json=[timed, command_body(user="w"), timed | {"reference_id": "r"}]
         )  # fmt: skip
     assert [one.status_code for one in first + again] == [201] * 4
     assert [item["status"] for item in batch.json()["items"]] == [201, 409, 409]
@@ -294,10 +302,10 @@ async def test_what_is_no_route_or_no_method_of_one_is_a_problem_too(api: Api) -
 async def test_a_dry_run_says_outcome_before_and_after_and_publishes_nothing(api: Api) -> None:
     dry = "/networks/n/segments?dry_run=true"
     async with service(api.settings):
-        assert (await api.post(said(status_change_timestamp=AT))).status_code == 201
+        assert (await api.post(command_body(status_change_timestamp=AT))).status_code == 201
         await folded(api.settings)
     before = await published(api)
-    block = said(user_status="block", status_change_timestamp=AT + 1)
+    block = command_body(user_status="block", status_change_timestamp=AT + 1)
     answer = await api.call("POST", dry, json=block)
     assert answer.status_code == 200
     body = answer.json()
@@ -305,9 +313,9 @@ async def test_a_dry_run_says_outcome_before_and_after_and_publishes_nothing(api
     assert body["outcome"] == "applied"
     assert (body["before"]["is_member"], body["before"]["override"]) == (True, "add")
     assert (body["after"]["is_member"], body["after"]["override"]) == (False, "block")
-    again = (await api.call("POST", dry, json=said(status_change_timestamp=AT))).json()
+    again = (await api.call("POST", dry, json=command_body(status_change_timestamp=AT))).json()
     assert again["outcome"] == "duplicate"
-    clash = said(status_change_timestamp=AT, description="other", reference_id="r")
+    clash = command_body(status_change_timestamp=AT, description="other", reference_id="r")
     assert (await api.post(clash | {"description": "first"})).status_code == 201
     async with service(api.settings):
         await folded(api.settings)

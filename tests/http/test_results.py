@@ -14,13 +14,12 @@ from service.operations import lanes
 from service.postgres.database import open_database
 from service.registry import command_topics
 from service.registry.api_keys import Scope
-from tests.http.client import api_running, said
+from tests.http.client import api_running, command_body
 from tests.http.reading import AT, appended, get, refused, walk
 from tests.http.test_members import as_json
 from tests.projections.folding import commands, fold
 from tests.support.database import connected, folded, rows, until
-from tests.support.lane import Given
-from tests.support.lane import said as record
+from tests.support.lane import Given, command_json
 from tests.support.roles import service
 from tests.support.waiting import taking
 
@@ -49,22 +48,24 @@ async def view(settings: Settings, where: str, *arguments: Any) -> list[dict[str
 
 async def test_a_campaigns_results_are_the_rows_of_view_result_page_by_page(api: Api) -> None:
     batch = [
-        record(user=f"u{n}", reference_id="campaign", status_change_timestamp=AT,
+        command_json(user=f"u{n}", reference_id="campaign", status_change_timestamp=AT,
                user_status=("add", "block")[n % 2])
         for n in range(20)
     ]  # fmt: skip
     refusals = [
-        record(user="u", reference_id="campaign", segment_id=99, status_change_timestamp=AT),
-        record(user="u1", reference_id="campaign", status_change_timestamp=AT, user_status="reset"),
+        command_json(user="u", reference_id="campaign", segment_id=99, status_change_timestamp=AT),
+        command_json(
+            user="u1", reference_id="campaign", status_change_timestamp=AT, user_status="reset"
+        ),
     ]
     others = [
-        record(reference_id="campaign", network_id="m"),
-        record(reference_id="campaign", network_id="m", segment_id=77),
-        record(reference_id="another"),
+        command_json(reference_id="campaign", network_id="m"),
+        command_json(reference_id="campaign", network_id="m", segment_id=77),
+        command_json(reference_id="another"),
         *commands(seed=1, count=50),
     ]
     async with appended(api.settings, *batch, *others, *batch[:3], *refusals, lanes=2) as lanes:
-        await lanes[1].append(record(user="late", reference_id="campaign"), *batch[3:5])
+        await lanes[1].append(command_json(user="late", reference_id="campaign"), *batch[3:5])
         await fold(api.settings)
         wanted = await view(api.settings, "reference_id = 'campaign' AND network_id = 'n'")
         assert len(wanted) == 28
@@ -79,8 +80,8 @@ async def test_a_campaigns_results_are_the_rows_of_view_result_page_by_page(api:
 
 
 async def test_a_position_gives_its_row_of_view_result_with_or_without_the_epoch(api: Api) -> None:
-    async with appended(api.settings, *commands(seed=3, count=30), record(), record(), b"{}",
-                        record(segment_id=9), record(network_id="m")) as (lane,):  # fmt: skip
+    async with appended(api.settings, *commands(seed=3, count=30), command_json(), command_json(), b"{}",
+                        command_json(segment_id=9), command_json(network_id="m")) as (lane,):  # fmt: skip
         topic = lane.lane.topic
         for row in await view(api.settings, "true"):
             offset = row["kafka_offset"]
@@ -105,11 +106,11 @@ async def test_each_offset_of_a_batch_that_could_not_be_read_has_the_row_of_its_
 ) -> None:
     """To the network that its key names, as at its first offset; not to others, and not beyond its end."""
     whole = Refusal(Reason.TOO_LARGE, "the batch decompresses to more than 64 MiB")
-    async with appended(api.settings, record(user="before")) as (lane,):
+    async with appended(api.settings, command_json(user="before")) as (lane,):
         batch = Given(7, 1_700_000_000_000, b"n:u", None, (), span=7, refusal=whole)
         nobodys = Given(12, 1_700_000_000_000, None, None, (), span=5, refusal=whole)
         await lane.store(await lane.prepare_records([batch, nobodys]))
-        await lane.append(record(user="after"))
+        await lane.append(command_json(user="after"))
         await fold(api.settings)
         topic = lane.lane.topic
     (row,) = await view(api.settings, "kafka_offset = 1")
@@ -129,7 +130,7 @@ async def test_each_offset_of_a_batch_that_could_not_be_read_has_the_row_of_its_
 
 async def test_in_the_log_and_not_projected_it_is_queued(api: Api) -> None:
     async with appended(api.settings) as (lane,):
-        await lane.append(record(reference_id="r"))
+        await lane.append(command_json(reference_id="r"))
         for asked in ({"reference_id": "r"}, {"position": f"{lane.lane.topic}:0:0"}):
             (row,) = (await get(api, RESULTS, **asked))["results"]
             assert (row["outcome"], row["changed_membership"]) == ("queued", None)
@@ -140,9 +141,9 @@ async def test_in_the_log_and_not_projected_it_is_queued(api: Api) -> None:
 
 async def test_acknowledged_and_not_in_the_log_it_is_queued_to_its_own_network(api: Api) -> None:
     given = (
-        await api.post(said(user="Jo@X.com", reference_id="r", status_change_timestamp=AT))
+        await api.post(command_body(user="Jo@X.com", reference_id="r", status_change_timestamp=AT))
     ).json()
-    blank = (await api.post(said(user="blank"))).json()
+    blank = (await api.post(command_body(user="blank"))).json()
     position = f"{given['topic']}:{given['partition']}:{given['offset']}"
     (row,) = (await get(api, RESULTS, position=position))["results"]
     expected = {"network_id": "n", "reference_id": "r", "segment_id": 1, "user_id": "jo@x.com", "user_status": "add",
@@ -178,7 +179,8 @@ async def test_what_kafka_holds_between_records_and_what_nobody_can_read_is_unkn
     topic = f"{api.settings.topic_prefix}.commands"
     async with producing(api.settings) as producer:
         sent = [await producer.send_and_wait(topic, value, b"key", partition=0)
-                for value in (b"not JSON", None, record(segment_id="x"), record(network_id="m"))]  # fmt: skip
+                for value in (b"not JSON", None, command_json(segment_id="x"),
+                              command_json(network_id="m"))]  # fmt: skip
     outcomes = {}
     for one in sent:
         found = await api.call("GET", RESULTS, params={"position": f"{topic}:0:{one.offset}"})
@@ -193,7 +195,7 @@ async def test_what_kafka_holds_between_records_and_what_nobody_can_read_is_unkn
 async def test_what_is_wrong_with_a_refused_command_is_told_to_whoever_may_ask_for_its_result(
     api: Api,
 ) -> None:
-    first = said(user="u", reference_id="r", status_change_timestamp=AT)
+    first = command_body(user="u", reference_id="r", status_change_timestamp=AT)
     other = first | {"description": "another"}
     async with service(api.settings):
         assert (await api.post(first, headers={"Prefer": "wait=200"})).json()[
@@ -216,8 +218,8 @@ async def test_what_is_wrong_with_a_refused_command_is_told_to_whoever_may_ask_f
 UNREADABLE = {
     b"not JSON": "not_json",
     b"x" * 70_000: "too_large",
-    record(network_id="n n"): "invalid_field",
-    record(network_id=...)[:-1] + b', "netwrk_id": "n"}': "invalid_field",
+    command_json(network_id="n n"): "invalid_field",
+    command_json(network_id=...)[:-1] + b', "netwrk_id": "n"}': "invalid_field",
 }
 
 
@@ -274,7 +276,7 @@ async def test_a_position_that_an_operator_passed_by_says_so_and_not_that_it_doe
     # Lanes are there, and nothing is read of them before one is adopted.
     async with service(settings, ingest):
         await until(settings, "SELECT count(*) = 4 FROM segments.lane")
-    sent = [(await api.post(said(user=f"u{n}"))).json() for n in range(8)]
+    sent = [(await api.post(command_body(user=f"u{n}"))).json() for n in range(8)]
     passed, kept = [one for one in sent if one["partition"] == sent[-1]["partition"]][-2:]
     lane = TopicPartition(kept["topic"], kept["partition"])
     async with open_database(settings, lanes.ROLE, 1) as connections:
@@ -294,7 +296,7 @@ async def test_a_position_that_an_operator_passed_by_says_so_and_not_that_it_doe
 
 async def test_unknown_says_until_when_all_is_known(api: Api) -> None:
     async with service(api.settings):
-        await api.post(said(), headers={"Prefer": "wait=200"})
+        await api.post(command_body(), headers={"Prefer": "wait=200"})
         until_when = await until(api.settings, "SELECT complete_until FROM reporting.watermark")
         found = (await api.call("GET", RESULTS, params={"reference_id": "nothing"})).json()
         assert (found["status"], found["reason"]) == UNKNOWN[:2]
@@ -304,7 +306,7 @@ async def test_unknown_says_until_when_all_is_known(api: Api) -> None:
 async def test_an_earlier_epoch_keeps_its_positions_and_without_one_the_open_epoch_is_meant(
     api: Api,
 ) -> None:
-    async with appended(api.settings, record(reference_id="old")) as (lane,):
+    async with appended(api.settings, command_json(reference_id="old")) as (lane,):
         topic = lane.lane.topic
         async with connected(api.settings) as connection:
             await connection.execute("UPDATE segments.lane SET closed = true")
@@ -315,7 +317,7 @@ async def test_an_earlier_epoch_keeps_its_positions_and_without_one_the_open_epo
         (old,) = (await get(api, RESULTS, position=f"{topic}:0:0:0"))["results"]
         assert (old["reference_id"], old["kafka_epoch"]) == ("old", 0)
         assert await refused(api, RESULTS, position=f"{topic}:0:0") == UNKNOWN
-        given = [await api.post(said(user=f"u{n}")) for n in range(12)]
+        given = [await api.post(command_body(user=f"u{n}")) for n in range(12)]
         body = next(one.json() for one in given if one.json()["partition"] == 0)
         (new,) = (await get(api, RESULTS, position=f"{topic}:0:{body['offset']}"))["results"]
         assert (new["outcome"], new["kafka_epoch"]) == ("queued", 1)
@@ -333,7 +335,7 @@ async def test_with_the_broker_away_what_the_log_has_is_told_and_the_rest_is_503
     ready: Settings,
 ) -> None:
     away = ready.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
-    async with appended(ready, record()) as (lane,), api_running(away, wait=False) as api:
+    async with appended(ready, command_json()) as (lane,), api_running(away, wait=False) as api:
         topic = lane.lane.topic
         with taking() as usual:
             assert len((await get(api, RESULTS, position=f"{topic}:0:0"))["results"]) == 1

@@ -11,11 +11,11 @@ from aiokafka import AIOKafkaProducer
 
 from projections.http import queued_search
 from service.kafka.clients import connection_options, producing
-from tests.http.client import api_running, said
+from tests.http.client import api_running, command_body
 from tests.http.reading import AT, appended, get, refused
 from tests.http.test_results import RESULTS, UNKNOWN
 from tests.support.database import connected, folded
-from tests.support.lane import said as record
+from tests.support.lane import command_json
 from tests.support.roles import service
 from tests.support.waiting import PATIENCE
 
@@ -56,9 +56,13 @@ async def places(api: Api, reference_id: str, **more: Any) -> list[tuple[int, in
 
 async def test_a_reference_on_its_way_is_queued_as_its_position_is(api: Api) -> None:
     given = (
-        await api.post(said(user="Jo@X.com", reference_id="r/é", status_change_timestamp=AT))
+        await api.post(
+            command_body(user="Jo@X.com", reference_id="r/é", status_change_timestamp=AT)
+        )
     ).json()
-    lifted = (await api.post(said(user="b", metadata={"reference_id": 'a "quote"', "n": 1}))).json()
+    lifted = (
+        await api.post(command_body(user="b", metadata={"reference_id": 'a "quote"', "n": 1}))
+    ).json()
     for sent, reference_id in ((given, "r/é"), (lifted, 'a "quote"')):
         position = f"{sent['topic']}:{sent['partition']}:{sent['offset']}"
         by_reference = await get(api, RESULTS, reference_id=reference_id)
@@ -73,14 +77,19 @@ async def test_a_reference_on_its_way_is_queued_as_its_position_is(api: Api) -> 
 
 
 async def test_another_network_learns_nothing_of_what_is_on_its_way(api: Api) -> None:
-    await api.post(said(reference_id="r"))
+    await api.post(command_body(reference_id="r"))
     alien = await api.call("GET", "/networks/m/results", network="m", params={"reference_id": "r"})
     assert (alien.status_code, alien.json()["reason"]) == UNKNOWN[:2]
 
 
 async def test_a_campaign_on_its_way_is_found_in_every_lane_whatever_lies_between(api: Api) -> None:
-    campaign = record(reference_id="campaign")
-    noise = [b"not JSON campaign", None, record(reference_id="campaign", network_id="m"), record()]
+    campaign = command_json(reference_id="campaign")
+    noise = [
+        b"not JSON campaign",
+        None,
+        command_json(reference_id="campaign", network_id="m"),
+        command_json(),
+    ]
     for partition in range(3):
         await publish(api.settings, [*noise, campaign, *noise, campaign], partition)
     wanted = [(partition, offset) for partition in range(3) for offset in (4, 9)]
@@ -91,12 +100,14 @@ async def test_a_campaign_on_its_way_is_found_in_every_lane_whatever_lies_betwee
 async def test_what_the_log_has_is_not_looked_for_again_and_what_it_refused_is_known(
     api: Api,
 ) -> None:
-    async with appended(api.settings, record(reference_id="old")) as (lane,):
+    async with appended(api.settings, command_json(reference_id="old")) as (lane,):
         topic, partition = lane.lane.topic, lane.lane.partition
         assert topic == f"{api.settings.topic_prefix}.commands"
         # What Kafka holds below the log's next offset is in the log, with another content here.
         await publish(
-            api.settings, [record(reference_id="below"), record(reference_id="above")], partition
+            api.settings,
+            [command_json(reference_id="below"), command_json(reference_id="above")],
+            partition,
         )
         assert await refused(api, RESULTS, reference_id="below") == UNKNOWN
         assert await places(api, "above") == [(partition, 1)]
@@ -114,15 +125,17 @@ async def test_beyond_the_bound_the_newest_of_each_lane_are_looked_through(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queued_search, "MOST_RECORDS", 10)
-    await publish(api.settings, [record(reference_id=f"a{n}") for n in range(30)], 0)
-    await publish(api.settings, [record(reference_id=f"b{n}") for n in range(3)], 1)
+    await publish(api.settings, [command_json(reference_id=f"a{n}") for n in range(30)], 0)
+    await publish(api.settings, [command_json(reference_id=f"b{n}") for n in range(3)], 1)
     assert await places(api, "b0") == [(1, 0)]
     assert await places(api, "a23") == [(0, 23)]
     assert await refused(api, RESULTS, reference_id="a22") == UNKNOWN
 
 
 async def test_thousands_on_their_way_are_looked_through_in_time(api: Api) -> None:
-    await publish(api.settings, [record(user=f"u{n}", reference_id=f"r{n}") for n in range(1_999)])
+    await publish(
+        api.settings, [command_json(user=f"u{n}", reference_id=f"r{n}") for n in range(1_999)]
+    )
     began = (
         time.process_time()
     )  # of this process, where the API is too, whatever else the machine does
@@ -135,7 +148,7 @@ async def test_thousands_on_their_way_are_looked_through_in_time(api: Api) -> No
 async def test_searches_are_bounded_and_told_as_unknown_beyond(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await api.post(said(reference_id="r"))
+    await api.post(command_body(reference_id="r"))
     monkeypatch.setattr(queued_search, "MOST_AT_ONCE", 0)
     assert await refused(api, RESULTS, reference_id="r") == UNKNOWN
     monkeypatch.setattr(queued_search, "MOST_AT_ONCE", 8)
@@ -143,12 +156,12 @@ async def test_searches_are_bounded_and_told_as_unknown_beyond(
 
 
 async def test_an_aborted_tail_holds_up_no_search(api: Api) -> None:
-    await publish(api.settings, [record(reference_id="r")])
+    await publish(api.settings, [command_json(reference_id="r")])
     topic = f"{api.settings.topic_prefix}.commands"
     options = connection_options(api.settings)
     async with AIOKafkaProducer(**options, transactional_id=topic) as producer:
         await producer.begin_transaction()
-        await producer.send_and_wait(topic, record(reference_id="aborted"), partition=0)
+        await producer.send_and_wait(topic, command_json(reference_id="aborted"), partition=0)
         await producer.abort_transaction()
     began = time.monotonic()
     assert await places(api, "r") == [(0, 0)]

@@ -11,7 +11,7 @@ import pytest
 from service.http.kit import database, shares
 from service.http.kit.problems import Problem
 from service.http.kit.shares import Shares
-from tests.http.client import api_running, said
+from tests.http.client import api_running, command_body
 from tests.http.reading import AT, MEMBERS, appended, get
 from tests.support import lane
 from tests.support.database import connected, until
@@ -65,7 +65,9 @@ async def asking(api: Api, clients: int, network: str) -> AsyncIterator[list[int
 async def slow_past(settings: Settings) -> AsyncIterator[None]:
     """Give networks n and m a member each, and let every question about the past take for ever."""
     one = {"status_change_timestamp": AT}
-    async with appended(settings, lane.said(**one), lane.said(network_id="m", **one)):
+    async with appended(
+        settings, lane.command_json(**one), lane.command_json(network_id="m", **one)
+    ):
         async with connected(settings) as connection:
             await connection.execute(FOR_EVER)
         yield
@@ -100,7 +102,7 @@ async def test_a_network_that_asks_too_much_waits_alone(ready: Settings) -> None
             api.keys.clear()
             headers = {"Authorization": f"Bearer {key}"}
             path = "/networks/n/segments"
-            sent = await api.client.post(path, json=said(user=f"{number}"), headers=headers)
+            sent = await api.client.post(path, json=command_body(user=f"{number}"), headers=headers)
             assert sent.status_code == 201
             assert [row["user_id"] for row in (await get(api, MEMBERS))["members"]] == ["u"]
             ready_is = await api.client.get("/health/ready")

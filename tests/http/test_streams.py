@@ -19,7 +19,7 @@ from tests.http.client import Api
 from tests.http.reading import AT, MEMBERS, appended, get, walk
 from tests.projections.folding import commands
 from tests.support.database import connected, make_segments, value
-from tests.support.lane import said
+from tests.support.lane import command_json
 from tests.support.roles import processes
 from tests.support.waiting import PATIENCE, holds
 
@@ -92,7 +92,7 @@ def lines(text: str) -> list[dict[str, Any]]:
 
 
 async def test_lines_and_csv_hold_what_the_pages_hold(api: Api) -> None:
-    odd = [said(user=f"{text}!", description=text.strip() or None, reference_id=text, metadata={text: 1.10})
+    odd = [command_json(user=f"{text}!", description=text.strip() or None, reference_id=text, metadata={text: 1.10})
            for text in ODD]  # fmt: skip
     async with appended(api.settings, *commands(seed=7, count=200, users=30), *odd):
         paged = await walk(api, MEMBERS, limit=7)
@@ -175,7 +175,7 @@ JSON_ALONE = [
 
 @pytest.mark.parametrize("path", [*JSON_ALONE, "/networks/n/sizes"])
 async def test_a_read_never_answers_what_was_not_asked_for(api: Api, path: str) -> None:
-    async with appended(api.settings, said(user="u", reference_id="r")):
+    async with appended(api.settings, command_json(user="u", reference_id="r")):
         for accept in (*([] if path.endswith("/sizes") else [CSV, NDJSON]), "text/html"):
             found = await api.call("GET", path, headers={"Accept": accept})
             assert (found.status_code, found.json()["reason"]) == (406, "not_acceptable"), accept

@@ -12,7 +12,7 @@ from tests.http.reading import AT, MEMBERS, appended, get, refused
 from tests.http.test_members import as_json
 from tests.projections.folding import commands, fold
 from tests.support.database import connected, rows
-from tests.support.lane import said
+from tests.support.lane import command_json
 
 if TYPE_CHECKING:
     from tests.http.client import Api
@@ -71,9 +71,11 @@ async def test_a_pinned_member_keeps_why_they_came_and_a_block_says_why_they_are
 ) -> None:
     async with appended(
         api.settings,
-        said(user_status="enter", reference_id="rule", status_change_timestamp=AT),
-        said(reference_id="pin", status_change_timestamp=AT + 1, expires_at=4_000_000_000, metadata={"n": 1.10}),
-        said(segment_id=2, user_status="block", reference_id="out", description="why", status_change_timestamp=AT),
+        command_json(user_status="enter", reference_id="rule", status_change_timestamp=AT),
+        command_json(reference_id="pin", status_change_timestamp=AT + 1, expires_at=4_000_000_000,
+                     metadata={"n": 1.10}),
+        command_json(segment_id=2, user_status="block", reference_id="out", description="why",
+                     status_change_timestamp=AT),
     ):  # fmt: skip
         pinned, blocked = (await get(api, SEGMENTS.format("u")))["segments"]
     assert (pinned["is_member"], pinned["cause"], pinned["reference_id"]) == (True, "enter", "rule")
@@ -93,11 +95,13 @@ async def test_a_pinned_member_keeps_why_they_came_and_a_block_says_why_they_are
 
 async def test_one_user_is_told_as_of_both_clocks(api: Api) -> None:
     async with appended(
-        api.settings, said(user="A@x", user_status="enter", status_change_timestamp=AT)
+        api.settings, command_json(user="A@x", user_status="enter", status_change_timestamp=AT)
     ) as (lane,):
         (row,) = await rows(api.settings, "SELECT recorded_at FROM segments.lane")
         known = row["recorded_at"].isoformat()
-        await lane.append(said(user="a@x", user_status="block", status_change_timestamp=AT + 5))
+        await lane.append(
+            command_json(user="a@x", user_status="block", status_change_timestamp=AT + 5)
+        )
         await fold(api.settings)
         for path in (f"{MEMBERS}/a%40X", f"{MEMBERS}?user=a%40x"):
             more = "&" if "?" in path else "?"
@@ -124,7 +128,12 @@ async def test_one_user_is_told_as_of_both_clocks(api: Api) -> None:
 async def test_any_identifier_finds_its_user_in_the_query_and_escaped_in_the_path(
     api: Api, user: str
 ) -> None:
-    async with appended(api.settings, said(user=user), said(user="another"), said(user=f"{user}x")):
+    async with appended(
+        api.settings,
+        command_json(user=user),
+        command_json(user="another"),
+        command_json(user=f"{user}x"),
+    ):
         for answer in (
             await get(api, MEMBERS, user=user),
             await get(api, f"{MEMBERS}/-", user=user),
@@ -157,7 +166,7 @@ async def test_what_is_not_utf8_is_no_user_rather_than_a_user_of_question_marks(
     api: Api, bytes_: str
 ) -> None:
     wrong = (400, "invalid_field", ["/user"])
-    async with appended(api.settings, said(user="\ufffd"), said(user="a\ufffd")):
+    async with appended(api.settings, command_json(user="\ufffd"), command_json(user="a\ufffd")):
         for path in (
             SEGMENTS.format(bytes_), f"{MEMBERS}/{bytes_}", f"{MEMBERS}/{bytes_}/explanation",
             f"{MEMBERS}?user={bytes_}", f"{MEMBERS}/u?user={bytes_}", f"/networks/n/users/segments?user={bytes_}",
@@ -173,7 +182,9 @@ async def test_what_is_not_utf8_is_no_user_rather_than_a_user_of_question_marks(
 
 
 async def test_who_was_never_seen_is_404_in_a_segment_and_has_no_segments(api: Api) -> None:
-    async with appended(api.settings, said(segment_id=2), said(user="v", network_id="m")):
+    async with appended(
+        api.settings, command_json(segment_id=2), command_json(user="v", network_id="m")
+    ):
         for user in ("nobody", "u", "v"):
             found = await api.call("GET", f"{MEMBERS}/{user}")
             assert (found.status_code, found.json()["reason"]) == (404, "unknown_user")
@@ -186,7 +197,7 @@ async def test_who_was_never_seen_is_404_in_a_segment_and_has_no_segments(api: A
 
 
 async def test_an_erased_person_is_found_by_the_name_that_the_views_show(api: Api) -> None:
-    async with appended(api.settings, said(user="anna@x.com", description="private")):
+    async with appended(api.settings, command_json(user="anna@x.com", description="private")):
         async with connected(api.settings) as connection:
             number = await connection.fetchval(
                 "SELECT segments.erase_person('n', 'anna@x.com', 'officer', 'she asked')"
@@ -197,8 +208,8 @@ async def test_an_erased_person_is_found_by_the_name_that_the_views_show(api: Ap
 
 
 async def test_an_explanation_says_until_when_the_override_stands(api: Api) -> None:
-    until = said(status_change_timestamp=AT, expires_at=AT + 60)
-    async with appended(api.settings, until, said(user="v", status_change_timestamp=AT)):
+    until = command_json(status_change_timestamp=AT, expires_at=AT + 60)
+    async with appended(api.settings, until, command_json(user="v", status_change_timestamp=AT)):
         kept = (await get(api, f"{MEMBERS}/u/explanation"))["now"]
         assert (list(kept)[-1], kept["expires_at"]) == ("expires_at", "2023-11-14T22:14:20Z")
         assert (await get(api, f"{MEMBERS}/v/explanation"))["now"]["expires_at"] is None
@@ -224,7 +235,9 @@ def _decoded(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 async def test_sizes_are_those_of_view_segment_size(api: Api) -> None:
-    async with appended(api.settings, *commands(seed=8, count=100, users=9), said(network_id="m")):
+    async with appended(
+        api.settings, *commands(seed=8, count=100, users=9), command_json(network_id="m")
+    ):
         found = await get(api, "/networks/n/sizes")
         wanted = await rows(
             api.settings, "SELECT * FROM reporting.segment_size WHERE network_id = 'n' ORDER BY segment_id"

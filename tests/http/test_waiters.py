@@ -9,7 +9,7 @@ import pytest
 
 from projections.fold.worker import project
 from service.ingest.role import ingest
-from tests.http.client import api_running, said
+from tests.http.client import api_running, command_body
 from tests.support.database import connected, make_segments, until
 from tests.support.roles import service
 
@@ -42,14 +42,16 @@ async def test_a_network_whose_outcomes_take_for_ever_keeps_no_other_waiting(
         slow = [
             asyncio.create_task(
                 api.post(
-                    said(user=f"{number}", expires_at=IN_2096), "m", headers={"Prefer": "wait=600"}
+                    command_body(user=f"{number}", expires_at=IN_2096),
+                    "m",
+                    headers={"Prefer": "wait=600"},
                 )
             )
             for number in range(4)
         ]
         await until(ready, FOLDED, lambda count: count == len(slow))
         for number in range(5):
-            answer = await api.post(said(user=f"{number}"), headers={"Prefer": "wait=200"})
+            answer = await api.post(command_body(user=f"{number}"), headers={"Prefer": "wait=200"})
             assert (answer.status_code, answer.json()["outcome"]) == (200, "applied")
         assert not any(task.done() for task in slow)
         for task in slow:

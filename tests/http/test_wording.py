@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from service.registry.api_keys import Scope
-from tests.http.client import said
+from tests.http.client import command_body
 
 if TYPE_CHECKING:
     import httpx
@@ -31,7 +31,7 @@ async def test_what_is_wrong_beside_a_command_is_not_said_of_the_command(api: Ap
     async def posted(path: str, body: bytes, **headers: str) -> str:
         return detail(await api.call("POST", path, content=body, headers=headers))
 
-    good = json.dumps(said()).encode()
+    good = json.dumps(command_body()).encode()
     batch = b"[" + b",".join([good] * 1001) + b"]"
     key = {"Idempotency-Key": "x" * 256}
     assert (await posted(ONE, good, **key)).startswith("header Idempotency-Key must be")
@@ -44,14 +44,14 @@ async def test_what_is_wrong_beside_a_command_is_not_said_of_the_command(api: Ap
 
 
 async def test_what_was_sent_to_the_wrong_call_is_told_the_right_one(api: Api) -> None:
-    many = detail(await api.post([said()]))
+    many = detail(await api.post([command_body()]))
     assert many.endswith("an array was sent: send an array of commands to …/segments/batch")
     assert (
-        detail(await api.post(said(metadata=[1])))
+        detail(await api.post(command_body(metadata=[1])))
         == "/metadata: must be a JSON object; an array was sent"
     )
-    lines = (json.dumps(said()) + "\n") * 2
-    for body in (lines, json.dumps(said())):
+    lines = (json.dumps(command_body()) + "\n") * 2
+    for body in (lines, json.dumps(command_body())):
         told = detail(await api.call("POST", BATCH, content=body))
         assert "Content-Type: application/x-ndjson" in told
         assert "…/segments" in told
@@ -59,11 +59,11 @@ async def test_what_was_sent_to_the_wrong_call_is_told_the_right_one(api: Api) -
 
 async def test_an_items_detail_names_the_place_that_its_pointers_name(api: Api) -> None:
     items = [
-        said(),
-        said(user_status="ad"),
+        command_body(),
+        command_body(user_status="ad"),
         7,
-        said(metadata={"Jo@x.com": "\u0000"}),
-        said(x=1, y=2),
+        command_body(metadata={"Jo@x.com": "\u0000"}),
+        command_body(x=1, y=2),
     ]
     answer = await api.call("POST", BATCH, json=items)
     _, status, number, free, unknown = answer.json()["items"]

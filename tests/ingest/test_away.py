@@ -15,7 +15,7 @@ from service.ingest import consumer, lane_writer
 from service.ingest.role import ingest
 from tests.support.accounts import logged, outcomes
 from tests.support.database import until, value
-from tests.support.kafka import Said, publish
+from tests.support.kafka import NewRecord, publish
 from tests.support.proxy import database_proxy
 from tests.support.roles import Process, service
 from tests.support.topics import administered
@@ -29,7 +29,9 @@ PAUSED = "no lane has room: partitions paused"
 
 
 async def publish_some(settings: Settings, count: int, first: int = 0) -> None:
-    await publish(settings, [Said(lane=n % 4, user=f"u{n}") for n in range(first, first + count)])
+    await publish(
+        settings, [NewRecord(lane=n % 4, user=f"u{n}") for n in range(first, first + count)]
+    )
 
 
 async def all_events(settings: Settings, count: int) -> None:
@@ -37,7 +39,7 @@ async def all_events(settings: Settings, count: int) -> None:
         assert await outcomes(settings, number) == ["event"] * (count // 4)
 
 
-def said_in(lines: list[structlog.typing.EventDict], event: str) -> int:
+def count_of(lines: list[structlog.typing.EventDict], event: str) -> int:
     return sum(line["event"] == event for line in lines)
 
 
@@ -74,12 +76,12 @@ async def test_a_database_that_refuses_is_waited_for_and_the_lanes_are_kept(
                 proxy.refuse()
                 await publish_some(ready, 160, first=40)
                 await holds(lambda: proxy.refused >= 8)
-                await holds(lambda: said_in(lines, PAUSED) > 0)
+                await holds(lambda: count_of(lines, PAUSED) > 0)
                 proxy.mend()
                 await logged(ready)
-        assert said_in(lines, "lanes assigned") == 1
-        assert said_in(lines, "waiting") >= 1
-        assert said_in(lines, "recovered") >= 1
+        assert count_of(lines, "lanes assigned") == 1
+        assert count_of(lines, "waiting") >= 1
+        assert count_of(lines, "recovered") >= 1
     await all_events(ready, 200)
 
 
@@ -92,7 +94,7 @@ async def test_a_database_behind_a_dead_router_is_waited_for(
     with structlog.testing.capture_logs() as lines:
 
         def pauses(before: int) -> bool:
-            return said_in(lines, PAUSED) > before
+            return count_of(lines, PAUSED) > before
 
         async with database_proxy(ready) as (proxy, through):
             small = through.model_copy(update={"ingest_batch_records": 5})
@@ -101,14 +103,14 @@ async def test_a_database_behind_a_dead_router_is_waited_for(
                 await logged(ready)  # only a lane that is open can be full
                 for start, cut in ((40, False), (440, True)):
                     proxy.swallow()
-                    before = said_in(lines, PAUSED)
+                    before = count_of(lines, PAUSED)
                     await publish_some(ready, 400, first=start)
                     await holds(partial(pauses, before))
                     if cut:
                         proxy.cut()
                     proxy.mend()
                     await logged(ready)
-        assert said_in(lines, "lanes assigned") == 1
+        assert count_of(lines, "lanes assigned") == 1
     await all_events(ready, 840)
 
 
@@ -125,7 +127,7 @@ async def test_ingest_starts_while_the_database_is_away(
                 await holds(lambda: proxy.refused >= 4)
                 proxy.mend()
                 await logged(ready)
-    assert (said_in(lines, "waiting") > 0, said_in(lines, PAUSED)) == (True, 0)
+    assert (count_of(lines, "waiting") > 0, count_of(lines, PAUSED)) == (True, 0)
     await all_events(ready, 40)
 
 
@@ -163,7 +165,7 @@ async def test_sigterm_ends_a_process_and_hands_its_lanes_on_at_once(
     """The batch under way is finished and the group is left, so nobody waits for a session to time out."""
     first = Process(ready, "ingest")
     try:
-        await first.says("lanes assigned")
+        await first.wait_for_output("lanes assigned")
         await publish_some(ready, 400)
         await until(ready, "SELECT count(*) FROM segments.event")
         async with service(ready, ingest):

@@ -10,8 +10,8 @@ from service.ingest.role import ingest
 from tests.support.accounts import logged, outcomes
 from tests.support.batch import Raw, publish_batch
 from tests.support.database import value
-from tests.support.kafka import Said, publish
-from tests.support.lane import said
+from tests.support.kafka import NewRecord, publish
+from tests.support.lane import command_json
 from tests.support.roles import service
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ async def test_every_compression_is_read(ready: Settings) -> None:
         for codec in CODECS:
             await publish(
                 ready,
-                [Said(lane=0, user=f"{codec} {n}", description="x" * 500) for n in range(20)],
+                [NewRecord(lane=0, user=f"{codec} {n}", description="x" * 500) for n in range(20)],
                 compression_type=codec,
             )
         await logged(ready)
@@ -60,8 +60,10 @@ ODD_HEADERS: list[list[tuple[str, bytes | None]]] = [
 async def test_odd_headers_decide_nothing_and_lose_nothing(ready: Settings) -> None:
     """Hazard 2."""
     async with service(ready, ingest):
-        await publish(ready, [Said(lane=0, headers=headers, user="u") for headers in ODD_HEADERS])
-        await publish(ready, [Said(lane=0, user="u", headers=[("idempotency-key", None)])])
+        await publish(
+            ready, [NewRecord(lane=0, headers=headers, user="u") for headers in ODD_HEADERS]
+        )
+        await publish(ready, [NewRecord(lane=0, user="u", headers=[("idempotency-key", None)])])
         await logged(ready)
     assert await outcomes(ready) == ["event"] * len(ODD_HEADERS) + ["invalid_field"]
 
@@ -75,7 +77,7 @@ async def test_a_header_name_that_is_not_utf8_withholds_no_record(ready: Setting
     async with service(ready, ingest):
         for codec in codecs:
             await publish_batch(ready, 0, batch_with_odd_names(str(codec)), codec)
-            await publish(ready, [Said(lane=0, user="later")])
+            await publish(ready, [NewRecord(lane=0, user="later")])
         await logged(ready)
     assert await outcomes(ready) == expected * len(codecs)
     after = "SELECT count(*) FROM reporting.event WHERE user_id = 'after' AND description = 'é'"
@@ -87,7 +89,7 @@ def batch_with_odd_names(name: str) -> list[Raw]:
     keys = [(b"idempotency-key", f"{name} {number}".encode()) for number in range(2)]
 
     def record(user: str, *headers: Any, **fields: Any) -> Raw:
-        return Raw(said(user=user, **fields), f"n:{user}".encode(), headers)
+        return Raw(command_json(user=user, **fields), f"n:{user}".encode(), headers)
 
     return [
         record("before", keys[0]),
@@ -104,7 +106,7 @@ def batch_with_odd_names(name: str) -> list[Raw]:
 async def test_a_lane_opens_again_behind_a_record_with_such_a_name(ready: Settings) -> None:
     """Hazards 4 and 6: the lane's last record is read again when it is assigned."""
     for user in ("one", "two"):
-        await publish_batch(ready, 0, [Raw(said(user=user), None, [(NAME_NOT_UTF8, b"")])])
+        await publish_batch(ready, 0, [Raw(command_json(user=user), None, [(NAME_NOT_UTF8, b"")])])
         async with service(ready, ingest):
             await logged(ready)
     assert await outcomes(ready) == ["event", "event"]

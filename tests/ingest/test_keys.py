@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from service.ingest.role import ingest
 from tests.support.accounts import logged, outcomes
 from tests.support.database import folded, rows, sound, value
-from tests.support.kafka import Said, publish
+from tests.support.kafka import NewRecord, publish
 from tests.support.roles import service
 
 if TYPE_CHECKING:
@@ -30,20 +30,22 @@ def librdkafkas_lane(key: bytes, lanes: int) -> int:
 
 async def test_one_key_in_several_lanes_stays_exact(ready: Settings) -> None:
     """Hazard 10: Java's partitioner (aiokafka's too) and librdkafka's send one user to different lanes."""
-    said = []
+    records = []
     for step, status in enumerate(["add", "block", "reset", "enter", "leave", "enter"]):
         for number in range(12):
             user = f"u{number}"
             lane = librdkafkas_lane(f"n:{user}".encode(), 4) if step % 2 else None
-            said.append(
-                Said(lane=lane, user=user, user_status=status, status_change_timestamp=NOW + step)
+            records.append(
+                NewRecord(
+                    lane=lane, user=user, user_status=status, status_change_timestamp=NOW + step
+                )
             )
     async with service(ready):
-        meta = await publish(ready, said + said[::-1])
+        meta = await publish(ready, records + records[::-1])
         await folded(ready)
     assert len({(m.partition) for m in meta}) == 4
-    assert await value(ready, "SELECT count(*) FROM segments.event") == len(said)
-    assert await value(ready, "SELECT count(*) FROM segments.duplicate") == len(said)
+    assert await value(ready, "SELECT count(*) FROM segments.event") == len(records)
+    assert await value(ready, "SELECT count(*) FROM segments.duplicate") == len(records)
     lanes_a_user = await value(
         ready,
         "SELECT max(lanes) FROM (SELECT count(DISTINCT kafka_partition) AS lanes"
@@ -59,8 +61,10 @@ async def test_one_key_in_several_lanes_stays_exact(ready: Settings) -> None:
 
 async def read_keys(settings: Settings, keys: list[bytes | None]) -> None:
     async with service(settings, ingest):
-        await publish(settings, [Said(Said(user="u").value, lane=0, key=key) for key in keys])
-        await publish(settings, [Said(Said(user=" A@B ").value, lane=0, key=b"n:a@b")])
+        await publish(
+            settings, [NewRecord(NewRecord(user="u").value, lane=0, key=key) for key in keys]
+        )
+        await publish(settings, [NewRecord(NewRecord(user=" A@B ").value, lane=0, key=b"n:a@b")])
         await logged(settings)
 
 

@@ -22,7 +22,7 @@ from stack.ports import free_port
 from tests.outbox.test_memberships import last_words, standing
 from tests.support.command_line import run
 from tests.support.database import folded, rows, sound, until, value
-from tests.support.kafka import Said, publish, read_topic
+from tests.support.kafka import NewRecord, publish, read_topic
 from tests.support.roles import processes, service
 from tests.support.topics import administered, delete_topics
 from tests.support.waiting import PATIENCE, holds
@@ -43,7 +43,7 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def tell(settings: Settings, *users: str, lanes: int = 4) -> None:
-    await publish(settings, [Said(user=user, lane=n % lanes) for n, user in enumerate(users)])
+    await publish(settings, [NewRecord(user=user, lane=n % lanes) for n, user in enumerate(users)])
 
 
 async def told(settings: Settings) -> bool:
@@ -86,7 +86,7 @@ async def test_after_a_move_every_lane_is_stopped_adopted_by_one_command_and_tol
         lanes = [f"{moved.topic_prefix}.commands-{n}" for n in range(4)]
 
         async def all_told() -> bool:
-            health = await ready_said(port)
+            health = await readiness(port)
             return health["status"] == "degraded" and all(
                 lane in health["faults"]["lanes"] for lane in lanes
             )
@@ -118,12 +118,12 @@ async def test_after_a_move_every_lane_is_stopped_adopted_by_one_command_and_tol
     assert {row["actor"] for row in actions} == {"ann"}
 
 
-async def ready_said(port: int) -> dict[str, Any]:
+async def readiness(port: int) -> dict[str, Any]:
     async with httpx.AsyncClient() as client:
         answer = await client.get(f"http://127.0.0.1:{port}/health/ready", timeout=PATIENCE)
     assert answer.status_code == httpx.codes.OK
-    said: dict[str, Any] = answer.json()
-    return said
+    health: dict[str, Any] = answer.json()
+    return health
 
 
 async def test_a_lane_whose_topic_is_back_as_it_was_goes_on_where_it_stood(ready: Settings) -> None:
@@ -171,7 +171,7 @@ async def test_setup_lets_the_topics_that_are_told_keep_their_partitions(ready: 
     checked = await run(grown, "setup", "--check")
     assert (checked.code, checked.out.count("setup does not add any")) == (0, 2)
     async with service(grown, ingest, project, publish_memberships):
-        block = [Said(user=f"u{n}", lane=n % 8, user_status="block") for n in range(40)]
+        block = [NewRecord(user=f"u{n}", lane=n % 8, user_status="block") for n in range(40)]
         await publish(grown, block)
         await folded(grown)
         await holds(lambda: told(ready))
@@ -184,7 +184,7 @@ async def stale(settings: Settings, partitions: int) -> list[bytes]:
     last: dict[tuple[bytes, int], Any] = {}
     for record in await read_topic(wide, Topics(settings.topic_prefix).memberships):
         last[record.key, record.partition] = record.value
-    keys = [key for (key, _), said in last.items() if said is not None]
+    keys = [key for (key, _), value in last.items() if value is not None]
     return sorted({key for key in keys if keys.count(key) > 1})
 
 
@@ -203,7 +203,7 @@ async def test_partitions_added_by_hand_are_left_empty_until_the_topic_is_told_a
     wide = ready.model_copy(update={"topic_partitions": 8})
     await holds(lambda: _has(wide, topic, 8))
     async with service(ready, ingest, project, publish_memberships):
-        await publish(ready, [Said(user=u, user_status="block", lane=0) for u in users])
+        await publish(ready, [NewRecord(user=u, user_status="block", lane=0) for u in users])
         await folded(ready)
         await holds(lambda: told(ready))
         assert await stale(wide, 8) == []
@@ -237,8 +237,8 @@ async def test_verify_finds_what_the_topic_of_memberships_lacks(ready: Settings)
         for record in await read_topic(ready, Topics(ready.topic_prefix).memberships)
         if record.key == b"n:1:b"
     ]
-    empty = [Said(key=b"n:1:b", lane=last.partition)]
-    strange = [Said(b'{"is_member": true, "override": null}', key=b"n:1:z", lane=0)]
+    empty = [NewRecord(key=b"n:1:b", lane=last.partition)]
+    strange = [NewRecord(b'{"is_member": true, "override": null}', key=b"n:1:z", lane=0)]
     await publish(ready, [*empty, *strange], Topics(ready.topic_prefix).memberships)
     found = await run(ready, "verify", "--memberships", "--json")
     assert found.code == 1

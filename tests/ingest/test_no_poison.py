@@ -12,7 +12,7 @@ from schemas.command.refusal import Reason
 from service.ingest.role import ingest
 from tests.support.accounts import logged, outcomes
 from tests.support.database import folded, make_segments, rows, sound, value
-from tests.support.kafka import Said, publish
+from tests.support.kafka import NewRecord, publish
 from tests.support.roles import service
 from tests.support.zoo import mutations, zoo
 
@@ -27,10 +27,10 @@ BETWEEN = 7  # so many odd records between two good ones
 async def test_every_odd_record_is_told_apart_and_stops_nothing(ready: Settings) -> None:
     """Hazard 18 and law 6: between good records, in one lane, with their payloads kept whole."""
     await make_segments(ready, [("N", 1)])
-    sent: list[tuple[str, Said]] = []
+    sent: list[tuple[str, NewRecord]] = []
     for number, odd in enumerate(zoo()):
         if number % BETWEEN == 0:
-            sent.append(("event", Said(lane=0, user=f"good {number}")))
+            sent.append(("event", NewRecord(lane=0, user=f"good {number}")))
         sent.append(odd)
     async with service(ready):
         await publish(ready, [record for _, record in sent], **LARGE)
@@ -64,7 +64,7 @@ async def test_damaged_and_random_records_stop_nothing(ready: Settings, seed: in
     rng = random.Random(seed)  # noqa: S311 - no secret
     sent = mutations(rng, 2500)
     async with service(ready, ingest):
-        await publish(ready, [*sent, Said(lane=0, user="the last")])
+        await publish(ready, [*sent, NewRecord(lane=0, user="the last")])
         await logged(ready)
     found = Counter(await outcomes(ready))
     assert sum(found.values()) == 2501
@@ -79,6 +79,8 @@ async def test_damaged_and_random_records_stop_nothing(ready: Settings, seed: in
 async def test_a_lane_of_nothing_but_refused_records_moves_on(ready: Settings) -> None:
     """Law 6: a batch without a single event."""
     async with service(ready, ingest):
-        await publish(ready, [Said(b"{", lane=0), Said(None, lane=0), Said(b"", lane=0)] * 5)
+        await publish(
+            ready, [NewRecord(b"{", lane=0), NewRecord(None, lane=0), NewRecord(b"", lane=0)] * 5
+        )
         await logged(ready)
     assert await outcomes(ready) == ["not_json", "tombstone", "not_json"] * 5

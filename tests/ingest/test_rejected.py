@@ -21,8 +21,8 @@ from service.outbox.rejected import publish_rejected
 from service.runtime.errors import NotThereError, RefusedError
 from tests.support.accounts import logged, outcomes
 from tests.support.database import connected, make_segments, rows, until, value
-from tests.support.kafka import Said, publish
-from tests.support.lane import said
+from tests.support.kafka import NewRecord, publish
+from tests.support.lane import command_json
 from tests.support.roles import service
 from tests.support.waiting import PATIENCE, holds
 
@@ -55,14 +55,14 @@ async def told(settings: Settings, count: int) -> list[tuple[bytes | None, dict[
 
 async def test_each_refusal_is_told_on_the_rejected_topic(ready: Settings) -> None:
     """Hazard 21: once it is in the table, with long payloads cut and long keys left out."""
-    long = said(segment_id=77, description="é" * 4000, reference_id="r")
+    long = command_json(segment_id=77, description="é" * 4000, reference_id="r")
     records = [
-        Said(b"{", lane=0, key=b"\xff\0"),
-        Said(lane=0, user="good"),
-        Said(None, lane=0, key=b"k"),
-        Said(long, lane=1, key=b"n:u"),
-        Said(b'"\xff\0"', lane=1, key=None),
-        Said(b"{", lane=2, key=b"k" * 1_048_400),
+        NewRecord(b"{", lane=0, key=b"\xff\0"),
+        NewRecord(lane=0, user="good"),
+        NewRecord(None, lane=0, key=b"k"),
+        NewRecord(long, lane=1, key=b"n:u"),
+        NewRecord(b'"\xff\0"', lane=1, key=None),
+        NewRecord(b"{", lane=2, key=b"k" * 1_048_400),
     ]
     async with service(ready, ingest, publish_rejected):
         await publish(ready, records, max_request_size=1_060_000, max_batch_size=1_048_588)
@@ -98,7 +98,7 @@ async def test_the_relay_goes_on_where_it_stopped(
     monkeypatch.setattr(rejected, "EVERY_SECONDS", 0.02)
     async with service(ready, ingest):
         for _ in range(2):
-            await publish(ready, [Said(b"{", lane=n % 2) for n in range(20)])
+            await publish(ready, [NewRecord(b"{", lane=n % 2) for n in range(20)])
             await logged(ready)
             async with service(ready, publish_rejected, publish_rejected):
                 await until(ready, RELAYED)
@@ -119,7 +119,14 @@ async def test_a_mended_record_is_retried_with_its_first_receipt(ready: Settings
     async with service(ready, ingest):
         await publish(
             ready,
-            [Said(said(segment_id=50), lane=0, key=b"n:u", headers=[("idempotency-key", b"k")])],
+            [
+                NewRecord(
+                    command_json(segment_id=50),
+                    lane=0,
+                    key=b"n:u",
+                    headers=[("idempotency-key", b"k")],
+                )
+            ],
         )
         await logged(ready)
         await make_segments(ready, [("n", 50)])
@@ -152,8 +159,12 @@ async def test_a_retry_that_is_refused_again_keeps_the_first_origin(ready: Setti
         await publish(
             ready,
             [
-                Said(said(segment_id=50), lane=0, key=b"n:u"),
-                Said(said(segment_id=50, user="v"), lane=1, headers=[("segments-origin", forged)]),
+                NewRecord(command_json(segment_id=50), lane=0, key=b"n:u"),
+                NewRecord(
+                    command_json(segment_id=50, user="v"),
+                    lane=1,
+                    headers=[("segments-origin", forged)],
+                ),
             ],
         )
         await logged(ready)
@@ -171,7 +182,7 @@ async def test_a_retry_that_is_refused_again_keeps_the_first_origin(ready: Setti
 async def test_a_tombstone_and_what_is_not_there_are_not_retried(ready: Settings) -> None:
     topic = Topics(ready.topic_prefix).commands
     async with service(ready, ingest):
-        await publish(ready, [Said(None, lane=0)])
+        await publish(ready, [NewRecord(None, lane=0)])
         await logged(ready)
     with pytest.raises(RefusedError, match="no payload"):
         await retry(ready, f"{topic}:0:0:0")

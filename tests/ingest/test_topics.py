@@ -23,7 +23,7 @@ from service.postgres.database import open_database
 from service.runtime.errors import RefusedError
 from tests.support.accounts import logged, outcomes
 from tests.support.database import folded, rows, sound, until, value
-from tests.support.kafka import Said, publish
+from tests.support.kafka import NewRecord, publish
 from tests.support.roles import command_line, service
 from tests.support.topics import (
     administered,
@@ -43,7 +43,7 @@ STOPPED = "SELECT stopped_because FROM segments.lane WHERE partition = 0 AND NOT
 
 
 async def publish_users(settings: Settings, *users: str, lane: int = 0) -> None:
-    await publish(settings, [Said(lane=lane, user=user) for user in users])
+    await publish(settings, [NewRecord(lane=lane, user=user) for user in users])
 
 
 async def lane_command(settings: Settings, *arguments: str) -> dict[str, Any]:
@@ -79,9 +79,9 @@ async def users(settings: Settings) -> list[str]:
     return [row["user_id"] for row in found]
 
 
-async def read_and_stop(settings: Settings, *said_by: str) -> None:
+async def read_and_stop(settings: Settings, *users: str) -> None:
     """Read some records with a process that then ends."""
-    await publish_users(settings, *said_by)
+    await publish_users(settings, *users)
     async with service(settings, ingest):
         await logged(settings)
 
@@ -302,7 +302,7 @@ async def test_skip_passes_records_by_and_keeps_them_as_skipped(ready: Settings)
     """Their readable parts too; a time claimed by a producer is not believed here either."""
     await read_and_stop(ready, "a")
     await publish_users(ready, "b@X", "c")
-    await publish(ready, [Said(b"{", lane=0), Said(lane=0, user="d")])
+    await publish(ready, [NewRecord(b"{", lane=0), NewRecord(lane=0, user="d")])
     done = await lane_command(ready, "skip", "--to", "4")
     assert (done["next_offset"], done["rejected"], done["holes"]) == (4, 3, 0)
     async with service(ready):
@@ -348,16 +348,16 @@ async def test_a_skipped_record_stamped_by_its_producer_does_not_move_received_a
     assert floor.startswith("-")
 
 
-async def publish_stamped(settings: Settings, at: float, *said_by: str) -> None:
+async def publish_stamped(settings: Settings, at: float, *users: str) -> None:
     from aiokafka import AIOKafkaProducer  # noqa: PLC0415
 
     from service.kafka.clients import connection_options  # noqa: PLC0415
-    from tests.support.lane import said  # noqa: PLC0415
+    from tests.support.lane import command_json  # noqa: PLC0415
 
     async with AIOKafkaProducer(**connection_options(settings)) as producer:
-        for user in said_by:
+        for user in users:
             await producer.send_and_wait(
-                Topics(settings.topic_prefix).commands, said(user=user), partition=0,
+                Topics(settings.topic_prefix).commands, command_json(user=user), partition=0,
                 timestamp_ms=int(at * 1000),
             )  # fmt: skip
 

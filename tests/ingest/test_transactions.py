@@ -17,8 +17,8 @@ from service.ingest.role import ingest
 from service.kafka.clients import connection_options
 from tests.support.accounts import logged, outcomes
 from tests.support.database import folded, rows, sound, until, value
-from tests.support.kafka import Said, publish
-from tests.support.lane import said
+from tests.support.kafka import NewRecord, publish
+from tests.support.lane import command_json
 from tests.support.roles import service
 from tests.support.waiting import PATIENCE
 
@@ -52,7 +52,7 @@ async def in_transaction(
     await producer.begin_transaction()
     for user in users:
         await producer.send_and_wait(
-            Topics(settings.topic_prefix).commands, said(user=user), partition=0
+            Topics(settings.topic_prefix).commands, command_json(user=user), partition=0
         )
     if commit:
         await producer.commit_transaction()
@@ -67,7 +67,7 @@ async def test_committed_records_are_events_and_markers_holes(ready: Settings) -
         await in_transaction(ready, producer, "lost", "lost", commit=False)
         await folded(ready)  # so `status --wait` ends behind an aborted tail
         assert await value(ready, NEXT) == 6
-        await publish(ready, [Said(lane=0, user="plain")])
+        await publish(ready, [NewRecord(lane=0, user="plain")])
         await in_transaction(ready, producer, "c", commit=True)
         await folded(ready)
     assert await outcomes(ready) == [
@@ -103,7 +103,7 @@ async def test_a_process_that_starts_at_an_aborted_tail_goes_on(ready: Settings)
     """Hazard 5: markers alone lie behind where the log stands."""
     async with transactional(ready) as producer:
         async with service(ready, ingest):
-            await publish(ready, [Said(lane=0, user="a")])
+            await publish(ready, [NewRecord(lane=0, user="a")])
             await logged(ready)
         await in_transaction(ready, producer, "lost", commit=False)
         async with service(ready, ingest):
@@ -118,18 +118,20 @@ async def test_a_hanging_transaction_is_told_and_holds_back_only_what_lies_behin
     monkeypatch.setattr(monitor, "EVERY_SECONDS", 0.05)
     monkeypatch.setattr(monitor, "HANGING_AFTER", 3)
     async with service(ready), transactional(ready) as producer:
-        await publish(ready, [Said(lane=0, user="before")])
+        await publish(ready, [NewRecord(lane=0, user="before")])
         await producer.begin_transaction()
         await producer.send_and_wait(
-            Topics(ready.topic_prefix).commands, said(user="hanging"), partition=0
+            Topics(ready.topic_prefix).commands, command_json(user="hanging"), partition=0
         )
         with structlog.testing.capture_logs() as lines:
-            await publish(ready, [Said(lane=0, user="behind"), Said(lane=1, user="elsewhere")])
+            await publish(
+                ready, [NewRecord(lane=0, user="behind"), NewRecord(lane=1, user="elsewhere")]
+            )
             await until(ready, "SELECT count(*) FROM segments.event", lambda count: count == 2)
             await folded(ready)  # up to the last stable offset
             async with asyncio.timeout(PATIENCE):
                 while not [line for line in lines if "hanging transaction" in line["event"]]:
-                    await publish(ready, [Said(lane=1, user="elsewhere")])
+                    await publish(ready, [NewRecord(lane=1, user="elsewhere")])
         (line, *_) = [line for line in lines if "hanging transaction" in line["event"]]
         assert (line["log_level"], line["stable"], line["end"]) == ("error", 1, 3)
         assert await value(ready, NEXT) == 1

@@ -13,8 +13,8 @@ from service.kafka.unpacking import MOST_BYTES
 from tests.support.accounts import logged
 from tests.support.batch import Raw, encode_batch, publish_batch, publish_encoded
 from tests.support.database import connected, rows, value
-from tests.support.kafka import Said, publish
-from tests.support.lane import said
+from tests.support.kafka import NewRecord, publish
+from tests.support.lane import command_json
 from tests.support.roles import processes, service
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ CODECS = ("gzip", "lz4", "zstd")
 async def test_a_batch_that_decompresses_to_more_than_64_mib_is_rejected_as_a_range(
     ready: Settings, codec: str
 ) -> None:
-    await publish(ready, [Said(lane=0, user="before")])
+    await publish(ready, [NewRecord(lane=0, user="before")])
     bomb = [Raw(bytes(MIB), b"n:u") for _ in range(MOST_BYTES // MIB + 2)]
     first = await publish_batch(ready, 0, bomb, codec)
-    await publish(ready, [Said(lane=0, user="after")])
+    await publish(ready, [NewRecord(lane=0, user="after")])
     async with service(ready, ingest):
         await logged(ready)
     (row,) = await rows(ready, "SELECT * FROM reporting.rejected")
@@ -48,17 +48,17 @@ async def test_a_batch_that_decompresses_to_more_than_64_mib_is_rejected_as_a_ra
 
 def bombs() -> list[tuple[str | None, list[Raw]]]:
     """Batches that take much more memory than they have bytes, each in its own way."""
-    long = said(description="x" * 4000, metadata={"a": "y" * 15_000})
+    long = command_json(description="x" * 4000, metadata={"a": "y" * 15_000})
     return [
         ("zstd", [Raw(bytes(600 * MIB), b"k")]),
-        ("zstd", [Raw(bytes(60 * MIB), b"k"), Raw(said(user="beside"), b"k")]),
+        ("zstd", [Raw(bytes(60 * MIB), b"k"), Raw(command_json(user="beside"), b"k")]),
         ("gzip", [Raw(bytes(60 * 1024), b"k")] * 300),
         ("zstd", [Raw(long, b"k", [(b"x", bytes(1000))])] * 1000),
         ("lz4", [Raw(None)] * 10_000),
         ("snappy", [Raw(bytes(9 * MIB), bytes(9 * MIB))]),
-        ("zstd", [Raw(said(user="headers"), b"k", [(b"segments-actor", b"")] * 100_000)]),
-        ("zstd", [Raw(said(user="header"), b"k", [(b"idempotency-key", bytes(20 * MIB))])]),
-        (None, [Raw(said(user="odd"), b"k", [(b"\xff", b"")] * 100_000)]),
+        ("zstd", [Raw(command_json(user="headers"), b"k", [(b"segments-actor", b"")] * 100_000)]),
+        ("zstd", [Raw(command_json(user="header"), b"k", [(b"idempotency-key", bytes(20 * MIB))])]),
+        (None, [Raw(command_json(user="odd"), b"k", [(b"\xff", b"")] * 100_000)]),
     ]
 
 

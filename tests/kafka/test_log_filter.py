@@ -26,19 +26,19 @@ REQUEST = "Group Coordinator Request failed: %s"
 
 def passed(
     line: str,
-    *said: Any,
+    *message: Any,
     name: str = "aiokafka.client",
     shows_debug: bool = False,
     fault: Any = None,
 ) -> str | None:
     """Send a line through; give its level, or None where it is not shown."""
     exc_info = None if fault is None else (type(fault), fault, None)
-    record = logging.LogRecord(name, logging.ERROR, __file__, 1, line, said, exc_info)
+    record = logging.LogRecord(name, logging.ERROR, __file__, 1, line, message, exc_info)
     return record.levelname if LogFilter(shows_debug=shows_debug).filter(record) else None
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         (CONNECT, 1, ConnectionRefusedError(111, "refused")),
         (CONNECT, 1, TimeoutError()),
@@ -50,14 +50,14 @@ def passed(
         ("Heartbeat session expired - marking coordinator dead",),
     ],
 )  # fmt: skip
-def test_brokers_that_are_away_are_a_matter_of_debug(said: tuple[Any, ...]) -> None:
-    assert passed(*said) is None
-    assert passed(*said, shows_debug=True) == "DEBUG"
-    assert passed(*said, name="segments.ingest") == "ERROR"
+def test_brokers_that_are_away_are_a_matter_of_debug(message: tuple[Any, ...]) -> None:
+    assert passed(*message) is None
+    assert passed(*message, shows_debug=True) == "DEBUG"
+    assert passed(*message, name="segments.ingest") == "ERROR"
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         (CONNECT, 1, AuthenticationFailedError("bad password")),
         (CONNECT, 1, ssl.SSLCertVerificationError(1, "not trusted")),
@@ -74,8 +74,8 @@ def test_brokers_that_are_away_are_a_matter_of_debug(said: tuple[Any, ...]) -> N
         ("Stickiness is violated",),
     ],
 )
-def test_what_is_refused_or_not_expected_stays_an_error(said: tuple[Any, ...]) -> None:
-    assert passed(*said) == "ERROR"
+def test_what_is_refused_or_not_expected_stays_an_error(message: tuple[Any, ...]) -> None:
+    assert passed(*message) == "ERROR"
 
 
 def test_a_traceback_stays_an_error_whatever_it_is_of() -> None:

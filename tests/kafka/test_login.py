@@ -21,10 +21,10 @@ from service.runtime.errors import KafkaRefusedError
 from service.runtime.settings import SecretStr
 from stack import StackError
 from stack.kafka_jars import java, kafka_jars
-from tests.http.client import api_running, said
+from tests.http.client import api_running, command_body
 from tests.support.command_line import run
 from tests.support.database import connected, make_segments
-from tests.support.kafka import Said, publish
+from tests.support.kafka import NewRecord, publish
 from tests.support.roles import Process, processes, service
 from tests.support.secured import Secured, allow, deny, secured, token
 from tests.support.waiting import PATIENCE, holds
@@ -71,9 +71,9 @@ async def test_every_role_works_with_the_acls_that_setup_prints(
         for role in ("publisher", "operator"):
             sent = await run(as_role[role], *SEND)
             assert sent.code == 0, sent.err
-        posted = await api.post(said(user="ann"), headers={"Prefer": "wait=30"})
+        posted = await api.post(command_body(user="ann"), headers={"Prefer": "wait=30"})
         assert (posted.status_code, posted.json()["outcome"]) == (200, "applied")
-        await publish(as_role["publisher"], [Said(b"not JSON")])
+        await publish(as_role["publisher"], [NewRecord(b"not JSON")])
         waited = await run(as_role["operator"], "status", "--wait", "300")
         assert waited.code == 0, waited.err
         async with connected(database) as connection:
@@ -172,7 +172,7 @@ async def test_without_one_of_its_acls_a_role_is_refused_at_once_and_told_why(
     if operation != "Create":
         await set_up_topics(unrestricted)
     if work is _ingest:
-        await publish(unrestricted, [Said(user="u", lane=0)])
+        await publish(unrestricted, [NewRecord(user="u", lane=0)])
     with pytest.raises((KafkaRefusedError, *DENIED), match=name.replace(".", r"\.")):
         await work(kafka.settings(database, role))
 
@@ -189,11 +189,11 @@ async def test_a_password_logs_in_and_a_wrong_one_ends_with_a_message(
     await make_segments(database)
     assert (await run(given, *SEND)).code == 0
     wrong = given.model_copy(update={"kafka_sasl_password": SecretStr("hunter2")})
-    said = await run(wrong, *SEND)
-    assert said.code == 1
-    assert said.err.splitlines()[-1].startswith("Error: Kafka refused the request. ")
-    assert "uthentication failed" in said.err
-    assert "hunter2" not in said.err
+    result = await run(wrong, *SEND)
+    assert result.code == 1
+    assert result.err.splitlines()[-1].startswith("Error: Kafka refused the request. ")
+    assert "uthentication failed" in result.err
+    assert "hunter2" not in result.err
 
 
 async def test_an_oauth_token_is_read_from_its_file_at_each_connection(
@@ -234,21 +234,21 @@ async def test_a_client_certificate_logs_in_and_its_absence_ends_with_a_message(
     await allow(kafka.unrestricted(database), publishing, "client")
     await make_segments(database)
     assert (await run(given, *SEND)).code == 0
-    said = await run(given.model_copy(update={"kafka_ssl_certfile": None}), *SEND)
-    assert said.code == 1
-    assert "Error: Kafka refused the request. " in said.err
-    assert "SEGMENTS_KAFKA_SSL_CERTFILE" in said.err
+    result = await run(given.model_copy(update={"kafka_ssl_certfile": None}), *SEND)
+    assert result.code == 1
+    assert "Error: Kafka refused the request. " in result.err
+    assert "SEGMENTS_KAFKA_SSL_CERTFILE" in result.err
 
 
 async def test_a_broker_whose_authority_is_unknown_ends_with_a_message(
     kafka: Secured, database: Settings
 ) -> None:
     given = kafka.settings(database, "publisher", kafka_ssl_cafile=kafka.stranger)
-    said = await run(given, *SEND)
-    assert said.code == 1
-    assert "Error: Kafka refused the request. " in said.err
-    assert "is not trusted" in said.err
-    assert "SEGMENTS_KAFKA_SSL_CAFILE" in said.err
+    result = await run(given, *SEND)
+    assert result.code == 1
+    assert "Error: Kafka refused the request. " in result.err
+    assert "is not trusted" in result.err
+    assert "SEGMENTS_KAFKA_SSL_CAFILE" in result.err
 
 
 @pytest.mark.parametrize("role", ["ingest", "project", "api"])
@@ -279,6 +279,6 @@ async def _ended(process: Process) -> bool:
 async def test_settings_that_can_not_log_in_are_wrong_use(
     kafka: Secured, database: Settings, missing: dict[str, Any], told: str
 ) -> None:
-    said = await run(kafka.settings(database, "publisher", **missing), *SEND)
-    assert said.code == 2
-    assert told in said.err
+    result = await run(kafka.settings(database, "publisher", **missing), *SEND)
+    assert result.code == 2
+    assert told in result.err

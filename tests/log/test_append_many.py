@@ -13,7 +13,7 @@ from service.log.append_many import LITTLE
 from service.runtime.errors import LaneLostError
 from tests.log.test_append_race import command, sound_log
 from tests.support.database import connected, rows, value
-from tests.support.lane import log_lanes, said
+from tests.support.lane import command_json, log_lanes
 from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
@@ -63,7 +63,11 @@ async def test_all_that_a_command_says_is_stored_as_when_its_lane_goes_alone(
         "description": "why ✓",
         "metadata": {"a": [1, 2.50, "ü"], "reference_id": "r"},
     }
-    values = [said(**full), said(user="b"), said(user="c", user_status="leave", metadata={})]
+    values = [
+        command_json(**full),
+        command_json(user="b"),
+        command_json(user="c", user_status="leave", metadata={}),
+    ]
     query = (
         "SELECT user_id, user_sent, user_status, time_given, expires_at, description, metadata, kafka_offset, source,"
         " actor, received_at, recorded_at > received_at - interval '1 second' AS in_order, status_change_timestamp,"
@@ -146,8 +150,10 @@ async def test_who_holds_a_command_back_holds_its_own_lane_back_and_no_other(
 async def test_an_erasure_between_preparing_and_storing_is_noticed(registered: Settings) -> None:
     """Law 4: the batch named a person who is nobody any more."""
     async with of_one_process(registered, 2) as lanes:
-        await store_all(lanes, [said(user="x")], [said(user="y")])
-        batches = [await lane.prepare(said(user="x", description="again")) for lane in lanes]
+        await store_all(lanes, [command_json(user="x")], [command_json(user="y")])
+        batches = [
+            await lane.prepare(command_json(user="x", description="again")) for lane in lanes
+        ]
         async with connected(registered) as connection:
             await connection.execute("SELECT segments.erase_person('n', 'x', 'me', 'asked')")
         await asyncio.gather(*(lane.store(b) for lane, b in zip(lanes, batches, strict=True)))

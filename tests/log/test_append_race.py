@@ -13,7 +13,7 @@ import pytest
 from service.log.append import EXACT_BATCHES
 from service.runtime.errors import LaneLostError, LaneStoppedError
 from tests.support.database import connected, rows, sound, value
-from tests.support.lane import LogLane, log_lanes, said
+from tests.support.lane import LogLane, command_json, log_lanes
 
 if TYPE_CHECKING:
     from service.runtime.settings import Settings
@@ -24,7 +24,7 @@ NOW = int(time.time()) - 3600
 
 def command(number: int, **fields: Any) -> bytes:
     given = {"user": f"u{number}", "status_change_timestamp": NOW, "reference_id": f"r{number}"}
-    return said(**(given | fields))
+    return command_json(**(given | fields))
 
 
 async def _three(settings: Settings) -> list[int]:
@@ -94,7 +94,9 @@ async def test_one_idempotency_key_in_two_lanes_at_once_names_one_command(
     """Hazards 13 and 14: keys race too, beside identities, in both orders."""
 
     def keyed(number: int, **fields: Any) -> Any:
-        return said(user=f"u{number}", **fields), [("idempotency-key", f"k{number}".encode())]
+        return command_json(user=f"u{number}", **fields), [
+            ("idempotency-key", f"k{number}".encode())
+        ]
 
     async with log_lanes(registered, 3) as lanes:
         for round_ in range(5):
@@ -119,7 +121,7 @@ async def test_new_people_met_by_two_processes_at_once_are_made_once(registered:
     async with log_lanes(registered, 4) as lanes:
         for round_ in range(5):
             users = [f"{rng.random()}-{round_}" for _ in range(200)]
-            plans = [[said(user=user) for user in rng.sample(users, 200)] for _ in lanes]
+            plans = [[command_json(user=user) for user in rng.sample(users, 200)] for _ in lanes]
             await asyncio.gather(
                 *(lane.prepare(*plan) for lane, plan in zip(lanes, plans, strict=True))
             )
@@ -162,9 +164,9 @@ async def test_of_two_processes_on_one_lane_the_loser_writes_nothing(registered:
         loser = LogLane(winner.database, winner.lane.topic, 0)
         await loser.open()
         theirs = await loser.prepare(
-            said(user="loser"), b"{", (said(), [("idempotency-key", b"k")])
+            command_json(user="loser"), b"{", (command_json(), [("idempotency-key", b"k")])
         )
-        assert await winner.append(said(user="winner")) == ["event"]
+        assert await winner.append(command_json(user="winner")) == ["event"]
         with pytest.raises(LaneLostError):
             await loser.store(theirs)
         assert await _three(registered) == [1, 0, 0]
@@ -185,7 +187,7 @@ async def test_of_many_appends_to_one_lane_at_once_one_gets_through(registered: 
             for one in contenders:
                 one.next_offset = round_ * 3
             batches = [
-                await one.prepare(command(round_, user=f"{at}"), b"{", said(user=f"{at}"))
+                await one.prepare(command(round_, user=f"{at}"), b"{", command_json(user=f"{at}"))
                 for at, one in enumerate(contenders)
             ]
             done = await asyncio.gather(
@@ -200,7 +202,7 @@ async def test_of_many_appends_to_one_lane_at_once_one_gets_through(registered: 
 
 async def test_a_stopped_and_a_closed_lane_take_nothing(lane: LogLane) -> None:
     """Law 2."""
-    batch = await lane.prepare(said(), b"{")
+    batch = await lane.prepare(command_json(), b"{")
     async with connected(lane.settings) as connection:
         await connection.execute("UPDATE segments.lane SET stopped_because = 'a test'")
         with pytest.raises(LaneStoppedError, match="a test"):

@@ -9,8 +9,8 @@ import pytest
 
 from service.ingest.role import ingest
 from tests.support.database import GUARDED, UNGUARDED, connected, erase, rows, until, value
-from tests.support.kafka import Said, publish
-from tests.support.lane import said
+from tests.support.kafka import NewRecord, publish
+from tests.support.lane import command_json
 from tests.support.roles import service
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ KEYS = "SELECT count(*) FROM segments.idempotency"
 
 
 def keyed(key: str, **fields: object) -> tuple[bytes, tuple[tuple[str, bytes], ...]]:
-    return said(**fields), (("idempotency-key", key.encode()),)
+    return command_json(**fields), (("idempotency-key", key.encode()),)
 
 
 async def age(settings: Settings, days: float) -> None:
@@ -39,16 +39,16 @@ async def age(settings: Settings, days: float) -> None:
 async def test_a_key_is_remembered_for_7_days_and_forgotten_after_8(ready: Settings) -> None:
     key = (("idempotency-key", b"k"),)
     async with service(ready, ingest):
-        await publish(ready, [Said(user="u", headers=key, lane=0)])
+        await publish(ready, [NewRecord(user="u", headers=key, lane=0)])
         await until(ready, f"SELECT ({KEYS}) = 1")
     await age(ready, 7.5)
     async with service(ready, ingest):
-        await publish(ready, [Said(user="u", headers=key, lane=0)])
+        await publish(ready, [NewRecord(user="u", headers=key, lane=0)])
         await until(ready, "SELECT count(*) FROM segments.duplicate")
     await age(ready, 1)
     async with service(ready, ingest):
         await until(ready, f"SELECT ({KEYS}) = 0")
-        await publish(ready, [Said(user="u", headers=key, lane=0)])
+        await publish(ready, [NewRecord(user="u", headers=key, lane=0)])
         await until(ready, "SELECT count(*) = 2 FROM segments.event")
     assert await value(ready, KEYS) == 1
 
@@ -92,15 +92,15 @@ async def test_a_retry_by_key_after_an_erasure_is_a_duplicate_still(lane: LogLan
 
 
 async def test_the_name_of_an_erased_person_is_given_to_nobody_else(lane: LogLane) -> None:
-    await lane.append(said(user="ann"))
+    await lane.append(command_json(user="ann"))
     number = await erase(lane.settings, "ann")
     name = f"erased:{number}"
     outcomes = await lane.append(
-        said(user=name),
-        said(user=name, segment_id=77),
-        said(user=f"erased:{number + 1}"),
-        said(user=name, network_id="m"),
-        said(user="erased:"),
+        command_json(user=name),
+        command_json(user=name, segment_id=77),
+        command_json(user=f"erased:{number + 1}"),
+        command_json(user=name, network_id="m"),
+        command_json(user="erased:"),
     )
     assert outcomes == ["invalid_field", "invalid_field", "event", "event", "event"]
     named = await rows(

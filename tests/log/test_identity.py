@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.database import rows, value
-from tests.support.lane import said
+from tests.support.lane import command_json
 
 if TYPE_CHECKING:
     from tests.support.lane import LogLane
@@ -18,11 +18,11 @@ NOW = int(time.time()) - 3600
 
 
 def keyed(key: str, **fields: Any) -> tuple[bytes, list[tuple[str, bytes | None]]]:
-    return said(**fields), [("idempotency-key", key.encode())]
+    return command_json(**fields), [("idempotency-key", key.encode())]
 
 
 def timed(**fields: Any) -> bytes:
-    return said(**({"status_change_timestamp": NOW} | fields))
+    return command_json(**({"status_change_timestamp": NOW} | fields))
 
 
 async def test_the_same_command_said_again_is_a_duplicate_of_the_first(lane: LogLane) -> None:
@@ -44,8 +44,8 @@ async def test_each_part_of_the_identity_makes_another_command(lane: LogLane) ->
         {"reference_id": "R"},
         {"reference_id": None},
     ]
-    said_by_all = [timed(**first), *(timed(**(first | other)) for other in others)]
-    assert await lane.append(*said_by_all) == ["event"] * 7
+    commands = [timed(**first), *(timed(**(first | other)) for other in others)]
+    assert await lane.append(*commands) == ["event"] * 7
 
 
 async def test_one_identity_with_other_content_is_a_conflict(lane: LogLane) -> None:
@@ -66,12 +66,12 @@ async def test_one_identity_with_other_content_is_a_conflict(lane: LogLane) -> N
 
 async def in_pairs(lane: LogLane, pairs: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """Say the first of each pair and then the second, by a user of their own; gives what became of the second."""
-    said_in_turn = [
+    commands = [
         timed(reference_id="r", user=f"pair {number}")[:-1] + f', "metadata": {text}}}'.encode()
         for number, pair in enumerate(pairs)
         for text in pair
     ]
-    outcomes = await lane.append(*said_in_turn)
+    outcomes = await lane.append(*commands)
     assert outcomes[::2] == ["event"] * len(pairs)
     return dict(zip(pairs, outcomes[1::2], strict=True))
 
@@ -111,9 +111,9 @@ async def test_different_json_values_are_different_content(lane: LogLane) -> Non
 
 async def test_fields_lifted_from_metadata_mean_the_same_as_at_the_top(lane: LogLane) -> None:
     assert await lane.append(
-        said(status_change_timestamp=NOW, reference_id="r", description="d", metadata={"a": 1}),
-        said(metadata={"a": 1, "reference_id": "r", "status_change_timestamp": NOW, "description": "d"}),
-        said(reference_id="r", metadata={"description": "d", "a": 1.0, "status_change_timestamp": NOW}),
+        command_json(status_change_timestamp=NOW, reference_id="r", description="d", metadata={"a": 1}),
+        command_json(metadata={"a": 1, "reference_id": "r", "status_change_timestamp": NOW, "description": "d"}),
+        command_json(reference_id="r", metadata={"description": "d", "a": 1.0, "status_change_timestamp": NOW}),
     ) == ["event", "duplicate", "duplicate"]  # fmt: skip
 
 
@@ -150,7 +150,12 @@ async def test_without_a_reference_the_content_stands_in(lane: LogLane) -> None:
 
 async def test_without_a_time_every_receipt_is_a_new_command(lane: LogLane) -> None:
     assert (
-        await lane.append(said(), said(), said(reference_id="r"), said(reference_id="r"))
+        await lane.append(
+            command_json(),
+            command_json(),
+            command_json(reference_id="r"),
+            command_json(reference_id="r"),
+        )
         == ["event"] * 4
     )
     found = await rows(
@@ -193,7 +198,7 @@ async def test_the_key_decides_before_the_identity_does(lane: LogLane) -> None:
     """A key seen before names its command, also where the identity is another event's."""
     first = {"status_change_timestamp": NOW, "reference_id": "1"}
     second = {"status_change_timestamp": NOW, "reference_id": "2"}
-    assert await lane.append(keyed("k", **first), said(**second)) == ["event", "event"]
+    assert await lane.append(keyed("k", **first), command_json(**second)) == ["event", "event"]
     assert await lane.append(keyed("k", **second)) == ["conflict"]
     assert await lane.append(keyed("k", **first, user=" u")) == ["conflict"]
 
@@ -220,11 +225,12 @@ async def test_a_key_on_a_refused_record_is_not_remembered(lane: LogLane) -> Non
 
 async def test_a_key_is_1_to_255_printable_ascii_characters(lane: LogLane) -> None:
     odd = [b"", b"a" * 256, b"\n", b"\x7f", "é".encode(), None]
-    values = [(said(), [("idempotency-key", key)]) for key in odd]
+    values = [(command_json(), [("idempotency-key", key)]) for key in odd]
     assert await lane.append(*values) == ["invalid_field"] * len(odd)
     fine = [b" ", b"~" * 255, b"a" * 255]
     assert (
-        await lane.append(*[(said(), [("idempotency-key", key)]) for key in fine]) == ["event"] * 3
+        await lane.append(*[(command_json(), [("idempotency-key", key)]) for key in fine])
+        == ["event"] * 3
     )
 
 
@@ -233,5 +239,7 @@ async def test_duplicates_answer_with_the_events_own_position(lane: LogLane) -> 
     event = await value(
         lane.settings, "SELECT event_id FROM reporting.event WHERE reference_id = 'b'"
     )
-    said_again = await value(lane.settings, "SELECT duplicate_of_event_id FROM reporting.duplicate")
-    assert said_again == event
+    duplicate_of = await value(
+        lane.settings, "SELECT duplicate_of_event_id FROM reporting.duplicate"
+    )
+    assert duplicate_of == event

@@ -110,7 +110,7 @@ async def test_an_append_that_waits_for_a_lock_says_once_who_is_in_its_way(
 ) -> None:
     monkeypatch.setattr(stalls, "EVERY_SECONDS", 0.05)
     monkeypatch.setattr(stalls, "STALLED_SECONDS", 0.5)
-    with capture_logs() as said:
+    with capture_logs() as lines:
         telling = asyncio.create_task(stalls.tell_stalls(registered, asyncio.Event()))
         holding = await asyncpg.connect(
             database_url(registered), server_settings={"application_name": "somebody"}
@@ -122,7 +122,7 @@ async def test_an_append_that_waits_for_a_lock_says_once_who_is_in_its_way(
             await holding.execute("SELECT FROM segments.lane FOR UPDATE")
             appending = asyncio.create_task(lane.append(command(1)))
             async with asyncio.timeout(PATIENCE):
-                while not said:  # noqa: ASYNC110 - a log has no event
+                while not lines:  # noqa: ASYNC110 - a log has no event
                     await asyncio.sleep(0.02)
             await asyncio.sleep(0.5)  # some more rounds
             await begun.rollback()
@@ -131,5 +131,5 @@ async def test_an_append_that_waits_for_a_lock_says_once_who_is_in_its_way(
             telling.cancel()
             await asyncio.wait([telling])
             holding.terminate()
-    (told,) = [one for one in said if one["event"] == "an append waits for a lock"]
+    (told,) = [one for one in lines if one["event"] == "an append waits for a lock"]
     assert told["blocked_by"] == [f"{pid} (postgres, somebody, idle in transaction)"]

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from tests.log.test_retry_origin import refuse, retried
-from tests.support.lane import said
+from tests.support.lane import command_json
 
 if TYPE_CHECKING:
     from tests.support.lane import LogLane
@@ -42,16 +42,16 @@ async def statements(lane: LogLane, asked: list[str], values: list[Any]) -> int:
 async def test_segments_and_people_not_remembered_are_looked_up_at_once(
     lane: LogLane, asked: list[str]
 ) -> None:
-    few = [said(segment_id=100 + n, user=f"few {n}") for n in range(FEW)]
-    many = [said(segment_id=1000 + n, user=f"many {n}") for n in range(MANY)]
-    await lane.append(said())
+    few = [command_json(segment_id=100 + n, user=f"few {n}") for n in range(FEW)]
+    many = [command_json(segment_id=1000 + n, user=f"many {n}") for n in range(MANY)]
+    await lane.append(command_json())
     assert await statements(lane, asked, few) == await statements(lane, asked, many)
 
 
 async def test_the_first_receipts_of_retries_are_looked_up_at_once(
     lane: LogLane, asked: list[str]
 ) -> None:
-    contents = [said(segment_id=50, user=f"u{n}") for n in range(MANY)]
+    contents = [command_json(segment_id=50, user=f"u{n}") for n in range(MANY)]
     origins = await refuse(lane, *contents)
     again = [retried(*one) for one in zip(contents, origins, strict=True)]
     assert await statements(lane, asked, again[:FEW]) == await statements(lane, asked, again)

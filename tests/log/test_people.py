@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from tests.support.database import connected, rows, value
-from tests.support.lane import said
+from tests.support.lane import command_json
 
 if TYPE_CHECKING:
     from tests.support.lane import LogLane
@@ -36,9 +36,9 @@ async def test_people_whose_commit_failed_are_made_again(lane: LogLane) -> None:
             """
         )
     with pytest.raises(asyncpg.AdminShutdownError):
-        await lane.prepare(said(user="new"))
+        await lane.prepare(command_json(user="new"))
     assert await value(lane.settings, "SELECT count(*) FROM segments.person") == 0
-    assert await lane.append(said(user="new")) == ["event"]
+    assert await lane.append(command_json(user="new")) == ["event"]
     assert await value(lane.settings, ORPHANS) == 0
     assert await rows(lane.settings, "SELECT user_id FROM reporting.event") == [{"user_id": "new"}]
 
@@ -46,7 +46,7 @@ async def test_people_whose_commit_failed_are_made_again(lane: LogLane) -> None:
 async def test_a_readable_user_of_a_refused_record_is_a_person(lane: LogLane) -> None:
     """Law 4: so that erasure finds it."""
     assert await lane.append(
-        said(user="Refused@X", segment_id=77), said(user="odd", unknown=1), b"{"
+        command_json(user="Refused@X", segment_id=77), command_json(user="odd", unknown=1), b"{"
     ) == ["unknown_segment", "invalid_field", "not_json"]
     found = await rows(
         lane.settings,
@@ -59,7 +59,7 @@ async def test_a_readable_user_of_a_refused_record_is_a_person(lane: LogLane) ->
 async def test_a_memory_that_is_too_small_forgets_and_finds_again(lane: LogLane) -> None:
     lane.appender._memory.people._limit = 10  # noqa: SLF001 - the setting's least is 1000
     for _ in range(3):
-        outcomes = await lane.append(*[said(user=f"u{n}") for n in range(25)])
+        outcomes = await lane.append(*[command_json(user=f"u{n}") for n in range(25)])
         assert outcomes == ["event"] * 25
     assert await value(lane.settings, "SELECT count(*) FROM segments.person") == 25
     assert len(lane.appender._memory.people.known) <= 10  # noqa: SLF001

@@ -10,13 +10,13 @@ from schemas.command.refusal import Reason
 from service.log.batch import find_holes, validate_records
 from service.log.validate import ValidCommand
 from tests.support.database import rows
-from tests.support.lane import Given, LogLane, said
+from tests.support.lane import Given, LogLane, command_json
 
 NOW = 1_800_000_000_000  # milliseconds
 
 
 def given(*timestamps: int, kind: int = 1, value: bytes | None = None) -> list[Given]:
-    content = said() if value is None else value
+    content = command_json() if value is None else value
     return [Given(n, time, None, content, (), kind) for n, time in enumerate(timestamps)]
 
 
@@ -70,7 +70,7 @@ def test_holes_are_what_lies_between_the_offsets() -> None:
 @pytest.mark.stack
 async def test_the_floor_outlives_the_process(lane: LogLane) -> None:
     """Hazard 10: what a lane's row says is the floor of whoever opens it next."""
-    later, earlier = lane.records(said(), said())
+    later, earlier = lane.records(command_json(), command_json())
     ahead = replace(later, timestamp=later.timestamp + 60_000)
     await lane.store(await lane.prepare_records([ahead]))
     assert lane.received_ms == ahead.timestamp

@@ -10,7 +10,7 @@ import pytest
 
 from service.registry import segments as registry
 from tests.support.database import connected, make_segments
-from tests.support.lane import said
+from tests.support.lane import command_json
 from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
@@ -27,15 +27,17 @@ async def set_archived(lane: LogLane, *, archived: bool) -> None:
 
 async def test_a_segment_made_right_before_its_first_command_is_known(lane: LogLane) -> None:
     """Hazard 20: with a registry that was read before."""
-    assert await lane.append(said(segment_id=50)) == ["unknown_segment"]
+    assert await lane.append(command_json(segment_id=50)) == ["unknown_segment"]
     await make_segments(lane.settings, [("n", 50)])
-    assert await lane.append(said(segment_id=50)) == ["event"]
+    assert await lane.append(command_json(segment_id=50)) == ["event"]
 
 
 async def test_a_segment_made_between_preparing_and_storing_is_known(lane: LogLane) -> None:
     """Hazard 20."""
-    await lane.append(said())
-    batch = await lane.prepare(said(segment_id=50), said(segment_id=51), said())
+    await lane.append(command_json())
+    batch = await lane.prepare(
+        command_json(segment_id=50), command_json(segment_id=51), command_json()
+    )
     await make_segments(lane.settings, [("n", 50)])
     await lane.store(batch)
     assert await lane.outcomes() == {0: "event", 1: "event", 2: "unknown_segment", 3: "event"}
@@ -43,33 +45,33 @@ async def test_a_segment_made_between_preparing_and_storing_is_known(lane: LogLa
 
 async def test_a_segment_archived_between_preparing_and_storing_refuses(lane: LogLane) -> None:
     """Hazard 20."""
-    batch = await lane.prepare(said())
+    batch = await lane.prepare(command_json())
     await set_archived(lane, archived=True)
     await lane.store(batch)
     assert await lane.outcomes() == {0: "segment_archived"}
     await set_archived(lane, archived=False)
-    assert await lane.append(said()) == ["event"]
+    assert await lane.append(command_json()) == ["event"]
 
 
 async def test_an_append_does_not_wait_for_a_registry_change_under_way(lane: LogLane) -> None:
     """Hazard 20: a change that is not committed is not there yet."""
-    batch = await lane.prepare(said(segment_id=50))
+    batch = await lane.prepare(command_json(segment_id=50))
     async with connected(lane.settings) as connection, connection.transaction():
         await registry.create(connection, network_id="n", segment_id=50, name="s")
         async with asyncio.timeout(PATIENCE):
             await lane.store(batch)
     assert await lane.outcomes() == {0: "unknown_segment"}
-    assert await lane.append(said(segment_id=50)) == ["event"]
+    assert await lane.append(command_json(segment_id=50)) == ["event"]
 
 
 async def test_a_duplicate_for_an_archived_segment_is_still_a_duplicate(lane: LogLane) -> None:
     """Hazard 20: duplicate and conflict come before segment_archived."""
-    old = said(status_change_timestamp=NOW, reference_id="r")
-    keyed = (said(), [("idempotency-key", b"k")])
+    old = command_json(status_change_timestamp=NOW, reference_id="r")
+    keyed = (command_json(), [("idempotency-key", b"k")])
     assert await lane.append(old, keyed) == ["event", "event"]
     await set_archived(lane, archived=True)
-    other = said(status_change_timestamp=NOW, reference_id="r", user_status="block")
-    assert await lane.append(said(), old, other, keyed, said(reference_id="r")) == [
+    other = command_json(status_change_timestamp=NOW, reference_id="r", user_status="block")
+    assert await lane.append(command_json(), old, other, keyed, command_json(reference_id="r")) == [
         "segment_archived", "duplicate", "conflict", "duplicate", "segment_archived",
     ]  # fmt: skip
 
@@ -78,5 +80,5 @@ async def test_a_duplicate_is_said_before_an_unknown_segment(lane: LogLane) -> N
     """A key that named a command stays it; nothing else of an unknown segment can have been seen."""
     keyed = [("idempotency-key", b"k")]
     assert await lane.append(
-        (said(), keyed), (said(segment_id=77), keyed), said(segment_id=77)
+        (command_json(), keyed), (command_json(segment_id=77), keyed), command_json(segment_id=77)
     ) == ["event", "conflict", "unknown_segment"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.database import make_segments, rows, value
-from tests.support.lane import log_lanes, said
+from tests.support.lane import command_json, log_lanes
 
 if TYPE_CHECKING:
     from service.runtime.settings import Settings
@@ -46,7 +46,7 @@ async def events(lane: LogLane) -> list[dict[str, Any]]:
 
 async def test_a_retry_has_the_time_and_place_of_its_first_receipt(lane: LogLane) -> None:
     """Hazard 22."""
-    content = said(segment_id=50)
+    content = command_json(segment_id=50)
     first = int(time.time()) - 7200
     (origin,) = await refuse(lane, content)
     await make_segments(lane.settings, [("n", 50)])
@@ -60,7 +60,7 @@ async def test_a_retry_has_the_time_and_place_of_its_first_receipt(lane: LogLane
 
 async def test_what_is_retried_twice_is_a_duplicate(lane: LogLane) -> None:
     """Hazard 22: in one batch, and in another one."""
-    content = said(segment_id=50, reference_id="r")
+    content = command_json(segment_id=50, reference_id="r")
     (origin,) = await refuse(lane, content)
     await make_segments(lane.settings, [("n", 50)])
     again = retried(content, origin)
@@ -71,7 +71,7 @@ async def test_what_is_retried_twice_is_a_duplicate(lane: LogLane) -> None:
 
 async def test_two_receipts_of_the_same_bytes_stay_two_commands(lane: LogLane) -> None:
     """Hazard 22."""
-    content = said(segment_id=50)
+    content = command_json(segment_id=50)
     origins = await refuse(lane, content, content)
     await make_segments(lane.settings, [("n", 50)])
     assert await lane.append(*[retried(content, origin) for origin in origins]) == ["event"] * 2
@@ -79,10 +79,10 @@ async def test_two_receipts_of_the_same_bytes_stay_two_commands(lane: LogLane) -
 
 async def test_a_forged_origin_is_not_honoured(lane: LogLane) -> None:
     """Hazard 22: only where that rejected row holds these very bytes, and no odd origin stops a lane."""
-    content = said(segment_id=50)
-    (origin, _) = await refuse(lane, content, said(segment_id=50, user="other"))
+    content = command_json(segment_id=50)
+    (origin, _) = await refuse(lane, content, command_json(segment_id=50, user="other"))
     await make_segments(lane.settings, [("n", 50)])
-    accepted = await lane.append(said())
+    accepted = await lane.append(command_json())
     assert accepted == ["event"]
     topic = lane.lane.topic
     forged: list[str | bytes] = [
@@ -118,7 +118,7 @@ async def test_a_forged_origin_is_not_honoured(lane: LogLane) -> None:
 async def test_an_origin_changes_nothing_where_a_time_is_given(lane: LogLane) -> None:
     """Hazard 22."""
     at = int(time.time()) - 8000
-    content = said(segment_id=50, status_change_timestamp=at)
+    content = command_json(segment_id=50, status_change_timestamp=at)
     (origin,) = await refuse(lane, content)
     await make_segments(lane.settings, [("n", 50)])
     assert await lane.append(retried(content, origin), content) == ["event", "duplicate"]
@@ -128,7 +128,7 @@ async def test_an_origin_changes_nothing_where_a_time_is_given(lane: LogLane) ->
 
 async def test_a_retry_after_its_expiry_is_judged_by_its_first_receipt(lane: LogLane) -> None:
     """Hazard 22: expires_at lies after the command's time, which is that of the first receipt."""
-    content = said(segment_id=50, expires_at=int(time.time()) - 3600)
+    content = command_json(segment_id=50, expires_at=int(time.time()) - 3600)
     (origin,) = await refuse(lane, content, hours_ago=2)
     await make_segments(lane.settings, [("n", 50)])
     assert await lane.append(retried(content, origin)) == ["event"]
@@ -138,7 +138,7 @@ async def test_a_retry_after_its_expiry_is_judged_by_its_first_receipt(lane: Log
 
 async def test_a_retry_keeps_its_idempotency_key(lane: LogLane) -> None:
     """Hazard 22: and the key names the command whether it is sent again with the origin or without."""
-    content = said(segment_id=50)
+    content = command_json(segment_id=50)
     key = ("idempotency-key", b"k")
     (origin,) = await refuse(lane, (content, [key]))
     kept = await value(lane.settings, "SELECT headers FROM segments.rejected")
@@ -152,7 +152,7 @@ async def test_a_retry_keeps_its_idempotency_key(lane: LogLane) -> None:
 async def test_a_retry_may_arrive_in_another_lane(registered: Settings) -> None:
     """Hazard 22."""
     async with log_lanes(registered, 2) as (first, second):
-        content = said(segment_id=50)
+        content = command_json(segment_id=50)
         (origin,) = await refuse(first, content)
         await make_segments(registered, [("n", 50)])
         assert await second.append(retried(content, origin)) == ["event"]

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.headers import make_nonce, sign
 from tests.support.database import rows, value
-from tests.support.lane import said
+from tests.support.lane import command_json
 
 if TYPE_CHECKING:
     from tests.support.lane import LogLane
@@ -42,7 +42,7 @@ def signed(
         "segments-request-id": request_id,
     } | (more or {})
     headers: list[tuple[str, bytes | None]] = [
-        (name, said.encode()) for name, said in given.items() if said is not None
+        (name, text.encode()) for name, text in given.items() if text is not None
     ]
     signature = sign(secret, topic or lane.lane.topic, key, content, given)
     return content, [*headers, ("segments-signature", signature)], key
@@ -64,9 +64,9 @@ async def told(lane: LogLane) -> list[tuple[Any, ...]]:
 
 async def test_what_is_signed_is_believed(lane: LogLane) -> None:
     await lane.append(
-        signed(lane, said()),
-        signed(lane, said(), source="import", actor=None, request_id=None, key=None),
-        signed(lane, said(), actor="Zoë"),
+        signed(lane, command_json()),
+        signed(lane, command_json(), source="import", actor=None, request_id=None, key=None),
+        signed(lane, command_json(), actor="Zoë"),
     )
     assert await told(lane) == [("http", "ann"), ("import", None), ("http", "Zoë")]
     assert await value(
@@ -75,7 +75,7 @@ async def test_what_is_signed_is_believed(lane: LogLane) -> None:
 
 
 async def test_what_is_not_signed_or_not_as_signed_is_not_believed(lane: LogLane) -> None:
-    good = signed(lane, said())
+    good = signed(lane, command_json())
     unsigned = (good[0], good[1][:-1], good[2])
     forged = [
         unsigned,
@@ -91,7 +91,7 @@ async def test_what_is_not_signed_or_not_as_signed_is_not_believed(lane: LogLane
         changed(good, "segments-nonce", None),
         (good[0], [*good[1], ("idempotency-key", b"i")], good[2]),
         (good[0], [*good[1], ("segments-origin", b"t:0:0:0")], good[2]),
-        (said(user_status="block"), good[1], good[2]),
+        (command_json(user_status="block"), good[1], good[2]),
         (good[0], good[1], b"other key"),
         (good[0], good[1], None),
     ]
@@ -105,8 +105,10 @@ async def test_an_expire_is_accepted_only_signed_and_names_an_override_that_laps
     """Hazard 20: also for an archived segment."""
     due = NOW + 60
     await lane.append(
-        said(status_change_timestamp=NOW, expires_at=due),
-        said(status_change_timestamp=NOW, expires_at=due, segment_id=2, user_status="block"),
+        command_json(status_change_timestamp=NOW, expires_at=due),
+        command_json(
+            status_change_timestamp=NOW, expires_at=due, segment_id=2, user_status="block"
+        ),
     )
     ids = await rows(
         lane.settings, "SELECT segment_id, event_id FROM reporting.event ORDER BY kafka_offset"
@@ -114,7 +116,7 @@ async def test_an_expire_is_accepted_only_signed_and_names_an_override_that_laps
     first, second = (str(row["event_id"]) for row in ids)
 
     def expire(event_id: str, **fields: Any) -> bytes:
-        return said(
+        return command_json(
             **{
                 "user_status": "expire",
                 "status_change_timestamp": due,

@@ -14,7 +14,7 @@ from service.log.append_many import append_many
 from service.runtime.settings import SecretStr
 from tests.log.test_signed_headers import Spoken, signed, told
 from tests.support.database import connected, rows, value
-from tests.support.lane import LogLane, log_lanes, said
+from tests.support.lane import LogLane, command_json, log_lanes
 
 if TYPE_CHECKING:
     from service.runtime.settings import Settings
@@ -33,11 +33,11 @@ async def causes(settings: Settings) -> dict[tuple[str, str], int]:
 
 async def test_a_signed_record_that_is_published_again_is_anybodys(lane: LogLane) -> None:
     """In the same batch, in a later one, and by the next process."""
-    spoken = signed(lane, said())
-    assert await lane.append(spoken, spoken, said()) == ["event"] * 3
+    spoken = signed(lane, command_json())
+    assert await lane.append(spoken, spoken, command_json()) == ["event"] * 3
     assert await lane.append(spoken) == ["event"]
     async with log_lanes(lane.settings) as (after,):
-        assert await after.append(said(), spoken) == ["event"] * 2
+        assert await after.append(command_json(), spoken) == ["event"] * 2
     assert await told(lane) == [BELIEVED] + [UNBELIEVED] * 5
     assert await causes(lane.settings) == {("http", "again"): 3}
 
@@ -45,10 +45,10 @@ async def test_a_signed_record_that_is_published_again_is_anybodys(lane: LogLane
 async def test_a_copy_on_another_partition_is_anybodys(registered: Settings) -> None:
     """Alone as well as in one statement with other lanes' batches."""
     async with log_lanes(registered, 2) as (one, other):
-        spoken = signed(one, said())
+        spoken = signed(one, command_json())
         assert await one.append(spoken) == ["event"]
-        assert await other.append(spoken, signed(other, said())) == ["event"] * 2
-        spoken = signed(one, said())
+        assert await other.append(spoken, signed(other, command_json())) == ["event"] * 2
+        spoken = signed(one, command_json())
         batches = [await lane.prepare(spoken) for lane in (one, other)]
         tried = await append_many(one.database, batches)
         assert tried == [False, False]
@@ -61,8 +61,8 @@ async def test_a_copy_on_another_partition_is_anybodys(registered: Settings) -> 
 
 
 async def test_a_copy_of_what_was_refused_or_repeated_is_anybodys(lane: LogLane) -> None:
-    refused = signed(lane, said(segment_id=77))
-    timed = said(status_change_timestamp=NOW)
+    refused = signed(lane, command_json(segment_id=77))
+    timed = command_json(status_change_timestamp=NOW)
     repeated = signed(lane, timed, actor="bob")
     assert await lane.append(timed, repeated, refused) == ["event", "duplicate", "unknown_segment"]
     assert await lane.append(repeated, refused) == ["duplicate", "unknown_segment"]
@@ -70,9 +70,9 @@ async def test_a_copy_of_what_was_refused_or_repeated_is_anybodys(lane: LogLane)
 
 
 async def test_a_copy_of_an_expiry_is_refused(lane: LogLane) -> None:
-    await lane.append(said(status_change_timestamp=NOW, expires_at=NOW + 60))
+    await lane.append(command_json(status_change_timestamp=NOW, expires_at=NOW + 60))
     named = await value(lane.settings, "SELECT event_id FROM reporting.event")
-    content = said(
+    content = command_json(
         user_status="expire", status_change_timestamp=NOW + 60, reference_id=f"expire:{named}"
     )
     expiry = signed(lane, content, source="expiry", actor=None)
@@ -85,10 +85,10 @@ async def test_a_signature_for_another_topic_another_hour_or_by_another_key_is_n
 ) -> None:
     other = b"another key"
     given: list[Spoken] = [
-        signed(lane, said(), topic="another.topic"),
-        signed(lane, said(), at=time.time() - 3700, source="cli"),
-        signed(lane, said(), at=time.time() + 3700, source="cli"),
-        signed(lane, said(), secret=other, source="retry"),
+        signed(lane, command_json(), topic="another.topic"),
+        signed(lane, command_json(), at=time.time() - 3700, source="cli"),
+        signed(lane, command_json(), at=time.time() + 3700, source="cli"),
+        signed(lane, command_json(), secret=other, source="retry"),
     ]
     before = counted("cli")
     assert await lane.append(*given) == ["event"] * 4
@@ -108,7 +108,7 @@ def counted(source: str) -> float:
 async def test_the_log_says_once_that_a_signature_is_not_believed(lane: LogLane) -> None:
     with capture_logs() as logs:
         for _ in range(3):
-            await lane.append(*[signed(lane, said(), secret=b"other") for _ in range(3)])
+            await lane.append(*[signed(lane, command_json(), secret=b"other") for _ in range(3)])
     (told_of,) = [entry for entry in logs if entry["event"] == "signature not accepted"]
     assert (told_of["source"], told_of["cause"]) == ("http", "wrong")
     assert "SEGMENTS_SIGNING_KEY_OLD" in told_of["fix"]
@@ -125,19 +125,23 @@ async def test_while_a_key_is_changed_what_either_signs_is_believed(lane: LogLan
         lane.appender._settings = lane.settings.model_copy(  # noqa: SLF001 - as a restart would give it
             update={"signing_key": SecretStr(key), "signing_key_old": SecretStr(other or "")}
         )
-        await lane.append(signed(lane, said(), secret=old), signed(lane, said(), secret=new))
+        await lane.append(
+            signed(lane, command_json(), secret=old), signed(lane, command_json(), secret=new)
+        )
     assert await told(lane) == [BELIEVED] * 4
     assert await causes(lane.settings) == {}
     lane.appender._settings = lane.settings.model_copy(  # noqa: SLF001
         update={"signing_key": SecretStr(new.decode())}
     )
-    await lane.append(signed(lane, said(), secret=old), signed(lane, said(), secret=new))
+    await lane.append(
+        signed(lane, command_json(), secret=old), signed(lane, command_json(), secret=new)
+    )
     assert (await told(lane))[4:] == [UNBELIEVED, BELIEVED]
 
 
 async def test_signatures_are_forgotten_and_then_believed_no_more(lane: LogLane) -> None:
     """What was made before the horizon is not believed: whether it was before is not known any more."""
-    spoken = signed(lane, said())
+    spoken = signed(lane, command_json())
     await lane.append(spoken)
     past = "UPDATE segments.signature_horizon SET moved_at = now() - interval '2 minutes'"
     await rows(lane.settings, past)
@@ -152,5 +156,5 @@ async def test_signatures_are_forgotten_and_then_believed_no_more(lane: LogLane)
     assert await value(lane.settings, "SELECT segments.forget_signatures()") == 1
     await rows(lane.settings, "UPDATE segments.signature_horizon SET forgotten_until = now()")
     assert await lane.append(spoken) == ["event"]
-    assert await lane.append(spoken, said()) == ["event"] * 2
+    assert await lane.append(spoken, command_json()) == ["event"] * 2
     assert await told(lane) == [BELIEVED] + [UNBELIEVED] * 3

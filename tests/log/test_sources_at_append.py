@@ -11,7 +11,7 @@ import pytest
 from service.kafka.publish import Sender, signed_headers
 from service.registry import command_topics
 from tests.support.database import connected, erase, make_segments, rows, value
-from tests.support.lane import LogLane, said
+from tests.support.lane import LogLane, command_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -49,15 +49,15 @@ async def crm(lane: LogLane) -> LogLane:
 
 
 async def test_a_topic_that_nobody_allowed_may_say_nothing(crm: LogLane) -> None:
-    assert await crm.append(said()) == ["not_allowed"]
+    assert await crm.append(command_json()) == ["not_allowed"]
 
 
 async def test_networks_and_statuses_are_bounds_and_the_detail_says_which(crm: LogLane) -> None:
     await allow(crm.settings, networks=["n"], statuses=["enter", "leave"])
     assert await crm.append(
-        said(user_status="enter"),
-        said(user_status="add"),
-        said(network_id="m", user_status="enter"),
+        command_json(user_status="enter"),
+        command_json(user_status="add"),
+        command_json(network_id="m", user_status="enter"),
     ) == ["event", "not_allowed", "not_allowed"]
     found = await rows(
         crm.settings,
@@ -84,13 +84,13 @@ async def test_what_a_bounded_topic_says_of_another_network_is_nobodys_and_makes
     await allow(crm.settings, networks=["n"])
     key = b"m:jo@x.com"
     records = [
-        said(network_id="m", user="jo@x.com", description="a secret of n's"),
-        said(network_id="m", user="jo@x.com", segment_id="no"),
-        (said(network_id="m", user="jo@x.com"), [("idempotency-key", b"")]),
-        said(network_id="m", user="jo@x.com", status_change_timestamp=5),
+        command_json(network_id="m", user="jo@x.com", description="a secret of n's"),
+        command_json(network_id="m", user="jo@x.com", segment_id="no"),
+        (command_json(network_id="m", user="jo@x.com"), [("idempotency-key", b"")]),
+        command_json(network_id="m", user="jo@x.com", status_change_timestamp=5),
         (b"{", (), key),
-        (said(network_id="m"), (), key),
-        (said(network_id="m", user=7), (), key),
+        (command_json(network_id="m"), (), key),
+        (command_json(network_id="m", user=7), (), key),
     ]
     assert await crm.append(*records) == [
         "not_allowed", "invalid_field", "invalid_field", "not_allowed", "not_json", "not_allowed", "invalid_field",
@@ -99,7 +99,7 @@ async def test_what_a_bounded_topic_says_of_another_network_is_nobodys_and_makes
     people = "SELECT array_agg(DISTINCT network_id) FROM segments.person"
     assert await value(crm.settings, people) == [""]
     # Its own network's refused records are its own.
-    assert await crm.append(said(user=7), said(segment_id=77)) == [
+    assert await crm.append(command_json(user=7), command_json(segment_id=77)) == [
         "invalid_field", "unknown_segment",
     ]  # fmt: skip
     assert await value(crm.settings, _NOBODYS) == len(records)
@@ -110,10 +110,12 @@ async def test_an_erasure_reaches_what_a_topic_said_of_a_person_without_a_right_
     crm: LogLane, lane: LogLane, *, known: bool
 ) -> None:
     if known:
-        assert await lane.append(said(network_id="m", user="jo@x.com")) == ["event"]
+        assert await lane.append(command_json(network_id="m", user="jo@x.com")) == ["event"]
     await allow(crm.settings, networks=["n"])
     await crm.append(
-        said(network_id="m", user="jo@x.com"), (b"{", (), b"m:jo@x.com"), said(segment_id=77)
+        command_json(network_id="m", user="jo@x.com"),
+        (b"{", (), b"m:jo@x.com"),
+        command_json(segment_id=77),
     )
     held = "SELECT count(*) FROM segments.rejected WHERE payload IS NOT NULL"
     assert await value(crm.settings, held) == 3
@@ -132,22 +134,24 @@ async def test_an_erasure_reaches_what_a_topic_said_of_a_person_without_a_right_
 
 async def test_it_is_checked_after_the_fields_and_before_everything_else(crm: LogLane) -> None:
     await allow(crm.settings, networks=["n"])
-    seen = said(status_change_timestamp=NOW, reference_id="r")
+    seen = command_json(status_change_timestamp=NOW, reference_id="r")
     assert await crm.append(seen) == ["event"]
     await allow(crm.settings, networks=["m"])
     assert await crm.append(
         b"x" * 65_537,
         None,
         b"{",
-        said(segment_id=0),
-        (said(), [("idempotency-key", b"")]),
-        said(status_change_timestamp=0),
-        said(status_change_timestamp=NOW * 1000),
-        said(status_change_timestamp=NOW, expires_at=NOW + 1, user_status="add", segment_id=77),
+        command_json(segment_id=0),
+        (command_json(), [("idempotency-key", b"")]),
+        command_json(status_change_timestamp=0),
+        command_json(status_change_timestamp=NOW * 1000),
+        command_json(
+            status_change_timestamp=NOW, expires_at=NOW + 1, user_status="add", segment_id=77
+        ),
         seen,
-        said(status_change_timestamp=NOW, reference_id="r", user_status="block"),
-        said(segment_id=77),
-        said(segment_id=9),
+        command_json(status_change_timestamp=NOW, reference_id="r", user_status="block"),
+        command_json(segment_id=77),
+        command_json(segment_id=9),
     ) == [
         "too_large",
         "tombstone",
@@ -161,24 +165,28 @@ async def test_it_is_checked_after_the_fields_and_before_everything_else(crm: Lo
 async def test_the_first_command_after_allow_is_taken(crm: LogLane) -> None:
     """With rules that were read before."""
     await allow(crm.settings, networks=["m"])
-    assert await crm.append(said()) == ["not_allowed"]
+    assert await crm.append(command_json()) == ["not_allowed"]
     await allow(crm.settings, networks=["m", "n"])
-    assert await crm.append(said()) == ["event"]
+    assert await crm.append(command_json()) == ["event"]
     await revoke(crm.settings)
-    assert await crm.append(said()) == ["not_allowed"]
+    assert await crm.append(command_json()) == ["not_allowed"]
 
 
 async def test_a_rule_changed_between_preparing_and_storing_counts(crm: LogLane) -> None:
     """In both directions, and the receipts stay as they were."""
     await allow(crm.settings)
-    stale = crm.records(said(user="a"), said(user="b", status_change_timestamp=0), b"{")
+    stale = crm.records(
+        command_json(user="a"), command_json(user="b", status_change_timestamp=0), b"{"
+    )
     batch = await crm.prepare_records([replace(one, timestamp_type=0) for one in stale])
     received_ms = batch.received_ms
     await allow(crm.settings, networks=["m"])
     await crm.store(batch)
     assert batch.received_ms == received_ms
     assert await crm.outcomes() == {0: "not_allowed", 1: "not_allowed", 2: "not_json"}
-    batch = await crm.prepare(said(user="a"), said(user="b", status_change_timestamp=0), b"{")
+    batch = await crm.prepare(
+        command_json(user="a"), command_json(user="b", status_change_timestamp=0), b"{"
+    )
     await allow(crm.settings)
     await crm.store(batch)
     found = await crm.outcomes()
@@ -193,18 +201,21 @@ async def test_a_rule_changed_between_preparing_and_storing_counts(crm: LogLane)
 
 async def test_other_topics_are_left_alone_by_a_rule(lane: LogLane, crm: LogLane) -> None:
     await allow(crm.settings, networks=["m"])
-    assert await lane.append(said()) == ["event"]
+    assert await lane.append(command_json()) == ["event"]
     await allow(lane.settings, lane.lane.topic, statuses=["enter"])
-    assert await lane.append(said(), said(user_status="enter")) == ["not_allowed", "event"]
-    assert await crm.append(said(network_id="m")) == ["event"]
+    assert await lane.append(command_json(), command_json(user_status="enter")) == [
+        "not_allowed",
+        "event",
+    ]
+    assert await crm.append(command_json(network_id="m")) == ["event"]
 
 
 async def test_the_same_command_on_two_topics_is_one_event(lane: LogLane, crm: LogLane) -> None:
     await allow(crm.settings)
-    timed = said(status_change_timestamp=NOW)
-    keyed = (said(), [("idempotency-key", b"k")])
+    timed = command_json(status_change_timestamp=NOW)
+    keyed = (command_json(), [("idempotency-key", b"k")])
     assert await lane.append(timed, keyed) == ["event", "event"]
-    assert await crm.append(timed, keyed, said()) == ["duplicate", "duplicate", "event"]
+    assert await crm.append(timed, keyed, command_json()) == ["duplicate", "duplicate", "event"]
 
 
 def signed(lane: LogLane, content: bytes, source: str, *more: tuple[str, bytes]) -> Any:
@@ -216,11 +227,15 @@ def signed(lane: LogLane, content: bytes, source: str, *more: tuple[str, bytes])
 
 
 async def test_an_expiry_is_taken_whatever_its_topic_may_say(lane: LogLane) -> None:
-    assert await lane.append(said(status_change_timestamp=NOW - 100, expires_at=NOW)) == ["event"]
+    assert await lane.append(command_json(status_change_timestamp=NOW - 100, expires_at=NOW)) == [
+        "event"
+    ]
     named = await value(lane.settings, "SELECT event_id FROM reporting.event")
     await revoke(lane.settings, lane.lane.topic)
-    expiry = said(user_status="expire", reference_id=f"expire:{named}", status_change_timestamp=NOW)
-    assert await lane.append(signed(lane, expiry, "expiry"), signed(lane, said(), "http")) == [
+    expiry = command_json(
+        user_status="expire", reference_id=f"expire:{named}", status_change_timestamp=NOW
+    )
+    assert await lane.append(signed(lane, expiry, "expiry"), signed(lane, command_json(), "http")) == [
         "event", "not_allowed",
     ]  # fmt: skip
 
@@ -229,7 +244,7 @@ async def test_a_retry_obeys_the_rule_of_the_topic_where_it_was_refused(
     lane: LogLane, crm: LogLane
 ) -> None:
     await allow(crm.settings, statuses=["enter"])
-    content = said(segment_id=50)
+    content = command_json(segment_id=50)
     assert await crm.append(content) == ["not_allowed"]
     retry = signed(lane, content, "retry", ("segments-origin", f"{TOPIC}:0:0:0".encode()))
     assert await lane.append(retry) == ["not_allowed"]

@@ -10,7 +10,7 @@ import pytest
 from service.registry import segments as registry
 from tests.log.test_append_race import command
 from tests.support.database import connected, erase, make_segments, rows, value
-from tests.support.lane import said
+from tests.support.lane import command_json
 from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ async def test_a_segment_is_looked_up_by_itself_however_many_another_network_has
         await connection.execute("ANALYZE segments.segment")
     await lane.append(command(1))
     await make_segments(registered, [("huge", 300_001)])
-    await lane.append(command(1, segment_id=2), said(network_id="huge", segment_id=5))
+    await lane.append(command(1, segment_id=2), command_json(network_id="huge", segment_id=5))
     assert len(lane.appender._memory.segments) == 3  # noqa: SLF001 - what it holds is what it read
     assert await value(registered, "SELECT count(*) FROM segments.event") == 3
 

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from tests.support.database import connected, rows
-from tests.support.lane import said
+from tests.support.lane import command_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -51,7 +51,7 @@ async def postgres_objects(
 
 
 def good(number: int, **fields: object) -> bytes:
-    return said(**({"user": f"u{number}", "status_change_timestamp": NOW} | fields))
+    return command_json(**({"user": f"u{number}", "status_change_timestamp": NOW} | fields))
 
 
 MARKED = good(99, description="marked")
@@ -68,7 +68,8 @@ async def test_every_number_that_is_taken_can_be_stored_and_shown(lane: LogLane)
         "0e1073741822",
     ]
     values = [
-        said(reference_id=n, metadata={"a": [0.5]}).replace(b"0.5", n.encode()) for n in numbers
+        command_json(reference_id=n, metadata={"a": [0.5]}).replace(b"0.5", n.encode())
+        for n in numbers
     ]
     assert await lane.append(*values) == ["event"] * len(numbers)
     found = await rows(

@@ -13,7 +13,7 @@ from service.outbox.rejected import publish_rejected
 from tests.projections.folding import log
 from tests.support.command_line import run
 from tests.support.database import connected, folded, rows, sound, until, value
-from tests.support.kafka import Said, publish
+from tests.support.kafka import NewRecord, publish
 from tests.support.lane import Given
 from tests.support.roles import service
 
@@ -30,14 +30,14 @@ async def test_a_rejected_record_is_listed_shown_and_accepted_once_its_segment_e
         await publish(
             ready,
             [
-                Said(
+                NewRecord(
                     user="Ann@x",
                     segment_id=2,
                     lane=1,
                     description="why",
                     headers=[("idempotency-key", b"k")],
                 ),
-                Said(b"\x00avro", lane=1),
+                NewRecord(b"\x00avro", lane=1),
             ],
         )
         await folded(ready)
@@ -119,16 +119,20 @@ async def test_skipped_records_are_rejected_whole_counted_and_tied_to_their_pers
 ) -> None:
     await publish(
         ready,
-        [Said(user="Ann@x", lane=0, description="why"), Said(b"{", lane=0), Said(user="u", lane=0)],
+        [
+            NewRecord(user="Ann@x", lane=0, description="why"),
+            NewRecord(b"{", lane=0),
+            NewRecord(user="u", lane=0),
+        ],
     )
     async with service(ready, ingest, project):
         await folded(ready)
     await publish(
         ready,
         [
-            Said(user="Ann@x", lane=0, description="again"),
-            Said(b"{", lane=0, key=b"n:ann@x"),
-            Said(user="v", lane=0),
+            NewRecord(user="Ann@x", lane=0, description="again"),
+            NewRecord(b"{", lane=0, key=b"n:ann@x"),
+            NewRecord(user="v", lane=0),
         ],
     )
     beyond = await run(ready, "lane", "skip", "--partition", "0", "--to", "99", "--reason", "r")
@@ -168,7 +172,7 @@ async def test_skipped_records_are_rejected_whole_counted_and_tied_to_their_pers
 async def test_a_lane_whose_topic_is_another_is_adopted_in_a_new_epoch_and_goes_on(
     ready: Settings,
 ) -> None:
-    await publish(ready, [Said(user=f"u{n}", lane=0) for n in range(3)])
+    await publish(ready, [NewRecord(user=f"u{n}", lane=0) for n in range(3)])
     async with service(ready, ingest, project):
         await folded(ready)
     async with connected(ready) as connection:
@@ -195,7 +199,7 @@ async def test_a_lane_whose_topic_is_another_is_adopted_in_a_new_epoch_and_goes_
             "--json",
         )
         assert adopted.json["kafka_epoch"] == 1
-        await publish(ready, [Said(user="later", lane=0)])
+        await publish(ready, [NewRecord(user="later", lane=0)])
         await folded(ready)
     lanes = await rows(
         ready, "SELECT kafka_epoch, first_offset, next_offset, events, duplicates, holes FROM reporting.lane"

@@ -18,7 +18,7 @@ from tests.support.accounts import logged
 from tests.support.batch import Raw, publish_batch
 from tests.support.command_line import run
 from tests.support.database import folded, rows, sound, until, value
-from tests.support.kafka import Said, publish
+from tests.support.kafka import NewRecord, publish
 from tests.support.roles import environment, service
 from tests.support.waiting import PATIENCE
 
@@ -71,7 +71,7 @@ def measured(settings: Settings, *arguments: str) -> subprocess.CompletedProcess
 async def test_the_memory_of_a_skip_does_not_depend_on_how_much_is_passed_by(
     ready: Settings,
 ) -> None:
-    await publish(ready, [Said(lane=0, user="before")])
+    await publish(ready, [NewRecord(lane=0, user="before")])
     async with service(ready, ingest):
         await logged(ready)
     await publish_long(ready, 2500)
@@ -82,7 +82,7 @@ async def test_the_memory_of_a_skip_does_not_depend_on_how_much_is_passed_by(
     assert tuple(lane.values()) == (2501, 1, 2500, 0, None)
     (decided,) = await rows(ready, DECIDED)
     assert tuple(decided.values()) == ("poison", "offsets 1 to 2501", "ann")
-    await publish(ready, [Said(lane=0, user="after")])
+    await publish(ready, [NewRecord(lane=0, user="after")])
     async with service(ready, ingest, project):
         await folded(ready)
     await sound(ready)
@@ -105,11 +105,11 @@ def skipping(settings: Settings, to: int) -> Iterator[subprocess.Popen[bytes]]:
 async def test_a_skip_killed_on_its_way_keeps_the_lane_stopped_until_the_same_call_goes_on(
     ready: Settings,
 ) -> None:
-    await publish(ready, [Said(lane=0, user="before")])
+    await publish(ready, [NewRecord(lane=0, user="before")])
     async with service(ready, ingest):
         await logged(ready)
     await publish_long(ready, 1000)
-    await publish(ready, [Said(lane=0, user="behind"), Said(lane=0, user="after")])
+    await publish(ready, [NewRecord(lane=0, user="behind"), NewRecord(lane=0, user="after")])
     owner = await asyncpg.connect(database_url(ready))
     try:
         await owner.execute(WAIT)
@@ -129,7 +129,7 @@ async def test_a_skip_killed_on_its_way_keeps_the_lane_stopped_until_the_same_ca
     assert "--to 1002" in lane["stopped_because"]
     async with service(ready, ingest, project):
         # Nobody appends what is yet to be passed by.
-        await publish(ready, [Said(lane=1, user="beside")])
+        await publish(ready, [NewRecord(lane=1, user="beside")])
         await until(ready, "SELECT count(*) = 2 FROM segments.event")
         assert await value(ready, "SELECT max(next_offset) FROM segments.lane") <= 600
         again = await run(ready, *SKIP[:4], "--to", "1002", "--reason", "other", "--json")
@@ -147,7 +147,7 @@ async def test_a_skip_killed_on_its_way_keeps_the_lane_stopped_until_the_same_ca
 
 async def test_a_batch_that_can_not_be_read_may_be_passed_by_in_part(ready: Settings) -> None:
     """What lies before is rejected, no hole; reading goes on behind it, also when the lane is opened anew."""
-    await publish(ready, [Said(lane=0, user="before")])
+    await publish(ready, [NewRecord(lane=0, user="before")])
     async with service(ready, ingest):
         await logged(ready)
     count = MOST_BYTES // MIB + 2
@@ -156,7 +156,7 @@ async def test_a_batch_that_can_not_be_read_may_be_passed_by_in_part(ready: Sett
     assert (done.json["rejected"], done.json["holes"]) == (10, 0)
     for user in ("after", "later"):
         async with service(ready, ingest, project):
-            await publish(ready, [Said(lane=0, user=user)])
+            await publish(ready, [NewRecord(lane=0, user=user)])
             await folded(ready)
     ranges = "SELECT kafka_offset, next_offset, reason FROM reporting.rejected ORDER BY 1"
     assert [tuple(row.values()) for row in await rows(ready, ranges)] == [

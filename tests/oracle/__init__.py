@@ -10,7 +10,7 @@ log appended them; rows named like the reporting views come out, folded from scr
 Rows: times are aware datetimes in UTC; metadata is parsed JSON (int, Decimal); `position` is
 (topic, partition, epoch, offset) and stands beside `event_id`, which is what the function given
 as `event_id` makes of it. `segment_name` is left out. `AUTO` ("auto:*") stands for the reference
-of a command with a time and no reference: a digest that the service salts. `UNSAID` stands for
+of a command with a time and no reference: a digest that the service salts. `UNSPECIFIED` stands for
 what the contract leaves open. `compare` understands both.
 
 Choices where the contract is silent
@@ -32,7 +32,7 @@ Choices where the contract is silent
 11. A number is beyond a double's range when a double would be infinite; one that underflows
     stays exact.
 12. A rejected record shows what was read of it. Its reference and time, when they were blank,
-    and all of a record with an invalid field, are UNSAID; nothing is read of tombstones and
+    and all of a record with an invalid field, are UNSPECIFIED; nothing is read of tombstones and
     of what is not JSON: null.
 13. `expires_at` of a command without a time is measured against its receipt cut to the second
     (of a retry: its first receipt). The bounds of a given time use the record's own receipt.
@@ -53,11 +53,11 @@ what the service takes for the receipt).
 from tests.oracle.compare import compare
 from tests.oracle.follow import Reported, follow
 from tests.oracle.model import Model
-from tests.oracle.words import AUTO, UNSAID, Outcome, Position, Record, Row
+from tests.oracle.words import AUTO, UNSPECIFIED, Outcome, Position, Record, Row
 
 __all__ = [
     "AUTO",
-    "UNSAID",
+    "UNSPECIFIED",
     "Model",
     "Outcome",
     "Position",

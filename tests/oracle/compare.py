@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.oracle.same import canonical
-from tests.oracle.words import AUTO, UNSAID
+from tests.oracle.words import AUTO, UNSPECIFIED
 
 NOT_OURS = ("segment_name", "position")  # the one is the registry's, the other the oracle's
 
@@ -21,7 +21,7 @@ def compare(
     """Name each difference; an empty list says that the two are equal.
 
     key: the columns that name a row. ignore: columns not looked at, on either side.
-    An expected AUTO meets any reference beginning with "auto:", an UNSAID anything; metadata
+    An expected AUTO meets any reference beginning with "auto:", an UNSPECIFIED anything; metadata
     given as text is parsed; numbers compare by value.
     """
     expected = [dict(row) for row in rows_expected]
@@ -48,7 +48,7 @@ def matches(column: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) ->
     if column not in wanted or column not in found:
         return False
     want, have = wanted[column], found[column]
-    if want is UNSAID:
+    if want is UNSPECIFIED:
         return True
     if column == "metadata":
         return bool(canonical(parsed(want)) == canonical(parsed(have)))

@@ -80,9 +80,9 @@ def decide(state: State, event: Event, event_id: EventId) -> State:
             return replace(state, is_member=False, override="block", stated=event)
         case "reset":
             return replace(state, override=None, stated=None)
-        case "enter" | "leave" as said:
-            member = said == "enter" if state.override is None else state.is_member
-            return replace(state, is_member=member, automation_says=said)
+        case "enter" | "leave" as status:
+            member = status == "enter" if state.override is None else state.is_member
+            return replace(state, is_member=member, automation_says=status)
         case "expire":
             if names_statement(state, event, event_id):
                 return replace(state, override=None, stated=None)

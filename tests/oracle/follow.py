@@ -50,5 +50,5 @@ def follow(
 
 
 def explained(model: Model, record: Record, reported: Mapping[Position, Reported]) -> bool:
-    said = reported.get(record.position)
-    return said is not None and model.judge(record).outcome == said.outcome
+    row = reported.get(record.position)
+    return row is not None and model.judge(record).outcome == row.outcome

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tests.oracle.fold import EventId, Step, earliest_later, fold, outcome
-from tests.oracle.words import UNSAID, Command, Event, Position, Record, Row, at_millisecond
+from tests.oracle.words import UNSPECIFIED, Command, Event, Position, Record, Row, at_millisecond
 from tests.oracle.words import at_second as at
 
 Key = tuple[str, int, str]
@@ -88,7 +88,7 @@ class Log:
         return [
             named(event.key)
             | placed(event.position, event.received_ms)
-            | said(event)
+            | descriptive_fields(event)
             | {
                 "event_id": self.event_id(event.position),
                 "user_sent": event.command.user_sent,
@@ -130,21 +130,21 @@ class Log:
 
 def rejected_result(refused: Rejected) -> Row:
     command = refused.command
-    unread = None if refused.reason in {"tombstone", "not_json"} else UNSAID
+    unread = None if refused.reason in {"tombstone", "not_json"} else UNSPECIFIED
     whose = None if refused.nobodys else command
     nobody = None if refused.nobodys else unread
     return {
         "network_id": whose.network if whose else nobody,
         "segment_id": command.segment if command else unread,
         "user_id": whose.user if whose else nobody,
-        "reference_id": (command.reference or UNSAID) if command else unread,
+        "reference_id": (command.reference or UNSPECIFIED) if command else unread,
         "user_status": command.status if command else unread,
         "outcome": "rejected",
         "reason": refused.reason,
         "changed_membership": None,
         "changed_override": None,
         "status_change_timestamp": (
-            (UNSAID if command.time is None else at_any(command.time)) if command else unread
+            (UNSPECIFIED if command.time is None else at_any(command.time)) if command else unread
         ),
         "event_id": None,
     } | placed(refused.record.position, refused.received_ms)
@@ -152,14 +152,14 @@ def rejected_result(refused: Rejected) -> Row:
 
 def at_any(seconds: int) -> object:
     """Leave open how a time is shown that a datetime may not hold."""
-    return at(seconds) if 0 <= seconds < 4_102_444_800 else UNSAID
+    return at(seconds) if 0 <= seconds < 4_102_444_800 else UNSPECIFIED
 
 
 def named(key: Key) -> Row:
     return dict(zip(("network_id", "segment_id", "user_id"), key, strict=True))
 
 
-def said(event: Event) -> Row:
+def descriptive_fields(event: Event) -> Row:
     return {
         "reference_id": event.reference,
         "description": event.command.description,

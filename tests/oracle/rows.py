@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import date, datetime
 
 from tests.oracle.fold import Step
-from tests.oracle.log import Log, maybe, named, said
+from tests.oracle.log import Log, descriptive_fields, maybe, named
 from tests.oracle.words import Event, Row
 
 
@@ -43,7 +43,7 @@ class Tables(Log):
                         "override": state.override,
                         "last_recorded_at": last_recorded_at(steps),
                     }
-                    | said(state.began)
+                    | descriptive_fields(state.began)
                 )
         return rows
 
@@ -61,7 +61,7 @@ class Tables(Log):
                         "expires_at": maybe(state.expires_at),
                         "last_recorded_at": last_recorded_at(steps),
                     }
-                    | said(state.stated)
+                    | descriptive_fields(state.stated)
                 )
         return rows
 

@@ -124,8 +124,8 @@ class TestIdentityWithATime:
     ) -> None:
         script = Script()
         script.say("add", at=0, reference_id="r", metadata={"a": 1})
-        said: dict[str, Any] = {"status": "add", "reference_id": "r", "metadata": {"a": 1}}
-        assert script.say(**(said | {"at": 0} | other)) == CONFLICT
+        fields: dict[str, Any] = {"status": "add", "reference_id": "r", "metadata": {"a": 1}}
+        assert script.say(**(fields | {"at": 0} | other)) == CONFLICT
 
     def test_numbers_count_by_exact_value(self) -> None:
         script = Script()
@@ -140,8 +140,8 @@ class TestIdentityWithATime:
     ) -> None:
         script = Script()
         script.say("add", at=0, reference_id="r")
-        said: dict[str, Any] = {"status": "add", "at": 0, "reference_id": "r"}
-        assert script.say(**(said | other)) == EVENT
+        fields: dict[str, Any] = {"status": "add", "at": 0, "reference_id": "r"}
+        assert script.say(**(fields | other)) == EVENT
 
     def test_without_a_reference_the_content_stands_in(self) -> None:
         script = Script()
@@ -203,9 +203,9 @@ class TestIdempotencyKey:
     )
     def test_all_that_was_given_is_content_then(self, other: dict[str, Any]) -> None:
         script = Script()
-        said: dict[str, Any] = {"status": "add", "at": 0, "reference_id": "r"}
-        script.say(**said, idempotency="k")
-        assert script.say(**(said | other), idempotency="k") == CONFLICT
+        fields: dict[str, Any] = {"status": "add", "at": 0, "reference_id": "r"}
+        script.say(**fields, idempotency="k")
+        assert script.say(**(fields | other), idempotency="k") == CONFLICT
 
     def test_the_user_is_compared_as_normalised(self) -> None:
         script = Script()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.histories import Sent, compare, delivered, history, registry, small_histories
-from tests.oracle import AUTO, UNSAID, Model, Outcome, Record, Reported, Row, follow
+from tests.oracle import AUTO, UNSPECIFIED, Model, Outcome, Record, Reported, Row, follow
 from tests.oracle.words import at_millisecond
 
 NOW = 1_760_000_000
@@ -221,7 +221,7 @@ class TestHistories:
 
 class TestCompare:
     def test_equal_rows_have_no_difference(self) -> None:
-        expected = [{"k": 1, "reference_id": AUTO, "metadata": {"n": 1}, "x": UNSAID}]
+        expected = [{"k": 1, "reference_id": AUTO, "metadata": {"n": 1}, "x": UNSPECIFIED}]
         found = [{"k": 1, "reference_id": "auto:ab", "metadata": '{"n": 1.0}', "x": 3}]
         assert compare(expected, found, ["k"]) == []
 

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from tests.oracle import UNSAID
+from tests.oracle import UNSPECIFIED
 from tests.oracle.script import NOON, TOPIC, Script, after
 
 DAY = 86_400
@@ -348,7 +348,7 @@ class TestResult:
         assert (read["segment_id"], read["user_id"], read["reference_id"]) == (8, "ann", "r")
         assert (read["changed_membership"], read["event_id"]) == (None, None)
         assert (unread["reason"], unread["network_id"]) == ("not_json", None)
-        assert (odd["reason"], odd["network_id"]) == ("invalid_field", UNSAID)
+        assert (odd["reason"], odd["network_id"]) == ("invalid_field", UNSPECIFIED)
 
 
 class TestMembershipAsOf:

@@ -11,13 +11,13 @@ Row = dict[str, Any]
 AUTO: Final = "auto:*"  # any reference that begins with "auto:"
 
 
-class Unsaid(enum.Enum):
+class Unspecified(enum.Enum):
     """The contract does not say what stands here: equal to anything in `compare`."""
 
-    UNSAID = "unsaid"
+    UNSPECIFIED = "unspecified"
 
 
-UNSAID: Final = Unsaid.UNSAID
+UNSPECIFIED: Final = Unspecified.UNSPECIFIED
 
 
 @dataclass(frozen=True)

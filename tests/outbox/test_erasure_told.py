@@ -17,7 +17,7 @@ from service.ingest.role import ingest
 from service.kafka.clients import connection_options
 from tests.outbox.test_memberships import _TOLD
 from tests.support.database import erase, folded, make_segments, rows, sound, until, value
-from tests.support.kafka import Said, publish, read_topic
+from tests.support.kafka import NewRecord, publish, read_topic
 from tests.support.roles import service
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ async def test_what_a_teller_left_unfinished_is_aborted_and_its_identifiers_are_
     await unfinished.begin_transaction()
     await unfinished.send_and_wait(topics.memberships, b'{"is_member": true}', b"n:1:eve")
     async with service(settings, ingest, project, publish_memberships):
-        await publish(settings, [Said(user="ann"), Said(user="bob")])
+        await publish(settings, [NewRecord(user="ann"), NewRecord(user="bob")])
         await folded(settings)
         await until(settings, _TOLD)
         number = await erase(settings, "ann")
@@ -77,7 +77,7 @@ async def test_tombstones_bury_the_identifier_and_the_states_go_on_under_the_new
         await publish(
             settings,
             [
-                Said(user=user, network_id=network, segment_id=segment, user_status=status)
+                NewRecord(user=user, network_id=network, segment_id=segment, user_status=status)
                 for network, segment, user, status in (
                     ("n", 1, "a:nn", "add"), ("n", 2, "a:nn", "block"), ("m", 1, "a:nn", "add"), ("n", 1, "bob", "add"),
                 )
@@ -92,7 +92,7 @@ async def test_tombstones_bury_the_identifier_and_the_states_go_on_under_the_new
             f"n:1:erased:{number}": True, f"n:2:erased:{number}": False,
         }  # fmt: skip
         # Whoever has that identifier afterwards is told of in its own segments only.
-        await publish(settings, [Said(user="a:nn", segment_id=1, status_change_timestamp=NOW)])
+        await publish(settings, [NewRecord(user="a:nn", segment_id=1, status_change_timestamp=NOW)])
         await folded(settings)
         await until(settings, _TOLD)
         again = await erase(settings, "bob")

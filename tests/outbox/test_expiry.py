@@ -19,7 +19,7 @@ from service.registry import segments as registry
 from tests.histories import history
 from tests.support.database import connected, folded, rows, sound, until
 from tests.support.expiring import NOW, ROLES, STANDING, expiries, outcomes, swept
-from tests.support.kafka import Said, publish, read_topic
+from tests.support.kafka import NewRecord, publish, read_topic
 from tests.support.referee import differences
 from tests.support.registries import make_registry
 from tests.support.roles import service
@@ -33,15 +33,15 @@ pytestmark = pytest.mark.stack
 
 async def test_an_override_lapses_within_seconds_of_its_time_and_says_why(ready: Settings) -> None:
     async with service(ready, *ROLES):
-        await publish(ready, [Said(user="first")])
+        await publish(ready, [NewRecord(user="first")])
         await folded(ready)
         due = int(time.time()) + 6
         await publish(
             ready,
             [
-                Said(user=" Ann@X.com", expires_at=due, status_change_timestamp=due - 9),
-                Said(user="rule", user_status="enter", status_change_timestamp=due - 30),
-                Said(user="rule", user_status="block", expires_at=due, status_change_timestamp=due - 9),
+                NewRecord(user=" Ann@X.com", expires_at=due, status_change_timestamp=due - 9),
+                NewRecord(user="rule", user_status="enter", status_change_timestamp=due - 30),
+                NewRecord(user="rule", user_status="block", expires_at=due, status_change_timestamp=due - 9),
             ],
         )  # fmt: skip
         with taking() as usual:
@@ -72,9 +72,9 @@ async def test_an_override_lapses_within_seconds_of_its_time_and_says_why(ready:
     assert event["reference_id"] == f"expire:{named[0]['event_id']}"
     assert await outcomes(ready) == [("ann@x.com", "applied"), ("rule", "applied")]
     for record in await expiries(ready):
-        said = json.loads(record.value)
-        assert record.key == f"n:{said['user']}".encode()
-        assert set(said) == {
+        body = json.loads(record.value)
+        assert record.key == f"n:{body['user']}".encode()
+        assert set(body) == {
             "network_id", "user", "segment_id", "user_status", "status_change_timestamp", "reference_id",
         }  # fmt: skip
 
@@ -87,7 +87,7 @@ async def test_after_a_stop_of_hours_all_that_is_overdue_lapses_and_a_late_add_t
         await publish(
             ready,
             [
-                Said(user=f"u{n}", status_change_timestamp=NOW - 9 * hour, expires_at=NOW - hour * (1 + n % 5))
+                NewRecord(user=f"u{n}", status_change_timestamp=NOW - 9 * hour, expires_at=NOW - hour * (1 + n % 5))
                 for n in range(1200)
             ],
         )  # fmt: skip
@@ -98,7 +98,11 @@ async def test_after_a_stop_of_hours_all_that_is_overdue_lapses_and_a_late_add_t
         await until(ready, STANDING, lambda found: found == 0)
         await publish(
             ready,
-            [Said(user="late", status_change_timestamp=NOW - 9 * hour, expires_at=NOW - 8 * hour)],
+            [
+                NewRecord(
+                    user="late", status_change_timestamp=NOW - 9 * hour, expires_at=NOW - 8 * hour
+                )
+            ],
         )
         await until(ready, "SELECT count(*) FROM reporting.result WHERE user_id = 'late' AND outcome = 'applied'",
                     lambda found: found == 2)  # fmt: skip
@@ -110,8 +114,8 @@ async def test_after_a_stop_of_hours_all_that_is_overdue_lapses_and_a_late_add_t
 
 
 async def test_an_override_restated_reset_or_replaced_does_not_lapse_early(ready: Settings) -> None:
-    def say(user: str, status: str, at: int, **fields: Any) -> Said:
-        return Said(user=user, user_status=status, status_change_timestamp=NOW + at, **fields)
+    def say(user: str, status: str, at: int, **fields: Any) -> NewRecord:
+        return NewRecord(user=user, user_status=status, status_change_timestamp=NOW + at, **fields)
 
     before = [
         say("longer", "add", -100, expires_at=NOW - 50),
@@ -144,7 +148,7 @@ async def test_an_override_restated_reset_or_replaced_does_not_lapse_early(ready
 async def test_an_override_of_an_archived_segment_lapses(ready: Settings) -> None:
     async with service(ready, ingest, project):
         await publish(
-            ready, [Said(user="u", status_change_timestamp=NOW - 900, expires_at=NOW - 600)]
+            ready, [NewRecord(user="u", status_change_timestamp=NOW - 900, expires_at=NOW - 600)]
         )
         await folded(ready)
         async with connected(ready) as connection:
@@ -159,7 +163,7 @@ async def test_an_expire_of_anybody_else_is_refused(ready: Settings) -> None:
         await publish(
             ready,
             [
-                Said(user="u", user_status="expire", status_change_timestamp=NOW - 9, headers=headers,
+                NewRecord(user="u", user_status="expire", status_change_timestamp=NOW - 9, headers=headers,
                      reference_id="expire:00000000-0000-8000-a000-000000000000")
                 for headers in ((), (("segments-source", b"expiry"), ("segments-signature", b"0" * 64)))
             ],
@@ -186,8 +190,10 @@ async def test_views_equal_the_oracle_while_overrides_lapse_and_after_a_rebuild(
         )
         await until(settings, "SELECT count(*) = 0 FROM projections.expiry")
         await folded(settings)
-    said = await expiries(settings)
-    assert len(said) >= 10  # how many depends on when the history falls; none would prove nothing
+    published = await expiries(settings)
+    assert (
+        len(published) >= 10
+    )  # how many depends on when the history falls; none would prove nothing
     records = await read_topic(settings, Topics(settings.topic_prefix).commands)
     pairs = [(one, (one.topic, one.partition, one.offset, one.timestamp)) for one in records]
     secret = settings.signing_secret

@@ -10,8 +10,8 @@ from projections.fold.worker import project
 from projections.outbox.expiries import publish_expiries
 from service.ingest.role import ingest
 from tests.support.database import erase, folded, rows, sound, until
-from tests.support.expiring import NOW, ROLES, STANDING, expiries, outcomes, said_again
-from tests.support.kafka import Said, publish
+from tests.support.expiring import NOW, ROLES, STANDING, expiries, outcomes, resigned_expiry
+from tests.support.kafka import NewRecord, publish
 from tests.support.roles import service
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ async def test_an_erased_persons_override_lapses_and_that_of_whoever_is_called_s
 ) -> None:
     async with service(ready, ingest, project):
         await publish(
-            ready, [Said(user="ann", status_change_timestamp=NOW - 900, expires_at=NOW - 600)]
+            ready, [NewRecord(user="ann", status_change_timestamp=NOW - 900, expires_at=NOW - 600)]
         )
         await folded(ready)
         number = await erase(ready, "ann")
-        await publish(ready, [Said(user="ann", status_change_timestamp=NOW - 900)])
+        await publish(ready, [NewRecord(user="ann", status_change_timestamp=NOW - 900)])
         await folded(ready)
         async with service(ready, publish_expiries):
             await until(ready, STANDING, lambda found: found == 1)
@@ -46,7 +46,7 @@ async def test_an_expiry_that_an_erasure_overtook_lapses_and_brings_no_identifie
 ) -> None:
     async with service(ready, ingest, project):
         await publish(
-            ready, [Said(user="ann", status_change_timestamp=NOW - 900, expires_at=NOW - 600)]
+            ready, [NewRecord(user="ann", status_change_timestamp=NOW - 900, expires_at=NOW - 600)]
         )
         await folded(ready)
     async with service(ready, project, publish_expiries):
@@ -54,7 +54,7 @@ async def test_an_expiry_that_an_erasure_overtook_lapses_and_brings_no_identifie
         number = await erase(ready, "ann")
         (record,) = await expiries(ready)
         assert b'"ann"' in record.value
-        again = said_again(ready, record)
+        again = resigned_expiry(ready, record)
         async with service(ready, ingest):
             await until(ready, STANDING, lambda found: found == 0)
             await publish(ready, [again])
@@ -71,12 +71,12 @@ async def test_an_expiry_that_an_erasure_overtook_lapses_and_brings_no_identifie
 async def test_an_expiry_said_again_after_an_erasure_is_a_duplicate_still(ready: Settings) -> None:
     async with service(ready, *ROLES):
         await publish(
-            ready, [Said(user="ann", status_change_timestamp=NOW - 900, expires_at=NOW - 600)]
+            ready, [NewRecord(user="ann", status_change_timestamp=NOW - 900, expires_at=NOW - 600)]
         )
         await until(ready, "SELECT count(*) FROM reporting.result WHERE user_status = 'expire'")
         (record,) = await expiries(ready)
         number = await erase(ready, "ann")
-        again = said_again(ready, record)
+        again = resigned_expiry(ready, record)
         await publish(ready, [again])
         await folded(ready)
     assert await outcomes(ready) == [

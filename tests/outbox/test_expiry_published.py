@@ -14,7 +14,7 @@ from projections.outbox.expiries import publish_expiries
 from service.ingest.role import ingest
 from tests.support.database import connected, folded, until
 from tests.support.expiring import NOW, STANDING, expiries
-from tests.support.kafka import Said, publish
+from tests.support.kafka import NewRecord, publish
 from tests.support.roles import service
 from tests.support.waiting import PATIENCE, holds
 
@@ -35,7 +35,7 @@ async def test_several_publishers_publish_each_once_also_while_the_ingest_stands
         await publish(
             ready,
             [
-                Said(user=f"u{n}", status_change_timestamp=NOW - 900, expires_at=NOW - 600)
+                NewRecord(user=f"u{n}", status_change_timestamp=NOW - 900, expires_at=NOW - 600)
                 for n in range(many)
             ],
         )
@@ -73,7 +73,7 @@ async def test_what_was_claimed_by_a_process_that_died_is_published_by_another(
 ) -> None:
     async with service(ready, ingest, project):
         await publish(
-            ready, [Said(user="u", status_change_timestamp=NOW - 900, expires_at=NOW - 600)]
+            ready, [NewRecord(user="u", status_change_timestamp=NOW - 900, expires_at=NOW - 600)]
         )
         await folded(ready)
         async with connected(ready) as connection:
@@ -96,7 +96,8 @@ async def test_what_was_refused_is_published_again(
     async with service(ready, project, publish_expiries):
         async with service(other, ingest):
             await publish(
-                ready, [Said(user="u", status_change_timestamp=NOW - 900, expires_at=NOW - 600)]
+                ready,
+                [NewRecord(user="u", status_change_timestamp=NOW - 900, expires_at=NOW - 600)],
             )
             await until(
                 ready, "SELECT count(*) FROM reporting.rejected WHERE reason = 'invalid_field'"
@@ -116,7 +117,8 @@ async def test_without_a_signing_key_nothing_is_published_and_log_and_status_say
     with capture_logs() as logs:
         async with service(unsigned, ingest, project, publish_expiries, publish_expiries):
             await publish(
-                ready, [Said(user="u", status_change_timestamp=NOW - 900, expires_at=NOW - 600)]
+                ready,
+                [NewRecord(user="u", status_change_timestamp=NOW - 900, expires_at=NOW - 600)],
             )
             await folded(ready)
             await holds(lambda: len(_unsigned(logs)) == 2)  # one for each process

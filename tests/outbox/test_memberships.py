@@ -14,7 +14,7 @@ from schemas.topics import Topics
 from service.ingest.role import ingest
 from service.outbox.rejected import publish_rejected
 from tests.support.database import connected, folded, make_segments, rows, until
-from tests.support.kafka import Said, publish, read_topic
+from tests.support.kafka import NewRecord, publish, read_topic
 from tests.support.roles import service
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ async def test_the_last_word_on_each_key_is_the_state_that_the_views_show(
 ) -> None:
     await make_segments(settings, [("n", 1), ("n", 2)])
     rng = random.Random(3)  # noqa: S311
-    said = [
-        Said(
+    records = [
+        NewRecord(
             user=f"u{rng.randrange(6)}", segment_id=rng.randint(1, 2), lane=rng.randrange(4), reference_id=f"{n}",
             user_status=rng.choice(["add", "block", "reset", "enter", "leave"]),
             status_change_timestamp=1_700_000_000 + rng.randrange(1000),
@@ -67,9 +67,9 @@ async def test_the_last_word_on_each_key_is_the_state_that_the_views_show(
         for n in range(200)
     ]  # fmt: skip
     async with service(settings, ingest, project, publish_memberships, publish_rejected):
-        await publish(settings, [*said[:100], Said(b"not JSON", lane=0)])
+        await publish(settings, [*records[:100], NewRecord(b"not JSON", lane=0)])
         await folded(settings)
-        await publish(settings, said[100:])
+        await publish(settings, records[100:])
         await folded(settings)
         await until(settings, _TOLD)
         # Again from the begin, as after a lost checkpoint: at least once, and still the last state.

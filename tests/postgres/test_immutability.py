@@ -11,7 +11,7 @@ from service.postgres.guards import GUARDED, guard_faults
 from service.registry import command_topics
 from tests.projections.folding import log
 from tests.support.database import connected
-from tests.support.lane import said
+from tests.support.lane import command_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -62,10 +62,10 @@ async def filled(database: Settings) -> AsyncIterator[asyncpg.Connection[Any]]:
     """A connection as the superuser to a database with a row in every table of the log."""
     async with log(database) as (lane,):
         at = 1_700_000_000
-        command = said(
+        command = command_json(
             user="a@x.com", status_change_timestamp=at, reference_id="r", description="d"
         )
-        assert await lane.append(command, command, b"{", said(user="b", segment_id=9), b"[") == [
+        assert await lane.append(command, command, b"{", command_json(user="b", segment_id=9), b"[") == [
             "event", "duplicate", "not_json", "unknown_segment", "not_json",
         ]  # fmt: skip
         # A batch that ends past its last record holds a hole.

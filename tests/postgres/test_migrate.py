@@ -229,9 +229,9 @@ async def test_a_new_login_is_missed_by_check_and_the_setup_after_says_what_it_g
     ended = await asyncio.to_thread(command_line, plain, "project")
     assert (ended.returncode, "was granted none" in ended.stderr) == (1, True)
     granted = await run(plain, "setup", "--json")
-    said, claimed = granted.json["done"]
+    grants, claimed = granted.json["done"]
     assert "belong to this installation" in claimed
-    assert said.startswith(f"granted roles to {login}: segments_ingest, ")
+    assert grants.startswith(f"granted roles to {login}: segments_ingest, ")
     assert (await run(plain, "setup")).out == "nothing to do\n"
     assert (await run(plain, "setup", "--check")).out == "everything is set up\n"
     async with connected(settings) as connection:

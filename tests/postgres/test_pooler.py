@@ -15,7 +15,7 @@ from service.outbox.rejected import publish_rejected
 from service.postgres.migrate import require_set_up
 from tests.support.command_line import run, system_user
 from tests.support.database import connected, folded, sound, until, value
-from tests.support.kafka import Said, publish
+from tests.support.kafka import NewRecord, publish
 from tests.support.pooler import pooled
 from tests.support.roles import service
 
@@ -36,14 +36,14 @@ async def test_ingest_projections_and_every_command_work_behind_a_transaction_po
         ):
             await publish(
                 settings,
-                [Said(user=f"u{n % 40}", reference_id=f"{n}", lane=n % 4) for n in range(400)]
-                + [Said(user="x", segment_id=7), Said(b"not JSON")],
+                [NewRecord(user=f"u{n % 40}", reference_id=f"{n}", lane=n % 4) for n in range(400)]
+                + [NewRecord(user="x", segment_id=7), NewRecord(b"not JSON")],
             )
             await folded(settings)
             await publish(
                 settings,
                 [
-                    Said(
+                    NewRecord(
                         user="brief",
                         status_change_timestamp=1_700_000_000,
                         expires_at=1_700_000_060,
@@ -65,8 +65,8 @@ async def test_ingest_projections_and_every_command_work_behind_a_transaction_po
             ["rebuild"],
             ["verify"],
         ):
-            said = await run(through, *arguments, "--json")
-            assert said.code == 0, (arguments, said.err)
+            result = await run(through, *arguments, "--json")
+            assert result.code == 0, (arguments, result.err)
         taken = await run(through, "segment", "create", "--network", "n", "--name", "other")
         assert (taken.code, "already" in taken.err) == (1, True)
         rejected = json.loads((await run(through, "rejected", "list", "--json")).out)

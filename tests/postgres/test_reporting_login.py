@@ -17,7 +17,7 @@ from service.postgres.database import database_url
 from service.runtime.settings import SecretStr
 from tests.support.command_line import run
 from tests.support.database import connected, folded, rows, sound
-from tests.support.kafka import Said, publish
+from tests.support.kafka import NewRecord, publish
 from tests.support.roles import service
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ async def test_every_role_and_command_works_for_a_login_that_owns_nothing(
             plain, "send", "--network", "n", "--user", "u", "--segment", "1", "--status", "add"
         )
         assert sent.code == 0, sent.err
-        await publish(plain, [Said(user="late", segment_id=2, lane=0), Said(b"{", lane=0)])
+        await publish(
+            plain, [NewRecord(user="late", segment_id=2, lane=0), NewRecord(b"{", lane=0)]
+        )
         assert (await run(plain, "status", "--wait", "300")).code == 0
         (row, *_) = (
             await run(plain, "rejected", "list", "--reason", "unknown_segment", "--json")
@@ -72,7 +74,7 @@ async def test_every_role_and_command_works_for_a_login_that_owns_nothing(
         retried = await run(plain, "rejected", "retry", row["position"])
         assert retried.code == 0, retried.err
         await folded(plain)
-    await publish(plain, [Said(b"poison", lane=1)])
+    await publish(plain, [NewRecord(b"poison", lane=1)])
     end = next(
         one["next_offset"] + 1
         for one in (await run(plain, "lane", "list", "--json")).json
@@ -92,8 +94,8 @@ async def test_every_role_and_command_works_for_a_login_that_owns_nothing(
         ["source", "list", "--history"],
         ["analyst", "list"],
     ):
-        said = await run(plain, *arguments)
-        assert said.code == 0, (arguments, said.err)
+        result = await run(plain, *arguments)
+        assert result.code == 0, (arguments, result.err)
     users = await rows(database, "SELECT user_id, segment_id FROM reporting.membership ORDER BY 2")
     assert [tuple(one.values()) for one in users] == [("u", 1), ("late", 2)]
     await sound(database)

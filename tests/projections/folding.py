@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from projections.fold.worker import ROLE, Worker
 from service.postgres.database import open_database
 from tests.support.database import make_segments, rows
-from tests.support.lane import log_lanes, said
+from tests.support.lane import command_json, log_lanes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -54,7 +54,7 @@ def commands(seed: int, count: int, users: int = 4) -> list[bytes]:
     """Make commands of few keys, many of them late, some at equal times, two segments."""
     rng = random.Random(seed)  # noqa: S311 - the same each time
     return [
-        said(
+        command_json(
             user=f"u{rng.randrange(users)}",
             segment_id=rng.randint(1, 2),
             user_status=rng.choice(["add", "block", "reset", "enter", "leave"]),

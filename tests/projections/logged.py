@@ -28,7 +28,7 @@ INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset) VALU
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class LoggedEvent:
     """One event of a key. lane: an index of LANES; at, received, recorded, lapses: seconds; names: of an expire."""
 
     status: int
@@ -38,7 +38,7 @@ class Said:
     received: int
     recorded: int
     lapses: int | None = None
-    names: Said | None = None
+    names: LoggedEvent | None = None
 
 
 def moment(seconds: int | None) -> datetime | None:
@@ -46,24 +46,28 @@ def moment(seconds: int | None) -> datetime | None:
 
 
 async def put(
-    connection: asyncpg.Connection[Any], histories: Iterable[list[Said]], above: int = 0
+    connection: asyncpg.Connection[Any], histories: Iterable[list[LoggedEvent]], above: int = 0
 ) -> None:
     """Put histories into the log, one key each; the last `above` offsets of each lane lie above its checkpoint."""
-    told = [
-        (said, 1 + key % 3, 1 + key // 3) for key, events in enumerate(histories) for said in events
+    events_by_key = [
+        (event, 1 + key % 3, 1 + key // 3)
+        for key, events in enumerate(histories)
+        for event in events
     ]
     lane_ids = []
     for nth, lane in enumerate(LANES):
-        end = 1 + max((said.offset for said, _, _ in told if said.lane == nth), default=-1)
+        end = 1 + max(
+            (event.offset for event, _, _ in events_by_key if event.lane == nth), default=-1
+        )
         # An id that is left out, as a failed insert leaves one.
         await connection.execute("SELECT nextval('segments.lane_lane_id_seq')")
         lane_ids.append(await connection.fetchval(_LANE, *lane, end))
         await connection.execute(_CHECKPOINT, lane_ids[-1], max(end - above, 0))
     rows = [
-        (lane_ids[said.lane], said.offset, segment, person, said.status, moment(said.at), moment(said.received),
-         moment(said.recorded), moment(said.lapses), said.names and lane_ids[said.names.lane],
-         said.names and said.names.offset, b"", b"", f"{said.lane}-{said.offset}", "")
-        for said, segment, person in told
+        (lane_ids[event.lane], event.offset, segment, person, event.status, moment(event.at), moment(event.received),
+         moment(event.recorded), moment(event.lapses), event.names and lane_ids[event.names.lane],
+         event.names and event.names.offset, b"", b"", f"{event.lane}-{event.offset}", "")
+        for event, segment, person in events_by_key
     ]  # fmt: skip
     await connection.copy_records_to_table(
         "event", schema_name="segments", columns=COLUMNS, records=rows

@@ -9,7 +9,7 @@ import pytest
 
 from tests.projections.folding import fold, log
 from tests.support.database import connected, value
-from tests.support.lane import said
+from tests.support.lane import command_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,15 +28,15 @@ async def analyst(database: Settings) -> AsyncIterator[tuple[asyncpg.Connection[
     """An analyst's connection, and when the second of two batches had not been recorded yet."""
     async with log(database, segments=[("n", 1), ("n", 2), ("m", 1)]) as (lane,):
         await lane.append(
-            said(user="A@x", user_status="enter", status_change_timestamp=AT),
-            said(user="A@x", user_status="block", status_change_timestamp=AT + 100),
-            said(user="A@x", segment_id=2, status_change_timestamp=AT + 50),
-            said(user="a@x", network_id="m", status_change_timestamp=AT + 60),
+            command_json(user="A@x", user_status="enter", status_change_timestamp=AT),
+            command_json(user="A@x", user_status="block", status_change_timestamp=AT + 100),
+            command_json(user="A@x", segment_id=2, status_change_timestamp=AT + 50),
+            command_json(user="a@x", network_id="m", status_change_timestamp=AT + 60),
         )
         first = await value(database, "SELECT recorded_at FROM segments.lane")
         # Late: it says something of a time between the first two.
-        await lane.append(said(user="a@X", user_status="reset", status_change_timestamp=AT + 200),
-                          said(user="a@X", user_status="leave", status_change_timestamp=AT + 10))  # fmt: skip
+        await lane.append(command_json(user="a@X", user_status="reset", status_change_timestamp=AT + 200),
+                          command_json(user="a@X", user_status="leave", status_change_timestamp=AT + 10))  # fmt: skip
         await fold(database)
     async with connected(database, "segments_report") as connection:
         yield connection, first

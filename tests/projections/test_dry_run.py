@@ -14,7 +14,7 @@ from schemas.command import Command, read_command
 from service.postgres.database import connect, open_database
 from tests.projections.folding import fold, log
 from tests.support.database import connected, rows, value
-from tests.support.lane import log_lanes, said
+from tests.support.lane import command_json, log_lanes
 
 if TYPE_CHECKING:
     from service.runtime.settings import Settings
@@ -25,7 +25,7 @@ AT = 1_700_000_000
 
 
 def command(**fields: Any) -> Command:
-    return read_command(said(**fields))
+    return read_command(command_json(**fields))
 
 
 async def counts(settings: Settings) -> list[dict[str, Any]]:
@@ -43,7 +43,7 @@ async def test_a_dry_run_of_somebody_unknown_makes_nobody_and_writes_nothing(
     database: Settings, role: str
 ) -> None:
     async with log(database) as (lane,):
-        await lane.append(said())
+        await lane.append(command_json())
         await fold(database)
     before = await counts(database)
     connection = await connect(database, role)
@@ -69,8 +69,8 @@ async def test_a_late_command_tells_what_it_would_do_then_and_what_would_stand_n
 ) -> None:
     async with log(database) as (lane,):
         await lane.append(
-            said(user_status="enter", status_change_timestamp=AT + 10),
-            said(user_status="leave", status_change_timestamp=AT + 20),
+            command_json(user_status="enter", status_change_timestamp=AT + 10),
+            command_json(user_status="leave", status_change_timestamp=AT + 20),
         )
     async with connected(database, "segments_api") as connection:
         verdict = await dry_run(connection, command(status_change_timestamp=AT))
@@ -79,7 +79,7 @@ async def test_a_late_command_tells_what_it_would_do_then_and_what_would_stand_n
         assert verdict.after["member_since"].timestamp() == AT
         assert verdict.after["automation_says"] == "leave"
         async with log_lanes(database) as (lane,):
-            await lane.append(said(user_status="block", status_change_timestamp=AT + 30))
+            await lane.append(command_json(user_status="block", status_change_timestamp=AT + 30))
         verdict = await dry_run(connection, command(status_change_timestamp=AT))
     assert verdict.outcome == "superseded"
     assert verdict.before == verdict.after
@@ -107,7 +107,7 @@ async def test_a_retry_with_its_idempotency_key_would_be_a_duplicate_and_another
     database: Settings,
 ) -> None:
     async with log(database) as (lane,):
-        await lane.append((said(), [("idempotency-key", b"k")]))
+        await lane.append((command_json(), [("idempotency-key", b"k")]))
     async with connected(database, "segments_api") as connection:
         same = await dry_run(connection, command(), "k")
         other = await dry_run(connection, command(user="somebody else"), "k")
@@ -121,7 +121,7 @@ async def test_an_erased_persons_key_names_its_event_still_and_their_name_would_
     database: Settings,
 ) -> None:
     async with log(database) as (lane,):
-        await lane.append((said(user="ann"), [("idempotency-key", b"k")]))
+        await lane.append((command_json(user="ann"), [("idempotency-key", b"k")]))
     async with connected(database, "segments_operate") as connection:
         number = await connection.fetchval("SELECT segments.erase_person('n', 'ann', 'o', 'asked')")
         again = await dry_run(connection, command(user="ann"), "k")
@@ -164,7 +164,7 @@ async def test_one_dry_run_sees_one_snapshot(database: Settings) -> None:
     async with log(database) as (lane,), connected(database, "segments_api") as connection:
         async with dry_runs(connection) as run:
             first = await once(run)
-            await lane.append(said(user_status="block"))
+            await lane.append(command_json(user_status="block"))
             assert await value(database, "SELECT count(*) FROM segments.event") == 1
             second = await once(run)
         async with dry_runs(connection) as run:

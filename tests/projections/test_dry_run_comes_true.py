@@ -20,7 +20,7 @@ from service.kafka.publish import Sender, signed_headers
 from service.postgres.database import open_database
 from tests.histories import Sent, history
 from tests.support.database import connected, rows
-from tests.support.lane import Given, LogLane, log_lanes, said
+from tests.support.lane import Given, LogLane, command_json, log_lanes
 from tests.support.registries import make_registry
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ async def expire(world: World, number: int, rng: random.Random) -> None:
     if not due:
         return
     one = rng.choice(due)
-    content = said(
+    content = command_json(
         network_id=one["network_id"], user=one["user_id"], segment_id=one["segment_id"], user_status="expire",
         status_change_timestamp=one["at"], reference_id=f"expire:{one['event_id']}",
     )  # fmt: skip

@@ -13,8 +13,8 @@ from projections.fold.worker import project
 from service.ingest.role import ingest
 from tests.projections.folding import fold, log
 from tests.support.database import connected, erase, folded, rows, sound, value
-from tests.support.kafka import Said, publish
-from tests.support.lane import said
+from tests.support.kafka import NewRecord, publish
+from tests.support.lane import command_json
 from tests.support.roles import service
 
 if TYPE_CHECKING:
@@ -48,15 +48,16 @@ async def found_in(settings: Settings, needle: str) -> list[str]:
 
 async def fill(lane: Any) -> None:
     outcomes = await lane.append(
-        said(user=" ANNA@x.com", status_change_timestamp=AT, description="why-she-came",
+        command_json(user=" ANNA@x.com", status_change_timestamp=AT, description="why-she-came",
              metadata={"note": "her-own-words"}, reference_id="campaign"),
-        said(user="anna@x.com", status_change_timestamp=AT, description="why-she-came",
+        command_json(user="anna@x.com", status_change_timestamp=AT, description="why-she-came",
              metadata={"note": "her-own-words"}, reference_id="campaign"),
-        said(user="anna@x.com", segment_id=9, description="why-she-came"),
-        (said(user="anna@x.com", **{"misspelt-by-anna": "her-own-words"}),
+        command_json(user="anna@x.com", segment_id=9, description="why-she-came"),
+        (command_json(user="anna@x.com", **{"misspelt-by-anna": "her-own-words"}),
          (("idempotency-key", b"anna@x.com"),), b"n:anna@x.com"),
-        (said(user="anna@x.com", user_status="block", segment_id=2, description="why-she-came"), (), b"n:anna@x.com"),
-        said(user="bob", description="why-he-came"),
+        (command_json(user="anna@x.com", user_status="block", segment_id=2,
+                      description="why-she-came"), (), b"n:anna@x.com"),
+        command_json(user="bob", description="why-he-came"),
     )  # fmt: skip
     assert outcomes == ["event", "duplicate", "unknown_segment", "invalid_field", "event", "event"]
 
@@ -129,7 +130,7 @@ async def test_the_same_identifier_afterwards_is_a_new_person(database: Settings
         number = await erase(database, "anna@x.com")
         # The very command of before: nothing ties it to the erased one any more.
         assert await lane.append(
-            said(user="anna@x.com", status_change_timestamp=AT, description="why-she-came",
+            command_json(user="anna@x.com", status_change_timestamp=AT, description="why-she-came",
                  metadata={"note": "her-own-words"}, reference_id="campaign")
         ) == ["event"]  # fmt: skip
         await fold(database)
@@ -146,7 +147,9 @@ async def test_a_user_who_is_called_like_an_erased_one_shares_no_row_with_one(
 ) -> None:
     async with log(database) as (lane,):
         await fill(lane)
-        assert await lane.append(said(user="erased:1", status_change_timestamp=AT)) == ["event"]
+        assert await lane.append(command_json(user="erased:1", status_change_timestamp=AT)) == [
+            "event"
+        ]
         number = await erase(database, "anna@x.com")
         await fold(database)
     assert number != 1
@@ -183,7 +186,7 @@ async def test_an_ingest_that_remembers_people_attaches_nothing_to_an_erased_one
     small = ready.model_copy(update={"ingest_batch_records": 50})
     users = [f"u{number}" for number in range(8)]
     commands = [
-        Said(user=user, segment_id=1, reference_id=f"{turn}", status_change_timestamp=AT + turn, lane=turn % 4)
+        NewRecord(user=user, segment_id=1, reference_id=f"{turn}", status_change_timestamp=AT + turn, lane=turn % 4)
         for turn in range(150)
         for user in users
     ]  # fmt: skip

@@ -15,8 +15,8 @@ from tests.projections.folding import log
 from tests.projections.test_erasure import found_in
 from tests.support.accounts import outcomes
 from tests.support.database import connected, erase, folded, rows, sound, value
-from tests.support.kafka import Said, publish
-from tests.support.lane import Given, said
+from tests.support.kafka import NewRecord, publish
+from tests.support.lane import Given, command_json
 from tests.support.roles import service
 
 if TYPE_CHECKING:
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 USER = "erase.me@ex.com"
 KEY = f"neta:{USER}".encode()
-BY_USER = said(network_id="neta", user=USER)
+BY_USER = command_json(network_id="neta", user=USER)
 # What is refused although its key is in order: no user can be read of any of these values.
 UNREADABLE: list[tuple[str, bytes | None]] = [
     ("tombstone", None),
     ("not_json", BY_USER[:-5]),
     ("not_json", b"\xef\xbb\xbf" + BY_USER),
-    ("not_json", said(network_id="neta", user=USER, metadata={"x": float("nan")})),
-    ("too_large", said(network_id="neta", user=USER, description="d" * 65_536)),
-    ("invalid_field", said(network_id=5, user=USER)),
-    ("invalid_field", said(network_id="neta", user=[USER])),
-    ("invalid_field", said(network_id="neta", user=USER + "\0")),
-    ("invalid_field", said(network_id="other", user={"mail": USER})),
+    ("not_json", command_json(network_id="neta", user=USER, metadata={"x": float("nan")})),
+    ("too_large", command_json(network_id="neta", user=USER, description="d" * 65_536)),
+    ("invalid_field", command_json(network_id=5, user=USER)),
+    ("invalid_field", command_json(network_id="neta", user=[USER])),
+    ("invalid_field", command_json(network_id="neta", user=USER + "\0")),
+    ("invalid_field", command_json(network_id="other", user={"mail": USER})),
 ]
 # Whose each key is, as (network_id, user).
 OWNERS: list[tuple[bytes | None, tuple[str, str] | None]] = [
@@ -67,9 +67,11 @@ async def test_nothing_is_left_of_an_identifier_that_only_keys_of_refused_record
     ready: Settings,
 ) -> None:
     """Law 4: a tombstone is nothing but its key."""
-    bob = Said(said(user="bob", segment_id=77, description="why-he-came"), lane=0, key=b"n:bob")
-    sent = [Said(record, lane=0, key=KEY) for _, record in UNREADABLE]
-    sent.append(Said(BY_USER[:-5], lane=0, key=b"neta: Erase.Me@ex.com"))
+    bob = NewRecord(
+        command_json(user="bob", segment_id=77, description="why-he-came"), lane=0, key=b"n:bob"
+    )
+    sent = [NewRecord(record, lane=0, key=KEY) for _, record in UNREADABLE]
+    sent.append(NewRecord(BY_USER[:-5], lane=0, key=b"neta: Erase.Me@ex.com"))
     async with service(ready, ingest, project):
         await publish(ready, [*sent, bob])
         await folded(ready)
@@ -106,9 +108,9 @@ async def test_a_key_that_names_another_than_the_value_is_of_both(database: Sett
     async with log(database) as (lane,):
         for person, network in (("ann", "n"), ("bob", "m")):
             assert await lane.append(
-                (said(user="ann", unknown=1), (), b"m:bob"),
-                (said(user="ann", segment_id=77), (), b"m:bob"),
-                (said(user="ann", segment_id=77), (), b"n:ann"),
+                (command_json(user="ann", unknown=1), (), b"m:bob"),
+                (command_json(user="ann", segment_id=77), (), b"m:bob"),
+                (command_json(user="ann", segment_id=77), (), b"n:ann"),
             ) == ["invalid_field", "unknown_segment", "unknown_segment"]
             assert await erase(database, person, network) is not None
             left = await rows(database, "SELECT record_key FROM segments.rejected ORDER BY 1")
@@ -122,7 +124,8 @@ async def test_whom_a_key_names_shows_in_no_view(database: Settings) -> None:
     """The key's network need not be the value's: none of its analysts may see the other one's user."""
     async with log(database) as (lane,):
         await lane.append(
-            (said(user=["x"], reference_id="r"), (), b"m:hidden@x"), (None, (), b"m:hidden@x")
+            (command_json(user=["x"], reference_id="r"), (), b"m:hidden@x"),
+            (None, (), b"m:hidden@x"),
         )
         places = await found_in(database, "hidden@x")
         results = await rows(database, "SELECT network_id, user_id FROM reporting.result")
@@ -181,10 +184,10 @@ async def test_an_operator_blanks_single_refused_records_that_name_nobody(
     async with log(database) as (lane,):
         assert await lane.append(
             (b'{"mail": "anna@x.com"', (("idempotency-key", b"anna@x.com"),), b"anna@x.com"),
-            said(user="bob"),
+            command_json(user="bob"),
             (None, (), b"a free-form key of \xff ANNA@x.com"),
             (b"{", (("idempotency-key", b"anna@x.com"),)),
-            (said(user="bob", segment_id=77, description="why-he-came"), (), b"n:bob"),
+            (command_json(user="bob", segment_id=77, description="why-he-came"), (), b"n:bob"),
         ) == ["not_json", "event", "tombstone", "not_json", "unknown_segment"]
         assert len(await found_in(database, "anna@x.com")) > 1
         numbers = await erase_what_holds(database, "anna@x.com")
@@ -222,7 +225,7 @@ async def test_where_no_refused_record_lies_nothing_is_blanked_or_recorded(
     database: Settings,
 ) -> None:
     async with log(database) as (lane,):
-        await lane.append(said(user="bob", description="why-he-came"))
+        await lane.append(command_json(user="bob", description="why-he-came"))
         topic = lane.lane.topic
     async with connected(database, "segments_operate") as connection:
         for position in ((topic, 0, 0, 0), (topic, 0, 1, 0), ("none", 0, 0, 0)):

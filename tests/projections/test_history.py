@@ -16,10 +16,10 @@ from tests.oracle.fold import Step, earliest_later, outcome
 from tests.oracle.fold import fold as fold_by_oracle
 from tests.oracle.words import Command, Event
 from tests.projections.folding import fold, log
-from tests.projections.logged import ADD, BLOCK, EXPIRE, LANES, NOON, Said, moment, put
+from tests.projections.logged import ADD, BLOCK, EXPIRE, LANES, NOON, LoggedEvent, moment, put
 from tests.projections.test_whole import fold_whole
 from tests.support.database import connected, rows, value
-from tests.support.lane import said
+from tests.support.lane import command_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ FROM projections.key_interval WHERE slot = $1
 """
 
 
-def drawn_histories(count: int) -> list[list[Said]]:
+def drawn_histories(count: int) -> list[list[LoggedEvent]]:
     """Histories that Hypothesis draws, with events late, tied and expiring; each lane keeps its order of receipt."""
     drawn: list[list[Any]] = []
 
@@ -64,19 +64,19 @@ def drawn_histories(count: int) -> list[list[Said]]:
     histories = []
     for key, history in enumerate(drawn):
         clocks = [20 * key] * len(LANES)
-        events: list[Said] = []
+        events: list[LoggedEvent] = []
         for lane, status, at, step, lapses, back in history:
             clocks[lane] += step
             named = events[-1 - back % len(events)] if events and status == EXPIRE else None
             until = lapses if status <= BLOCK else None
             clock = clocks[lane]
-            events.append(Said(status, lane, ends[lane], at, clock, clock, until, named))
+            events.append(LoggedEvent(status, lane, ends[lane], at, clock, clock, until, named))
             ends[lane] += 1
         histories.append(events)
     return histories
 
 
-def steps_of(history: Sequence[Said]) -> list[Step]:
+def steps_of(history: Sequence[LoggedEvent]) -> list[Step]:
     """Fold a history by the oracle."""
     events = []
     for one in history:
@@ -93,7 +93,7 @@ def steps_of(history: Sequence[Said]) -> list[Step]:
     return fold_by_oracle(events, str)
 
 
-def intervals_of(history: Sequence[Said], lane_ids: dict[Any, int]) -> list[tuple[Any, ...]]:
+def intervals_of(history: Sequence[LoggedEvent], lane_ids: dict[Any, int]) -> list[tuple[Any, ...]]:
     """The rows of projections.key_interval of a key, by the oracle."""
     begun = [
         (step, place)
@@ -112,7 +112,7 @@ def intervals_of(history: Sequence[Said], lane_ids: dict[Any, int]) -> list[tupl
     return intervals
 
 
-def outcomes_of(history: Sequence[Said], lane_ids: dict[Any, int]) -> list[tuple[Any, ...]]:
+def outcomes_of(history: Sequence[LoggedEvent], lane_ids: dict[Any, int]) -> list[tuple[Any, ...]]:
     """The rows of _OUTCOMES of a key, by the oracle."""
     steps = steps_of(history)
     outcomes = []
@@ -120,8 +120,8 @@ def outcomes_of(history: Sequence[Said], lane_ids: dict[Any, int]) -> list[tuple
         *lane, offset = step.event.position
         superseded = outcome(step, later, str) == "superseded"
         effect = step.changed_membership + 2 * step.changed_override
-        said_alone = outcome(step, None, str)
-        marks = 8 * (said_alone == "ineffective") + 4 * (said_alone == "applied" and not effect)
+        alone = outcome(step, None, str)
+        marks = 8 * (alone == "ineffective") + 4 * (alone == "applied" and not effect)
         outcomes.append((lane_ids[tuple(lane)], offset, marks + 16 * superseded, effect))
     return outcomes
 
@@ -176,9 +176,9 @@ async def test_the_duration_of_an_interval_is_from_one_change_to_the_next(
 ) -> None:
     async with log(database) as (lane,):
         await lane.append(
-            said(user_status="enter", status_change_timestamp=AT),
-            said(user_status="leave", status_change_timestamp=AT + 3 * 86_400 + 1),
-            said(user_status="enter", status_change_timestamp=AT + 3 * 86_400 + 1),
+            command_json(user_status="enter", status_change_timestamp=AT),
+            command_json(user_status="leave", status_change_timestamp=AT + 3 * 86_400 + 1),
+            command_json(user_status="enter", status_change_timestamp=AT + 3 * 86_400 + 1),
         )
         await fold(database)
     found = await rows(
@@ -195,7 +195,7 @@ async def test_the_duration_of_an_interval_is_from_one_change_to_the_next(
 
 async def test_a_key_s_first_event_writes_no_row_but_its_state(database: Settings) -> None:
     async with log(database) as (lane,):
-        await lane.append(*(said(user=f"u{number}") for number in range(20)))
+        await lane.append(*(command_json(user=f"u{number}") for number in range(20)))
         await fold(database)
     assert await value(database, "SELECT count(*) FROM projections.past_interval") == 0
     assert await value(database, "SELECT count(*) FROM reporting.membership_history") == 20
@@ -223,10 +223,10 @@ async def test_verify_names_an_interval_that_was_tampered_with(
 ) -> None:
     async with log(database) as (lane,):
         await lane.append(
-            said(user_status="add", status_change_timestamp=AT),
-            said(user_status="block", status_change_timestamp=AT + 10),
-            said(user="v", user_status="leave", status_change_timestamp=AT),
-            said(user="v", user_status="enter", status_change_timestamp=AT + 10),
+            command_json(user_status="add", status_change_timestamp=AT),
+            command_json(user_status="block", status_change_timestamp=AT + 10),
+            command_json(user="v", user_status="leave", status_change_timestamp=AT),
+            command_json(user="v", user_status="enter", status_change_timestamp=AT + 10),
         )
         await fold(database)
     async with connected(database) as connection:
@@ -250,8 +250,8 @@ async def test_verify_names_an_outcome_that_was_tampered_with(
 ) -> None:
     async with log(database) as (lane,):
         await lane.append(
-            said(user_status="add", status_change_timestamp=AT),
-            said(user_status="leave", status_change_timestamp=AT + 10),
+            command_json(user_status="add", status_change_timestamp=AT),
+            command_json(user_status="leave", status_change_timestamp=AT + 10),
         )
         await fold(database)
     async with connected(database) as connection:

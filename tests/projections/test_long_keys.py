@@ -16,7 +16,7 @@ from projections.queries.results import PositionQuery, read_places, read_positio
 from service.postgres.database import open_database
 from tests.projections.folding import commands, fold, log, read_views
 from tests.support.database import connected, rows, sound, value
-from tests.support.lane import said
+from tests.support.lane import command_json
 
 if TYPE_CHECKING:
     from service.runtime.settings import Settings
@@ -106,7 +106,7 @@ async def test_a_late_event_a_result_and_an_explanation_read_a_part_of_a_long_ke
     async with log(database) as (lane,):
         for start in range(0, 12_000, 4_000):
             await lane.append(*(
-                said(user_status=steps[n % 5], status_change_timestamp=AT + 60 * n, reference_id=f"{n}")
+                command_json(user_status=steps[n % 5], status_change_timestamp=AT + 60 * n, reference_id=f"{n}")
                 for n in range(start, start + 4_000)
             ))  # fmt: skip
         await fold(database)
@@ -114,7 +114,9 @@ async def test_a_late_event_a_result_and_an_explanation_read_a_part_of_a_long_ke
         async with connected(database, "segments_project") as connection:
             for number, at in enumerate((AT - 1, AT + 60 * 6_000 + 1, AT + 60 * 11_990 + 1)):
                 end = 12_000 + number
-                await lane.append(said(status_change_timestamp=at, reference_id=f"late {number}"))
+                await lane.append(
+                    command_json(status_change_timestamp=at, reference_id=f"late {number}")
+                )
                 async with connection.transaction():
                     await fold_range(connection, 0, lane.lane_id, end, end + 1)
                     assert await connection.fetchval(READ) < 6_000
@@ -137,16 +139,16 @@ async def test_what_changes_a_long_key_to_its_end_is_folded_alone(
     monkeypatch.setattr(worker, "MOST_LATE", 100)
     async with log(database, 2) as (first, second):
         await first.append(*(
-            said(user_status=("enter", "leave")[n % 2], status_change_timestamp=AT + n, reference_id=f"{n}")
+            command_json(user_status=("enter", "leave")[n % 2], status_change_timestamp=AT + n, reference_id=f"{n}")
             for n in range(2000)
         ))  # fmt: skip
         await fold(database)
         await first.append(
-            said(user="v", reference_id="before"),
-            said(user_status="block", status_change_timestamp=AT - 1, reference_id="late"),
-            said(user="v", segment_id=2, reference_id="after"),
+            command_json(user="v", reference_id="before"),
+            command_json(user_status="block", status_change_timestamp=AT - 1, reference_id="late"),
+            command_json(user="v", segment_id=2, reference_id="after"),
         )
-        await second.append(said(user="w", reference_id="other"))
+        await second.append(command_json(user="w", reference_id="other"))
         async with open_database(database, ROLE, 1) as connections:
             one = Worker(connections)
             done: list[set[str]] = []
@@ -177,7 +179,7 @@ async def test_verify_names_a_kept_state_that_was_tampered_with(
     monkeypatch.setattr(long_keys, "EVERY", 5)
     async with log(database) as (lane,):
         await lane.append(*(
-            said(status_change_timestamp=AT + number, reference_id=f"{number}") for number in range(40)
+            command_json(status_change_timestamp=AT + number, reference_id=f"{number}") for number in range(40)
         ))  # fmt: skip
         await fold(database)
     async with connected(database) as connection:

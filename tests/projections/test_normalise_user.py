@@ -48,9 +48,9 @@ async def test_sql_and_python_normalise_thousands_of_strings_alike(database: Set
     async with connected(database, "segments_report") as connection:
         found = await connection.fetchval(_ASK, users)
     assert [
-        (user, said, normalise_user(user))
-        for user, said in zip(users, found, strict=True)
-        if said != normalise_user(user)
+        (user, from_sql, normalise_user(user))
+        for user, from_sql in zip(users, found, strict=True)
+        if from_sql != normalise_user(user)
     ] == []
 
 

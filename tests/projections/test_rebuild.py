@@ -14,7 +14,7 @@ from projections.fold.worker import project
 from service.runtime.errors import WrongUseError
 from tests.projections.folding import commands, fold, log, read_views
 from tests.support.database import connected, rows, sound, until, value
-from tests.support.lane import said
+from tests.support.lane import command_json
 from tests.support.roles import Process, service
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ async def pour(lane: Any, stop: asyncio.Event) -> int:
         turn += 1
         await lane.append(
             *(
-                said(
+                command_json(
                     user=f"u{turn}-{n}", user_status="enter", status_change_timestamp=1_700_000_000
                 )
                 for n in range(20)
@@ -233,7 +233,7 @@ async def test_a_rebuild_by_sets_gives_what_the_fold_gives_for_any_history(
         for number, lane in enumerate(lanes):
             await lane.append(*commands(seed * 3 + number, 300, users=25))
         lapsing = (
-            said(
+            command_json(
                 user=f"u{user}",
                 user_status=("add", "block")[user % 2],
                 status_change_timestamp=1_700_000_000 + seed,

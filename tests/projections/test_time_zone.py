@@ -11,7 +11,7 @@ from projections.fold.rebuild import rebuild
 from service.postgres.database import database_url
 from tests.projections.folding import PROJECTED, commands, fold, log, read_views
 from tests.support.database import connected, rows, sound, value
-from tests.support.lane import said
+from tests.support.lane import command_json
 
 if TYPE_CHECKING:
     from service.runtime.settings import Settings
@@ -40,8 +40,8 @@ async def test_a_database_of_another_time_zone_and_style_gives_the_same_rows(
         async with log(settings, segments=[(network, 1), (network, 2)]) as (lane,):
             given = [c.replace(b'"n"', f'"{network}"'.encode()) for c in commands(7, 60)]
             await lane.append(
-                said(network_id=network, user="late", status_change_timestamp=LATE),
-                said(network_id=network, user="later", status_change_timestamp=LATE + 1200),
+                command_json(network_id=network, user="late", status_change_timestamp=LATE),
+                command_json(network_id=network, user="later", status_change_timestamp=LATE + 1200),
                 *given,
             )
             await fold(settings)

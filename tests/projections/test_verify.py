@@ -14,8 +14,8 @@ from service.ingest.role import ingest
 from tests.log.test_signed_headers import signed
 from tests.projections.folding import fold, log
 from tests.support.database import UNGUARDED, connected, folded, value
-from tests.support.kafka import Said, publish
-from tests.support.lane import said
+from tests.support.kafka import NewRecord, publish
+from tests.support.lane import command_json
 from tests.support.roles import service
 
 if TYPE_CHECKING:
@@ -139,14 +139,14 @@ TAMPERED = {
 
 async def test_verify_names_the_view_of_whatever_was_tampered_with(database: Settings) -> None:
     async with log(database) as (lane,):
-        first = said(status_change_timestamp=AT)
+        first = command_json(status_change_timestamp=AT)
         await lane.append(
             first,
-            said(segment_id=2),
+            command_json(segment_id=2),
             first,
             b"not JSON",
-            said(user="v", user_status="enter", description="why", metadata=NUMBERS),
-            (said(user="k"), [("idempotency-key", b"k")]),
+            command_json(user="v", user_status="enter", description="why", metadata=NUMBERS),
+            (command_json(user="k"), [("idempotency-key", b"k")]),
         )
         await fold(database)
     async with connected(database) as connection:
@@ -170,10 +170,12 @@ async def test_verify_knows_what_an_expiry_says(database: Settings) -> None:
     more = {"u": {}, "v": {"description": "lapsed"}}
     async with log(database) as (lane,):
         for user, fields in more.items():
-            await lane.append(said(user=user, status_change_timestamp=AT, expires_at=due))
+            await lane.append(command_json(user=user, status_change_timestamp=AT, expires_at=due))
             query = f"SELECT event_id FROM reporting.event WHERE user_id = '{user}'"
             fields |= {"reference_id": f"expire:{await value(database, query)}"}
-            expiry = said(user=user, user_status="expire", status_change_timestamp=due, **fields)
+            expiry = command_json(
+                user=user, user_status="expire", status_change_timestamp=due, **fields
+            )
             spoken = signed(lane, expiry, source="expiry", actor=None)
             assert await lane.append(spoken) == ["event"]
         await fold(database)
@@ -194,7 +196,7 @@ async def test_verify_knows_what_an_expiry_says(database: Settings) -> None:
 async def test_verify_waits_for_nothing_that_is_only_not_done_yet(database: Settings) -> None:
     """No digest before the first fold, a lane without a checkpoint, told less than all, an expiry on its way."""
     async with log(database, 2) as (lane, other):
-        await lane.append(said(), b"not JSON")
+        await lane.append(command_json(), b"not JSON")
         await other.append(b"not JSON")
         async with connected(database) as connection:
             assert await verify(connection) == []
@@ -216,7 +218,9 @@ async def test_verify_waits_for_nothing_that_is_only_not_done_yet(database: Sett
 async def test_verify_sees_one_snapshot_while_events_are_folded(database: Settings) -> None:
     async with log(database) as (lane,), connected(database, "segments_operate") as operator:
         for turn in range(15):
-            await lane.append(*(said(user=f"u{n}", reference_id=f"{turn}") for n in range(20)))
+            await lane.append(
+                *(command_json(user=f"u{n}", reference_id=f"{turn}") for n in range(20))
+            )
             _, differences = await asyncio.gather(fold(database), verify(operator))
             assert differences == []
 
@@ -230,7 +234,7 @@ async def test_verify_finds_nothing_while_records_come_lanes_are_opened_and_rebu
             await publish(
                 ready,
                 [
-                    Said(user=f"u{n}", reference_id=f"{turn}", lane=n % min(turn + 1, 4))
+                    NewRecord(user=f"u{n}", reference_id=f"{turn}", lane=n % min(turn + 1, 4))
                     for n in range(100)
                 ],
             )

@@ -11,7 +11,7 @@ from service.log.proof import count_erased
 from tests.log.test_signed_headers import signed
 from tests.projections.folding import fold, log
 from tests.support.database import UNGUARDED, connected, erase, value
-from tests.support.lane import said
+from tests.support.lane import command_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -122,22 +122,23 @@ async def full(lane: LogLane, user: str) -> None:
         "status_change_timestamp": AT,
         "expires_at": DUE,
     }
-    text = said(**everything).replace(b"1.5,", b"1.50,")
+    text = command_json(**everything).replace(b"1.5,", b"1.50,")
     assert await lane.append(signed(lane, text)) == ["event"]
     event = await value(
         lane.settings, f"SELECT event_id FROM reporting.event WHERE reference_id = '{user}'"
     )
-    expiry = said(
+    expiry = command_json(
         user=f"{user}@x.com", user_status="expire", status_change_timestamp=DUE, reference_id=f"expire:{event}"
     )  # fmt: skip
-    plain = said(user=f"{user}@x.com", segment_id=2, status_change_timestamp=AT)
+    plain = command_json(user=f"{user}@x.com", segment_id=2, status_change_timestamp=AT)
     assert await lane.append(
         signed(lane, expiry, source="expiry", actor=None),
         plain,
         plain,
-        (said(user=f"{user}@x.com", segment_id=9, reference_id="r"), [("idempotency-key", b"k")],
+        (command_json(user=f"{user}@x.com", segment_id=9, reference_id="r"), [("idempotency-key", b"k")],
          b"n:" + user.encode()),
-        said(user=f"{user}@x.com", status_change_timestamp=AT, metadata={"z": 1.50}, segment_id=2, reference_id="q"),
+        command_json(user=f"{user}@x.com", status_change_timestamp=AT, metadata={"z": 1.50}, segment_id=2,
+                     reference_id="q"),
     ) == ["event", "event", "duplicate", "unknown_segment", "event"]  # fmt: skip
     batch = await lane.appender.prepare(
         lane.lane, lane.lane_id, lane.next_offset, lane.next_offset + 2, [], lane.received_ms, lane.incarnation
@@ -151,7 +152,9 @@ async def filled(database: Settings) -> AsyncIterator[asyncpg.Connection[Any]]:
     async with log(database, 4) as (lane, other, *_):
         await full(lane, "ann")
         await full(other, "bob")
-        await other.append(said(user="other"), said(user="bob@x.com", reference_id="more"))
+        await other.append(
+            command_json(user="other"), command_json(user="bob@x.com", reference_id="more")
+        )
         await fold(database)
         assert await erase(database, "bob@x.com") is not None
         async with connected(database) as connection:

@@ -16,7 +16,7 @@ from service.ingest.role import ingest
 from service.postgres.database import open_database
 from service.postgres.notifications import APPENDED, Listener, Notifier, Wakeups
 from tests.support.database import connected, until, value
-from tests.support.kafka import Said, publish
+from tests.support.kafka import NewRecord, publish
 from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ async def test_what_ingest_stores_is_folded_by_workers_that_never_poll(
         tasks.create_task(ingest(ready, stop))
         try:
             for number in range(1, 4):
-                await publish(ready, [Said(lane=0, user=f"u{number}")])
+                await publish(ready, [NewRecord(lane=0, user=f"u{number}")])
                 await until(ready, VISIBLE, partial(operator.eq, number))
         finally:
             stop.set()
@@ -67,11 +67,11 @@ async def test_a_worker_whose_lane_was_held_by_another_transaction_looks_again_s
         tasks.create_task(project(ready, stop))
         tasks.create_task(ingest(ready, stop))
         try:
-            await publish(ready, [Said(lane=0, user="u1")])
+            await publish(ready, [NewRecord(lane=0, user="u1")])
             await until(ready, VISIBLE, partial(operator.eq, 1))
             async with connected(ready) as holder, holder.transaction():
                 await holder.execute("SELECT FROM projections.checkpoint FOR UPDATE")
-                await publish(ready, [Said(lane=0, user="u2")])
+                await publish(ready, [NewRecord(lane=0, user="u2")])
                 await until(ready, STORED, partial(operator.eq, 2))
                 await asyncio.sleep(1.0)
             await until(ready, VISIBLE, partial(operator.eq, 2))

@@ -17,8 +17,8 @@ from service.operations.lanes import _adopt, _Seen
 from service.postgres.database import open_database
 from tests.projections.folding import fold, log
 from tests.support.database import connected, folded, rows, sound, until, value
-from tests.support.kafka import Said, publish
-from tests.support.lane import LogLane, said
+from tests.support.kafka import NewRecord, publish
+from tests.support.lane import LogLane, command_json
 from tests.support.roles import service
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ async def test_watermarks_never_fall_and_never_say_too_much_under_load_and_drain
         sampling = asyncio.create_task(sample_until(ready, stop))
         for turn in range(12):
             await publish(
-                ready, [Said(user=f"u{n}", reference_id=f"{turn}", lane=n % 4) for n in range(100)]
+                ready,
+                [NewRecord(user=f"u{n}", reference_id=f"{turn}", lane=n % 4) for n in range(100)],
             )
         await folded(ready)
         # Nothing comes any more: what is complete follows the clock at 5 s.
@@ -97,7 +98,7 @@ async def test_a_stopped_lane_holds_the_watermark_while_the_others_go_on(
 ) -> None:
     async with log(database, 2) as lanes, service(database, project):
         for lane in lanes:
-            await lane.append(said(user=f"u{lane.lane.partition}"))
+            await lane.append(command_json(user=f"u{lane.lane.partition}"))
         await until(
             database,
             "SELECT complete_until IS NOT NULL AND projection_behind = 0 FROM reporting.watermark",
@@ -130,8 +131,8 @@ async def test_a_stopped_lane_holds_the_watermark_while_the_others_go_on(
 async def test_freshness_says_how_far_log_and_projection_are_behind(database: Settings) -> None:
     small = database.model_copy(update={"project_batch_records": 4})
     async with log(database, 2) as (lane, other):
-        await lane.append(*(said(user=f"u{n}") for n in range(10)))
-        await other.append(said(user="x"))
+        await lane.append(*(command_json(user=f"u{n}") for n in range(10)))
+        await other.append(command_json(user="x"))
         async with connected(database) as connection:
             await connection.execute(
                 "UPDATE segments.lane SET end_offset = next_offset + 3, end_seen_at = now() WHERE partition = 0"
@@ -156,7 +157,7 @@ async def test_freshness_says_how_far_log_and_projection_are_behind(database: Se
 
 async def test_a_closed_lane_counts_until_it_is_folded(database: Settings) -> None:
     async with log(database) as (lane,):
-        await lane.append(said())
+        await lane.append(command_json())
         async with connected(database) as connection:
             await connection.execute(
                 "UPDATE projections.checkpoint SET complete_until = '2024-01-01', recorded_until = '2024-01-01'"
@@ -177,7 +178,7 @@ async def test_a_lane_without_a_checkpoint_yet_neither_lowers_nor_raises_the_wat
     watermark = "SELECT complete_until, recorded_until FROM reporting.watermark"
     missing = "SELECT count(*) FROM projections.progress WHERE NOT has_checkpoint"
     async with log(database, 2) as (lane, _):
-        await lane.append(said())
+        await lane.append(command_json())
         await fold(database)
         async with connected(database) as connection:
             await connection.execute(
@@ -189,7 +190,7 @@ async def test_a_lane_without_a_checkpoint_yet_neither_lowers_nor_raises_the_wat
         assert before[0]["complete_until"].day == 1
         opened = LogLane(lane.database, lane.lane.topic, 2)
         await opened.open()
-        await opened.append(said(user="x"))
+        await opened.append(command_json(user="x"))
         async with open_database(database, OPERATE, 1) as operating:
             seen = _Seen(Topic(None, frozenset({0})), 0, 1, None, is_as_read=False)
             await _adopt(operating, TopicPartition(*lane.lane[:2]), seen, 0, "a test", None)

@@ -10,7 +10,17 @@ import pytest
 
 from projections.fold.rebuild import SHARES
 from projections.fold.worker import ROLE, SQL
-from tests.projections.logged import ADD, BLOCK, ENTER, EXPIRE, LANES, LEAVE, RESET, Said, put
+from tests.projections.logged import (
+    ADD,
+    BLOCK,
+    ENTER,
+    EXPIRE,
+    LANES,
+    LEAVE,
+    RESET,
+    LoggedEvent,
+    put,
+)
 from tests.support.database import connected
 
 if TYPE_CHECKING:
@@ -82,35 +92,37 @@ WHERE l.topic = m.topic AND l.partition = m.partition AND l.epoch < m.epoch
 """
 
 
-def short_histories(longest: int) -> Iterator[list[Said]]:
+def short_histories(longest: int) -> Iterator[list[LoggedEvent]]:
     """Every history of up to `longest` events, in their order: restated overrides and expires of each before."""
     kinds = [(ADD, None), (ADD, 1), (ADD, 2), (BLOCK, None), (BLOCK, 1), (RESET, None), (ENTER, None), (LEAVE, None),
              (EXPIRE, 1), (EXPIRE, 2)]  # fmt: skip
     offset = itertools.count()
     for length in range(1, longest + 1):
         for history in itertools.product(kinds, repeat=length):
-            events: list[Said] = []
+            events: list[LoggedEvent] = []
             for nth, (status, more) in enumerate(history):
                 # An expire names the event so many before it, whatever that is.
                 named = events[-more] if status == EXPIRE and more and more <= nth else None
                 lapses = more if status < RESET else None
                 events.append(
-                    Said(status, nth % 2, next(offset), nth * 20_000, nth, nth, lapses, named)
+                    LoggedEvent(
+                        status, nth % 2, next(offset), nth * 20_000, nth, nth, lapses, named
+                    )
                 )
             yield events
 
 
-def long_histories(rng: random.Random, keys: int) -> Iterator[list[Said]]:
+def long_histories(rng: random.Random, keys: int) -> Iterator[list[LoggedEvent]]:
     """Histories with ties in each column of the order, late and early, over all lanes."""
     for key in range(keys):
         lapsing = rng.random() < 0.3
         # Each key has a range of offsets to itself, the same in all lanes: one offset in two epochs is frequent.
         places = itertools.product(range(len(LANES)), range(key * 8, key * 8 + 8))
-        events: list[Said] = []
+        events: list[LoggedEvent] = []
         for lane, offset in rng.sample(list(places), rng.randint(1, 30)):
             status = rng.choice([ADD, BLOCK, RESET, ENTER, LEAVE, EXPIRE][: 6 if lapsing else 5])
             events.append(
-                Said(
+                LoggedEvent(
                     status,
                     lane,
                     offset,

@@ -13,7 +13,7 @@ from service.postgres.database import open_database
 from service.runtime.errors import FoldDriftError, NotSetUpError
 from tests.projections.folding import commands, fold, log, read_views
 from tests.support.database import connected, rows, sound, until, value
-from tests.support.lane import said
+from tests.support.lane import command_json
 from tests.support.roles import service
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ async def test_two_workers_that_meet_the_same_new_keys_at_once_count_each_key_on
         for number, lane in enumerate(lanes):
             await lane.append(
                 *(
-                    said(
+                    command_json(
                         user=f"u{user}",
                         status_change_timestamp=AT + number,
                         reference_id=f"{number}",
@@ -52,9 +52,9 @@ async def test_a_late_event_is_folded_with_what_lies_below_the_checkpoints_and_n
     database: Settings,
 ) -> None:
     async with log(database, 2) as (first, second):
-        await first.append(said(status_change_timestamp=AT + 100, user_status="enter"))
-        await second.append(said(status_change_timestamp=AT + 50, user_status="block"))
-        await first.append(said(status_change_timestamp=AT, user_status="enter"))
+        await first.append(command_json(status_change_timestamp=AT + 100, user_status="enter"))
+        await second.append(command_json(status_change_timestamp=AT + 50, user_status="block"))
+        await first.append(command_json(status_change_timestamp=AT, user_status="enter"))
 
         async def fold_lane(lane: Any, begin: int, end: int) -> None:
             async with (
@@ -111,8 +111,8 @@ async def test_superseded_is_told_by_arrival_and_not_by_the_order_of_folding(
     database: Settings,
 ) -> None:
     async with log(database, 2) as (first, second):
-        await first.append(said(status_change_timestamp=AT + 9, user_status="block"))
-        await second.append(said(status_change_timestamp=AT, user_status="add"))
+        await first.append(command_json(status_change_timestamp=AT + 9, user_status="block"))
+        await second.append(command_json(status_change_timestamp=AT, user_status="add"))
         await fold(database)
     outcomes = await rows(database, "SELECT user_status, outcome FROM reporting.result ORDER BY 1")
     assert [tuple(row.values()) for row in outcomes] == [
@@ -123,11 +123,11 @@ async def test_superseded_is_told_by_arrival_and_not_by_the_order_of_folding(
 
 async def test_a_worker_of_other_sql_stops_and_asks_for_a_rebuild(database: Settings) -> None:
     async with log(database) as (lane,):
-        await lane.append(said(user="a"))
+        await lane.append(command_json(user="a"))
         await fold(database)
         async with connected(database) as connection:
             await connection.execute("UPDATE projections.generation SET digest = 'of other SQL'")
-        await lane.append(said(user="b"))
+        await lane.append(command_json(user="b"))
         with pytest.raises(ExceptionGroup) as raised:
             await project(database, asyncio.Event())
         assert raised.group_contains(FoldDriftError, match="segments rebuild")
@@ -152,7 +152,7 @@ async def test_a_lane_that_lost_its_checkpoint_to_a_swap_is_folded_all_the_same(
     database: Settings,
 ) -> None:
     async with log(database) as (lane,):
-        await lane.append(said(user="a"))
+        await lane.append(command_json(user="a"))
         async with connected(database) as connection:
             # As when the lane was opened while a rebuild took the slot away.
             await connection.execute("UPDATE projections.checkpoint SET slot = 1")
@@ -165,10 +165,10 @@ async def test_tables_that_grew_are_analyzed_and_no_others(database: Settings) -
     """The planner takes a table for empty until its first ANALYZE, and autovacuum waits a minute."""
     estimated = "SELECT reltuples::bigint FROM pg_class WHERE oid = 'segments.event'::regclass"
     async with log(database) as (lane,):
-        await lane.append(*(said(user=f"u{number}") for number in range(3000)))
+        await lane.append(*(command_json(user=f"u{number}") for number in range(3000)))
         assert await value(database, estimated) == -1
         await value(database, "SELECT projections.analyze_grown()")
         assert await value(database, estimated) == 3000
-        await lane.append(said(user="one more"))
+        await lane.append(command_json(user="one more"))
         await value(database, "SELECT projections.analyze_grown()")
         assert await value(database, estimated) == 3000

@@ -20,7 +20,7 @@ from tests.projections.folding import fold, log
 from tests.projections.test_plans import nodes
 from tests.support.command_line import run
 from tests.support.database import connected, rows, sound, value
-from tests.support.lane import LogLane, log_lanes, said
+from tests.support.lane import LogLane, command_json, log_lanes
 from tests.support.waiting import holds
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ BY_NETWORK = {
 }  # fmt: skip
 _COLUMNS = """
 SELECT c.relname, obj_description(c.oid, 'pg_class') AS words, a.attname, a.atttypid::regtype::text AS type,
-    col_description(c.oid, a.attnum) AS said
+    col_description(c.oid, a.attnum) AS comment
 FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
 WHERE c.relnamespace = $1::text::regnamespace AND c.relkind = 'v' AND a.attnum > 0 ORDER BY c.relname, a.attnum
 """
@@ -53,19 +53,21 @@ async def say_all(lane: LogLane, network: str) -> None:
     """Let a network have a row in every view that has networks, each with its name in it."""
     who = f"of-{network}"
     at = {"network_id": network, "user": who, "status_change_timestamp": NOW}
-    added = said(**at, reference_id=f"ref-{network}", description=who, metadata={"of": network})
+    added = command_json(
+        **at, reference_id=f"ref-{network}", description=who, metadata={"of": network}
+    )
     assert await lane.append(
         added,
         added,
-        said(**at | {"user": f"{who}-2", "user_status": "enter"}),
-        said(**at | {"user": f"{who}-3", "user_status": "enter"}),
-        said(
+        command_json(**at | {"user": f"{who}-2", "user_status": "enter"}),
+        command_json(**at | {"user": f"{who}-3", "user_status": "enter"}),
+        command_json(
             **at | {"user": f"{who}-3", "user_status": "block", "status_change_timestamp": NOW + 1}
         ),
-        said(
+        command_json(
             **at | {"user": f"{who}-3", "user_status": "reset", "status_change_timestamp": NOW + 2}
         ),
-        said(**at | {"segment_id": 77}),
+        command_json(**at | {"segment_id": 77}),
     ) == ["event", "duplicate", "event", "event", "event", "event", "unknown_segment"]
 
 
@@ -159,7 +161,7 @@ async def test_a_column_appended_to_a_view_comes_to_the_view_by_network_with_its
     mine = await rows(database, _COLUMNS, "reporting_network")
     assert mine[-1]["relname"] == "watermark"
     added = [row for row in mine if row["relname"] == "override"][-1]
-    assert (added["attname"], added["said"]) == ("actor", "Who stated it.")
+    assert (added["attname"], added["comment"]) == ("actor", "Who stated it.")
     async with connected(database, "segments_report_network") as connection:
         assert await connection.fetch("SELECT actor FROM reporting_network.override") == []
 
@@ -451,8 +453,8 @@ async def test_the_commands_grant_list_and_revoke(filled: Settings, ann: str) ->
         (["grant", "nobody-at-all", "--network", "a"], 1, "There is no role nobody-at-all"),
         (["grant", ann, "--network", "a b"], 2, "must be 1 to 64"),
     ):
-        said = await run(filled, "analyst", *arguments)
-        assert (said.code, says in said.err) == (code, True), said.err
+        result = await run(filled, "analyst", *arguments)
+        assert (result.code, says in result.err) == (code, True), result.err
     misspelt = await run(filled, "analyst", "grant", ann, "--network", "aa")
     assert (misspelt.code, "network aa has no segments" in misspelt.err) == (0, True)
 
@@ -487,8 +489,8 @@ async def plan(connection: asyncpg.Connection[Any], query: str, value: str) -> s
     """Give the plan of a query as it ran, without the value that it asks for."""
     # What it may hit or read, and what planning took, hangs on what was asked before.
     for _ in range(2):
-        said = await connection.fetch(_EXPLAIN + query)
-    lines = [row[0].replace(value, "?").replace(value.strip("'"), "?") for row in said]
+        plan_rows = await connection.fetch(_EXPLAIN + query)
+    lines = [row[0].replace(value, "?").replace(value.strip("'"), "?") for row in plan_rows]
     planning = next((at for at, line in enumerate(lines) if line == "Planning:"), len(lines))
     return "\n".join(lines[:planning])
 
@@ -508,7 +510,7 @@ async def elsewhere(filled: Settings) -> Settings:
             )
     async with log_lanes(filled, 2) as lanes:
         for network_id in ("a", "b"):
-            content = said(
+            content = command_json(
                 network_id=network_id, user=f"OF-{network_id}", reference_id=f"x{network_id}"
             )
             assert await lanes[1].append(content) == ["event"]
@@ -544,7 +546,8 @@ async def test_a_look_up_by_reference_reads_no_event_but_those_that_it_finds(
     """However many events her network has: an index finds them, and takes nothing of theirs away again."""
     await analysts.grant(elsewhere, ann, "a")
     many = [
-        said(network_id="a", user=f"u{number}", reference_id=f"r{number}") for number in range(1000)
+        command_json(network_id="a", user=f"u{number}", reference_id=f"r{number}")
+        for number in range(1000)
     ]
     async with log_lanes(elsewhere) as (lane,):
         await lane.append(*many)

@@ -17,7 +17,7 @@ from service.kafka.clients import topic_faults
 from service.outbox.rejected import publish_rejected
 from tests.support.command_line import run
 from tests.support.database import folded, rows, sound, until, value
-from tests.support.kafka import Said, publish
+from tests.support.kafka import NewRecord, publish
 from tests.support.roles import processes, service
 from tests.support.topics import administered, delete_topics
 from tests.support.waiting import holds
@@ -53,12 +53,16 @@ async def test_two_topics_are_read_folded_told_and_waited_for(ready: Settings) -
     assert (made["change"], made["networks"], made["statuses"]) == (
         "allowed", ["n"], ["enter", "leave"],
     )  # fmt: skip
-    both = Said(lane=0, user="both", user_status="enter", status_change_timestamp=1_700_000_000)
+    both = NewRecord(
+        lane=0, user="both", user_status="enter", status_change_timestamp=1_700_000_000
+    )
     async with service(ready, ingest, project, publish_rejected, publish_memberships):
-        await publish(ready, [both, Said(lane=1, user="by hand")])
+        await publish(ready, [both, NewRecord(lane=1, user="by hand")])
         await folded(ready)
-        await publish(ready, [both, Said(lane=3, user="rule", user_status="enter")], crm(ready))
-        await publish(ready, [Said(lane=3, user="by hand")], crm(ready))
+        await publish(
+            ready, [both, NewRecord(lane=3, user="rule", user_status="enter")], crm(ready)
+        )
+        await publish(ready, [NewRecord(lane=3, user="by hand")], crm(ready))
         waited = await run(ready, "status", "--wait", "300", "--json")
         assert waited.code == 0, waited.err
         await until(
@@ -86,11 +90,11 @@ async def test_a_topic_allowed_while_two_processes_run_is_read_within_seconds(
 ) -> None:
     commands = Topics(ready.topic_prefix).commands
     with processes(ready, "ingest", "ingest", "project") as running:
-        await publish(ready, [Said(lane=n, user=f"before {n}") for n in range(4)])
+        await publish(ready, [NewRecord(lane=n, user=f"before {n}") for n in range(4)])
         await folded(ready)
         await source(ready, "allow")
-        await publish(ready, [Said(lane=n, user=f"there {n}") for n in range(4)], crm(ready))
-        await publish(ready, [Said(lane=n, user=f"here {n}") for n in range(4)], commands)
+        await publish(ready, [NewRecord(lane=n, user=f"there {n}") for n in range(4)], crm(ready))
+        await publish(ready, [NewRecord(lane=n, user=f"here {n}") for n in range(4)], commands)
         await until(ready, "SELECT count(*) = 12 FROM segments.event")
         await folded(ready)
         # The watermark goes on once all lanes of both are there, and does not pass what lies in the new ones.
@@ -105,10 +109,10 @@ async def test_a_topic_allowed_while_two_processes_run_is_read_within_seconds(
 async def test_what_a_revoked_topic_says_is_rejected_and_nothing_is_lost(ready: Settings) -> None:
     await source(ready, "allow")
     async with service(ready):
-        await publish(ready, [Said(lane=0, user="before")], crm(ready))
+        await publish(ready, [NewRecord(lane=0, user="before")], crm(ready))
         await folded(ready)
         assert (await source(ready, "revoke"))["change"] == "revoked"
-        await publish(ready, [Said(lane=0, user="after")], crm(ready))
+        await publish(ready, [NewRecord(lane=0, user="after")], crm(ready))
         await folded(ready)
         assert await value(ready, "SELECT reason FROM reporting.rejected") == "not_allowed"
         await source(ready, "allow")
@@ -128,7 +132,7 @@ async def test_a_deleted_topic_is_closed_and_holds_the_watermark_no_more(
     topic = crm(ready)
     await source(ready, "allow")
     async with service(ready):
-        await publish(ready, [Said(lane=0, user="there")], topic)
+        await publish(ready, [NewRecord(lane=0, user="there")], topic)
         await folded(ready)
         refused = await run(ready, "source", "close", "--topic", topic)
         assert (refused.code, "still exists in Kafka" in refused.err) == (1, True)
@@ -140,12 +144,12 @@ async def test_a_deleted_topic_is_closed_and_holds_the_watermark_no_more(
         assert (await source(ready, "close"))["change"] == "closed"
         await until(ready, OPEN.format(topic), lambda found: found == 0)
         now = await value(ready, "SELECT clock_timestamp()")
-        await publish(ready, [Said(lane=0, user="here")])
+        await publish(ready, [NewRecord(lane=0, user="here")])
         await folded(ready)
         await until(ready, f"SELECT complete_until > '{now.isoformat()}' FROM reporting.watermark")
         # Made anew it is read from its begin, as a new epoch.
         await source(ready, "allow")
-        await publish(ready, [Said(lane=0, user="again")], topic)
+        await publish(ready, [NewRecord(lane=0, user="again")], topic)
         await until(ready, "SELECT count(*) = 3 FROM segments.event")
         await folded(ready)
     epochs = await rows(
@@ -230,8 +234,8 @@ async def test_what_makes_no_sense_is_refused(
     database: Settings, arguments: list[str], code: int, says: str
 ) -> None:
     given = [one.format(database.topic_prefix) for one in arguments]
-    said = await run(database, "source", *given)
-    assert (said.code, says in said.err) == (code, True), said.err
+    result = await run(database, "source", *given)
+    assert (result.code, says in result.err) == (code, True), result.err
     listed = (await run(database, "source", "list", "--json")).json
     assert [(one["topic"], one["change"], one["networks"]) for one in listed] == [
         (f"{database.topic_prefix}.commands", "allowed", None)
@@ -242,14 +246,14 @@ async def test_what_makes_no_sense_is_refused(
 async def test_a_topic_of_another_installation_is_not_taken(database: Settings) -> None:
     await source(database, "allow", "--no-topics")
     other = database.model_copy(update={"topic_prefix": "other"})
-    said = await run(other, "source", "allow", "--topic", crm(database), "--no-topics")
-    assert (said.code, f"installation {database.topic_prefix}" in said.err) == (1, True)
+    result = await run(other, "source", "allow", "--topic", crm(database), "--no-topics")
+    assert (result.code, f"installation {database.topic_prefix}" in result.err) == (1, True)
 
 
 async def test_a_dry_run_says_what_the_first_topic_may_not_say(ready: Settings) -> None:
     commands = Topics(ready.topic_prefix).commands
-    said = await run(ready, "source", "allow", "--topic", commands, "--statuses", "enter,leave")
-    assert said.code == 0, said.err
+    result = await run(ready, "source", "allow", "--topic", commands, "--statuses", "enter,leave")
+    assert result.code == 0, result.err
     dry = ["send", "--network", "n", "--user", "u", "--segment", "1", "--dry-run", "--status"]
     refused = await run(ready, *dry, "add", "--json")
     assert (refused.code, json.loads(refused.out)["reason"]) == (1, "not_allowed")

@@ -22,7 +22,7 @@ from service.runtime.settings import SecretStr
 from tests.outbox.test_memberships import last_words
 from tests.support.command_line import run
 from tests.support.database import folded, make_segments, rows, sound, until, value
-from tests.support.kafka import Said, publish, read_topic
+from tests.support.kafka import NewRecord, publish, read_topic
 from tests.support.roles import service
 from tests.support.waiting import holds
 
@@ -59,7 +59,7 @@ async def copy(stack: Stack, ready: Settings) -> AsyncIterator[Settings]:
     """A copy of a database that has read and told something, whose topics are its own."""
     made = await run(ready, "setup", "--actor", "ann", "--json")
     assert any("belong to this installation" in line for line in made.json["done"]), made.json
-    await publish(ready, [Said(user=f"u{n}", lane=n % 4) for n in range(8)])
+    await publish(ready, [NewRecord(user=f"u{n}", lane=n % 4) for n in range(8)])
     async with service(ready, *EVERY_ROLE):
         await folded(ready)
         await holds(lambda: _told(ready, 8))
@@ -83,8 +83,8 @@ async def test_a_copy_reads_everything_and_takes_nothing_away(
         async with service(ready, *EVERY_ROLE), service(copy, *EVERY_ROLE):
             await until(copy, TOLD)
             await until(ready, TOLD)
-            said = [Said(user=f"new {n}", lane=n % 4) for n in range(40)]
-            await publish(ready, [*said, Said(b"no JSON", lane=0)])
+            records = [NewRecord(user=f"new {n}", lane=n % 4) for n in range(40)]
+            await publish(ready, [*records, NewRecord(b"no JSON", lane=0)])
             await asyncio.gather(folded(ready), folded(copy))
             await holds(lambda: _told(ready, 48))
             await holds(lambda: _refusal_told(ready))
@@ -140,7 +140,7 @@ async def test_setup_of_a_copy_leaves_the_topics_alone_until_it_adopts_them(
     assert "publishes nothing to these topics any more" in adopted.json["done"][-1]
     with structlog.testing.capture_logs() as lines:
         async with service(ready, publish_memberships), service(copy, *EVERY_ROLE):
-            await publish(ready, [Said(user="later", lane=0)])
+            await publish(ready, [NewRecord(user="later", lane=0)])
             await folded(copy)
             await holds(lambda: _told(copy, 9))
             await holds(lambda: _refused(lines))
@@ -183,7 +183,7 @@ async def test_without_the_topic_that_says_whose_they_are_nothing_is_told_until_
     await make_commands(database)
     with structlog.testing.capture_logs() as lines:
         async with service(database, ingest, publish_rejected):
-            await publish(database, [Said(b"no JSON", lane=0)])
+            await publish(database, [NewRecord(b"no JSON", lane=0)])
             await until(database, "SELECT count(*) FROM segments.rejected")
             await holds(lambda: _unknown(lines))
             assert (await run(database, "setup")).code == 0

@@ -46,16 +46,16 @@ class Work:
         return work
 
 
-def told(said: list[MutableMapping[str, Any]]) -> list[tuple[str, str]]:
-    return [(one["log_level"], one["event"]) for one in said]
+def told(lines: list[MutableMapping[str, Any]]) -> list[tuple[str, str]]:
+    return [(one["log_level"], one["event"]) for one in lines]
 
 
 async def test_each_kind_of_fault_is_told_once_an_outage() -> None:
     work = Work(OSError(), OSError(), TimeoutError(), OSError(), None, OSError(), None)
-    with capture_logs() as said:
+    with capture_logs() as lines:
         await Supervisor(work.stop, log, "it waits").run(work, every=0)
-    assert told(said) == [("info", "it waits")] * 3
-    assert said[1]["error"] == "TimeoutError: "
+    assert told(lines) == [("info", "it waits")] * 3
+    assert lines[1]["error"] == "TimeoutError: "
 
 
 async def test_an_outage_whose_end_is_told_begins_once() -> None:
@@ -63,10 +63,10 @@ async def test_an_outage_whose_end_is_told_begins_once() -> None:
     supervisor = Supervisor(
         work.stop, log, "it waits", level="warning", logs_recovery=True, lane="commands-0"
     )
-    with capture_logs() as said:
+    with capture_logs() as lines:
         await supervisor.run(work.rounds(supervisor))
-    assert told(said) == [("warning", "it waits"), ("info", "recovered")] * 2
-    assert {one["lane"] for one in said} == {"commands-0"}
+    assert told(lines) == [("warning", "it waits"), ("info", "recovered")] * 2
+    assert {one["lane"] for one in lines} == {"commands-0"}
 
 
 @pytest.mark.parametrize("logs_recovery", [True, False])
@@ -75,10 +75,10 @@ async def test_what_operators_must_mend_is_an_error_whatever_else_was_told(
 ) -> None:
     denied = TopicAuthorizationFailedError("t")
     work = Work(OSError(), denied, denied, None)
-    with capture_logs() as said:
+    with capture_logs() as lines:
         await Supervisor(work.stop, log, "it waits", logs_recovery=logs_recovery).run(work, every=0)
-    assert told(said)[:2] == [("info", "it waits"), ("error", "it waits")]
-    assert len([one for one in said if one["event"] == "it waits"]) == 2
+    assert told(lines)[:2] == [("info", "it waits"), ("error", "it waits")]
+    assert len([one for one in lines if one["event"] == "it waits"]) == 2
 
 
 async def test_anything_else_ends_it() -> None:

@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from service.registry.api_keys import Scope, create_key
 from stack.ports import free_port
-from tests.http.client import said
+from tests.http.client import command_body
 from tests.support.database import connected, rows
 from tests.support.roles import Process, processes
 from tests.support.waiting import PATIENCE, holds
@@ -81,7 +81,7 @@ async def test_a_trace_goes_from_post_through_kafka_to_the_append_and_the_fold(
     with collecting() as collector:
         traced = ready.model_copy(update={"otlp_endpoint": collector.url, "http_port": free_port()})
         with processes(traced, "api", "ingest", "project") as running:
-            await running[0].says("serving")
+            await running[0].wait_for_output("serving")
             await post(traced, running[0], key)
             await holds(lambda: len(collector.spans[TRACE]) == 3)
             for process in running:
@@ -100,7 +100,7 @@ async def post(settings: Settings, api: Process, key: str) -> None:
     async with httpx.AsyncClient(timeout=PATIENCE) as client:
         answer = await client.post(
             f"http://127.0.0.1:{settings.http_port}/networks/n/segments",
-            content=json.dumps(said()),
+            content=json.dumps(command_body()),
             headers={"Authorization": f"Bearer {key}", "traceparent": f"00-{TRACE}-{PARENT}-01"},
         )
     assert answer.status_code == 201, answer.text
@@ -113,7 +113,7 @@ async def test_without_an_endpoint_a_traceparent_decides_nothing_and_leaves_noth
         _, key = await create_key(connection, network_id="n", scopes={Scope.PUBLISH})
     plain = ready.model_copy(update={"http_port": free_port()})
     with processes(plain, "api", "ingest") as running:
-        await running[0].says("serving")
+        await running[0].wait_for_output("serving")
         await post(plain, running[0], key)
         await holds(lambda: logged(ready))
     assert await rows(ready, "SELECT * FROM projections.trace") == []

@@ -132,19 +132,19 @@ def test_a_header_that_decides_something_and_was_added_is_not_believed(name: str
 
 def test_absent_is_not_empty() -> None:
     made = {
-        sign(SECRET, "t", key, b"v", {name: said})
+        sign(SECRET, "t", key, b"v", {name: empty})
         for key in (None, b"")
         for name in SIGNED
-        for said in (None, "")
+        for empty in (None, "")
     }
     assert len(made) == 2 * (len(SIGNED) + 1)
 
 
 def test_a_signature_is_verified_whole() -> None:
-    *said, (name, signature) = signed()
+    *headers, (name, signature) = signed()
     assert signature is not None
     for other in (signature[:-1], signature + b"0", b"", b"\xff\x00", signature.upper()):
-        assert read([*said, (name, other)]) == WRONG
+        assert read([*headers, (name, other)]) == WRONG
 
 
 def test_a_source_that_is_none_of_ours_is_counted_as_other() -> None:

@@ -232,8 +232,10 @@ def test_normalising_twice_is_normalising_once(user: str) -> None:
 
 
 PART = st.none() | st.sampled_from([b"", b"a", b"ab", b"\0" * 8, b"\xff" * 8])
-SAID = st.dictionaries(st.sampled_from(SIGNED), PART.filter(lambda part: part is not None))
-PARTS = st.tuples(st.sampled_from(["", "t", "tu"]), PART, PART.map(lambda part: part or b""), SAID)
+HEADERS = st.dictionaries(st.sampled_from(SIGNED), PART.filter(lambda part: part is not None))
+PARTS = st.tuples(
+    st.sampled_from(["", "t", "tu"]), PART, PART.map(lambda part: part or b""), HEADERS
+)
 
 
 @given(PARTS, PARTS)

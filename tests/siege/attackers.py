@@ -46,8 +46,8 @@ async def attacking(
     assert process.stdout is not None
     try:
         process.stdin.write(json.dumps(target.as_dict()).encode() + b"\n")
-        said = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
-        if said.decode().strip() != STARTED:
+        output = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
+        if output.decode().strip() != STARTED:
             errors = await _errors(process)
             raise AssertionError(f"the attacks of {phase.name} did not start: {errors}")
         yield _ended(process, phase)
@@ -67,13 +67,13 @@ async def _ended(process: Process, phase: Phase) -> tuple[Tallies, list[str]]:
     try:
         async with asyncio.timeout(phase.seconds + END_SECONDS):
             # Both at once: who writes more than a pipe holds waits for the reader.
-            said, errors = await asyncio.gather(process.stdout.read(), _errors(process))
+            output, errors = await asyncio.gather(process.stdout.read(), _errors(process))
             code = await process.wait()
     except TimeoutError:
         return {}, [f"the attacks of {phase.name} did not end in time"]
     if code != 0:
         return {}, [f"the attacks of {phase.name} failed by themselves: {errors}"]
-    return json.loads(said), []
+    return json.loads(output), []
 
 
 async def _errors(process: Process) -> str:

@@ -15,7 +15,7 @@ from schemas.topics import Topics
 from service.kafka.clients import connection_options
 from service.postgres.database import database_url
 from tests.siege.figures import Figures
-from tests.siege.hostile.records import said
+from tests.siege.hostile.records import command_json
 from tests.siege.hostile.target import GOOD
 from tests.siege.hostile.wire import answer, request
 
@@ -95,7 +95,7 @@ class Good:
         user = f"{GOOD}-{number if segment == 3 else number % 300}"
         status = STATUSES[segment][number % len(STATUSES[segment])]
         at = int(time.time()) - 60
-        text = said(
+        text = command_json(
             user, network_id=GOOD, segment_id=segment, user_status=status,
             status_change_timestamp=at, reference_id=f"{GOOD}-{number}",
         )  # fmt: skip

@@ -108,8 +108,8 @@ async def _query(site: Site, query: str, *arguments: object) -> list[str]:
 
 
 async def _verify(site: Site) -> list[str]:
-    said = await asyncio.to_thread(command_line, site.settings, "verify", timeout=3600)
-    return [] if said.returncode == 0 else [(said.stdout + said.stderr)[-4000:]]
+    result = await asyncio.to_thread(command_line, site.settings, "verify", timeout=3600)
+    return [] if result.returncode == 0 else [(result.stdout + result.stderr)[-4000:]]
 
 
 async def _watermark(site: Site) -> list[str]:
@@ -163,9 +163,9 @@ async def _copied_signatures(site: Site, good: Good) -> list[str]:
 
 
 async def _rebuild(site: Site) -> list[str]:
-    said = await asyncio.to_thread(command_line, site.settings, "rebuild", timeout=3600)
-    if said.returncode != 0:
-        return [(said.stdout + said.stderr)[-2000:]]
+    result = await asyncio.to_thread(command_line, site.settings, "rebuild", timeout=3600)
+    if result.returncode != 0:
+        return [(result.stdout + result.stderr)[-2000:]]
     return await _verify(site)
 
 

@@ -23,7 +23,7 @@ from tests.siege.hostile.target import BAD, GOOD, HOT, LARGE, Target
 from tests.siege.memory import Watched
 from tests.support.command_line import run
 from tests.support.database import connected, folded, make_segments
-from tests.support.kafka import Said, publish
+from tests.support.kafka import NewRecord, publish
 from tests.support.roles import Process
 from tests.support.topics import administered
 
@@ -96,7 +96,7 @@ async def site() -> AsyncIterator[Site]:
             await _fill(made)
             for role in ROLES:
                 made.start(role)
-            await made.running[0].says("serving", START_SECONDS)
+            await made.running[0].wait_for_output("serving", START_SECONDS)
             yield made
         finally:
             for process in made.running:
@@ -162,16 +162,16 @@ async def furnish(site: Site, members: int, events: int) -> None:
         many = range(first, min(first + 5000, members))
         await publish(
             site.settings,
-            [_said(f"m{n}", LARGE, start, f"member {n}") for n in many],
+            [_record(f"m{n}", LARGE, start, f"member {n}") for n in many],
         )
     for first in range(0, events, 5000):
         many = range(first, min(first + 5000, events))
-        await publish(site.settings, [_said("hot", HOT, start + n, f"hot {n}") for n in many])
+        await publish(site.settings, [_record("hot", HOT, start + n, f"hot {n}") for n in many])
     await folded(site.settings)
 
 
-def _said(user: str, segment: int, at: int, reference: str) -> Said:
-    return Said(
+def _record(user: str, segment: int, at: int, reference: str) -> NewRecord:
+    return NewRecord(
         network_id=BAD, user=user, segment_id=segment, status_change_timestamp=at,
         reference_id=reference,
     )  # fmt: skip

@@ -27,19 +27,19 @@ def refused(environment: dict[str, str]) -> str:
 
 
 def test_without_java_it_says_what_to_install() -> None:
-    said = refused({"PATH": ""})
-    assert "Java, which Kafka needs, was not found" in said
-    assert "apt install openjdk-17-jre-headless" in said
-    assert "or start Docker" in said
-    assert "SEGMENTS_KAFKA_BOOTSTRAP_SERVERS" in said
+    message = refused({"PATH": ""})
+    assert "Java, which Kafka needs, was not found" in message
+    assert "apt install openjdk-17-jre-headless" in message
+    assert "or start Docker" in message
+    assert "SEGMENTS_KAFKA_BOOTSTRAP_SERVERS" in message
 
 
 def test_an_old_java_is_named_and_refused(tmp_path: Path) -> None:
     program(tmp_path / "bin", "java", """echo 'openjdk version "11.0.2"' >&2""")
-    said = refused({"PATH": str(tmp_path / "bin")})
-    assert str(tmp_path / "bin" / "java") in said
-    assert "too old" in said
-    assert "install Java 17" in said
+    message = refused({"PATH": str(tmp_path / "bin")})
+    assert str(tmp_path / "bin" / "java") in message
+    assert "too old" in message
+    assert "install Java 17" in message
 
 
 @pytest.fixture
@@ -54,27 +54,27 @@ def only_java(tmp_path: Path) -> dict[str, str]:
 
 
 def test_without_maven_it_says_what_to_install(only_java: dict[str, str]) -> None:
-    said = refused(only_java)
-    assert "was not found: install it" in said
-    assert "apt install maven" in said
-    assert "or start Docker" in said
+    message = refused(only_java)
+    assert "was not found: install it" in message
+    assert "apt install maven" in message
+    assert "or start Docker" in message
 
 
 def test_when_maven_fails_its_words_are_passed_on_and_no_half_of_it_stays(
     only_java: dict[str, str], tmp_path: Path
 ) -> None:
     program(tmp_path / "bin", "mvn", "echo half > half.jar; echo the repository is away; exit 1")
-    said = refused({**only_java, "PATH": f"{only_java['PATH']}:/usr/bin:/bin"})
-    assert "the repository is away" in said
-    assert "~/.m2/settings.xml" in said
+    message = refused({**only_java, "PATH": f"{only_java['PATH']}:/usr/bin:/bin"})
+    assert "the repository is away" in message
+    assert "~/.m2/settings.xml" in message
     assert not list((tmp_path / "cache").rglob("*.jar"))
 
 
 def test_a_cache_that_cannot_be_written_is_named(only_java: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file, where a folder is wanted")
-    said = refused(only_java)
-    assert "can't write to" in said
-    assert "XDG_CACHE_HOME" in said
+    message = refused(only_java)
+    assert "can't write to" in message
+    assert "XDG_CACHE_HOME" in message
 
 
 def test_a_given_postgres_that_is_away_is_named() -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Said:
+class CommandResult:
     """The exit code and the output of a command."""
 
     code: int
@@ -33,14 +33,14 @@ class Said:
         return json.loads(self.out)
 
 
-async def run(settings: Settings | None, *arguments: str, **environ: str | None) -> Said:
+async def run(settings: Settings | None, *arguments: str, **environ: str | None) -> CommandResult:
     """Run one command to its end; an exception that did not become a message fails the test."""
     return await asyncio.to_thread(_run, settings, arguments, environ)
 
 
 def _run(
     settings: Settings | None, arguments: tuple[str, ...], environ: dict[str, str | None]
-) -> Said:
+) -> CommandResult:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     env: dict[str, str | None] = {name: None for name in os.environ if name.startswith("SEGMENTS_")}
@@ -53,7 +53,7 @@ def _run(
         root.setLevel(level)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
-    return Said(result.exit_code, result.stdout, result.stderr)
+    return CommandResult(result.exit_code, result.stdout, result.stderr)
 
 
 def system_user() -> str:

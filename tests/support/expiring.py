@@ -12,7 +12,7 @@ from schemas.topics import Topics
 from service.ingest.role import ingest
 from service.kafka.publish import Sender, signed_headers
 from tests.support.database import folded, rows, until
-from tests.support.kafka import Said, publish, read_topic
+from tests.support.kafka import NewRecord, publish, read_topic
 
 if TYPE_CHECKING:
     from service.runtime.settings import Settings
@@ -28,11 +28,11 @@ async def expiries(settings: Settings) -> list[Any]:
     return [record for record in records if b'"expire"' in (record.value or b"")]
 
 
-def said_again(settings: Settings, record: Any) -> Said:
+def resigned_expiry(settings: Settings, record: Any) -> NewRecord:
     """Build the same expiry as another process of the service would, with its own signature."""
     sender = Sender("expiry", None, dict(record.headers)[REQUEST_ID].decode())
     headers = signed_headers(settings, record.key, record.value, sender)
-    return Said(record.value, key=record.key, headers=headers, lane=record.partition)
+    return NewRecord(record.value, key=record.key, headers=headers, lane=record.partition)
 
 
 async def outcomes(settings: Settings) -> list[tuple[str, str]]:
@@ -46,7 +46,9 @@ async def outcomes(settings: Settings) -> list[tuple[str, str]]:
 
 async def swept(settings: Settings, user: str = "witness") -> None:
     """Wait until an override that was due after all others has expired."""
-    await publish(settings, [Said(user=user, status_change_timestamp=NOW - 60, expires_at=NOW - 1)])
+    await publish(
+        settings, [NewRecord(user=user, status_change_timestamp=NOW - 60, expires_at=NOW - 1)]
+    )
     await until(
         settings,
         f"SELECT count(*) FROM reporting.result WHERE user_id = '{user}' AND user_status = 'expire'",

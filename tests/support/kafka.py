@@ -63,7 +63,7 @@ def _key(record: Any) -> bytes | None:
     return b"" if key is None and record.value is None else key
 
 
-class Said:
+class NewRecord:
     """One command to publish, from fields or raw bytes."""
 
     def __init__(

@@ -38,7 +38,7 @@ class Given:
     refusal: Any = None
 
 
-def said(**fields: Any) -> bytes:
+def command_json(**fields: Any) -> bytes:
     """Return the JSON of a command; `...` omits a field."""
     members = {"network_id": "n", "user": "u", "segment_id": 1, "user_status": "add"} | fields
     return json.dumps({name: value for name, value in members.items() if value is not ...}).encode()

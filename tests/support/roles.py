@@ -71,7 +71,7 @@ class Process:
         """Its output so far."""
         return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
 
-    async def says(self, text: str, seconds: float = PATIENCE) -> None:
+    async def wait_for_output(self, text: str, seconds: float = PATIENCE) -> None:
         """Wait until its output contains `text`."""
         deadline = time.monotonic() + seconds
         while text not in self.output():

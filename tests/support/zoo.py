@@ -6,8 +6,8 @@ import json
 import time
 from typing import Any
 
-from tests.support.kafka import Said
-from tests.support.lane import said
+from tests.support.kafka import NewRecord
+from tests.support.lane import command_json
 
 NOW = int(time.time()) - 3600
 MAX = 64 * 1024
@@ -16,7 +16,7 @@ MAX = 64 * 1024
 def with_(text: str | bytes) -> bytes:
     """A good command with more text before its closing brace."""
     raw = text if isinstance(text, bytes) else text.encode()
-    return said()[:-1] + b", " + raw + b"}"
+    return command_json()[:-1] + b", " + raw + b"}"
 
 
 def metadata(text: str | bytes) -> bytes:
@@ -31,10 +31,10 @@ def nested(depth: int, kind: str = "[]") -> str:
     return '{"a":' * depth + "1" + "}" * depth
 
 
-def of_size(size: int, key: bytes = b"") -> Said:
+def of_size(size: int, key: bytes = b"") -> NewRecord:
     """A command of `size` bytes together with its key, padded with white space."""
-    content = said()
-    return Said(content[:-1] + b" " * (size - len(content) - len(key)) + b"}", lane=0, key=key)
+    content = command_json()
+    return NewRecord(content[:-1] + b" " * (size - len(content) - len(key)) + b"}", lane=0, key=key)
 
 
 BLANK = (
@@ -54,7 +54,7 @@ BLANK = (
 
 
 def long_user(count: int, letter: str = "\U0001d11e") -> bytes:
-    return said(user=letter * count)
+    return command_json(user=letter * count)
 
 
 _WRONG_TYPES: tuple[Any, ...] = (None, "", True, [], {}, 1.5, -1)
@@ -64,19 +64,19 @@ _VALUES: list[tuple[str, bytes | None]] = [
     ("not_json", b""),
     ("not_json", b" "),
     ("not_json", b"\0"),
-    ("not_json", b"\xef\xbb\xbf" + said()),
-    ("not_json", said().decode().encode("utf-16")),
-    ("not_json", said().decode().encode("utf-16-be")),
-    ("not_json", said().decode().encode("utf-32")),
+    ("not_json", b"\xef\xbb\xbf" + command_json()),
+    ("not_json", command_json().decode().encode("utf-16")),
+    ("not_json", command_json().decode().encode("utf-16-be")),
+    ("not_json", command_json().decode().encode("utf-32")),
     ("not_json", b"\xff\xfe\xfd"),
     ("not_json", b"\x00\x00\x00\x00\x07\x02n\x02u"),
-    ("not_json", said()[:-1]),
-    ("not_json", said() + b"x"),
-    ("not_json", said() + said()),
-    ("not_json", said() + b"\0"),
-    ("not_json", said().replace(b'"', b"'")),
+    ("not_json", command_json()[:-1]),
+    ("not_json", command_json() + b"x"),
+    ("not_json", command_json() + command_json()),
+    ("not_json", command_json() + b"\0"),
+    ("not_json", command_json().replace(b'"', b"'")),
     ("not_json", b"{user: 1}"),
-    ("not_json", said()[:-1] + b",}"),
+    ("not_json", command_json()[:-1] + b",}"),
     ("not_json", b"NaN"),
     ("not_json", b"-Infinity"),
     ("not_json", b"nul"),
@@ -85,7 +85,7 @@ _VALUES: list[tuple[str, bytes | None]] = [
     ("not_json", b'"\\ud8"'),
     ("not_json", b'"\n"'),
     ("not_json", b'"\x01"'),
-    ("not_json", b"/**/" + said()),
+    ("not_json", b"/**/" + command_json()),
     ("not_json", metadata('{"a": Infinity}')),
     ("not_json", metadata('{"a": .5}')),
     ("not_json", metadata('{"a": 1.}')),
@@ -113,11 +113,11 @@ _VALUES: list[tuple[str, bytes | None]] = [
     ("invalid_field", b"-0"),
     ("invalid_field", b"9" * 60_000),
     ("invalid_field", b"[" * 64 + b"]" * 64),
-    ("invalid_field", json.dumps(said().decode()).encode()),
-    ("invalid_field", b"[" + said() + b"]"),
-    *[("invalid_field", said(**{name: ...})) for name in ("network_id", "user", "segment_id", "user_status")],
+    ("invalid_field", json.dumps(command_json().decode()).encode()),
+    ("invalid_field", b"[" + command_json() + b"]"),
+    *[("invalid_field", command_json(**{name: ...})) for name in ("network_id", "user", "segment_id", "user_status")],
     *[
-        ("invalid_field", said(**{name: odd}))
+        ("invalid_field", command_json(**{name: odd}))
         for name in ("network_id", "user", "segment_id", "user_status")
         for odd in _WRONG_TYPES
     ],
@@ -129,34 +129,34 @@ _VALUES: list[tuple[str, bytes | None]] = [
     ("invalid_field", with_(json.dumps("k" * 50_000) + ": 1")),
     ("invalid_field", b"{" + b",".join(b'"%d":1' % n for n in range(6000)) + b"}"),
     # numbers
-    ("invalid_field", said(segment_id="1")),
-    ("invalid_field", said().replace(b'"segment_id": 1', b'"segment_id": 1.0')),
-    ("invalid_field", said().replace(b'"segment_id": 1', b'"segment_id": 1e0')),
-    ("invalid_field", said().replace(b'"segment_id": 1', b'"segment_id": 1e400')),
-    ("invalid_field", said().replace(b'"segment_id": 1', b'"segment_id": -0')),
-    ("invalid_field", said().replace(b'"segment_id": 1', b'"segment_id": ' + b"9" * 30)),
-    ("invalid_field", said().replace(b'"segment_id": 1', b'"segment_id": ' + b"9" * 50_000)),
-    ("invalid_field", said(segment_id=2**31)),
-    ("invalid_field", said(segment_id=2**63)),
-    ("invalid_field", said(segment_id=2**64)),
-    ("invalid_field", said(segment_id=0)),
-    ("unknown_segment", said(segment_id=2**31 - 1)),
-    ("timestamp_too_old", said(status_change_timestamp=0)),
-    ("timestamp_too_old", said(status_change_timestamp=-1)),
-    ("timestamp_too_old", said(status_change_timestamp=-(2**63))),
-    ("timestamp_too_old", said(status_change_timestamp=631_151_999)),
-    ("timestamp_in_future", said(status_change_timestamp=2**63 - 1)),
-    ("timestamp_in_future", said(status_change_timestamp=NOW * 1000)),
-    ("timestamp_in_future", said(status_change_timestamp=NOW * 10**9)),
-    ("timestamp_in_future", said(status_change_timestamp=NOW + 9999)),
+    ("invalid_field", command_json(segment_id="1")),
+    ("invalid_field", command_json().replace(b'"segment_id": 1', b'"segment_id": 1.0')),
+    ("invalid_field", command_json().replace(b'"segment_id": 1', b'"segment_id": 1e0')),
+    ("invalid_field", command_json().replace(b'"segment_id": 1', b'"segment_id": 1e400')),
+    ("invalid_field", command_json().replace(b'"segment_id": 1', b'"segment_id": -0')),
+    ("invalid_field", command_json().replace(b'"segment_id": 1', b'"segment_id": ' + b"9" * 30)),
+    ("invalid_field", command_json().replace(b'"segment_id": 1', b'"segment_id": ' + b"9" * 50_000)),
+    ("invalid_field", command_json(segment_id=2**31)),
+    ("invalid_field", command_json(segment_id=2**63)),
+    ("invalid_field", command_json(segment_id=2**64)),
+    ("invalid_field", command_json(segment_id=0)),
+    ("unknown_segment", command_json(segment_id=2**31 - 1)),
+    ("timestamp_too_old", command_json(status_change_timestamp=0)),
+    ("timestamp_too_old", command_json(status_change_timestamp=-1)),
+    ("timestamp_too_old", command_json(status_change_timestamp=-(2**63))),
+    ("timestamp_too_old", command_json(status_change_timestamp=631_151_999)),
+    ("timestamp_in_future", command_json(status_change_timestamp=2**63 - 1)),
+    ("timestamp_in_future", command_json(status_change_timestamp=NOW * 1000)),
+    ("timestamp_in_future", command_json(status_change_timestamp=NOW * 10**9)),
+    ("timestamp_in_future", command_json(status_change_timestamp=NOW + 9999)),
     ("timestamp_in_future", with_('"status_change_timestamp": ' + "9" * 30)),
     ("timestamp_too_old", with_('"status_change_timestamp": -' + "9" * 30)),
     ("invalid_field", with_('"status_change_timestamp": 1e9')),
     ("invalid_field", with_('"status_change_timestamp": 1.5')),
-    ("invalid_field", said(expires_at=NOW)),
-    ("invalid_field", said(expires_at=4_102_444_800)),
-    ("invalid_field", said(expires_at=2**63)),
-    ("invalid_field", said(expires_at=-(2**63))),
+    ("invalid_field", command_json(expires_at=NOW)),
+    ("invalid_field", command_json(expires_at=4_102_444_800)),
+    ("invalid_field", command_json(expires_at=2**63)),
+    ("invalid_field", command_json(expires_at=-(2**63))),
     ("invalid_field", metadata('{"a": 1e400}')),
     ("invalid_field", metadata('{"a": -1e400}')),
     ("invalid_field", metadata('{"a": 1e999999999999}')),
@@ -174,67 +174,67 @@ _VALUES: list[tuple[str, bytes | None]] = [
     ("event", metadata('{"a": 0.' + "1" * 16_000 + "}")),
     ("event", metadata('{"a": 12345678901234567890123456789012345678901234567890}')),
     # NUL, lone surrogates and other characters
-    ("invalid_field", said(user="a\0b")),
-    ("invalid_field", said(user="\0@x")),
-    ("invalid_field", said(description="\0")),
-    ("invalid_field", said(reference_id="\0")),
-    ("invalid_field", said(network_id="n\0")),
+    ("invalid_field", command_json(user="a\0b")),
+    ("invalid_field", command_json(user="\0@x")),
+    ("invalid_field", command_json(description="\0")),
+    ("invalid_field", command_json(reference_id="\0")),
+    ("invalid_field", command_json(network_id="n\0")),
     ("invalid_field", metadata('{"a": "\\u0000"}')),
     ("invalid_field", metadata('{"\\u0000": 1}')),
     ("invalid_field", metadata('{"a": ["\\ud800"]}')),
     ("invalid_field", metadata('{"\\udc00": 1}')),
     ("invalid_field", metadata('{"a": "\\udc00\\ud800"}')),
     ("invalid_field", metadata('{"\\u0000": 1, "reference_id": "\\ud800"}')),
-    ("invalid_field", said(user="\ud800")),
-    ("invalid_field", said(user="a\udfff@x")),
-    ("invalid_field", said(description="\udbff")),
-    ("invalid_field", said(network_id="\ud800")),
-    ("invalid_field", said(user_status="\ud800")),
-    ("invalid_field", said(user_status="add\0")),
+    ("invalid_field", command_json(user="\ud800")),
+    ("invalid_field", command_json(user="a\udfff@x")),
+    ("invalid_field", command_json(description="\udbff")),
+    ("invalid_field", command_json(network_id="\ud800")),
+    ("invalid_field", command_json(user_status="\ud800")),
+    ("invalid_field", command_json(user_status="add\0")),
     ("event", metadata('{"a": "\\ud834\\udd1e"}')),
-    ("event", said(user="\uffff")),
-    ("event", said(user="\ufffe\ufdd0\U0010ffff")),
-    ("event", said(user="\u202eevil\u202c", description="\u200f\u0007\u001b[31m\x7f\x85")),
-    ("event", said(user="\x01\x02\x1f")),
-    *[("invalid_field", said(user=blank)) for blank in BLANK],
-    ("event", said(user="\u200b")),  # it has no width, and is no white space
-    ("event", said(user="\u3000x\u3000")),
-    ("event", said(user="\u3000@x")),
-    ("event", said(user="'; DROP TABLE segments.event; --")),
-    ("event", said(user="\\N")),
-    ("event", said(user="a\tb\\.\n")),
-    ("event", said(user="${jndi:ldap://x}", description="%s %n {} $1")),
-    ("event", said(user="İ@x", description="ẞ")),
-    ("event", said(network_id="N", segment_id=1)),
+    ("event", command_json(user="\uffff")),
+    ("event", command_json(user="\ufffe\ufdd0\U0010ffff")),
+    ("event", command_json(user="\u202eevil\u202c", description="\u200f\u0007\u001b[31m\x7f\x85")),
+    ("event", command_json(user="\x01\x02\x1f")),
+    *[("invalid_field", command_json(user=blank)) for blank in BLANK],
+    ("event", command_json(user="\u200b")),  # it has no width, and is no white space
+    ("event", command_json(user="\u3000x\u3000")),
+    ("event", command_json(user="\u3000@x")),
+    ("event", command_json(user="'; DROP TABLE segments.event; --")),
+    ("event", command_json(user="\\N")),
+    ("event", command_json(user="a\tb\\.\n")),
+    ("event", command_json(user="${jndi:ldap://x}", description="%s %n {} $1")),
+    ("event", command_json(user="İ@x", description="ẞ")),
+    ("event", command_json(network_id="N", segment_id=1)),
     ("event", metadata('{"": {"": [null, true, {}, []]}, "\\ufeff": "\\ufeff"}')),
     ("event", metadata('{"__proto__": 1, "$ref": "#", "a.b": 1, "a/b~": 2}')),
     ("event", metadata(nested(63, "{}"))),
     ("event", metadata('{"a":' + nested(62) + "}")),
     ("event", metadata('{"a": 1, "a": 2, "a": {"b": 1, "b": 2}}')),
-    ("event", b'{"user": "lost", "user_status": "nonsense", ' + said()[1:]),
-    ("event", b"\r\n\t " + said() + b"\n\n"),
-    ("event", said().replace(b"user_status", b"\\u0075ser_status")),
+    ("event", b'{"user": "lost", "user_status": "nonsense", ' + command_json()[1:]),
+    ("event", b"\r\n\t " + command_json() + b"\n\n"),
+    ("event", command_json().replace(b"user_status", b"\\u0075ser_status")),
     # long ones
     ("event", long_user(320)),
     ("invalid_field", long_user(321)),
-    ("event", said(user="é" * 319 + "@")),
-    ("invalid_field", said(user="é" * 320 + "@")),
-    ("event", said(user=" " * 30_000 + "@x" + " " * 30_000)),
-    ("invalid_field", said(user=" " * 320)),
-    ("invalid_field", said(user=" " * 321)),
-    ("event", said(user="@")),
-    ("event", said(user=" @ ")),
-    ("event", said(description="\U0001d11e" * 4096)),
-    ("invalid_field", said(description="\U0001d11e" * 4097)),
-    ("event", said(reference_id="\U0001d11e" * 255)),
-    ("invalid_field", said(reference_id="\U0001d11e" * 256)),
-    ("invalid_field", said(reference_id="auto:x")),
-    ("invalid_field", said(reference_id="expire:x")),
+    ("event", command_json(user="é" * 319 + "@")),
+    ("invalid_field", command_json(user="é" * 320 + "@")),
+    ("event", command_json(user=" " * 30_000 + "@x" + " " * 30_000)),
+    ("invalid_field", command_json(user=" " * 320)),
+    ("invalid_field", command_json(user=" " * 321)),
+    ("event", command_json(user="@")),
+    ("event", command_json(user=" @ ")),
+    ("event", command_json(description="\U0001d11e" * 4096)),
+    ("invalid_field", command_json(description="\U0001d11e" * 4097)),
+    ("event", command_json(reference_id="\U0001d11e" * 255)),
+    ("invalid_field", command_json(reference_id="\U0001d11e" * 256)),
+    ("invalid_field", command_json(reference_id="auto:x")),
+    ("invalid_field", command_json(reference_id="expire:x")),
     ("invalid_field", metadata('{"reference_id": "auto:x"}')),
-    ("event", said(reference_id="AUTO:x")),
-    ("unknown_segment", said(network_id="n" * 64)),
-    ("invalid_field", said(network_id="n" * 65)),
-    ("invalid_field", said(network_id="n\n")),
+    ("event", command_json(reference_id="AUTO:x")),
+    ("unknown_segment", command_json(network_id="n" * 64)),
+    ("invalid_field", command_json(network_id="n" * 65)),
+    ("invalid_field", command_json(network_id="n\n")),
     ("event", metadata(b'{"a": "' + b"x" * (16 * 1024 - 9) + b'"}')),
     ("invalid_field", metadata(b'{"a": "' + b"x" * (16 * 1024 - 8) + b'"}')),
     ("invalid_field", metadata("[]")),
@@ -244,50 +244,51 @@ _VALUES: list[tuple[str, bytes | None]] = [
     ("invalid_field", metadata('{"description": {}}')),
     ("invalid_field", metadata('{"status_change_timestamp": "1"}')),
     ("timestamp_in_future", metadata('{"status_change_timestamp": ' + "9" * 25 + "}")),
-    ("invalid_field", said(user_status="expire")),
-    ("invalid_field", said(user_status="expire", reference_id="expire:x", status_change_timestamp=NOW)),
-    ("invalid_field", said(user_status="ADD")),
+    ("invalid_field", command_json(user_status="expire")),
+    ("invalid_field", command_json(user_status="expire", reference_id="expire:x", status_change_timestamp=NOW)),
+    ("invalid_field", command_json(user_status="ADD")),
     ("too_large", b"x" * (MAX + 1)),
     ("too_large", b"\0" * 1_000_000),
     ("not_json", b"x" * MAX),
 ]  # fmt: skip
 
-_RECORDS: list[tuple[str, Said]] = [
+_RECORDS: list[tuple[str, NewRecord]] = [
     ("event", of_size(MAX)),
     ("too_large", of_size(MAX + 1)),
     ("event", of_size(MAX, b"k" * 1000)),
     ("too_large", of_size(MAX + 1, b"k" * 1000)),
-    ("too_large", Said(None, lane=0, key=b"k" * (MAX + 1))),
-    ("tombstone", Said(None, lane=0, key=b"k" * MAX)),
-    ("tombstone", Said(None, lane=0, key=None)),
-    ("tombstone", Said(None, lane=0, key=b"")),
-    ("too_large", Said(b"{", lane=0, key=b"k" * MAX)),
-    ("event", Said(said(), lane=0, key=None)),
-    ("event", Said(said(), lane=0, key=b"")),
-    ("event", Said(said(), lane=0, key=b"\0")),
-    ("event", Said(said(), lane=0, key=b"\xff\xfe\0")),
-    ("not_json", Said(b"{", lane=0, key=b"\0\xff")),
-    ("event", Said(said(), lane=0, headers=[("segments-origin", b"a:999999999999:0:99999999999999999999")])),
-    ("event", Said(said(), lane=0, headers=[("segments-origin", b"\xd9\xa1:\xd9\xa1:1")])),
-    ("invalid_field", Said(said(), lane=0, headers=[("idempotency-key", b"\0")])),
-    ("not_json", Said(b"{", lane=0, headers=[("idempotency-key", b"\0\xff\xed\xa0\x80")])),
-    ("not_json", Said(b"{", lane=0, headers=[("segments-origin", b"\0\xff")])),
-    ("invalid_field", Said(b"{}", lane=0, headers=[("idempotency-key", b"a"), ("idempotency-key", b"b")])),
-    ("tombstone", Said(None, lane=0, headers=[("idempotency-key", None), ("x", None)])),
+    ("too_large", NewRecord(None, lane=0, key=b"k" * (MAX + 1))),
+    ("tombstone", NewRecord(None, lane=0, key=b"k" * MAX)),
+    ("tombstone", NewRecord(None, lane=0, key=None)),
+    ("tombstone", NewRecord(None, lane=0, key=b"")),
+    ("too_large", NewRecord(b"{", lane=0, key=b"k" * MAX)),
+    ("event", NewRecord(command_json(), lane=0, key=None)),
+    ("event", NewRecord(command_json(), lane=0, key=b"")),
+    ("event", NewRecord(command_json(), lane=0, key=b"\0")),
+    ("event", NewRecord(command_json(), lane=0, key=b"\xff\xfe\0")),
+    ("not_json", NewRecord(b"{", lane=0, key=b"\0\xff")),
+    ("event", NewRecord(command_json(), lane=0,
+                        headers=[("segments-origin", b"a:999999999999:0:99999999999999999999")])),
+    ("event", NewRecord(command_json(), lane=0, headers=[("segments-origin", b"\xd9\xa1:\xd9\xa1:1")])),
+    ("invalid_field", NewRecord(command_json(), lane=0, headers=[("idempotency-key", b"\0")])),
+    ("not_json", NewRecord(b"{", lane=0, headers=[("idempotency-key", b"\0\xff\xed\xa0\x80")])),
+    ("not_json", NewRecord(b"{", lane=0, headers=[("segments-origin", b"\0\xff")])),
+    ("invalid_field", NewRecord(b"{}", lane=0, headers=[("idempotency-key", b"a"), ("idempotency-key", b"b")])),
+    ("tombstone", NewRecord(None, lane=0, headers=[("idempotency-key", None), ("x", None)])),
 ]  # fmt: skip
 
 
-def zoo() -> list[tuple[str, Said]]:
+def zoo() -> list[tuple[str, NewRecord]]:
     """Give every odd record with what must become of it."""
-    return [(what, Said(value, lane=0)) for what, value in _VALUES] + _RECORDS
+    return [(what, NewRecord(value, lane=0)) for what, value in _VALUES] + _RECORDS
 
 
-def mutations(rng: Any, count: int) -> list[Said]:
+def mutations(rng: Any, count: int) -> list[NewRecord]:
     """Good commands that were damaged: bits, bytes, pieces gone, doubled, exchanged; and plain noise."""
     good = [value for what, value in _VALUES if what == "event" and value and len(value) < 2000]
-    good += [said(status_change_timestamp=NOW, reference_id="r", expires_at=NOW + 99)]
+    good += [command_json(status_change_timestamp=NOW, reference_id="r", expires_at=NOW + 99)]
     return [
-        Said(_damaged(rng, rng.choice(good), good), lane=0, key=_noise(rng, 8))
+        NewRecord(_damaged(rng, rng.choice(good), good), lane=0, key=_noise(rng, 8))
         for _ in range(count)
     ]
 

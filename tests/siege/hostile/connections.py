@@ -113,9 +113,9 @@ async def upgrades(siege: Siege) -> None:
         await asyncio.sleep(0.1)
         writer.write(inner)
         async with asyncio.timeout(20):
-            said = await reader.read(65_536)
-            said += await reader.read(65_536)
-        if said.count(b"HTTP/1.1 ") > 1:
+            answer = await reader.read(65_536)
+            answer += await reader.read(65_536)
+        if answer.count(b"HTTP/1.1 ") > 1:
             siege.tally[f"{BREACH} a body is read as a request"] += 1
 
     await _hold(siege, act, 16)

@@ -30,7 +30,7 @@ GARBAGE: tuple[bytes | None, ...] = (
 )  # fmt: skip
 
 
-def said(user: str, **fields: Any) -> bytes:
+def command_json(user: str, **fields: Any) -> bytes:
     """Write a command of the hostile network."""
     given = {"network_id": BAD, "user": user, "segment_id": 3, "user_status": "add"} | fields
     return json.dumps(given).encode()
@@ -79,7 +79,7 @@ async def odd_headers(siege: Siege) -> None:
             (b"x" * 500, b"\0"),
         ]
         records = [
-            Raw(said(f"odd{siege.rng.randrange(50)}"), headers=[siege.rng.choice(headers)])
+            Raw(command_json(f"odd{siege.rng.randrange(50)}"), headers=[siege.rng.choice(headers)])
             for _ in range(20)
         ]
         try:
@@ -101,7 +101,7 @@ async def keys(siege: Siege) -> None:
 
     def make() -> Record:
         key = f"{siege.rng.getrandbits(64):x}".ljust(255, "k").encode()
-        return said(f"k{siege.rng.randrange(200)}"), None, [("idempotency-key", key)]
+        return command_json(f"k{siege.rng.randrange(200)}"), None, [("idempotency-key", key)]
 
     await _flood(siege, make, _commands(siege), 100)
 
@@ -113,7 +113,7 @@ async def conflicts(siege: Siege) -> None:
     def make() -> Record:
         number = siege.rng.randrange(50)
         status = siege.rng.choice(("add", "block"))
-        text = said(
+        text = command_json(
             f"c{number}", user_status=status, reference_id="c", status_change_timestamp=_NOW
         )
         return text, None, siege.rng.choice(((), [("idempotency-key", b"one for all")]))
@@ -128,7 +128,7 @@ async def late(siege: Siege) -> None:
     def make() -> Record:
         at = 1_000_000_000 - siege.rng.randrange(10**8)
         status = siege.rng.choice(("add", "block", "reset", "enter", "leave"))
-        text = said("hot", segment_id=HOT, user_status=status, status_change_timestamp=at)
+        text = command_json("hot", segment_id=HOT, user_status=status, status_change_timestamp=at)
         return text, f"{BAD}:hot".encode(), ()
 
     await _flood(siege, make, _commands(siege), 20)
@@ -139,7 +139,7 @@ async def claims(siege: Siege) -> None:
     """Another network's commands, and broken ones that name it, on a topic that may not speak for it."""
 
     def make() -> Record:
-        text = said(f"stolen{siege.rng.randrange(50)}", network_id=GOOD, segment_id=1)
+        text = command_json(f"stolen{siege.rng.randrange(50)}", network_id=GOOD, segment_id=1)
         if siege.rng.random() < 0.3:
             text = text.replace(b'"segment_id": 1', b'"segment_id": "1"')
         return text, None, ()
