@@ -245,7 +245,7 @@ def _handle_errors(app: FastAPI) -> None:
         return _of_framework(app, request, error).response()
 
     @app.exception_handler(Exception)
-    async def unforeseen(request: Request, error: Exception) -> Response:
+    async def unexpected(request: Request, error: Exception) -> Response:
         log_unexpected(request.scope, error)
         return of_error(error).response()
 

@@ -1,4 +1,4 @@
-"""What commands would do: the append and the fold in memory, over what stands in Postgres.
+"""Dry runs: the append and the fold in memory, based on the state in Postgres.
 
 Imports service; http and segments.cli import it.
 """

@@ -1,9 +1,9 @@
-"""What would become of a command, were it received now: outcome, and its key's state before and after.
+"""The outcome that a command would have if it were received now, and its key's state before and after.
 
-Nothing is published and nothing written: all is read in one REPEATABLE READ, READ ONLY snapshot, by the roles
-segments_api or segments_operate. Identity is settled by the append's rules (`projections.dry_run.settle`), the state is
-folded by the fold (`imagined.py`), over all that the log holds, projected already or not. What is still in Kafka
-is not seen, and what arrives before the command itself does may change its outcome.
+Nothing is published or written. Everything is read in one REPEATABLE READ, READ ONLY snapshot, by the roles
+segments_api or segments_operate. The append's rules decide the identity (`settle.py`), and the fold the state
+(`fold.py`), over the whole log, projected or not. Records still in Kafka are not read, and records that arrive before
+the command may change its outcome.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from projections.dry_run.fold import SQL, DryFold
 from projections.dry_run.overlay import Overlay
-from projections.dry_run.settle import LANE_ID, Asked, Settled, foresee
+from projections.dry_run.settle import LANE_ID, DryCommand, Settled, settle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -25,21 +25,20 @@ if TYPE_CHECKING:
     from schemas.command import Command
 
 STATE = ("is_member", "override", "automation_says", "member_since", "override_since", "expires_at")
-# Of a key that nothing is known of.
+# The state of a key without events.
 NOTHING: Mapping[str, Any] = MappingProxyType({**dict.fromkeys(STATE), "is_member": False})
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What would become of a command.
+    """The predicted result of a command.
 
-    outcome: as in view result: applied, no_change, ineffective, superseded, duplicate or rejected; of a late command
-    what it would do at its place in the fold, superseded if a later add or block of the key is in the log.
-    reason, detail: of a rejected one, as in view rejected; else None.
-    before: the key's state now; after: the state that would stand now, with the command at its place. Both as in
-    view user_segment, with the override's expires_at: {"is_member": bool, "override", "automation_says": str or None,
-    "member_since", "override_since", "expires_at": datetime or None}. A duplicate and a rejected record change
-    nothing: after equals before.
+    outcome: as in view result: applied, no_change, ineffective, superseded, duplicate or rejected. For a late command,
+    it is the effect at its place in the fold, or superseded if the log has a later add or block of the key.
+    reason, detail: of a rejection, as in view rejected; else None.
+    before: the key's state now; after: the state now if the command took effect at its place. Both as in view
+    user_segment, with the override's expires_at: {"is_member": bool, "override", "automation_says": str or None,
+    "member_since", "override_since", "expires_at": datetime or None}. Equal for a duplicate and a rejection.
     """
 
     outcome: str
@@ -55,13 +54,13 @@ async def dry_run(
     idempotency_key: str | None = None,
     topic: str | None = None,
 ) -> Verdict:
-    """Tell what would become of one command, received now by the database's clock.
+    """Return the predicted result of one command, received now by the database's clock.
 
-    command: as `read_command` gives it; of its times nothing need be checked. idempotency_key: 1 to 255 printable ASCII
-    characters. connection, topic: as `dry_runs` wants them.
+    command: from `read_command`; its times need not be checked. idempotency_key: 1 to 255 printable ASCII characters.
+    connection, topic: as for `dry_runs`.
     """
     async with dry_runs(connection, topic) as one:
-        (verdict,) = await one.judge([Asked(command, idempotency_key)])
+        (verdict,) = await one.predict([DryCommand(command, idempotency_key)])
     return verdict
 
 
@@ -71,8 +70,8 @@ async def dry_runs(
 ) -> AsyncIterator[DryRun]:
     """Open a dry run of any number of commands, in one snapshot and at one time.
 
-    connection: outside of a transaction, or in one that has read nothing yet: that is made the snapshot.
-    topic: `<prefix>.commands`, where they would be published; None: without a look at what it may say.
+    connection: outside of a transaction, or in one that has not read yet, which becomes the snapshot.
+    topic: `<prefix>.commands`, whose rules apply; None: without rules.
     """
     async with _snapshot(connection):
         now_ms = await connection.fetchval(SQL["now"])
@@ -91,7 +90,7 @@ async def _snapshot(connection: asyncpg.Connection[Any]) -> AsyncIterator[None]:
 
 
 class DryRun:
-    """Judges commands as if all were received now, one after the other: each meets what those before it did.
+    """Predicts commands as if they were received now, in order; each includes the effects of those before it.
 
     now_ms: the time of their receipt, Unix milliseconds.
     """
@@ -106,27 +105,27 @@ class DryRun:
         self._topic = topic
         self._connection = connection
         self._earlier = earlier
-        self._imagined = DryFold(connection, earlier)
+        self._fold = DryFold(connection, earlier)
         self.now_ms = now_ms
 
-    async def judge(self, asked: Sequence[Asked]) -> list[Verdict]:
-        """Judge the next commands, in their order.
+    async def predict(self, commands: Sequence[DryCommand]) -> list[Verdict]:
+        """Predict the next commands, in order.
 
-        Some hundreds at a time are quickest. Neither memory nor time grow with what was asked before, but for commands
-        that are earlier than others of their key: each of those has it folded anew.
+        Some hundreds per call are fastest. Memory and time do not grow with earlier commands, except that each command
+        older than others of its key folds the whole key again.
         """
-        foreseen = await foresee(self._connection, asked, self.now_ms, self._earlier, self._topic)
-        folded = await self._imagined.fold([one for one in foreseen if one.candidate.segment_key])
-        return [_verdict(one, folded.get(one.candidate.record.offset, {})) for one in foreseen]
+        settled = await settle(self._connection, commands, self.now_ms, self._earlier, self._topic)
+        folded = await self._fold.fold([one for one in settled if one.candidate.segment_key])
+        return [_verdict(one, folded.get(one.candidate.record.offset, {})) for one in settled]
 
 
-def _verdict(foreseen: Settled, folded: Mapping[bool, Mapping[str, Any]]) -> Verdict:
+def _verdict(settled: Settled, folded: Mapping[bool, Mapping[str, Any]]) -> Verdict:
     before, after = (
         {name: row[name] for name in STATE}
         for row in (folded.get(False, NOTHING), folded.get(True, NOTHING))
     )
-    refused = foreseen.rejected
+    refused = settled.rejected
     if refused is not None:
         return Verdict("rejected", refused.reason.value, refused.detail, before, after)
-    outcome = folded[True]["outcome"] if foreseen.is_event else "duplicate"
+    outcome = folded[True]["outcome"] if settled.is_event else "duplicate"
     return Verdict(outcome, None, None, before, after)

@@ -1,7 +1,7 @@
-"""Folding what a dry run imagines: the state of each command's key before it and after it.
+"""Folds the commands of a dry run: the state of each command's key before and after it.
 
-A command that is not earlier than all that is known of its key goes on from where the key stands. Any other is late:
-its key is folded anew, from the log and from what the dry run said before.
+A command that is not older than the newest event of its key continues from the key's state. Any other is late, and its
+key is folded again, from the log and from the dry run's earlier commands.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Folded = dict[int, dict[bool, "Mapping[str, Any]"]]
 
 
 class _Run(NamedTuple):
-    """Commands of one key, one after the other: all of them late, or none. state: where the key stood before them."""
+    """Consecutive commands of one key, all late or none. state: of the key before them."""
 
     key: KeyNumbers
     late: bool
@@ -34,19 +34,19 @@ class _Run(NamedTuple):
 
 
 class DryFold:
-    """The keys of one dry run, as what it says would leave them."""
+    """Folds keys, including the effects of the dry run's earlier commands."""
 
     def __init__(self, connection: asyncpg.Connection[Any], earlier: Overlay) -> None:
         self._connection = connection
         self._earlier = earlier
 
-    async def fold(self, foreseen: Sequence[Settled]) -> Folded:
-        """Fold the keys of the next commands, whose segments are known, in their order.
+    async def fold(self, settled: Sequence[Settled]) -> Folded:
+        """Fold the keys of the next commands, whose segments exist, in order.
 
-        In as many rounds as one key changes between commands that are late and others that aren't.
+        It takes as many rounds as a key alternates between late and other commands.
         """
         left: dict[KeyNumbers, list[Settled]] = {}
-        for one in foreseen:
+        for one in settled:
             left.setdefault(one.candidate.place[:2], []).append(one)
         standing = await self._standing(left)
         folded: Folded = {}
@@ -63,17 +63,17 @@ class DryFold:
         return folded
 
     async def _standing(self, keys: Iterable[KeyNumbers]) -> dict[KeyNumbers, Standing]:
-        """Say where keys stand: by what was asked before, or, of those not asked about yet, by the log."""
+        """Return the states of keys: from the dry run's earlier commands, else from the log."""
         known = self._earlier.standing(keys)
         unknown = {key: Standing(None, None) for key in keys if key not in known}
-        # Nobody whom the log does not know has anything in it.
-        asked = [(segment_key, person_id) for person_id, segment_key in unknown if person_id > 0]
-        for row in await self._ask("dry_run_standing", *_columns(asked, 2)):
+        # People that are not in Postgres have negative ids, and no events.
+        in_log = [(segment_key, person_id) for person_id, segment_key in unknown if person_id > 0]
+        for row in await self._fetch("dry_run_standing", *_columns(in_log, 2)):
             unknown[row["person_id"], row["segment_key"]] = Standing(row["newest"], row["state"])
         return known | unknown
 
     async def _fold(self, runs: Sequence[_Run]) -> Sequence[Mapping[str, Any]]:
-        asked = [
+        commands = [
             (
                 _number(one), segment_key, person_id, int(one.candidate.command.user_status), _time(one),
                 one.candidate.command.expires_at,
@@ -83,13 +83,13 @@ class DryFold:
             for one in run.commands
         ]  # fmt: skip
         keys = [(run.key[1], run.key[0], run.late, run.state) for run in runs]
-        said = self._earlier.of_keys(run.key for run in runs if run.late)
-        return await self._ask(
-            "dry_run", *_columns(asked, 6), *_columns(keys, 4), *_columns(said, 6)
+        earlier = self._earlier.of_keys(run.key for run in runs if run.late)
+        return await self._fetch(
+            "dry_run", *_columns(commands, 6), *_columns(keys, 4), *_columns(earlier, 6)
         )
 
-    async def _ask(self, statement: str, *columns: list[Any]) -> Sequence[Mapping[str, Any]]:
-        """Ask, where there is anything in the first column."""
+    async def _fetch(self, statement: str, *columns: list[Any]) -> Sequence[Mapping[str, Any]]:
+        """Run a statement, unless its first array is empty."""
         if not columns[0]:
             return ()
         rows: list[Mapping[str, Any]] = await self._connection.fetch(SQL[statement], *columns)
@@ -97,7 +97,7 @@ class DryFold:
 
 
 def _next_run(key: KeyNumbers, commands: Sequence[Settled], standing: Standing) -> _Run:
-    """Take commands as long as all of them are late, or none is."""
+    """Return the longest run of commands that are all late, or none."""
     newest = standing.newest
     late = False
     for count, one in enumerate(commands):
@@ -118,7 +118,7 @@ def _number(one: Settled) -> int:
 
 
 def _time(one: Settled) -> int | None:
-    """Give an event's time, Unix seconds; None for what would be no event."""
+    """Return the time of an event, Unix seconds; None if the command would not be an event."""
     return one.candidate.place[2] if one.is_event else None
 
 

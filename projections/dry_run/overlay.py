@@ -1,4 +1,4 @@
-"""What was accepted earlier in the same dry run, kept in a temporary file: memory does not grow with the commands."""
+"""The commands accepted earlier in the same dry run, in a temporary file, so that memory does not grow with them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from service.log.deduplicate import Key, Place, Resolution
-    from service.log.people import Who
+    from service.log.people import Identifier
     from service.log.validate import ValidCommand
 
 _TABLES = """
@@ -44,16 +44,15 @@ WHERE person_id = ? AND segment_key = ?
 _STANDING = "SELECT newest, state FROM standing WHERE person_id = ? AND segment_key = ?"
 
 # nth, segment_key, person_id, user_status, time and expires_at in Unix seconds
-Said = tuple[int, int, int, int, int, int | None]
+EarlierEvent = tuple[int, int, int, int, int, int | None]
 # person_id, segment_key
 KeyNumbers = tuple[int, int]
 
 
 class Standing(NamedTuple):
-    """Where a key stands after all that was asked so far.
+    """The state of a key after the commands so far.
 
-    newest: the time of its newest event, Unix seconds. state: as the fold gave it, in words of its own; None for both
-    while nothing is known of the key.
+    newest: the time of its newest event, Unix seconds. state: the fold's state, as text. Both are None without events.
     """
 
     newest: int | None
@@ -61,46 +60,46 @@ class Standing(NamedTuple):
 
 
 class Overlay:
-    """The events, people and idempotency keys that a dry run's earlier commands would have made.
+    """The events, people and idempotency keys of a dry run's earlier commands.
 
-    lane_id: of the lane that they are imagined in. A context manager: the file goes with it.
+    lane_id: of their fictitious lane. A context manager, which removes the file at the end.
     """
 
     def __init__(self, lane_id: int) -> None:
         self._lane_id = lane_id
         self._salt = os.urandom(SALT_BYTES)
-        # Without a name it is a temporary database: in memory while small, then in a file nobody else sees.
+        # Without a name it is a temporary database: in memory while small, then in a private file.
         self._database = sqlite3.connect("")
         self._database.executescript(_TABLES)
-        self.count = 0  # of commands that were numbered
+        self.count = 0  # of numbered commands
 
     def __enter__(self) -> Self:
-        """Nothing more: it is open."""
+        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it, which takes the file away."""
+        """Close it, which removes the file."""
         self._database.close()
 
-    def person(self, who: Who) -> Person:
-        """Imagine a person whom the log does not know, the same at each call; their number is negative."""
-        self._database.execute("INSERT OR IGNORE INTO person VALUES (?, ?)", who)
-        ((rowid,),) = self._database.execute(_PERSON, who)
+    def person(self, identifier: Identifier) -> Person:
+        """Return a fictitious person for one who is not in Postgres, the same at each call, with a negative id."""
+        self._database.execute("INSERT OR IGNORE INTO person VALUES (?, ?)", identifier)
+        ((rowid,),) = self._database.execute(_PERSON, identifier)
         return Person(-rowid, self._salt, UNKNOWN_TIME)
 
     def places(self, candidates: Iterable[ValidCommand]) -> dict[Place, Known]:
-        """Give those of the candidates' places that are taken."""
-        found = {c.place: self._one(_PLACE, c.place) for c in candidates}
-        return {place: Known(self._lane_id, *row) for place, row in found.items() if row}
+        """Return the earlier events with the candidates' log keys."""
+        rows = {c.place: self._one(_PLACE, c.place) for c in candidates}
+        return {place: Known(self._lane_id, *row) for place, row in rows.items() if row}
 
     def keys(self, candidates: Iterable[ValidCommand]) -> dict[Key, Known]:
-        """Give those of the candidates' idempotency keys that are taken."""
-        wanted = {c.idempotency for c in candidates if c.idempotency is not None}
-        found = {key: self._one(_KEY, key) for key in wanted}
-        return {key: Known(*row) for key, row in found.items() if row}
+        """Return the earlier events with the candidates' idempotency keys."""
+        keys = {c.idempotency for c in candidates if c.idempotency is not None}
+        rows = {key: self._one(_KEY, key) for key in keys}
+        return {key: Known(*row) for key, row in rows.items() if row}
 
     def remember(self, resolution: Resolution) -> None:
-        """Take in what some commands came to."""
+        """Add the events and keys of some commands."""
         self._database.executemany(
             "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -120,19 +119,19 @@ class Overlay:
         )
 
     def standing(self, keys: Iterable[KeyNumbers]) -> dict[KeyNumbers, Standing]:
-        """Give where keys stand, those of them that were asked about before."""
-        found = {key: self._one(_STANDING, key) for key in keys}
-        return {key: Standing(*row) for key, row in found.items() if row}
+        """Return the states of those keys that earlier commands have."""
+        rows = {key: self._one(_STANDING, key) for key in keys}
+        return {key: Standing(*row) for key, row in rows.items() if row}
 
     def keep_standing(self, standing: Mapping[KeyNumbers, Standing]) -> None:
-        """Take in where keys stand now."""
+        """Store the new states of keys."""
         self._database.executemany(
             "INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?)",
             [(*key, *one) for key, one in standing.items()],
         )
 
-    def of_keys(self, keys: Iterable[KeyNumbers]) -> list[Said]:
-        """List what was said of keys."""
+    def of_keys(self, keys: Iterable[KeyNumbers]) -> list[EarlierEvent]:
+        """List the earlier events of keys."""
         return [row for key in sorted(set(keys)) for row in self._database.execute(_OF_KEY, key)]
 
     def _one(self, query: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:

@@ -1,7 +1,7 @@
-"""What the append would make of commands received now, by its own rules: asked of the log, nothing written.
+"""What the append would make of commands received now: an event, a duplicate or a rejection. It only reads.
 
-Identity is settled where the append settles it (`identify`, `resolve`); only what they are given differs: an
-imagined lane, and imagined people for those whom the log does not know.
+It calls the append's own functions (`identify`, `resolve`), with a fictitious lane, and fictitious people for those who
+are not in Postgres.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from schemas.headers import NO_HEADERS, Headers
 from schemas.position import Lane
 from service.log.batch import Batch
 from service.log.deduplicate import resolve
+from service.log.erased_names import refuse_erased
 from service.log.identify import identify
 from service.log.insert import ALL, known_keys, known_places
-from service.log.people import find_existing
-from service.log.taken import refuse_taken
+from service.log.people import by_name, find_existing
 from service.log.validate import ValidCommand, rejected
 from service.registry import segments as registry
 from service.registry.checks import check_received
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from service.log.deduplicate import Resolution
     from service.log.validate import RejectedRecord
 
-# No topic is called "" and no lane of the log is number 0: what lies here is never taken for what is in the log.
+# The fictitious lane: no topic has an empty name, and no lane of the log has id 0.
 LANE = Lane("", 0)
 LANE_ID = 0
 
 
-class Asked(NamedTuple):
-    """A command as `read_command` gives it, and its idempotency key, 1 to 255 printable ASCII characters, if any."""
+class DryCommand(NamedTuple):
+    """A command from `read_command`, and its idempotency key, if any, of 1 to 255 printable ASCII characters."""
 
     command: Command
     idempotency_key: str | None = None
@@ -48,9 +48,9 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What one command would come to: an event, a rejected record, or else a duplicate.
+    """The result for one command: an event, a rejected record, or else a duplicate.
 
-    candidate: with its place; its record's offset counts the commands of a dry run from 1.
+    candidate: with its log key; the offset of its record numbers the commands of a dry run from 1.
     """
 
     candidate: ValidCommand
@@ -59,8 +59,8 @@ class Settled:
 
 
 @dataclass(slots=True)
-class _Imagined:
-    """A record that nobody sent."""
+class _DryRecord:
+    """A record that does not exist in Kafka."""
 
     offset: int
     timestamp: int
@@ -72,27 +72,27 @@ class _Imagined:
     refusal: Refusal | None = None
 
 
-async def foresee(
+async def settle(
     connection: asyncpg.Connection[Any],
-    asked: Sequence[Asked],
+    commands: Sequence[DryCommand],
     now_ms: int,
     earlier: Overlay,
     topic: str | None = None,
 ) -> list[Settled]:
-    """Tell what commands would come to, were they received in this order, now and after `earlier`.
+    """Return the results of commands if they were received in this order, now and after `earlier`.
 
-    now_ms: Unix milliseconds. earlier: takes in what is accepted. topic: `<prefix>.commands`, which must be allowed to
-    say them; None: it is. Not for `expire`, which the service alone says.
-    What only Postgres would refuse (`unstorable`) is not foreseen.
+    now_ms: Unix milliseconds. earlier: accepted commands are added to it. topic: `<prefix>.commands`, whose rules
+    apply; None: without rules. It does not support `expire`, which only the service publishes, and does not predict
+    `unstorable`, which only Postgres decides.
     """
-    candidates = [_candidate(one, earlier.count + n, now_ms) for n, one in enumerate(asked, 1)]
+    candidates = [_candidate(one, earlier.count + n, now_ms) for n, one in enumerate(commands, 1)]
     earlier.count += len(candidates)
     await _identify(connection, candidates, now_ms, earlier)
     rules = {} if topic is None else await load_rules(connection)
     allowed = None if topic is None else allowed_on(topic, rules, topic)
     refused = [refusal for c in candidates if (refusal := _refusal(c, allowed)) is not None]
     late = {one.record.offset for one in refused}
-    refused += await refuse_taken(
+    refused += await refuse_erased(
         connection, [c for c in candidates if c.record.offset not in late]
     )
     out = {one.record.offset for one in refused}
@@ -107,11 +107,11 @@ async def foresee(
     ]
 
 
-def _candidate(asked: Asked, number: int, now_ms: int) -> ValidCommand:
-    command, key = asked
+def _candidate(dry: DryCommand, number: int, now_ms: int) -> ValidCommand:
+    command, key = dry
     time = command.status_change_timestamp
     return ValidCommand(
-        _Imagined(number, now_ms),
+        _DryRecord(number, now_ms),
         command,
         NO_HEADERS if key is None else Headers(idempotency_key=key),
         now_ms,
@@ -120,7 +120,7 @@ def _candidate(asked: Asked, number: int, now_ms: int) -> ValidCommand:
 
 
 def _refusal(candidate: ValidCommand, allowed: Allowed | None) -> RejectedRecord | None:
-    """Check what the parser leaves to the receipt."""
+    """Check a command as received, and return its rejection, or None."""
     try:
         check_received(candidate.command, candidate.received_ms, allowed, candidate.headers)
     except Refusal as refusal:
@@ -134,10 +134,10 @@ async def _identify(
     now_ms: int,
     earlier: Overlay,
 ) -> None:
-    """Fill in what tells each command from others."""
-    wanted = {(c.command.network_id, c.command.user) for c in candidates}
-    found = await find_existing(connection, wanted)
-    people = {f"{who[0]}:{who[1]}": found.get(who) or earlier.person(who) for who in wanted}
+    """Set the identity of each command."""
+    identifiers = {(c.command.network_id, c.command.user) for c in candidates}
+    existing = await find_existing(connection, identifiers)
+    people = by_name({one: existing.get(one) or earlier.person(one) for one in identifiers})
     segments = {(c.command.network_id, c.command.segment_id) for c in candidates}
     known = await registry.find(connection, segments)
     identify(Batch(LANE, LANE_ID, 0, 0, (), [], now_ms), candidates, known, people)

@@ -79,7 +79,7 @@ class Outcomes:
             self._waiting.discard(waiter)
         return waiter.result.result() if waiter.result.done() else None
 
-    async def foresee(self, command: Command, idempotency_key: str | None) -> dict[str, Any]:
+    async def predict(self, command: Command, idempotency_key: str | None) -> dict[str, Any]:
         """Return the predicted outcome of a command, the state before and after, and reason and detail of a rejection.
 
         Raises: DatabaseAwayError; Problem 503, as `shared` does.
@@ -87,14 +87,14 @@ class Outcomes:
         async with self._shared.transaction(command.network_id) as connection:
             topic = Topics(self._settings.topic_prefix).commands
             verdict = await dry_run(connection, command, idempotency_key, topic)
-        foreseen: dict[str, Any] = {
+        predicted: dict[str, Any] = {
             "outcome": verdict.outcome,
             "before": verdict.before,
             "after": verdict.after,
         }
         if verdict.reason is not None:
-            foreseen |= {"reason": verdict.reason, "detail": verdict.detail}
-        return foreseen
+            predicted |= {"reason": verdict.reason, "detail": verdict.detail}
+        return predicted
 
     async def run(self, stop: asyncio.Event) -> None:
         """Query the outcomes of all waiting requests until `stop` is set."""

@@ -150,7 +150,7 @@ class _ResultReader:
             row = await self._queued.row(network_id, position, result.awaited)
             if row is not None and row["network_id"] is None:
                 async with self._shared.transaction(network_id) as connection:
-                    if not await log_results.may_speak(connection, network_id, position.topic):
+                    if not await log_results.may_carry(connection, network_id, position.topic):
                         row = None
             result = Found(row)
         return result, until

@@ -30,12 +30,12 @@ async def request_republish(
     connection: asyncpg.Connection[Any], because: str, actor: str | None
 ) -> None:
     """Request that the leader publishes the topic as a whole. connection: as segments_operate."""
-    await connection.execute(SQL["ask_republish"], because, actor)
+    await connection.execute(SQL["request_republish"], because, actor)
 
 
 async def is_republish_pending(connection: asyncpg.Connection[Any]) -> bool:
     """Whether a request is pending."""
-    is_pending: bool = await connection.fetchval(SQL["is_republish_asked"])
+    is_pending: bool = await connection.fetchval(SQL["is_republish_requested"])
     return is_pending
 
 
@@ -57,7 +57,7 @@ async def republish(
     wait.
     """
     async with leader.database.single() as connection:
-        request = await connection.fetchrow(SQL["republish_asked"])
+        request = await connection.fetchrow(SQL["republish_request"])
     if request is None or not leader.anew:
         return request is None
     log.info("republishing memberships", because=request["republish_because"])

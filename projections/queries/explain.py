@@ -1,4 +1,4 @@
-"""Why a user is in a segment, or not: each event of the key, what it did, and what stands now."""
+"""Explains why a user is in a segment, or not: each event of the key, its effect, and the state now."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EVENTS_LIMIT, EVENTS_LIMIT_MOST = 500, 5_000
 
 
 class EventPlace(NamedTuple):
-    """Where an event stands in the log."""
+    """The position of an event in the log."""
 
     lane_id: int
     offset: int
@@ -31,14 +31,13 @@ async def explain(
     limit: int = EVENTS_LIMIT,
     before: EventPlace | None = None,
 ) -> dict[str, Any]:
-    """Explain one key by its newest events, up to `limit` of them; before: by those that come before that event.
+    """Explain one key by its newest events, at most `limit`; before: by the events before that one.
 
-    connection: in a transaction. It is fewer events where they come to PAGE_BYTES.
-
-    user: as sent; it is normalised here, and `erased:<n>` finds an erased one.
-    Returns: {"now": a row of reporting.user_segment, and until when its override stands (expires_at), or None,
-    "events": one per event in the fold's order, outcome `queued` of those that are not projected yet,
-    "earlier": the EventPlace to go on before, or None}. Raises: UnknownSegmentError.
+    connection: in a transaction. A page ends early at PAGE_BYTES. user: as sent; it is normalised here, and
+    `erased:<n>` finds an erased one.
+    Returns: {"now": a row of reporting.user_segment with the override's expires_at, or None, "events": one per event in
+    the fold's order, with outcome `queued` if not projected yet, "earlier": the EventPlace to continue before, or
+    None}. Raises: UnknownSegmentError.
     """
     await find_segment(connection, network_id, segment_id)
     key = await connection.fetchrow(_SQL["key"], network_id, segment_id, user)

@@ -1,7 +1,7 @@
-"""The members of a segment, page by page, in the order in which their people were first met.
+"""The members of a segment, page by page, in the order of person_id.
 
-That order never changes and knows no gaps to fill: whoever is a member all the while that pages are read is on exactly
-one of them, whatever joins and leaves meanwhile.
+That order never changes: a user who is a member while all pages are read is on exactly one of them, regardless of
+others who join or leave meanwhile.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ COLUMNS = (
     "network_id", "segment_id", "segment_name", "user_id", "since", "cause", "override", "reference_id",
     "description", "metadata", "last_recorded_at",
 )  # fmt: skip
-# Keys that are no members cost too: a page ends after so many keys, be it full or not.
+# Keys of non-members cost time too, so a page ends after this many keys, full or not.
 MOST_KEYS = 40_000
 MOST_FOLDED_KEYS = 10_000
 _MEMBERS = statements("projections.queries.sql")["members"]
 
 
 class Page(NamedTuple):
-    """Some members of a segment. last: the person_id to go on after; None when there are no more."""
+    """A page of members. last: the person_id to continue after; None on the last page."""
 
     members: list[Row]
     last: int | None
@@ -43,8 +43,8 @@ async def read_page(
 ) -> Page:
     """Read up to `limit` members after person_id `after`, rows with COLUMNS; in a transaction.
 
-    A page may hold fewer members than `limit`, even none, and not be the last: it ends after so many keys, be they
-    members or not, and once it has PAGE_BYTES.
+    A page may have fewer members than `limit`, even none, without being the last: it also ends after a number of keys,
+    members or not, and at PAGE_BYTES.
     """
     most = most_keys or (MOST_FOLDED_KEYS if any(moment) else MOST_KEYS)
     named = segment._asdict()

@@ -1,4 +1,4 @@
-"""What became of commands, by reference or position, as far as the log knows."""
+"""Outcomes of commands in the log, by reference or position."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SQL = statements("projections.queries.sql")
 
 
 class PositionQuery(NamedTuple):
-    """A position that somebody asks for; without an epoch that of the open lane is meant."""
+    """A requested position; without an epoch it is in the open lane."""
 
     topic: str
     partition: int
@@ -30,7 +30,7 @@ class PositionQuery(NamedTuple):
 
 
 class Front(NamedTuple):
-    """How far the log has come in an open lane. topic_id: Kafka's id of the topic that it has read, if it is known."""
+    """The position of the log in an open lane. topic_id: Kafka's id of the topic that it has read, if known."""
 
     epoch: int
     next_offset: int
@@ -38,15 +38,15 @@ class Front(NamedTuple):
     is_stopped: bool
 
     def is_another(self, topic: Topic | None) -> bool:
-        """Whether what Kafka has is not what the lane reads. topic: as it is there now, if that is known."""
+        """Whether the topic in Kafka is not the one that the lane reads. topic: the current one, if known."""
         return self.is_stopped or (topic is not None and topic.is_another(self.topic_id))
 
 
 class Found(NamedTuple):
-    """What the log says of a position.
+    """What the log has at a position.
 
-    awaited: the epoch in which the log may come to it yet; None: it never will. hole: why no record of it is there.
-    lane: the open lane, where it is looked for.
+    awaited: the epoch in which the log may still reach it; None: it never will. hole: why there is no record.
+    lane: the open lane of its partition.
     """
 
     row: Row | None
@@ -55,12 +55,12 @@ class Found(NamedTuple):
     lane: Front | None = None
 
 
-# Of each topic that commands are read from, by partition: its open lane.
+# The open lanes of each command topic, by partition.
 Fronts = dict[str, dict[int, Front]]
 
 
 async def read_fronts(connection: asyncpg.Connection[Any], settings: Settings) -> Fronts:
-    """Read how far the log has come in all open lanes."""
+    """Read the log's positions in all open lanes."""
     fronts: Fronts = {}
     for row in await connection.fetch(_SQL["fronts"], Topics(settings.topic_prefix).commands):
         lanes = fronts.setdefault(row["topic"], {})
@@ -78,7 +78,7 @@ async def read_references(
 ) -> tuple[list[Row], tuple[int, int] | None]:
     """Read up to `limit` results with a reference, after a place (lane_id, offset), in the order of places.
 
-    Returns: rows of view result with `detail`, and the place to go on after; None when there are no more.
+    Returns: rows of view result with `detail`, and the place to continue after; None at the end.
     """
     places = await connection.fetch(
         _SQL["result_places"], network_id, reference_id, *after, limit + 1
@@ -92,7 +92,7 @@ async def read_references(
 async def read_places(
     connection: asyncpg.Connection[Any], network_id: str, places: Sequence[tuple[int, int]]
 ) -> dict[tuple[int, int], Row]:
-    """Read a network's results at places (lane_id, offset) that the log has; gives rows of view result by place."""
+    """Read a network's results at places (lane_id, offset) in the log; return rows of view result by place."""
     if not places:
         return {}
     lanes, offsets = (list(part) for part in zip(*places, strict=True))
@@ -103,9 +103,9 @@ async def read_places(
     return found
 
 
-async def may_speak(connection: asyncpg.Connection[Any], network_id: str, topic: str) -> bool:
-    """Whether a topic is not for other networks alone."""
-    return bool(await connection.fetchval(_SQL["may_speak"], network_id, topic))
+async def may_carry(connection: asyncpg.Connection[Any], network_id: str, topic: str) -> bool:
+    """Whether a topic may carry commands of the network."""
+    return bool(await connection.fetchval(_SQL["may_carry"], network_id, topic))
 
 
 async def read_position(
@@ -114,13 +114,13 @@ async def read_position(
     network_id: str,
     position: PositionQuery,
 ) -> Found:
-    """Read what the log says of a position, to a network.
+    """Read what the log has at a position, for a network.
 
-    A record whose network could not be read is that one's whose key it has, `network_id:user`.
+    A record without a readable network belongs to the network in its key, `network_id:user`.
     """
     lane = await connection.fetchrow(_SQL["place"], *position)
     if lane is None:
-        # Nothing was read of that partition yet. Another topic than ours is not even asked for: that might make it.
+        # The partition was not read yet. Other topics are not requested from Kafka, which might create them.
         is_ours = position.topic == Topics(settings.topic_prefix).commands
         is_ours = is_ours or await connection.fetchval(_SQL["is_read"], position.topic)
         return Found(None, 0 if is_ours and not position.epoch else None)

@@ -1,4 +1,4 @@
-"""What all reading shares: rows as they are answered, how far the answer reaches, and which segment is meant."""
+"""What all queries share: encoding of rows, pages limited in bytes, the watermark, and segment look-up."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Row = dict[str, Any]
 
 
 class Moment(NamedTuple):
-    """What is asked for: all that had happened until as_of and was recorded until known_at; None: now."""
+    """The requested moment: events that happened until as_of and were recorded until known_at; None: now."""
 
     as_of: datetime | None = None
     known_at: datetime | None = None
 
 
 class Segment(NamedTuple):
-    """A segment of the registry, by its surrogate key too."""
+    """A segment, with its surrogate key."""
 
     segment_key: int
     network_id: str
@@ -38,7 +38,7 @@ class Segment(NamedTuple):
 
 
 def plain(record: asyncpg.Record) -> Row:
-    """Give a row to be encoded; metadata stands as it was sent, so that no number gains or loses a digit."""
+    """Prepare a row for encoding; metadata keeps its text, so that numbers keep their digits."""
     return {
         name: msgspec.Raw(value.encode())
         if name.endswith("metadata") and value is not None
@@ -48,15 +48,15 @@ def plain(record: asyncpg.Record) -> Row:
 
 
 PAGE_BYTES = 1024 * 1024
-"""What a page holds of texts and metadata, in characters, before it ends early; a row comes whole."""
-# Rows that are read before it is looked at how large they are.
+"""Characters of texts and metadata after which a page ends early; rows are never split."""
+# Rows fetched at once, before their size is checked.
 _AT_ONCE = 64
 
 
 async def read_until_full(
     connection: asyncpg.Connection[Any], query: str, *parameters: Any
 ) -> AsyncIterator[tuple[asyncpg.Record, bool]]:
-    """Give rows of a query as they are needed, each with whether the page is full without it; in a transaction."""
+    """Yield the rows of a query, each with whether the page is full before it; in a transaction."""
     left = PAGE_BYTES
     async for row in connection.cursor(query, *parameters, prefetch=_AT_ONCE):
         yield row, left <= 0
@@ -64,7 +64,7 @@ async def read_until_full(
 
 
 async def read_complete_until(connection: asyncpg.Connection[Any]) -> datetime | None:
-    """Give watermark.complete_until. Read before the rows, it holds for them."""
+    """Return watermark.complete_until. Call it before reading rows, so that it holds for them."""
     found: datetime | None = await connection.fetchval(_SQL["complete_until"])
     return found
 
@@ -72,7 +72,7 @@ async def read_complete_until(connection: asyncpg.Connection[Any]) -> datetime |
 async def find_segment(
     connection: asyncpg.Connection[Any], network_id: str, segment_id: int
 ) -> Segment:
-    """Find a segment, archived ones too. Raises: UnknownSegmentError."""
+    """Find a segment, archived or not. Raises: UnknownSegmentError."""
     row = await connection.fetchrow(_SQL["segment"], network_id, segment_id)
     if row is None:
         raise UnknownSegmentError(f"(network {network_id}, id {segment_id})")
@@ -80,5 +80,5 @@ async def find_segment(
 
 
 async def read_sizes(connection: asyncpg.Connection[Any], network_id: str) -> list[Row]:
-    """Give the rows of view segment_size of a network."""
+    """Return a network's rows of view segment_size."""
     return [plain(row) for row in await connection.fetch(_SQL["sizes"], network_id)]

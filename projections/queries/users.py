@@ -1,4 +1,4 @@
-"""One user's segments: what stands in each, and why."""
+"""The segments of one user: the state in each, and its cause."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ async def read_user(
     moment: Moment,
     after: int = 0,
 ) -> tuple[list[Row], int | None]:
-    """Give each segment that a user was ever seen in, by segment_id; in one of them where segment_id is given.
+    """Return the segments in which a user has events, by segment_id; only that one if segment_id is set.
 
-    after: only those with a greater segment_id. connection: in a transaction.
-    user: normalised; `erased:<n>` finds an erased one. Columns: those of view user_segment, `expires_at` of the
-    override, `since`, `cause`, `reference_id`, `description`, `metadata` of the event that began the membership (of a
-    blocked user: that last stated the block), and `override_…` of the one that last stated the override.
+    after: only those with a greater segment_id. connection: in a transaction. user: normalised; `erased:<n>` finds an
+    erased one. Columns: those of view user_segment, `expires_at` of the override, `since`, `cause`, `reference_id`,
+    `description`, `metadata` of the event that began the membership (for a blocked user: that last stated the block),
+    and `override_…` of the one that last stated the override.
 
-    Returns: rows, and the segment_id to go on after where they come to PAGE_BYTES; None when there are no more.
+    Returns: rows, and the segment_id to continue after if the page ended at PAGE_BYTES; None at the end.
     """
     rows: list[Row] = []
     wanted = (network_id, user, segment_id, *moment, after)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from projections.dry_run.dry_run import dry_run, dry_runs
-from projections.dry_run.settle import Asked
+from projections.dry_run.settle import DryCommand
 from schemas.command.refusal import Refusal
 from schemas.topics import Topics
 from segments.cli.command import Failure
@@ -52,7 +52,7 @@ async def dry_import(settings: Settings, source: ImportFile, tally: Tally) -> No
     """Count the outcomes that a file's lines would have if they were received now, in their order."""
     topic = Topics(settings.topic_prefix).commands
     async with connected(settings, ROLE) as connection, dry_runs(connection, topic) as run:
-        block: list[tuple[int, Asked | Exception]] = []
+        block: list[tuple[int, DryCommand | Exception]] = []
         for line in tally.counted(source.lines(0)):
             block.append((line.number, _read(source, line)))
             if len(block) == AT_ONCE:
@@ -61,18 +61,20 @@ async def dry_import(settings: Settings, source: ImportFile, tally: Tally) -> No
         await _count(run, block, tally)
 
 
-def _read(source: ImportFile, line: Line) -> Asked | Exception:
+def _read(source: ImportFile, line: Line) -> DryCommand | Exception:
     """Parse a line as ingest would; the dry run checks its times by the database's clock."""
     if line.value is None:
         return ValueError(line.fault)
     try:
-        return Asked(read_value(line.value), source.key(line.number))
+        return DryCommand(read_value(line.value), source.key(line.number))
     except Refusal as refusal:
         return refusal
 
 
-async def _count(run: DryRun, block: Iterable[tuple[int, Asked | Exception]], tally: Tally) -> None:
-    verdicts = iter(await run.judge([item for _, item in block if isinstance(item, Asked)]))
+async def _count(
+    run: DryRun, block: Iterable[tuple[int, DryCommand | Exception]], tally: Tally
+) -> None:
+    verdicts = iter(await run.predict([item for _, item in block if isinstance(item, DryCommand)]))
     for number, item in block:
         if isinstance(item, Exception):
             tally.refuse(number, str(item))

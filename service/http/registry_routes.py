@@ -40,13 +40,13 @@ class NewSegment(BaseModel):
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
-    """Tell no defaults: a client that filled them in would change what it only left out."""
+    """Remove defaults from the JSON Schema: a client that fills them in would change fields that it meant to omit."""
     for field in schema["properties"].values():
         field.pop("default", None)
 
 
 class SegmentChange(BaseModel):
-    """What to change of a segment; what is left out stays. A description of null is taken away."""
+    """Changes to a segment. An omitted field stays as it is; a null description is removed."""
 
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_without_defaults)
 
@@ -57,7 +57,7 @@ class SegmentChange(BaseModel):
 
 
 class SegmentShown(BaseModel):
-    """A segment as the registry has it. archived_at: null unless it is archived."""
+    """A segment in the registry. archived_at: null unless it is archived."""
 
     network_id: str
     segment_id: int
@@ -70,7 +70,7 @@ class SegmentShown(BaseModel):
 
 
 class SegmentsShown(BaseModel):
-    """Segments by id, archived and hidden ones among them."""
+    """Segments by id, including archived and hidden ones."""
 
     segments: list[SegmentShown]
 
@@ -84,7 +84,7 @@ def _shown(one: registry.Segment) -> SegmentShown:
 
 
 def admin_routes(access: Access, reading: SharedDatabase, changing: SharedDatabase) -> APIRouter:
-    """Give the routes of the registry. reading: acts as segments_api; changing: as segments_registry."""
+    """Return the routes of the registry. reading: a database as segments_api; changing: as segments_registry."""
     router = APIRouter(tags=["admin"])
     settings = reading.settings
     rate = RegistryRate(settings.http_registry_rate_limit)
@@ -111,8 +111,8 @@ def admin_routes(access: Access, reading: SharedDatabase, changing: SharedDataba
         _: Nothing, admission: Admission = admitted, _json: None = takes_json
     ) -> SegmentsShown:
         async with reading.transaction(admission.network_id) as connection:
-            found = await registry.list_segments(connection, admission.network_id)
-        return SegmentsShown(segments=[_shown(one) for one in found])
+            segments = await registry.list_segments(connection, admission.network_id)
+        return SegmentsShown(segments=[_shown(segment) for segment in segments])
 
     @router.get(PATH + "/{segment_id}", summary="Show a segment", responses={404: {}, 406: {}})
     async def show(
@@ -158,15 +158,15 @@ async def _create(
 async def _change(
     connection: asyncpg.Connection[Any], admission: Admission, segment_id: int, to: SegmentChange
 ) -> registry.Segment:
-    """Change what is said and nothing else."""
-    given = to.model_dump(include=to.model_fields_set)
-    archived = given.pop("archived", None)
+    """Change the fields that were sent."""
+    fields = to.model_dump(include=to.model_fields_set)
+    archived = fields.pop("archived", None)
     which: dict[str, Any] = {
         "network_id": admission.network_id,
         "segment_id": segment_id,
         "actor": admission.key.key_name,
     }
-    changed = await registry.edit(connection, **which, **given)
+    changed = await registry.edit(connection, **which, **fields)
     if archived is not None:
         changed = await registry.set_archived(connection, **which, archived=archived)
     return changed

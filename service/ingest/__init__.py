@@ -1,4 +1,4 @@
-"""From Kafka to the log: a FastStream batch subscriber feeds lanes, each lane validates and appends.
+"""From Kafka to the log: a FastStream batch subscriber feeds lanes; each lane validates and appends.
 
-Between fetch and lane nothing may raise: what does ends the process, for a swallowed record would pass as a hole.
+Nothing between fetch and lane may raise. An exception there ends the process: a lost record would pass as a hole.
 """

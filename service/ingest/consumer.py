@@ -1,4 +1,4 @@
-"""aiokafka's consumer as the lanes need it: it takes only what they have room for, and never skips unseen."""
+"""aiokafka's consumer, adapted to lanes: it fetches only for lanes with room, and skips no offset silently."""
 
 from __future__ import annotations
 
@@ -18,50 +18,49 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 log = get_logger("ingest.consumer")
-# How long one fetch waits for records. Until then tails without records are looked at.
+# How long a fetch waits for records before tails without records are checked.
 POLL_SECONDS = 0.2
-# How much the broker gathers while records come, and for how long; the first one after a pause comes at once.
+# How much the broker gathers for a response, and for how long, while records arrive; not for the first after a pause.
 GATHER_BYTES, GATHER_MS = 16 * 1024, 6
-# What all lanes together may hold back, records and all; and what one fetch may bring. They share it: many lanes get
-# little each.
+# The memory for waiting records, and the size of one fetch; both are shared by all lanes.
 HELD_BYTES = 16 * 1024 * 1024
 FETCH_BYTES, PARTITION_BYTES = 8 * 1024 * 1024, 1024 * 1024
 LEAST_PARTITION_BYTES = 64 * 1024
-# Without room for so long, the partitions are paused, so that polling goes on and the group keeps us.
+# After this time without room the partitions are paused, so that polling continues and the group keeps this member.
 STALL_SECONDS = 0.25
 
 
-class Intake(Protocol):
-    """A lane as the consumer sees it. expected: the offset to be fed next; None while it takes nothing."""
+class LaneInput(Protocol):
+    """The consumer's interface to a lane. expected: the next offset to feed; None while it accepts nothing."""
 
     expected: int | None
     session: int
 
     @property
     def has_room(self) -> bool:
-        """Whether it takes more now."""
+        """Whether it accepts more now."""
 
     @property
     def waiting_bytes(self) -> int:
-        """How much it has taken and not judged yet, about."""
+        """The approximate size of the records that wait for validation."""
 
     def feed(self, session: int, records: Sequence[Any]) -> None:
-        """Take records, in offset order; those of an earlier session are dropped."""
+        """Accept records, in offset order; those of an earlier session are dropped."""
 
     def feed_tail(self, next_offset: int) -> None:
-        """Take notice that no record lies in [expected, next_offset)."""
+        """Note that [expected, next_offset) has no records."""
 
     def doubt(self) -> None:
-        """Compare the last record before anything more is taken."""
+        """Compare the last record before accepting more."""
 
     def look_again(self) -> None:
-        """Open the lane anew: its offset is out of the topic's range."""
+        """Open the lane again, because its offset is out of the topic's range."""
 
 
 class LaneConsumer(AIOKafkaConsumer):
-    """Feeds lanes. `lanes`, `room` and `fail` are given by the ingest once the consumer is made."""
+    """Feeds lanes. The ingest role sets `lanes`, `room` and `fail` after construction."""
 
-    lanes: Mapping[TopicPartition, Intake]
+    lanes: Mapping[TopicPartition, LaneInput]
     room: asyncio.Event  # set by a lane that has room again
     fail: Callable[[BaseException], None]  # ends the process
 
@@ -77,14 +76,14 @@ class LaneConsumer(AIOKafkaConsumer):
     async def getmany(
         self, *_partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> dict[TopicPartition, list[Any]]:
-        """Give records of lanes with room; meanwhile tell lanes of tails that hold no records."""
+        """Return records of lanes with room, after feeding tails without records to their lanes."""
         del timeout_ms
-        # All that was given before has been fed by now: FastStream asks again only after its handler ended.
-        await self._tell_tails()
-        wanted = self._with_room()
-        if not wanted:
+        # FastStream calls this after its handler has ended, so all earlier records are fed by now.
+        await self._feed_tails()
+        partitions = self._with_room()
+        if not partitions:
             return await self._wait_for_room(max_records)
-        return await self._fetch(wanted, int(POLL_SECONDS * 1000), max_records)
+        return await self._fetch(partitions, int(POLL_SECONDS * 1000), max_records)
 
     async def _fetch(
         self, partitions: Sequence[TopicPartition], timeout_ms: int, max_records: int | None
@@ -100,9 +99,9 @@ class LaneConsumer(AIOKafkaConsumer):
                     self.lanes[partition].look_again()
             return {}
         except Exception as error:
-            # Records of one partition may have been taken before another one's error: they were not given.
+            # aiokafka may have taken records of one partition before the error of another; they are fetched again.
             self._rewind()
-            # FastStream tries again, and tells nobody. Who was never let in can do nothing but say so.
+            # FastStream retries without logging. Without authorization from the start, the process ends.
             log.error("a fetch failed", error=f"{type(error).__name__}: {error}")  # noqa: TRY400 - no trace
             if isinstance(error, DENIED) and not self._has_fetched:
                 self.fail(refused(error))
@@ -113,13 +112,13 @@ class LaneConsumer(AIOKafkaConsumer):
         return batches
 
     def _doubt(self, broker: int) -> None:
-        """Have lanes of a broker compared again: it may come back with the same leader epochs, and other records."""
+        """Have lanes of a broker compared again: it may return with the same leader epochs and other records."""
         for partition, lane in self.lanes.items():
             if self._client.cluster.leader_for_partition(partition) in {broker, None, -1}:
                 lane.doubt()
 
     def _pace(self, *, busy: bool) -> None:
-        """While records come, let the broker gather some for each answer: one for each record would cost us more."""
+        """While records arrive, let the broker gather some for each response, because each response has a cost."""
         fetcher = self._fetcher
         if fetcher is None:
             return  # stopped
@@ -129,7 +128,7 @@ class LaneConsumer(AIOKafkaConsumer):
         fetcher._max_partition_fetch_bytes = max(LEAST_PARTITION_BYTES, share)  # noqa: SLF001 - the same
 
     def hand_over(self, batches: Mapping[TopicPartition, Sequence[Any]]) -> None:
-        """Feed what getmany gave to its lanes. A lane opened anew in between drops it and reads again."""
+        """Feed the records of getmany to their lanes. A lane opened again in between drops and rereads them."""
         for partition, records in batches.items():
             lane = self.lanes.get(partition)
             session = self._sessions.pop(partition, None)
@@ -142,36 +141,34 @@ class LaneConsumer(AIOKafkaConsumer):
 
     def _with_room(self) -> list[TopicPartition]:
         paused = self.paused()
-        wanted = []
+        partitions = []
         for partition, lane in self.lanes.items():
-            if lane.expected is None or not lane.has_room or not self._is_ours(partition):
+            if lane.expected is None or not lane.has_room or not self._is_assigned(partition):
                 continue
             if partition in paused:
                 self.resume(partition)
-            wanted.append(partition)
-        self._stalled.difference_update(wanted)
-        return self._within_bounds(wanted)
+            partitions.append(partition)
+        self._stalled.difference_update(partitions)
+        return self._within_bounds(partitions)
 
-    def _within_bounds(self, wanted: list[TopicPartition]) -> list[TopicPartition]:
-        """Leave out partitions whose records are here already, where all of them would be more than may be held."""
+    def _within_bounds(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """Return all partitions, or as many with prefetched records as the memory limit allows."""
         held = sum(lane.waiting_bytes for lane in self.lanes.values())
         turns = max(HELD_BYTES - held, 0) // TURN_BYTES
         fetched = self._fetcher._records if self._fetcher is not None else {}  # noqa: SLF001 - in the order of arrival
-        waiting = [partition for partition in fetched if partition in wanted]
-        if len(waiting) <= turns:
-            return wanted
-        return waiting[:turns]
+        waiting = [partition for partition in fetched if partition in partitions]
+        return partitions if len(waiting) <= turns else waiting[:turns]
 
-    def _is_ours(self, partition: TopicPartition) -> bool:
+    def _is_assigned(self, partition: TopicPartition) -> bool:
         return partition in self.assignment()
 
-    async def _tell_tails(self) -> None:
+    async def _feed_tails(self) -> None:
         if self._sessions:
             raise AssertionError(
                 f"records were fetched and not handed over: {sorted(self._sessions)}"
             )
         for partition, lane in list(self.lanes.items()):
-            if lane.expected is None or not self._is_ours(partition):
+            if lane.expected is None or not self._is_assigned(partition):
                 continue
             with suppress(IllegalStateError):
                 position = await self.position(partition)
@@ -180,7 +177,7 @@ class LaneConsumer(AIOKafkaConsumer):
 
     def _rewind(self) -> None:
         for partition, lane in self.lanes.items():
-            if lane.expected is not None and self._is_ours(partition):
+            if lane.expected is not None and self._is_assigned(partition):
                 self.seek(partition, lane.expected)
 
     async def _wait_for_room(self, max_records: int | None) -> dict[TopicPartition, list[Any]]:
@@ -189,18 +186,18 @@ class LaneConsumer(AIOKafkaConsumer):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.room.wait(), STALL_SECONDS)
                 return {}
-            ours = [tp for tp in self.lanes if self._is_ours(tp)]
-            if ours:
-                # A long stall, as when the database is away. Paused, the partitions lose what was fetched ahead,
-                # but polling goes on, and with it our place in the group.
-                self._warn_of_stall(ours)
-                self.pause(*ours)
-            # A lane may open or get room meanwhile: what arrives for it is given, or it would pass as a hole.
+            assigned = [tp for tp in self.lanes if self._is_assigned(tp)]
+            if assigned:
+                # A long stall, for example while the database is away. Pausing drops prefetched records, but polling
+                # continues, which keeps the membership in the group.
+                self._warn_of_stall(assigned)
+                self.pause(*assigned)
+            # A lane may open or get room meanwhile. Its records are returned, or they would pass as a hole.
             return await self._fetch((), 10, max_records)
         return {}
 
     def _warn_of_stall(self, partitions: Sequence[TopicPartition]) -> None:
-        """Say once that lanes are full; one that is not open yet, or stopped, is not."""
+        """Log once that lanes are full; lanes that are not open, or stopped, do not count."""
         lanes = {tp: self.lanes[tp] for tp in partitions}
         full = {tp for tp, lane in lanes.items() if lane.expected is not None and not lane.has_room}
         if not self._stalled.issuperset(full):

@@ -1,4 +1,4 @@
-"""Counts what became of a lane's records, and warns once where their keys do not keep a user's commands in order."""
+"""Counts a lane's records by outcome, and warns once if their keys do not keep a user's commands in order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LaneCounter:
         self._warned_of_keys = False
 
     def count(self, batch: Batch, stored: Stored) -> None:
-        """Count a batch that is stored."""
+        """Count a stored batch."""
         topic, partition = self._partition.topic, str(self._partition.partition)
         for outcome, count in (
             ("event", stored.events),

@@ -1,4 +1,4 @@
-"""One lane: takes records, judges batch k+1 while Postgres stores batch k, and opens anew when it lost its place."""
+"""One lane: prepares batch k+1 while Postgres stores batch k, and opens again after it has lost its position."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 log = get_logger("ingest.lane")
-# A lane takes more while less than this waits: memory must depend neither on how long records are nor, much, on
-# how many lanes there are. Of ordinary records it is about 4,000. What all lanes may hold, the consumer says.
+# A lane accepts records while less than this waits, about 4,000 ordinary records. In bytes, so that memory does not
+# depend on the length of records; the consumer limits the total of all lanes.
 ROOM_BYTES = 5 * 512 * 1024
-# Batches of less than this need no place among those that are in memory at once.
+# Smaller batches do not count against the limit of batches in memory.
 LITTLE_BYTES = 128 * 1024
 
 
 class LaneWriter:
-    """A partition that this process was assigned; `run` until it is revoked."""
+    """An assigned partition; `run` until it is revoked."""
 
     def __init__(
         self,
@@ -53,10 +53,7 @@ class LaneWriter:
         batches: asyncio.Semaphore,
         appended: Callable[[], None],
     ) -> None:
-        """Make it; it shares slots for appends, and places for batches in memory, with the other lanes.
-
-        appended: called after each commit.
-        """
+        """slots, batches: for appends and batches in memory, shared with other lanes. appended: called on commit."""
         self.partition = partition
         self.expected: int | None = None
         self.session = 0
@@ -77,7 +74,7 @@ class LaneWriter:
         self._storing = asyncio.Lock()
         self._counter = LaneCounter(partition)
         self._leaders = LeaderEpochs()
-        # It has no stop of its own: who waits is cancelled.
+        # Never set: a waiting task is cancelled.
         self._supervisor = Supervisor(
             asyncio.Event(),
             log,
@@ -89,16 +86,16 @@ class LaneWriter:
 
     @property
     def waiting_bytes(self) -> int:
-        """How much waits, about."""
+        """The approximate size of the waiting records."""
         return self._pending_bytes
 
     @property
     def has_room(self) -> bool:
-        """Whether little waits."""
+        """Whether the waiting records are below the limit."""
         return self._pending_bytes < ROOM_BYTES
 
     def feed(self, session: int, records: Sequence[Any]) -> None:
-        """Take records, in offset order; those fetched before the lane was opened anew are dropped."""
+        """Accept records, in offset order; those fetched before the lane was opened again are dropped."""
         if session != self.session or self.expected is None or not records:
             return
         if records[0].offset < self.expected:
@@ -113,7 +110,7 @@ class LaneWriter:
         self._fed.set()
 
     def _wrote_another(self, records: Sequence[Any]) -> bool:
-        """Have the lane opened anew, and its last record compared again, where the partition may hold another one."""
+        """Open the lane again and compare its last record, if the partition may hold another one; return whether."""
         why = self._leaders.doubt_about(records[0].leader_epoch, records[-1].leader_epoch)
         if why is None:
             return False
@@ -122,7 +119,7 @@ class LaneWriter:
         return True
 
     def feed_tail(self, next_offset: int) -> None:
-        """Take notice that no record lies in [expected, next_offset)."""
+        """Note that [expected, next_offset) has no records."""
         if self._leaders.in_doubt:
             self.look_again()
             return
@@ -130,16 +127,16 @@ class LaneWriter:
         self._fed.set()
 
     def doubt(self) -> None:
-        """Have the last record compared before anything more is taken: the connection to its broker broke."""
+        """Compare the last record before accepting more, because the connection to its broker broke."""
         self._leaders.in_doubt = True
 
     def look_again(self) -> None:
-        """Open the lane anew: an operator changed its row, or its offset is out of range."""
+        """Open the lane again, because an operator changed its row or its offset is out of range."""
         self.expected = None
         self._again.set()
 
     async def run(self) -> None:
-        """Open the lane and work until cancelled; infrastructure faults are waited out."""
+        """Open the lane and work until cancelled; faults of the infrastructure are retried."""
         while True:
             self._again.clear()
             self._leaders.in_doubt = False
@@ -160,7 +157,7 @@ class LaneWriter:
             self._drop()
 
     async def _note_reread(self, opened: OpenLane) -> None:
-        """Say how much is read again, where Postgres came back older than it was."""
+        """Log and record how much is read again, if Postgres came back in an older state."""
         was = self.stored_to or 0
         if opened.next_offset < was:
             log.warning(
@@ -169,7 +166,7 @@ class LaneWriter:
             await self._tried(lambda: note_reread(self._database, opened, was))
 
     async def drain(self, seconds: float) -> None:
-        """Wait for the append under way, so that it is not cut off."""
+        """Wait for the append in progress, so that it is not cancelled."""
         self.expected = None
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds), self._storing:
@@ -182,7 +179,7 @@ class LaneWriter:
             raise NotSetUpError from error
 
     async def _tried(self, work: Callable[[], Awaitable[_T]]) -> _T:
-        """Try work until it succeeds."""
+        """Retry work until it succeeds."""
         while True:
             try:
                 result = await work()
@@ -193,7 +190,7 @@ class LaneWriter:
                 return result
 
     def _drop(self) -> None:
-        """Drop what waits: it is read again."""
+        """Drop waiting records; they are read again."""
         self._pending.clear()
         self._pending_bytes = 0
         self._fed.clear()
@@ -215,14 +212,14 @@ class LaneWriter:
                 tasks.create_task(self._store(ready))
                 tasks.create_task(self._wait_for_operator())
         except ExceptionGroup as group:
-            # Two of the tasks may have found out at once; one error tells as much.
+            # Both tasks may fail for the same cause; one error is enough.
             raise group.exceptions[0] from None
         finally:
             while self._held:
                 self._give_back()
 
     def _give_back(self) -> None:
-        """Give a batch's place to the next one: it is stored, or dropped."""
+        """Release the place of a batch that is stored or dropped."""
         self._held -= 1
         self._batches.release()
 
@@ -234,7 +231,7 @@ class LaneWriter:
         start, floor_ms = opened.next_offset, opened.received_ms
         while True:
             await self._fed.wait()
-            # Little needs no place: it takes hardly any memory, and goes with other lanes' in one statement.
+            # A little batch needs no place: it takes hardly any memory, and is stored with those of other lanes.
             has_place = len(self._pending) > LITTLE or self._pending_bytes > LITTLE_BYTES
             if has_place:
                 await self._batches.acquire()
@@ -253,7 +250,7 @@ class LaneWriter:
             await ready.put((batch, has_place))
 
     def _take(self, start: int) -> tuple[list[Any], int]:
-        """Take the next batch of what was fed: its records, and the offset where it ends."""
+        """Take the next batch: its records, and the offset where it ends."""
         pending = self._pending
         count = min(len(pending), self._settings.ingest_batch_records)
         records = [pending.popleft() for _ in range(count)]
@@ -295,5 +292,5 @@ class LaneWriter:
 
 
 def _memory(records: Sequence[Any]) -> int:
-    """Say how much memory records take, about."""
+    """Estimate the memory of records."""
     return sum([record.memory for record in records])

@@ -1,8 +1,7 @@
-"""When a lane's last record has to be compared again: its partition had another leader, or its broker was away.
+"""Decides when a lane's last record is compared again: after a change of the leader, or an outage of the broker.
 
-Whoever leads next may have lost the end of the partition, and have written others at the same offsets. Leader epochs
-never fall within a partition; where they do, it is another one. So may a broker that was away: one that was restored
-from a copy says the same epochs again.
+A new leader may lack the end of the partition, and write other records at the same offsets. Leader epochs never
+decrease within a partition; if they do, it is another one. A broker restored from a copy repeats the same epochs.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ class LeaderEpochs:
         self._led_by: int | None = None  # one to be noted once the last record is compared
 
     def compared(self, epoch: int | None) -> None:
-        """Note that the last record was compared. epoch: its own, if there is one."""
+        """Note that the last record was compared. epoch: that of the record, if any."""
         self._fed = epoch
         # What was opened was compared under the leader of the records that gave rise to it, or a later one.
         self._compared_under = epoch if self._led_by is None else self._led_by
         self._led_by = None
 
     def doubt_about(self, first: int, last: int) -> str | None:
-        """Say why the last record has to be compared before records of these epochs are taken; None: it has not."""
+        """Return why the last record must be compared before records of these epochs are accepted, or None."""
         known, before = self._compared_under, self._fed
         led_on = (known is None or last <= known) and (before is None or first >= before)
         if led_on and not self.in_doubt:

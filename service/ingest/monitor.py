@@ -1,4 +1,4 @@
-"""Once a second: where Kafka ends, that the log is quiet, what operators changed; and the courtesy commit."""
+"""Once a second: reads Kafka's end offsets, notes a quiet log, applies operators' changes, and commits offsets."""
 
 from __future__ import annotations
 
@@ -33,10 +33,9 @@ COMMIT_EVERY = 5
 HANGING_AFTER = 30
 # A broker that has just come back may not know a topic for a moment.
 GONE_AFTER = 5
-# Rounds between two looks for idempotency keys and signatures to be forgotten; while there are many, the next round
-# goes on.
+# Rounds between deletions of expired idempotency keys and signatures; while many remain, the next round continues.
 FORGET_EVERY, FORGET_MANY = 60, 5000
-# The row is locked by the update itself, so that quiet_at is before whatever is appended next.
+# The row is locked first, so that quiet_at is earlier than the next append.
 _SEE = """
 WITH locked AS MATERIALIZED (
     SELECT l.lane_id FROM segments.lane AS l INNER JOIN unnest($1::integer[]) AS w (lane_id) ON l.lane_id = w.lane_id
@@ -58,12 +57,12 @@ WHERE NOT l.closed AND l.topic = ANY ($1::text[])
 _WHICH = """
 SELECT segments.incarnation(), (SELECT coalesce(max(x.erasure_id), 0) FROM segments.erasure AS x)
 """
-# A topic that is gone and was closed holds nothing any more, and no watermark waits for it.
+# Lanes of a deleted topic that was closed; no watermark waits for them.
 _CLOSE = "UPDATE segments.lane SET closed = true WHERE topic = ANY ($1::text[]) AND NOT closed"
 
 
 class Monitor:
-    """Looks after the lanes of one ingest process."""
+    """Monitors the lanes of one ingest process."""
 
     def __init__(
         self,
@@ -73,7 +72,7 @@ class Monitor:
         subscribe: Callable[[Collection[str]], Awaitable[None]],
         saw: Callable[[str, int], None],
     ) -> None:
-        """Make it. saw: is told of the incarnation of Postgres, and of the newest erasure there."""
+        """saw: called with the incarnation of Postgres and its newest erasure."""
         self._saw = saw
         self._subscribe = subscribe
         self._database = database
@@ -86,7 +85,7 @@ class Monitor:
         self._gone: dict[int, int] = {}  # rounds in which a lane's partition was not there
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Look until `stop` is set; what fails is tried in the next round."""
+        """Monitor until `stop` is set; a failed round is followed by the next."""
         await sleep_unless(stop, EVERY_SECONDS)  # nothing is assigned yet
         supervisor = Supervisor(stop, log, "lane monitoring delayed")
         await supervisor.run(self._look_after_lanes, EVERY_SECONDS)
@@ -104,7 +103,7 @@ class Monitor:
         await self._forget_keys()
 
     async def commit(self) -> None:
-        """Commit what is stored to Kafka: a courtesy for those who watch the group; our own place is the row."""
+        """Commit the stored offsets to Kafka, for tools that show consumer lag; the lane's row is the position."""
         offsets = {
             partition: lane.stored_to
             for partition, lane in self._lanes.items()
@@ -124,62 +123,62 @@ class Monitor:
         self._forget_in = 1 if FORGET_MANY in (keys, signatures) else FORGET_EVERY
 
     async def _read_topics(self) -> set[str]:
-        """Ask which topics are to be read; lanes of others are closed once none of ours is open."""
+        """Read the topics to subscribe to; close the lanes of closed ones once no longer subscribed."""
         async with self._database.transaction() as connection:
-            # Here, each round: an idle lane appends nothing that would find it out.
+            # In each round, because an idle lane has no append that would notice.
             which = await connection.fetchrow(_WHICH)
             assert which is not None  # noqa: S101 - it asks no table for a row
             self._saw(*which)
-            found = await list_sources(connection, self._settings)
-            closed = {one.topic for one in found if one.change == "closed"}
+            sources = await list_sources(connection, self._settings)
+            closed = {source.topic for source in sources if source.change == "closed"}
             if closed and closed.isdisjoint(self._consumer.subscription()):
                 await connection.execute(_CLOSE, list(closed))
-        return {one.topic for one in found} - closed
+        return {source.topic for source in sources} - closed
 
     async def _look(self, topics: Collection[str]) -> None:
-        ours = {
+        lanes = {
             partition: lane
             for partition, lane in self._lanes.items()
             if lane.opened is not None and partition in self._consumer.assignment()
         }
         there = await topics_there(self._consumer._client, topics)  # noqa: SLF001
         gone = await self._stop_gone(topics, there)
-        if not ours:
+        if not lanes:
             set_gauge(INGEST_LAG, 0)
             set_gauge(LANE_STOPPED, gone)
             return
-        # The time before the question: what was received before it lies below the answer.
-        asked_at = datetime.now(UTC)
-        ends = await self._consumer.end_offsets(list(ours))
+        # The time before the request: records received before it are below the returned offsets.
+        requested_at = datetime.now(UTC)
+        ends = await self._consumer.end_offsets(list(lanes))
         async with self._database.transaction() as connection:
             incarnation = await connection.fetchval(INCARNATION)
-            # A row's number is another lane's, perhaps, where Postgres is another one than when a lane was opened.
-            ours = {
+            # In another incarnation of Postgres the same lane_id may be another lane.
+            lanes = {
                 partition: lane
-                for partition, lane in ours.items()
+                for partition, lane in lanes.items()
                 if lane.opened is not None and lane.opened.incarnation == incarnation
             }
             rows = await connection.fetch(_STATE, list(topics))
-            found = {(row["topic"], row["partition"]): row for row in rows}
-            all_open = self._all_open(topics, found)
+            by_partition = {(row["topic"], row["partition"]): row for row in rows}
+            all_open = self._all_open(topics, by_partition)
             reading = [
-                lane for lane in ours.values() if lane.opened and not lane.opened.stopped_because
+                lane for lane in lanes.values() if lane.opened and not lane.opened.stopped_because
             ]
             await connection.execute(
                 _SEE,
                 [lane.opened.lane_id for lane in reading if lane.opened],
                 [ends[lane.partition] for lane in reading],
                 [
-                    asked_at if all_open and not self._hides(lane.partition, ends) else None
+                    requested_at if all_open and not self._hides(lane.partition, ends) else None
                     for lane in reading
                 ],
             )
-        set_gauge(LANE_STOPPED, gone + self._compare(ours, ends, found, there))
+        set_gauge(LANE_STOPPED, gone + self._compare(lanes, ends, by_partition, there))
 
     async def _stop_gone(self, topics: Collection[str], there: Mapping[str, Topic | None]) -> int:
-        """Stop lanes whose partitions Kafka has no more: nobody is assigned them. Gives how many there are.
+        """Stop lanes whose partitions no longer exist in Kafka, which no process is assigned; return their number.
 
-        there: what Kafka says of the topics.
+        there: the topics in Kafka.
         """
         async with self._database.single() as connection:
             rows = await connection.fetch(_STATE, list(topics))
@@ -197,7 +196,7 @@ class Monitor:
         return len(gone)
 
     def _all_open(self, topics: Collection[str], rows: Mapping[tuple[str, int], Any]) -> bool:
-        """Whether each partition has a lane: what lies in one without would be missing below the watermark."""
+        """Whether each partition has a lane: without one its records would be missing below the watermark."""
         return all(
             (topic, number) in rows
             for topic in topics
@@ -207,20 +206,20 @@ class Monitor:
     def _hides(self, partition: TopicPartition, stable: Mapping[TopicPartition, int]) -> bool:
         """Whether an open transaction hides records behind the last stable offset."""
         if partition not in self._consumer.assignment():
-            return True  # it was revoked while we asked: we know nothing
+            return True  # revoked during the request, so unknown
         high = self._consumer.highwater(partition)
         return high is not None and high > stable[partition]
 
     def _compare(
         self,
-        ours: Mapping[TopicPartition, LaneWriter],
+        lanes: Mapping[TopicPartition, LaneWriter],
         ends: Mapping[TopicPartition, int],
         rows: Mapping[tuple[str, int], Any],
         there: Mapping[str, Topic | None],
     ) -> int:
-        """Have lanes opened anew that are not what they were; gives how many of ours are stopped."""
+        """Open lanes again whose row or topic has changed; return how many are stopped."""
         lag = stopped = 0
-        for partition, lane in ours.items():
+        for partition, lane in lanes.items():
             row = rows.get((partition.topic, partition.partition))
             if row is None or lane.opened is None:
                 continue
@@ -237,13 +236,13 @@ class Monitor:
         return stopped
 
     def _end(self, partition: TopicPartition, stable: int) -> int:
-        """Give where the partition ends, hidden records and all."""
+        """Return the end of the partition, including records hidden by open transactions."""
         if partition not in self._consumer.assignment():
             return stable
         return max(self._consumer.highwater(partition) or 0, stable)
 
     def _count_rounds(self, partition: TopicPartition, stable: int, *, hides: bool) -> None:
-        """Say so when a transaction that nobody ends hides committed records."""
+        """Log when a hanging transaction hides committed records."""
         rounds = self._hidden[partition] = self._hidden.get(partition, 0) + 1 if hides else 0
         if rounds == HANGING_AFTER:
             end = self._end(partition, stable)
@@ -253,7 +252,7 @@ class Monitor:
 
 
 def _gone(row: Any, there: Mapping[str, Topic | None]) -> str | None:
-    """Say why a lane can't be read, where its partition is not there; else None."""
+    """Return why a lane can't be read if its partition is missing, else None."""
     topic = there[row["topic"]]
     if topic is not None and row["partition"] in topic.partitions:
         return None

@@ -1,4 +1,4 @@
-"""Opening a lane: its row, where reading goes on, and whether the topic is still the one that was read."""
+"""Opening a lane: finds its row and position, and compares the topic with what the log has read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from service.postgres.database import Database
 
 PROBE_SECONDS = 10
-# Of a hole behind the last record, so much is looked at.
+# How much of a hole after the last record is compared.
 HOLE_OFFSETS = 1000
 _OTHER = "the topic was remade, or lost its end and was written on from there"
 _HOW = "Go on with `segments lane adopt --topic {topic} --partition {partition} --from {start} --reason …`"
@@ -65,9 +65,9 @@ VALUES ($1, 'reread', 'Postgres came back older than it was', $2, 'ingest')
 
 @dataclass(frozen=True, slots=True)
 class OpenLane:
-    """A lane as its row has it. received_ms: Unix milliseconds, of the last record.
+    """A lane's row. received_ms: Unix milliseconds, of the last record.
 
-    incarnation: of the Postgres that has that row. erased_to: the newest erasure there.
+    incarnation: of Postgres when the row was read. erased_to: the newest erasure then.
     """
 
     lane: Lane
@@ -82,9 +82,9 @@ class OpenLane:
 
 
 async def open_lane(database: Database, partition: TopicPartition) -> OpenLane:
-    """Find or make the lane's row and compare it with the topic; a topic that is another one stops the lane.
+    """Find or make the lane's row and compare it with the topic; if the topic is another one, stop the lane.
 
-    Raises: infrastructure errors, to be tried again; a partition that is not there is one.
+    Raises: errors of the infrastructure, which the caller retries; a missing partition is one.
     """
     async with reading(database.settings) as reader:
         topic = (await topics_there(reader._client, [partition.topic]))[partition.topic]  # noqa: SLF001
@@ -125,7 +125,7 @@ async def open_lane(database: Database, partition: TopicPartition) -> OpenLane:
 
 
 async def note_reread(database: Database, opened: OpenLane, was: int) -> None:
-    """Record that the log of a lane had gone to offset `was` when Postgres came back older."""
+    """Record that a lane had reached offset `was` before Postgres came back in an older state."""
     async with database.transaction() as connection:
         await connection.execute(_REREAD, opened.lane_id, f"offsets {opened.next_offset} to {was}")
 
@@ -137,7 +137,7 @@ def _how(partition: TopicPartition, start: str) -> str:
 def find_other_id(
     partition: TopicPartition, row: asyncpg.Record, topic: Topic, begin: int
 ) -> str | None:
-    """Say that the topic is not the one that was read, whatever lies there; where nothing was read yet it may be."""
+    """Return the fault if the topic's id is not the one that was read, or None."""
     if not topic.is_another(row["topic_id"]) or row["next_offset"] == row["first_offset"] == begin:
         return None
     how = _how(partition, f"earliest (or {row['next_offset']}, if it is a copy with its offsets)")
@@ -150,14 +150,14 @@ def find_other_id(
 async def find_other_records(
     reader: Any, partition: TopicPartition, row: asyncpg.Record, begin: int, end: int
 ) -> str | None:
-    """Say where the topic does not hold what the log has read, or None: a lost tail shows in no id."""
+    """Return how the topic differs from what the log has read, or None. A lost tail does not change the topic's id."""
     return (await _compare(reader, partition, row, begin, end))[0]
 
 
 async def _compare(
     reader: Any, partition: TopicPartition, row: asyncpg.Record, begin: int, end: int
 ) -> tuple[str | None, int | None]:
-    """As `find_other_records`; and the leader epoch of the record that was compared, if any."""
+    """As `find_other_records`, and the leader epoch of the compared record, if any."""
     at = row["next_offset"]
     if at > end:
         how = _how(partition, f"earliest (if it was remade) or {end} (if it was truncated)")
@@ -173,14 +173,14 @@ async def _compare(
         )
     last = row["last_offset"]
     if last is None or last < begin:
-        return None, None  # nothing to compare with: the last record aged out
+        return None, None  # the last record aged out, so there is nothing to compare
     record = await _record_in(reader, partition, last, last + 1)
     if record is None:
         return f"offset {last}, a record in the log, holds none in the topic: {_OTHER}. {how}", None
     same = record.timestamp == row["last_timestamp"] and (
         record_digest(record.key, record.value) == row["last_digest"]
     )
-    # Behind it the log may have a hole: transaction markers, say. Where it is long, its end has to do.
+    # The log may have a hole after it, such as transaction markers; of a long one only the end is compared.
     behind = max(last + 1, at - HOLE_OFFSETS)
     other = None
     if not same:
@@ -191,7 +191,7 @@ async def _compare(
 
 
 async def _record_in(reader: Any, partition: TopicPartition, first: int, end: int) -> Any:
-    """Read the first record of [first, end); None when there is none."""
+    """Read the first record of [first, end); None if there is none."""
     reader.seek(partition, first)
     async with asyncio.timeout(PROBE_SECONDS):
         while True:

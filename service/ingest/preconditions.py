@@ -1,4 +1,4 @@
-"""What ingest must know before it joins the group: which topics to read, and the name of its installation."""
+"""What ingest reads before it joins the group: the list of topics, and the installation's name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = get_logger("ingest")
 
 
 async def name_of_installation(settings: Settings) -> str:
-    """Give our installation's name, which the group's has in it. Raises: NotSetUpError, faults of Postgres."""
+    """Return this installation's name, a part of the group's name. Raises: NotSetUpError, faults of Postgres."""
     try:
         async with open_database(settings, ROLE, 1) as database, database.single() as one:
             return await installation_name(one)
@@ -39,9 +39,9 @@ async def name_of_installation(settings: Settings) -> str:
 
 
 async def look_at_topics(settings: Settings, stop: asyncio.Event) -> Sequence[str]:
-    """Say what is wrong with the topics, and give those to read; Kafka away is waited out.
+    """Log faults of the topics, and return those to read. Waits while Kafka is unavailable.
 
-    Postgres away is not: its own topic is read then, and the watch finds the others.
+    While Postgres is unavailable it returns only `<prefix>.commands`; the monitor finds the others later.
     """
     topics: list[str] = [Topics(settings.topic_prefix).commands]
     others: list[str] = []

@@ -1,4 +1,4 @@
-"""The ingest role: FastStream's batch subscriber on our consumer, a lane per assigned partition."""
+"""The ingest role: FastStream's batch subscriber on LaneConsumer, with a lane per assigned partition."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from service.ingest.consumer import FETCH_BYTES, LaneConsumer
 from service.ingest.lane_writer import LaneWriter
 from service.ingest.monitor import Monitor
 from service.ingest.preconditions import look_at_topics, name_of_installation
-from service.ingest.stalls import tell_stalls
+from service.ingest.stalls import log_stalls
 from service.kafka.clients import connection_options
 from service.kafka.login import refused
 from service.log.append import ROLE, Appender
@@ -41,19 +41,19 @@ log = get_logger("ingest")
 DRAIN_SECONDS = 4.0
 CANCEL_SECONDS = 1.0
 FETCH_RECORDS = 8000
-# So soon an added partition is found, and a topic that was away for a while. aiokafka's default is five minutes.
+# The delay until an added partition, or a topic that was missing, is found. aiokafka's default is five minutes.
 METADATA_MAX_AGE_MS = 2_000
-# FastStream sleeps so long after an empty fetch.
+# How long FastStream sleeps after an empty fetch.
 EMPTY_FETCH_MS = 2
-# Batches that are judged or wait, while others are stored.
+# Batches that are prepared or wait while others are stored.
 BATCHES_AHEAD = 2
 _PARTITION = attrgetter("topic", "partition")
 
 
 async def ingest(settings: Settings, stop: asyncio.Event) -> None:
-    """Append commands to the log until `stop` is set; then finish the batches under way and leave the group.
+    """Append commands to the log until `stop` is set; then finish the batches in progress and leave the group.
 
-    Raises: what must end the process; faults of Kafka and Postgres are waited out.
+    Raises: errors that must end the process; faults of Kafka and Postgres are retried.
     """
     measures(MISKEYED)
     topics = await look_at_topics(settings, stop)
@@ -67,7 +67,7 @@ async def ingest(settings: Settings, stop: asyncio.Event) -> None:
     ):
         role = _Ingest(database, tasks, topics, Topics(settings.topic_prefix, name))
         if await role.start(stop):
-            # What is there by now stays: the collector need not walk through it for each 50,000 records again.
+            # Exclude long-lived objects from garbage collection; else each 50,000 records it visits them again.
             gc.freeze()
             tasks.create_task(role.stop_when(stop))
 
@@ -104,7 +104,7 @@ class _Ingest(ConsumerRebalanceListener):
             self._settings.kafka_bootstrap_servers.split(","),  # type: ignore[union-attr]
             logger=None,
             consumer_only=True,
-            # Without it each fetch would be handed over by way of another thread.
+            # With True, FastStream would pass each fetch through another thread.
             apply_types=False,
             graceful_timeout=DRAIN_SECONDS,
         )
@@ -138,7 +138,7 @@ class _Ingest(ConsumerRebalanceListener):
         return self._consumer
 
     async def _take(self, fetched: Sequence[Any]) -> None:
-        """Hand a fetch to its lanes. FastStream swallows errors, so one here is kept and ends the process."""
+        """Feed a fetch to its lanes. FastStream swallows errors, so an error here is stored and ends the process."""
         try:
             batches: dict[TopicPartition, list[Any]] = {}
             for partition, records in groupby(fetched, key=_PARTITION):
@@ -154,7 +154,7 @@ class _Ingest(ConsumerRebalanceListener):
             self._failed.set_exception(error)
 
     async def start(self, stop: asyncio.Event) -> bool:
-        """Join the group, waiting for Kafka if need be; False when stopped before."""
+        """Join the group, waiting for Kafka if needed; return False if stopped before."""
         kafka = Supervisor(stop, log, "waiting for Kafka", level="warning")
         if not await kafka.until_done(self._join):
             return False
@@ -164,7 +164,7 @@ class _Ingest(ConsumerRebalanceListener):
     async def _join(self) -> bool:
         try:
             await self._broker.connect()
-            # FastStream makes its consumer through this; ours feeds lanes and connects as the settings say.
+            # FastStream builds its consumer by this; LaneConsumer feeds lanes and uses the settings' connection.
             self._broker.config.broker_config.builder = self._make_consumer
             await self._broker.start()
         except INFRASTRUCTURE as error:
@@ -183,24 +183,24 @@ class _Ingest(ConsumerRebalanceListener):
         self._watch = watch
         self._notifying = self._tasks.create_task(self._notifier.run(stop), name="notifier")
         self._watching = self._tasks.create_task(watch.run(stop), name="watch")
-        self._stalls = self._tasks.create_task(tell_stalls(self._settings, stop), name="stalls")
+        self._stalls = self._tasks.create_task(log_stalls(self._settings, stop), name="stalls")
 
     def _open_anew(self) -> None:
-        """Have each lane read where its row stands now: Postgres is another one than before."""
+        """Open each lane again at its row's position, because Postgres was restored or replaced."""
         for lane in self._lanes.values():
             lane.look_again()
 
     async def _subscribe(self, topics: Collection[str]) -> None:
-        """Read these topics from now on: one was allowed or closed. It costs a rebalance."""
+        """Change the topics to read, because one was allowed or closed. It causes a rebalance."""
         assert self._consumer is not None  # noqa: S101 - the watch is its
         log.info("topics changed", topics=sorted(topics))
-        # Between subscribing and the revocation that follows nothing is assigned: no lane may reach for its partition.
+        # After subscribing nothing is assigned until the rebalance, so no lane may use its partition.
         while self._lanes:
             await self._close(set(self._lanes))
         self._consumer.subscribe(sorted(topics), listener=self)
 
     async def stop_when(self, stop: asyncio.Event) -> None:
-        """Wait for `stop` or a failure; then finish the batches under way and leave the group."""
+        """Wait for `stop` or a failure; then finish the batches in progress and leave the group."""
         stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
         await asyncio.wait([stopping, self._failed], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -218,13 +218,13 @@ class _Ingest(ConsumerRebalanceListener):
         await self._watch.commit()
         await self._broker.stop()
         for task in left:
-            # asyncio.wait_for before Python 3.12 forgets a cancellation that meets the answer waited for.
+            # Before Python 3.12, asyncio.wait_for loses a cancellation that coincides with the result.
             task.cancel()
         if self._failed.done():
             self._failed.result()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Begin a lane for each partition; it is read once its row is open."""
+        """Start a lane for each partition; it is read once its row is open."""
         try:
             self._begin(assigned)
         except Exception as error:  # aiokafka only logs it
@@ -235,11 +235,11 @@ class _Ingest(ConsumerRebalanceListener):
         consumer = self._consumer
         assert consumer is not None  # noqa: S101 - it is calling
         for partition in assigned:
-            # Paused at a position of our own, nothing asks Kafka where to go on.
+            # With a pause and a position of its own, the consumer does not request the committed offset.
             consumer.pause(partition)
             consumer.seek(partition, 0)
         if self._is_leaving:
-            return  # the rebalance met the stop: nobody would end a lane that begins now
+            return  # a rebalance during the stop: nothing would end a lane started now
         for partition in assigned:
             lane = LaneWriter(
                 partition,
@@ -255,13 +255,13 @@ class _Ingest(ConsumerRebalanceListener):
         log.info("lanes assigned", lanes=sorted(f"{p.topic}-{p.partition}" for p in assigned))
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Let the appends under way end, and drop the rest: the next owner reads it again."""
+        """Finish the appends in progress, and drop the rest; the next owner reads it again."""
         await self._close(set(revoked))
 
     async def _close(self, partitions: set[TopicPartition]) -> None:
         closing = [p for p in partitions if p in self._lanes]
         await asyncio.gather(*(self._lanes[p].drain(DRAIN_SECONDS) for p in closing))
-        # Two may be at it, the watch and a rebalance.
+        # The monitor and a rebalance may close lanes concurrently.
         tasks = [
             self._running.pop(partition) for partition in closing if partition in self._running
         ]
@@ -269,19 +269,19 @@ class _Ingest(ConsumerRebalanceListener):
             self._lanes.pop(partition, None)
         for task in tasks:
             task.cancel()
-        # Who waits for a Postgres that does not answer keeps neither the group nor a stop waiting.
+        # A lane that waits for an unresponsive Postgres delays neither the group nor a stop.
         self._leaving = {task for task in self._leaving if not task.done()} | await _unfinished(
             tasks
         )
 
 
 async def _unfinished(tasks: Collection[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
-    """Give those that have not ended after a while, though they were cancelled."""
+    """Return the tasks that have not ended a while after their cancellation."""
     return (await asyncio.wait(tasks, timeout=CANCEL_SECONDS))[1] if tasks else set()
 
 
 async def _raw(message: Any) -> Any:
-    """Parse nothing: headers and values are the lanes' business, and nothing here may fail."""
+    """Parse nothing: lanes read headers and values, and nothing here may fail."""
     return KafkaMessage(body=b"", raw_message=message, consumer=None)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""What keeps an append waiting for a lock is said in the log, with whoever holds it."""
+"""Logs appends that wait for a lock, with the sessions that hold it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ log = get_logger("ingest.stalls")
 EVERY_SECONDS = 1.0
 STALLED_SECONDS = 5
 LOOK_SECONDS = 5
-# Sessions of the ingest that wait for a lock in one statement, and who is in their way: by holding it, or by standing
-# before them in its queue.
+# Sessions of ingest that wait for a lock, and the sessions that hold it or are ahead of them in its queue.
 _STALLS = """
 SELECT w.pid, w.query_start, extract(epoch FROM clock_timestamp() - w.query_start)::integer AS seconds,
     w.wait_event AS lock,
@@ -34,32 +33,32 @@ WHERE w.application_name = $1 AND w.datname = current_database() AND w.usename =
 """
 
 
-async def tell_stalls(settings: Settings, stop: asyncio.Event) -> None:
-    """Say once a stall what an append, or a look-up for one, has waited for since 5 s; until `stop` is set.
+async def log_stalls(settings: Settings, stop: asyncio.Event) -> None:
+    """Log each lock wait of an append, or a look-up for one, longer than 5 s once, until `stop` is set.
 
-    On a connection of its own: those of the ingest may all be waiting.
+    It uses a connection of its own, because those of ingest may all be waiting.
     """
-    told: set[tuple[int, Any]] = set()
-    supervisor = Supervisor(stop, log, "stalls are not looked for", level="debug")
+    logged: set[tuple[int, Any]] = set()
+    supervisor = Supervisor(stop, log, "monitoring of lock waits delayed", level="debug")
     async with open_database(settings, ROLE, 1) as database:
         try:
-            await supervisor.run(partial(_look, database, told), EVERY_SECONDS)
+            await supervisor.run(partial(_look, database, logged), EVERY_SECONDS)
         finally:
             database.terminate()
 
 
-async def _look(database: Database, told: set[tuple[int, Any]]) -> None:
-    """Look once. told: the stalls that were there at the last look."""
+async def _look(database: Database, logged: set[tuple[int, Any]]) -> None:
+    """Log new stalls. logged: those of the last call; updated."""
     async with database.hurried(LOOK_SECONDS) as connection:
-        # As the login itself: its sessions are hidden from a role that it took on.
+        # As the login itself, because its sessions are hidden from the role that it has taken on.
         await connection.execute("SET LOCAL ROLE NONE")
         rows = await connection.fetch(_STALLS, ROLE, STALLED_SECONDS)
     stalled = {(row["pid"], row["query_start"]): row for row in rows}
-    for stall in stalled.keys() - told:
+    for stall in stalled.keys() - logged:
         row = stalled[stall]
         log.warning(
             "an append waits for a lock", pid=row["pid"], lock=row["lock"], seconds=row["seconds"],
             blocked_by=row["blocked_by"],
         )  # fmt: skip
-    told.clear()
-    told.update(stalled)
+    logged.clear()
+    logged.update(stalled)

@@ -1,4 +1,4 @@
-"""A process stopped inside a COPY holds its lane's row, and no timeout of Postgres frees it: it is ended."""
+"""Ends the session of a process that was stopped inside a COPY: it holds its lane's row, and no timeout frees it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 log = get_logger("ingest.unblock")
 PATIENCE_SECONDS = 4.0
-# Ends the backends that block an append of ours and have been in one transaction for as long as we waited; also where
-# somebody else stands between, as an erasure that waits for them.
-# Whoever waits for a row holds the lock of its place (`tuple`) meanwhile, or queues for that; the erasure gate comes
-# first. An append that waits for anything else, as for a command of another lane, is left to that lane's next owner.
-# It acts as the login itself, who may end its own sessions, and may not name tables of ours: the catalogs know them.
+# Ends the backends of ingest that block an append and have been in one transaction for as long as it has waited, also
+# indirectly, through an erasure that waits for them.
+# A session that waits for a row holds its `tuple` lock, or queues for it; the erasure gate is locked before it. An
+# append that waits for anything else, such as a command of another lane, is left to that lane's next owner.
+# It runs as the login itself, which may end its own sessions but may not read the tables, so it uses the catalogs.
 _UNBLOCK = """
 WITH RECURSIVE blocking AS (
     SELECT b.pid FROM pg_locks AS k
@@ -46,7 +46,7 @@ WHERE a.wait_event_type IS DISTINCT FROM 'Lock' AND a.application_name = $2 AND 
 
 @asynccontextmanager
 async def unblock(settings: Settings, lane_id: int) -> AsyncIterator[None]:
-    """While the block runs, end whoever keeps it waiting for the lane's row for longer than 4 s."""
+    """While the block runs, end sessions that make it wait for the lane's row for longer than 4 s."""
     watch = asyncio.create_task(_watch(settings, lane_id), name=f"unblock {lane_id}")
     try:
         yield
@@ -66,7 +66,7 @@ async def _watch(settings: Settings, lane_id: int) -> None:
 
 
 async def end_stuck(settings: Settings, seconds: float) -> list[int]:
-    """End the sessions that have kept appends from their lanes, in one transaction, for so long; gives their pids."""
+    """End the sessions that block appends by transactions older than `seconds`; return their pids."""
     connection = await asyncpg.connect(database_url(settings), timeout=5)
     try:
         return [row["pid"] for row in await connection.fetch(_UNBLOCK, seconds, ROLE)]

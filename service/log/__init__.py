@@ -1,4 +1,4 @@
-"""The log: validating records, what makes two commands the same, and the append of a batch of one lane or of several.
+"""The log: validation of records, identity of commands, and the append of batches.
 
 validate and identity are pure: no Kafka, no Postgres.
 """

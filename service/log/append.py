@@ -1,9 +1,9 @@
 """The append: one batch of one lane, in one transaction, exactly once.
 
-Optimistic first: most batches hold no duplicate, and then no question is asked. Once one did, the next batches of its
-lane go the exact way at once (`insert.py`).
-Little batches are tried in one statement with those of other lanes first (`append_many.py`). Either way the database's
-own functions lock the lanes, tell what is so then, claim the signatures and move the lanes.
+It is optimistic: most batches hold no duplicate, so it looks nothing up first. After a batch with a duplicate, the next
+batches of the lane are looked up first (`insert.py`). Little batches are tried first in one statement with those of
+other lanes (`append_many.py`). Both ways use the same database functions to lock lanes and read their preconditions,
+claim signatures and move lanes.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from service.log import signatures, spans
 from service.log.append_many import MOST_LANES, append_many, is_ordinary, ordinarily_stored
 from service.log.batch import NO_RECORDS, Batch, MovedError, RestsOn, Stored, move_of
 from service.log.insert import ALL, NONE, insert_events
-from service.log.keyed import name_by_keys
 from service.log.prepare import Preparer, segment_of
+from service.log.record_keys import name_by_keys
 from service.log.rows import duplicate_rows, hole_rows, rejected_rows
 from service.postgres.database import statements
 from service.registry.segments import Registered
@@ -35,31 +35,31 @@ if TYPE_CHECKING:
 
 SQL = statements("service.log.sql")
 ROLE = "segments_ingest"
-# After a batch with repeats, so many batches of the lane go the exact way at once.
+# The number of batches of a lane that are looked up first, after one with repeats.
 EXACT_BATCHES = 8
 
 
 class Appender(Preparer):
-    """Prepares and stores batches; one for each ingest process. Lanes may be stored side by side."""
+    """Prepares and stores batches; one per ingest process. Lanes are stored concurrently."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self._telling = signatures.Telling()
+        self._unbelieved = signatures.UnbelievedReport()
         self._together = Coalescer(self._append_many, MOST_LANES)
-        # By lane_id: what is asked, for so many batches yet.
-        self._asked: dict[int, tuple[int, int]] = {}
-        self.on_another(self._asked.clear)
+        # By lane_id: which commands are looked up first, and for how many batches more.
+        self._look_ups: dict[int, tuple[int, int]] = {}
+        self.on_another(self._look_ups.clear)
 
     def stop(self) -> set[asyncio.Task[None]]:
-        """End what is under way for several lanes, once none of them waits for it; gives what is not at its end yet."""
+        """Stop the statements shared by several lanes, once no lane waits for them; return the tasks still running."""
         return self._together.stop() | super().stop()
 
     async def _append_many(self, batches: Sequence[Batch]) -> Sequence[bool]:
         return await append_many(self._database, batches)
 
     async def store_together(self, batch: Batch) -> Stored | None:
-        """Append a little batch in one statement with those of other lanes; None when it has to be stored alone."""
-        if self._asked.get(batch.lane_id, (NONE, 0))[0] != NONE or not is_ordinary(batch):
+        """Append a little batch in one statement with those of other lanes; None if it must be stored alone."""
+        if self._look_ups.get(batch.lane_id, (NONE, 0))[0] != NONE or not is_ordinary(batch):
             return None
         if self._settings.otlp_endpoint is not None and spans.are_in(batch):
             return None
@@ -68,8 +68,8 @@ class Appender(Preparer):
     async def store_alone(self, batch: Batch) -> Stored:
         """Append a prepared batch in a transaction of its own.
 
-        Raises: LaneLostError when another process moved the lane, LaneStoppedError, and asyncpg and OS
-        errors of the infrastructure; nothing is written then.
+        Raises: LaneLostError if another process moved the lane, LaneStoppedError, and asyncpg and OS errors of the
+        infrastructure. Then nothing is written.
         """
         traced = spans.begin(batch) if self._settings.otlp_endpoint is not None else []
         while True:
@@ -77,9 +77,9 @@ class Appender(Preparer):
                 async with self._database.transaction() as connection:
                     recorded_at = await self._lock(connection, batch)
                     await _claim_signatures(connection, batch)
-                    asked, left = self._asked.get(batch.lane_id, (NONE, 0))
+                    look_up, left = self._look_ups.get(batch.lane_id, (NONE, 0))
                     resolution, needed = await insert_events(
-                        connection, batch, recorded_at, ALL if batch.may_repeat else asked
+                        connection, batch, recorded_at, ALL if batch.may_repeat else look_up
                     )
                     stored = await _insert_rest(connection, batch, resolution, recorded_at)
                     await connection.execute(
@@ -90,15 +90,15 @@ class Appender(Preparer):
             except MovedError as moved:
                 await self._identify_anew(batch, moved)
                 continue
-            self._telling.tell(batch)
+            self._unbelieved.add(batch)
             spans.end(traced)
-            self._asked[batch.lane_id] = (
-                (asked, left - 1) if needed < asked and left > 1 else (needed, EXACT_BATCHES)
+            self._look_ups[batch.lane_id] = (
+                (look_up, left - 1) if needed < look_up and left > 1 else (needed, EXACT_BATCHES)
             )
             return stored
 
     async def _lock(self, connection: asyncpg.Connection[Any], batch: Batch) -> datetime:
-        """Lock a batch's lane, and compare what the batch rests on with what is so then; gives its recorded_at."""
+        """Lock a batch's lane, and check the batch's preconditions; return its recorded_at."""
         now = await connection.fetchrow(
             SQL["lock_lanes"], [batch.lane_id], [batch.start], batch.segments,
             *batch.absent_segments,
@@ -115,16 +115,16 @@ class Appender(Preparer):
     async def _compare(
         self, connection: asyncpg.Connection[Any], batch: Batch, now: asyncpg.Record
     ) -> None:
-        """Compare what a batch rests on with what is so now that its lane is locked.
+        """Compare a batch's preconditions with the state under the lane's lock.
 
-        Raises: LaneLostError where Postgres is another one; MovedError where a part has to be found out anew.
+        Raises: LaneLostError for another incarnation of Postgres; MovedError if a part must be read again.
         """
         rests_on = batch.rests_on
         incarnation, rules, erased_to = now["incarnation"], now["rules"], now["erased_to"]
         if incarnation != rests_on.incarnation or incarnation != self._memory.incarnation:
             self.saw(incarnation, erased_to)
             raise LaneLostError(
-                f"({batch.lane.topic}-{batch.lane.partition}: Postgres is another one)"
+                f"({batch.lane.topic}-{batch.lane.partition}: Postgres was restored or replaced)"
             )
         gone: set[int] = set()
         if erased_to != rests_on.erased_to:
@@ -154,7 +154,7 @@ async def _insert_rest(
     resolution: Resolution,
     recorded_at: datetime,
 ) -> Stored:
-    """Insert what of a batch is no event."""
+    """Insert the rows of a batch other than events."""
     refused = [*batch.rejected, *resolution.rejected]
     await name_by_keys(connection, refused, batch.allowed)
     await signatures.note_unbelieved(connection, batch)

@@ -1,7 +1,7 @@
-"""The quick append of little batches: those of several lanes, in one statement, if all of it is ordinary.
+"""The fast append: little batches of several lanes in one statement, if all of them are ordinary.
 
-An ordinary batch holds events and nothing else, as far as it can be told beforehand. Whatever the statement finds out
-of the ordinary undoes all of it, and each lane is appended alone (`append.py`), which settles anything.
+An ordinary batch holds only events, as far as is known beforehand. If the statement finds an exception, it is rolled
+back, and each lane is appended alone (`append.py`), which handles every case.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from service.postgres.database import Database
 
 SQL = statements("service.log.sql")
-# So many records are little: of more, COPY by itself is as quick.
+# The most records of a little batch; for more, a COPY alone is as fast.
 LITTLE = 100
 # Lanes in one statement.
 MOST_LANES = 32
 
 
 def is_ordinary(batch: Batch) -> bool:
-    """Whether a little batch seems to hold events and nothing else."""
+    """Whether a batch is little and seems to hold only events."""
     candidates = batch.candidates
     count = len(candidates)
     return (
@@ -53,15 +53,15 @@ def is_ordinary(batch: Batch) -> bool:
 
 
 async def append_many(database: Database, batches: Sequence[Batch]) -> list[bool]:
-    """Append ordinary batches of several lanes; whether each one is in the log now.
+    """Append ordinary batches of several lanes; return for each whether it is in the log now.
 
-    Raises nothing for what goes wrong: who then appends alone finds out what it is. Batches of which one holds
-    a command that the log has are marked.
+    It raises no error: appending the lane alone meets the same error again. If the log already holds one of the
+    commands, the batches are marked (`may_repeat`).
     """
     rests_on = batches[0].rests_on
     chosen = {b.lane_id: b for b in reversed(batches) if b.rests_on == rests_on}
     mine = list(chosen.values())
-    # In identity order, and signatures in that of their index: two appends never wait for each other in a ring.
+    # Events in identity order, signatures in that of their index, so that appends never deadlock.
     events = [_new_event(batch, candidate) for batch in mine for candidate in batch.candidates]
     events.sort(key=attrgetter("person_id", "segment_key", "time", "reference_id", "discriminator"))
     nonces = sorted(c.headers.nonce for b in mine for c in b.candidates if c.headers.nonce)
@@ -85,7 +85,7 @@ async def append_many(database: Database, batches: Sequence[Batch]) -> list[bool
 
 
 def ordinarily_stored(batch: Batch) -> Stored:
-    """Say what becomes of an ordinary batch."""
+    """Return what an ordinary batch was stored as."""
     return Stored(batch.next_offset, len(batch.candidates), 0, 0, 0, {})
 
 

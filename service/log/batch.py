@@ -1,4 +1,4 @@
-"""A batch of one lane: what each of its records is, judged alone, what it rests on, and how far its lane goes by it."""
+"""A batch of one lane: its records, each validated by itself, its preconditions, and how it moves the lane."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemas.position import LOG_APPEND_TIME
 from service.log.identity import record_digest
-from service.log.validate import RejectedRecord, ValidCommand, judge
+from service.log.validate import RejectedRecord, ValidCommand, validate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -23,10 +23,10 @@ NO_RECORDS = "no records: transaction markers, aborted or compacted away"
 
 @dataclass(frozen=True, slots=True)
 class RestsOn:
-    """What must still be so when a batch is appended.
+    """The preconditions of a batch, compared again when it is appended.
 
-    incarnation: of Postgres, as it was when the lane was opened. rules: the version of what topics may say. erased_to:
-    the newest erasure that its people were found after.
+    incarnation: of Postgres, when the lane was opened. rules: the version of the topic rules. erased_to: the newest
+    erasure when its people were read.
     """
 
     incarnation: str
@@ -38,9 +38,9 @@ NOTHING_YET = RestsOn("", -1, -1)
 
 
 class MovedError(Exception):
-    """What a batch rests on moved: what topics may say, a segment that was not there, somebody who was erased.
+    """A precondition changed: the topic rules, a segment that did not exist, a person who was erased.
 
-    Or signatures of it were believed before, on other records. again: the offsets of those that are not to be.
+    Or signatures of the batch were already believed on other records. again: the offsets of those.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class MovedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What became of a batch. reasons: how many were refused for each."""
+    """What a batch was stored as. reasons: the number of rejected records by reason."""
 
     next_offset: int
     events: int
@@ -64,7 +64,7 @@ class Stored:
 
 
 class LaneMove(NamedTuple):
-    """How far a lane goes on, what its offsets held, and the last record among them: segments.lane_move."""
+    """How a batch moves its lane: its new offset, counts, and last record. The fields of segments.lane_move."""
 
     lane_id: int
     start: int
@@ -81,7 +81,7 @@ class LaneMove(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """One lane's offsets [start, next_offset): what each record is, and the ranges without records."""
+    """The offsets [start, next_offset) of one lane: valid and rejected records, and holes."""
 
     lane: Lane
     lane_id: int
@@ -94,12 +94,12 @@ class Batch:
     rejected: list[RejectedRecord] = field(default_factory=list)
     odd: list[ValidCommand] = field(default_factory=list)  # those that identify_rest must look at
     miskeyed: int = 0  # records whose key is not network_id:user
-    # What it was judged with, to do it again when what the topic may say has changed.
+    # What it was validated with, to validate it again when the rules have changed.
     floor_ms: int = 0
     now_ms: int = 0
     allowed: Allowed | None = None
     again: frozenset[int] = frozenset()  # offsets whose signature was believed on another record
-    may_repeat: bool = False  # the log may hold one of its commands: ask before the COPY
+    may_repeat: bool = False  # the log may hold one of its commands: look them up before the COPY
     rests_on: RestsOn = NOTHING_YET
     # Of its candidates' segments: the keys, those of them that are archived, and (network_id, segment_id) of those
     # that are not there.
@@ -108,7 +108,7 @@ class Batch:
     absent: set[Which] = field(default_factory=set)
 
     def note_segments(self) -> None:
-        """Note which segments it names, once its candidates are identified."""
+        """Note the segments of its candidates, once they are identified."""
         candidates = self.candidates
         self.segments = sorted({c.segment_key for c in candidates if c.segment_key is not None})
         self.archived = {c.segment_key for c in candidates if c.archived and c.segment_key}
@@ -120,11 +120,11 @@ class Batch:
 
     @property
     def absent_segments(self) -> tuple[list[str], list[int]]:
-        """The segments that are not there: network_ids, segment_ids."""
+        """The segments that do not exist: network_ids, segment_ids."""
         return [which[0] for which in self.absent], [which[1] for which in self.absent]
 
     def names(self, people: Collection[int]) -> bool:
-        """Whether a record of it is about one of these person_ids."""
+        """Whether one of its records is about one of these person_ids."""
         return bool(people) and (
             any(c.place[0] in people for c in self.candidates)
             or any(r.person_id in people for r in self.rejected)
@@ -132,19 +132,19 @@ class Batch:
 
 
 def move_of(batch: Batch, stored: Stored) -> LaneMove:
-    """Say how a batch moves its lane. Raises: AssertionError where what was stored does not tile it."""
+    """Return how a batch moves its lane. Raises: AssertionError if the stored rows do not tile its offsets."""
     counted = stored.events + stored.duplicates + stored.rejected + stored.holes
     if counted != batch.next_offset - batch.start:
         raise AssertionError(f"{counted} counted in [{batch.start}, {batch.next_offset})")
     return LaneMove(
         batch.lane_id, batch.start, batch.next_offset,
         stored.events, stored.duplicates, stored.rejected, stored.holes,
-        *told_of(batch.records[-1] if batch.records else None), batch.received_ms,
+        *last_record_of(batch.records[-1] if batch.records else None), batch.received_ms,
     )  # fmt: skip
 
 
-def told_of(record: Any) -> tuple[int | None, int | None, bytes | None]:
-    """Give offset, timestamp and digest of a lane's last record, by which it is known again; None of none."""
+def last_record_of(record: Any) -> tuple[int | None, int | None, bytes | None]:
+    """Return offset, timestamp and digest of a lane's last record, to compare it later; None without a record."""
     if record is None:
         return None, None, None
     return record.offset, record.timestamp, record_digest(record.key, record.value)
@@ -153,7 +153,7 @@ def told_of(record: Any) -> tuple[int | None, int | None, bytes | None]:
 def find_holes(
     start: int, next_offset: int, records: Sequence[KafkaRecord]
 ) -> list[tuple[int, int]]:
-    """List the ranges [first, next) of [start, next_offset) for which none of the records stands."""
+    """List the ranges [first, next) of [start, next_offset) without a record."""
     holes: list[tuple[int, int]] = []
     at = start
     if next_offset - start == len(records):
@@ -176,28 +176,28 @@ def validate_records(
     allowed: Allowed | None = None,
     again: Collection[int] = (),
 ) -> tuple[list[ValidCommand], list[RejectedRecord], int]:
-    """Judge records in offset order.
+    """Validate records in offset order.
 
-    floor_ms: the lane's newest received_at, Unix milliseconds; now_ms: the database's clock, which stands in
-    for the timestamp of records that their producer stamped; reader: how signatures are read; allowed: what their
-    topic may say; again: offsets of those whose signature was believed before.
-    Returns: the valid ones, the refused ones, and the new floor.
+    floor_ms: the lane's newest received_at, Unix milliseconds; now_ms: the database's clock, which replaces the
+    timestamps of producers; reader: verifies signatures; allowed: the rules of the topic; again: offsets of records
+    whose signature was already believed on another record.
+    Returns: the valid ones, the rejected ones, and the new floor.
     """
     candidates: list[ValidCommand] = []
     refused: list[RejectedRecord] = []
     for record in records:
         stamped = record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now_ms
         floor_ms = max(floor_ms, stamped)
-        judged = judge(record, floor_ms, reader, allowed, again=record.offset in again)
-        if type(judged) is ValidCommand:
-            candidates.append(judged)
+        validated = validate(record, floor_ms, reader, allowed, again=record.offset in again)
+        if type(validated) is ValidCommand:
+            candidates.append(validated)
         else:
-            refused.append(judged)  # type: ignore[arg-type]
+            refused.append(validated)  # type: ignore[arg-type]
     return candidates, refused, floor_ms
 
 
 def validate_again(batch: Batch, reader: Reader | None, allowed: Allowed | None) -> None:
-    """Judge a batch's records by what the topic may say and which signatures were believed now; their receipt stays."""
+    """Validate a batch's records again, by new rules or newly known signatures; their received_at stays."""
     batch.candidates, batch.rejected, _ = validate_records(
         batch.records, batch.floor_ms, batch.now_ms, reader, allowed, batch.again
     )

@@ -1,4 +1,4 @@
-"""Rows of segments.event in Postgres's binary COPY format, built by hand: ten times quicker than by codecs."""
+"""Rows of segments.event in Postgres's binary COPY format, built by hand: ten times faster than by codecs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from schemas.position import Lane
     from service.log.validate import ValidCommand
 
-# Their order lets an ordinary row be built of few pieces: what is the same in all of a batch comes first, and
-# what is mostly absent stands together.
+# Ordered so that an ordinary row consists of few pieces: columns that are the same for a batch come first, and
+# columns that are usually null are adjacent.
 COLUMNS = (
     "lane_id", "recorded_at", "digest", "expired_lane_id", "expired_offset", "source", "actor", "request_id",
     "segment_key", "kafka_offset", "person_id", "status_change_timestamp", "received_at", "user_status",
@@ -38,7 +38,7 @@ _MOMENT = Struct(">q").pack
 
 
 def lane_bytes(lane: Lane) -> bytes:
-    """Write a lane as an event's digest covers it."""
+    """Encode a lane in the form covered by an event's digest."""
     return f"{lane.topic}-{lane.partition}-{lane.epoch}".encode()
 
 
@@ -59,9 +59,9 @@ def copy_rows(candidates: list[ValidCommand], lane: Lane, lane_id: int, recorded
 
 
 def copy_row(candidate: ValidCommand, lane_name: bytes) -> None:
-    """Encode one event's row from the fourth column on, and what its digest covers: what is known before the append.
+    """Encode the part of an event's row that is known before the append: from the fourth column on.
 
-    The digest covers the columns as they are encoded, but what an erasure takes by a digest of its own.
+    The digest covers the encoded columns; what an erasure blanks is covered by a digest of its own.
     """
     person_id, segment_key, time, reference_id, discriminator = candidate.place
     command = candidate.command
@@ -86,7 +86,7 @@ def copy_row(candidate: ValidCommand, lane_name: bytes) -> None:
     candidate.row = columns + free_text
     candidate.covered = b"".join(
         (
-            personal_digest(candidate.salt, free_text, candidate.who),
+            personal_digest(candidate.salt, free_text, candidate.identifier),
             columns,
             _LENGTH(command.segment_id),
             lane_name,
@@ -95,7 +95,7 @@ def copy_row(candidate: ValidCommand, lane_name: bytes) -> None:
 
 
 def _signed(candidate: ValidCommand) -> bytes:
-    """Encode which event an expire names, and source, actor and request_id."""
+    """Encode the event that an expire names, and source, actor and request_id."""
     expired, headers = candidate.expired, candidate.headers
     return b"".join(
         (
@@ -116,7 +116,7 @@ def _timed(command: Command, discriminator: str) -> bytes:
 
 
 def _free_text(command: Command) -> bytes:
-    """Encode user as sent, description and metadata: what an erasure blanks."""
+    """Encode user as sent, description and metadata, which an erasure blanks."""
     metadata = _text(command.metadata)
     if command.description is None and command.user_sent == command.user:
         return _NULL * 2 + metadata

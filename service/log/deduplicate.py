@@ -1,4 +1,4 @@
-"""Settling what a batch's commands are: events, duplicates or refusals. Pure; the order is the lane's."""
+"""Decides whether each command of a batch is an event, a duplicate or rejected. Pure; in the lane's order."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Key = tuple[str, bytes]
 
 
 class Known(NamedTuple):
-    """An event that is in the log already, by identity or idempotency key.
+    """An event in the log that has the identity or idempotency key of a command.
 
-    digest: of its content, or for a key of all that the key names; empty if that was erased. segment_key, user_status:
-    of what a key of the log names, which an erasure leaves.
+    digest: of its content, or for a key of all that the key covers; empty if erased. segment_key, user_status: of the
+    event that a key in the log names; they survive an erasure.
     """
 
     lane_id: int
@@ -26,17 +26,17 @@ class Known(NamedTuple):
     segment_key: int | None = None
     user_status: int | None = None
 
-    def is_said_by(self, candidate: ValidCommand, digest: bytes) -> bool:
-        """Whether a command with the same identity or key is this one, as far as it can be told once that is erased."""
+    def matches(self, candidate: ValidCommand, digest: bytes) -> bool:
+        """Whether a command with the same identity or key is equal; after an erasure as far as can be compared."""
         if self.digest:
             return self.digest == digest
-        told = (candidate.segment_key, candidate.command.user_status)
-        return (self.segment_key, self.user_status) == told
+        named = (candidate.segment_key, candidate.command.user_status)
+        return (self.segment_key, self.user_status) == named
 
 
 @dataclass(slots=True)
 class Resolution:
-    """What a batch comes to. keys: idempotency keys seen for the first time, and the event each one names."""
+    """The result for a batch. keys: new idempotency keys, and the event that each names."""
 
     events: list[ValidCommand] = field(default_factory=list)
     duplicates: list[tuple[ValidCommand, Known]] = field(default_factory=list)
@@ -50,10 +50,10 @@ def resolve(
     known: dict[Place, Known] | None = None,
     known_keys: dict[Key, Known] | None = None,
 ) -> Resolution:
-    """Settle the candidates of one lane, in offset order, against what the log already holds.
+    """Compare the candidates of one lane, in offset order, with the log.
 
-    known, known_keys: what was found in the log for these candidates' places and idempotency keys. The
-    contract's order: duplicate or conflict (by key, then by identity), unknown_segment, segment_archived.
+    known, known_keys: the events in the log with these candidates' log keys and idempotency keys. The contract's order:
+    duplicate or conflict (by key, then by identity), unknown_segment, segment_archived.
     """
     places: dict[Place, Known | ValidCommand] = {} if known is None else {**known}
     known_keys = {} if known_keys is None else {**known_keys}
@@ -89,7 +89,7 @@ def resolve(
 def _repeat(
     result: Resolution, candidate: ValidCommand, earlier: Known, digest: bytes, by: str
 ) -> bool:
-    if earlier.is_said_by(candidate, digest):
+    if earlier.matches(candidate, digest):
         result.duplicates.append((candidate, earlier))
         return True
     what = (

@@ -1,4 +1,4 @@
-"""Which event an expiry names. The event decides whose it is, not the user: that one may have been erased meanwhile."""
+"""Finds the event that an expiry names. The event decides its person, because the user may be erased by now."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from service.log.validate import ValidCommand
     from service.registry.segments import Registered, Which
 
-# By position where the expiry tells it, which finds also whom an erasure renamed on the way; else by the user. Either
-# way it must be the very event: that id and segment, an override of that user (or of an erased one) that lapses then.
+# By position if the expiry has one, which also finds the event of a person erased meanwhile; else by the user. Either
+# way the event must have that id and segment, and be an override of that user (or an erased one) with that expiry.
 _NAMED = """
 SELECT w.number, e.lane_id, e.kafka_offset, e.person_id, p.salt, p.network_id || ':' || p.user_id
 FROM unnest(
@@ -45,13 +45,13 @@ WHERE e.segment_key = w.segment_key AND e.user_status <= 2 AND e.expires_at = to
 
 
 class Named(NamedTuple):
-    """The event that an expiry names, and whose it is."""
+    """The event that an expiry names, and its person."""
 
     lane_id: int
     offset: int
     person_id: int
     salt: bytes
-    who: str  # `network_id:user`, as that person is called now
+    identifier: str  # the current `network_id:user` of the person
 
 
 async def find_named(
@@ -59,7 +59,7 @@ async def find_named(
     expiries: Sequence[ValidCommand],
     segments: Mapping[Which, Registered],
 ) -> dict[int, Named]:
-    """Find the events that expiries name; by the candidate's `id()`, without those that name none."""
+    """Find the events that expiries name, by the candidate's `id()`; expiries that name none are absent."""
     if not expiries:
         return {}
     rows = await connection.fetch(
@@ -85,20 +85,19 @@ def _wanted(candidate: ValidCommand, segments: Mapping[Which, Registered]) -> tu
 
 
 def salt_of_expiry(salt: bytes, *, free_text: bool) -> bytes:
-    """Give the salt that an expiry's digest takes: its person's, or none where it has no free text.
+    """Return the salt for an expiry's digest: its person's, or none if it has no free text.
 
-    Without free text the digest tells nothing of anybody: said again after an erasure, which takes the salt away, it is
-    still the same.
+    Without free text the digest reveals nothing personal, and stays the same after an erasure, which removes the salt.
     """
     return salt if free_text else b""
 
 
 def settle_expiry(candidate: ValidCommand, named: Named) -> None:
-    """Make an expiry one of the named event's person."""
+    """Set the event that an expiry names, and its person."""
     command = candidate.command
     free_text = (command.metadata, command.description) != (None, None)
     salt = salt_of_expiry(named.salt, free_text=free_text)
     candidate.content = identity.content_digest(command.content, salt)
     candidate.place = (named.person_id, *candidate.place[1:])
-    candidate.salt, candidate.who = named.salt, named.who.encode()
+    candidate.salt, candidate.identifier = named.salt, named.identifier.encode()
     candidate.expired = (named.lane_id, named.offset)

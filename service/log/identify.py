@@ -1,4 +1,4 @@
-"""What tells a command from others: its person, segment, digests and place in the log; found before the append."""
+"""The identity of a command: its person, segment, digests and log key; determined before the append."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from schemas.headers import NO_HEADERS
 from schemas.position import Position
 from service.log import identity
 from service.log.copy_format import copy_row, lane_bytes
+from service.log.erased_names import PREFIX, refuse_erased
 from service.log.expire_events import find_named, settle_expiry
 from service.log.origins import honour_origins
-from service.log.people import UNKNOWN_TIME, Person
-from service.log.taken import PREFIX, refuse_taken
+from service.log.people import UNKNOWN_TIME, Person, by_name
 from service.log.validate import is_expiry, rejected
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from service.log.batch import Batch
     from service.log.expire_events import Named
-    from service.log.people import People, Who
+    from service.log.people import Identifier, People
     from service.log.validate import ValidCommand
     from service.registry.segments import Registered, Which
 
@@ -34,11 +34,11 @@ def identify(
     segments: Mapping[Which, Registered],
     people: Mapping[str, Person],
 ) -> list[ValidCommand]:
-    """Fill in what tells each command from others: person, segment, digests, place.
+    """Set the person, segment, digests and log key of each command.
 
-    people: by `network_id:user`. Gives those candidates whose person or segment is not among them.
-    One loop with few calls into Python, for it is run for every record; and the row is encoded here, while all of it
-    lies in the processor's cache.
+    people: by `network_id:user`. Returns the candidates whose person or segment is missing.
+    It is one loop with few calls, because it runs for every record. The row is encoded here while its parts are in the
+    processor's cache.
     """
     unknown: list[ValidCommand] = []
     lane = batch.lane
@@ -47,14 +47,14 @@ def identify(
     for candidate in candidates:
         command = candidate.command
         network_id = command.network_id
-        who = f"{network_id}:{command.user}"
-        person = people.get(who)
+        name = f"{network_id}:{command.user}"
+        person = people.get(name)
         registered = segments.get((network_id, command.segment_id))
         if person is None or registered is None:
             unknown.append(candidate)
             continue
         candidate.salt = salt = person.salt
-        candidate.who = key = who.encode()
+        candidate.identifier = key = name.encode()
         record = candidate.record
         if record.key != key and record.key is not None:
             batch.miskeyed += 1
@@ -69,7 +69,7 @@ def identify(
         else:
             if reference_id is None:
                 reference_id = identity.AUTO + content.hex()
-            # Repeats are seldom later than all that was said of the person: a hint which to look for in the log.
+            # Repeats are rarely newer than the person's other commands: a hint which ones to look for in the log.
             newest = person.newest
             candidate.suspect = time <= newest
             if time > newest or newest == UNKNOWN_TIME:
@@ -78,13 +78,13 @@ def identify(
         if candidate.headers is NO_HEADERS:
             copy_row(candidate, lane_name)
         else:
-            candidate.row = candidate.covered = b""  # encoded once all is known, maybe anew
+            candidate.row = candidate.covered = b""  # encoded later, once all is known
             _identify_by_headers(batch, candidate, salt)
     return unknown
 
 
 def _identify_by_headers(batch: Batch, candidate: ValidCommand, salt: bytes) -> None:
-    """Fill in what an idempotency key names, and note what takes a look into the log: it is encoded after that."""
+    """Set the idempotency key and its digest; note retries and expiries, which need a query and are encoded later."""
     headers, command = candidate.headers, candidate.command
     if headers.origin is not None or is_expiry(candidate):
         candidate.suspect = True
@@ -103,7 +103,7 @@ def _identify_by_headers(batch: Batch, candidate: ValidCommand, salt: bytes) -> 
 
 
 def are_plain(candidates: Sequence[ValidCommand]) -> bool:
-    """Whether all that is to be found out of these is who their people are: no retries, expiries, erased names."""
+    """Whether only the people of these are missing: none is a retry, an expiry, or named like an erased person."""
     return not any(
         c.headers.origin is not None or is_expiry(c) or c.command.user.startswith(PREFIX)
         for c in candidates
@@ -116,53 +116,53 @@ async def identify_rest(
     unknown: Sequence[ValidCommand],
     segments: Mapping[Which, Registered],
     people: People,
-) -> dict[Who, Person]:
-    """Identify what takes a look into Postgres: people not remembered, retries, expiries.
+) -> dict[Identifier, Person]:
+    """Identify what needs a query: people not in memory, retries, expiries.
 
     segments: those of `unknown`.
-    Returns: the people, to be remembered once the transaction is committed.
+    Returns: the people, to be cached once the transaction is committed.
     """
     named = await find_named(
         connection, [c for c in (*unknown, *batch.odd) if is_expiry(c)], segments
     )
     strangers = []
     for candidate in unknown:
-        if id(candidate) in named:  # nobody is made of an erased one's name
-            whose = Person(named[id(candidate)].person_id, b"", UNKNOWN_TIME)
-            who = f"{candidate.command.network_id}:{candidate.command.user}"
-            identify(batch, [candidate], segments, {who: whose})
+        if (
+            id(candidate) in named
+        ):  # the person may be erased by now; no new one is made with that name
+            person = Person(named[id(candidate)].person_id, b"", UNKNOWN_TIME)
+            name = f"{candidate.command.network_id}:{candidate.command.user}"
+            identify(batch, [candidate], segments, {name: person})
         else:
             strangers.append(candidate)
-    refused = await refuse_taken(connection, strangers)
+    refused = await refuse_erased(connection, strangers)
     if refused:
         batch.rejected += refused
         out = {one.record.offset for one in refused}
         batch.candidates[:] = [c for c in batch.candidates if c.record.offset not in out]
         strangers = [c for c in strangers if c.record.offset not in out]
-    wanted = {(c.command.network_id, c.command.user) for c in strangers}
-    wanted |= {
+    identifiers = {(c.command.network_id, c.command.user) for c in strangers}
+    identifiers |= {
         (r.network_id, r.user)
         for r in batch.rejected
         if r.network_id is not None and r.user is not None
     }
-    found = await people.find(connection, wanted)
-    identify(
-        batch, strangers, segments, {f"{who[0]}:{who[1]}": person for who, person in found.items()}
-    )
+    identified = await people.find(connection, identifiers)
+    identify(batch, strangers, segments, by_name(identified))
     for one in batch.rejected:
         if one.network_id is not None and one.user is not None:
-            one.person_id = found[one.network_id, one.user].person_id
+            one.person_id = identified[one.network_id, one.user].person_id
     retries = [
         c for c in batch.odd if c.headers.origin and c.command.status_change_timestamp is None
     ]
     await honour_origins(connection, retries)
     for candidate in batch.odd:
         _settle_odd(batch, candidate, named.get(id(candidate)))
-    return found
+    return identified
 
 
 def _settle_odd(batch: Batch, candidate: ValidCommand, named: Named | None) -> None:
-    """Check the time of a retry's first receipt; settle which event an expiry names."""
+    """Check the time of a retry's first receipt; set the event that an expiry names."""
     if candidate.headers.origin is not None and candidate.command.status_change_timestamp is None:
         try:
             check_times(candidate.command, candidate.time, candidate.received_ms)

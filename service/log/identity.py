@@ -1,4 +1,4 @@
-"""What makes two commands the same. Digests carry the person's salt, so that they tell nothing once it is erased."""
+"""Digests for the identity of commands. They include the person's salt, so they reveal nothing once it is erased."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ def content_digest(content: bytes, salt: bytes) -> bytes:
 def row_digest(covered: bytes, recorded_at: bytes) -> bytes:
     """Digest an event's row; 16 bytes, as segments.event_digest() has them.
 
-    covered: all of it but when it is recorded, which is known last (`log.copy_format`).
+    covered: the encoded row except recorded_at, which is known last (`log.copy_format`).
     """
     return sha256(covered + recorded_at).digest()[:DIGEST_BYTES]
 
 
-def personal_digest(salt: bytes, free_text: bytes, who: bytes) -> bytes:
-    """Digest what an erasure takes of an event; 16 bytes, as segments.personal_digest() has them.
+def personal_digest(salt: bytes, free_text: bytes, identifier: bytes) -> bytes:
+    """Digest the part of an event that an erasure blanks; 16 bytes, as segments.personal_digest() has them.
 
-    free_text: user as sent, description and metadata as a row holds them (`log.copy_format`). who: `network_id:user`.
+    free_text: user as sent, description and metadata as encoded (`log.copy_format`). identifier: `network_id:user`.
     """
-    return sha256(salt + free_text + who).digest()[:DIGEST_BYTES]
+    return sha256(salt + free_text + identifier).digest()[:DIGEST_BYTES]
 
 
 def request_digest(
@@ -38,11 +38,11 @@ def request_digest(
     reference_id: str | None,
     status_change_timestamp: int | None,
 ) -> bytes:
-    """Digest all that an idempotency key names: the content and segment, user, reference and time as given."""
-    given = repr((segment_id, user, reference_id, status_change_timestamp)).encode(
+    """Digest all that an idempotency key covers: the content, and segment, user, reference and time as sent."""
+    as_sent = repr((segment_id, user, reference_id, status_change_timestamp)).encode(
         "utf-8", "surrogatepass"
     )
-    framed = len(given).to_bytes(4, "big") + given + content
+    framed = len(as_sent).to_bytes(4, "big") + as_sent + content
     return blake2b(framed, digest_size=DIGEST_BYTES, key=salt, person=b"request").digest()
 
 
@@ -52,7 +52,7 @@ def key_digest(idempotency_key: str) -> bytes:
 
 
 def record_digest(key: bytes | None, value: bytes | None) -> bytes:
-    """Digest a record as Kafka holds it, to know it again; 16 bytes."""
+    """Digest a Kafka record, to compare it later; 16 bytes."""
     framed = blake2b(digest_size=DIGEST_BYTES)
     for part in (key, value):
         framed.update(b"\x00" if part is None else b"\x01" + len(part).to_bytes(4, "big") + part)

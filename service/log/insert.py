@@ -1,8 +1,8 @@
-"""The exact way: settling what a batch's commands are by what the log holds, and inserting its events.
+"""Inserts the events of a batch, and finds its duplicates.
 
-COPY the events and let the unique index object. When it does, ask the log which commands it holds, then COPY the
-rest. Those may be asked for beforehand which may well be repeats, or all. Only the index decides: what was asked
-decides nothing but the cost. A value that Postgres refuses is isolated by halving, each try in a savepoint.
+The events are copied, and the unique index refuses repeats. Then the log is queried for the commands that it holds, and
+the rest is copied. Likely repeats, or all commands, may be looked up first; that changes only the cost, because the
+index decides. A value that Postgres refuses is isolated by halving, each attempt in a savepoint.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from service.log.validate import ValidCommand
 
 SQL = statements("service.log.sql")
-# Of which commands the log is asked before the COPY.
+# Which commands are looked up in the log before the COPY.
 NONE, SUSPECTS, ALL = range(3)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _ONE_MICROSECOND = timedelta(microseconds=1)
@@ -36,16 +36,16 @@ _BY_PLACE = attrgetter("place")
 
 
 async def insert_events(
-    connection: asyncpg.Connection[Any], batch: Batch, recorded_at: datetime, asked: int
+    connection: asyncpg.Connection[Any], batch: Batch, recorded_at: datetime, look_up: int
 ) -> tuple[Resolution, int]:
     """Insert the batch's events, in a transaction that holds its lane's row.
 
-    asked: of which commands the log is asked before the first try: NONE, SUSPECTS or ALL.
-    Returns: what the batch comes to, duplicates and refusals not inserted yet, and what it was of use to ask for.
+    look_up: which commands to look up before the first attempt: NONE, SUSPECTS or ALL.
+    Returns: the result, whose duplicates and rejections are not inserted yet, and which look-up would have sufficed.
     """
     candidates = batch.candidates
     while True:
-        places, needed = await known_places(connection, candidates, asked)
+        places, needed = await known_places(connection, candidates, look_up)
         keys = await known_keys(connection, candidates)
         resolution = resolve(candidates, batch.lane_id, places, keys)
         try:
@@ -53,8 +53,8 @@ async def insert_events(
                 await _copy_events(connection, resolution.events, batch, recorded_at)
                 await _copy_keys(connection, resolution, recorded_at)
         except asyncpg.UniqueViolationError:
-            # Another lane may have been quicker even on the exact way; its rows are visible to the next round.
-            asked = ALL
+            # Another lane may have inserted them meanwhile, even after a look-up; the next round sees its rows.
+            look_up = ALL
         except asyncpg.PostgresError as error:
             if not _refuses_value(error):
                 raise
@@ -67,33 +67,33 @@ async def insert_events(
 
 
 async def known_places(
-    connection: asyncpg.Connection[Any], candidates: list[ValidCommand], asked: int
+    connection: asyncpg.Connection[Any], candidates: list[ValidCommand], look_up: int
 ) -> tuple[dict[Place, Known], int]:
-    """Find which of the commands that are asked for the log holds, and what it was of use to ask for: NONE, ….
+    """Look commands up in the log by log key; return those found, and which look-up would have sufficed: NONE, ….
 
-    Those of archived segments are asked for always: a repeat is a duplicate there too, any other is refused.
+    Commands of archived segments are always looked up: a repeat is a duplicate, any other is rejected.
     """
-    wanted = [
+    candidates_to_find = [
         c
         for c in candidates
-        if (asked == ALL or (asked == SUSPECTS and c.suspect) or c.archived)
+        if (look_up == ALL or (look_up == SUSPECTS and c.suspect) or c.archived)
         and c.segment_key is not None
     ]
-    if not wanted:
+    if not candidates_to_find:
         return {}, NONE
     rows = await connection.fetch(
         SQL["known_places"],
-        *(list(part) for part in zip(*(c.place for c in wanted), strict=True)),
+        *(list(part) for part in zip(*(c.place for c in candidates_to_find), strict=True)),
     )
-    found = [wanted[row[0]] for row in rows]
-    needed = max((SUSPECTS if c.suspect else ALL for c in found), default=NONE)
-    return {c.place: Known(*row[1:]) for c, row in zip(found, rows, strict=True)}, needed
+    repeated = [candidates_to_find[row[0]] for row in rows]
+    needed = max((SUSPECTS if c.suspect else ALL for c in repeated), default=NONE)
+    return {c.place: Known(*row[1:]) for c, row in zip(repeated, rows, strict=True)}, needed
 
 
 async def known_keys(
     connection: asyncpg.Connection[Any], candidates: list[ValidCommand]
 ) -> dict[Key, Known]:
-    """Find what the commands' idempotency keys name already."""
+    """Look the commands' idempotency keys up in the log."""
     keys = [c.idempotency for c in candidates if c.idempotency is not None]
     if not keys:
         return {}
@@ -113,7 +113,7 @@ async def _copy_events(
     batch: Batch,
     recorded_at: datetime,
 ) -> None:
-    """COPY events in identity order, so that two lanes never wait for each other in a ring."""
+    """COPY events in identity order, so that lanes never deadlock."""
     if not events:
         return
     recorded_us = (recorded_at - _EPOCH) // _ONE_MICROSECOND
@@ -143,7 +143,7 @@ async def _find_unstorable(
     batch: Batch,
     recorded_at: datetime,
 ) -> list[tuple[ValidCommand, str]]:
-    """Halve until each value that Postgres refuses stands alone; nothing stays inserted."""
+    """Halve until each value that Postgres refuses is isolated; nothing stays inserted."""
     try:
         async with connection.transaction():
             await _copy_events(connection, events, batch, recorded_at)

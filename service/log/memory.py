@@ -1,4 +1,4 @@
-"""What one ingest process remembers of the database, so that most batches need not ask: people, segments, rules."""
+"""An ingest process's cache of people, segments and rules, so that most batches need no query."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from service.registry.segments import Registered, Which
     from service.registry.topic_rules import Rule
 
-# So many segments at most, about 250 bytes each; those that are not there are remembered too.
+# The most segments, of about 250 bytes each; missing ones are cached too.
 SEGMENTS = 20_000
-# What memory rests on besides the incarnation: who was erased since. Parameters: the newest erasure that it knows of.
+# The people erased since. Parameters: the newest erasure that the cache knows of.
 _ERASED = "SELECT x.erasure_id, x.person_id FROM segments.erasure AS x WHERE x.erasure_id > $1"
 
 
 class Memory:
-    """Holds for one incarnation of Postgres (`segments.incarnation`); it is never carried over to another one.
+    """The cache, valid for one incarnation of Postgres (`segments.incarnation`) and dropped with it.
 
-    erased_to: the newest erasure that people rests on. rules_version: that of `rules`; -1 while they were not read.
+    erased_to: the newest erasure applied to `people`. rules_version: that of `rules`; -1 until they are read.
     """
 
     def __init__(self, incarnation: str, erased_to: int, people: int) -> None:
-        """people: how many are remembered at most."""
+        """people: the most people to cache."""
         self.incarnation = incarnation
         self.erased_to = erased_to
         self.people = People(people)
@@ -39,26 +39,26 @@ class Memory:
         self.rules_version = -1
 
     async def load_rules(self, connection: asyncpg.Connection[Any]) -> None:
-        """Read what topics may say; no part of it is older than its version."""
+        """Read the rules of all topics; none is older than the version."""
         version = await rules_version(connection)
         rules = await load_rules(connection)
         if version >= self.rules_version:
             self.rules, self.rules_version = rules, version
 
     async def find_segments(
-        self, connection: asyncpg.Connection[Any], wanted: Iterable[Which]
+        self, connection: asyncpg.Connection[Any], keys: Iterable[Which]
     ) -> dict[Which, Registered]:
-        """Look segments up, and remember them."""
-        found = await registry.find(connection, wanted)
+        """Look segments up, and cache them."""
+        segments = await registry.find(connection, keys)
         known = self.segments
-        known.update(found)
+        known.update(segments)
         if len(known) > SEGMENTS:
             for oldest in list(islice(known, len(known) - SEGMENTS * 3 // 4)):
                 del known[oldest]
-        return found
+        return segments
 
     async def erased_since(self, connection: asyncpg.Connection[Any], known: int) -> set[int]:
-        """Forget who was erased meanwhile, and nobody else; gives all who were since the erasure of number `known`."""
+        """Drop the people erased meanwhile; return all those erased after erasure number `known`."""
         rows = await connection.fetch(_ERASED, min(known, self.erased_to))
         gone = {row["person_id"] for row in rows}
         newest = max((row["erasure_id"] for row in rows), default=self.erased_to)

@@ -1,4 +1,4 @@
-"""Retries of commands without a time keep the time and place of their first receipt, if these very bytes lie there."""
+"""Retries of commands without a time get the time and position of their first receipt, if its bytes are equal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from service.log.validate import ValidCommand
 
-# LATERAL and OFFSET 0 keep it to one look-up an origin, whatever the planner takes the tables for.
+# LATERAL and OFFSET 0 force one index look-up per origin, whatever the planner's statistics.
 _FIRST_RECEIPTS = """
 SELECT w.number, extract(epoch FROM r.received_at)
 FROM unnest($1::text[], $2::integer[], $3::integer[], $4::bigint[], $5::bytea[])
@@ -33,7 +33,7 @@ WHERE sha256(r.payload) = w.digest
 async def find_first_receipts(
     connection: asyncpg.Connection[Any], origins: Sequence[tuple[Position, bytes]]
 ) -> dict[int, int]:
-    """Give when records were received, in Unix seconds, by their number here; without those that hold other bytes."""
+    """Return the receipt times in Unix seconds, by index; records with other bytes are absent."""
     if not origins:
         return {}
     columns = zip(
@@ -47,7 +47,7 @@ async def find_first_receipts(
 async def honour_origins(
     connection: asyncpg.Connection[Any], retries: Sequence[ValidCommand]
 ) -> None:
-    """Give retries of commands without a time the time and discriminator of their first receipt."""
+    """Set the time and discriminator of retries to those of their first receipt."""
     origins, honoured = [], []
     for candidate in retries:
         with suppress(ValueError):

@@ -1,4 +1,4 @@
-"""People: from identifiers to surrogate keys and salts, made before the append in a transaction of their own."""
+"""People: surrogate keys and salts by identifier, made before the append in a transaction of their own."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Mapping
 
     import asyncpg
 
 SALT_BYTES = 16
-# Newest time of a person of whom nothing is remembered: whatever is said of them may have been said before.
+# The newest time of a person whose events are not in memory, so that any command may be a repeat.
 UNKNOWN_TIME = 2**62
-Who = tuple[str, str]  # network_id, normalised user
+Identifier = tuple[str, str]  # network_id, normalised user
 
-# LATERAL and OFFSET 0 keep it to one look-up a person, whatever the planner takes the table for.
+# LATERAL and OFFSET 0 force one index look-up per person, whatever the planner's statistics.
 _FIND = """
 SELECT w.network_id, w.user_id, p.person_id, p.salt FROM unnest($1::text[], $2::text[]) AS w (network_id, user_id)
 CROSS JOIN LATERAL (
@@ -27,9 +27,9 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS p
 """
-# One round trip for both. Of two who make the same person the second one gets no row, and finds them the next time.
+# One round trip finds or makes. If two sessions make the same person, the second gets no row, and finds it next time.
 _FIND_OR_MAKE = """
-WITH asked AS MATERIALIZED (
+WITH wanted AS MATERIALIZED (
     SELECT w.network_id, w.user_id, w.salt AS new_salt, p.person_id, p.salt
     FROM unnest($1::text[], $2::text[], $3::bytea[]) AS w (network_id, user_id, salt)
     LEFT JOIN LATERAL (
@@ -39,18 +39,18 @@ WITH asked AS MATERIALIZED (
     ) AS p ON true
 ), made AS (
     INSERT INTO segments.person (network_id, user_id, salt)
-    SELECT a.network_id, a.user_id, a.new_salt FROM asked AS a WHERE a.person_id IS NULL
+    SELECT a.network_id, a.user_id, a.new_salt FROM wanted AS a WHERE a.person_id IS NULL
     ORDER BY a.user_id, a.network_id
     ON CONFLICT DO NOTHING RETURNING network_id, user_id, person_id, salt
 )
-SELECT network_id, user_id, person_id, salt, false AS is_new FROM asked WHERE person_id IS NOT NULL
+SELECT network_id, user_id, person_id, salt, false AS is_new FROM wanted WHERE person_id IS NOT NULL
 UNION ALL
 SELECT network_id, user_id, person_id, salt, true FROM made
 """
 
 
 class Person(msgspec.Struct, gc=False):
-    """Somebody's surrogate key and salt. newest: the newest time that was said of them here, in Unix seconds."""
+    """A person's surrogate key and salt. newest: the newest time of their commands so far, in Unix seconds."""
 
     person_id: int
     salt: bytes
@@ -58,67 +58,73 @@ class Person(msgspec.Struct, gc=False):
 
 
 class People:
-    """A bounded memory of people; what it does not hold it finds or makes in Postgres.
+    """A bounded cache of people; others are found or made in Postgres.
 
-    known: whom it remembers, by `network_id:user` (no network_id holds a colon): a third of the memory that
-    tuples take, and the text is wanted anyway, to be compared with the record's key.
+    known: the people by `network_id:user` (no network_id contains a colon). It takes a third of the memory of tuples,
+    and the text is compared with the record's key anyway.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self.known: dict[str, Person] = {}
-        self.forgotten = 0  # how often somebody was
+        self.forgotten = 0  # number of calls of `forget`
 
     def forget(self, gone: Collection[int]) -> None:
-        """Forget those of these person_ids who are remembered, also whom a look-up under way will find."""
+        """Drop people by person_id, including those that a running query will return."""
         self.forgotten += 1
-        for who in [who for who, person in self.known.items() if person.person_id in gone]:
-            del self.known[who]
+        for name in [name for name, person in self.known.items() if person.person_id in gone]:
+            del self.known[name]
 
     async def find(
-        self, connection: asyncpg.Connection[Any], wanted: set[Who]
-    ) -> dict[Who, Person]:
-        """Give each (network_id, normalised user) its surrogate key and salt, making who is new.
+        self, connection: asyncpg.Connection[Any], identifiers: set[Identifier]
+    ) -> dict[Identifier, Person]:
+        """Return the surrogate key and salt of each (network_id, normalised user), making new people.
 
-        Nobody is remembered by this: whoever was made is there only once the transaction is committed.
+        It does not add them to the cache, because new people exist only once the transaction is committed.
         """
         known = self.known
-        found = {who: person for who in wanted if (person := known.get(f"{who[0]}:{who[1]}"))}
-        missing = wanted - found.keys()
+        people = {one: person for one in identifiers if (person := known.get(":".join(one)))}
+        missing = identifiers - people.keys()
         if missing:
-            fresh = await _look_up(connection, sorted(missing, key=lambda who: (who[1], who[0])))
-            found |= fresh
-        return found
+            people |= await _look_up(connection, sorted(missing, key=lambda one: (one[1], one[0])))
+        return people
 
-    def remember(self, forgotten: int, found: dict[Who, Person]) -> None:
-        """Remember people. forgotten: as it stood before they were looked up; had somebody been since, none is."""
+    def remember(self, forgotten: int, people: dict[Identifier, Person]) -> None:
+        """Add people to the cache. forgotten: its value before the query; if it has changed, nothing is added."""
         if forgotten != self.forgotten:
             return
         known = self.known
-        known.update((f"{who[0]}:{who[1]}", person) for who, person in found.items())
+        known.update(by_name(people))
         if len(known) > self._limit:
             for oldest in list(islice(known, len(known) - self._limit * 3 // 4)):
                 del known[oldest]
 
 
+def by_name(people: Mapping[Identifier, Person]) -> dict[str, Person]:
+    """Return people by `network_id:user`."""
+    return {":".join(identifier): person for identifier, person in people.items()}
+
+
 async def find_existing(
-    connection: asyncpg.Connection[Any], wanted: Iterable[Who]
-) -> dict[Who, Person]:
-    """Give those of the people whom Postgres knows; nobody is made."""
-    asked = list(wanted)
-    rows = await connection.fetch(_FIND, [who[0] for who in asked], [who[1] for who in asked])
+    connection: asyncpg.Connection[Any], identifiers: Collection[Identifier]
+) -> dict[Identifier, Person]:
+    """Return the people that exist, without making any."""
+    networks, users = zip(*identifiers, strict=True) if identifiers else ((), ())
+    rows = await connection.fetch(_FIND, networks, users)
     return {(row[0], row[1]): Person(row[2], row[3], UNKNOWN_TIME) for row in rows}
 
 
-async def _look_up(connection: asyncpg.Connection[Any], missing: list[Who]) -> dict[Who, Person]:
-    """Find or make people, in identifier order so that two makers never wait for each other in a ring."""
-    fresh: dict[Who, Person] = {}
+async def _look_up(
+    connection: asyncpg.Connection[Any], missing: list[Identifier]
+) -> dict[Identifier, Person]:
+    """Find or make people, in identifier order, so that concurrent calls never deadlock."""
+    fresh: dict[Identifier, Person] = {}
     while missing:
         random = os.urandom(SALT_BYTES * len(missing))
         salts = [random[i : i + SALT_BYTES] for i in range(0, len(random), SALT_BYTES)]
-        networks, users = [who[0] for who in missing], [who[1] for who in missing]
+        networks, users = zip(*missing, strict=True)
         for row in await connection.fetch(_FIND_OR_MAKE, networks, users, salts):
             fresh[row[0], row[1]] = Person(row[2], row[3], 0 if row[4] else UNKNOWN_TIME)
-        # Whom another process made in between is found in the next round.
-        missing = [who for who in missing if who not in fresh]
+        # People that another process has just made are found in the next round.
+        missing = [one for one in missing if one not in fresh]
     return fresh

@@ -1,4 +1,4 @@
-"""From a lane's fetched records to a batch that only has to be stored; runs while the one before it is stored."""
+"""Prepares a batch from the fetched records of a lane, while the batch before it is stored."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from service.log.append_many import LITTLE, MOST_LANES
 from service.log.batch import Batch, RestsOn, find_holes, validate_again, validate_records
 from service.log.identify import are_plain, identify, identify_rest
 from service.log.memory import Memory
+from service.log.people import by_name
 from service.postgres.incarnation import log_change
 from service.registry.topic_rules import Allowed, allowed_on
 from service.runtime.coalesce import Coalescer
@@ -22,18 +23,18 @@ if TYPE_CHECKING:
 
     from schemas.position import Lane
     from service.log.batch import MovedError
-    from service.log.people import Person, Who
+    from service.log.people import Identifier, Person
     from service.log.validate import KafkaRecord, ValidCommand
     from service.postgres.database import Database
     from service.registry.segments import Registered, Which
 
-# Records that are judged and identified in one go: they lie in the processor's cache together, and the appends
-# of other lanes aren't kept waiting for longer. 4,000 at once cost a third more.
+# Records validated and identified in one go. They fit into the processor's cache, and other lanes wait no longer.
+# 4,000 at once cost a third more.
 CHUNK = 250
 
 
 class Preparer:
-    """Judges and identifies records by what is remembered of the database, and asks for what is not."""
+    """Validates and identifies records from memory, and reads from the database what is not in memory."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -43,13 +44,13 @@ class Preparer:
         self._finding = Coalescer(self._find_people, MOST_LANES)
 
     def on_another(self, begin_anew: Callable[[], object]) -> None:
-        """Have this called when Postgres is another one: whoever reads a lane opens it anew."""
+        """Add a callback for another incarnation of Postgres, after which each lane is opened again."""
         self._on_another.append(begin_anew)
 
     def saw(self, incarnation: str, erased_to: int) -> None:
-        """Take notice of the incarnation of Postgres that a statement found, and of the newest erasure there.
+        """Note the incarnation of Postgres and the newest erasure that a statement has returned.
 
-        Another one than before: all that was remembered is dropped, and prepared batches are not stored.
+        With another incarnation the memory is dropped, and prepared batches are not stored.
         """
         before = self._memory.incarnation
         if incarnation == before:
@@ -61,7 +62,7 @@ class Preparer:
                 begin_anew()
 
     def stop(self) -> set[asyncio.Task[None]]:
-        """End what is under way for several lanes, once none of them waits for it; gives what is not at its end yet."""
+        """Stop the queries shared by several lanes, once no lane waits for them; return the tasks still running."""
         return self._finding.stop()
 
     async def prepare(
@@ -74,16 +75,18 @@ class Preparer:
         floor_ms: int,
         incarnation: str,
     ) -> Batch:
-        """Judge records of [start, next_offset) and make sure of their people; no lock is held.
+        """Validate records of [start, next_offset), and find or make their people; no lock is held.
 
-        floor_ms: received_at of the record before, Unix milliseconds. incarnation: of the Postgres where the lane was
-        opened, which was told by `saw`.
-        Raises: LaneLostError when another one was seen since; asyncpg and OS errors of the infrastructure, to be tried
-        again.
+        floor_ms: received_at of the record before, Unix milliseconds. incarnation: that in which the lane was opened,
+        passed to `saw` before.
+        Raises: LaneLostError if another incarnation was seen since; asyncpg and OS errors of the infrastructure, which
+        the caller retries.
         """
         memory = self._memory
         if incarnation != memory.incarnation:
-            raise LaneLostError(f"({lane.topic}-{lane.partition}: Postgres is another one by now)")
+            raise LaneLostError(
+                f"({lane.topic}-{lane.partition}: Postgres was restored or replaced)"
+            )
         batch = Batch(
             lane, lane_id, start, next_offset, records,
             find_holes(start, next_offset, records), floor_ms, floor_ms=floor_ms,
@@ -92,7 +95,7 @@ class Preparer:
             batch.now_ms = await self._now_ms()
         if memory.rules_version < 0:
             await self._load_rules(memory)
-        # Before anything remembered is used: what is forgotten later is noticed at the append.
+        # Read before any use of the memory; what is dropped from it later is noticed at the append.
         batch.rests_on = RestsOn(incarnation, memory.rules_version, memory.erased_to)
         segments, people = memory.segments, memory.people.known
         batch.allowed = self._allowed(lane, memory)
@@ -129,7 +132,7 @@ class Preparer:
         return Reader(self._settings.signing_secrets, lane.topic)
 
     async def _identify_anew(self, batch: Batch, moved: MovedError) -> None:
-        """Find out again what does not stand any more of what a batch rests on, and nothing else."""
+        """Read again the preconditions of a batch that have changed, and only those."""
         memory = self._memory
         if batch.rests_on.incarnation != memory.incarnation:
             raise LaneLostError(f"({batch.lane.topic}-{batch.lane.partition})")
@@ -156,9 +159,9 @@ class Preparer:
     async def _identify_rest(
         self, batch: Batch, unknown: list[ValidCommand], memory: Memory
     ) -> None:
-        """Ask Postgres for what is not remembered, if anything; then the batch is ready."""
+        """Read from Postgres what is not in memory, if anything; then the batch is ready."""
         known = {key: memory.segments.get(key) for key in map(segment_of, unknown)}
-        missing = [key for key, found in known.items() if found is None]
+        missing = [key for key, segment in known.items() if segment is None]
         if missing:
             async with self._database.single() as connection:
                 known |= await memory.find_segments(connection, missing)
@@ -173,33 +176,33 @@ class Preparer:
         known: Mapping[Which, Registered],
         memory: Memory,
     ) -> None:
-        """Identify what takes a look for people. known: the segments of `unknown`."""
+        """Identify the commands whose people are not in memory. known: the segments of `unknown`."""
         if unknown and len(unknown) <= LITTLE and not batch.rejected and are_plain(unknown):
-            wanted = {(c.command.network_id, c.command.user) for c in unknown}
-            found = await self._finding((memory, wanted))
-            identify(batch, unknown, known, {f"{who[0]}:{who[1]}": p for who, p in found.items()})
+            identifiers = {(c.command.network_id, c.command.user) for c in unknown}
+            found_people = await self._finding((memory, identifiers))
+            identify(batch, unknown, known, by_name(found_people))
             unknown = []
         if unknown or batch.odd or batch.rejected:
             people, forgotten = memory.people, memory.people.forgotten
             async with self._database.transaction() as connection:
-                found = await identify_rest(connection, batch, unknown, known, people)
-            people.remember(forgotten, found)
+                found_people = await identify_rest(connection, batch, unknown, known, people)
+            people.remember(forgotten, found_people)
 
     async def _find_people(
-        self, asked: Sequence[tuple[Memory, set[Who]]]
-    ) -> Sequence[dict[Who, Person]]:
-        """Find or make the people of several batches at once; those of another memory are asked for by themselves."""
-        answers: dict[int, dict[Who, Person]] = {}
-        for memory in {id(one): one for one, _ in asked}.values():
+        self, queries: Sequence[tuple[Memory, set[Identifier]]]
+    ) -> Sequence[dict[Identifier, Person]]:
+        """Find or make the people of several batches, in one query for each memory."""
+        answers: dict[int, dict[Identifier, Person]] = {}
+        for memory in {id(one): one for one, _ in queries}.values():
             people, forgotten = memory.people, memory.people.forgotten
-            wanted = set().union(*(who for one, who in asked if one is memory))
+            identifiers = set().union(*(some for one, some in queries if one is memory))
             async with self._database.single() as connection:
-                found = await people.find(connection, wanted)
-            people.remember(forgotten, found)
-            answers[id(memory)] = found
-        return [answers[id(memory)] for memory, _ in asked]
+                found_people = await people.find(connection, identifiers)
+            people.remember(forgotten, found_people)
+            answers[id(memory)] = found_people
+        return [answers[id(memory)] for memory, _ in queries]
 
 
 def segment_of(candidate: ValidCommand) -> Which:
-    """Say which segment a command names."""
+    """Return (network_id, segment_id) of a command."""
     return candidate.command.network_id, candidate.command.segment_id

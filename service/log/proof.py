@@ -1,4 +1,4 @@
-"""Whether events still say what their digests say: worked out again from what stands in each row."""
+"""Checks stored events against their digests, which are computed again from each row."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ SQL = statements("service.log.sql")
 async def altered_events(
     connection: asyncpg.Connection[Any], limit: int = 100
 ) -> list[dict[str, str | None]]:
-    """Tell the events of which a column is not what was accepted.
+    """Return the events with an altered column.
 
-    In the connection's transaction; memory is bounded. At most `limit`, with view, key (position), expected and found:
-    of the content, the user as sent or the reference where it is that, else of the whole row. Of erased people's
-    events all is compared that an erasure leaves.
+    It reads in the connection's transaction, with bounded memory. At most `limit` rows, with view, key (position),
+    expected and found: of the content, the user as sent or the reference if one of these differs, else of the whole
+    row. For erased people it compares what the erasure has left.
     """
     faults: list[dict[str, str | None]] = []
     async for row in connection.cursor(SQL["event_digests"], prefetch=PREFETCH):
         differs = _difference(row)
         if differs is not None:
-            expected, found = differs
+            expected, actual = differs
             faults.append(
-                {"view": "event", "key": row["key"], "expected": expected, "found": found}
+                {"view": "event", "key": row["key"], "expected": expected, "found": actual}
             )
         if len(faults) == limit:
             break
@@ -41,26 +41,26 @@ async def altered_events(
 
 
 async def count_erased(connection: asyncpg.Connection[Any]) -> int:
-    """Count the events of erased people: what they said, and who sent it how, can't be compared any more."""
+    """Count the events of erased people, whose content and user as sent can't be compared any more."""
     counted: int = await connection.fetchval(SQL["erased_events"])
     return counted
 
 
 def _difference(row: asyncpg.Record) -> tuple[str, str] | None:
-    """Give what was expected of a row and what was found, where that differs."""
+    """Return (expected, found) of a row if they differ."""
     erased, blanked = row["erased"], row["blanked"]
     if blanked and not (erased and row["blank"]):
         return (
             "free text blanked" if erased else "nobody erased",
             "free text" if erased else "blanked",
         )
-    found = row["content"] if blanked else _digest(row)
-    if found != row["content"]:
-        return "content " + row["content"].hex(), found.hex()
+    actual = row["content"] if blanked else _digest(row)
+    if actual != row["content"]:
+        return "content " + row["content"].hex(), actual.hex()
     if row["another"] and not erased:
         return "the user as sent", "another's"
     if _misnamed(row):
-        return AUTO + found.hex(), row["reference_id"]
+        return AUTO + actual.hex(), row["reference_id"]
     if row["of_row"] != row["digest"]:
         return f"all columns' digest {row['digest'].hex()}", row["of_row"].hex()
     return None
@@ -82,7 +82,7 @@ def _canonical(metadata: str) -> bytes:
 
 
 def _misnamed(row: asyncpg.Record) -> bool:
-    """Whether a made-up reference is another than its content gives."""
+    """Whether a generated reference does not match the content."""
     reference_id: str = row["reference_id"]
     made_up = row["time_given"] and reference_id.startswith(AUTO)
     return made_up and reference_id != AUTO + row["content"].hex()

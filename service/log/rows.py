@@ -76,7 +76,7 @@ def rejected_rows(batch: Batch, refused: list[RejectedRecord], recorded_at: date
 
 
 class _RejectedRows(Collection[tuple[Any, ...]]):
-    """Makes each row when it is asked for: all at once they would be several times what was sent."""
+    """Builds each row lazily: all rows at once would take several times the memory of the records."""
 
     def __init__(self, lane_id: int, refused: list[RejectedRecord], recorded_at: datetime) -> None:
         self._lane_id, self._refused, self._recorded_at = lane_id, refused, recorded_at

@@ -1,4 +1,4 @@
-"""Signatures are believed once: which ones a batch holds, and which of them were believed before."""
+"""Signatures are believed once: notes those of a batch, and finds those already believed."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 log = get_logger("signatures")
 SQL = statements("service.log.sql")
 _FIX = {
-    Unbelieved.NO_KEY: "set SEGMENTS_SIGNING_KEY of this process to what the publishers sign with",
-    Unbelieved.WRONG: "give this process the publishers' key, as SEGMENTS_SIGNING_KEY or SEGMENTS_SIGNING_KEY_OLD",
-    Unbelieved.LATE: "compare the clocks of publishers and brokers, if it was not the broker that was away",
-    Unbelieved.AGAIN: "see who published a copy: its position is in reporting.event or reporting.rejected",
+    Unbelieved.NO_KEY: "set SEGMENTS_SIGNING_KEY of this process to the publishers' signing key",
+    Unbelieved.WRONG: "set SEGMENTS_SIGNING_KEY or SEGMENTS_SIGNING_KEY_OLD to the publishers' signing key",
+    Unbelieved.LATE: "compare the clocks of publishers and brokers, unless the broker was unavailable",
+    Unbelieved.AGAIN: "find out who published a copy; its position is in reporting.event or reporting.rejected",
 }
 
 
 def _read(batch: Batch) -> Iterator[tuple[KafkaRecord, Headers]]:
-    judged: Iterable[ValidCommand | RejectedRecord] = chain(batch.candidates, batch.rejected)
-    return ((one.record, one.headers) for one in judged)
+    records: Iterable[ValidCommand | RejectedRecord] = chain(batch.candidates, batch.rejected)
+    return ((one.record, one.headers) for one in records)
 
 
 async def claim(connection: asyncpg.Connection[Any], batch: Batch) -> set[int]:
-    """Note, in the append's transaction, the signatures of a batch; gives the offsets of those noted before."""
+    """Note a batch's signatures in the append's transaction; return the offsets of those noted before."""
     signed = sorted(
         (headers.nonce, record.offset) for record, headers in _read(batch) if headers.nonce
     )
@@ -49,7 +49,7 @@ async def claim(connection: asyncpg.Connection[Any], batch: Batch) -> set[int]:
 
 
 def unbelieved_in(batch: Batch) -> Counter[tuple[str, Unbelieved]]:
-    """Count the signatures of a batch that are not believed, by the source they claim and why."""
+    """Count the signatures of a batch that are not believed, by claimed source and cause."""
     return Counter(
         (headers.claimed or "", headers.unbelieved)
         for _, headers in _read(batch)
@@ -58,7 +58,7 @@ def unbelieved_in(batch: Batch) -> Counter[tuple[str, Unbelieved]]:
 
 
 async def note_unbelieved(connection: asyncpg.Connection[Any], batch: Batch) -> None:
-    """Note, in the append's transaction, signatures that are not believed: `segments status` shows them."""
+    """Note signatures that are not believed in the append's transaction; `segments status` shows them."""
     counts = unbelieved_in(batch)
     if counts:
         sources, causes = zip(*counts, strict=True)
@@ -71,19 +71,19 @@ async def note_unbelieved(connection: asyncpg.Connection[Any], batch: Batch) -> 
         )
 
 
-class Telling:
-    """Counts signatures that are not believed, and says so once a process and cause."""
+class UnbelievedReport:
+    """Counts signatures that are not believed, and logs each source and cause once."""
 
     def __init__(self) -> None:
-        self._said: set[tuple[str, Unbelieved]] = set()
+        self._logged: set[tuple[str, Unbelieved]] = set()
         measures(UNBELIEVED)
 
-    def tell(self, batch: Batch) -> None:
-        """Tell of a batch that is stored."""
+    def add(self, batch: Batch) -> None:
+        """Count those of a stored batch."""
         for (source, cause), count in unbelieved_in(batch).items():
             UNBELIEVED.labels(source).inc(count)
-            if (source, cause) not in self._said:
-                self._said.add((source, cause))
+            if (source, cause) not in self._logged:
+                self._logged.add((source, cause))
                 log.warning(
                     "signature not accepted", source=source, cause=cause.value,
                     lane=f"{batch.lane.topic}-{batch.lane.partition}", fix=_FIX[cause],

@@ -1,4 +1,4 @@
-"""The append in a command's trace: a span for each record that carries one, handed on to the projections."""
+"""Tracing of the append: a span for each record with a trace, passed on to the projections."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from service.log.batch import Batch
 
-# Of one batch; a load in which every record is traced must not become a load of spans.
+# The most spans of one batch, so that the cost stays bounded even if every record is traced.
 MOST = 500
 
 
@@ -32,7 +32,7 @@ def are_in(batch: Batch) -> bool:
 
 
 def begin(batch: Batch) -> list[Traced]:
-    """Begin a span for each traced record of a batch; it is told only once it ends."""
+    """Begin a span for each traced record of a batch; it is exported when it ends."""
     carrying = [c for c in batch.candidates if c.headers.traceparent is not None][:MOST]
     return [
         Traced(
@@ -56,7 +56,7 @@ def begin(batch: Batch) -> list[Traced]:
 async def hand_on(
     connection: asyncpg.Connection[Any], lane_id: int, traced: Sequence[Traced]
 ) -> None:
-    """Leave the traces for whoever folds the events, in the append's transaction."""
+    """Store the traces for the projection workers, in the append's transaction."""
     rows = [(lane_id, one.offset, traceparent_of(one.span)) for one in traced]
     await connection.copy_records_to_table(
         "trace",

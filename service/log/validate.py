@@ -1,4 +1,4 @@
-"""Judging one record alone: bytes → ValidCommand or RejectedRecord. Pure, and it never raises."""
+"""Validates one record by itself: bytes → ValidCommand or RejectedRecord. Pure, and it never raises."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from schemas.headers import Reader
     from service.registry.topic_rules import Allowed
 
-# Headers that a retry must keep; of any other nothing is stored.
+# Headers stored with a rejected record, because a retry must repeat them.
 KEPT_HEADERS = frozenset({"idempotency-key", "segments-origin"})
 
 
@@ -33,7 +33,7 @@ _EXPIRE: Final = UserStatus.EXPIRE  # looked up once: an enum's members are not 
 
 
 class KafkaRecord(Protocol):
-    """What is used of aiokafka's ConsumerRecord."""
+    """The part of aiokafka's ConsumerRecord that is used."""
 
     offset: int
     timestamp: int
@@ -41,20 +41,17 @@ class KafkaRecord(Protocol):
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes | None]]
-    span: (
-        int  # how many offsets it stands for, `offset` being the last: of a batch that was not read
-    )
-    refusal: Refusal | None  # why it was not read
+    span: int  # the number of offsets up to `offset`; more than 1 for a batch that was not decoded
+    refusal: Refusal | None  # the reason for not decoding it
 
 
 class ValidCommand(msgspec.Struct, gc=False, eq=False):
-    """A command found valid by itself; what the append finds out about it is filled in later.
+    """A command that is valid by itself; `identify` and the append set the other fields.
 
-    A Struct without gc: there are thousands at a time, and none is ever part of a cycle.
-    time: Unix seconds. received_ms: Unix milliseconds. place: (person_id, segment_key, time, reference_id,
-    discriminator), which names the command in the log. suspect: it may well be
-    in the log already. salt, who: of the person, who being `network_id:user`. row, covered: its encoding and what its
-    digest covers, if it is encoded yet (`log.copy_format`).
+    A Struct without gc: there are thousands at a time, and none is part of a reference cycle.
+    time: Unix seconds. received_ms: Unix milliseconds. place: its log key (person_id, segment_key, time, reference_id,
+    discriminator). suspect: likely to be in the log already. salt, identifier (`network_id:user`): of the person. row,
+    covered: its encoding, and the part that its digest covers; empty until encoded (`log.copy_format`).
     """
 
     record: KafkaRecord
@@ -71,14 +68,14 @@ class ValidCommand(msgspec.Struct, gc=False, eq=False):
     idempotency: tuple[str, bytes] | None = None
     request: bytes = b""
     salt: bytes = b""
-    who: bytes = b""
+    identifier: bytes = b""
     row: bytes = b""
     covered: bytes = b""
 
 
 @dataclass(slots=True)
 class RejectedRecord:
-    """A record that was refused, why, and what could be read of it. Times in Unix seconds and milliseconds."""
+    """A rejected record, its reason, and the fields that could be read. Times in Unix seconds and milliseconds."""
 
     record: KafkaRecord
     received_ms: int
@@ -91,13 +88,13 @@ class RejectedRecord:
     status_change_timestamp: int | None = None
     reference_id: str | None = None
     person_id: int | None = None
-    key_person_id: int | None = None  # whom its key names, where that is another (keyed)
-    # Whom it names without a right to: its topic may not speak for that network. Then it has no network_id and no user.
+    key_person_id: int | None = None  # the person named by its key, if another (`record_keys`)
+    # The network and user that it names although its topic may not; then network_id and user are None.
     named: tuple[str, str | None] | None = None
     headers: Headers = NO_HEADERS
 
 
-def judge(
+def validate(
     record: KafkaRecord,
     received_ms: int,
     reader: Reader | None,
@@ -105,10 +102,10 @@ def judge(
     *,
     again: bool = False,
 ) -> ValidCommand | RejectedRecord:
-    """Judge one record by itself, as far as no database is needed, in the contract's order of checks.
+    """Validate one record by itself, without the database, in the contract's order of checks.
 
-    received_ms: the record's receipt, Unix milliseconds. allowed: what its topic may say; None: everything.
-    reader, again: as `read_headers` has them.
+    received_ms: the record's receipt, Unix milliseconds. allowed: the rules of its topic; None: everything.
+    reader, again: as for `read_headers`.
     """
     headers = NO_HEADERS
     try:
@@ -121,7 +118,7 @@ def judge(
                 received_ms // 1000,
                 again=again,
             )
-        return _judge(record, received_ms, headers, allowed)
+        return _validate(record, received_ms, headers, allowed)
     except Refusal as refusal:
         return RejectedRecord(
             record,
@@ -137,14 +134,14 @@ def judge(
             named=refusal.named,
             headers=headers,
         )
-    except Exception as error:  # noqa: BLE001 - no record may stop a lane, not even through a mistake of ours
+    except Exception as error:  # noqa: BLE001 - no record may stop a lane, not even through a bug
         return RejectedRecord(
-            record, received_ms, Reason.UNSTORABLE, f"could not be judged: {type(error).__name__}",
+            record, received_ms, Reason.UNSTORABLE, f"could not be validated: {type(error).__name__}",
             headers=headers,
         )  # fmt: skip
 
 
-def _judge(
+def _validate(
     record: KafkaRecord,
     received_ms: int,
     headers: Headers,
@@ -155,23 +152,23 @@ def _judge(
         raise record.refusal
     if value is None or len(value) + len(key or b"") > MAX_RECORD_BYTES:
         check_size(key, value)
-        raise Refusal(Reason.TOMBSTONE, "the record has no value: nothing is deleted by tombstones")
+        raise Refusal(Reason.TOMBSTONE, "the record has no value; tombstones delete nothing")
     try:
-        return _judge_said(record, value, received_ms, headers, allowed)
+        return _validate_value(record, value, received_ms, headers, allowed)
     except Refusal as refusal:
         _disown(refusal, headers, allowed)
         raise
 
 
 def _disown(refusal: Refusal, headers: Headers, allowed: Allowed | None) -> None:
-    """Let a refused record be nobody's if its topic may not speak for the network that it names."""
+    """Clear network and user of a rejected record if its topic may not carry commands of that network."""
     network_id = refusal.network_id
     if network_id is not None and not speaks_for(allowed, network_id, headers):
         refusal.named = (network_id, refusal.user)
         refusal.network_id = refusal.user = None
 
 
-def _judge_said(
+def _validate_value(
     record: KafkaRecord,
     value: bytes,
     received_ms: int,
@@ -184,7 +181,7 @@ def _judge_said(
 
 
 def rejected(candidate: ValidCommand, reason: Reason, detail: str) -> RejectedRecord:
-    """Reject a command that was valid by itself, once it is known whose it is."""
+    """Reject a command that is valid by itself, once its person is known."""
     command = candidate.command
     return RejectedRecord(
         candidate.record,

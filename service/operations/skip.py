@@ -13,11 +13,11 @@ from schemas.headers import Reader
 from schemas.position import LOG_APPEND_TIME
 from schemas.topics import Topics
 from service.kafka.clients import reading
-from service.log.batch import LaneMove, find_holes, told_of
-from service.log.keyed import name_by_keys
+from service.log.batch import LaneMove, find_holes, last_record_of
 from service.log.people import People
+from service.log.record_keys import name_by_keys
 from service.log.rows import REJECTED, rejected_row
-from service.log.validate import RejectedRecord, ValidCommand, judge
+from service.log.validate import RejectedRecord, ValidCommand, validate
 from service.operations.lanes import LOOK_SECONDS, open_row
 from service.postgres.database import statements
 from service.registry.command_topics import load_rules
@@ -174,7 +174,7 @@ async def _skip_piece(
     last = next((record for record in reversed(piece.records) if record.offset < piece.end), None)
     rejected, empty = sum(r.span for r in records), sum(end - first for first, end in holes)
     move = LaneMove(
-        row["lane_id"], piece.start, piece.end, 0, 0, rejected, empty, *told_of(last),
+        row["lane_id"], piece.start, piece.end, 0, 0, rejected, empty, *last_record_of(last),
         refused[-1].received_ms if refused else row["received_ms"] or 0,
     )  # fmt: skip
     await connection.execute(SQL["move_lanes"], [move], row["now"])
@@ -211,7 +211,7 @@ def _refuse(
 def _skipped(
     record: Any, received_ms: int, reason: str, reader: Reader, allowed: Allowed | None
 ) -> RejectedRecord:
-    result = judge(record, received_ms, reader, allowed)
+    result = validate(record, received_ms, reader, allowed)
     if isinstance(result, ValidCommand):
         command = result.command
         result = RejectedRecord(

@@ -56,22 +56,29 @@ class KnownKey(NamedTuple):
     key: ApiKey
     secret_digest: bytes
 
-    def fits(self, secret: str) -> bool:
-        """Whether this is its secret, compared in constant time."""
-        return hmac.compare_digest(self.secret_digest, digest(secret))
+    def matches(self, sent: SentKey) -> bool:
+        """Whether the secrets are equal, compared in constant time."""
+        return hmac.compare_digest(self.secret_digest, sent.secret_digest)
 
 
-def digest(secret: str) -> bytes:
-    """Digest a secret with SHA-256, which is enough for 256 random bits."""
-    return hashlib.sha256(secret.encode()).digest()
+class SentKey(NamedTuple):
+    """A key as a client sent it: its id and the digest of its secret. key_id: empty if the key has another format."""
+
+    key_id: str
+    secret_digest: bytes
 
 
-def split(text: str) -> tuple[str, str] | None:
-    """Split a key as sent into key_id and secret; None if it has another format."""
+def read_key(text: str) -> SentKey:
+    """Read a key as sent."""
     parts = text.split("_", _PARTS - 1)
     if len(parts) != _PARTS or parts[0] != PREFIX or not parts[1] or not parts[2]:
-        return None
-    return parts[1], parts[2]
+        return SentKey("", b"")
+    return SentKey(parts[1], _digest(parts[2]))
+
+
+def _digest(secret: str) -> bytes:
+    """Digest a secret with SHA-256, which is enough for 256 random bits."""
+    return hashlib.sha256(secret.encode()).digest()
 
 
 async def create_key(
@@ -91,7 +98,7 @@ async def create_key(
     secret = secrets.token_urlsafe(_SECRET_BYTES)
     row = await connection.fetchrow(
         SQL["create_key"],
-        key_id, network_id, name or key_id, sorted(scopes), digest(secret), actor, expires_at,
+        key_id, network_id, name or key_id, sorted(scopes), _digest(secret), actor, expires_at,
     )  # fmt: skip
     return _key(row), f"{PREFIX}_{key_id}_{secret}"
 

@@ -112,7 +112,7 @@ async def test_a_key_that_may_not_is_told_which_may(
     other = next(scope for scope in Scope if scope != wanted)
     answer = await api.call(method, path, other)
     assert answer.status_code == 403
-    assert detail(answer) == f"it takes a key of this network with scope {wanted}"
+    assert detail(answer) == f"use a key of this network with scope {wanted}"
 
 
 async def test_a_name_or_an_id_that_is_taken_says_by_which_segment(api: Api) -> None:

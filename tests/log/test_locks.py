@@ -111,7 +111,7 @@ async def test_an_append_that_waits_for_a_lock_says_once_who_is_in_its_way(
     monkeypatch.setattr(stalls, "EVERY_SECONDS", 0.05)
     monkeypatch.setattr(stalls, "STALLED_SECONDS", 0.5)
     with capture_logs() as lines:
-        telling = asyncio.create_task(stalls.tell_stalls(registered, asyncio.Event()))
+        telling = asyncio.create_task(stalls.log_stalls(registered, asyncio.Event()))
         holding = await asyncpg.connect(
             database_url(registered), server_settings={"application_name": "somebody"}
         )

@@ -32,8 +32,8 @@ SQL = {
 """Package of statements → the role that runs them."""
 OTHERS = {
     "event_digests.sql": "segments_operate",
-    "ask_republish.sql": "segments_operate",
-    "is_republish_asked.sql": "segments_operate",
+    "request_republish.sql": "segments_operate",
+    "is_republish_requested.sql": "segments_operate",
     "used_partitions.sql": "segments_operate",
     "list_analysts.sql": "segments_operate",
     "analyst_history.sql": "segments_operate",

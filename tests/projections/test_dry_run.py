@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from projections.dry_run.dry_run import NOTHING, DryRun, Verdict, dry_run, dry_runs
-from projections.dry_run.settle import Asked
+from projections.dry_run.settle import DryCommand
 from schemas.command import Command, read_command
 from service.postgres.database import connect, open_database
 from tests.projections.folding import fold, log
@@ -174,5 +174,5 @@ async def test_one_dry_run_sees_one_snapshot(database: Settings) -> None:
 
 
 async def once(run: DryRun) -> Verdict:
-    (verdict,) = await run.judge([Asked(command())])
+    (verdict,) = await run.predict([DryCommand(command())])
     return verdict

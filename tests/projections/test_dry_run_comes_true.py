@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from projections.dry_run.dry_run import NOTHING, STATE, Verdict, dry_runs
-from projections.dry_run.settle import Asked
+from projections.dry_run.settle import DryCommand
 from projections.fold.worker import ROLE, Worker
 from schemas.command import Command, check_size, read_command
 from schemas.command.refusal import Refusal
@@ -88,7 +88,7 @@ async def world(settings: Settings, lanes: int, role: str) -> AsyncIterator[Worl
         yield World(settings, opened, reader, Worker(connections))
 
 
-def asked(sent: Sent) -> Asked | None:
+def dry_command(sent: Sent) -> DryCommand | None:
     """Read what a record asks for; None if it is no command."""
     headers = read_headers(sent.headers, sent.key, sent.value or b"")
     try:
@@ -97,7 +97,7 @@ def asked(sent: Sent) -> Asked | None:
         headers.check()
     except Refusal:
         return None
-    return Asked(command, headers.idempotency_key)
+    return DryCommand(command, headers.idempotency_key)
 
 
 async def expire(world: World, number: int, rng: random.Random) -> None:
@@ -128,17 +128,17 @@ async def test_what_a_dry_run_says_of_each_command_then_happens(
     async with world(database, 2, READERS[seed]) as all_:
         pending: list[tuple[Verdict, Command, tuple[int, int]]] = []
         for number, one in enumerate(sent):
-            told, now_ms = asked(one), int(time.time() * 1000)
-            if told is not None:
+            command, now_ms = dry_command(one), int(time.time() * 1000)
+            if command is not None:
                 async with dry_runs(all_.reader) as run:
-                    (verdict,) = await run.judge([told])
+                    (verdict,) = await run.predict([command])
                     now_ms = run.now_ms
             await settled(all_, pending)
-            if told is None:
+            if command is None:
                 await all_.append(one, now_ms)
                 continue
-            assert await all_.state(told.command) == verdict.before
-            pending.append((verdict, told.command, await all_.append(one, now_ms)))
+            assert await all_.state(command.command) == verdict.before
+            pending.append((verdict, command.command, await all_.append(one, now_ms)))
             seen.add(verdict.outcome)
             if rng.random() < 0.1:
                 await settled(all_, pending)
@@ -177,15 +177,17 @@ async def test_commands_of_one_dry_run_meet_what_those_before_them_did(
         for one in sent[:60]:
             await all_.append(one, int(time.time() * 1000))
         await all_.fold()
-        rest = [(one, told) for one in sent[60:] if (told := asked(one)) is not None]
+        rest = [(one, command) for one in sent[60:] if (command := dry_command(one)) is not None]
         verdicts: list[Verdict] = []
         async with dry_runs(all_.reader) as run:
             for start in range(0, len(rest), batch):
-                verdicts += await run.judge([told for _, told in rest[start : start + batch]])
+                verdicts += await run.predict(
+                    [command for _, command in rest[start : start + batch]]
+                )
             now_ms = run.now_ms
-        for (one, told), verdict in zip(rest, verdicts, strict=True):
-            assert await all_.state(told.command) == verdict.before
+        for (one, command), verdict in zip(rest, verdicts, strict=True):
+            assert await all_.state(command.command) == verdict.before
             position = await all_.append(one, now_ms)
             await all_.fold()
-            await agrees(all_, verdict, told.command, position)
+            await agrees(all_, verdict, command.command, position)
     assert len({verdict.outcome for verdict in verdicts}) == 6

@@ -1,13 +1,12 @@
--- What commands would do at their place in the fold, were they received now: outcome, and their key's state before and
--- after. A run of a key's commands goes on from where the key stands, each command from the state that the one before it
--- left. A late command, earlier than what is known of its key, is a run of its own: the key is folded anew from all that
--- the log holds of it, projected or not, and from what was said before in the same dry run.
--- Of every command asked about two rows, `after` false and true. outcome is null where `time` is: the command would be
--- no event, and only the state is asked for. state, and newest, the time of the newest event in Unix seconds, say where
--- the key stands.
--- Parameters: what is asked about, columns nth, segment_key, person_id, user_status, time, expires_at (Unix seconds): $1
--- to $6; their keys, columns segment_key, person_id, late, state as text (null: nothing is known of it): $7 to $10; what
--- was said of the late ones until now, columns as of what is asked about: $11 to $16.
+-- The effects of commands at their place in the fold if they were received now: outcome, and their key's state before and
+-- after. A run of commands that are not late continues from the key's state, each from the state after the one before it.
+-- For a late command, older than the newest event of its key, the key is folded again from all its events in the log,
+-- projected or not, and from the earlier commands of the same dry run.
+-- For each command two rows, `after` false and true. If `time` is null the command would not be an event: outcome is null,
+-- and only the state counts. state, and newest (the time of the newest event, Unix seconds) are those of the key.
+-- Parameters: the commands, columns nth, segment_key, person_id, user_status, time, expires_at (Unix seconds): $1 to $6;
+-- their keys, columns segment_key, person_id, late, state as text (null: no events): $7 to $10; the earlier commands of
+-- the late keys, with the columns of the commands: $11 to $16.
 WITH asked AS MATERIALIZED (
     SELECT a.nth, a.segment_key, a.person_id, a.user_status, to_timestamp(a.time) AS time,
         to_timestamp(a.expires_at) AS expires_at,
@@ -52,12 +51,12 @@ WITH asked AS MATERIALIZED (
     FROM input AS i
     WINDOW in_order AS (
         PARTITION BY i.run, i.segment_key, i.person_id
-        -- Received last, a command comes after all that is said of its second.
+        -- A command is received last, so it comes after all events of the same second.
         ORDER BY CASE WHEN i.run > 0 THEN i.time END, i.nth, i.received_at, i.topic, i.partition, i.kafka_offset, i.epoch
         ROWS UNBOUNDED PRECEDING
     )
 ), stood AS (
-    -- What a command did is in the state after it; what then stands, of a late one, in the last state of its run.
+    -- The effect of a command is in the state after it; for a late one the state now is the last of its run.
     SELECT f.run, f.nth, f.segment_key, f.person_id, f.start, f.time, coalesce(f.state, f.start) AS there,
         coalesce(lead(f.state) OVER late, f.state, f.start) AS after,
         coalesce(lead(f.newest_override) OVER late > f.time, false) AS superseded

@@ -1,5 +1,5 @@
--- Lanes that are not read and folded to their ends, or are stopped. Parameters: $1 topics that are this installation's;
--- of partitions as Kafka has them $2 topic[], $3 partition[], $4 end offset[], and $5 whether the topic is another one[].
+-- Lanes that are not read and folded to their ends, or are stopped. Parameters: $1 the topics of this installation; of
+-- the partitions in Kafka $2 topic[], $3 partition[], $4 end offset[], $5 whether the topic has another id[].
 SELECT w.topic, w.partition, w.end_offset, l.epoch, l.stopped_because,
     greatest(
         w.end_offset - coalesce(least(l.next_offset, min(coalesce(c.next_offset, l.first_offset))), 0), 0
@@ -11,9 +11,9 @@ LEFT JOIN projections.checkpoint AS c ON c.lane_id = l.lane_id AND c.projection 
 GROUP BY w.topic, w.partition, w.end_offset, w.is_another, l.lane_id
 HAVING coalesce(least(l.next_offset, min(coalesce(c.next_offset, l.first_offset))), 0) < w.end_offset
     OR l.stopped_because IS NOT NULL
-    OR (w.is_another AND l.next_offset > w.end_offset) -- than the log's: nothing of it is in
+    OR (w.is_another AND l.next_offset > w.end_offset) -- than the log's, which has read nothing of it
 UNION ALL
--- What Kafka does not have any more is not read to its end.
+-- Lanes of partitions that no longer exist in Kafka.
 SELECT l.topic, l.partition, l.next_offset, l.epoch,
     coalesce(l.stopped_because, 'the topic has no such partition; is ingest running?'), 0
 FROM segments.lane AS l
@@ -22,7 +22,7 @@ WHERE l.topic = ANY ($1::text[]) AND NOT l.closed AND (l.stopped_because IS NOT 
         SELECT w.topic, w.partition FROM unnest($2::text[], $3::integer[]) AS w (topic, partition)
     )
 UNION ALL
--- What an earlier epoch left unfolded.
+-- Lanes of earlier epochs that are not folded to their ends.
 SELECT l.topic, l.partition, l.next_offset, l.epoch, NULL, l.next_offset - coalesce(c.next_offset, l.first_offset)
 FROM segments.lane AS l
 CROSS JOIN projections.generation AS g

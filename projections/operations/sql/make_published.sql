@@ -1,4 +1,4 @@
--- Holds what the topic of memberships says while it is compared.
+-- A temporary table for the last values of the topic of memberships.
 CREATE TEMPORARY TABLE published (
     key text, partition integer, kafka_offset bigint, recorded_at timestamptz, said text
 )

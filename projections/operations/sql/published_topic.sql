@@ -1,2 +1,2 @@
--- The topic of memberships that was published, by Kafka's id.
+-- Kafka's id of the topic of memberships that was published.
 SELECT topic_id FROM projections.membership_topic

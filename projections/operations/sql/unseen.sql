@@ -1,4 +1,4 @@
--- Open lanes of which nobody has looked for a while how far Kafka goes. Parameters: topic[], how many seconds are a while.
+-- Open lanes whose end offset in Kafka was not read recently. Parameters: topic[], seconds.
 SELECT l.topic, array_agg(l.partition ORDER BY l.partition) AS partitions,
     extract(epoch FROM clock_timestamp() - min(l.end_seen_at))::bigint AS seconds
 FROM segments.lane AS l

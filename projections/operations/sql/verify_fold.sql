@@ -1,6 +1,6 @@
--- What the projection keeps against the fold of the log below the checkpoints of the serving slot, which is folded once: the
--- state of each key, the intervals of its history that are over, what is said of its events besides, and daily sizes.
--- A row without a state is one too many: it is made and filled in one transaction.
+-- Compares the projection's tables with the fold of the log below the serving slot's checkpoints: the state of each key,
+-- the ended intervals of its history, its kept outcomes, and daily sizes. The log is folded once.
+-- A row without a state is a difference: rows are made and filled in one transaction.
 WITH folded AS MATERIALIZED (
     SELECT h.segment_key, h.person_id, h.lane_id, h.kafka_offset, h.user_status, h.status_change_timestamp, h.recorded_at,
         h.place, h.superseded, (h.state).effect, (h.state).is_member, (h.state).override,
@@ -11,7 +11,7 @@ WITH folded AS MATERIALIZED (
 ), states_found AS (
     SELECT m.segment_key, m.person_id, m.state FROM projections.serving_membership AS m
 ), intervals AS (
-    -- Each as often as it is there.
+    -- Compared as multisets.
     SELECT b.segment_key, b.person_id, b.interval, sum(b.times) AS times
     FROM (
         SELECT n.segment_key, n.person_id, 1 AS times, ROW(
@@ -20,7 +20,7 @@ WITH folded AS MATERIALIZED (
             nullif(n.effect & 3, 0), n.is_member, n.override
         ) AS interval
         FROM (
-            -- What begins an interval: a change of (is_member, override), or a key's first event.
+            -- An interval begins with a change of (is_member, override), or a key's first event.
             SELECT f.*, f.effect & 3 <> 0 AS is_change,
                 lead(f.status_change_timestamp) OVER (PARTITION BY f.segment_key, f.person_id ORDER BY f.place) AS valid_to
             FROM folded AS f WHERE f.effect & 3 <> 0 OR f.place = 1

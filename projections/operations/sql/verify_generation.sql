@@ -1,6 +1,6 @@
--- The slot that serves is the one that was folded, by this SQL. The other one is never ahead of it: a rebuild folds no
--- further than the serving slot came, and a swap leaves the old one where it stood. A lane may have no checkpoint yet, and
--- before the first fold there is no digest. Parameters: $1 the digest of the SQL that folds.
+-- The serving slot was folded by this SQL. The other slot is never ahead of it: a rebuild folds no further than the
+-- serving slot, and a swap leaves the old one at its position. A lane may have no checkpoint yet, and before the first
+-- fold there is no digest. Parameters: $1 the digest of the fold's SQL.
 WITH wanted AS (
     SELECT w.projection, g.slot, g.digest, EXISTS (
         SELECT FROM projections.checkpoint AS c INNER JOIN segments.lane AS l ON c.lane_id = l.lane_id

@@ -1,5 +1,5 @@
--- The kept states of long keys against the fold, and the first add or block to arrive since the one before; each has its
--- event, and after the last of a key there are as many as its row says.
+-- Compares the kept states of long keys with the fold, each with the first add or block to arrive since the one before.
+-- Each kept state has its event, and the number of events after the last one equals that in the key's row.
 WITH serving AS MATERIALIZED (
     SELECT k.*, k.lane_id IS NOT NULL AS is_kept FROM projections.serving_kept_state AS k
 ), marked AS MATERIALIZED (

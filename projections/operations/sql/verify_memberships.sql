@@ -1,5 +1,5 @@
--- The last words of the topic of memberships against the states. One round of publishing may be under way: a key with an
--- event beyond what was published is not looked at. Parameters: the topic's name.
+-- Compares the last values in the topic of memberships with the states. A round of publishing may be in progress, so keys
+-- with an event beyond the published position are not compared. Parameters: the topic's name.
 WITH last AS (
     SELECT DISTINCT ON (key, partition) key, partition, recorded_at, said FROM published
     ORDER BY key, partition, kafka_offset DESC

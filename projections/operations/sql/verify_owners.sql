@@ -1,4 +1,4 @@
--- Whatever names a person or a segment names one that is there, and both of one network.
+-- Each reference to a person or a segment is valid, and both belong to the same network.
 SELECT v.view, v.key, v.expected, v.found FROM (
     SELECT 'event' AS view, concat_ws('-', l.topic, l.partition, l.epoch, e.kafka_offset) AS key,
         'a person and a segment of one network' AS expected,

@@ -1,6 +1,6 @@
--- What is still to be published waits no longer than it may: the topic of memberships is not told ahead of the views, the
--- topic of refused records not ahead of the log, and an expiry is said again after an hour at the latest. A minute is left
--- to clocks. clock_timestamp(), for what is committed may be later than now().
+-- The outboxes are within their limits: memberships are not published ahead of the views, rejected records not ahead of
+-- the log, and an expiry is due again after at most an hour. The tolerance for clocks is a minute. It uses
+-- clock_timestamp(), because committed times may be later than now().
 SELECT v.view, v.key, v.expected, v.found FROM (
     SELECT 'projections.membership_outbox' AS view, coalesce(nullif(concat_ws('-', l.topic, l.partition, l.epoch), ''), 'lane ' || t.lane_id) AS key,
         coalesce('at most ' || coalesce(c.next_offset, l.first_offset), 'a lane') AS expected, t.next_offset::text AS found

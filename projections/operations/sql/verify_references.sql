@@ -1,4 +1,4 @@
--- Nothing points at nothing: duplicates at their event, checkpoints into their lane; and each record has its result.
+-- Each duplicate refers to an event, each checkpoint lies in its lane, and each record has its result.
 SELECT v.view, v.key, v.expected, v.found FROM (
     SELECT 'duplicate' AS view, concat_ws('-', l.topic, l.partition, l.epoch, d.kafka_offset) AS key,
         'an event' AS expected, concat_ws(':', d.of_lane_id, d.of_offset) AS found

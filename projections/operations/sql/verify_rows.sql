@@ -1,4 +1,4 @@
--- The views that join state rows with log, registry and people lose none of them.
+-- The views that join states with log, registry and people have a row for each state.
 SELECT v.view, 'number of rows' AS key, v.expected::text AS expected, v.found::text AS found FROM (
     SELECT 'membership' AS view,
         (SELECT count(*) FROM reporting.user_segment WHERE is_member) AS expected,

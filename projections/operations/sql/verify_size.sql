@@ -1,4 +1,4 @@
--- Sizes against the states that they count.
+-- Compares sizes with the states that they count.
 WITH expected AS (
     SELECT network_id, segment_id, count(*) FILTER (WHERE is_member) AS members,
         count(*) FILTER (WHERE override = 'add') AS added, count(*) FILTER (WHERE override = 'block') AS blocked

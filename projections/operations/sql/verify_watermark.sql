@@ -1,6 +1,7 @@
--- The watermark promises no more than the log allows. Both times come from one: a lane's last receipt or when its end was
--- last seen, its last append or when it was last seen quiet; a lane that was opened later begins with those of others, so
--- the newest of all lanes bounds each. 5 s are left to clocks. Nothing that is not projected yet was recorded before.
+-- The watermark is not later than the log allows. complete_until is at most a lane's last receipt or the time its end was
+-- last read, recorded_until at most its last append or the time it was last quiet. A lane that was opened later starts
+-- with the times of others, so the newest of all lanes is the limit. The tolerance for clocks is 5 s. No record that is
+-- not projected yet was recorded before the watermark.
 WITH newest AS (
     SELECT max(greatest(received_at + interval '5 seconds', end_seen_at)) AS complete_until,
         max(greatest(recorded_at, quiet_at) + interval '5 seconds') AS recorded_until
@@ -18,7 +19,7 @@ FROM (
     SELECT s.lane, 'recorded_until', n.recorded_until, s.recorded_until
     FROM serving AS s CROSS JOIN newest AS n
     UNION ALL
-    -- recorded_at never falls in a lane: the first of each kind is its least.
+    -- recorded_at never decreases in a lane, so the first of each kind has the least.
     SELECT s.lane, 'recorded_until, what is recorded and not projected', least(
         (SELECT e.recorded_at FROM segments.event AS e
             WHERE e.lane_id = s.lane_id AND e.kafka_offset >= s.next_offset ORDER BY e.kafka_offset LIMIT 1),

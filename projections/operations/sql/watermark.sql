@@ -1,2 +1,2 @@
--- Until when everything is in.
+-- The watermark.
 SELECT * FROM reporting.watermark

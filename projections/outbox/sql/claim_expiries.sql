@@ -1,6 +1,6 @@
--- Claim, for a while, what is overdue on one page and not on its way. Once published and again due, an expiry waits as long
--- as the workers have not passed it, whatever the time. The page's last row is there also where it is not ours, to go on
--- after. Parameters: $1 slot; $2 expires_at, $3 segment_key, $4 person_id to go on after; $5 how many, $6 seconds.
+-- Claim the overdue expiries of one page that are not claimed or published yet. A published expiry is claimed again only
+-- once the workers have passed its record. The last row of the page is returned even if not claimed, to continue after.
+-- Parameters: $1 slot; $2 expires_at, $3 segment_key, $4 person_id to continue after; $5 limit, $6 seconds.
 WITH due AS MATERIALIZED (
     SELECT m.segment_key, m.person_id, m.expires_at, (m.state).stated_lane_id AS lane_id,
         (m.state).stated_offset AS kafka_offset

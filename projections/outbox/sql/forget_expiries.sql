@@ -1,4 +1,4 @@
--- Forget expiries whose override is gone. Parameters: slot, how many.
+-- Delete expiries whose override has ended. Parameters: slot, limit.
 DELETE FROM projections.expiry WHERE (segment_key, person_id) IN (
     SELECT x.segment_key, x.person_id FROM projections.expiry AS x
     WHERE (x.topic IS NOT NULL OR x.again_at <= now()) AND NOT EXISTS (

@@ -1,4 +1,4 @@
--- Lanes with keys that changed since they were published. Parameters: topic[], how many records at once.
+-- Lanes with keys that have changed since they were published. Parameters: topic[], records per batch.
 SELECT segments.incarnation() AS incarnation, c.lane_id, coalesce(t.next_offset, l.first_offset) AS first,
     least(c.next_offset, coalesce(t.next_offset, l.first_offset) + $2::bigint) AS until
 FROM projections.serving_checkpoint AS c INNER JOIN segments.lane AS l ON c.lane_id = l.lane_id

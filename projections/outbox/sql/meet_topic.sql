@@ -1,5 +1,5 @@
--- Note which topic is published from now on. Another one than before has to be published as a whole, and so has one of
--- which that is not known. Parameters: Kafka's id of it, or null; its partitions.
+-- Set the topic that is published. A topic with another id than before, or an unknown one, is published as a whole.
+-- Parameters: Kafka's id of it, or null; its number of partitions.
 UPDATE projections.membership_topic AS t SET
     republish = t.republish OR w.is_another,
     republish_because = CASE WHEN w.is_another THEN 'the topic was made anew, or is another Kafka''s'

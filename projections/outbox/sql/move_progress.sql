@@ -1,5 +1,5 @@
--- Say how far lanes were published. Forward, whoever comes late: what lies below was published when this was sent. Not where
--- Postgres is another one by then: what it holds below may be other events, still to be published.
+-- Set the published positions of lanes; only forward, in case a later statement came first. Not in another incarnation
+-- of Postgres, where lower offsets may be other events that are not published yet.
 -- Parameters: lane_id[], next offset[], incarnation.
 INSERT INTO projections.membership_outbox AS t (lane_id, next_offset)
 SELECT w.lane_id, w.next_offset FROM unnest($1::integer[], $2::bigint[]) AS w (lane_id, next_offset)

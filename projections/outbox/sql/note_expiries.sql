@@ -1,4 +1,4 @@
--- Remember what was published. Should it have been refused, it is published again after a minute, two, four … an hour.
+-- Record published expiries. One that is rejected is published again after 1, 2, 4, … minutes, at most an hour.
 -- Parameters: segment_key[], person_id[], topic[], partition[], offset[], incarnation in which they were claimed.
 UPDATE projections.expiry AS x SET
     topic = w.topic, partition = w.partition, kafka_offset = w.kafka_offset, times = x.times + 1,
@@ -10,4 +10,4 @@ UPDATE projections.expiry AS x SET
 FROM unnest($1::integer[], $2::bigint[], $3::text[], $4::integer[], $5::bigint[])
     AS w (segment_key, person_id, topic, partition, kafka_offset)
 WHERE x.segment_key = w.segment_key AND x.person_id = w.person_id
-    AND segments.incarnation() = $6 -- else it may be another person's
+    AND segments.incarnation() = $6 -- else the ids may be another person's

@@ -1,3 +1,3 @@
--- Note that the topic was published as a whole; asked for again meanwhile, it is done again.
--- Parameters: since when it was to be, incarnation.
+-- Clear the request to publish the topic as a whole, unless it was requested again meanwhile.
+-- Parameters: the time of the request, incarnation.
 UPDATE projections.membership_topic SET republish = false WHERE republish_at IS NOT DISTINCT FROM $1 AND segments.incarnation() = $2

@@ -1,4 +1,4 @@
--- Which of these keys of the topic are the key of no state; by their places, from 0.
+-- The indexes, from 0, of those keys of the topic that have no state.
 -- Parameters: network_id[], segment_id[], user_id[].
 SELECT w.number - 1 FROM unnest($1::text[], $2::bigint[], $3::text[])
     WITH ORDINALITY AS w (network_id, segment_id, user_id, number)

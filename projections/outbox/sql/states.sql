@@ -1,5 +1,5 @@
--- What stands of the keys that a stretch of a lane meets, or of given keys.
--- Parameters: lane_id, first offset and next offset of the stretch, or null; segment_key[] and person_id[], or empty.
+-- The states of the keys in a range of a lane, or of some keys.
+-- Parameters: lane_id, first offset and next offset of the range, or null; segment_key[] and person_id[], or empty.
 WITH keys AS MATERIALIZED (
     SELECT DISTINCT e.segment_key, e.person_id FROM segments.event AS e
     WHERE e.lane_id = $1 AND e.kafka_offset >= $2 AND e.kafka_offset < $3

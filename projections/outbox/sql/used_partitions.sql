@@ -1,2 +1,2 @@
--- Among how many partitions of the topic keys are shared out.
+-- The number of partitions of the topic that keys are distributed over.
 SELECT partitions FROM projections.membership_topic

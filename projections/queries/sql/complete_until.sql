@@ -1,2 +1,2 @@
--- Until when all that was received is in every projection.
+-- The watermark: all records received before it are in every projection.
 SELECT complete_until FROM reporting.watermark

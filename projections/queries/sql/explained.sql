@@ -1,7 +1,7 @@
--- Events of a key, newest first in the fold's order, with what each did and what stood after it.
--- Of a long key no more is read than lies after so many of its kept states that the page is full.
--- Parameters: $1 segment_key, $2 person_id, $3 how many; $4 lane_id and $5 offset of the event before which to begin, or
--- null; $6 how many events lie between two kept states at least.
+-- Events of a key, newest first in the fold's order, each with its effect and the state after it.
+-- Of a long key only the events after a kept state are read, the newest one that is old enough to fill the page.
+-- Parameters: $1 segment_key, $2 person_id, $3 limit; $4 lane_id and $5 offset of the event to continue before, or null;
+-- $6 the least number of events between two kept states.
 WITH begins AS MATERIALIZED (
     SELECT x.status_change_timestamp, x.received_at, l.topic, l.partition, x.kafka_offset, l.epoch
     FROM segments.event AS x INNER JOIN segments.lane AS l ON x.lane_id = l.lane_id
@@ -10,7 +10,7 @@ WITH begins AS MATERIALIZED (
     SELECT k.status_change_timestamp FROM projections.serving_kept_state AS k
     WHERE
         k.person_id = $2 AND k.segment_key = $1
-        -- Earlier by a second: of those within the same one, some come after the event before which to begin.
+        -- One second earlier: some events within the same second come after the event to continue before.
         AND k.status_change_timestamp < coalesce((SELECT b.status_change_timestamp FROM begins AS b), 'infinity')
     ORDER BY k.status_change_timestamp DESC
     OFFSET ($3::integer + $6::integer - 1) / $6::integer + 1

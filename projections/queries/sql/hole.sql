@@ -1,4 +1,4 @@
--- Why a place of the log holds no record for us; none of topics that speak for other networks alone.
+-- Why the log has no record at an offset; no row for topics that may only carry commands of other networks.
 -- Parameters: $1 network_id, $2 lane_id, $3 offset.
 SELECT h.cause
 FROM (

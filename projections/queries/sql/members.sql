@@ -1,7 +1,7 @@
--- The keys of one segment in the order of their people, so many after a given one: member or not, and why.
--- Asked for a moment, the state is folded from the log, for these people alone; else it is the one that is kept.
--- The fences keep a look-up a look-up, however many rows the planner expects.
--- Parameters: $1 segment_key, $2 person_id to come after, $3 how many, $4 happened until and $5 recorded until, or null.
+-- The keys of one segment by person_id: member or not, and the cause.
+-- For a past moment the state is folded from the log, for these people only; else it is the stored one.
+-- OFFSET 0 forces index look-ups, whatever number of rows the planner expects.
+-- Parameters: $1 segment_key, $2 person_id to continue after, $3 limit, $4 happened until and $5 recorded until, or null.
 SELECT
     k.person_id,
     (k.state).is_member AS is_member,

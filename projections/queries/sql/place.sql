@@ -1,5 +1,5 @@
--- The lane of a position, and how far its log has come; without an epoch the open one's. And the offset that has its row:
--- of a batch that could not be read, the first one.
+-- The lane of a position, without an epoch the open one; the log's position in it; and the offset of the row, which for
+-- an unreadable batch is its first one.
 -- Parameters: $1 topic, $2 partition, $3 epoch or null, $4 offset.
 SELECT l.lane_id, l.epoch, l.first_offset, l.next_offset, l.closed, l.topic_id, l.stopped_because,
     coalesce(segments.rejected_at(l.lane_id, $4), $4) AS kafka_offset

@@ -1,5 +1,5 @@
--- How far the log, and the projections, have come in the open lanes of these records, where these are of their topics: at
--- the same place of another topic lies another command.
+-- The positions of the log and the projections in the open lanes of these records, if the lane reads the record's topic:
+-- in a topic with another id the same offset is another command.
 -- Parameters: topic[], partition[], offset[], Kafka's id of the topic[].
 SELECT w.nth::integer - 1 AS nth, l.lane_id, l.next_offset > w.kafka_offset AS logged,
     c.next_offset > w.kafka_offset AS projected

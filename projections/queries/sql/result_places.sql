@@ -1,5 +1,5 @@
--- Where the records with a reference stand, in the order of their positions: events, their duplicates, refused ones.
--- Parameters: $1 network_id, $2 reference_id, $3 lane_id and $4 offset to come after, $5 how many.
+-- The places of records with a reference, in order: events, their duplicates, rejected records.
+-- Parameters: $1 network_id, $2 reference_id, $3 lane_id and $4 offset to continue after, $5 limit.
 SELECT r.lane_id, r.kafka_offset
 FROM (
     SELECT e.lane_id, e.kafka_offset

@@ -1,5 +1,5 @@
--- Rows of view result at some places of the log, each with its lane_id and a refused one's detail, in their order;
--- those of one network alone. The fence keeps it to one look-up a place.
+-- A network's rows of view result at some places of the log, in order, each with its lane_id and the detail of a
+-- rejection. OFFSET 0 forces one look-up per place.
 -- Parameters: $1 network_id, $2 lane_ids, $3 offsets.
 SELECT r.*, w.lane_id, j.detail
 FROM unnest($2::integer[], $3::bigint[]) WITH ORDINALITY AS w (lane_id, kafka_offset, nth)

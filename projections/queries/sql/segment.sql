@@ -1,2 +1,2 @@
--- A segment, archived ones too. Parameters: network_id, segment_id.
+-- A segment, archived or not. Parameters: network_id, segment_id.
 SELECT segment_key, segment_id, segment_name FROM segments.segment WHERE network_id = $1 AND segment_id = $2

@@ -1,5 +1,5 @@
--- The row of view result, and its detail, of a refused record whose network could not be read: for the network that its
--- record key names, as publishers are to write it. None of topics that speak for other networks alone.
+-- The row of view result, with detail, of a rejected record without a readable network, for the network in its record key
+-- `network_id:user`. No row for topics that may only carry commands of other networks.
 -- Parameters: $1 network_id, $2 lane_id, $3 offset.
 SELECT v.*, j.detail
 FROM segments.rejected AS j

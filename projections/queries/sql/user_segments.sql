@@ -1,8 +1,8 @@
--- The keys of one user, by segment: what stands, since when, and why.
--- Asked for a moment, the state is folded from the log; else it is the one that is kept.
--- The event that began the membership says why; of a blocked user the one that last stated the block.
+-- The keys of one user, by segment: state, since when, and the cause.
+-- For a past moment the state is folded from the log; else it is the stored one.
+-- The cause is the event that began the membership; for a blocked user the one that last stated the block.
 -- Parameters: $1 network_id, $2 user_id, $3 segment_id or null, $4 happened until and $5 recorded until, or null,
--- $6 segment_id to come after.
+-- $6 segment_id to continue after.
 SELECT
     s.network_id,
     s.segment_id::bigint AS segment_id,

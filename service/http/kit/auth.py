@@ -1,4 +1,4 @@
-"""Who may do what: API keys, networks, scopes, and how often."""
+"""Authorization: API keys, their networks and scopes, and rate limits."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads it
 
 from service.http.kit.parameters import refuse_misread
 from service.http.kit.problems import Problem
+from service.registry.api_keys import read_key
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
     from service.http.kit.in_flight import Place
     from service.http.kit.key_cache import KeyCache
-    from service.registry.api_keys import ApiKey, Scope
+    from service.registry.api_keys import ApiKey, Scope, SentKey
     from service.runtime.settings import Settings
 
 _BEARER = "bearer "
@@ -25,7 +26,7 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="segments"'}
 
 
 class Admission(NamedTuple):
-    """A request that may go on: with which key, in which network; headers that its answer carries."""
+    """An authorized request: its key and network, and headers for its response."""
 
     key: ApiKey
     network_id: str
@@ -33,7 +34,7 @@ class Admission(NamedTuple):
 
 
 class Access:
-    """Admits requests. Limits are counted per key, in this process."""
+    """Authorizes requests. Rates are counted per key, in this process."""
 
     def __init__(self, keys: KeyCache, settings: Settings) -> None:
         self._keys = keys
@@ -42,29 +43,29 @@ class Access:
     async def admit(
         self,
         state: MutableMapping[str, Any],
-        authorization: str | None,
         network_id: str,
         *scopes: Scope,
     ) -> Admission:
-        """Admit a request to a network, or raise a Problem: 401, 403, 429 or 503; or DatabaseAwayError.
+        """Admit a request to a network.
 
-        state: the request's, as scope["state"] has it; its `headers` are what its answer carries, whatever it is.
-        authorization: the header as it was sent. scopes: any of them will do. The network is looked at before anything
-        else is: a key of another one learns nothing.
+        state: scope["state"] of the request, with `sent_key`; its `headers` are added to every response, errors
+        included. scopes: any one of them is enough. The network is checked first, so that a key of another network
+        learns nothing.
+        Raises: Problem 401, 403, 429 or 503; DatabaseAwayError.
         """
-        key = await self._key(authorization or "")
+        key = await self._key(state["sent_key"])
         if key.network_id != network_id or key.scopes.isdisjoint(scopes):
             wanted = " or ".join(scopes)
-            raise Problem(403, "forbidden", f"it takes a key of this network with scope {wanted}")
+            raise Problem(403, "forbidden", f"use a key of this network with scope {wanted}")
         state["headers"] = headers = self._count(key, 1)
         place: Place = state["place"]
         place.claim(network_id)
         return Admission(key, network_id, headers)
 
     def charge(self, admission: Admission, cost: int) -> None:
-        """Count a batch's commands in place of the one that it was admitted as: only now is it known how many they are.
+        """Count each command of a batch, in place of the one request that `admit` counted before the body was read.
 
-        Refused, it takes nothing. Raises: Problem 429; 413 for what could never pass, however long its sender waits.
+        Raises: Problem 429; 413 for a batch larger than the limit. Then nothing is counted.
         """
         left = self._rate.give_back(admission.key.key_id)
         if cost > self._rate.most:
@@ -72,39 +73,35 @@ class Access:
             raise Problem(
                 413,
                 "too_large",
-                f"{cost} at once are more than this key may send in {self._rate.seconds} s: {self._rate.most}",
+                f"a batch of {cost} exceeds the rate limit of this key: {self._rate.most} in {self._rate.seconds} s",
             )
         admission.headers.update(self._count(admission.key, cost))
 
     def admits(self, *scopes: Scope) -> Callable[[Request, str], Awaitable[Admission]]:
-        """Give the dependency of a route that publishes nothing, for any of some scopes."""
+        """Return the dependency of a route that publishes nothing. scopes: any one of them is enough."""
 
         async def admitted(
             request: Request, network_id: Annotated[str, Path(description="The tenant.")]
         ) -> Admission:
-            admission = await self.admit(
-                request.scope["state"], request.headers.get("authorization"), network_id, *scopes
-            )
+            admission = await self.admit(request.scope["state"], network_id, *scopes)
             refuse_misread(request)
             return admission
 
         return admitted
 
-    def network_of(self, authorization: str | None) -> str | None:
-        """Give the network whose request it is, as far as that is known at once; None: it may still be somebody's.
+    def network_of(self, sent: SentKey | None) -> str | None:
+        """Return the network of a cached key, without I/O; None if the key is not cached.
 
-        It says whose share a request takes, and admits nobody. authorization: the header as it was sent.
+        It decides whose share a request counts against, and does not authorize it.
         """
-        text = _bearer(authorization or "")
-        return None if text is None else self._keys.network_of(text)
+        return None if sent is None else self._keys.network_of(sent)
 
-    async def _key(self, sent: str) -> ApiKey:
-        text = _bearer(sent)
-        if text is None:
+    async def _key(self, sent: SentKey | None) -> ApiKey:
+        if sent is None:
             raise Problem(
                 401, "unauthenticated", "send Authorization: Bearer KEY", headers=_CHALLENGE
             )
-        key = await self._keys.find(text)
+        key = await self._keys.find(sent)
         if key is None:
             raise Problem(
                 401,
@@ -115,7 +112,7 @@ class Access:
         return key
 
     def _count(self, key: ApiKey, cost: int) -> dict[str, str]:
-        """Count a request against the key's window; gives the headers that say how much is left of it."""
+        """Count a request against the key's window, and return the RateLimit headers. Raises: Problem 429."""
         passes, left, seconds = self._rate.take(key.key_id, cost)
         headers = {
             "RateLimit-Limit": str(self._rate.most),
@@ -132,18 +129,18 @@ class Access:
         )
 
 
-def _bearer(authorization: str) -> str | None:
-    """Give the key of an Authorization header."""
-    if authorization[: len(_BEARER)].lower() != _BEARER:
+def read_authorization(header: str | None) -> SentKey | None:
+    """Return the key of an Authorization header; None if there is no bearer token."""
+    if header is None or header[: len(_BEARER)].lower() != _BEARER:
         return None
-    return authorization[len(_BEARER) :].strip()
+    return read_key(header[len(_BEARER) :].strip())
 
 
 class RegistryRate:
-    """How often a network's segments may be changed, whichever of its keys asks for it: counted in this process."""
+    """Limits how often the segments of a network change, over all its keys; counted in this process."""
 
     def __init__(self, text: str) -> None:
-        """text: as Rate has it."""
+        """text: as for Rate."""
         self._rate = Rate(text)
 
     def charge(self, admission: Admission) -> None:
@@ -159,9 +156,9 @@ class RegistryRate:
 
 
 class Rate:
-    """So much in each window of time, for each name; windows begin for all at once, so what is kept is bounded.
+    """Counts in fixed windows of time, by name. One window serves all names, which bounds the memory.
 
-    Fixed windows as the library limits has them; its storage in memory starts a thread each 10 ms to forget.
+    The library `limits` has fixed windows too, but its in-memory storage starts a thread every 10 ms to expire them.
     """
 
     def __init__(self, text: str) -> None:
@@ -173,7 +170,7 @@ class Rate:
         self._used: dict[str, int] = {}
 
     def take(self, name: str, cost: int) -> tuple[bool, int, float]:
-        """Take from a name's window, all or nothing; gives whether, what is left, and the seconds until it ends."""
+        """Count `cost` for a name, all or nothing; return whether it fits, what is left, and seconds to the end."""
         now = time.monotonic()
         if now >= self._ends:
             self._ends = now + self.seconds
@@ -183,10 +180,14 @@ class Rate:
         if passes:
             left -= cost
             self._used[name] = self.most - left
-        return passes, left, min(self._ends - now, self.seconds)  # a float's sum may be more
+        return (
+            passes,
+            left,
+            min(self._ends - now, self.seconds),
+        )  # the sum is rounded, and may be larger
 
     def give_back(self, name: str) -> int:
-        """Put one back that was taken; gives what is left. None is, where the window ended meanwhile."""
+        """Uncount one, unless its window has ended; return what is left."""
         used = self._used.get(name, 0)
         if used:
             self._used[name] = used - 1

@@ -1,4 +1,4 @@
-"""Where routes get their connections from: short transactions, bounded in time, shared out among networks."""
+"""Connections for routes: short transactions, limited in time, shared among networks."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from service.postgres.database import Database
 
 log = get_logger("api.database")
-# Long enough for another change of the registry to end.
+# Long enough for another registry change to end.
 SECONDS = 5.0
 
 
 class SharedDatabase:
-    """Shares the connections of a database out among networks; nobody else uses it."""
+    """Shares the connections of a database among networks. It is the only user of that database object."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -33,10 +33,10 @@ class SharedDatabase:
 
     @asynccontextmanager
     async def transaction(self, network_id: str) -> AsyncIterator[asyncpg.Connection[Any]]:
-        """Run one transaction for a network, waits for a connection included.
+        """Run one transaction for a network; the limit of SECONDS includes the wait for a connection.
 
-        Raises: Problem 503 when the network has as many under way as it may; DatabaseAwayError when Postgres is away,
-        or has not answered within SECONDS.
+        Raises: Problem 503 if the network has as many under way as it may; DatabaseAwayError if Postgres is away or
+        has not answered within SECONDS.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + SECONDS

@@ -1,4 +1,4 @@
-"""A bound on what one process works on at once, in requests and in bytes, and on one network's part of it."""
+"""Limits on requests and bytes in flight, for the process and for each network."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from service.http.kit.time_limit import TimeLimit
 if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
-# Of a request that showed no key: no network has that name.
+# Stands for requests without a known key; no network has this name.
 NOBODY = ""
 
 
 class InFlight:
-    """Requests under way, and the bytes of bodies and answers that they hold.
+    """Requests in flight, and the bytes of bodies and responses that they hold.
 
-    A network may have as much as it leaves free: alone half, beside another that does the same a third. So there is
-    always something left for the next one, however many are greedy (Choudhury and Hahne, Dynamic Queue Length
-    Thresholds, 1998).
+    A network may use as much as is left free: alone a half, beside an equally busy one a third. Some room is always
+    left for the next network (Choudhury and Hahne, Dynamic Queue Length Thresholds, 1998).
     """
 
     def __init__(self, settings: Settings) -> None:
-        # A client's time for a body; to take something of an answer it has three times as long.
+        # The time limit for sending a body. A client may take three times as long to read a piece of the response.
         self.seconds = settings.http_timeout_seconds
         self.body_time = TimeLimit(self.seconds)
         self.places_free = settings.http_in_flight
@@ -33,19 +32,19 @@ class InFlight:
         self.bytes: Counter[str] = Counter()
 
     def enter(self) -> Place | None:
-        """Take a place; None where there is none."""
+        """Take a place; None if none is free."""
         if self.places_free <= 0:
             return None
         self.places_free -= 1
         return Place(self, counted=True)
 
     def aside(self) -> Place:
-        """Give a request a place that is not counted, for what is answered however busy the process is."""
+        """Return a place that is not counted, for requests that are answered even when the process is full."""
         return Place(self, counted=False)
 
 
 class Place:
-    """What one request holds. held: bytes. seconds: its client's time for a body; body_time: limits a read of it."""
+    """What one request holds. held: bytes. seconds: the time limit for its body; body_time: the limiter for it."""
 
     __slots__ = ("_counted", "_in_flight", "_network", "body_time", "held", "seconds")
 
@@ -58,7 +57,7 @@ class Place:
         self.body_time = in_flight.body_time
 
     def claim(self, network_id: str) -> None:
-        """Count the request as a network's, once. Raises: Problem 503."""
+        """Count the request for a network, once. Raises: Problem 503."""
         if self._network is not None:
             return
         in_flight = self._in_flight
@@ -74,13 +73,13 @@ class Place:
             self.claim(NOBODY)
         in_flight, network = self._in_flight, self._network or NOBODY
         if in_flight.bytes[network] + size > in_flight.bytes_free:
-            raise unavailable("busy", "bodies and answers under way hold too many bytes")
+            raise unavailable("busy", "bodies and responses in flight hold too many bytes")
         in_flight.bytes_free -= size
         in_flight.bytes[network] += size
         self.held += size
 
     def leave(self) -> None:
-        """Give it all back; from then on the place is not counted."""
+        """Release everything; from then on the place is not counted."""
         in_flight, network = self._in_flight, self._network
         if self._counted:
             self._counted = False

@@ -1,4 +1,4 @@
-"""What every request passes first: its network's turn, a bound on what is in flight, and a request id."""
+"""The outermost middleware: turns among networks, limits on what is in flight, request ids."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from service.http.kit.auth import read_authorization
 from service.http.kit.in_flight import NOBODY
 from service.http.kit.problems import Problem, of_unpublished, unavailable
 from service.http.kit.request_body import MAX_BATCH_BODY
@@ -25,23 +26,23 @@ _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _CODINGS = Problem(
     400,
     "invalid_request",
-    "of transfer codings only chunked is known, once",
+    "the only supported transfer coding is chunked, once",
     headers={"Connection": "close"},
 )
-# However busy it is, it says so.
+# These paths are served even when the process is full.
 _ALWAYS = ("/health/", "/metrics")
-# Said in place of the server's own name.
+# Replaces the HTTP server's own name.
 _SERVER = (b"server", b"segments")
-# An answer is sent in pieces of so many bytes at most: only as the client takes one does the server get the next.
+# A response is sent in pieces of at most this many bytes; the server gets the next piece once the client took one.
 PIECE = 16 * 1024
-# What the server keeps of an answer that its client does not take.
+# Bytes of a response that the server buffers for a client that does not read.
 WINDOW = 8 * PIECE
 
 
 class RequestMiddleware:
-    """The outermost ASGI app. In scope["state"]: request_id, as sent in X-Request-Id or made here; place.
+    """The outermost ASGI app. It sets in scope["state"]: request_id (X-Request-Id, or a new one), sent_key, place.
 
-    HEAD is GET whose answer is not sent further than its headers.
+    HEAD runs as GET, and the body of the response is dropped.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class RequestMiddleware:
         in_flight: InFlight,
         find_post: Callable[[Scope], ASGIApp | None],
     ) -> None:
-        """app: of all requests but those for which `find_post` returns another one, because they publish."""
+        """app: serves all requests except those for which `find_post` returns another app, because they publish."""
         self._app = app
         self._access = access
         self._in_flight = in_flight
@@ -61,20 +62,21 @@ class RequestMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run a request when it is its network's turn."""
         head = _look_at_headers(scope)
-        scope.setdefault("state", {})["request_id"] = head.request_id
-        network = self._access.network_of(head.authorization) or NOBODY
+        sent_key = read_authorization(head.authorization)
+        scope.setdefault("state", {}).update(request_id=head.request_id, sent_key=sent_key)
+        network = self._access.network_of(sent_key) or NOBODY
         await self._turns.run(network, self._answer(network, head, scope, receive, send))
 
     async def _answer(
         self, network: str, head: _Head, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Let a request through, or answer 503 when too many are in flight, of all or of its network."""
+        """Run a request, or answer 503 if too many are in flight, in total or for its network."""
         post = self._find_post(scope)
         place, problem = self._enter(network, scope)
         if problem is None and head.codings not in (b"", b"chunked"):
             problem = _CODINGS
         scope["state"]["place"] = place
-        # A file is to go through `send`, as all else does.
+        # Without the server's extensions, a file is sent through `send` like any body.
         scope["extensions"] = {}
         answer = _Answer(scope, place, receive, send, has_body=head.has_length)
         if scope["method"] == "HEAD":
@@ -88,14 +90,14 @@ class RequestMiddleware:
             place.leave()
 
     def _enter(self, network: str, scope: Scope) -> tuple[Place, Problem | None]:
-        """Take a place; gives why there is none too, before anything else is done for the request."""
+        """Take a place before any other work; return the problem as well if there is none."""
         if scope["path"].startswith(_ALWAYS):
             return self._in_flight.aside(), None
         place = self._in_flight.enter()
         if place is None:
             problem = unavailable("busy", "too many requests are in flight")
             return self._in_flight.aside(), problem
-        if network != NOBODY:  # else its key is looked up later
+        if network != NOBODY:  # otherwise `admit` claims it, once the key is looked up
             try:
                 place.claim(network)
             except Problem as refused:
@@ -104,10 +106,10 @@ class RequestMiddleware:
 
 
 class _Answer:
-    """An answer on its way: it carries what every answer does, and holds bytes until its client has taken them.
+    """A response being sent: adds the common headers, and counts bytes as held until the client has read them.
 
-    A connection that is closed while its client still sends is reset, and the answer with it. So what was not read of
-    a body is dropped before the answer; not that of chunks, for no time bounds their trailers.
+    Closing a connection while the client still sends would reset it and lose the response. So the unread rest of a
+    body is read and dropped first; not of a chunked body, because no time limit applies to its trailers.
     """
 
     def __init__(
@@ -124,20 +126,20 @@ class _Answer:
         self._ended = False
 
     async def receive(self) -> Message:
-        """Receive; who has been answered is as good as gone."""
+        """Receive a message; a disconnect once the response is complete."""
         return {"type": "http.disconnect"} if self._ended else await self._receive_more()
 
     async def _receive_more(self) -> Message:
-        """Receive, and see whether that was all."""
+        """Receive a message, and note whether the body is complete."""
         message = await self._receive()
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
             self._more = False
         return message
 
     async def send(self, message: Message) -> None:
-        """Send a part of the answer, and its start with the first, since only then it is known how large it is.
+        """Send a part of the response; the start goes with the first part, when the size is known.
 
-        Raises: TimeoutError where the client takes nothing for too long.
+        Raises: TimeoutError if the client reads nothing for too long.
         """
         if message["type"] == "http.response.start":
             self._start = message
@@ -150,12 +152,12 @@ class _Answer:
                 await self._send(message)
 
     async def _begin(self, start: Message, message: Message) -> Message:
-        """Send the start, or another one where there is no room for the answer; gives what is to follow it."""
+        """Send the start, or that of a 503 if there is no room for the response; return the body message to send."""
         self._start = None
         size, more = len(message.get("body", b"")), message.get("more_body", False)
         if self._is_head:
             self._ended, message = True, {"type": "http.response.body", "body": b""}
-        # Whose body is held is answered in any case: what it asked for may be done, and its body's bytes wait for it.
+        # A request whose body is held is always answered: it may have taken effect, and its bytes stay held until then.
         elif (more or size > PIECE) and not self._place.held:
             try:
                 self._place.hold(WINDOW if more else size)
@@ -167,22 +169,22 @@ class _Answer:
                     "headers": response.raw_headers,
                 }
                 self._ended, message = True, {"type": "http.response.body", "body": response.body}
-        said: list[Any] = start["headers"]
-        names = {name for name, _ in said}
-        # It may say itself what was left of the rate when it was refused.
+        headers: list[Any] = start["headers"]
+        names = {name for name, _ in headers}
+        # A 429 has RateLimit headers of its own.
         own = [line for line in self._own_headers() if line[0] not in names]
         if self._more:
-            # Who is slow to send it holds no place meanwhile.
+            # A slow sender holds no place meanwhile.
             self._place.leave()
             await self._drop_body()
             if self._more:
                 own.append((b"connection", b"close"))
-        start["headers"] = [*said, *own]
+        start["headers"] = [*headers, *own]
         await self._send(start)
         return message
 
     def _own_headers(self) -> list[tuple[bytes, bytes]]:
-        """Give what every answer carries: the request's id, and what is to be said of its key's rate."""
+        """Return the headers of every response: request id, server, and the key's rate."""
         rate: dict[str, str] = self._state.get("headers", {})
         return [
             (b"x-request-id", self._state["request_id"].encode()),
@@ -191,7 +193,7 @@ class _Answer:
         ]
 
     async def _drop_body(self) -> None:
-        """Take as much as a body may be, for as long, and keep nothing."""
+        """Read and drop the rest of the body, within the limits of size and time for a body."""
         left = MAX_BATCH_BODY
         with suppress(TimeoutError):
             async with asyncio.timeout(self._place.seconds):
@@ -199,7 +201,7 @@ class _Answer:
                     left -= len((await self._receive_more()).get("body", b""))
 
     async def _send_pieces(self, message: Message) -> None:
-        """Send a part of the answer as its client takes it."""
+        """Send a part of the response in pieces, as the client reads them."""
         view, more = memoryview(message.get("body", b"")), message.get("more_body", False)
         for at in range(0, max(len(view), 1), PIECE):
             piece = {
@@ -212,7 +214,7 @@ class _Answer:
 
 
 class _Head(NamedTuple):
-    """What is to be known of a request first. has_length: whether a body of known length is on its way."""
+    """The headers that the middleware reads. has_length: whether a body of known length is on its way."""
 
     request_id: str
     codings: bytes
@@ -221,7 +223,7 @@ class _Head(NamedTuple):
 
 
 def _look_at_headers(scope: Scope) -> _Head:
-    """Look at a request's head."""
+    """Read a request's headers once."""
     codings, request_id, has_length, expects, authorization = b"", None, False, False, None
     for name, value in scope["headers"]:
         if name == b"x-request-id" and request_id is None and _REQUEST_ID.fullmatch(value):
@@ -234,6 +236,6 @@ def _look_at_headers(scope: Scope) -> _Head:
             has_length = not expects
         elif name == b"expect":
             expects, has_length = True, False
-    # Not a secret: it tells one request from another.
+    # Not a secret, so no cryptographic randomness.
     request_id = request_id or f"{random.getrandbits(128):032x}"
     return _Head(request_id, codings, has_length, authorization)

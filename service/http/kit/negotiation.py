@@ -1,4 +1,4 @@
-"""What a client takes: the Accept header, by which a kind of answer is chosen or none is given."""
+"""Content negotiation by the Accept header."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Accept = Annotated[str | None, Header(include_in_schema=False)]
 
 
 def negotiate(accept: str | None, kinds: Sequence[str] = (JSON,)) -> str:
-    """Choose among media types by an Accept header (RFC 9110, section 12.5.1); the first where all is welcome.
+    """Choose among media types by an Accept header (RFC 9110, section 12.5.1); the first of those preferred alike.
 
     Raises: Problem 406.
     """
@@ -32,13 +32,13 @@ def negotiate(accept: str | None, kinds: Sequence[str] = (JSON,)) -> str:
         wanted[name] = _weight(weights[0]) if weights else 1.0
 
     def weight(kind: str) -> float:
-        # What a client may say for it, the most exact first.
+        # The ranges that match it, the most specific first.
         ranges = (kind, f"{kind.partition('/')[0]}/*", "*/*")
-        return next((wanted[said] for said in ranges if said in wanted), 0.0)
+        return next((wanted[name] for name in ranges if name in wanted), 0.0)
 
     best = max(kinds, key=weight)
     if weight(best) <= 0:
-        raise Problem(406, "not_acceptable", f"there is {', '.join(kinds)}")
+        raise Problem(406, "not_acceptable", f"available: {', '.join(kinds)}")
     return best
 
 
@@ -47,9 +47,9 @@ def _weight(text: str) -> float:
 
 
 def _takes_json(accept: Accept = None) -> None:
-    """Refuse a client that does not take JSON. Raises: Problem 406."""
+    """Refuse a client that does not accept JSON. Raises: Problem 406."""
     negotiate(accept)
 
 
-# Of a read that answers in JSON alone. To stand after the admission: who may not call is told that first.
+# A dependency for reads that answer in JSON only. List it after the admission, so that 401 and 403 come first.
 takes_json: Any = Depends(_takes_json)

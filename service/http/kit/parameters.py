@@ -1,4 +1,4 @@
-"""Parameters: in UTF-8, an id in one way; of the query each is known and sent once, else it is another question."""
+"""Parameters in paths and queries: valid UTF-8, plain integers, each query parameter known and sent once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _NOT_UTF8 = "must be UTF-8, percent-encoded"
 _PLAIN = re.compile("-?[1-9][0-9]*|0")
-# More digits than any bound has, and fewer than Python refuses to read.
+# More digits than any bound has, and fewer than Python's limit for int().
 _ENOUGH_DIGITS = 20
 
 
@@ -36,31 +36,31 @@ Nothing = Annotated[EmptyQuery, Query()]
 
 
 def _is_plain(text: Any) -> Any:
-    """Refuse what pydantic would take for an integer besides: `1.0`, `+1`, `01`. Raises: ValueError.
+    """Refuse other spellings that pydantic accepts as integers: `1.0`, `+1`, `01`. Raises: ValueError.
 
-    One that is far too large is cut to one that is still too large: it is refused by its bounds.
+    A number with too many digits is shortened to one that the bounds still refuse.
     """
     if not _PLAIN.fullmatch(text):
         raise ValueError("must be a plain decimal integer")
     return text[:_ENOUGH_DIGITS]
 
 
-# Of an integer in a path or a query; after its bounds, or JSON Schema would not know them.
+# For an integer in a path or a query. Write it after the bounds, or they are missing in the JSON Schema.
 PLAIN = BeforeValidator(_is_plain)
-# The id of a segment in a path: one address for one segment.
+# The id of a segment in a path; each segment has exactly one URL.
 PathId = Annotated[int, Field(ge=1, le=MAX_SEGMENT_ID), PLAIN, Path()]
 
 
 def wrong(name: str, message: str) -> Problem:
-    """Give the problem 400 of one parameter, or with no name of a header."""
+    """Return the problem 400 of a parameter, or of a header if there is no name."""
     errors = [FieldError(f"/{escape(name)}" if name else "", message)]
     return of_refusal(Refusal(Reason.INVALID_FIELD, describe(errors, whole=""), errors))
 
 
 def refuse_misread(request: Request) -> None:
-    """Refuse what would be read as another parameter than was sent. Raises: Problem 400.
+    """Refuse parameters that the framework would misread. Raises: Problem 400.
 
-    That is one sent more than once, and what is not UTF-8: the framework reads U+FFFD, which may be somebody's name.
+    Those are parameters sent more than once, and invalid UTF-8, which it replaces by U+FFFD, a valid identifier.
     """
     for name, value in request.path_params.items():
         if "\ufffd" in value and not _is_utf8(request.scope["raw_path"]):
@@ -76,7 +76,7 @@ def refuse_misread(request: Request) -> None:
 
 
 def _is_utf8(escaped: bytes) -> bool:
-    """Whether a part of a URL is UTF-8, percent-encoded."""
+    """Whether a part of a URL is percent-encoded UTF-8."""
     try:
         unquote_to_bytes(escaped).decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""What goes wrong over HTTP, as problem details (RFC 9457)."""
+"""Errors over HTTP, as problem details (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 from starlette.responses import Response
 
 from schemas.command.refusal import FieldError, Reason, Refusal, describe
+from service.registry.checks import UNKNOWN_SEGMENT
 from service.runtime.errors import (
     DatabaseAwayError,
     NameTakenError,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 log = get_logger("api")
 MEDIA_TYPE = "application/problem+json"
-# Of these statuses it is not plain that a command is not in Kafka.
+# With these statuses a client can't tell whether its command is in Kafka.
 IN_DOUBT = (408, 429, 503)
 RETRY_AFTER_SECONDS = 2
 _STATUS = {
@@ -36,7 +37,7 @@ _STATUS = {
     Reason.SEGMENT_ARCHIVED: 409,
 }
 _OF_REGISTRY: dict[type[Exception], tuple[int, str, str]] = {
-    UnknownSegmentError: (404, "unknown_segment", "no such segment in this network"),
+    UnknownSegmentError: (_STATUS[Reason.UNKNOWN_SEGMENT], *UNKNOWN_SEGMENT),
     NameTakenError: (409, "name_taken", "a segment of this network has that name or id already"),
     NoIdLeftError: (409, "no_id_left", "the highest id is taken: give a segment_id"),
     TooManySegmentsError: (
@@ -50,8 +51,8 @@ _OF_REGISTRY: dict[type[Exception], tuple[int, str, str]] = {
 class Problem(Exception):  # noqa: N818 - the word of RFC 9457
     """A request that is answered with an error.
 
-    reason: a word for programs. errors: each wrong field by JSON pointer. published: of a command that got no
-    acknowledgement, `no` (it is not in Kafka and never will be) or `unknown`; None where nothing was to be published.
+    reason: a word for programs. errors: each wrong field by JSON pointer. published: for a command without an
+    acknowledgement, `no` (it is not in Kafka and never will be) or `unknown`; None for requests that publish nothing.
     more: further members of the problem.
     """
 
@@ -76,14 +77,14 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         self.more = dict(more or {})
 
     def without_frames(self) -> Problem:
-        """Let go of the frames that it was raised in: they hold what was read of a body, in a ring with it."""
+        """Drop the frames that it was raised in: they refer to the body that was read, in a reference cycle."""
         self.__traceback__ = self.__cause__ = self.__context__ = None
         return self
 
     def body(self, under: str = "", line: int | None = None) -> dict[str, Any]:
-        """Give the members of the problem.
+        """Return the members of the problem.
 
-        under: the JSON pointer of the item of a batch that has it. line: its own, where the batch is lines.
+        under: the JSON pointer of the batch item that it concerns. line: the item's line, in a batch of lines.
         """
         detail = describe(self.errors, under=under) if self.errors and under else self.detail
         body: dict[str, Any] = {
@@ -105,14 +106,14 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         return body | self.more
 
     def response(self) -> Response:
-        """Give the response."""
+        """Return the response."""
         return Response(
             msgspec.json.encode(self.body()), self.status, self.headers, media_type=MEDIA_TYPE
         )
 
 
 def of_refusal(refusal: Refusal) -> Problem:
-    """Turn a refused command into a problem: 413, 403, 404 or 409 where the reason has one of its own, else 400."""
+    """Turn a refused command into a problem: 413, 403, 404 or 409 if `_STATUS` has its reason, else 400."""
     return Problem(
         _STATUS.get(refusal.reason, 400),
         refusal.reason.value,
@@ -128,30 +129,30 @@ def unavailable(
     *,
     retry_after: int = RETRY_AFTER_SECONDS,
 ) -> Problem:
-    """503 with Retry-After, in seconds."""
+    """Return a 503 with Retry-After, in seconds."""
     return Problem(
         503, reason, detail, published=published, headers={"Retry-After": str(retry_after)}
     )
 
 
 def of_error(error: Exception) -> Problem:
-    """Turn an error of the service into a problem; what is not known here is our own mistake, 500."""
+    """Turn an error of the service into a problem; an unexpected one becomes 500."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, Refusal):
         return of_refusal(error)
     if isinstance(error, DatabaseAwayError):
-        return unavailable("database_away", "the database can't be asked now")
-    if (known := _OF_REGISTRY.get(type(error))) is not None:
-        status, reason, detail = known
-        # Which segment has it: the error was raised with that.
+        return unavailable("database_away", "the database is unavailable")
+    if (registry_problem := _OF_REGISTRY.get(type(error))) is not None:
+        status, reason, detail = registry_problem
+        # The error's argument names the segment that has the name or id.
         which = f" {error.args[0]}" if isinstance(error, NameTakenError) else ""
         return Problem(status, reason, f"{detail}{which}")
-    return Problem(500, "internal", "something went wrong here; it is in the log")
+    return Problem(500, "internal", "internal error; the server's log has the details")
 
 
 def log_unexpected(scope: Scope, error: Exception) -> None:
-    """Log an error that a request has raised, unless it is expected."""
+    """Log an error that a request raised, unless it is expected."""
     if not isinstance(error, Problem | SegmentsError):
         log.error(
             "a request failed",
@@ -162,9 +163,9 @@ def log_unexpected(scope: Scope, error: Exception) -> None:
 
 
 def of_unpublished(error: Exception) -> Problem:
-    """Turn what a command met into a problem that says, where it is not plain, that the command was not published.
+    """Turn an error raised before publishing into a problem with `published: no`, if its status leaves that open.
 
-    Unless the error says what became of it.
+    An error that already has `published` keeps it.
     """
     problem = of_error(error)
     if problem.published is None and problem.status in IN_DOUBT:

@@ -1,4 +1,4 @@
-"""Bodies of requests: read after the key was looked at, within bytes and time, as they stand."""
+"""Request bodies: read after authorization, within limits of size and time, without content encoding."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_BODY = 64 * 1024
 MAX_BATCH_BODY = 4 * 1024 * 1024
 _Model = TypeVar("_Model", bound=BaseModel)
-_SAID = {
+_MESSAGES = {
     "missing": "is required",
     "model_type": "must be a JSON object",
     "string_type": "must be a string",
@@ -31,7 +31,7 @@ _SAID = {
 
 
 async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
-    """Read a body of at most so many bytes.
+    """Read a body of at most `limit` bytes.
 
     Raises: Problem 400 (it ends too early), 408, 413, 415 (RFC 9110, section 15.5.16) or 503.
     """
@@ -47,12 +47,12 @@ async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
         with place.body_time.block():
             return await _read_whole(request.receive, limit, place)
     except TimeoutError:
-        detail = f"the body was not here within {place.seconds:g} s"
+        detail = f"the body did not arrive within {place.seconds:g} s"
         raise Problem(408, "timeout", detail) from None
 
 
 async def _read_whole(receive: Receive, limit: int, place: Place) -> bytes:
-    """Read a body, which its place holds as it comes."""
+    """Read a body; its place counts the bytes as they arrive."""
     parts: list[bytes] = []
     size, more = 0, True
     while more:
@@ -76,15 +76,15 @@ def _too_large(limit: int) -> Problem:
 
 
 def _encoded() -> Problem:
-    detail = "bodies are read as they stand: send it without Content-Encoding"
+    detail = "content codings are not supported: send the body without Content-Encoding"
     return Problem(415, "unsupported_encoding", detail, headers={"Accept-Encoding": "identity"})
 
 
 async def read_model(request: Request, model: type[_Model]) -> _Model:
     """Read a body of JSON in UTF-8, whatever its Content-Type, as strictly as commands are read.
 
-    FastAPI would read it before it asks who is there, in any encoding, and answer too much of it as plain text.
-    Raises: Problem, as `read_body`.
+    FastAPI would read it before authorization and in any encoding, and would answer a body that is too large in plain
+    text. Raises: Problem, as `read_body`.
     """
     body = await read_body(request)
     try:
@@ -101,28 +101,30 @@ async def read_model(request: Request, model: type[_Model]) -> _Model:
 def field_errors(
     faults: Iterable[Mapping[str, Any]], what: str = "field", skipped: int = 0
 ) -> list[FieldError]:
-    """Name each wrong field by its JSON pointer. faults: pydantic's, in the words that commands are refused in.
+    """Name each wrong field by its JSON pointer, in the wording of refused commands. faults: pydantic's errors.
 
-    what: what there is none of, where one too many was sent. skipped: how many parts of each place say nothing.
+    what: the noun for an unknown member, as in "there is no such field". skipped: how many leading parts of each
+    location to omit.
     """
     return [
         FieldError(
-            "".join(f"/{escape(str(part))}" for part in fault["loc"][skipped:]), _said(fault, what)
+            "".join(f"/{escape(str(part))}" for part in fault["loc"][skipped:]),
+            _message(fault, what),
         )
         for fault in faults
     ]
 
 
-def _said(fault: Mapping[str, Any], what: str) -> str:
+def _message(fault: Mapping[str, Any], what: str) -> str:
     if fault["type"] == "extra_forbidden":
         return f"there is no such {what}"
     message: str = (
         fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
     )
-    return _SAID.get(fault["type"], message)
+    return _MESSAGES.get(fault["type"], message)
 
 
 def takes(model: type[BaseModel]) -> Mapping[str, Any]:
-    """Say for OpenAPI what a call takes."""
+    """Describe a JSON body for OpenAPI."""
     content = {"application/json": {"schema": model.model_json_schema()}}
     return {"requestBody": {"required": True, "content": content}}

@@ -1,6 +1,6 @@
-"""Connections shared out among networks: by number, and by the time that their questions take.
+"""Connections shared among networks, by number and by the time that their queries take.
 
-A network has at most half of the connections; while others ask as well, one alone if its questions take long.
+A network has at most half of the connections; only one while others query as well and its own queries take long.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from service.http.kit.problems import unavailable
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-# Of a network's questions, added up and halved each second: above this they take long.
+# A network's queries take long if their seconds, added up and halved each second, exceed this.
 LONG_SECONDS = 0.5
-# So long after its last question a network counts as one that asks.
+# A network counts as active for this long after its last query.
 RECENT_SECONDS = 2.0
-# Questions of one network that wait for a connection; more are refused at once.
+# Queries of one network that may wait for a connection; more are refused at once.
 MOST_WAITING = 100
 
 
 class Shares:
-    """Places for questions to Postgres. Networks that wait get one in turn, of one network whoever came first."""
+    """Places for queries. Waiting networks get one in turn; the queries of one network in their order."""
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._free = most
@@ -38,9 +38,9 @@ class Shares:
 
     @asynccontextmanager
     async def place(self, network_id: str, seconds: float) -> AsyncIterator[None]:
-        """Hold a place for a network, once there is one.
+        """Wait for a place for a network, and hold it while the block runs.
 
-        Raises: Problem 503 `busy`, with Retry-After, where so many wait already or the seconds pass.
+        Raises: Problem 503 `busy`, with Retry-After, if too many wait already or the seconds pass.
         """
         if network_id not in self._usage:
             self._forget_quiet()
@@ -64,7 +64,7 @@ class Shares:
             async with asyncio.timeout(seconds):
                 await asyncio.shield(turn)
         except BaseException as error:
-            if turn.done():  # it came as we left
+            if turn.done():  # it was granted while the wait was cancelled
                 self._give_back(network_id)
             else:
                 turn.cancel()
@@ -73,7 +73,7 @@ class Shares:
             raise
 
     def _may_have_more(self, network_id: str) -> bool:
-        """Whether a network may hold one more place; its own usage is brought up to date."""
+        """Whether a network may hold one more place; updates its usage."""
         held, now = self._held[network_id], self._clock()
         usage = self._usage[network_id]
         usage.add(held, now)
@@ -111,7 +111,7 @@ class Shares:
         self._hand_on()
 
     def _hand_on(self) -> None:
-        """Give what is free to those who wait; whoever got one goes to the end of the line of networks."""
+        """Grant free places to waiting queries; a network that got one goes to the end of the queue."""
         for network_id, queue in list(self._waiting.items()):
             while queue and queue[0].cancelled():
                 queue.popleft()
@@ -131,7 +131,7 @@ class _Usage:
         self.seconds = 0.0
 
     def add(self, places: int, now: float) -> None:
-        """Bring it up to date: so many places were held since."""
+        """Update it: `places` were held since the last update."""
         if now > self.at:
             left = 0.5 ** (now - self.at)
             self.seconds = self.seconds * left + places * (1 - left) / math.log(2)
@@ -139,4 +139,4 @@ class _Usage:
 
 
 def _busy() -> Exception:
-    return unavailable("busy", "too many questions of this network are under way")
+    return unavailable("busy", "too many queries of this network are in progress")

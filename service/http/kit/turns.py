@@ -1,4 +1,4 @@
-"""The event loop's time, shared out among networks: how long requests of one run before those of others go on."""
+"""The event loop's time, shared among networks."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
 
-# So long requests of one network run in a round, and one step more.
+# The time for one network in a round; its last step may exceed it.
 ROUND_SECONDS = 0.002
-# A network that ran within so long is one that others share the loop with.
+# A network counts as active for this long after it ran.
 RECENT_SECONDS = 1.0
 
 
 class Turns:
-    """Runs requests step by step; a step goes from one wait to the next.
+    """Runs requests step by step; a step lasts from one await to the next.
 
-    A round is one pass of the event loop. What a network has left to run after its time goes on in later rounds, in the
-    order in which it came, so a request of another network waits for that time and not for all of those requests. A
-    network that has the loop for itself is never held up.
+    A round is one pass of the event loop. A network that has used its time in a round continues in later rounds, in
+    order of arrival. So a request of another network waits for that time, not for all requests before it. A network
+    that is alone is never delayed.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -33,13 +33,13 @@ class Turns:
         self._recent: set[str] = set()
         self._before: set[str] = set()
         self._since = clock()
-        # Who has the loop to itself; of it nothing is counted.
+        # The network that is alone on the loop; its time is not counted.
         self._alone: str | None = None
         self._ends = False
 
     @coroutine
     def run(self, network: str, work: Coroutine[Any, Any, None]) -> Generator[Any, Any, None]:
-        """Run a network's request to its end. Whoever is cancelled goes on at once, to clean up."""
+        """Run a network's request to its end. A cancelled request continues at once, to clean up."""
         value: Any = None
         thrown: BaseException | None = None
         while True:
@@ -54,7 +54,7 @@ class Turns:
             except StopIteration:
                 return
             finally:
-                # What was thrown holds this frame, and with it all that the request has read.
+                # The exception refers to this frame, and through it to everything that the request has read.
                 value = thrown = None
                 if began is not None:
                     self._count(network, self._clock() - began)
@@ -89,12 +89,12 @@ class Turns:
             self._end_soon()
 
     def _end_soon(self) -> None:
-        """Let the round end in the loop's next pass."""
+        """End the round in the loop's next pass."""
         self._ends = True
         asyncio.get_running_loop().call_soon(self._end)
 
     def _end(self) -> None:
-        """End the round; of each network that waits, let as many steps go on as fit into the next one."""
+        """End the round; for each waiting network, continue as many steps as fit into the next one."""
         for network, queue in list(self._waiting.items()):
             seconds, steps = self._ran.get(network, (0.0, 0))
             most = int(ROUND_SECONDS * steps / seconds) if seconds else 0

@@ -1,4 +1,4 @@
-"""A route that FastAPI documents and does not run, and the response that its endpoint gives."""
+"""A route that FastAPI documents and does not run, and the response of its endpoint."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Answer(NamedTuple):
 class PublishingRoute(APIRoute):
     """A route that FastAPI documents and does not run: `app` calls the endpoint with the bare request.
 
-    It needs nothing of FastAPI, whose parameters, models, exit stacks and middleware cost more than all that the
-    endpoint does. So it can be called without them, and returns its errors as problems itself.
+    FastAPI's parameters, models, exit stacks and middleware would cost more than the endpoint itself. The route needs
+    none of them, and turns errors into problems itself.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
@@ -35,10 +35,7 @@ class PublishingRoute(APIRoute):
         self.app = self._run
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the endpoint. What it raises says that nothing was published, unless it says otherwise.
-
-        Once a command was published it raises only what the publisher says of it.
-        """
+        """Call the endpoint; an error becomes a problem, `published: no` unless the publisher has set it."""
         try:
             status, body, headers = await self.endpoint(Request(scope, receive))
         except Exception as error:  # noqa: BLE001 - every error is returned as a problem

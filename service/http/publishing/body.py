@@ -22,12 +22,13 @@ MAX_ITEMS = 1000
 # A batch of 1,000 commands with 100 values each has fewer.
 MOST_TOKENS = 250_000
 _WHITE_SPACE = b" \t\r\n"
-# A string, even one that doesn't end; or what makes the structure.
+# A line that is not blank.
 _LINE = re.compile(rb"[^ \t\r\n][^\n]*")
+# A string, even an unterminated one, or a structural character.
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{},]', re.DOTALL)
 
 _NO_ITEM = msgspec.Raw()
-# An array as a struct of so many fields: msgspec passes over what comes after them and makes no object of it.
+# An array as a struct with a limited number of fields: msgspec skips further items without making objects.
 _decode_array = msgspec.json.Decoder(
     msgspec.defstruct(
         "Items",
@@ -40,9 +41,9 @@ _decode_array = msgspec.json.Decoder(
 class Item:
     """One command of a request, on its way to Kafka.
 
-    value: its bytes as sent and, once it was read, as they will be published. line: its own, from 1, in a batch of
-    lines. cost: what Room counts it as. command, key: once it was read. problem: why it goes no further. record: once
-    the publisher has it.
+    value: its bytes as sent and, once read, as they will be published. line: its line number, from 1, in a batch of
+    lines. cost: bytes for Room. command, key: set once read. problem: set if refused. record: set once the publisher
+    has it.
     """
 
     __slots__ = ("command", "cost", "idempotency_key", "key", "line", "problem", "record", "value")
@@ -61,10 +62,10 @@ class Item:
         self.problem: Problem | None = None
 
     def read(self, network_id: str) -> None:
-        """Read it as a command of a network, as the ingest will; of its times nothing is checked.
+        """Read it as a command of a network, as ingest will, without checking its times.
 
-        What was sent is published as it stands: numbers keep their digits. A network_id that it leaves out is added at
-        its end. Raises: Refusal.
+        The bytes are published as sent, so numbers keep their digits; a missing network_id is added at the end.
+        Raises: Refusal.
         """
         body = self.value
         check_size(None, body)
@@ -74,23 +75,23 @@ class Item:
         check_size(self.key, self.value)
 
     def refuse(self, error: Exception) -> None:
-        """Let it go no further. error: a Refusal, a Problem, or DatabaseAwayError."""
+        """Refuse it. error: a Refusal, a Problem, or DatabaseAwayError."""
         self.problem = of_unpublished(error).without_frames()
 
     async def sent(self) -> RecordMetadata | Problem:
-        """Give where the broker put it, once it has it, or why it does not."""
+        """Wait for the broker; return its acknowledgement, or the problem."""
         return self.problem or await self.record.sent
 
 
 class _Named(msgspec.Struct):
-    network_id: Any = None  # of equal names the last counts, whatever the others hold
+    network_id: Any = None  # of equal names the last counts
 
 
 _decode_named = msgspec.json.Decoder(_Named).decode
 
 
 def _names_network(body: bytes) -> bool:
-    """Whether a command, valid with its path's network, names it."""
+    """Whether a command names its network; it is valid with that of its path."""
     return b"network" in body and bool(_decode_named(body).network_id)
 
 
@@ -100,10 +101,9 @@ def _with_network(body: bytes, network_id: str) -> bytes:
 
 
 def split_batch(body: bytes, *, is_lines: bool) -> list[Item]:
-    """Split a batch into its items, as they stand: a JSON array's, or the lines of NDJSON.
+    """Split a batch into the bytes of its items: those of a JSON array, or the lines of NDJSON.
 
-    Nothing is made of items beyond MAX_ITEMS, however many the body has.
-    Raises: Problem 400 where it is none as a whole; items are looked at one by one.
+    No object is made for items beyond MAX_ITEMS. Raises: Problem 400 if it is not a batch; the items are not read yet.
     """
     items = _lines(body) if is_lines else [Item(piece) for piece in _array(body)]
     if len(items) > MAX_ITEMS:
@@ -114,19 +114,19 @@ def split_batch(body: bytes, *, is_lines: bool) -> list[Item]:
 
 
 def _lines(body: bytes) -> list[Item]:
-    """Split into lines that are not blank, at most one more than is allowed."""
+    """Split into lines that are not blank, at most one more than allowed."""
     items: list[Item] = []
     number, counted = 1, 0
-    for found in islice(_LINE.finditer(body), MAX_ITEMS + 1):
-        start = body.rfind(b"\n", 0, found.start()) + 1
+    for line in islice(_LINE.finditer(body), MAX_ITEMS + 1):
+        start = body.rfind(b"\n", 0, line.start()) + 1
         number += body.count(b"\n", counted, start)
         counted = start
-        items.append(Item(body[start : found.end()], line=number))
+        items.append(Item(body[start : line.end()], line=number))
     return items
 
 
 def _array(body: bytes) -> list[bytes]:
-    """Split a JSON array into its items, at most one more than is allowed. Raises: Problem 400 where it is none."""
+    """Split a JSON array into its items, at most one more than allowed. Raises: Problem 400 if it is none."""
     try:
         pieces = msgspec.structs.astuple(_decode_array(body))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -138,10 +138,10 @@ def _array(body: bytes) -> list[bytes]:
 
 
 def _split_array(body: bytes) -> list[bytes]:
-    """Split what is an array but for what its items hold, by its brackets and commas; empty: it is none.
+    """Split an array with invalid items by its brackets and commas; empty if it is not an array.
 
-    So that an item that is no JSON, has a lone surrogate, or is nested too deeply harms no other. It is slow, and gives
-    up after MOST_TOKENS.
+    So an item that is not JSON, has a lone surrogate or is nested too deeply does not affect the others. It is slow,
+    and gives up after MOST_TOKENS.
     """
     items: list[bytes] = []
     depth, start = 0, 1
@@ -163,7 +163,7 @@ def _split_array(body: bytes) -> list[bytes]:
 
 
 def _no_array(body: bytes, error: Exception) -> str:
-    """Say what a batch is instead of an array."""
+    """Describe a batch that is not an array."""
     if body.lstrip(_WHITE_SPACE)[:1] == b"{":
         return (
             "not a JSON array but an object: lines of objects are sent with Content-Type: application/x-ndjson,"

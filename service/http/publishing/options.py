@@ -1,4 +1,4 @@
-"""What a request wants besides its commands: headers and parameters of the two calls that publish, read once."""
+"""The options of the two publishing calls: their headers and parameters, read once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Options(NamedTuple):
-    """What a request wants. wait_seconds: for its outcome; None: not at all. is_lines: a batch is sent as NDJSON."""
+    """The options of a request. wait_seconds: to wait for the outcome, or None. is_lines: a batch is sent as NDJSON."""
 
     idempotency_key: str | None
     traceparent: str | None
@@ -30,7 +30,7 @@ class Options(NamedTuple):
     is_lines: bool
 
     def item_keys(self, count: int) -> list[str | None]:
-        """Give the idempotency keys of a batch's items. Raises: Problem 400 when the last would be too long."""
+        """Return the idempotency key of each batch item. Raises: Problem 400 if the last would be too long."""
         key = self.idempotency_key
         if key is None:
             return [None] * count
@@ -44,7 +44,7 @@ class Options(NamedTuple):
 
 
 def first_headers(scope: Scope) -> dict[bytes, bytes]:
-    """Return the headers by their names in lower case; of several with one name the first."""
+    """Return the headers by name in lower case; the first of those with the same name."""
     return dict(reversed(scope["headers"]))
 
 
@@ -57,9 +57,9 @@ def header(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
 def read_options(
     scope: Scope, headers: Mapping[bytes, bytes], *, is_batch: bool = False
 ) -> Options:
-    """Read them. headers: as `first_headers` has them.
+    """Read the options. headers: from `first_headers`.
 
-    Raises: Problem 400; what is not known, or misspelt, must not publish.
+    Raises: Problem 400, also for an unknown parameter: a misspelt dry_run must not publish.
     """
     key = header(headers, b"idempotency-key")
     if key is not None:
@@ -83,21 +83,21 @@ def _is_lines(kind: str) -> bool:
 
 
 def _is_dry_run(query_string: bytes, *, is_batch: bool) -> bool:
-    """Read `?dry_run=`, the one parameter that there is, of a single command."""
+    """Read `?dry_run=`, the only parameter; a batch has none."""
     if not query_string:
         return False
     query = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
-    said = query.pop("dry_run", None)
-    if said is not None and is_batch:
+    values = query.pop("dry_run", None)
+    if values is not None and is_batch:
         raise wrong("dry_run", "a batch has no dry run: POST the commands one by one")
-    if said not in (None, ["true"], ["false"]):
+    if values not in (None, ["true"], ["false"]):
         raise wrong("dry_run", "must be true or false, once")
     if query:
         raise wrong(next(iter(query)), "there is no such parameter")
-    return said == ["true"]
+    return values == ["true"]
 
 
 def _wait_seconds(prefer: str) -> float | None:
-    """Read `Prefer: wait=N`; what is not understood is ignored (RFC 7240)."""
-    found = _PREFER_WAIT.search(prefer)
-    return min(float(found[1]), MAX_WAIT_SECONDS) if found else None
+    """Read `Prefer: wait=N`; other preferences are ignored (RFC 7240)."""
+    match = _PREFER_WAIT.search(prefer)
+    return min(float(match[1]), MAX_WAIT_SECONDS) if match else None

@@ -1,4 +1,4 @@
-"""Publishing for the API: one producer, records in turn, and never a wrong word on what was published."""
+"""Publishing for the API: one producer, queues that networks share, and an exact `published` for each failure."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 log = get_logger("api.publisher")
-# What a batch of records waits for the broker once it was handed over, in ticks of this loop: a tick that comes late,
-# for this process is busy, is not the broker's.
+# How long a batch may wait for the broker, in ticks of this loop. Ticks, not seconds: the delay of a busy process does
+# not count against the broker.
 TICK_SECONDS = 0.1
 BROKER_TICKS = 18
-# What a request waits for the topic's partitions to be known.
+# How long a request waits for the metadata of the topic.
 METADATA_SECONDS = 1.8
-# Most bytes that go to a partition at once.
+# The largest batch of a partition, in bytes.
 BATCH_BYTES = 64 * 1024
-# What a question to the broker waits.
+# The time limit for a metadata request.
 ASK_SECONDS = 1.0
-# The broker refused the record itself: it is not in the topic, and the producer is as good as before.
+# The broker refused the record itself: it is not in the topic, and the producer remains usable.
 _REFUSED = (
     MessageSizeTooLargeError,
     TopicAuthorizationFailedError,
@@ -62,7 +62,7 @@ _partition_of = DefaultPartitioner()
 
 
 class Record:
-    """A record to publish. cost: what Room counts it as. sent: where the broker put it, or why it has no place."""
+    """A record to publish. cost: bytes for Room. sent: the broker's acknowledgement, or the problem."""
 
     __slots__ = ("cost", "headers", "key", "network_id", "sent", "value")
 
@@ -80,9 +80,9 @@ class Record:
 
 
 class Queue:
-    """What waits for one partition. Networks take turns; each one's records keep their order.
+    """The records that wait for one partition. Networks take turns; the records of each keep their order.
 
-    handed: what the producer has and the broker has not acknowledged. ticks: how long it has had it.
+    handed: the records that the producer has and the broker has not acknowledged. ticks: since they were handed over.
     """
 
     def __init__(self) -> None:
@@ -96,11 +96,11 @@ class Queue:
         return bool(self._of)
 
     def add(self, record: Record) -> None:
-        """Let a record wait."""
+        """Add a record."""
         self._of.setdefault(record.network_id, deque()).append(record)
 
     def fill(self, batch: BatchBuilder) -> None:
-        """Hand over as much as a batch holds, one record of each network after the other."""
+        """Move the next batch to `handed`, taking one record of each network in turn."""
         self.handed, self.ticks = [], 0
         while self._of:
             network_id = next(iter(self._of))
@@ -117,18 +117,18 @@ class Queue:
                 self._of[network_id] = waiting
 
     def clear(self) -> list[Record]:
-        """Give all that waits, and let it wait no more."""
+        """Remove and return all waiting records."""
         waiting = [record for records in self._of.values() for record in records]
         self._of.clear()
         return waiting
 
 
 class Publisher:
-    """Publishes to the commands topic. `run` keeps a producer; a new one when the old one is of no more use.
+    """Publishes to the commands topic. `run` keeps a producer, and replaces one that is no longer usable.
 
-    Records wait here for their turn, however long that takes: of each partition one batch is with the producer. That
-    is idempotent and retries for ever: what it was given will be in Kafka once, whenever the broker is back. So while
-    a batch hangs nothing new is taken, and what waits here or is refused then was not published, for certain.
+    Records wait here without a time limit; the producer has one batch of each partition. The producer is idempotent
+    and retries for ever: its records will be in Kafka once, when the broker is back. So while a batch hangs nothing
+    new is accepted, and records that wait here or are refused are certainly not published.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -141,24 +141,24 @@ class Publisher:
         self.room = Room(settings.http_publish_bytes)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Keep a producer, and watch whether the broker answers, until `stop` is set."""
+        """Keep a producer, and check whether the broker answers, until `stop` is set."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._kept.run(stop))
             tasks.create_task(self._watch(stop))
 
     @property
     def is_away(self) -> bool:
-        """Whether there is no producer, or a batch of it hangs."""
+        """Whether there is no producer, or one of its batches hangs."""
         return self._kept.client is None or bool(self._hanging) or self._kept.is_broken
 
     @property
     def topic_id(self) -> UUID | None:
-        """Kafka's id of the commands topic when the broker was last asked; None while it is not known."""
+        """Kafka's id of the commands topic, by the latest metadata; None if not known yet."""
         topic = self._seen.get(self._topic)
         return None if topic is None else topic.topic_id
 
     async def ask_topics(self, names: Collection[str]) -> Mapping[str, Topic | None]:
-        """Ask the broker that we publish to which topics these names are now; None: there is none.
+        """Return the topics that have these names now, by the broker of the producer; None for a missing topic.
 
         Raises: KafkaError, TimeoutError after ASK_SECONDS.
         """
@@ -171,7 +171,7 @@ class Publisher:
         return there
 
     async def topics(self, names: Collection[str]) -> Mapping[str, Topic | None]:
-        """Give the same, or what was last known where the broker does not answer."""
+        """Return the same, or the latest known ones if the broker does not answer."""
         with suppress(*INFRASTRUCTURE):
             return await self.ask_topics(names)
         return {name: self._seen.get(name) for name in names}
@@ -201,9 +201,9 @@ class Publisher:
         return known and not self.is_away
 
     async def submit(self, record: Record) -> None:
-        """Let a record wait for its turn; its room was taken before, and is given back with its answer in `sent`.
+        """Queue a record. Its room is already taken, and is released once `sent` is set.
 
-        Raises: Problem 503, `published: no`; its room is the caller's then.
+        Raises: Problem 503, `published: no`; the caller then releases the room.
         """
         producer = self._kept.client
         if producer is None or self.is_away:
@@ -234,7 +234,7 @@ class Publisher:
         return known
 
     async def _send(self, producer: AIOKafkaProducer, partition: int, queue: Queue) -> None:
-        """Send what waits for a partition, a batch at a time."""
+        """Send the records of a partition, one batch at a time."""
         try:
             while queue and not self.is_away:
                 batch = producer.create_batch()
@@ -251,20 +251,22 @@ class Publisher:
             sent: RecordMetadata = await acknowledged
         except _REFUSED as error:
             self._settle(queue.handed, "no", type(error).__name__, "broker_refuses")
-        except (KafkaError, AssertionError) as error:  # asserted is that there is such a partition
+        except (KafkaError, AssertionError) as error:  # aiokafka asserts that the partition exists
             self._kept.replace()
             self._settle(queue.handed, "unknown", type(error).__name__)
             self._refuse_waiting()
         else:
-            if sent.offset < 0:  # a retry of what the broker has, and no longer remembers where
-                self._settle(queue.handed, "unknown", "published, and not told where")
+            if sent.offset < 0:  # a retry of a record whose offset the broker no longer knows
+                self._settle(
+                    queue.handed, "unknown", "published, but the broker did not return its offset"
+                )
             for nth, record in enumerate(queue.handed):
                 self._answer(record, sent._replace(offset=sent.offset + nth))
         queue.handed = []
         self._hanging.discard(partition)
 
     async def _watch(self, stop: asyncio.Event) -> None:
-        """Count how long the broker has had what was handed over, and measure what it takes."""
+        """Count the ticks of the batches in progress, and measure the rate of acknowledgements."""
         loop = asyncio.get_running_loop()
         measured = loop.time()
         while not stop.is_set():
@@ -280,7 +282,7 @@ class Publisher:
                     self._refuse_waiting()
 
     def _refuse_waiting(self) -> None:
-        """Tell all whose turn has not come that they were not published."""
+        """Fail all records that still wait, as not published."""
         for queue in self._queues.values():
             self._settle(queue.clear(), "no")
 
@@ -292,7 +294,7 @@ class Publisher:
                 self._answer(record, unavailable(reason, why, published))
 
     def _answer(self, record: Record, sent: RecordMetadata | Problem) -> None:
-        """Answer a record, unless it was answered, and give its room back."""
+        """Set a record's result, unless it is set, and release its room."""
         if record.cost:
             self.room.give_back(record.network_id, record.cost, sent=not isinstance(sent, Problem))
             record.cost = 0

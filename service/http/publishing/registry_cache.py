@@ -1,6 +1,6 @@
-"""The segments that the API remembers, each looked up by itself, and what the topic may say.
+"""A cache of segments and of the topic's rules.
 
-It may say yes; no is said only by what Postgres said since the request came.
+A cached entry may accept a command. A command is refused only by an entry read after its request arrived.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 
 log = get_logger("api.segments")
 REFRESH_SECONDS = 1.0
-# What was not in use for a while is not kept fresh, and asked for again; unless Postgres is away.
+# An entry that was unused for this long is not refreshed. When needed it is read again, unless Postgres is away.
 FRESH_SECONDS = 3.0
 LOOKUP_SECONDS = 1.5
-# So many are remembered, about 300 bytes each; asked for at once; and kept fresh.
+# The number of entries, of about 300 bytes each; of entries read at once; and of entries refreshed.
 MOST, TOGETHER, KEPT_FRESH = 50_000, 500, 20_000
 
 
 @dataclass(slots=True)
 class _Known:
-    """What Postgres said of a segment, by the loop's time when it was read."""
+    """A segment, with the loop's time when it was read from Postgres."""
 
     registered: Registered
     read_at: float
@@ -57,14 +57,13 @@ class _Known:
 
 
 class RegistryCache:
-    """Says whether a command may be said here, and whether its segment takes commands. `run` keeps it fresh.
+    """Checks commands against the rules of `<prefix>.commands` and against their segments. `run` refreshes it.
 
-    What is said is said of `<prefix>.commands`, to which the API publishes. since: the loop's time when the request
-    came; nothing is refused by what was read before it.
+    since: the loop's time when the request arrived; an older entry refuses nothing.
     """
 
     def __init__(self, database: Database, incarnation: Incarnation) -> None:
-        """Make it. incarnation: is told of that of Postgres at each look."""
+        """incarnation: receives the incarnation of the database with each read."""
         self._database = database
         self._incarnation = incarnation
         self._commands = Topics(database.settings.topic_prefix).commands
@@ -76,12 +75,12 @@ class RegistryCache:
         self._read_at = self._away_at = -math.inf
 
     def forget(self) -> None:
-        """Forget all: Postgres is another one than before."""
+        """Drop all entries, because the database was restored or replaced."""
         self._known = {}
         self._rules_version, self._read_at = -1, -math.inf
 
     async def check_received(self, command: Command, since: float) -> None:
-        """Check a command as it is received now, but for its segment.
+        """Check a command as received now, except for its segment.
 
         Raises: Refusal, DatabaseAwayError.
         """
@@ -110,7 +109,7 @@ class RegistryCache:
             try:
                 known = await self._read_segment(wanted, since)
             except DatabaseAwayError:
-                known.read_at = self._read_at  # it holds until Postgres is back
+                known.read_at = self._read_at  # it stays valid until Postgres is back
         found = known.registered
         if found.segment_key is None:
             raise Refusal(*UNKNOWN_SEGMENT)
@@ -119,9 +118,9 @@ class RegistryCache:
         self._used.add(wanted)
 
     async def look_up(self, commands: Iterable[Command], since: float) -> None:
-        """Ask at once for the segments of several commands that are not remembered.
+        """Read the segments of several commands that are not cached, in one query.
 
-        Where Postgres is away they stay so: it shows when one of them is checked.
+        If Postgres is away they stay missing, and checking one of them raises the error.
         """
         wanted = {(command.network_id, command.segment_id) for command in commands}
         missing = [which for which in wanted if which not in self._known]
@@ -129,13 +128,13 @@ class RegistryCache:
             await asyncio.gather(*map(self._look_up, missing), return_exceptions=True)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Read each second what is in use, and what the topic may say if that moved, until `stop` is set."""
+        """Refresh the entries in use each second, and changed topic rules, until `stop` is set."""
         supervisor = Supervisor(stop, log, "segments are not refreshed", level="debug")
         await supervisor.run(self._refresh, REFRESH_SECONDS)
         self._look_up.stop()
 
     async def _read_rules(self, since: float) -> None:
-        """Have read what the topic may say no earlier than `since`."""
+        """Read the topic's rules, unless they were read after `since`."""
         if self._read_at < since:
             self._unless_away(since)
             await self._refresh()
@@ -145,12 +144,12 @@ class RegistryCache:
         return await self._look_up(wanted)
 
     def _unless_away(self, since: float) -> None:
-        """Of many commands of one request the first waits for a Postgres that is away."""
+        """Raise at once if another command of this request has already found Postgres away."""
         if self._away_at >= since:
             raise DatabaseAwayError
 
     async def _find(self, wanted: Sequence[Which]) -> list[_Known]:
-        """Look up what several requests ask for."""
+        """Read the segments that several requests need."""
         began = asyncio.get_running_loop().time()
         try:
             async with self._database.hurried(LOOKUP_SECONDS) as connection:
@@ -162,7 +161,7 @@ class RegistryCache:
         return [_Known(found[one], began) for one in wanted]
 
     async def _refresh(self) -> None:
-        """Read what is in use, and what the topic may say if that moved."""
+        """Read the entries in use again, and the topic's rules if they changed."""
         began = asyncio.get_running_loop().time()
         used, self._used = self._used, set()
         try:
@@ -177,7 +176,7 @@ class RegistryCache:
             self._used |= used
             raise DatabaseAwayError from error
         self._remember(found, began)
-        if began >= self._read_at:  # of two at once the later one knows better
+        if began >= self._read_at:  # the later of two concurrent reads wins
             self._read_at = began
             if rules is not None:
                 self._rules_version = version

@@ -1,4 +1,4 @@
-"""Which commands are taken: as many bytes as the producer is measured to send in time, and a bound that is set."""
+"""Admission by bytes: as many as the producer is measured to send in time, up to a configured limit."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from collections import Counter
 
 from service.http.kit.problems import RETRY_AFTER_SECONDS, unavailable
 
-# What a record is counted as beside its value: key, headers, and what waits for its acknowledgement.
+# Bytes per record besides its value: key, headers, and the objects that wait for its acknowledgement.
 RECORD_BYTES = 1024
-# What is taken is to be with the broker after about so long.
+# Accepted records should reach the broker after about this long.
 QUEUE_SECONDS = 2.0
-# So much is always taken: a rate measured on a few records says little.
+# Always accepted, because a rate measured on a few records means little.
 LEAST_BYTES = 2 * 1024 * 1024
-# The rate is measured while at least so much waits: else it tells of the clients, not of the producer.
+# The rate is measured only while at least this much waits; with less it is the clients' rate, not the producer's.
 _BUSY_BYTES = 64 * 1024
 _LONGEST_RETRY_SECONDS = 30
 
 
 class Room:
-    """Counts what was taken and is not acknowledged yet, by network; the limit in bytes is over all of them.
+    """Counts the bytes that are accepted and not yet acknowledged, by network, under one limit for all networks.
 
-    A network that has something here gets no more than it leaves free for others, so half of all at most; of several
-    busy ones each has an equal part. Whoever has nothing here is taken as long as the limit allows.
+    A network with bytes here may use no more than it leaves free: at most half, and an equal part if several are busy.
+    A network with none is accepted as long as the limit allows.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._of: Counter[str] = Counter()
         self._taken = 0
-        self._sent = 0  # since it was measured last
+        self._sent = 0  # since the last measurement
         self._was_busy = False
         self._rate: float | None = None
 
     def take(self, network_id: str, cost: int) -> None:
-        """Take all of a request's bytes, or none. Raises: Problem 503, `published: no`."""
+        """Accept all of a request's bytes, or none. Raises: Problem 503, `published: no`."""
         own = self._of[network_id]
         most = self._limit if not own else self._most() - own
         if self._taken and self._taken + cost > most:
@@ -42,7 +42,7 @@ class Room:
                 del self._of[network_id]
             raise unavailable(
                 "busy",
-                "more waits to be published than the broker takes in time: send it again later, in smaller parts",
+                "too many commands wait for the broker: send it again later, in smaller parts",
                 "no",
                 retry_after=self._retry_after(),
             )
@@ -50,7 +50,7 @@ class Room:
         self._taken += cost
 
     def give_back(self, network_id: str, cost: int, *, sent: bool = False) -> None:
-        """Give back what no longer waits. sent: the broker has it."""
+        """Release bytes that no longer wait. sent: whether the broker has them."""
         self._taken -= cost
         self._of[network_id] -= cost
         if not self._of[network_id]:
@@ -68,13 +68,13 @@ class Room:
         self._sent = 0
 
     def _most(self) -> int:
-        """How much may be taken in all."""
+        """The current limit in bytes."""
         if self._rate is None:
             return self._limit
         return min(self._limit, max(LEAST_BYTES, int(self._rate * QUEUE_SECONDS)))
 
     def _retry_after(self) -> int:
-        """In how many seconds what waits now is gone, by the measured rate."""
+        """Seconds until the waiting bytes are sent, at the measured rate."""
         if not self._rate:
             return RETRY_AFTER_SECONDS
         return min(max(1, math.ceil(self._taken / self._rate)), _LONGEST_RETRY_SECONDS)

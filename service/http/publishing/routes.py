@@ -1,4 +1,4 @@
-"""The way of a POST of commands, one or many: authorize, read, check, publish, answer."""
+"""The pipeline of a POST of commands, one or many: authorize, read, check, publish, answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from service.http.kit.request_body import MAX_BATCH_BODY, MAX_BODY, read_body
 from service.http.publishing import openapi
 from service.http.publishing.bare_route import Answer, PublishingRoute
 from service.http.publishing.body import Item, split_batch
-from service.http.publishing.options import first_headers, header, read_options
+from service.http.publishing.options import first_headers, read_options
 from service.http.publishing.publisher import Record
 from service.kafka.publish import Sender, queued, signed_headers
 from service.registry.api_keys import Scope
@@ -41,16 +41,16 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 PATH = "/networks/{network_id}/segments"
-# So many items of a batch are worked on before other requests go on: about as much work as one command is.
+# Items of a batch to process before yielding to other requests: about as much work as a single command.
 ITEMS_AT_ONCE = 5
 _encode = msgspec.json.Encoder().encode
 
 
 class Handle(NamedTuple):
-    """Where the broker put a record; its lane's epoch is the one that is open.
+    """The position of a published record; its epoch is that of the open lane.
 
-    topic_id: Kafka's id of the topic, as it was known before the record was sent; None where the broker tells none.
-    received_ms: the broker's time, or None where the record has its producer's.
+    topic_id: Kafka's id of the topic, read before the record was sent; None if the broker has no topic ids.
+    received_ms: the broker's time; None if the record has its producer's.
     """
 
     topic: str
@@ -61,17 +61,17 @@ class Handle(NamedTuple):
 
 
 class OutcomeReader(Protocol):
-    """What the read side knows of commands; given by segments.http, for service imports no projection."""
+    """Access to the outcomes of commands. `segments.http` passes it in, because service imports no projection."""
 
     async def wait(self, network_id: str, handle: Handle, seconds: float) -> dict[str, Any] | None:
-        """Give a row of view result, with `detail`, once it is no longer `queued`; None when the seconds pass."""
+        """Return the row of view result, with `detail`, once it is not `queued`; None if the seconds pass."""
 
-    async def foresee(self, command: Command, idempotency_key: str | None) -> dict[str, Any]:
-        """Say what would become of a command: outcome, reason, before, after. Raises: DatabaseAwayError."""
+    async def predict(self, command: Command, idempotency_key: str | None) -> dict[str, Any]:
+        """Return what a command would do: outcome, reason, before, after. Raises: DatabaseAwayError."""
 
 
 class Post(NamedTuple):
-    """A request that was authorized, with what it wants besides its commands."""
+    """An authorized request, with its options."""
 
     admission: Admission
     options: Options
@@ -79,7 +79,7 @@ class Post(NamedTuple):
 
     @property
     def network_id(self) -> str:
-        """The network that it publishes in."""
+        """The network of its key and path."""
         return self.admission.network_id
 
 
@@ -101,7 +101,7 @@ class Publishing:
         self._settings = settings
 
     def routes(self) -> list[APIRoute]:
-        """Give their routes."""
+        """Return their routes."""
         router = APIRouter(tags=[openapi.TAG], route_class=PublishingRoute)
         for path, endpoint, options in (
             (PATH, self.post_one, openapi.ONE),
@@ -116,21 +116,21 @@ class Publishing:
         options = post.options
         item = Item(await read_body(request, MAX_BODY), options.idempotency_key)
         if options.is_dry_run:
-            return Answer(200, _encode(await self._foresee(post, item)))
+            return Answer(200, _encode(await self._predict(post, item)))
         topic_id = self._publisher.topic_id
         await self._publish(post, [item])
         sent = await item.sent()
         if isinstance(sent, Problem):
             raise sent
-        told = queued(item.command, sent)
+        body = queued(item.command, sent)
         if options.wait_seconds is None:
-            return Answer(201, _encode(told))
+            return Answer(201, _encode(body))
         handle = _handle(sent, topic_id)
         result = await self._outcomes.wait(post.network_id, handle, options.wait_seconds)
         applied = (b"preference-applied", b"wait=%d" % options.wait_seconds)
         if result is None:
-            return Answer(202, _encode(told | {"outcome": "queued"}), (applied,))
-        return Answer(200, _encode(_settled(told, result)), (applied,))
+            return Answer(202, _encode(body | {"outcome": "queued"}), (applied,))
+        return Answer(200, _encode(_settled(body, result)), (applied,))
 
     async def post_batch(self, request: Request) -> Answer:
         """207 once the broker has responded for every command: the response that each would have alone, in order."""
@@ -143,31 +143,28 @@ class Publishing:
         for item, key in zip(items, post.options.item_keys(len(items)), strict=True):
             item.idempotency_key = key
         await self._publish(post, items)
-        told = [await _answer_item(number, item) for number, item in enumerate(items)]
-        return Answer(207, _encode({"items": told}))
+        answers = [await _answer_item(number, item) for number, item in enumerate(items)]
+        return Answer(207, _encode({"items": answers}))
 
     async def _authorize(self, request: Request, *, is_batch: bool) -> Post:
         scope = request.scope
         state, headers = scope["state"], first_headers(scope)
         admission = await self._access.admit(
-            state,
-            header(headers, b"authorization"),
-            scope["path_params"]["network_id"],
-            Scope.PUBLISH,
+            state, scope["path_params"]["network_id"], Scope.PUBLISH
         )
         sender = Sender("http", admission.key.key_name, state["request_id"])
         return Post(admission, read_options(scope, headers, is_batch=is_batch), sender)
 
     async def _publish(self, post: Post, items: Sequence[Item]) -> None:
-        """Read, check and publish. All items are taken or none; then each may still have its own problem.
+        """Read, check and publish items. Rate and room accept all or none; after that each may have its own problem.
 
-        Raises: Problem 413, 429 or 503, before anything of them is read.
+        Raises: Problem 413, 429 or 503, before any item is read.
         """
         network_id, room = post.network_id, self._publisher.room
         left = sum(item.cost for item in items)
         room.take(network_id, left)
         try:
-            if len(items) > 1:  # the first was counted when the request was let in
+            if len(items) > 1:  # `admit` has counted one
                 self._access.charge(post.admission, len(items))
             await self._read(post, items)
             for number, item in enumerate(items, 1):
@@ -185,7 +182,7 @@ class Publishing:
                 room.give_back(network_id, left)
 
     async def _read(self, post: Post, items: Sequence[Item]) -> None:
-        """Read and check items, in the contract's order; those that are refused have a problem then."""
+        """Read and check items, in the contract's order; sets the problem of those that are refused."""
         since = asyncio.get_running_loop().time()
         for number, item in enumerate(items, 1):
             try:
@@ -206,7 +203,7 @@ class Publishing:
                 await asyncio.sleep(0)
 
     async def _check(self, item: Item, since: float) -> None:
-        """Check a command that was read. since: as RegistryCache has it. Raises: Refusal, DatabaseAwayError."""
+        """Check a command that was read. since: as for RegistryCache. Raises: Refusal, DatabaseAwayError."""
         await self._registry.check_received(item.command, since)
         try:
             await self._registry.check_segment(item.command, since)
@@ -216,26 +213,26 @@ class Publishing:
                 raise
 
     async def _is_repeat(self, item: Item) -> bool:
-        """Whether the log has a command already: its publisher retries, and is told as the first time."""
+        """Whether the log has the command already; such a retry gets the same response as the first request."""
         if item.idempotency_key is None and item.command.status_change_timestamp is None:
             return False
-        foreseen = await self._outcomes.foresee(item.command, item.idempotency_key)
-        return bool(foreseen["outcome"] == "duplicate")
+        predicted = await self._outcomes.predict(item.command, item.idempotency_key)
+        return bool(predicted["outcome"] == "duplicate")
 
-    async def _foresee(self, post: Post, item: Item) -> dict[str, Any]:
-        """Say what would become of a command. Raises: Problem, DatabaseAwayError."""
+    async def _predict(self, post: Post, item: Item) -> dict[str, Any]:
+        """Return what a command would do. Raises: Problem, DatabaseAwayError."""
         await self._read(post, [item])
         if item.problem is not None:
             raise item.problem
-        return await self._outcomes.foresee(item.command, item.idempotency_key)
+        return await self._outcomes.predict(item.command, item.idempotency_key)
 
     def _record(self, post: Post, item: Item) -> Record:
-        """Make the record of a command."""
+        """Build the record of a command."""
         extra: list[Header] = []
         if item.idempotency_key is not None:
             extra.append((IDEMPOTENCY_KEY, item.idempotency_key.encode("ascii")))
         traceparent = post.options.traceparent
-        if self._settings.otlp_endpoint is not None:  # FastAPI's span of the request goes between
+        if self._settings.otlp_endpoint is not None:  # FastAPI's span of the request is the parent
             traceparent = traceparent_of(get_current_span()) or traceparent
         if traceparent is not None:
             extra.append((TRACEPARENT, traceparent.encode("ascii")))
@@ -255,16 +252,16 @@ def _handle(sent: RecordMetadata, topic_id: UUID | None) -> Handle:
     return Handle(sent.topic, sent.partition, sent.offset, topic_id, received_ms)
 
 
-def _settled(told: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
-    """A command's row of view result, with position and time as in 201; what its row can't say is as it was given."""
+def _settled(queued_body: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """Merge a row of view result into the body of 201; position, time, and missing values come from that body."""
     at = result["status_change_timestamp"]
     return (
         result
-        | told
+        | queued_body
         | {
             "status": result["outcome"],
-            "reference_id": result["reference_id"] or told["reference_id"],
-            "status_change_timestamp": told["status_change_timestamp"]
+            "reference_id": result["reference_id"] or queued_body["reference_id"],
+            "status_change_timestamp": queued_body["status_change_timestamp"]
             if at is None
             else int(at.timestamp()),
         }

@@ -1,4 +1,4 @@
--- How many events are erased people's: looked up for each of these people, of whom there are few.
+-- The number of events of erased people, looked up for each of these people; there are few.
 SELECT count(*)
 FROM segments.erasure AS x
 CROSS JOIN LATERAL (

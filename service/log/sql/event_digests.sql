@@ -1,5 +1,5 @@
--- What events say, and their digests as they are worked out again from each row. Who is erased has no salt any more: what was
--- said of them before is blank and in `blanked`; a later expiry's stands.
+-- Events, and their digests computed again from each row. Erased people have no salt any more: their earlier events are
+-- blanked, as `blanked` shows; those of later expiries are not.
 SELECT concat_ws('-', l.topic, l.partition, l.epoch, e.kafka_offset) AS key, p.salt, e.content, e.digest,
     segments.event_digest(
         e, CASE WHEN p.erased > 0 AND e.blanked IS NOT NULL THEN e.blanked ELSE segments.personal_digest(

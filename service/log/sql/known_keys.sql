@@ -1,5 +1,5 @@
--- Which events these idempotency keys name. What an erased person's command held can't be compared any more, its salt
--- is gone: the digest is empty then. Parameters: network_id[], key_digest[].
+-- The events that these idempotency keys name. For erased people the digest is empty: without the salt it can't be
+-- compared. Parameters: network_id[], key_digest[].
 SELECT i.network_id, i.key_digest, i.lane_id, i.kafka_offset,
     CASE WHEN p.erased > 0 THEN ''::bytea ELSE i.request END AS request, e.segment_key, e.user_status
 FROM unnest($1::text[], $2::bytea[]) AS w (network_id, key_digest)

@@ -1,4 +1,4 @@
--- Which of these commands are in the log already. Parameters: person_id[], segment_key[], time[] (Unix
+-- Those of these commands that are in the log. Parameters: person_id[], segment_key[], time[] (Unix
 -- seconds), reference_id[], discriminator[].
 SELECT w.nth::integer - 1 AS nth, e.lane_id, e.kafka_offset, e.content
 FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::text[], $5::text[]) WITH ORDINALITY

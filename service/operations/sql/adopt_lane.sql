@@ -1,7 +1,7 @@
--- Begin a new epoch of a lane that was closed just before: the index of open lanes holds one row a partition, so the old
--- row is closed by a statement of its own. What lies before its start is a hole, or two: what the topic no longer has, and
--- what the operator passes by. Parameters: $1 lane_id, $2 first offset, $3 offset to go on from, $4 reason, $5 actor,
--- $6 recorded_at of the holes, $7 where the topic begins, $8 Kafka's id of the topic.
+-- Begin a new epoch of a lane. The old one was closed by a statement before, because the unique index allows one open
+-- lane per partition. The offsets before the start are one hole or two: those that the topic no longer has, and those
+-- that the operator skips. Parameters: $1 lane_id, $2 first offset, $3 offset to continue from, $4 reason, $5 actor,
+-- $6 recorded_at of the holes, $7 the topic's first offset, $8 Kafka's id of the topic.
 WITH closed AS (
     SELECT topic, partition, epoch, received_at, recorded_at FROM segments.lane WHERE lane_id = $1
 ), adopted AS (

@@ -1,5 +1,4 @@
--- Rejected records, newest first. Parameters: reason or null, network_id or null, whether retried ones are wanted too, how
--- many.
+-- Rejected records, newest first. Parameters: reason or null, network_id or null, whether to include retried ones, limit.
 SELECT kafka_topic, kafka_partition, kafka_epoch, kafka_offset, received_at, recorded_at, reason, detail,
     network_id, reference_id, retried_at
 FROM reporting.rejected

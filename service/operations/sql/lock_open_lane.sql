@@ -1,4 +1,4 @@
--- Lock a partition's open lane, and read it; now: a recorded_at later than all that the lane said before.
+-- Lock a partition's open lane, and read it; now: a recorded_at later than all earlier ones of the lane.
 -- Parameters: topic, partition.
 SELECT l.lane_id, l.epoch, l.topic_id, l.first_offset, l.next_offset, l.recorded_at, l.last_offset, l.last_timestamp,
     l.last_digest, l.stopped_because,

@@ -1,4 +1,4 @@
--- One rejected record whole; of a batch that has one row, that. Parameters: topic, partition, epoch, offset.
+-- One rejected record; within a rejected batch, its only row. Parameters: topic, partition, epoch, offset.
 SELECT r.*, x.lane_id, x.record_key, x.headers
 FROM segments.lane AS l
 INNER JOIN segments.rejected AS x ON x.lane_id = l.lane_id AND x.kafka_offset = segments.rejected_at(l.lane_id, $4)

@@ -1,2 +1,2 @@
--- Say why a lane is stopped, or that it is not. Parameters: lane_id, why or null.
+-- Set or clear the reason of a lane's stop. Parameters: lane_id, reason or null.
 UPDATE segments.lane SET stopped_because = $2 WHERE lane_id = $1

@@ -1,5 +1,5 @@
--- Move on, all at once, over lanes in which nothing was refused: nothing lies there to be published, whoever else is at it.
--- Parameters: topic[].
+-- Advance the published positions of lanes without rejected records. No lock is needed, because there is nothing to
+-- publish. Parameters: topic[].
 INSERT INTO segments.rejected_outbox AS y (lane_id, next_offset)
 SELECT l.lane_id, l.next_offset
 FROM segments.lane AS l LEFT JOIN segments.rejected_outbox AS o ON o.lane_id = l.lane_id

@@ -1,4 +1,4 @@
--- Rules, row security and inheritance of the log's tables: there are to be none.
+-- Rules, row security and inheritance of the log's tables; none are allowed.
 SELECT 'segments.' || c.relname AS view, 'rule ' || r.rulename AS key, 'none' AS expected, 'a rule' AS found
 FROM pg_catalog.pg_rewrite AS r INNER JOIN pg_catalog.pg_class AS c ON r.ev_class = c.oid
 WHERE c.relnamespace = 'segments'::regnamespace AND c.relkind IN ('r', 'p')

@@ -1,6 +1,6 @@
--- Triggers of the log that are missing, switched off or other than they should be.
+-- Triggers of the log that are missing, disabled or different.
 -- tgtype is a sum: 1 for each row, 2 before, 8 DELETE, 16 UPDATE, 32 TRUNCATE (pg_trigger.h).
--- Parameters: table[], the function that it is to call[], for which of these[].
+-- Parameters: table[], expected function[], expected tgtype[].
 SELECT v.view, v.key, v.expected, coalesce(string_agg(CASE t.tgenabled
     WHEN 'D' THEN 'disabled' WHEN 'O' THEN 'not ALWAYS' WHEN 'R' THEN 'on replicas alone' ELSE 'altered' END, ', '),
     'none') AS found

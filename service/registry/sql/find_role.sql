@@ -1,4 +1,4 @@
--- A role of Postgres: by which roles it sees every network, whether it is an analyst, and what it has of its own.
+-- A role of Postgres: its roles that can read every network, whether it is an analyst, and its own privileges.
 -- Parameters: name.
 SELECT r.oid, r.rolcanlogin, r.rolconnlimit,
     (SELECT array_agg(g.rolname::text ORDER BY g.rolname) FROM pg_catalog.pg_roles AS g

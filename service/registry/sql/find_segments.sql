@@ -1,5 +1,5 @@
--- What the append needs to know of segments. LATERAL and OFFSET 0 keep it to one look-up a segment, whatever the planner
--- takes the table for. Parameters: network_id[], segment_id[].
+-- The part of segments that the append needs. LATERAL and OFFSET 0 force one index look-up per segment, whatever the
+-- planner's statistics. Parameters: network_id[], segment_id[].
 SELECT w.network_id, w.segment_id, s.segment_key, s.archived
 FROM unnest($1::text[], $2::integer[]) AS w (network_id, segment_id)
 CROSS JOIN LATERAL (

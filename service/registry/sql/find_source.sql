@@ -1,3 +1,3 @@
--- One command topic as it stands. Parameters: topic.
+-- The current row of one command topic. Parameters: topic.
 SELECT topic, topic_prefix, change, networks, statuses, changed_at, actor
 FROM segments.source WHERE topic = $1

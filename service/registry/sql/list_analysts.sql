@@ -1,4 +1,4 @@
--- Who sees which network, and how a login's sessions are bounded. Parameters: network_id or null.
+-- The networks granted to each login, and the limits of its sessions. Parameters: network_id or null.
 SELECT role_name, network_id, changed_at, actor, (
     SELECT split_part(c.setting, '=', 2) FROM pg_catalog.pg_db_role_setting AS s
     CROSS JOIN LATERAL unnest(s.setconfig) AS c (setting)

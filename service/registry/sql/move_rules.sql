@@ -1,2 +1,2 @@
--- Move the version, so that appends look again.
+-- Increment the version of the topic rules, so that appends read them again.
 UPDATE segments.source_version SET version = version + 1

@@ -1,4 +1,4 @@
--- Note whose the topics are, as they say. Parameters: topic prefix, installation, since, actor.
+-- Store the owner of the topics, as read from Kafka. Parameters: topic prefix, installation, since, actor.
 INSERT INTO segments.topics_owner AS o (topic_prefix, installation, since, actor, seen_at)
 VALUES ($1, $2, $3, $4, clock_timestamp())
 ON CONFLICT (topic_prefix) DO UPDATE SET

@@ -1,4 +1,4 @@
--- Record what was done to a segment. Parameters: segment_key, change, actor.
+-- Record a change of a segment. Parameters: segment_key, change, actor.
 INSERT INTO segments.registry_event (
     segment_key, change, segment_name, description, is_visible, archived, changed_at, actor
 )

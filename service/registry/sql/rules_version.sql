@@ -1,2 +1,2 @@
--- The number that moves with each change of what a topic may say.
+-- The version of the topic rules, incremented with each change.
 SELECT version FROM segments.source_version

@@ -1,2 +1,2 @@
--- What each topic may say.
+-- The rules of each topic.
 SELECT topic, change, networks, statuses FROM segments.source

@@ -1,4 +1,4 @@
-"""Identifiers that can't be had: an erased person is called `erased:<n>`, and nobody else may be."""
+"""Reserved identifiers: an erased person is shown as `erased:<n>`, and no other user may have that name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from service.log.people import Who
+    from service.log.people import Identifier
     from service.log.validate import RejectedRecord, ValidCommand
 
 PREFIX = "erased:"
@@ -25,27 +25,29 @@ WHERE EXISTS (
 """
 
 
-async def find_taken(connection: asyncpg.Connection[Any], wanted: Iterable[Who]) -> set[Who]:
-    """Find those of the (network_id, user) that only an erased person is called; asks nothing where none is alike."""
-    alike = [who for who in wanted if who[1].startswith(PREFIX)]
-    if not alike:
+async def find_erased(
+    connection: asyncpg.Connection[Any], identifiers: Iterable[Identifier]
+) -> set[Identifier]:
+    """Return the (network_id, user) that are names of erased people; no query if none has the prefix."""
+    prefixed = [one for one in identifiers if one[1].startswith(PREFIX)]
+    if not prefixed:
         return set()
-    taken = await connection.fetch(_TAKEN, [who[0] for who in alike], [who[1] for who in alike])
-    return {(row[0], row[1]) for row in taken}
+    rows = await connection.fetch(_TAKEN, *map(list, zip(*prefixed, strict=True)))
+    return {(row[0], row[1]) for row in rows}
 
 
-async def refuse_taken(
+async def refuse_erased(
     connection: asyncpg.Connection[Any], candidates: Sequence[ValidCommand]
 ) -> list[RejectedRecord]:
-    """Refuse commands about a user whom only an erased person is called: the views would show two as one.
+    """Reject commands about a user with the name of an erased person, because the views would show both as one.
 
-    They are nobody's, so that nobody is made of that name.
+    The rejected records get no person, so that none with that name is made.
     """
     alike = [c for c in candidates if c.command.user.startswith(PREFIX)]
     if not alike:
         return []
-    taken = await find_taken(connection, [(c.command.network_id, c.command.user) for c in alike])
-    why = "/user is what an erased person is called; nothing can be said of them"
+    taken = await find_erased(connection, [(c.command.network_id, c.command.user) for c in alike])
+    why = "/user is the name of an erased person, which is reserved"
     refused = [
         rejected(c, Reason.INVALID_FIELD, why)
         for c in alike
