@@ -47,7 +47,7 @@ SELECT segments.event_id(s.topic, s.partition, s.epoch, s.kafka_offset) AS event
     s.kafka_offset, (h.state).is_member AS is_member_after,
     segments.status_word((h.state).override) AS override_after, s.lane_id
 FROM shown AS s
--- FULL, and then without what is more: it is hashed or merged always; a loop would take the square of a page.
+-- FULL, then filtered: a full join is always hashed or merged; a nested loop would take the square of a page.
 FULL JOIN folded AS h ON s.lane_id = h.lane_id AND s.kafka_offset = h.kafka_offset
 WHERE coalesce(s.lane_id, 0) > 0
 ORDER BY s.status_change_timestamp DESC, s.received_at DESC, s.topic DESC, s.partition DESC, s.kafka_offset DESC,
