@@ -17,8 +17,8 @@ import pytest
 
 from stack.ports import free_port
 from tests.http.client import Api
-from tests.support import attacks
-from tests.support.attacks import ATTACKS, MIB, Target
+from tests.support import attacks, slow_attacks
+from tests.support.attack_target import LARGE, MIB, Target, get, post
 from tests.support.roles import environment
 from tests.support.waiting import PATIENCE, holds
 
@@ -61,7 +61,7 @@ async def attacked(
                         return False
 
                 await holds(is_up)
-                (await client.get(attacks.LARGE)).raise_for_status()  # made once
+                (await client.get(LARGE)).raise_for_status()  # made once
                 key = await Api(given, url, client).key("n")
             yield Target(given.http_port, process.pid, SECONDS, key)
             assert process.poll() is None
@@ -72,7 +72,7 @@ async def attacked(
 async def test_no_attack_gets_through(ready: Settings) -> None:
     failed: dict[str, str] = {}
     async with attacked(ready) as target:
-        for name, attack in ATTACKS.items():
+        for name, attack in (attacks.ATTACKS | slow_attacks.ATTACKS).items():
             try:
                 await asyncio.to_thread(attack, target)
             except AssertionError as error:
@@ -90,13 +90,11 @@ async def test_idle_connections_beyond_the_descriptors_do_not_keep_the_next_clie
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 3000), hard))
     async with attacked(ready, 256) as target:
         await asyncio.to_thread(
-            attacks.two_thousand_idle_connections_do_not_keep_the_next_client_out, target
+            slow_attacks.two_thousand_idle_connections_do_not_keep_the_next_client_out, target
         )
 
 
-@pytest.mark.parametrize(
-    "first", [b"", b"GET", attacks.get(b"/health/live"), attacks.post(b"Content-Length: 9")]
-)
+@pytest.mark.parametrize("first", [b"", b"GET", get(b"/health/live"), post(b"Content-Length: 9")])
 async def test_idle_connections_of_one_client_keep_no_other_out(
     ready: Settings, first: bytes
 ) -> None:
@@ -104,10 +102,10 @@ async def test_idle_connections_of_one_client_keep_no_other_out(
     # None of them ends by itself while the test has patience.
     async with (
         attacked(ready, http_connections=most, http_timeout_seconds=3600) as target,
-        attacks.idle_connections(target, 2 * most, first),
+        slow_attacks.idle_connections(target, 2 * most, first),
     ):
         for _ in range(20):
-            await asyncio.to_thread(attacks.ask_as_another_client, target, PATIENCE)
+            await asyncio.to_thread(slow_attacks.ask_as_another_client, target, PATIENCE)
 
 
 async def test_five_hundred_slow_batches_of_one_key_are_held_in_little_memory(

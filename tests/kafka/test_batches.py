@@ -19,13 +19,12 @@ from aiokafka.record.util import encode_varint
 from schemas.command.refusal import Reason
 from schemas.headers import READ
 from service.kafka.aiokafka_internals import (
-    KEPT_BYTES,
-    RECORD_BYTES,
     BoundedFetchResult,
     FetchedRecord,
     LenientMemoryRecords,
     LightPartitionRecords,
 )
+from service.kafka.record_batch import KEPT_BYTES, RECORD_BYTES
 from service.kafka.unpacking import MOST_BYTES, MOST_BYTES_OF_LONG_WINDOWS
 from tests.support.batch import Raw, encode_batch
 

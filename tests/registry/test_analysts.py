@@ -3,43 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import time
 import uuid
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 
-from service.postgres.database import database_url
-from service.registry import analysts, command_topics
-from service.registry import segments as registry
+from service.registry import analysts
 from service.runtime.errors import RefusedError
-from tests.projections.folding import fold, log
-from tests.projections.test_plans import nodes
+from tests.registry.networks import BY_NETWORK, COLUMNS, logged_in
 from tests.support.command_line import run
 from tests.support.database import connected, rows, sound, value
-from tests.support.lane import LogLane, command_json, log_lanes
 from tests.support.waiting import holds
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
-NOW = int(time.time()) - 3600
-BY_NETWORK = {
-    "automation_disagreement", "event", "membership", "membership_history", "override", "rejected", "result", "segment",
-    "segment_history", "segment_size", "segment_size_daily", "user_segment",
-}  # fmt: skip
-_COLUMNS = """
-SELECT c.relname, obj_description(c.oid, 'pg_class') AS words, a.attname, a.atttypid::regtype::text AS type,
-    col_description(c.oid, a.attnum) AS comment
-FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
-WHERE c.relnamespace = $1::text::regnamespace AND c.relkind = 'v' AND a.attnum > 0 ORDER BY c.relname, a.attnum
-"""
 _LEAK = """
 CREATE FUNCTION pg_temp.leak(seen text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$
 BEGIN
@@ -49,77 +29,11 @@ END $$
 """
 
 
-async def say_all(lane: LogLane, network: str) -> None:
-    """Let a network have a row in every view that has networks, each with its name in it."""
-    who = f"of-{network}"
-    at = {"network_id": network, "user": who, "status_change_timestamp": NOW}
-    added = command_json(
-        **at, reference_id=f"ref-{network}", description=who, metadata={"of": network}
-    )
-    assert await lane.append(
-        added,
-        added,
-        command_json(**at | {"user": f"{who}-2", "user_status": "enter"}),
-        command_json(**at | {"user": f"{who}-3", "user_status": "enter"}),
-        command_json(
-            **at | {"user": f"{who}-3", "user_status": "block", "status_change_timestamp": NOW + 1}
-        ),
-        command_json(
-            **at | {"user": f"{who}-3", "user_status": "reset", "status_change_timestamp": NOW + 2}
-        ),
-        command_json(**at | {"segment_id": 77}),
-    ) == ["event", "duplicate", "event", "event", "event", "event", "unknown_segment"]
-
-
-@pytest.fixture
-async def filled(database: Settings) -> AsyncIterator[Settings]:
-    """Networks a and b with rows in every view, topics for one and both, and a record that is nobody's."""
-    async with log(database, 1, [("a", 1), ("b", 1)]) as (lane,):
-        await say_all(lane, "a")
-        await say_all(lane, "b")
-        assert await lane.append(b"{") == ["not_json"]
-        async with connected(database) as connection:
-            await command_topics.allow(connection, database, "b-crm", networks=["b"])
-            await command_topics.allow(connection, database, "both", networks=["a", "b"])
-        for topic in ("b-crm", "both"):
-            other = LogLane(lane.database, topic, 0)
-            await other.open()
-            # A batch that ends past its last record holds a hole.
-            await other.store(
-                await other.appender.prepare(
-                    other.lane, other.lane_id, 0, 2, [], 0, other.incarnation
-                )
-            )
-        await fold(database)
-        yield database
-
-
-@pytest.fixture
-async def ann(filled: Settings) -> AsyncIterator[str]:
-    """A login that may do nothing yet."""
-    name = f"ann_{uuid.uuid4().hex[:12]}"
-    async with connected(filled) as connection:
-        await connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'pw'")
-        yield name
-        await connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
-
-
-@asynccontextmanager
-async def logged_in(settings: Settings, role: str) -> AsyncIterator[asyncpg.Connection[Any]]:
-    base, _, name = database_url(settings).rpartition("/")
-    host = base.removeprefix("postgresql://").rpartition("@")[2]
-    connection = await asyncpg.connect(f"postgresql://{role}:pw@{host}/{name}")
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
 async def test_the_views_are_those_of_schema_reporting_with_the_same_columns_and_words(
     database: Settings,
 ) -> None:
-    every = await rows(database, _COLUMNS, "reporting")
-    mine = await rows(database, _COLUMNS, "reporting_network")
+    every = await rows(database, COLUMNS, "reporting")
+    mine = await rows(database, COLUMNS, "reporting_network")
     for row in (*every, *mine):
         assert row["words"], row
         if row["relname"] == "rejected":
@@ -158,7 +72,7 @@ async def test_a_column_appended_to_a_view_comes_to_the_view_by_network_with_its
             )
         with pytest.raises(asyncpg.RaiseError, match="cannot show nothing"):
             await connection.execute("CALL segments.make_network_view('hole', shows => 'nothing')")
-    mine = await rows(database, _COLUMNS, "reporting_network")
+    mine = await rows(database, COLUMNS, "reporting_network")
     assert mine[-1]["relname"] == "watermark"
     added = [row for row in mine if row["relname"] == "override"][-1]
     assert (added["attname"], added["comment"]) == ("actor", "Who stated it.")
@@ -457,137 +371,3 @@ async def test_the_commands_grant_list_and_revoke(filled: Settings, ann: str) ->
         assert (result.code, says in result.err) == (code, True), result.err
     misspelt = await run(filled, "analyst", "grant", ann, "--network", "aa")
     assert (misspelt.code, "network aa has no segments" in misspelt.err) == (0, True)
-
-
-# In each view every column by which its rows may be looked for, with a value that only network b has and one that
-# nobody has; both are of one length.
-_ELSEWHERE = {
-    "user_id": ("'of-b'", "'of-z'"),
-    "reference_id": ("'ref-b'", "'ref-z'"),
-    "segment_name": ("'only b'", "'only z'"),
-    "segment_id": ("88888", "99999"),
-    "created_by": ("'b-boss'", "'z-boss'"),
-    "description": ("'of-b'", "'of-z'"),
-    "actor": ("'b-boss'", "'z-boss'"),
-    "user_sent": ("'OF-b'", "'OF-z'"),
-    "kafka_topic": ("'b-crm'", "'z-crm'"),
-}
-_EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, COSTS, VERBOSE, TIMING OFF, SUMMARY OFF) "
-_TIMES = """
-SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = $1::text::regclass AND a.attnum > 0
-    AND a.atttypid = 'timestamptz'::regtype ORDER BY a.attnum
-"""
-_SETTINGS = (
-    "SET enable_seqscan = on",
-    "SET enable_seqscan = off",
-    "SET enable_indexscan = off; SET enable_bitmapscan = off",
-    "SET enable_hashjoin = off; SET enable_nestloop = off",
-)
-
-
-async def plan(connection: asyncpg.Connection[Any], query: str, value: str) -> str:
-    """Give the plan of a query as it ran, without the value that it asks for."""
-    # What it may hit or read, and what planning took, hangs on what was asked before.
-    for _ in range(2):
-        plan_rows = await connection.fetch(_EXPLAIN + query)
-    lines = [row[0].replace(value, "?").replace(value.strip("'"), "?") for row in plan_rows]
-    planning = next((at for at, line in enumerate(lines) if line == "Planning:"), len(lines))
-    return "\n".join(lines[:planning])
-
-
-@pytest.fixture
-async def elsewhere(filled: Settings) -> Settings:
-    """The same with what b alone has in every column that can be asked for."""
-    async with connected(filled) as owner:
-        await owner.execute("UPDATE segments.segment SET description = 'of-' || network_id")
-        for network_id in ("a", "b"):
-            await registry.create(
-                owner,
-                network_id=network_id,
-                segment_id={"a": 77777, "b": 88888}[network_id],
-                name=f"only {network_id}",
-                actor=f"{network_id}-boss",
-            )
-    async with log_lanes(filled, 2) as lanes:
-        for network_id in ("a", "b"):
-            content = command_json(
-                network_id=network_id, user=f"OF-{network_id}", reference_id=f"x{network_id}"
-            )
-            assert await lanes[1].append(content) == ["event"]
-    await fold(filled)
-    async with connected(filled) as owner:
-        await owner.execute("ANALYZE")
-    return filled
-
-
-async def test_no_plan_tells_what_another_network_has(elsewhere: Settings, ann: str) -> None:
-    """What EXPLAIN ANALYZE shows of a look-up is the same for what only b has as for what nobody has."""
-    await analysts.grant(elsewhere, ann, "a")
-    told = []
-    async with logged_in(elsewhere, ann) as connection:
-        for settings in _SETTINGS:
-            await connection.execute(f"RESET ALL; SET jit = off; {settings}")
-            await connection.execute("SET search_path = reporting_network")
-            for row in await rows(elsewhere, _COLUMNS, "reporting_network"):
-                view, column = row["relname"], row["attname"]
-                if view == "watermark" or column not in _ELSEWHERE:
-                    continue
-                query = f"SELECT * FROM {view} WHERE {column} = "
-                there, nowhere = _ELSEWHERE[column]
-                found = await plan(connection, query + there, there)
-                if found != (wanted := await plan(connection, query + nowhere, nowhere)):
-                    told.append(f"{settings}: {view}.{column}\n{found}\n--- and nowhere\n{wanted}")
-    assert not told, "\n\n".join(told)
-
-
-async def test_a_look_up_by_reference_reads_no_event_but_those_that_it_finds(
-    elsewhere: Settings, ann: str
-) -> None:
-    """However many events her network has: an index finds them, and takes nothing of theirs away again."""
-    await analysts.grant(elsewhere, ann, "a")
-    many = [
-        command_json(network_id="a", user=f"u{number}", reference_id=f"r{number}")
-        for number in range(1000)
-    ]
-    async with log_lanes(elsewhere) as (lane,):
-        await lane.append(*many)
-    await fold(elsewhere)
-    async with connected(elsewhere) as owner:
-        await owner.execute("ANALYZE")
-    async with logged_in(elsewhere, ann) as connection:
-        await connection.execute("SET search_path = reporting_network; SET jit = off")
-        for view in ("event", "result", "membership", "membership_history"):
-            query = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) SELECT * FROM {view} WHERE reference_id = 'r7'"
-            whole = json.loads(await connection.fetchval(query))[0]["Plan"]
-            assert whole["Actual Rows"] == 1, view
-            for node in nodes(whole):
-                if node.get("Relation Name") == "event":
-                    read = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
-                    assert read * node["Actual Loops"] <= 1, (view, node)
-
-
-async def test_no_plan_tells_when_another_network_did_something(
-    elsewhere: Settings, ann: str
-) -> None:
-    """Its estimates apart, which are made of what is frequent in all networks together."""
-    await analysts.grant(elsewhere, ann, "a")
-    async with connected(elsewhere) as owner:
-        await owner.execute("DELETE FROM pg_statistic WHERE starelid::regclass::text LIKE '%.%'")
-    told = []
-    async with logged_in(elsewhere, ann) as connection:
-        for view in BY_NETWORK | {"duplicate"}:
-            for column in await rows(elsewhere, _TIMES, f"reporting.{view}"):
-                name = column["attname"]
-                moments = (
-                    f"SELECT DISTINCT {name}::text FROM reporting.{view} AS b WHERE {name} IS NOT NULL"
-                    f" AND NOT EXISTS (SELECT FROM reporting_network.{view} AS a WHERE a.{name} = b.{name})"
-                )
-                async with connected(elsewhere) as owner:
-                    found = await owner.fetch(moments)
-                query = f"SELECT * FROM {view} WHERE {name} = "
-                for there in [f"'{moment[0]}'" for moment in found][:3]:
-                    nowhere = f"'2001{there[5:]}"
-                    asked = await plan(connection, query + there, there)
-                    if asked != (wanted := await plan(connection, query + nowhere, nowhere)):
-                        told.append(f"{view}.{name}\n{asked}\n--- and nowhere\n{wanted}")
-    assert not told, "\n\n".join(told)

@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 log = get_logger("api.publisher")
-# How long a batch may wait for the broker, in ticks of this loop. Ticks, not seconds: the delay of a busy process does
-# not count against the broker.
+# How long a batch may wait for the broker, in ticks of the loop, so that the delay of a busy process does not count.
 TICK_SECONDS = 0.1
 BROKER_TICKS = 18
 # How long a request waits for the metadata of the topic.

@@ -1,0 +1,52 @@
+"""Fixtures: two networks with rows in every view, and an analyst's login."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from service.registry import command_topics
+from tests.projections.folding import fold, log
+from tests.support.database import connected
+from tests.support.lane import LogLane
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from service.runtime.settings import Settings
+from tests.registry.networks import say_all
+
+
+@pytest.fixture
+async def filled(database: Settings) -> AsyncIterator[Settings]:
+    """Networks a and b with rows in every view, topics for one and both, and a record that is nobody's."""
+    async with log(database, 1, [("a", 1), ("b", 1)]) as (lane,):
+        await say_all(lane, "a")
+        await say_all(lane, "b")
+        assert await lane.append(b"{") == ["not_json"]
+        async with connected(database) as connection:
+            await command_topics.allow(connection, database, "b-crm", networks=["b"])
+            await command_topics.allow(connection, database, "both", networks=["a", "b"])
+        for topic in ("b-crm", "both"):
+            other = LogLane(lane.database, topic, 0)
+            await other.open()
+            # A batch that ends past its last record holds a hole.
+            await other.store(
+                await other.appender.prepare(
+                    other.lane, other.lane_id, 0, 2, [], 0, other.incarnation
+                )
+            )
+        await fold(database)
+        yield database
+
+
+@pytest.fixture
+async def ann(filled: Settings) -> AsyncIterator[str]:
+    """A login that may do nothing yet."""
+    name = f"ann_{uuid.uuid4().hex[:12]}"
+    async with connected(filled) as connection:
+        await connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'pw'")
+        yield name
+        await connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
