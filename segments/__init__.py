@@ -1,1 +1,1 @@
-"""The composition root: the command line and the roles it starts. Imported by nobody."""
+"""The composition root: the command line and the roles it starts. No room imports it."""

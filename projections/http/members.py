@@ -143,7 +143,7 @@ async def _pieces(
     heading: bytes,
     encode: Callable[[Iterable[Row]], bytes],
 ) -> AsyncIterator[bytes]:
-    """Yield members piece by piece. No connection is held between pieces, so a slow client blocks nobody."""
+    """Yield members piece by piece. No connection is held between pieces, so a slow client blocks no other."""
     yield heading
     left = limit
     while True:

@@ -40,7 +40,7 @@ PIECE_BYTES = 4 * 1024 * 1024
 # A shared lock, as in an append: no person is erased between the look-up and the insert.
 _NO_ERASURE = "SELECT segments.keep_erasure_out()"
 SQL = statements("service.operations.sql")
-# Stands in the lane's row, so that nobody appends, until all is passed by.
+# Stored in the row of the lane, so that no process appends until all records are skipped.
 _UNDER_WAY = (
     "an operator is skipping records up to offset {to}. If this was interrupted, continue with"
     " `segments lane skip --topic {topic} --partition {partition} --to {to} --reason …`"

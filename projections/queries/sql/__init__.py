@@ -1,1 +1,1 @@
-"""Statements, one a file; each begins with its purpose and says what its parameters are."""
+"""Statements, one per file; each begins with its purpose and its parameters."""

@@ -1,1 +1,1 @@
-"""Statements of the append, one a file."""
+"""Statements of the append, one per file."""
