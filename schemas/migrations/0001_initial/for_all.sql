@@ -1,10 +1,9 @@
--- What holds of all that was made before.
+-- Settings that apply to all objects made before.
 
--- Whoever may call something is named where it is made; nobody else may.
+-- EXECUTE is granted in the file of each function, and to no other role.
 REVOKE ALL ON ALL ROUTINES IN SCHEMA segments, projections, reporting, reporting_network FROM public;
 
--- What keeps the log from being changed does so whatever the session says: session_replication_role = replica would pass
--- a trigger by that is not ALWAYS.
+-- The triggers that protect the log are ALWAYS: others do not fire with session_replication_role = replica.
 DO $$
 DECLARE
     made record;

@@ -1,5 +1,5 @@
--- segments: the log, the registry and the fold. projections: what is folded, to be thrown away and made again.
--- reporting: what analysts read. The views are the promise; columns are only ever appended.
+-- segments: the log, the registry and the fold. projections: the results of the fold, which can be rebuilt.
+-- reporting: the views for analysts, a stable interface; columns are only ever appended.
 CREATE SCHEMA segments;
 CREATE SCHEMA projections;
 CREATE SCHEMA reporting;
@@ -8,7 +8,7 @@ CREATE SCHEMA reporting_network;
 COMMENT ON SCHEMA reporting_network IS
 'Schema reporting for an analyst of some networks: the same views and functions, with the rows of these networks.';
 
--- Whatever stands in them is granted where it is made: to each role the least that it needs.
+-- The file of each object grants it: to each role the least that it needs.
 REVOKE ALL ON SCHEMA segments, projections, reporting, reporting_network FROM public;
 GRANT USAGE ON SCHEMA segments
 TO segments_ingest, segments_project, segments_registry, segments_operate, segments_erase, segments_api;

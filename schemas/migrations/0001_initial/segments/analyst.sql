@@ -1,5 +1,5 @@
 -- Analysts who see one network, or a few: the same views and functions in a schema of their own, by network.
--- Append-only, and the whole state: the newest row of a role and a network is what stands.
+-- Append-only: the newest row of a role and a network is the current state.
 CREATE TABLE segments.analyst_event (
     analyst_event_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT analyst_event_pkey PRIMARY KEY,
     role_name text COLLATE "C" NOT NULL,
@@ -13,11 +13,11 @@ CREATE TRIGGER analyst_event_is_immutable BEFORE UPDATE OR DELETE ON segments.an
 EXECUTE FUNCTION segments.refuse_change();
 CREATE TRIGGER analyst_event_is_never_truncated BEFORE TRUNCATE ON segments.analyst_event FOR EACH STATEMENT
 EXECUTE FUNCTION segments.refuse_change();
--- Granting and revoking is registered here by whoever may also grant the role: the login of setup.
+-- Only a login that may grant the role, that of setup, writes here.
 GRANT SELECT ON segments.analyst_event TO segments_operate;
 
--- What stands: which role was granted which network. A role that was dropped has nothing, also if its name is taken
--- again: only segments_report_network opens the schema, and the new one is not its member.
+-- The current grants of networks to roles. A dropped role has none, even if its name is used again: only members of
+-- segments_report_network can use the schema, and the new role is none.
 CREATE VIEW segments.analyst AS
 SELECT a.role_name, a.network_id, a.changed_at, a.actor, r.oid AS role
 FROM (

@@ -1,10 +1,10 @@
--- API keys. A key's secret stands here as a digest only.
+-- API keys. Only the digest of a key's secret is stored.
 CREATE TABLE segments.api_key (
     key_id text COLLATE "C" CONSTRAINT api_key_pkey PRIMARY KEY,
     network_id text COLLATE "C" NOT NULL,
     key_name text NOT NULL,
     scopes text [] NOT NULL,
-    -- SHA-256 of the secret: of 256 random bits, so that no slower digest is wanted.
+    -- SHA-256 of the secret, which has 256 random bits, so no slower digest is needed.
     secret_digest bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     created_by text,

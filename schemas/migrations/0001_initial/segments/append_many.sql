@@ -1,5 +1,5 @@
--- An event that is to be recorded. Times in Unix seconds, received_ms in milliseconds. covered: what its digest covers
--- besides the time when it is recorded (service.log.copy_format).
+-- A new event. Times in Unix seconds, received_ms in milliseconds. covered: what its digest covers besides recorded_at
+-- (service.log.copy_format).
 CREATE TYPE segments.new_event AS (
     lane_id integer,
     kafka_offset bigint,
@@ -21,11 +21,10 @@ CREATE TYPE segments.new_event AS (
     covered bytea
 );
 
--- The append in one statement, of several lanes in which little waits: what is ordinary, and nothing else. False, and
--- nothing written, when a lane is lost or stopped, or when what the batches rest on is not so any more; an error when a
--- signature was believed before, a command is in the log already, a value is refused, or somebody is in the way for longer
--- than a second (the other lanes need not wait with that one). Either way each lane is then appended alone.
--- Events come in identity order, signatures in the order of their index.
+-- Append ordinary little batches of several lanes in one statement. Returns false, and writes nothing, if a lane is lost or
+-- stopped, or if a precondition has changed; raises an error if a signature was believed before, a command is in the log
+-- already, a value is refused, or a lock takes longer than a second. In both cases each lane is then appended alone.
+-- Events are in identity order, signatures in the order of their index.
 CREATE FUNCTION segments.append_many(
     moves segments.lane_move [], events segments.new_event [], signed_at bigint [], nonces bytea [],
     incarnation text, rules bigint, erased_to bigint

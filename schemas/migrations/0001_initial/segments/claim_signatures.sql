@@ -1,5 +1,5 @@
--- Note signatures as believed; gives the places, from 0, of those that are not to be: noted before, here or in another
--- append, or so old that it would be forgotten. They come in the order of the index, so that two appends never wait for each other in a ring.
+-- Note signatures as believed; return the indexes, from 0, of those that may not be: noted before, in this append or
+-- another, or so old that they may have been deleted. They are in the order of the index, so that appends never deadlock.
 -- signed_at: Unix seconds.
 CREATE FUNCTION segments.claim_signatures(signed_at bigint [], nonces bytea []) RETURNS SETOF integer
 LANGUAGE sql AS $$

@@ -1,16 +1,16 @@
--- What digests are made of: a value and its length, as in COPY's binary format. Not as record_send() has it, for that
--- depends on the session's encoding. STABLE, as convert_to() is: Postgres puts a function's body where it is called only
--- if the body keeps what the function promises, and a call for each column of each event costs most of what verify takes.
+-- The input of digests: each value with its length, as in COPY's binary format. record_send() depends on the session's
+-- encoding. STABLE, as convert_to() is, so that Postgres can inline the function: a call for each column of each event
+-- would take most of the time of verify.
 CREATE FUNCTION segments.framed(value bytea) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN coalesce(int4send(length(value)) || value, '\xffffffff'::bytea);
 
--- Text has as many bytes in UTF-8 as it has here: setup takes no database of another encoding.
+-- The database is in UTF-8, which setup checks, so text has the same bytes here.
 CREATE FUNCTION segments.framed(value text) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
 RETURN coalesce(int4send(octet_length(value)) || convert_to(value, 'UTF8'), '\xffffffff'::bytea);
 GRANT EXECUTE ON FUNCTION segments.framed(bytea), segments.framed(text) TO segments_ingest, segments_operate, segments_erase;
 
--- What an erasure takes from an event, as a digest that tells nothing once the salt is gone: the free text as it was
--- sent, and whose the event is.
+-- The digest of what an erasure removes from an event: its free text as sent, and its user. Without the salt it reveals
+-- nothing.
 CREATE FUNCTION segments.personal_digest(
     salt bytea, network_id text, user_id text, user_sent text, description text, metadata text
 ) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
@@ -21,7 +21,7 @@ RETURN substr(sha256(
 GRANT EXECUTE ON FUNCTION segments.personal_digest(bytea, text, text, text, text, text)
 TO segments_ingest, segments_operate, segments_erase;
 
--- Of every column of an event. Ingest makes it in Python (service.log.copy_format); this is the same, for `segments verify`.
+-- The digest of every column of an event. Ingest computes it in Python (service.log.copy_format); `segments verify` here.
 CREATE FUNCTION segments.event_digest(
     e segments.event, personal bytea, segment_id integer, topic text, partition integer, epoch integer
 ) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
@@ -39,7 +39,7 @@ RETURN substr(sha256(
 ), 1, 16);
 GRANT EXECUTE ON FUNCTION segments.event_digest TO segments_operate;
 
--- The same of the other rows of the log. They are few: a trigger makes these, and a salt for each refused record.
+-- The same for the other rows of the log. They are few, so a trigger computes it, and a salt for each rejected record.
 CREATE FUNCTION segments.personal_digest(r segments.rejected) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
 RETURN substr(sha256(
     r.salt || segments.framed(r.detail) || segments.framed(r.record_key) || segments.framed(r.payload)

@@ -6,7 +6,7 @@ CREATE TABLE segments.duplicate (
     of_lane_id integer NOT NULL,
     of_offset bigint NOT NULL,
     segment_key integer NOT NULL, -- the event's
-    digest bytea NOT NULL, -- of all the others, as segments.row_digest() has it
+    digest bytea NOT NULL, -- of all other columns, by segments.row_digest()
     CONSTRAINT duplicate_position PRIMARY KEY (lane_id, kafka_offset)
 );
 CREATE INDEX duplicate_of_event ON segments.duplicate (of_lane_id, of_offset);

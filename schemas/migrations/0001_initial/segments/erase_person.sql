@@ -1,5 +1,5 @@
--- Erasure: records itself, takes the identifier and the salt away, blanks the free text. No row goes.
--- Appends hold the gate: none is under way here, and the newest erasure's number tells the next ones whom to forget.
+-- Erasure: records itself, removes the identifier and the salt, and blanks the free text. No row is deleted.
+-- Appends hold the gate, so none is in progress here; later ones drop the person from their cache by the erasure's number.
 CREATE FUNCTION segments.erase_person(network_id text, user_id text, actor text, reason text)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -8,7 +8,7 @@ DECLARE
     number bigint;
     nobodys bigint;
 BEGIN
-    -- What topics said of them that may not speak for the network hangs on a person of nobody's.
+    -- Records of topics that may not carry the network belong to a person without network.
     IF network_id <> '' THEN
         nobodys := segments.erase_person('', network_id || ':' || user_id, actor, reason);
     END IF;
@@ -20,7 +20,7 @@ BEGIN
         RETURN nobodys;
     END IF;
     LOOP
-        -- A publisher may have sent erased:<n> for a user: such a number is passed over.
+        -- A publisher may have sent erased:<n> as a user: such a number is skipped.
         number := nextval('segments.erasure_erasure_id_seq');
         EXIT WHEN NOT EXISTS (
             SELECT FROM segments.person AS p
@@ -45,5 +45,5 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION segments.erase_person(text, text, text, text) IS
 'Takes a person''s identifier away and blanks their free text; their rows stay, as erased:<n>. Returns n, or null when nobody has that identifier. user_id is as reporting.normalise_user() gives it.';
--- Said here, while it is still the owner's: setup gives it to its own role in the end.
+-- Granted here, while the owner still owns it: setup then gives it to the erasing role.
 GRANT EXECUTE ON FUNCTION segments.erase_person TO segments_operate;

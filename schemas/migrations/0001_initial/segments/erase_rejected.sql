@@ -1,7 +1,7 @@
--- Refused records that name nobody, neither by value nor by key, may hold somebody's identifier all the same: an
--- operator who found one blanks it by its position.
+-- Rejected records without a readable user, in value or key, may still contain an identifier. An operator blanks them by
+-- position.
 
--- Which of them were blanked so, by whom and why. Append-only.
+-- The records blanked in this way, with actor and reason. Append-only.
 CREATE TABLE segments.rejected_erasure (
     rejected_erasure_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT rejected_erasure_pkey PRIMARY KEY,
     lane_id integer NOT NULL,
@@ -41,5 +41,5 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION segments.erase_rejected(text, integer, integer, bigint, text, text) IS
 'Blanks detail, key, payload and headers of one rejected record; the row stays. For records that segments.erase_person() can tie to nobody. Returns the number under which it is recorded, or null when no rejected record lies there.';
--- Said here, while it is still the owner's: setup gives it to the erasing role in the end.
+-- Granted here, while the owner still owns it: setup then gives it to the erasing role.
 GRANT EXECUTE ON FUNCTION segments.erase_rejected TO segments_operate;

@@ -13,13 +13,13 @@ GRANT SELECT ON segments.erasure TO segments_ingest, segments_project, segments_
 GRANT SELECT, INSERT ON segments.erasure TO segments_erase;
 GRANT USAGE ON SEQUENCE segments.erasure_erasure_id_seq TO segments_erase;
 
--- Empty. Who appends locks it against erasures, an erasure against appends; nobody else has a right to either.
+-- Empty. Appends lock it against erasures, an erasure against appends; no other role may lock it.
 CREATE TABLE segments.erasure_gate (nothing boolean);
 GRANT SELECT, INSERT ON segments.erasure_gate TO segments_ingest, segments_operate;
 GRANT SELECT ON segments.erasure_gate TO segments_project;
 GRANT UPDATE ON segments.erasure_gate TO segments_erase;
 
--- Appends may be side by side: until the transaction's end nobody is erased.
+-- A shared lock, so appends run concurrently; no person is erased until the transaction ends.
 CREATE FUNCTION segments.keep_erasure_out() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     LOCK TABLE segments.erasure_gate IN ROW EXCLUSIVE MODE;

@@ -10,24 +10,24 @@ CREATE TABLE segments.event (
     user_status smallint NOT NULL, -- 1 add, 2 block, 3 reset, 4 enter, 5 leave, 6 expire
     content bytea NOT NULL, -- salted digest: equal for equal content
     reference_id text COLLATE "C" NOT NULL,
-    discriminator text COLLATE "C" NOT NULL, -- empty where a time was given, else the first receipt's position
+    discriminator text COLLATE "C" NOT NULL, -- empty if a time was sent, else the first receipt's position
     expires_at timestamptz,
     expired_lane_id integer, -- of an expire: the event that it names
     expired_offset bigint,
     source text,
     actor text,
     request_id text,
-    user_sent text, -- where it differs from the person's user_id
+    user_sent text, -- if it differs from the person's user_id
     description text,
-    metadata json, -- as it was sent, less what was lifted from it: jsonb would print 1e308 with 309 digits
-    digest bytea NOT NULL, -- of all the others, as segments.event_digest() has it
-    blanked bytea, -- the part of the digest that stands for what an erasure blanked; null until then
+    metadata json, -- as sent, without the fields moved to the top level: jsonb would print 1e308 with 309 digits
+    digest bytea NOT NULL, -- of all other columns, by segments.event_digest()
+    blanked bytea, -- the digest of what an erasure blanked; null until then
     CONSTRAINT event_position PRIMARY KEY (lane_id, kafka_offset),
     CONSTRAINT event_identity UNIQUE (person_id, segment_key, status_change_timestamp, reference_id, discriminator)
 );
 CREATE INDEX event_reference ON segments.event (reference_id);
--- For views of one network, which have references in this collation: segments are a network's own, so that what is
--- found is its own as well.
+-- For the views by network, whose references have this collation. A segment belongs to one network, so an index look-up
+-- finds only its rows.
 CREATE INDEX event_reference_of_segment ON segments.event (segment_key, reference_id COLLATE "POSIX");
 CREATE TRIGGER event_is_immutable BEFORE UPDATE ON segments.event FOR EACH ROW
 EXECUTE FUNCTION segments.refuse_all_but_erasure('{user_sent,description,metadata}');

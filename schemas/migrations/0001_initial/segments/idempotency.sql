@@ -1,18 +1,18 @@
--- Which event an idempotency key names. Kept at least 7 days.
+-- The event that an idempotency key names. Kept at least 7 days.
 CREATE TABLE segments.idempotency (
     network_id text COLLATE "C" NOT NULL,
     key_digest bytea NOT NULL,
     seen_at timestamptz NOT NULL,
     lane_id integer NOT NULL,
     kafka_offset bigint NOT NULL,
-    request bytea NOT NULL, -- salted digest of all that the key names: content, segment, user, reference, time
+    request bytea NOT NULL, -- salted digest of all that the key covers: content, segment, user, reference, time
     CONSTRAINT idempotency_key_once PRIMARY KEY (network_id, key_digest)
 );
 CREATE INDEX idempotency_seen ON segments.idempotency (seen_at);
 GRANT SELECT, INSERT ON segments.idempotency TO segments_ingest;
 GRANT SELECT ON segments.idempotency TO segments_project, segments_operate, segments_api;
 
--- What an idempotency key names stays for the 7 days that are promised.
+-- A key can't be changed within its 7 days.
 CREATE FUNCTION segments.refuse_early_forgetting() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' AND old.seen_at < clock_timestamp() - interval '7 days' THEN
@@ -26,8 +26,8 @@ FOR EACH ROW EXECUTE FUNCTION segments.refuse_early_forgetting();
 CREATE TRIGGER idempotency_is_never_truncated BEFORE TRUNCATE ON segments.idempotency
 FOR EACH STATEMENT EXECUTE FUNCTION segments.refuse_change();
 
--- Idempotency keys are forgotten 8 days after they were first seen; at most 5,000 a call, the oldest first. Gives the
--- number of those that went. Appends never wait for it: whatever they hold is passed over.
+-- Delete idempotency keys 8 days after their first receipt, at most 5,000 per call, the oldest first; return their number.
+-- Appends never wait for it, because locked keys are skipped.
 CREATE FUNCTION segments.forget_keys() RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WITH old AS MATERIALIZED (

@@ -1,5 +1,5 @@
--- What is remembered of a database holds as long as this stays the same. It changes with each start of Postgres (also on
--- an older copy of its files), with a failover (the timeline), and where database or tables are others of that name.
+-- Caches of the database are valid as long as this stays the same. It changes with each start of Postgres (also on an
+-- older copy of its files), with a failover (the timeline), and with another database or other tables of that name.
 CREATE FUNCTION segments.incarnation() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT concat_ws(
         '-',

@@ -1,4 +1,4 @@
--- Which installation this database is of: what has it in its group's and transactional ids' names takes nothing from others.
+-- The installation's id, a part of the names of consumer groups and transactional ids, which keeps installations apart.
 CREATE TABLE segments.installation (
     only_row boolean NOT NULL DEFAULT true CONSTRAINT installation_pkey PRIMARY KEY
     CONSTRAINT installation_only_row CHECK (only_row),
@@ -8,8 +8,8 @@ CREATE TABLE segments.installation (
 INSERT INTO segments.installation (only_row) VALUES (true);
 GRANT SELECT ON segments.installation TO segments_ingest, segments_project, segments_operate;
 
--- The id alone would go with a dump, or a template: so its name is made of the server's and the database's as well. A
--- replica that was promoted, and a restored base backup, have the same ones.
+-- A dump or a template copies the id, so the name also includes the server's and the database's. A promoted replica and a
+-- restored base backup keep their name.
 CREATE FUNCTION segments.installation_name() RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT left(encode(sha256(convert_to(concat_ws('/', i.installation_id, s.system_identifier, d.oid), 'UTF8')), 'hex'), 16)

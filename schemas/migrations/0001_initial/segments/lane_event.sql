@@ -1,4 +1,4 @@
--- What operators and the service itself did to a lane. Append-only.
+-- Actions of operators and of the service on a lane. Append-only.
 CREATE TABLE segments.lane_event (
     lane_event_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT lane_event_pkey PRIMARY KEY,
     lane_id integer NOT NULL CONSTRAINT lane_event_lane REFERENCES segments.lane,

@@ -1,8 +1,8 @@
--- Lock lanes for an append, in the order of their numbers, keep erasure out until it is over, and tell what is so then: the
--- batches' recorded_at, and what they rest on. lost: one of them is closed, or is not where its batch starts.
--- segment_keys: the segments that the batches name; absent: those that were not there, by network_id and segment_id.
--- A function, for each of its statements sees what is committed by then: all but the lanes is read once they are locked.
--- Locked as an update does it, not FOR UPDATE: whoever makes a checkpoint, which references the lane, need not wait.
+-- Lock lanes for an append, by lane_id, exclude erasures until the end of the transaction, and return the batches'
+-- recorded_at and the state of their preconditions. lost: a lane is closed, or not where its batch starts.
+-- segment_keys: the segments of the batches; absent: those that did not exist, by network_id and segment_id.
+-- A function, because each of its statements sees the latest commits: everything else is read once the lanes are locked.
+-- Locked FOR NO KEY UPDATE, so that a worker can make a checkpoint, which references the lane, meanwhile.
 CREATE FUNCTION segments.lock_lanes(
     lanes integer [], starts bigint [], segment_keys integer [], absent_networks text [], absent_segments integer [],
     OUT lost boolean, OUT stopped_because text, OUT recorded_at timestamptz,

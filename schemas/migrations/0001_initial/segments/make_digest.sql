@@ -1,4 +1,4 @@
--- A row that comes with its digest is a copy, as a restore's, and keeps it: it may have been blanked since.
+-- A row inserted with a digest is a copy, for example of a restore, and keeps it, because it may be blanked.
 CREATE FUNCTION segments.make_digest() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF new.digest IS NULL THEN

@@ -1,20 +1,21 @@
--- Makes the view of schema reporting_network beside the one of that name in schema reporting, with its words, for
--- segments_report_network; or makes it anew, once columns were appended. shows: of each table what is theirs; or of lanes
--- those that are shown to them; or what other views of reporting_network show; or everything.
--- What such a view calls is called as whoever asks, and is granted to the role; without the schema it can't be named.
+-- Makes the view in reporting_network for the one of that name in reporting, with its comments, for
+-- segments_report_network; or replaces it, once columns are appended. shows: of each table the rows of the caller's
+-- networks; or the lanes shown to them; or what other views of reporting_network show; or everything.
+-- The functions that such a view calls run as the caller and are granted to the role; without USAGE on their schema the
+-- caller can't name them.
 --
--- A view by network is the view of schema reporting over what is theirs of each table, behind a security barrier: no
--- function that an analyst puts into a query sees a row before the network was checked, but for those that Postgres knows
--- to tell nothing (= and <, say), and these still find their way to an index.
--- EXPLAIN ANALYZE tells how many rows each part of a plan found, and which parts were never run. So:
--- - the scan of each table filters by network itself, together with whatever is asked for: a join would do it after the
---   look-up, and a filter beside the condition of an index tells how many rows it took away;
--- - what is theirs is found first and handed in from the side, for a sub-select would be run when some row fits the rest of
---   the filter, and not before; WITH keeps the two apart, and lets filters through (OFFSET 0 would not);
--- - one network at a time, for = is always a condition of an index where = ANY is not;
--- - references and topics are of another collation, which orders alike, so that the indexes of everybody's are not used.
--- Lanes hold every network's records, and say nothing of any but how many. The watermark is as it is: what is final
--- for all is final for each.
+-- A view by network is the view of schema reporting over the caller's rows of each table, behind a security barrier: a
+-- function in a query sees a row only after the network is checked, except leakproof ones (such as = and <), which can
+-- use an index.
+-- EXPLAIN ANALYZE shows the number of rows of each plan node, and which nodes were never executed. So:
+-- - the scan of each table filters by network itself, together with the query's conditions: a join would filter after the
+--   look-up, and a filter beside an index condition shows the number of rows that it removed;
+-- - the caller's networks are found first and joined laterally: a sub-select would run only once a row matches the other
+--   conditions; WITH separates the two, and lets conditions through (OFFSET 0 would not);
+-- - one network at a time, because = is always an index condition and = ANY is not;
+-- - references and topics have another collation with the same order, so that indexes over all networks are not used.
+-- Lanes contain records of every network, and show only their number. The watermark is unrestricted: what is final for
+-- all networks is final for each.
 CREATE PROCEDURE segments.make_network_view(name text, shows text DEFAULT 'theirs')
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -26,7 +27,7 @@ BEGIN
     IF shows = 'their views' THEN
         query := replace(query, 'reporting.', 'reporting_network.');
     ELSIF shows IN ('theirs', 'shown lanes') THEN
-        -- A table without an alias gets its own name for one.
+        -- A table without an alias gets its own name as alias.
         query := regexp_replace(query, 'segments\.(segment|lane)$', '\& AS \1');
         FOR part IN SELECT * FROM (VALUES
             ('segments.segment', 'network_id = own.network_id'), ('segments.person', 'network_id = own.network_id'),

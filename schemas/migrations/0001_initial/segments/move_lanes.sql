@@ -1,4 +1,4 @@
--- How far a lane goes on, what its offsets held, and the last record among them, if there is one.
+-- The new offset of a lane, the counts of its records, and the last record, if any.
 CREATE TYPE segments.lane_move AS (
     lane_id integer,
     start bigint,
@@ -13,7 +13,7 @@ CREATE TYPE segments.lane_move AS (
     received_ms bigint
 );
 
--- Move lanes on by compare-and-set, each once; an error where one is not where it should be. Their rows are locked.
+-- Move locked lanes by compare-and-set; an error if one is not at the expected offset.
 CREATE FUNCTION segments.move_lanes(moves segments.lane_move [], recorded timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     moved bigint;

@@ -1,8 +1,8 @@
--- A row for each network that has a segment, locked by each change of its segments: they are serial within a network,
--- and no network waits for another.
+-- A row for each network with segments, locked by each change of its segments, so that changes are serial within a
+-- network and no network waits for another.
 CREATE TABLE segments.network (
     network_id text COLLATE "C" CONSTRAINT network_pkey PRIMARY KEY,
-    segments integer NOT NULL DEFAULT 0 -- how many it has, archived ones too
+    segments integer NOT NULL DEFAULT 0 -- their number, including archived ones
 ) WITH (fillfactor = 50);
 GRANT SELECT ON segments.network TO segments_ingest, segments_project, segments_operate;
 GRANT SELECT, INSERT, UPDATE ON segments.network TO segments_registry;

@@ -1,4 +1,4 @@
--- What became of an event, by what it did at its place in the fold (effect of key_state) and whether it is superseded.
+-- The outcome of an event, from its effect at its place in the fold (effect of key_state) and whether it is superseded.
 CREATE FUNCTION segments.outcome(effect smallint, is_superseded boolean) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE
     WHEN is_superseded THEN 'superseded'

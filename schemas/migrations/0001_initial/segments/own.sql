@@ -1,6 +1,6 @@
--- What is whose: each network of a role itself and of those whose rights it has, its segments, and the lanes of topics
--- that ever might have spoken for it. Functions, so that a plan shows none of it; in PL/pgSQL, as that plans a query once
--- a session, where a function in SQL would do it at each look-up and take longer than the look-up.
+-- The caller's networks (of the role itself and of roles that it is a member of), their segments, and the lanes of topics
+-- that may have carried them. Functions, so that plans do not show it; in PL/pgSQL, which plans a query once per session,
+-- while a function in SQL would plan it at each look-up and take longer than the look-up.
 CREATE FUNCTION segments.own(asking name) RETURNS TABLE (network_id text, segments integer [], lanes integer [])
 LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -10,7 +10,7 @@ BEGIN
             WHERE s.network_id = n.network_id),
         (SELECT coalesce(array_agg(l.lane_id ORDER BY l.lane_id), '{}') FROM segments.lane AS l
             WHERE NOT EXISTS (SELECT FROM segments.source_event AS t WHERE t.topic = l.topic)
-            -- The first topic might say everything before somebody said otherwise.
+            -- The first topic may carry everything until it has a rule.
             OR EXISTS (SELECT FROM segments.source_event AS t WHERE t.topic = l.topic AND (
                 t.networks IS NULL OR n.network_id = ANY (t.networks) OR t.topic = t.topic_prefix || '.commands')))
     FROM (
@@ -19,7 +19,7 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION segments.own TO segments_report_network;
 
--- Of lanes those are shown that may speak for one of them now: a topic's very name may say whose it is.
+-- Only lanes of topics that may carry one of these networks now, because a topic's name may reveal its network.
 CREATE FUNCTION segments.shown_lanes(asking name) RETURNS integer []
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -1,10 +1,10 @@
--- The one place where a person's identifier stands. The salt goes into every digest of their content.
+-- The only place where a person's identifier is stored. The salt is part of every digest of their content.
 CREATE TABLE segments.person (
     person_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT person_pkey PRIMARY KEY,
     network_id text COLLATE "C" NOT NULL,
     user_id text COLLATE "C" NOT NULL,
     salt bytea NOT NULL,
-    -- 0, or the number of the erasure that took the identifier away.
+    -- 0, or the number of the erasure that removed the identifier.
     erased bigint NOT NULL DEFAULT 0,
     CONSTRAINT person_once UNIQUE (user_id, network_id, erased)
 );
@@ -12,7 +12,7 @@ GRANT SELECT, INSERT ON segments.person TO segments_ingest, segments_operate;
 GRANT SELECT ON segments.person TO segments_project, segments_api;
 GRANT SELECT, UPDATE ON segments.person TO segments_erase;
 
--- A person's number, network and identifier stay; their erasure alone takes the identifier and the salt away.
+-- A person's number, network and identifier never change, except that an erasure removes the identifier and the salt.
 CREATE FUNCTION segments.refuse_person_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND current_user = 'segments_erase' AND old.erased = 0 AND new.erased > 0

@@ -1,5 +1,4 @@
--- An update by the erasing role may blank free text, keep once what stands for it in the row's digest, and touch
--- nothing else.
+-- An update by the erasing role may blank free text and set, once, the digest of what was blanked; nothing else.
 CREATE FUNCTION segments.refuse_all_but_erasure() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     blanked jsonb;

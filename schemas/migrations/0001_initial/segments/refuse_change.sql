@@ -1,6 +1,6 @@
--- What was written stays: grants give nobody UPDATE, DELETE or TRUNCATE on the log, and triggers refuse
--- them to the owner too. The one exception is erasure, by its own role through its own function.
--- What is not append-only as a whole (person, idempotency, segment) keeps what must never change.
+-- The log is immutable: no role is granted UPDATE, DELETE or TRUNCATE on it, and triggers refuse them to the owner too.
+-- The only exception is erasure, by its own role through its own function. In tables that are not append-only (person,
+-- idempotency, segment) the triggers protect the columns that must never change.
 CREATE FUNCTION segments.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% on %.% refused: it is append-only', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME

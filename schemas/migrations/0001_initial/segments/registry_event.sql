@@ -1,5 +1,5 @@
--- Append-only: the segment as it stood after each change. version: in the order of a network's changes; those of two
--- networks may be committed in another order than they are numbered.
+-- Append-only: the segment after each change. version: in the order of a network's changes; changes of different networks
+-- may be committed in another order than they are numbered.
 CREATE TABLE segments.registry_event (
     version bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT registry_event_pkey PRIMARY KEY,
     segment_key integer NOT NULL CONSTRAINT registry_event_segment REFERENCES segments.segment,

@@ -5,7 +5,7 @@ CREATE TABLE segments.rejected (
     recorded_at timestamptz NOT NULL,
     reason text NOT NULL,
     detail text, -- null once erased: it may name fields of the payload
-    -- What could be read of it.
+    -- The fields that could be read.
     network_id text COLLATE "C",
     person_id bigint,
     segment_id bigint,
@@ -15,13 +15,13 @@ CREATE TABLE segments.rejected (
     record_key bytea,
     payload bytea,
     payload_text text,
-    -- The headers that decide something, to be kept by a retry: {name: text}.
+    -- The headers that have an effect, which a retry repeats: {name: text}.
     headers jsonb,
-    -- Whom the record key names, where that is another than person_id: for erasure alone, and in no view.
+    -- The person in the record key, if not person_id: only for erasure, and in no view.
     key_person_id bigint,
-    -- Of a batch that could not be read one row stands for all of its offsets.
+    -- One row represents all offsets of an unreadable batch.
     next_offset bigint NOT NULL,
-    salt bytea, -- for what an erasure blanks, and goes with it
+    salt bytea, -- for what an erasure blanks; removed with it
     digest bytea NOT NULL, -- as an event's
     blanked bytea,
     CONSTRAINT rejected_position PRIMARY KEY (lane_id, kafka_offset),
@@ -44,7 +44,7 @@ GRANT SELECT, INSERT ON segments.rejected TO segments_ingest, segments_operate;
 GRANT SELECT ON segments.rejected TO segments_project, segments_api;
 GRANT SELECT, UPDATE (detail, record_key, payload, payload_text, headers, salt, blanked) ON segments.rejected TO segments_erase;
 
--- Where the rejected record stands that stands for a place too: itself, or the first offset of its batch. Else null.
+-- The offset of the rejected record that represents a place: its own, or the first of its batch. Else null.
 CREATE FUNCTION segments.rejected_at(lane_id integer, kafka_offset bigint) RETURNS bigint
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN (

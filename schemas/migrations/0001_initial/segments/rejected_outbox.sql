@@ -1,4 +1,4 @@
--- How far each lane's rejected records were published to <prefix>.rejected.
+-- The position up to which each lane's rejected records are published to <prefix>.rejected.
 CREATE TABLE segments.rejected_outbox (
     lane_id integer CONSTRAINT rejected_outbox_pkey PRIMARY KEY,
     next_offset bigint NOT NULL

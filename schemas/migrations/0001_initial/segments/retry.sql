@@ -1,4 +1,4 @@
--- When a rejected record was published again. Append-only, so that rejected itself never changes.
+-- The retries of rejected records. Append-only, so that `rejected` itself never changes.
 CREATE TABLE segments.retry (
     retry_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT retry_pkey PRIMARY KEY,
     lane_id integer NOT NULL,

@@ -10,13 +10,13 @@ CREATE TABLE segments.segment (
     archived_at timestamptz,
     CONSTRAINT segment_id_is_positive CHECK (segment_id > 0),
     CONSTRAINT segment_id_once_per_network UNIQUE (network_id, segment_id),
-    -- Deferrable, so that a file of segments may give two of them each other's name.
+    -- Deferrable, so that a file of segments can swap two names.
     CONSTRAINT segment_name_once_per_network UNIQUE (network_id, segment_name) DEFERRABLE INITIALLY IMMEDIATE
 );
 GRANT SELECT ON segments.segment TO segments_ingest, segments_project, segments_operate, segments_api;
 GRANT SELECT, INSERT, UPDATE (segment_name, description, is_visible, archived_at) ON segments.segment TO segments_registry;
 
--- Which segment it is, whose, and who made it when: the log names it by its key.
+-- Id, network, creator and time of creation never change: the log refers to a segment by its key.
 CREATE FUNCTION segments.refuse_another_segment() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND (old.segment_key, old.network_id, old.segment_id, old.created_at, old.created_by)

@@ -1,5 +1,5 @@
--- Signatures that were believed, each once, by the nonce that they hold. Not part of the log: forgotten once no record
--- that is still to be read can be believed with them.
+-- Signatures that were believed, each once, by their nonce. Not part of the log: they are deleted once no unread record
+-- can be believed with them.
 CREATE TABLE segments.signature (
     signed_at timestamptz NOT NULL,
     nonce bytea NOT NULL,
@@ -8,7 +8,7 @@ CREATE TABLE segments.signature (
 GRANT SELECT, INSERT ON segments.signature TO segments_ingest, segments_operate;
 GRANT SELECT ON segments.signature TO segments_project;
 
--- No signature that was made before is believed: it may have been forgotten. One row.
+-- Signatures made before this time are not believed, because they may have been deleted. One row.
 CREATE TABLE segments.signature_horizon (
     forgotten_until timestamptz NOT NULL DEFAULT '-infinity',
     moved_at timestamptz NOT NULL DEFAULT clock_timestamp()
@@ -17,9 +17,9 @@ CREATE UNIQUE INDEX signature_horizon_is_one ON segments.signature_horizon ((tru
 INSERT INTO segments.signature_horizon DEFAULT VALUES;
 GRANT SELECT ON segments.signature_horizon TO segments_ingest, segments_project, segments_operate;
 
--- Signatures are forgotten once no lane has a record before it that was received when they are still believed: two
--- hours behind the slowest open lane, but after 7 days in any case. What was made before that is not believed any more;
--- appends that did not know it yet have ended by the time that it is deleted. At most 5,000 a call, as forget_keys().
+-- Delete signatures once no lane has unread records of their time: two hours behind the slowest open lane, and after 7
+-- days in any case. Earlier signatures are no longer believed; appends that did not know this yet have ended by then. At
+-- most 5,000 per call, as in forget_keys().
 CREATE FUNCTION segments.forget_signatures() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

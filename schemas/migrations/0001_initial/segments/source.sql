@@ -1,4 +1,4 @@
--- One row, locked by each change. The append reads it, so a change counts from the next append on.
+-- One row, locked by each change. The append reads it, so a change applies from the next append on.
 CREATE TABLE segments.source_version (
     only_row boolean CONSTRAINT source_version_pkey PRIMARY KEY DEFAULT true,
     version bigint NOT NULL,
@@ -8,15 +8,15 @@ INSERT INTO segments.source_version (version) VALUES (0);
 GRANT SELECT ON segments.source_version TO segments_ingest, segments_operate, segments_api;
 GRANT SELECT, UPDATE ON segments.source_version TO segments_registry;
 
--- What each command topic may say, and every change of it with actor and time. Kafka's ACLs decide who writes a topic.
--- Append-only, and the whole state: the newest row of a topic is what stands. A topic without one is not read, but for
--- <prefix>.commands, which may say everything until somebody says otherwise.
+-- The rules of command topics, and every change with actor and time. Kafka's ACLs control who may write a topic.
+-- Append-only: the newest row of a topic is its current rule. Topics without a row are not read, except
+-- <prefix>.commands, which may carry everything.
 CREATE TABLE segments.source_event (
     version bigint CONSTRAINT source_event_pkey PRIMARY KEY,
     topic text COLLATE "C" NOT NULL,
     topic_prefix text COLLATE "C" NOT NULL, -- of the installation that reads it
     change text NOT NULL CONSTRAINT source_event_change_is_known CHECK (change IN ('allowed', 'revoked', 'closed')),
-    -- Null: all. Once revoked or closed: as they stood before.
+    -- Null: all. Once revoked or closed: the former values.
     networks text [],
     statuses text [],
     changed_at timestamptz NOT NULL DEFAULT clock_timestamp(),

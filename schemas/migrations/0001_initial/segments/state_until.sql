@@ -1,5 +1,5 @@
--- The state of a key after all its events that the log holds, projected or not, that had happened and were recorded until two
--- moments; and the time of the newest. One row: both null where there is no such event.
+-- The state of a key after all its events in the log, projected or not, that had happened and were recorded until two
+-- moments, and the time of the newest. One row; both are null without such an event.
 CREATE FUNCTION segments.state_until(
     segment_key integer, person_id bigint, happened_until timestamptz, recorded_until timestamptz
 ) RETURNS TABLE (state segments.key_state, newest timestamptz) LANGUAGE sql STABLE PARALLEL SAFE AS $$

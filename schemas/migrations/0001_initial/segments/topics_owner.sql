@@ -1,4 +1,4 @@
--- Whose the topics of a prefix were when a process of ours last looked; the truth stands in <prefix>.owner.
+-- The owner of the topics of a prefix at the last check by a process; topic <prefix>.owner is authoritative.
 CREATE TABLE segments.topics_owner (
     topic_prefix text COLLATE "C" CONSTRAINT topics_owner_pkey PRIMARY KEY,
     installation text NOT NULL,
