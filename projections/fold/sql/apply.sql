@@ -1,10 +1,11 @@
--- Fold a batch of claimed lanes into the state rows and sizes; its keys' rows are locked.
--- A key whose events in the batch came in their order, and later than all that it has folded in both orders, goes on from
--- its state, and none of its events is superseded; any other is late and
--- folded anew from the log below the checkpoints, twice: as it was (sign -1) and with the batch (sign 1).
--- Late keys with many events are left to refold.sql, which folds a part of them: they are told.
--- An interval of a key's history, or what is said of an event besides, is written when the change comes that ends it; of late keys, what is no more goes.
--- Sizes are sums of signs; all of a batch go to its first lane's rows, which are nobody else's while it is claimed.
+-- Fold a batch of claimed lanes into the state rows and sizes. The rows of its keys are locked.
+-- A key continues from its state if its events in the batch arrived in their order, and later than all folded events of the
+-- key both by time and by receipt; none of them is superseded then. Any other key is late: it is folded anew from the log
+-- below the checkpoints, without the batch (sign -1) and with it (sign 1). Late keys with many events are not folded here
+-- but returned, for projections.refold.
+-- An interval is written when the change comes that ends it. For late keys, rows that no longer hold are deleted.
+-- Sizes are sums of signs. A batch adds all of them to rows of its first lane, which no other transaction writes while the
+-- lane is claimed.
 -- Parameters: slot, lane_id[], first offset[], next offset[], projection, how many events are many.
 WITH batch AS MATERIALIZED (
     SELECT e.segment_key, e.person_id, e.user_status, e.status_change_timestamp, e.received_at, e.recorded_at,

@@ -54,5 +54,4 @@ WINDOW
             a.status_change_timestamp DESC, a.received_at DESC, a.topic DESC, a.partition DESC, a.kafka_offset DESC, a.epoch DESC
         ROWS UNBOUNDED PRECEDING
     );
-GRANT SELECT ON projections.history TO segments_ingest, segments_operate, segments_api;
-GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON projections.history TO segments_project;
+GRANT SELECT ON projections.history TO segments_ingest, segments_project, segments_operate, segments_api;

@@ -50,14 +50,14 @@ SELECT
     k.slot,
     k.segment_key,
     k.person_id,
-    (k.state).valid_from AS valid_from,
+    k.valid_from,
     NULL::timestamptz AS valid_to,
-    (k.state).from_lane_id AS lane_id,
-    (k.state).from_offset AS kafka_offset,
-    (k.state).from_status AS user_status,
-    (k.state).from_effect AS effect,
-    (k.state).is_member AS is_member,
-    (k.state).override AS override,
-    (k.state).last_recorded_at AS last_recorded_at
+    k.from_lane_id AS lane_id,
+    k.from_offset AS kafka_offset,
+    k.from_status AS user_status,
+    k.from_effect AS effect,
+    k.is_member,
+    k.override,
+    k.last_recorded_at
 FROM projections.membership AS k;
 GRANT SELECT ON projections.key_interval TO segments_project, segments_operate, segments_api;

@@ -9,7 +9,8 @@ FROM projections.checkpoint AS t
 WHERE t.projection = 'membership' AND t.slot = (SELECT s.slot FROM projections.serving AS s);
 
 CREATE VIEW projections.serving_membership AS
-SELECT t.segment_key, t.person_id, t.state, t.expires_at, t.tail
+SELECT
+    t.segment_key, t.person_id, t.state, t.expires_at, t.tail, t.is_member, t.override, t.valid_from, t.last_recorded_at
 FROM projections.membership AS t
 WHERE t.slot = (SELECT s.slot FROM projections.serving AS s);
 

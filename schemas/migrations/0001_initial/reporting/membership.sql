@@ -6,11 +6,11 @@ SELECT
     p.user_id,
     (k.state).member_since AS since,
     segments.status_word(e.user_status) AS cause,
-    segments.status_word((k.state).override) AS override,
+    segments.status_word(k.override) AS override,
     e.reference_id,
     e.description,
     e.metadata::jsonb AS metadata,
-    (k.state).last_recorded_at AS last_recorded_at
+    k.last_recorded_at
 FROM projections.serving_membership AS k
 INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
 INNER JOIN segments.person AS p ON k.person_id = p.person_id
@@ -22,7 +22,7 @@ INNER JOIN segments.event AS e
         AND k.segment_key = e.segment_key
         AND k.person_id = e.person_id
 WHERE
-    (k.state).is_member;
+    k.is_member;
 
 COMMENT ON VIEW reporting.membership IS 'The current members of each segment, and the event that began each membership.';
 COMMENT ON COLUMN reporting.membership.network_id IS 'The tenant.';

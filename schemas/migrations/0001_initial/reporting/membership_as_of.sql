@@ -29,9 +29,9 @@ BEGIN
             FROM projections.past_interval AS i
             WHERE i.slot = $5 AND i.valid_from <= $1 AND i.valid_to > $1 AND i.segment_key = ANY ($3) %1$s
             UNION ALL
-            SELECT i.segment_key, i.person_id, (i.state).is_member, (i.state).override
+            SELECT i.segment_key, i.person_id, i.is_member, i.override
             FROM projections.membership AS i
-            WHERE i.slot = $5 AND (i.state).valid_from <= $1 AND i.segment_key = ANY ($3) %1$s
+            WHERE i.slot = $5 AND i.valid_from <= $1 AND i.segment_key = ANY ($3) %1$s
         $states$;
     ELSE
         states := $states$

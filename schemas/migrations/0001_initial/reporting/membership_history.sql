@@ -12,7 +12,7 @@ SELECT
     segments.status_word(i.user_status) AS cause,
     e.reference_id,
     coalesce(i.last_recorded_at, (
-        SELECT (k.state).last_recorded_at FROM projections.serving_membership AS k
+        SELECT k.last_recorded_at FROM projections.serving_membership AS k
         WHERE k.segment_key = i.segment_key AND k.person_id = i.person_id
     )) AS last_recorded_at,
     i.valid_to - i.valid_from AS duration

@@ -4,14 +4,14 @@ SELECT
     s.segment_id::bigint AS segment_id,
     s.segment_name,
     p.user_id,
-    segments.status_word((k.state).override) AS override,
-    (k.state).is_member AS is_member,
+    segments.status_word(k.override) AS override,
+    k.is_member,
     (k.state).override_since AS since,
     (k.state).expires_at AS expires_at,
     e.reference_id,
     e.description,
     e.metadata::jsonb AS metadata,
-    (k.state).last_recorded_at AS last_recorded_at
+    k.last_recorded_at
 FROM projections.serving_membership AS k
 INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
 INNER JOIN segments.person AS p ON k.person_id = p.person_id
@@ -23,7 +23,7 @@ INNER JOIN segments.event AS e
         AND k.segment_key = e.segment_key
         AND k.person_id = e.person_id
 WHERE
-    (k.state).override > 0;
+    k.override > 0;
 
 COMMENT ON VIEW reporting.override IS 'Standing overrides: users that a person or service has added or blocked, regardless of automation.';
 COMMENT ON COLUMN reporting.override.network_id IS 'The tenant.';

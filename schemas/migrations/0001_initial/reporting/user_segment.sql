@@ -4,18 +4,18 @@ SELECT
     s.segment_id::bigint AS segment_id,
     s.segment_name,
     p.user_id,
-    (k.state).is_member AS is_member,
-    segments.status_word((k.state).override) AS override,
+    k.is_member,
+    segments.status_word(k.override) AS override,
     segments.status_word((k.state).automation_says) AS automation_says,
     (k.state).member_since AS member_since,
     (k.state).override_since AS override_since,
     (k.state).last_change_at AS last_change_at,
-    (k.state).last_recorded_at AS last_recorded_at
+    k.last_recorded_at
 FROM projections.serving_membership AS k
 INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
 INNER JOIN segments.person AS p ON k.person_id = p.person_id
 WHERE
-    (k.state).is_member IS NOT NULL;
+    k.is_member IS NOT NULL;
 
 COMMENT ON VIEW reporting.user_segment IS 'The state of every (segment, user) with an event; rows are never removed. For incremental extraction, select last_recorded_at below watermark.recorded_until.';
 COMMENT ON COLUMN reporting.user_segment.network_id IS 'The tenant.';
