@@ -30,3 +30,12 @@ BEGIN
             WHERE a.network_id = ANY (t.networks) AND pg_has_role(asking, a.role, 'USAGE'))));
 END $$;
 GRANT EXECUTE ON FUNCTION segments.shown_lanes TO segments_report_network;
+
+-- The networks of who asks, of all or of this one. It may be called in a function that runs as its owner: who asks is the
+-- role that the session has taken on, or its login.
+CREATE FUNCTION segments.visible_networks(of_network text DEFAULT NULL) RETURNS SETOF text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT DISTINCT a.network_id FROM segments.analyst AS a
+    WHERE pg_has_role(coalesce(nullif(current_setting('role', true), 'none'), session_user::text)::name, a.role, 'USAGE')
+        AND (of_network IS NULL OR a.network_id = of_network)
+$$;
