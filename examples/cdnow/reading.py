@@ -49,6 +49,10 @@ VIEWS = {
         " FROM reporting.membership_history"
         " WHERE network_id = 'cdnow' AND segment_id = 2 AND user_id = 'C-00609'"
     ),
+    "retroactive_change": (
+        "SELECT segment_id, user_id, day, members_before, members_after"
+        " FROM reporting.retroactive_change WHERE segment_id = 2"
+    ),
     "event": (
         "SELECT kafka_partition, kafka_offset, user_id, user_sent, user_status,"
         " status_change_timestamp, source FROM reporting.event WHERE user_sent <> user_id"

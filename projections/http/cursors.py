@@ -25,6 +25,7 @@ class MembersCursor(msgspec.Struct, array_like=True, frozen=True, tag="members")
     segment_id: int
     as_of: int | None
     known_at: int | None
+    snapshot: str | None
     after: int
 
 
@@ -54,18 +55,24 @@ class SegmentsCursor(msgspec.Struct, array_like=True, frozen=True, tag="segments
     user: str
     as_of: int | None
     known_at: int | None
+    snapshot: str | None
     after: int
 
 
 Cursor = TypeVar("Cursor", MembersCursor, ResultsCursor, EventsCursor, SegmentsCursor)
 
 
+def encoded(moment: Moment) -> tuple[int | None, int | None, str | None]:
+    """Return a moment as cursors have it."""
+    return micros(moment.as_of), micros(moment.known_at), moment.snapshot
+
+
 def moment_of(cursor: MembersCursor | SegmentsCursor, requested: Moment) -> Moment:
     """Return the moment of a cursor; the request must not contradict it. Raises: Problem 400."""
-    for name, moment in requested._asdict().items():
-        if moment is not None and micros(moment) != getattr(cursor, name):
+    for name, value in zip(Moment._fields, encoded(requested), strict=True):
+        if value is not None and value != getattr(cursor, name):
             raise wrong("cursor", f"belongs to another {name}")
-    return Moment(of_micros(cursor.as_of), of_micros(cursor.known_at))
+    return Moment(of_micros(cursor.as_of), of_micros(cursor.known_at), cursor.snapshot)
 
 
 class Cursors:

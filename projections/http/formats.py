@@ -12,23 +12,32 @@ import msgspec
 from starlette.responses import Response
 
 from service.http.kit.negotiation import JSON
+from service.http.kit.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from projections.queries.rows import Row
+    from projections.queries.rows import Reach, Row
 
 NDJSON, CSV = "application/x-ndjson", "text/csv"
 KINDS = (JSON, NDJSON, CSV)
 # The other formats of a response, for OpenAPI.
 STREAMS: dict[str, Any] = {kind: {"schema": {"type": "string"}} for kind in (NDJSON, CSV)}
 COMPLETE_UNTIL = "Segments-Complete-Until"
+SNAPSHOT = "Segments-Snapshot"
 _encode = msgspec.json.Encoder().encode
 
 
-def answer(body: Mapping[str, Any]) -> Response:
-    """Respond with JSON."""
-    return Response(_encode(body), media_type=JSON)
+def answer(body: Mapping[str, Any], reach: Reach) -> Response:
+    """Respond with JSON, `complete_until` after the other fields, and the snapshot as a header."""
+    text = _encode({**body, "complete_until": reach.complete_until})
+    return Response(text, media_type=JSON, headers={SNAPSHOT: reach.snapshot})
+
+
+def not_found(reason: str, detail: str, reach: Reach) -> Problem:
+    """404, with how far what was read reaches."""
+    more = {"complete_until": reach.complete_until}
+    return Problem(404, reason, detail, headers={SNAPSHOT: reach.snapshot}, more=more)
 
 
 def lines(kind: str, columns: Sequence[str]) -> tuple[str, bytes, Callable[[Iterable[Row]], bytes]]:
@@ -39,9 +48,12 @@ def lines(kind: str, columns: Sequence[str]) -> tuple[str, bytes, Callable[[Iter
     return "text/csv; charset=utf-8; header=present", heading, partial(_csv, columns)
 
 
-def reaches(complete_until: datetime | None) -> dict[str, str]:
-    """Return `complete_until` as a header, for formats without a field for it."""
-    return {COMPLETE_UNTIL: complete_until.isoformat()} if complete_until else {}
+def reaches(reach: Reach) -> dict[str, str]:
+    """Return the snapshot and `complete_until` as headers, for formats without a field for the latter."""
+    headers = {SNAPSHOT: reach.snapshot}
+    if reach.complete_until:
+        headers[COMPLETE_UNTIL] = reach.complete_until.isoformat()
+    return headers
 
 
 def _ndjson(rows: Iterable[Row]) -> bytes:

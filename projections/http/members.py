@@ -8,16 +8,15 @@ from fastapi import APIRouter, Depends, Response
 from starlette.responses import StreamingResponse
 
 from projections.http import response_models
-from projections.http.cursors import Cursors, MembersCursor, moment_of
-from projections.http.formats import KINDS, STREAMS, answer, lines, reaches
-from projections.http.query_parameters import MEMBERS_LIMIT, Members, OneUserAtMoment, User, micros
+from projections.http.cursors import Cursors, MembersCursor, encoded, moment_of
+from projections.http.formats import KINDS, STREAMS, answer, lines, not_found, reaches
+from projections.http.query_parameters import MEMBERS_LIMIT, Members, OneUserAtMoment, User
 from projections.queries.members import COLUMNS, read_page
-from projections.queries.rows import Moment, find_segment, read_complete_until
+from projections.queries.rows import Moment, find_segment, read_reach
 from projections.queries.users import read_user
 from service.http.kit.auth import Admission  # noqa: TC001 - FastAPI reads it
 from service.http.kit.negotiation import JSON, Accept, negotiate, takes_json
 from service.http.kit.parameters import PathId, wrong
-from service.http.kit.problems import Problem
 from service.registry.api_keys import Scope
 
 if TYPE_CHECKING:
@@ -25,9 +24,10 @@ if TYPE_CHECKING:
 
     from projections.http.query_parameters import MembersQuery, UserAtMomentQuery
     from projections.queries.members import Page
-    from projections.queries.rows import Row, Segment
+    from projections.queries.rows import Reach, Row, Segment
     from service.http.kit.auth import Access
     from service.http.kit.database import SharedDatabase
+    from service.http.kit.problems import Problem
 
 PATH = "/networks/{network_id}/segments/{segment_id}/members"
 # Keys per piece of a stream; each piece is read in its own transaction.
@@ -102,17 +102,16 @@ async def _page(
     _kind: str = JSON,
 ) -> Response:
     moment, after = _place(cursors, network_id, segment_id, query)
-    async with shared.transaction(network_id) as connection:
+    async with shared.transaction(network_id, repeatable=True) as connection:
         segment = await find_segment(connection, network_id, segment_id)
-        until = await read_complete_until(connection)
+        reach = await read_reach(connection, network_id, moment.snapshot)
         rows, last = await read_page(
             connection, segment, moment, after, query.limit or MEMBERS_LIMIT
         )
     cursor = None
     if last is not None:
-        as_of, known_at = map(micros, moment)
-        cursor = cursors.encode(MembersCursor(network_id, segment_id, as_of, known_at, last))
-    return answer({"members": rows, "next": cursor, "complete_until": until})
+        cursor = cursors.encode(MembersCursor(network_id, segment_id, *encoded(moment), last))
+    return answer({"members": rows, "next": cursor}, reach)
 
 
 async def _stream(
@@ -125,13 +124,15 @@ async def _stream(
 ) -> Response:
     """Respond with all members, or `limit` of them. An error before the first member still sets the status."""
     moment, after = _place(cursors, network_id, segment_id, query)
-    async with shared.transaction(network_id) as connection:
+    async with shared.transaction(network_id, repeatable=True) as connection:
         segment = await find_segment(connection, network_id, segment_id)
-        until = await read_complete_until(connection)
+        reach = await read_reach(connection, network_id, moment.snapshot)
         first = await read_page(connection, segment, moment, after, query.limit, PIECE)
     media_type, heading, encode = lines(kind, COLUMNS)
+    if not any(moment):  # all pieces are of one snapshot
+        moment = Moment(snapshot=reach.snapshot)
     pieces = _pieces(shared, segment, moment, first, query.limit, heading, encode)
-    return StreamingResponse(pieces, media_type=media_type, headers=reaches(until))
+    return StreamingResponse(pieces, media_type=media_type, headers=reaches(reach))
 
 
 async def _pieces(
@@ -155,7 +156,7 @@ async def _pieces(
             yield text
         if after is None or left == 0:
             return
-        async with shared.transaction(segment.network_id) as connection:
+        async with shared.transaction(segment.network_id, repeatable=True) as connection:
             page = await read_page(connection, segment, moment, after, left, PIECE)
 
 
@@ -167,20 +168,20 @@ async def _one(
     of_path: str | None = None,
 ) -> Response:
     user = query.which(of_path)
-    async with shared.transaction(network_id) as connection:
+    async with shared.transaction(network_id, repeatable=True) as connection:
         await find_segment(connection, network_id, segment_id)
-        until = await read_complete_until(connection)
+        reach = await read_reach(connection, network_id, query.moment.snapshot)
         rows, _ = await read_user(connection, network_id, user, segment_id, query.moment)
     if not rows:
-        raise unknown_user(until, user)
+        raise unknown_user(reach, user)
     (state,) = rows
     members = [{name: state[name] for name in COLUMNS}] if state["is_member"] else []
-    return answer({"members": members, "next": None, "state": state, "complete_until": until})
+    return answer({"members": members, "next": None, "state": state}, reach)
 
 
-def unknown_user(complete_until: Any, user: str) -> Problem:
+def unknown_user(reach: Reach, user: str) -> Problem:
     """404: no event of that user in that segment within the requested bounds."""
     detail = "there is no event of this user in this segment"
     if user.endswith("/"):
         detail += "; the trailing slash is part of the user"
-    return Problem(404, "unknown_user", detail, more={"complete_until": complete_until})
+    return not_found("unknown_user", detail, reach)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import Path, Query
@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from starlette.convertors import Convertor, register_url_convertor
 
 from projections.queries.explain import EVENTS_LIMIT, EVENTS_LIMIT_MOST
+from projections.queries.moments import EPOCH, read_moment
 from projections.queries.results import PositionQuery
 from projections.queries.rows import Moment
 from schemas.command.rules import MAX_USER_LENGTH, normalise_user
@@ -18,45 +19,22 @@ from service.http.kit.parameters import PLAIN, wrong
 
 MEMBERS_LIMIT, MEMBERS_LIMIT_MOST = 500, 5_000
 RESULTS_LIMIT, RESULTS_LIMIT_MOST = 100, 1_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNIX = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})?")
-# RFC 3339; an unescaped + of an offset arrives as a space.
-_TIME = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)([Zz]|[ +-][0-9]{2}:[0-9]{2})"
-)
+# A token has some bytes for each lane, a cursor may hold one.
+SNAPSHOT_LONGEST, CURSOR_LONGEST = 8_000, 12_000
 _POSITION = re.compile(r"([A-Za-z0-9._-]{1,249}):([0-9]+):(?:([0-9]+):)?([0-9]+)")
 _AUTO = re.compile(r"auto:([A-Za-z0-9._-]{1,249})-([0-9]{1,10})-([0-9]{1,19})")
 _MOST = 2**31 - 1
 _MOST_OFFSET = 2**63 - 1
 
 
-def read_moment(text: object) -> datetime:
-    """Parse a time: RFC 3339 with an offset, or Unix seconds. Raises: ValueError."""
-    if not isinstance(text, str):
-        raise ValueError("must be a time")  # noqa: TRY004 - pydantic expects ValueError
-    try:
-        if _UNIX.fullmatch(text):
-            seconds, _, fraction = text.partition(".")
-            micros = int(fraction.ljust(6, "0")) if fraction else 0
-            sign = -1 if text.startswith("-") else 1
-            return _EPOCH + timedelta(seconds=int(seconds), microseconds=sign * micros)
-        match = _TIME.fullmatch(text)
-        if match:
-            offset = match[2].upper().replace(" ", "+")
-            return datetime.fromisoformat(match[1].upper() + offset).astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise ValueError("must be a time such as 2026-01-31T12:00:00Z, or Unix seconds")
-
-
 def micros(moment: datetime | None) -> int | None:
     """Convert a moment to Unix microseconds."""
-    return None if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)
+    return None if moment is None else (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def of_micros(moment: int | None) -> datetime | None:
     """Convert Unix microseconds to a moment."""
-    return None if moment is None else _EPOCH + timedelta(microseconds=moment)
+    return None if moment is None else EPOCH + timedelta(microseconds=moment)
 
 
 def is_text(text: str) -> str:
@@ -135,7 +113,7 @@ class EventsQuery(UserQuery):
     ] = EVENTS_LIMIT
     cursor: Annotated[
         str | None,
-        Field(min_length=1, max_length=2000, description="`next` of the previous page."),
+        Field(min_length=1, max_length=CURSOR_LONGEST, description="`next` of the previous page."),
     ] = None
 
 
@@ -149,11 +127,22 @@ class UserAtMomentQuery(UserQuery):
     known_at: Annotated[
         Time | None, Field(description="Only what was recorded up to this time.")
     ] = None
+    snapshot: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=SNAPSHOT_LONGEST,
+            description="As shown with this `Segments-Snapshot`; not together with known_at.",
+        ),
+        AfterValidator(lambda text: None if text is None else is_text(text)),
+    ] = None
 
     @property
     def moment(self) -> Moment:
-        """The requested moment."""
-        return Moment(self.as_of, self.known_at)
+        """The requested moment. Raises: Problem 400."""
+        if self.snapshot is not None and self.known_at is not None:
+            raise wrong("snapshot", "can't be combined with known_at")
+        return Moment(self.as_of, self.known_at, self.snapshot)
 
 
 class SegmentsQuery(UserAtMomentQuery):
@@ -161,7 +150,7 @@ class SegmentsQuery(UserAtMomentQuery):
 
     cursor: Annotated[
         str | None,
-        Field(min_length=1, max_length=2000, description="`next` of the previous page."),
+        Field(min_length=1, max_length=CURSOR_LONGEST, description="`next` of the previous page."),
     ] = None
 
 
@@ -179,7 +168,7 @@ class MembersQuery(UserAtMomentQuery):
     ] = None
     cursor: Annotated[
         str | None,
-        Field(min_length=1, max_length=2000, description="`next` of the previous page."),
+        Field(min_length=1, max_length=CURSOR_LONGEST, description="`next` of the previous page."),
     ] = None
 
 
@@ -204,7 +193,7 @@ class ResultsQuery(BaseModel):
     limit: Annotated[int, Field(ge=1, le=RESULTS_LIMIT_MOST), PLAIN] = RESULTS_LIMIT
     cursor: Annotated[
         str | None,
-        Field(min_length=1, max_length=2000, description="`next` of the previous page."),
+        Field(min_length=1, max_length=CURSOR_LONGEST, description="`next` of the previous page."),
     ] = None
 
 

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Response
 
 from projections.http import response_models
 from projections.http.cursors import Cursors, ResultsCursor
-from projections.http.formats import answer
+from projections.http.formats import answer, not_found
 from projections.http.query_parameters import Results, position_of_reference, read_position
 from projections.queries import results as log_results
 from projections.queries.results import Found
-from projections.queries.rows import read_complete_until
+from projections.queries.rows import read_reach
 from service.http.kit.auth import Admission  # noqa: TC001 - FastAPI reads it
 from service.http.kit.negotiation import takes_json
 from service.http.kit.parameters import wrong
@@ -20,14 +20,12 @@ from service.http.kit.problems import Problem, unavailable
 from service.registry.api_keys import Scope
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from projections.http.outcomes import AskTopics
     from projections.http.query_parameters import ResultsQuery
     from projections.http.queued import Queued
     from projections.http.queued_search import QueuedSearch
     from projections.queries.results import Fronts, PositionQuery
-    from projections.queries.rows import Row
+    from projections.queries.rows import Reach, Row
     from service.http.kit.auth import Access
     from service.http.kit.database import SharedDatabase
 
@@ -77,16 +75,16 @@ class _ResultReader:
         self._cursors = Cursors(shared.settings)
 
     async def of_position(self, network_id: str, position: PositionQuery) -> Response:
-        result, until = await self._at(network_id, position)
+        result, reach = await self._at(network_id, position)
         if result.row is None:
-            raise _unknown(until, result.hole)
-        return answer({"results": [result.row], "next": None, "complete_until": until})
+            raise _unknown(reach, result.hole)
+        return answer({"results": [result.row], "next": None}, reach)
 
     async def of_reference(self, network_id: str, query: ResultsQuery) -> Response:
         reference_id = query.reference_id or ""
         after = self._after(network_id, reference_id, query.cursor)
-        async with self._shared.transaction(network_id) as connection:
-            until = await read_complete_until(connection)
+        async with self._shared.transaction(network_id, repeatable=True) as connection:
+            reach = await read_reach(connection, network_id)
             # Read before the rows, so that records appended in between are searched in Kafka.
             fronts = await log_results.read_fronts(connection, self._shared.settings)
             rows, last = await log_results.read_references(
@@ -103,9 +101,9 @@ class _ResultReader:
             rows, hole = await self._in_kafka(network_id, reference_id, fronts)
             rows = rows[: query.limit]
             if not rows:
-                raise _unknown(until, hole)
+                raise _unknown(reach, hole)
         cursor = last and self._cursors.encode(ResultsCursor(network_id, reference_id, *last))
-        return answer({"results": rows, "next": cursor, "complete_until": until})
+        return answer({"results": rows, "next": cursor}, reach)
 
     def _after(
         self, network_id: str, reference_id: str, cursor: str | None
@@ -139,9 +137,9 @@ class _ResultReader:
         stands = stands or result.row["outcome"] in ("duplicate", "rejected")
         return [result.row] if stands else [], None
 
-    async def _at(self, network_id: str, position: PositionQuery) -> tuple[Found, datetime | None]:
-        async with self._shared.transaction(network_id) as connection:
-            until = await read_complete_until(connection)
+    async def _at(self, network_id: str, position: PositionQuery) -> tuple[Found, Reach]:
+        async with self._shared.transaction(network_id, repeatable=True) as connection:
+            reach = await read_reach(connection, network_id)
             result = await log_results.read_position(
                 connection, self._shared.settings, network_id, position
             )
@@ -153,7 +151,7 @@ class _ResultReader:
                     if not await log_results.may_carry(connection, network_id, position.topic):
                         row = None
             result = Found(row)
-        return result, until
+        return result, reach
 
     async def _check_lane(self, position: PositionQuery, result: Found) -> None:
         """Raise Problem 503 if the topic is not the one that the lane reads.
@@ -186,7 +184,7 @@ def _stopped() -> Problem:
     )
 
 
-def _unknown(complete_until: datetime | None, hole: str | None) -> Problem:
+def _unknown(reach: Reach, hole: str | None) -> Problem:
     """404. hole: why the log has no record at that position."""
     detail = (
         "there is no such record in this network; a record that was received before complete_until and is not found"
@@ -194,4 +192,4 @@ def _unknown(complete_until: datetime | None, hole: str | None) -> Problem:
     )
     if hole is not None:
         detail = f"the log has no record at that position: {hole}"
-    return Problem(404, "unknown_result", detail, more={"complete_until": complete_until})
+    return not_found("unknown_result", detail, reach)

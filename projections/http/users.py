@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Depends, Response
 
 from projections.http import response_models
-from projections.http.cursors import Cursors, EventsCursor, SegmentsCursor, moment_of
+from projections.http.cursors import Cursors, EventsCursor, SegmentsCursor, encoded, moment_of
 from projections.http.formats import KINDS, STREAMS, answer, lines, reaches
 from projections.http.members import PATH as MEMBERS
 from projections.http.members import unknown_user
-from projections.http.query_parameters import OneUserEvents, OneUserSegments, User, micros
+from projections.http.query_parameters import (
+    OneUserEvents,  # noqa: TC001 - FastAPI reads them
+    OneUserSegments,  # noqa: TC001
+    User,  # noqa: TC001
+)
 from projections.queries.explain import EventPlace, explain
-from projections.queries.rows import SIZE_COLUMNS, read_complete_until, read_sizes
+from projections.queries.rows import SIZE_COLUMNS, read_reach, read_sizes
 from projections.queries.users import read_user
 from service.http.kit.auth import Admission  # noqa: TC001 - FastAPI reads it
 from service.http.kit.negotiation import JSON, Accept, negotiate, takes_json
@@ -90,13 +94,13 @@ def user_routes(access: Access, shared: SharedDatabase) -> APIRouter:
     )
     async def sizes(_: Nothing, admission: Admission = admitted, accept: Accept = None) -> Response:
         kind = negotiate(accept, KINDS)
-        async with shared.transaction(admission.network_id) as connection:
-            until = await read_complete_until(connection)
+        async with shared.transaction(admission.network_id, repeatable=True) as connection:
+            reach = await read_reach(connection, admission.network_id)
             rows = await read_sizes(connection, admission.network_id)
         if kind == JSON:
-            return answer({"sizes": rows, "complete_until": until})
+            return answer({"sizes": rows}, reach)
         media_type, heading, encode = lines(kind, SIZE_COLUMNS)
-        return Response(heading + encode(rows), media_type=media_type, headers=reaches(until))
+        return Response(heading + encode(rows), media_type=media_type, headers=reaches(reach))
 
     return router
 
@@ -115,14 +119,13 @@ async def _segments(
         if (cursor.network_id, cursor.user) != (network_id, user):
             raise wrong("cursor", "belongs to another user")
         moment, after = moment_of(cursor, moment), cursor.after
-    async with shared.transaction(network_id) as connection:
-        until = await read_complete_until(connection)
+    async with shared.transaction(network_id, repeatable=True) as connection:
+        reach = await read_reach(connection, network_id, moment.snapshot)
         rows, last = await read_user(connection, network_id, user, None, moment, after)
     following = None
     if last is not None:
-        as_of, known_at = map(micros, moment)
-        following = cursors.encode(SegmentsCursor(network_id, user, as_of, known_at, last))
-    return answer({"segments": rows, "next": following, "complete_until": until})
+        following = cursors.encode(SegmentsCursor(network_id, user, *encoded(moment), last))
+    return answer({"segments": rows, "next": following}, reach)
 
 
 async def _explain(
@@ -140,11 +143,11 @@ async def _explain(
         if (cursor.network_id, cursor.segment_id, cursor.user) != (network_id, segment_id, user):
             raise wrong("cursor", "belongs to another user and segment")
         before = EventPlace(cursor.lane_id, cursor.offset)
-    async with shared.transaction(network_id) as connection:
-        until = await read_complete_until(connection)
+    async with shared.transaction(network_id, repeatable=True) as connection:
+        reach = await read_reach(connection, network_id)
         explanation = await explain(connection, network_id, segment_id, user, query.limit, before)
     if not explanation["events"]:
-        raise unknown_user(until, user)
+        raise unknown_user(reach, user)
     earlier = explanation.pop("earlier")
     following = earlier and cursors.encode(EventsCursor(network_id, segment_id, user, *earlier))
-    return answer({**explanation, "next": following, "complete_until": until})
+    return answer({**explanation, "next": following}, reach)

@@ -45,7 +45,7 @@ OWNER_SECONDS = 5
 
 
 async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -> dict[str, Any]:
-    """Return watermark, lanes (rows of freshness with stopped_because), overdue_expiries, warnings, and more.
+    """Return snapshot, watermark, lanes (rows of freshness with stopped_because), overdue_expiries, warnings, and more.
 
     topics_owner: the owner of the topics at the last check by a process, or before the first one as read from Kafka;
     None if unknown. incarnation: of Postgres, which changes at each start, failover or restore. unbelieved: [{source,
@@ -75,6 +75,7 @@ async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -
     unbelieved = [dict(row) for row in await connection.fetch(SQL["unbelieved"], topics)]
     warnings += _of_unbelieved(unbelieved)
     return {
+        "snapshot": await connection.fetchval("SELECT reporting.snapshot()"),
         "watermark": dict(watermark) if watermark else None,
         "lanes": [dict(lane) for lane in lanes],
         "topics_owner": owner,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from projections.queries.rows import plain, read_until_full
+from projections.queries.rows import plain, read_cut, read_until_full
 from service.postgres.database import statements
 
 if TYPE_CHECKING:
@@ -44,14 +44,15 @@ async def read_page(
     """Read up to `limit` members after person_id `after`, rows with COLUMNS; in a transaction.
 
     A page may have fewer members than `limit`, even none, without being the last: it also ends after a number of keys,
-    members or not, and at PAGE_BYTES.
+    members or not, and at PAGE_BYTES. Raises: SnapshotError.
     """
     most = most_keys or (MOST_FOLDED_KEYS if any(moment) else MOST_KEYS)
     named = segment._asdict()
     members: list[Row] = []
     keys = 0
     last = last_member = after
-    wanted = (segment.segment_key, after, most, *moment)
+    cut = await read_cut(connection, segment.network_id, moment.snapshot)
+    wanted = (segment.segment_key, after, most, moment.as_of, moment.known_at, *cut)
     async for row, is_full in read_until_full(connection, _MEMBERS, *wanted):
         if is_full:
             return Page(members, last)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from projections.queries.snapshots import refused_snapshots
 from service.postgres.database import statements
 from service.runtime.errors import UnknownSegmentError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from datetime import datetime
 
     import asyncpg
@@ -22,10 +23,21 @@ Row = dict[str, Any]
 
 
 class Moment(NamedTuple):
-    """The requested moment: events that happened until as_of and were recorded until known_at; None: now."""
+    """The requested moment: events that happened until as_of and were recorded until known_at; None: now.
+
+    snapshot: a token; only what was shown with it. Not together with known_at.
+    """
 
     as_of: datetime | None = None
     known_at: datetime | None = None
+    snapshot: str | None = None
+
+
+class Reach(NamedTuple):
+    """How far what is read reaches: complete_until of the watermark, and a token of what is shown."""
+
+    complete_until: datetime | None
+    snapshot: str
 
 
 class Segment(NamedTuple):
@@ -63,10 +75,29 @@ async def read_until_full(
         left -= sum(len(value) for value in row.values() if isinstance(value, str))
 
 
-async def read_complete_until(connection: asyncpg.Connection[Any]) -> datetime | None:
-    """Return watermark.complete_until. Call it before reading rows, so that it holds for them."""
-    found: datetime | None = await connection.fetchval(_SQL["complete_until"])
-    return found
+async def read_reach(
+    connection: asyncpg.Connection[Any], network_id: str, snapshot: str | None = None
+) -> Reach:
+    """Give how far a network's rows reach, in the transaction that reads them.
+
+    That is repeatable read, so the token is of the rows. snapshot: the token that they are read with, if they are.
+    """
+    (row,) = await connection.fetch(_SQL["reach"], network_id)
+    return Reach(row["complete_until"], snapshot or row["snapshot"])
+
+
+async def read_cut(
+    connection: asyncpg.Connection[Any], network_id: str, token: str | None
+) -> Sequence[Any]:
+    """Give lane_ids, positions and unmoved_before of a snapshot token, as statements take them; nulls for None.
+
+    Raises: SnapshotError; nothing can be read any more in the transaction then.
+    """
+    if token is None:
+        return (None, None, None)
+    with refused_snapshots():
+        row = await connection.fetchrow(_SQL["cut"], token, network_id)
+    return tuple(row or ())
 
 
 async def find_segment(

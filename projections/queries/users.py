@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from projections.queries.rows import plain, read_until_full
+from projections.queries.rows import plain, read_cut, read_until_full
 from service.postgres.database import statements
 
 if TYPE_CHECKING:
@@ -31,9 +31,11 @@ async def read_user(
     and `override_…` of the one that last stated the override.
 
     Returns: rows, and the segment_id to continue after if the page ended at PAGE_BYTES; None at the end.
+    Raises: SnapshotError.
     """
     rows: list[Row] = []
-    wanted = (network_id, user, segment_id, *moment, after)
+    cut = await read_cut(connection, network_id, moment.snapshot)
+    wanted = (network_id, user, segment_id, moment.as_of, moment.known_at, *cut, after)
     async for row, is_full in read_until_full(connection, _USER_SEGMENTS, *wanted):
         if is_full:
             return rows, rows[-1]["segment_id"]

@@ -68,6 +68,7 @@ def _print_status(result: dict[str, Any]) -> None:
     if result["watermark"]:
         for name, value in result["watermark"].items():
             click.echo(f"{name}: {'not known yet' if value is None else plain(value)}")
+    click.echo(f"snapshot: {result['snapshot']}")
     if result["topics_owner"]:
         owner = result["topics_owner"]
         whose = (

@@ -25,6 +25,9 @@ _HEADERS = {
     "RateLimit-Remaining": "Commands left in the window.",
     "RateLimit-Reset": "Seconds until the next window.",
 }
+_SNAPSHOT = {
+    "Segments-Snapshot": "A token of what is shown: `snapshot=` shows it again, whatever arrived later."
+}
 _NETWORK = parameter("path", "network_id", {"type": "string"}, "The tenant.", required=True)
 _REQUEST_ID = parameter(
     "header", "X-Request-Id", {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
@@ -63,8 +66,13 @@ def _complete(operation: dict[str, Any]) -> None:
         if status < "400":
             answer["headers"] = {
                 name: {"schema": {"type": "string"}, "description": description}
-                for name, description in _HEADERS.items()
+                for name, description in (_HEADERS | _of_reading(operation)).items()
             }
+
+
+def _of_reading(operation: dict[str, Any]) -> dict[str, str]:
+    """Return the headers of calls that read projections."""
+    return _SNAPSHOT if "reading" in operation.get("tags", ()) else {}
 
 
 def _probes() -> dict[str, Any]:

@@ -184,8 +184,12 @@ class Database:
             yield connection  # type: ignore[misc]
 
     @asynccontextmanager
-    async def hurried(self, seconds: float) -> AsyncIterator[asyncpg.Connection[Any]]:
+    async def hurried(
+        self, seconds: float, *, repeatable: bool = False
+    ) -> AsyncIterator[asyncpg.Connection[Any]]:
         """Run one transaction with a hard deadline in seconds, the wait for a connection included.
+
+        repeatable: read only, and all of its statements see the same rows.
 
         At the deadline the connection is cut, because a cancel or a rollback would wait for a Postgres that may not
         respond. A Postgres that does respond ends the statement shortly after.
@@ -196,8 +200,9 @@ class Database:
         until = loop.time() + seconds
         async with self._pool.acquire(timeout=seconds) as connection:
             cut = loop.call_at(until, connection.terminate)
+            isolation: Any = "repeatable_read" if repeatable else None
             try:
-                async with connection.transaction():
+                async with connection.transaction(isolation=isolation, readonly=repeatable):
                     await self._set_up(connection, seconds)
                     yield connection  # type: ignore[misc]
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:

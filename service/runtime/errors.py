@@ -67,6 +67,10 @@ class RegistryMovedError(SegmentsError):
     """The registry changed in the meantime; nothing was done, try again."""
 
 
+class SnapshotError(SegmentsError):
+    """The snapshot can't be used."""
+
+
 class UnknownKeyError(SegmentsError):
     """No such API key."""
 

@@ -30,8 +30,8 @@ SERVING = {
 }  # fmt: skip
 VIEWS = {
     "automation_disagreement", "duplicate", "event", "freshness", "hole", "lane", "membership", "membership_history",
-    "override", "rejected", "result", "segment", "segment_history", "segment_size", "segment_size_daily",
-    "user_segment", "watermark",
+    "override", "rejected", "result", "retroactive_change", "segment", "segment_history", "segment_size",
+    "segment_size_daily", "user_segment", "watermark",
 }  # fmt: skip
 # role → {schema.table: rights}; s select, i insert, u update, d delete, t truncate.
 ALLOWED = {
@@ -252,6 +252,9 @@ async def test_the_reporting_role_reads_each_view_runs_each_function_and_nothing
             await connection.fetch(f"SELECT * FROM reporting.{view}")
         assert await connection.fetchval("SELECT reporting.normalise_user(' A@x ')") == "a@x"
         assert await connection.fetch("SELECT * FROM reporting.membership_as_of()") == []
+        token = await connection.fetchval("SELECT reporting.snapshot()")
+        for function in ("membership_as_shown", "changes_between"):
+            assert await connection.fetch(f"SELECT * FROM reporting.{function}($1)", token) == []
         for denied in (
             "SELECT * FROM segments.event",
             "SELECT * FROM projections.membership",
@@ -274,8 +277,18 @@ async def test_definer_functions_fix_their_search_path_and_are_known(
     )
     assert [row["name"].split("(")[0] for row in found] == [
         "projections.analyze_grown",
+        "projections.changes_between",
+        "projections.make_snapshot",
+        "projections.moved_days",
+        "projections.read_snapshot",
+        "reporting.changes_between",
         "reporting.membership_as_of",
+        "reporting.membership_as_shown",
+        "reporting.snapshot",
+        "reporting_network.changes_between",
         "reporting_network.membership_as_of",
+        "reporting_network.membership_as_shown",
+        "reporting_network.snapshot",
         "segments.erase_person",
         "segments.erase_rejected",
         "segments.forget_keys",

@@ -110,6 +110,7 @@ VOCABULARY = (
     "outcome",
     "is_superseded",
     "state_until",
+    "state_below",
     "framed",
     "personal_digest",
     "event_digest",
@@ -117,8 +118,18 @@ VOCABULARY = (
 )
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 STATEMENTS: dict[tuple[str, str], tuple[Any, ...]] = {
-    ("projections.queries.sql", "members"): (1, 0, 100, MOMENT, None),
-    ("projections.queries.sql", "user_segments"): ("n", "u1", None, MOMENT, None, 0),
+    ("projections.queries.sql", "members"): (1, 0, 100, MOMENT, None, [1], [1], MOMENT),
+    ("projections.queries.sql", "user_segments"): (
+        "n",
+        "u1",
+        None,
+        MOMENT,
+        None,
+        [1],
+        [1],
+        MOMENT,
+        0,
+    ),
     ("projections.queries.sql", "explained"): (1, 1, 10, None, None, 100),
     ("projections.queries.sql", "results"): ("n", [1], [1]),
     ("projections.dry_run.sql", "dry_run_standing"): ([1], [1]),

@@ -40,6 +40,8 @@ VIEWS = {
     "segment_size": "network_id, segment_id, segment_name, members, added, blocked",
     "segment_size_daily": "network_id, segment_id, segment_name, day, members, members_joined, members_left,"
     " restated_at",
+    "retroactive_change": "network_id, segment_id, user_id, event_id, recorded_at, day, members_before, members_after,"
+    " joined_before, joined_after, left_before, left_after",
     "lane": "kafka_topic, kafka_partition, kafka_epoch, first_offset, next_offset, events, duplicates, rejected, holes,"
     " stopped_because",
     "freshness": "projection, kafka_topic, kafka_partition, kafka_epoch, kafka_end_offset, kafka_end_seen_at,"
@@ -51,7 +53,8 @@ TYPES = {
     "bigint": {
         "segment_id", "kafka_offset", "first_offset", "next_offset", "members", "added", "blocked", "members_joined",
         "members_left", "events", "duplicates", "rejected", "holes", "kafka_end_offset", "log_offset",
-        "projected_offset", "ingest_behind", "projection_behind", "stopped_lanes",
+        "projected_offset", "ingest_behind", "projection_behind", "stopped_lanes", "members_before", "members_after",
+        "joined_before", "joined_after", "left_before", "left_after",
     },
     "integer": {"kafka_partition", "kafka_epoch"},
     "boolean": {
@@ -109,7 +112,7 @@ async def test_every_view_column_function_and_type_says_what_it_is(database: Set
         " UNION ALL SELECT nspname, obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = 'reporting'",
     )
     assert [row["name"] for row in objects if not row["comment"]] == []
-    assert len(objects) == len(VIEWS) + 3
+    assert len(objects) == len(VIEWS) + 6
 
 
 async def test_the_functions_have_the_signatures_and_defaults_of_the_contract(
@@ -122,6 +125,14 @@ async def test_the_functions_have_the_signatures_and_defaults_of_the_contract(
     )
     assert [tuple(row.values()) for row in found] == [
         (
+            "changes_between",
+            (
+                "since text, until text DEFAULT NULL::text, network_id text DEFAULT NULL::text,"
+                " segment_id bigint DEFAULT NULL::bigint"
+            ),
+            "SETOF reporting.day_change",
+        ),
+        (
             "membership_as_of",
             (
                 "at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone,"
@@ -131,8 +142,24 @@ async def test_the_functions_have_the_signatures_and_defaults_of_the_contract(
             ),
             "SETOF reporting.membership_state",
         ),
+        (
+            "membership_as_shown",
+            (
+                "snapshot text, at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone,"
+                " network_id text DEFAULT NULL::text, segment_id bigint DEFAULT NULL::bigint,"
+                " user_id text DEFAULT NULL::text"
+            ),
+            "SETOF reporting.membership_state",
+        ),
         ("normalise_user", "text", "text"),
+        ("snapshot", "", "text"),
     ]
+    columns = await value(
+        database,
+        "SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute"
+        " WHERE attrelid = 'reporting.day_change'::regclass",
+    )
+    assert columns == VIEWS["retroactive_change"]
     columns = await value(
         database,
         "SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum) FROM pg_attribute"

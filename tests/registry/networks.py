@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from service.runtime.settings import Settings
 
-NOW = int(time.time()) - 3600
+NOW = int(time.time()) - 2 * 86_400
 BY_NETWORK = {
-    "automation_disagreement", "event", "membership", "membership_history", "override", "rejected", "result", "segment",
+    "automation_disagreement", "event", "membership", "membership_history", "override", "rejected", "result",
+    "retroactive_change", "segment",
     "segment_history", "segment_size", "segment_size_daily", "user_segment",
 }  # fmt: skip
 COLUMNS = """

@@ -101,6 +101,49 @@ async def test_she_sees_all_rows_of_her_network_and_none_of_another_in_every_vie
     assert dict(watermark or {}) == (await rows(filled, "SELECT * FROM reporting.watermark"))[0]
 
 
+async def test_a_snapshot_is_of_her_networks_and_of_lanes_that_may_speak_for_them(
+    filled: Settings, ann: str
+) -> None:
+    await analysts.grant(filled, ann, "a")
+    read = "SELECT networks, lanes FROM projections.read_snapshot($1)"
+    async with connected(filled) as owner:
+        hers = await owner.fetchval(
+            "SELECT array_agg(lane_id) FROM segments.lane WHERE topic <> 'b-crm'"
+        )
+        every = await owner.fetchval("SELECT reporting.snapshot()")
+    async with logged_in(filled, ann) as connection:
+        token = await connection.fetchval("SELECT snapshot()")
+        for one in (token, every):
+            shown = await connection.fetch(
+                "SELECT network_id, user_id FROM membership_as_shown($1)", one
+            )
+            assert {row["network_id"] for row in shown} == {"a"}
+            assert len(shown) == 3
+            assert (
+                await connection.fetch(
+                    "SELECT * FROM membership_as_shown($1, network_id => 'b')", one
+                )
+                == []
+            )
+        assert await connection.fetch("SELECT * FROM changes_between($1)", token) == []
+    async with connected(filled, "segments_operate") as operator:
+        row = await operator.fetchrow(read, token)
+        assert row is not None
+        assert row["networks"] == ["a"]
+        assert set(row["lanes"]) <= set(hers)
+        with pytest.raises(asyncpg.InvalidParameterValueError, match="is of network a"):
+            await operator.fetch(
+                "SELECT * FROM reporting.membership_as_shown($1, network_id => 'b')", token
+            )
+        shown = await operator.fetch(
+            "SELECT network_id FROM reporting.membership_as_shown($1)", token
+        )
+        assert {row["network_id"] for row in shown} == {"a"}
+    await analysts.revoke(filled, ann, "a", "boss")
+    async with connected(filled, "segments_report_network") as nobody:
+        assert await nobody.fetchval("SELECT reporting_network.snapshot()") is None
+
+
 async def test_lanes_of_a_topic_that_speaks_for_others_alone_are_not_shown(
     filled: Settings, ann: str
 ) -> None:

@@ -1,8 +1,9 @@
 -- The keys of one user, by segment: state, since when, and the cause.
--- For a past moment the state is folded from the log; else it is the stored one.
+-- For a past moment the state is folded from the log; else it is the stored one. For a snapshot it is the stored one where
+-- none of the key's events came later, else it is folded from the log below the snapshot's positions.
 -- The cause is the event that began the membership; for a blocked user the one that last stated the block.
 -- Parameters: $1 network_id, $2 user_id, $3 segment_id or null, $4 happened until and $5 recorded until, or null,
--- $6 segment_id to continue after.
+-- of a snapshot $6 lane_ids, $7 positions and $8 unmoved_before, or null, $9 segment_id to continue after.
 SELECT
     s.network_id,
     s.segment_id::bigint AS segment_id,
@@ -29,7 +30,11 @@ FROM (
         m.segment_key,
         p.user_id,
         CASE
-            WHEN $4::timestamptz IS NULL AND $5::timestamptz IS NULL THEN m.state
+            WHEN $4::timestamptz IS NULL AND $5::timestamptz IS NULL AND $6::integer[] IS NULL THEN m.state
+            WHEN (m.state).last_recorded_at < $8::timestamptz AND (m.state).last_timestamp <= coalesce($4, 'infinity') THEN m.state
+            WHEN $6 IS NOT NULL THEN (
+                SELECT f.state FROM segments.state_below(m.segment_key, m.person_id, coalesce($4, 'infinity'), $6, $7::bigint[]) AS f
+            )
             ELSE (
                 SELECT f.state
                 FROM segments.state_until(m.segment_key, m.person_id, coalesce($4, 'infinity'), coalesce($5, 'infinity')) AS f
@@ -58,5 +63,5 @@ LEFT JOIN LATERAL (
     WHERE x.lane_id = (k.state).stated_lane_id AND x.kafka_offset = (k.state).stated_offset
     OFFSET 0
 ) AS o ON true
-WHERE (k.state).is_member IS NOT NULL AND ($3::integer IS NULL OR s.segment_id = $3) AND s.segment_id > $6::integer
+WHERE (k.state).is_member IS NOT NULL AND ($3::integer IS NULL OR s.segment_id = $3) AND s.segment_id > $9::integer
 ORDER BY s.segment_id

@@ -32,8 +32,12 @@ class SharedDatabase:
         self.settings = database.settings
 
     @asynccontextmanager
-    async def transaction(self, network_id: str) -> AsyncIterator[asyncpg.Connection[Any]]:
+    async def transaction(
+        self, network_id: str, *, repeatable: bool = False
+    ) -> AsyncIterator[asyncpg.Connection[Any]]:
         """Run one transaction for a network; the limit of SECONDS includes the wait for a connection.
+
+        repeatable: read only, and all of its statements see the same rows.
 
         Raises: Problem 503 if the network has as many under way as it may; DatabaseAwayError if Postgres is away or
         has not answered within SECONDS.
@@ -43,7 +47,7 @@ class SharedDatabase:
         async with self._shares.place(network_id, SECONDS):
             left = max(until - loop.time(), SECONDS / 5)
             try:
-                async with self._database.hurried(left) as connection:
+                async with self._database.hurried(left, repeatable=repeatable) as connection:
                     yield connection
             except INFRASTRUCTURE as error:
                 log.warning("a query failed", error=f"{type(error).__name__}: {error}")

@@ -15,6 +15,7 @@ from service.runtime.errors import (
     NameTakenError,
     NoIdLeftError,
     SegmentsError,
+    SnapshotError,
     TooManySegmentsError,
     UnknownSegmentError,
 )
@@ -143,6 +144,9 @@ def of_error(error: Exception) -> Problem:
         return of_refusal(error)
     if isinstance(error, DatabaseAwayError):
         return unavailable("database_away", "the database is unavailable")
+    if isinstance(error, SnapshotError):
+        errors = [FieldError("/snapshot", error.args[0])]
+        return of_refusal(Refusal(Reason.INVALID_FIELD, describe(errors, whole=""), errors))
     if (registry_problem := _OF_REGISTRY.get(type(error))) is not None:
         status, reason, detail = registry_problem
         # The error's argument names the segment that has the name or id.

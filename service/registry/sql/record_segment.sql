@@ -1,6 +1,11 @@
--- Record a change of a segment. Parameters: segment_key, change, actor.
-INSERT INTO segments.registry_event (
-    segment_key, change, segment_name, description, is_visible, archived, changed_at, actor
+-- Record what was done to a segment, and that its network's registry changed. Parameters: segment_key, change, actor.
+WITH recorded AS (
+    INSERT INTO segments.registry_event (
+        segment_key, change, segment_name, description, is_visible, archived, changed_at, actor
+    )
+    SELECT s.segment_key, $2, s.segment_name, s.description, s.is_visible, s.archived_at IS NOT NULL, clock_timestamp(), $3
+    FROM segments.segment AS s WHERE s.segment_key = $1
 )
-SELECT s.segment_key, $2, s.segment_name, s.description, s.is_visible, s.archived_at IS NOT NULL, clock_timestamp(), $3
-FROM segments.segment AS s WHERE s.segment_key = $1
+UPDATE segments.network AS n SET changes = n.changes + 1
+FROM segments.segment AS s
+WHERE s.segment_key = $1 AND n.network_id = s.network_id

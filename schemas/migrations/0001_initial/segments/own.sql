@@ -1,3 +1,13 @@
+-- The lanes of topics that ever might have spoken for one of some networks; null: all lanes. The first topic might say
+-- everything before somebody said otherwise.
+CREATE FUNCTION segments.lanes_of(networks text []) RETURNS SETOF segments.lane LANGUAGE sql STABLE AS $$
+    SELECT l.* FROM segments.lane AS l
+    WHERE $1 IS NULL OR l.topic <> ALL (ARRAY(
+        SELECT t.topic FROM segments.source_event AS t GROUP BY t.topic
+        HAVING NOT bool_or(t.networks IS NULL OR t.networks && $1 OR t.topic = t.topic_prefix || '.commands')
+    ))
+$$;
+
 -- The caller's networks (of the role itself and of roles that it is a member of), their segments, and the lanes of topics
 -- that may have carried them. Functions, so that plans do not show it; in PL/pgSQL, which plans a query once per session,
 -- while a function in SQL would plan it at each look-up and take longer than the look-up.
@@ -8,11 +18,7 @@ BEGIN
     RETURN QUERY SELECT n.network_id,
         (SELECT coalesce(array_agg(s.segment_key ORDER BY s.segment_key), '{}') FROM segments.segment AS s
             WHERE s.network_id = n.network_id),
-        (SELECT coalesce(array_agg(l.lane_id ORDER BY l.lane_id), '{}') FROM segments.lane AS l
-            WHERE NOT EXISTS (SELECT FROM segments.source_event AS t WHERE t.topic = l.topic)
-            -- The first topic may carry everything until it has a rule.
-            OR EXISTS (SELECT FROM segments.source_event AS t WHERE t.topic = l.topic AND (
-                t.networks IS NULL OR n.network_id = ANY (t.networks) OR t.topic = t.topic_prefix || '.commands')))
+        (SELECT coalesce(array_agg(l.lane_id ORDER BY l.lane_id), '{}') FROM segments.lanes_of(ARRAY[n.network_id]) AS l)
     FROM (
         SELECT DISTINCT a.network_id FROM segments.analyst AS a WHERE pg_has_role(asking, a.role, 'USAGE')
     ) AS n;
