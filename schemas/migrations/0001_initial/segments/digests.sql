@@ -26,14 +26,14 @@ CREATE FUNCTION segments.event_covered(
     e segments.event, segment_id integer, topic text, partition integer, epoch integer
 ) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
 RETURN segments.framed(int4send(e.expired_lane_id)) || segments.framed(int8send(e.expired_offset))
-    || segments.framed(e.source) || segments.framed(e.actor) || segments.framed(e.request_id)
-    || segments.framed(int4send(e.segment_key)) || segments.framed(int8send(e.kafka_offset))
-    || segments.framed(int8send(e.person_id)) || segments.framed(timestamptz_send(e.status_change_timestamp))
-    || segments.framed(timestamptz_send(e.received_at)) || segments.framed(int2send(e.user_status))
-    || segments.framed(e.content) || segments.framed(e.reference_id) || segments.framed(e.discriminator)
-    || segments.framed(timestamptz_send(e.expires_at))
-    || int4send(segment_id) || convert_to(topic || '-' || partition::text || '-' || epoch::text, 'UTF8')
-    || timestamptz_send(e.recorded_at);
+|| segments.framed(e.source) || segments.framed(e.actor) || segments.framed(e.request_id)
+|| segments.framed(int4send(e.segment_key)) || segments.framed(int8send(e.kafka_offset))
+|| segments.framed(int8send(e.person_id)) || segments.framed(timestamptz_send(e.status_change_timestamp))
+|| segments.framed(timestamptz_send(e.received_at)) || segments.framed(int2send(e.user_status))
+|| segments.framed(e.content) || segments.framed(e.reference_id) || segments.framed(e.discriminator)
+|| segments.framed(timestamptz_send(e.expires_at))
+|| int4send(segment_id) || convert_to(topic || '-' || partition::text || '-' || epoch::text, 'UTF8')
+|| timestamptz_send(e.recorded_at);
 
 -- Of every column of an event, for `segments verify` and the audit of the seal.
 CREATE FUNCTION segments.event_digest(
@@ -52,11 +52,11 @@ GRANT EXECUTE ON FUNCTION segments.personal_digest(segments.rejected) TO segment
 
 CREATE FUNCTION segments.rejected_covered(r segments.rejected) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
 RETURN int4send(r.lane_id) || int8send(r.kafka_offset) || int8send(r.next_offset)
-    || timestamptz_send(r.received_at) || timestamptz_send(r.recorded_at)
-    || segments.framed(r.reason) || segments.framed(r.network_id) || segments.framed(int8send(r.person_id))
-    || segments.framed(int8send(r.key_person_id)) || segments.framed(int8send(r.segment_id))
-    || segments.framed(r.user_status) || segments.framed(timestamptz_send(r.status_change_timestamp))
-    || segments.framed(r.reference_id);
+|| timestamptz_send(r.received_at) || timestamptz_send(r.recorded_at)
+|| segments.framed(r.reason) || segments.framed(r.network_id) || segments.framed(int8send(r.person_id))
+|| segments.framed(int8send(r.key_person_id)) || segments.framed(int8send(r.segment_id))
+|| segments.framed(r.user_status) || segments.framed(timestamptz_send(r.status_change_timestamp))
+|| segments.framed(r.reference_id);
 
 CREATE FUNCTION segments.row_digest(r segments.rejected) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
 RETURN substr(sha256(coalesce(r.blanked, segments.personal_digest(r)) || segments.rejected_covered(r)), 1, 16);

@@ -11,7 +11,7 @@ CREATE TABLE segments.seal (
 
 -- A round fixes the order of its leaves before anything is signed: whoever carries it out makes the same tree.
 CREATE TABLE segments.seal_round (
-    seal_id integer NOT NULL CONSTRAINT seal_round_seal REFERENCES segments.seal,
+    seal_id integer NOT NULL,
     tree_size bigint NOT NULL, -- with this round's leaves
     root bytea NOT NULL,
     recorded_until timestamptz, -- no row of a lane will appear that was recorded earlier
@@ -41,8 +41,7 @@ CREATE TABLE segments.seal_checkpoint (
     tree_size bigint NOT NULL,
     note text NOT NULL, -- as it was signed
     signed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    CONSTRAINT seal_checkpoint_pkey PRIMARY KEY (seal_id, tree_size),
-    CONSTRAINT seal_checkpoint_round FOREIGN KEY (seal_id, tree_size) REFERENCES segments.seal_round
+    CONSTRAINT seal_checkpoint_pkey PRIMARY KEY (seal_id, tree_size)
 );
 
 -- One process at a time seals: it renews the lease with each round. Nothing rests on it but that work is not done twice.
