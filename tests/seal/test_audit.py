@@ -11,7 +11,7 @@ from service.seal.leaves import hash_entries
 from service.seal.note import Checkpoint
 from service.seal.tree import Edge
 from tests.support.database import UNGUARDED, connected, erase, rows
-from tests.support.lane import said
+from tests.support.lane import command_json
 
 if TYPE_CHECKING:
     from tests.seal.conftest import Site
@@ -57,11 +57,15 @@ UNCOVERED = {("segment", "created_at"), ("segment", "created_by")}
 async def filled(site: Site) -> None:
     """Append a row of every kind, and erase somebody else."""
     await site.lane.append(
-        said(user="gone", description="what she said"),
-        said(user="u", description="why", metadata={"a": 1}, status_change_timestamp=1_700_000_000),
-        said(user="w"),
+        command_json(user="gone", description="what she said"),
+        command_json(
+            user="u", description="why", metadata={"a": 1}, status_change_timestamp=1_700_000_000
+        ),
+        command_json(user="w"),
         b"{",
-        said(user="u", description="why", metadata={"a": 1}, status_change_timestamp=1_700_000_000),
+        command_json(
+            user="u", description="why", metadata={"a": 1}, status_change_timestamp=1_700_000_000
+        ),
     )
     await site.lane.store(await site.lane.appender.prepare(
         site.lane.lane, site.lane.lane_id, 5, 8, [], site.lane.received_ms, site.lane.incarnation
@@ -213,7 +217,7 @@ async def test_everything_altered_contradicts_a_checkpoint_that_was_kept_elsewhe
 
 
 async def test_a_missing_tile_and_an_altered_inner_tile_are_found(site: Site) -> None:
-    await site.lane.append(*(said(user=f"u{n}") for n in range(300)))
+    await site.lane.append(*(command_json(user=f"u{n}") for n in range(300)))
     await site.seal()
     assert await audited(site) == []
     inner = site.folder.path / "tile" / "1" / "000.p" / "1"
@@ -239,9 +243,9 @@ async def test_a_replaced_checkpoint_is_found(site: Site) -> None:
 
 
 async def test_without_tiles_an_altered_row_is_named_by_its_round(site: Site) -> None:
-    await site.lane.append(said(user="u"))
+    await site.lane.append(command_json(user="u"))
     await site.seal()
-    await site.lane.append(said(user="v"))
+    await site.lane.append(command_json(user="v"))
     await site.seal()
     await forge(site, "UPDATE segments.event SET source = 'cli' WHERE kafka_offset = 1")
     faults = await audited(site, tiles=False)

@@ -9,7 +9,7 @@ import struct
 import sys
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,12 +18,17 @@ from schemas.position import Position
 from service.runtime.errors import NotSealedError, NotThereError
 from service.seal.prove import prove
 from tests.support.database import connected, erase
-from tests.support.lane import said
+from tests.support.lane import command_json
 
 if TYPE_CHECKING:
     from tests.seal.conftest import Site
 
 pytestmark = pytest.mark.stack
+ANN: dict[str, Any] = {
+    "description": "why",
+    "metadata": {"a": "ä"},
+    "status_change_timestamp": 1_700_000_000,
+}
 VERIFY = Path(__file__).parents[2] / "docs" / "verify" / "verify.py"
 
 
@@ -53,11 +58,11 @@ def policy(site: Site, path: Path, *lines: str) -> Path:
 
 async def filled(site: Site) -> None:
     await site.lane.append(
-        said(user=" Ann@Example.com", description="why", metadata={"a": "ä"}, status_change_timestamp=1_700_000_000),
-        said(user="b"),
+        command_json(user=" Ann@Example.com", **ANN),
+        command_json(user="b"),
         b'{"user": "c"',
-        said(user="ann@example.com", description="why", metadata={"a": "ä"}, status_change_timestamp=1_700_000_000),
-        *(said(user=f"u{n}") for n in range(300)),
+        command_json(user="ann@example.com", **ANN),
+        *(command_json(user=f"u{n}") for n in range(300)),
     )  # fmt: skip
     await site.seal()
 
@@ -197,7 +202,7 @@ async def test_wrong_use_is_told_by_2(site: Site, tmp_path: Path) -> None:
 
 async def test_what_is_not_sealed_or_another_networks_is_not_proven(site: Site) -> None:
     await filled(site)
-    await site.lane.append(said(user="later"))
+    await site.lane.append(command_json(user="later"))
     with pytest.raises(NotSealedError):
         await proof(site, 304)
     with pytest.raises(NotThereError):

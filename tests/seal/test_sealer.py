@@ -14,7 +14,7 @@ from service.seal.topic import publish_checkpoint, read_checkpoints
 from service.seal.tree import Tree, leaf_hash, tiles_of
 from tests.seal.conftest import ORIGIN, quieten
 from tests.support.database import UNGUARDED, connected, rows, value
-from tests.support.lane import said
+from tests.support.lane import command_json
 
 if TYPE_CHECKING:
     from service.seal.sealer import Sealer
@@ -33,8 +33,10 @@ async def entries(site: Site) -> list[bytes]:
 
 
 async def test_every_row_is_a_leaf_once_and_the_signed_root_is_theirs(site: Site) -> None:
-    await site.lanes[0].append(*(said(user=f"u{n}") for n in range(300)), b"{", said(user="u1"))
-    await site.lanes[1].append(said(network_id="m", user="v"))
+    await site.lanes[0].append(
+        *(command_json(user=f"u{n}") for n in range(300)), b"{", command_json(user="u1")
+    )
+    await site.lanes[1].append(command_json(network_id="m", user="v"))
     await site.seal()
     checkpoint = site.checkpoint()
     hashes = [leaf_hash(entry) for entry in await entries(site)]
@@ -56,7 +58,7 @@ async def test_every_row_is_a_leaf_once_and_the_signed_root_is_theirs(site: Site
 async def test_later_rounds_go_on_from_the_tree_as_it_was(site: Site) -> None:
     sizes = []
     for start in range(0, 900, 300):
-        await site.lane.append(*(said(user=f"u{n}") for n in range(start, start + 300)))
+        await site.lane.append(*(command_json(user=f"u{n}") for n in range(start, start + 300)))
         await site.seal()
         sizes.append(site.checkpoint().size)
         tree = Tree(sizes[-1], site.folder.read_tile)
@@ -71,7 +73,7 @@ async def test_later_rounds_go_on_from_the_tree_as_it_was(site: Site) -> None:
 
 async def test_what_may_still_be_preceded_is_not_sealed(site: Site) -> None:
     await quieten(site.settings)
-    await site.lanes[1].append(said(network_id="m", user="v"))
+    await site.lanes[1].append(command_json(network_id="m", user="v"))
     async with site.sealing() as sealer:
         await sealer.run_round()
     # Lane 0 has said nothing since, and may still record something earlier.
@@ -95,10 +97,10 @@ class KilledError(Exception):
 async def test_a_round_that_was_cut_off_is_carried_out_as_it_was_planned(
     site: Site, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await site.lane.append(*(said(user=f"u{n}") for n in range(300)))
+    await site.lane.append(*(command_json(user=f"u{n}") for n in range(300)))
     await site.seal()
     before = site.checkpoint()
-    await site.lane.append(*(said(user=f"v{n}") for n in range(300)))
+    await site.lane.append(*(command_json(user=f"v{n}") for n in range(300)))
     await quieten(site.settings)
     async with site.sealing() as sealer:
         with monkeypatch.context() as patching:
@@ -106,7 +108,7 @@ async def test_a_round_that_was_cut_off_is_carried_out_as_it_was_planned(
             with pytest.raises(KilledError):
                 await sealer.run_round()
     # More was recorded until the next process starts: the planned round does not take it in.
-    await site.lane.append(said(user="later"))
+    await site.lane.append(command_json(user="later"))
     planned = await value(site.settings, "SELECT max(tree_size) FROM segments.seal_round")
     await site.seal()
     assert before.size < planned
@@ -143,9 +145,9 @@ def _cut(sealer: Sealer, step: str, patching: pytest.MonkeyPatch) -> None:
 async def test_a_database_that_is_older_than_the_folder_is_not_signed_until_it_is_reopened(
     site: Site,
 ) -> None:
-    await site.lane.append(said(user="u"))
+    await site.lane.append(command_json(user="u"))
     await site.seal()
-    await site.lane.append(said(user="v"))
+    await site.lane.append(command_json(user="v"))
     await site.seal()
     newest = site.checkpoint()
     async with connected(site.settings) as connection:  # as after a restore
@@ -194,7 +196,7 @@ async def test_a_checkpoint_of_the_same_size_with_another_root_stops_the_sealing
     await site.seal()
     mine = site.checkpoint()
     site.folder.write_checkpoint(site.signer.sign(Checkpoint(ORIGIN, mine.size, bytes(32)).text()))
-    await site.lane.append(said(user="u"))
+    await site.lane.append(command_json(user="u"))
     await site.seal()
     assert "contradicts" in (await site.stopped() or "")
     site.folder.write_checkpoint(site.signer.sign(mine.text()))
@@ -222,7 +224,7 @@ async def test_what_others_write_to_the_topic_does_not_stop_the_sealing(site: Si
 
 
 async def test_lost_tiles_are_made_again(site: Site) -> None:
-    await site.lane.append(*(said(user=f"u{n}") for n in range(600)))
+    await site.lane.append(*(command_json(user=f"u{n}") for n in range(600)))
     await site.seal()
     before = site.checkpoint()
     site.folder.set_aside("lost")
@@ -232,7 +234,7 @@ async def test_lost_tiles_are_made_again(site: Site) -> None:
 
 
 async def test_an_altered_row_is_not_sealed_over(site: Site) -> None:
-    await site.lane.append(said(user="u"))
+    await site.lane.append(command_json(user="u"))
     await site.seal()
     before = site.checkpoint()
     async with connected(site.settings) as connection:
@@ -244,11 +246,11 @@ async def test_an_altered_row_is_not_sealed_over(site: Site) -> None:
 
 
 async def test_one_process_at_a_time_seals(site: Site) -> None:
-    await site.lane.append(said(user="u"))
+    await site.lane.append(command_json(user="u"))
     await quieten(site.settings)
     async with site.sealing() as first, site.sealing() as second:
         await first.run_round()
-        await site.lane.append(said(user="v"))
+        await site.lane.append(command_json(user="v"))
         await quieten(site.settings)
         before = site.checkpoint()
         await second.run_round()
