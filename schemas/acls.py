@@ -21,12 +21,13 @@ ROLES = {
     "api": "`api`",
     "ingest": "`ingest`",
     "project": "`project`",
+    "seal": "`seal`",
     "operator": "`status`, `lane`, `rejected retry`, `send`, `import`, `setup --check`",
     "publisher": "upstream services, and jobs that run `send` or `import`",
 }
 
 
-_OWNERS = ("setup", "ingest", "project", "operator")
+_OWNERS = ("setup", "ingest", "project", "seal", "operator")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def acls(topics: Topics, commands: Sequence[str] = (), revoked: Sequence[str] = 
     """
     sources = [topics.commands, *(topic for topic in commands if topic != topics.commands)]
     read = [*sources, *(topic for topic in revoked if topic not in sources)]
-    written = [topics.rejected, topics.memberships, topics.owner]
+    written = [topics.rejected, topics.memberships, topics.checkpoints, topics.owner]
     listed = [
         Acl("setup", "topic", topic, operation)
         for topic in (*sources, *written)
@@ -66,6 +67,9 @@ def acls(topics: Topics, commands: Sequence[str] = (), revoked: Sequence[str] = 
     listed += [
         Acl("project", "topic", topics.memberships, "Read")
     ]  # to find the keys of erased users
+    listed += [
+        Acl("seal", "topic", topics.checkpoints, operation) for operation in ("Write", "Read")
+    ]
     # `setup --adopt-topics` fences the previous owner's producer.
     listed += [
         Acl(role, "transactional-id", topics.transactional_id, "Write", "prefixed")
@@ -79,12 +83,12 @@ def acls(topics: Topics, commands: Sequence[str] = (), revoked: Sequence[str] = 
     # `setup --check` counts the partitions of topics that it does not read.
     listed += [
         Acl("operator", "topic", topic, "Describe")
-        for topic in (topics.rejected, topics.memberships)
+        for topic in (topics.rejected, topics.memberships, topics.checkpoints)
     ]
     # Every start and /health/ready check the configuration of the topics.
     listed += [
         Acl(role, "topic", topic, "DescribeConfigs")
-        for role in ("api", "ingest", "project", "operator")
+        for role in ("api", "ingest", "project", "seal", "operator")
         for topic in (*sources, *written)
     ]
     listed += [Acl("publisher", "topic", topic, "Write") for topic in sources]

@@ -40,6 +40,11 @@ class Topics:
         return f"{self.prefix}.owner"
 
     @property
+    def checkpoints(self) -> str:
+        """The signed checkpoints of the seal: one partition, unlimited retention."""
+        return f"{self.prefix}.checkpoints"
+
+    @property
     def ingest_group(self) -> str:
         """The consumer group of ingest."""
         return self._own(f"{self.prefix}.ingest")

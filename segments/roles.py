@@ -26,6 +26,7 @@ from service.runtime.errors import DatabaseAwayError, NotSetUpError, SegmentsErr
 from service.runtime.health import Health, serve_health, stopped_lanes
 from service.runtime.logs import get_logger
 from service.runtime.tracing import tracing
+from service.seal.role import seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -49,6 +50,7 @@ async def api(settings: Settings, stop: asyncio.Event) -> None:
 API: tuple[Role, ...] = (api,)
 INGEST: tuple[Role, ...] = (ingest, publish_rejected)
 PROJECT: tuple[Role, ...] = (project, publish_memberships, publish_expiries)
+SEAL: tuple[Role, ...] = (seal,)
 
 
 async def run_roles(settings: Settings, roles: tuple[Role, ...]) -> None:

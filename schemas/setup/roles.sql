@@ -8,6 +8,7 @@
 -- segments_operate: lane adopt, lane skip, rejected retry, erasures, analysts, status, explain, verify.
 -- segments_api: reads what it reports, what a dry run compares with, and what became of commands by their reference; of
 -- keys it notes the last use.
+-- segments_seal: reads the log and signs it; appends to the tables of the seal.
 -- segments_report: the views and functions of schema reporting, and nothing else. segments_report_network: those of schema
 -- reporting_network.
 -- Each object's file in the migrations grants to each role the least that it needs.
@@ -17,7 +18,7 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY[
         'segments_owner', 'segments_erase', 'segments_ingest', 'segments_project',
-        'segments_registry', 'segments_operate', 'segments_api', 'segments_report', 'segments_report_network'
+        'segments_registry', 'segments_operate', 'segments_api', 'segments_seal', 'segments_report', 'segments_report_network'
     ] LOOP
         IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = name) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', name);

@@ -12,7 +12,7 @@ import click
 from segments.cli.command import BOTH, command, load_settings
 from segments.cli.output import print_json
 from segments.cli.setup import set_up_our_topics
-from segments.roles import API, INGEST, PROJECT, run_roles
+from segments.roles import API, INGEST, PROJECT, SEAL, run_roles
 from service.postgres.migrate import check_database, set_up_database
 from service.runtime.errors import NotSetUpError
 from service.runtime.settings import SecretStr
@@ -48,7 +48,10 @@ async def api(*, as_json: bool) -> None:
 
 @command(needs=())
 async def run(*, as_json: bool) -> None:
-    """Run API, ingest and projections in one process. Without a Kafka or Postgres in the settings, it starts one."""
+    """Run API, ingest and projections in one process, and the sealer if SEGMENTS_SEAL_DIR is set.
+
+    Without a Kafka or Postgres in the settings, it starts one.
+    """
     settings = load_settings()
     settings = settings.model_copy(update={"http_port": _port(settings)})
     with _stack(settings) as started:
@@ -67,7 +70,8 @@ async def run(*, as_json: bool) -> None:
         if warning:
             click.echo(f"warning: {warning}", err=True)
         _print_exports(settings, started=started is not None, as_json=as_json)
-        await run_roles(settings, (*API, *INGEST, *PROJECT))
+        sealing = SEAL if settings.seal_dir is not None else ()
+        await run_roles(settings, (*API, *INGEST, *PROJECT, *sealing))
 
 
 def _print_exports(settings: Settings, *, started: bool, as_json: bool) -> None:

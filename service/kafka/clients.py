@@ -119,7 +119,7 @@ def wanted_config(settings: Settings, topic: str) -> dict[str, str]:
     topics = Topics(settings.topic_prefix)
     if topic == topics.memberships:
         return {"cleanup.policy": "compact"}
-    if topic == topics.owner:
+    if topic in (topics.owner, topics.checkpoints):
         return {
             "cleanup.policy": "delete",
             "message.timestamp.type": "LogAppendTime",
@@ -135,7 +135,8 @@ def wanted_config(settings: Settings, topic: str) -> dict[str, str]:
 
 def made_with(settings: Settings, topic: str) -> int:
     """Return the number of partitions that a topic is created with."""
-    return 1 if topic == Topics(settings.topic_prefix).owner else settings.topic_partitions
+    topics = Topics(settings.topic_prefix)
+    return 1 if topic in (topics.owner, topics.checkpoints) else settings.topic_partitions
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,9 @@ class TopicFault:
 def topics_of(settings: Settings, sources: Sequence[str] = ()) -> list[str]:
     """List the topics of this prefix, and the other command topics (`service.registry.command_topics`)."""
     topics = Topics(settings.topic_prefix)
-    return [topics.commands, *sources, topics.rejected, topics.memberships, topics.owner]
+    return [
+        topics.commands, *sources, topics.rejected, topics.memberships, topics.checkpoints, topics.owner,
+    ]  # fmt: skip
 
 
 async def set_up_topics(settings: Settings, sources: Sequence[str] = ()) -> list[str]:

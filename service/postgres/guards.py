@@ -21,7 +21,7 @@ GUARDED = {
 } | dict.fromkeys(
     (
         "duplicate", "hole", "registry_event", "lane_event", "retry", "erasure", "source_event", "analyst_event",
-        "rejected_erasure",
+        "rejected_erasure", "seal", "seal_round", "seal_stretch", "seal_checkpoint",
     ),
     (_NEVER, _NEVER),
 )  # fmt: skip

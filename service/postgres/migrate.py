@@ -49,6 +49,7 @@ SERVICE_ROLES = (
     "segments_registry",
     "segments_operate",
     "segments_api",
+    "segments_seal",
 )
 SQL = statements("service.postgres.sql")
 

@@ -97,3 +97,11 @@ class TopicError(SegmentsError):
 
 class FoldDriftError(SegmentsError):
     """The projection was built with a different version of the SQL; run `segments rebuild`."""
+
+
+class SealStoppedError(SegmentsError):
+    """Nothing is sealed until an operator acts."""
+
+
+class NotSealedError(SegmentsError):
+    """There is no proof of this record yet."""

@@ -106,7 +106,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"^[A-Za-z0-9._-]{1,100}\Z",
-            description="Prefix of <prefix>.commands, <prefix>.rejected, <prefix>.memberships, <prefix>.owner",
+            description="Prefix of <prefix>.commands, <prefix>.rejected, <prefix>.memberships, <prefix>.checkpoints,"
+            " <prefix>.owner",
         ),
     ] = "segments"
     topic_partitions: Annotated[
@@ -213,6 +214,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " in 2 s. Further requests get 503",
         ),
     ] = 16 * 1024 * 1024
+    seal_dir: Annotated[
+        Path | None,
+        Meta(
+            description="Folder of the seal's tiles and checkpoint, written by `seal`; unset: `run` does not seal"
+        ),
+    ] = None
+    seal_key_file: Annotated[
+        Path | None,
+        Meta(description="File with the seal's signing key, made by `segments seal key`"),
+    ] = None
+    seal_origin: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=200)] | None,
+        Meta(
+            description="Name of the sealed log, in checkpoints and keys; should be a URL without its scheme, such as"
+            " log.example.com/segments"
+        ),
+    ] = None
+    seal_every_seconds: Annotated[
+        float, Meta(ge=0.1, le=3600, description="Seconds between checkpoints of the seal")
+    ] = 10
     health_port: Annotated[
         int,
         Meta(

@@ -35,6 +35,7 @@ MUTABLE = {
     "signature",
     "signature_horizon",
     "unbelieved",
+    "seal_lease",
 }
 SERVICE = (
     "segments_ingest",
@@ -42,6 +43,7 @@ SERVICE = (
     "segments_registry",
     "segments_operate",
     "segments_api",
+    "segments_seal",
     "segments_report",
     "segments_report_network",
 )
@@ -82,6 +84,13 @@ async def filled(database: Settings) -> AsyncIterator[asyncpg.Connection[Any]]:
             await connection.execute(
                 "INSERT INTO segments.analyst_event (role_name, network_id, change) VALUES ('ann', 'n', 'granted')"
             )
+            await connection.execute(
+                "INSERT INTO segments.seal (origin) VALUES ('o');"
+                "INSERT INTO segments.seal_round (seal_id, tree_size, root) VALUES (1, 1, '');"
+                "INSERT INTO segments.seal_stretch (seal_id, first_leaf, leaves, kind, first_offset, next_offset)"
+                " VALUES (1, 0, 1, 'retry', 1, 2);"
+                "INSERT INTO segments.seal_checkpoint (seal_id, tree_size, note) VALUES (1, 1, '')"
+            )
             await connection.fetchval("SELECT segments.erase_person('n', 'b', 'me', 'asked')")
             await connection.fetchval(
                 "SELECT segments.erase_rejected(kafka_topic, kafka_partition, 0, kafka_offset, 'me', 'asked')"
@@ -101,7 +110,7 @@ async def test_the_tables_that_may_change_are_known_and_each_other_one_has_a_row
     assert set(tables) == set(GUARDED) - MUTABLE
     assert set(tables) == {
         "event", "duplicate", "rejected", "hole", "registry_event", "lane_event", "retry", "erasure",
-        "source_event", "analyst_event", "rejected_erasure",
+        "source_event", "analyst_event", "rejected_erasure", "seal", "seal_round", "seal_stretch", "seal_checkpoint",
     }  # fmt: skip
     for table in tables:
         assert await filled.fetchval(f"SELECT count(*) FROM segments.{table}") > 0, table

@@ -104,6 +104,35 @@ ALLOWED = {
         **{f"projections.{name}": "s" for name in KEPT | SERVING},
         **{f"reporting.{name}": "s" for name in VIEWS},
     },
+    "segments_seal": {
+        **{
+            f"segments.{name}": "s"
+            for name in (
+                "event",
+                "duplicate",
+                "rejected",
+                "hole",
+                "lane",
+                "segment",
+                "person",
+                "registry_event",
+                "source_event",
+                "analyst_event",
+                "lane_event",
+                "retry",
+                "erasure",
+                "rejected_erasure",
+                "installation",
+                "numbered_leaf",
+            )
+        },
+        **{
+            f"segments.{name}": "si"
+            for name in ("seal", "seal_round", "seal_stretch", "seal_checkpoint")
+        },
+        "segments.seal_lease": "su",
+        "segments.topics_owner": "siu",
+    },
     "segments_operate": {
         **{f"segments.{name}": "s" for name in LOG},
         **{

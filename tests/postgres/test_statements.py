@@ -23,6 +23,7 @@ SQL = {
     "service.outbox.sql": "segments_ingest",
     "service.postgres.sql": "segments_owner",
     "service.registry.sql": "segments_registry",
+    "service.seal.sql": "segments_seal",
     "projections.fold.sql": "segments_project",
     "projections.queries.sql": "segments_api",
     "projections.dry_run.sql": "segments_api",

@@ -11,7 +11,7 @@ COMMENT ON SCHEMA reporting_network IS
 -- The file of each object grants it: to each role the least that it needs.
 REVOKE ALL ON SCHEMA segments, projections, reporting, reporting_network FROM public;
 GRANT USAGE ON SCHEMA segments
-TO segments_ingest, segments_project, segments_registry, segments_operate, segments_erase, segments_api;
+TO segments_ingest, segments_project, segments_registry, segments_operate, segments_erase, segments_api, segments_seal;
 GRANT USAGE ON SCHEMA projections TO segments_ingest, segments_project, segments_operate, segments_api;
 GRANT USAGE ON SCHEMA reporting TO segments_project, segments_registry, segments_operate, segments_api, segments_report;
 GRANT USAGE ON SCHEMA reporting_network TO segments_report_network;

@@ -3,7 +3,7 @@
 SELECT r.oid, r.rolcanlogin, r.rolconnlimit,
     (SELECT array_agg(g.rolname::text ORDER BY g.rolname) FROM pg_catalog.pg_roles AS g
         WHERE g.rolname IN ('segments_owner', 'segments_erase', 'segments_ingest', 'segments_project',
-            'segments_registry', 'segments_operate', 'segments_api', 'segments_report')
+            'segments_registry', 'segments_operate', 'segments_api', 'segments_seal', 'segments_report')
         AND pg_catalog.pg_has_role(r.oid, g.oid, 'MEMBER')) AS sees_all_as,
     EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m
         WHERE m.member = r.oid AND m.roleid = 'segments_report_network'::regrole) AS is_analyst,

@@ -38,15 +38,12 @@ CREATE FUNCTION reporting_network.changes_between(
 ) RETURNS SETOF reporting.day_change
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    asking name := coalesce(nullif(current_setting('role', true), 'none'), session_user);
     is_of text[] := (SELECT r.networks FROM projections.changes_between(since, NULL, until) AS r);
     visible text;
 BEGIN
     FOR visible IN
-        SELECT DISTINCT a.network_id FROM segments.analyst AS a
-        WHERE pg_has_role(asking, a.role, 'USAGE')
-          AND (a.network_id = changes_between.network_id
-            OR changes_between.network_id IS NULL AND (is_of IS NULL OR a.network_id = ANY (is_of)))
+        SELECT v.name FROM segments.visible_networks(changes_between.network_id) AS v (name)
+        WHERE changes_between.network_id IS NOT NULL OR is_of IS NULL OR v.name = ANY (is_of)
     LOOP
         RETURN QUERY SELECT * FROM reporting.changes_between(
             changes_between.since, changes_between.until, visible, changes_between.segment_id);

@@ -63,21 +63,16 @@ COMMENT ON FUNCTION reporting.membership_as_of(timestamptz, timestamptz, text, b
 'The state of each key after all its events with status_change_timestamp <= at and recorded_at <= known_at. Without known_at it is answered from what is projected, with it from the log, and final below watermark.recorded_until.';
 GRANT EXECUTE ON FUNCTION reporting.membership_as_of TO segments_operate, segments_api, segments_report;
 
--- It reads the log, so it runs as its owner, and finds who asks in the session: the role it has taken on, or its login.
+-- It reads the log, so it runs as its owner.
 CREATE FUNCTION reporting_network.membership_as_of(
     at timestamptz DEFAULT 'infinity', known_at timestamptz DEFAULT 'infinity',
     network_id text DEFAULT NULL, segment_id bigint DEFAULT NULL, user_id text DEFAULT NULL
 ) RETURNS SETOF reporting.membership_state
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    asking name := coalesce(nullif(current_setting('role', true), 'none'), session_user);
     visible text;
 BEGIN
-    FOR visible IN
-        SELECT DISTINCT a.network_id FROM segments.analyst AS a
-        WHERE pg_has_role(asking, a.role, 'USAGE')
-          AND (membership_as_of.network_id IS NULL OR a.network_id = membership_as_of.network_id)
-    LOOP
+    FOR visible IN SELECT v.name FROM segments.visible_networks(membership_as_of.network_id) AS v (name) LOOP
         RETURN QUERY SELECT * FROM reporting.membership_as_of(
             membership_as_of.at, membership_as_of.known_at, visible,
             membership_as_of.segment_id, membership_as_of.user_id);

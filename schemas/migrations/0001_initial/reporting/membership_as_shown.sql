@@ -54,15 +54,12 @@ CREATE FUNCTION reporting_network.membership_as_shown(
 ) RETURNS SETOF reporting.membership_state
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    asking name := coalesce(nullif(current_setting('role', true), 'none'), session_user);
     is_of text[] := (SELECT r.networks FROM projections.read_snapshot(snapshot) AS r);
     visible text;
 BEGIN
     FOR visible IN
-        SELECT DISTINCT a.network_id FROM segments.analyst AS a
-        WHERE pg_has_role(asking, a.role, 'USAGE')
-          AND (a.network_id = membership_as_shown.network_id
-            OR membership_as_shown.network_id IS NULL AND (is_of IS NULL OR a.network_id = ANY (is_of)))
+        SELECT v.name FROM segments.visible_networks(membership_as_shown.network_id) AS v (name)
+        WHERE membership_as_shown.network_id IS NOT NULL OR is_of IS NULL OR v.name = ANY (is_of)
     LOOP
         RETURN QUERY SELECT * FROM reporting.membership_as_shown(
             membership_as_shown.snapshot, membership_as_shown.at, visible,

@@ -9,10 +9,7 @@ GRANT EXECUTE ON FUNCTION reporting.snapshot TO segments_operate, segments_api, 
 CREATE FUNCTION reporting_network.snapshot() RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    asking name := coalesce(nullif(current_setting('role', true), 'none'), session_user);
-    visible text[] := (
-        SELECT array_agg(DISTINCT a.network_id) FROM segments.analyst AS a WHERE pg_has_role(asking, a.role, 'USAGE')
-    );
+    visible text[] := (SELECT array_agg(v.name) FROM segments.visible_networks() AS v (name));
 BEGIN
     RETURN CASE WHEN visible IS NOT NULL THEN projections.make_snapshot(visible) END;
 END $$;

@@ -21,23 +21,26 @@ RETURN substr(sha256(
 GRANT EXECUTE ON FUNCTION segments.personal_digest(bytea, text, text, text, text, text)
 TO segments_ingest, segments_operate, segments_erase;
 
--- The digest of every column of an event. Ingest computes it in Python (service.log.copy_format); `segments verify` here.
+-- Every column of an event but what its personal digest covers. Ingest makes it in Python (service.log.copy_format).
+CREATE FUNCTION segments.event_covered(
+    e segments.event, segment_id integer, topic text, partition integer, epoch integer
+) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
+RETURN segments.framed(int4send(e.expired_lane_id)) || segments.framed(int8send(e.expired_offset))
+|| segments.framed(e.source) || segments.framed(e.actor) || segments.framed(e.request_id)
+|| segments.framed(int4send(e.segment_key)) || segments.framed(int8send(e.kafka_offset))
+|| segments.framed(int8send(e.person_id)) || segments.framed(timestamptz_send(e.status_change_timestamp))
+|| segments.framed(timestamptz_send(e.received_at)) || segments.framed(int2send(e.user_status))
+|| segments.framed(e.content) || segments.framed(e.reference_id) || segments.framed(e.discriminator)
+|| segments.framed(timestamptz_send(e.expires_at))
+|| int4send(segment_id) || convert_to(topic || '-' || partition::text || '-' || epoch::text, 'UTF8')
+|| timestamptz_send(e.recorded_at);
+
+-- Of every column of an event, for `segments verify` and the audit of the seal.
 CREATE FUNCTION segments.event_digest(
     e segments.event, personal bytea, segment_id integer, topic text, partition integer, epoch integer
 ) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
-RETURN substr(sha256(
-    personal
-    || segments.framed(int4send(e.expired_lane_id)) || segments.framed(int8send(e.expired_offset))
-    || segments.framed(e.source) || segments.framed(e.actor) || segments.framed(e.request_id)
-    || segments.framed(int4send(e.segment_key)) || segments.framed(int8send(e.kafka_offset))
-    || segments.framed(int8send(e.person_id)) || segments.framed(timestamptz_send(e.status_change_timestamp))
-    || segments.framed(timestamptz_send(e.received_at)) || segments.framed(int2send(e.user_status))
-    || segments.framed(e.content) || segments.framed(e.reference_id) || segments.framed(e.discriminator)
-    || segments.framed(timestamptz_send(e.expires_at))
-    || int4send(segment_id) || convert_to(topic || '-' || partition::text || '-' || epoch::text, 'UTF8')
-    || timestamptz_send(e.recorded_at)
-), 1, 16);
-GRANT EXECUTE ON FUNCTION segments.event_digest TO segments_operate;
+RETURN substr(sha256(personal || segments.event_covered(e, segment_id, topic, partition, epoch)), 1, 16);
+GRANT EXECUTE ON FUNCTION segments.event_covered, segments.event_digest TO segments_operate;
 
 -- The same for the other rows of the log. They are few, so a trigger computes it, and a salt for each rejected record.
 CREATE FUNCTION segments.personal_digest(r segments.rejected) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
@@ -47,16 +50,16 @@ RETURN substr(sha256(
 ), 1, 16);
 GRANT EXECUTE ON FUNCTION segments.personal_digest(segments.rejected) TO segments_ingest, segments_operate, segments_erase;
 
+CREATE FUNCTION segments.rejected_covered(r segments.rejected) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
+RETURN int4send(r.lane_id) || int8send(r.kafka_offset) || int8send(r.next_offset)
+|| timestamptz_send(r.received_at) || timestamptz_send(r.recorded_at)
+|| segments.framed(r.reason) || segments.framed(r.network_id) || segments.framed(int8send(r.person_id))
+|| segments.framed(int8send(r.key_person_id)) || segments.framed(int8send(r.segment_id))
+|| segments.framed(r.user_status) || segments.framed(timestamptz_send(r.status_change_timestamp))
+|| segments.framed(r.reference_id);
+
 CREATE FUNCTION segments.row_digest(r segments.rejected) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
-RETURN substr(sha256(
-    coalesce(r.blanked, segments.personal_digest(r))
-    || int4send(r.lane_id) || int8send(r.kafka_offset) || int8send(r.next_offset)
-    || timestamptz_send(r.received_at) || timestamptz_send(r.recorded_at)
-    || segments.framed(r.reason) || segments.framed(r.network_id) || segments.framed(int8send(r.person_id))
-    || segments.framed(int8send(r.key_person_id)) || segments.framed(int8send(r.segment_id))
-    || segments.framed(r.user_status) || segments.framed(timestamptz_send(r.status_change_timestamp))
-    || segments.framed(r.reference_id)
-), 1, 16);
+RETURN substr(sha256(coalesce(r.blanked, segments.personal_digest(r)) || segments.rejected_covered(r)), 1, 16);
 
 CREATE FUNCTION segments.row_digest(d segments.duplicate) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN substr(sha256(
@@ -69,6 +72,7 @@ RETURN substr(sha256(
     int4send(h.lane_id) || int8send(h.first_offset) || int8send(h.next_offset) || timestamptz_send(h.recorded_at)
     || convert_to(h.cause, 'UTF8')
 ), 1, 16);
-GRANT EXECUTE ON FUNCTION segments.row_digest(segments.rejected), segments.row_digest(segments.duplicate),
+GRANT EXECUTE ON FUNCTION segments.rejected_covered, segments.row_digest(segments.rejected),
+segments.row_digest(segments.duplicate),
 segments.row_digest(segments.hole)
 TO segments_ingest, segments_operate;

@@ -1,0 +1,2 @@
+-- The lanes, and where each begins.
+SELECT l.lane_id, l.first_offset, concat_ws(':', l.topic, l.partition, l.epoch) AS name FROM segments.lane AS l

@@ -1,0 +1,2 @@
+-- The origins of all seals, oldest first.
+SELECT s.origin FROM segments.seal AS s ORDER BY s.seal_id
