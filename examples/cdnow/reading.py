@@ -71,6 +71,10 @@ VIEWS = {
         "SELECT segment_name, day, members, members_joined, members_left"
         " FROM reporting.segment_size_daily WHERE segment_id = 2 ORDER BY day DESC"
     ),
+    "segment_size_calendar": (
+        "SELECT segment_name, day, members, members_joined, members_left"
+        " FROM reporting.segment_size_calendar WHERE segment_id = 2 ORDER BY day LIMIT 14"
+    ),
     "lane": (
         "SELECT kafka_partition, first_offset, next_offset, events, duplicates, rejected, holes,"
         " stopped_because FROM reporting.lane"

@@ -44,6 +44,7 @@ class Tables(Log):
                         "last_recorded_at": last_recorded_at(steps),
                     }
                     | descriptive_fields(state.began)
+                    | self.origin_fields(state.began)
                 )
         return rows
 
@@ -62,8 +63,16 @@ class Tables(Log):
                         "last_recorded_at": last_recorded_at(steps),
                     }
                     | descriptive_fields(state.stated)
+                    | self.origin_fields(state.stated)
                 )
         return rows
+
+    def origin_fields(self, event: Event) -> Row:
+        return {
+            "event_id": self.event_id(event.position),
+            "source": event.source,
+            "actor": event.actor,
+        }
 
     def membership_history(self) -> list[Row]:
         rows = []

@@ -54,8 +54,8 @@ def test_no_order_of_arrival_shows_where_times_are_distinct(data: st.DataObject)
         "segment_size_daily": ["restated_at"],
         "membership_as_of": [],
         # a reference may be auto:..., an id is the position
-        "membership": ["last_recorded_at"],
-        "override": ["last_recorded_at"],
+        "membership": ["last_recorded_at", "event_id"],
+        "override": ["last_recorded_at", "event_id"],
         "membership_history": ["last_recorded_at", "event_id", "position", "reference_id"],
     }.items():
         assert less(getattr(one, view)(), *arrival) == less(getattr(other, view)(), *arrival)

@@ -92,6 +92,9 @@ def test_membership_tells_of_the_event_that_began_it_also_when_an_add_pinned_it_
             "description": "why",
             "metadata": {"n": 1},
             "last_recorded_at": after(NOON + 2),
+            "event_id": "id-0-0",
+            "source": "kafka",
+            "actor": None,
         }
     ]
     script.say("block", at=20)
@@ -115,6 +118,9 @@ def test_override_tells_of_the_last_statement_and_since_of_the_first() -> None:
             "description": None,
             "metadata": {"n": 1},
             "last_recorded_at": after(NOON + 2),
+            "event_id": "id-0-1",
+            "source": "kafka",
+            "actor": None,
         }
     ]
     script.expire(at=500, names=1)

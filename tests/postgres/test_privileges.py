@@ -31,7 +31,7 @@ SERVING = {
 VIEWS = {
     "automation_disagreement", "duplicate", "event", "freshness", "hole", "lane", "membership", "membership_history",
     "override", "rejected", "result", "retroactive_change", "segment", "segment_history", "segment_size",
-    "segment_size_daily", "user_segment", "watermark",
+    "segment_size_calendar", "segment_size_daily", "user_segment", "watermark",
 }  # fmt: skip
 # role → {schema.table: rights}; s select, i insert, u update, d delete, t truncate.
 ALLOWED = {
@@ -313,10 +313,14 @@ async def test_definer_functions_fix_their_search_path_and_are_known(
         "reporting.changes_between",
         "reporting.membership_as_of",
         "reporting.membership_as_shown",
+        "reporting.overlap",
+        "reporting.segment_size_series",
         "reporting.snapshot",
         "reporting_network.changes_between",
         "reporting_network.membership_as_of",
         "reporting_network.membership_as_shown",
+        "reporting_network.overlap",
+        "reporting_network.segment_size_series",
         "reporting_network.snapshot",
         "segments.erase_person",
         "segments.erase_rejected",
@@ -325,5 +329,6 @@ async def test_definer_functions_fix_their_search_path_and_are_known(
         "segments.installation_name",
         "segments.own",
         "segments.shown_lanes",
+        "segments.visible_networks",
     ]
     assert all(row["proconfig"] == ["search_path=pg_catalog, pg_temp"] for row in found)

@@ -18,9 +18,9 @@ VIEWS = {
     "segment_history": "network_id, segment_id, segment_name, description, is_visible, archived, valid_from, valid_to,"
     " actor",
     "membership": "network_id, segment_id, segment_name, user_id, since, cause, override, reference_id, description,"
-    " metadata, last_recorded_at",
+    " metadata, last_recorded_at, event_id, source, actor",
     "override": "network_id, segment_id, segment_name, user_id, override, is_member, since, expires_at, reference_id,"
-    " description, metadata, last_recorded_at",
+    " description, metadata, last_recorded_at, event_id, source, actor",
     "user_segment": "network_id, segment_id, segment_name, user_id, is_member, override, automation_says, member_since,"
     " override_since, last_change_at, last_recorded_at",
     "automation_disagreement": "network_id, segment_id, user_id, is_member, automation_says",
@@ -38,6 +38,8 @@ VIEWS = {
     " changed_override, status_change_timestamp, received_at, kafka_topic, kafka_partition, kafka_epoch, kafka_offset,"
     " event_id",
     "segment_size": "network_id, segment_id, segment_name, members, added, blocked",
+    "segment_size_calendar": "network_id, segment_id, segment_name, day, members, members_joined, members_left,"
+    " restated_at",
     "segment_size_daily": "network_id, segment_id, segment_name, day, members, members_joined, members_left,"
     " restated_at",
     "retroactive_change": "network_id, segment_id, user_id, event_id, recorded_at, day, members_before, members_after,"
@@ -112,7 +114,7 @@ async def test_every_view_column_function_and_type_says_what_it_is(database: Set
         " UNION ALL SELECT nspname, obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = 'reporting'",
     )
     assert [row["name"] for row in objects if not row["comment"]] == []
-    assert len(objects) == len(VIEWS) + 6
+    assert len(objects) == len(VIEWS) + 8
 
 
 async def test_the_functions_have_the_signatures_and_defaults_of_the_contract(
@@ -152,6 +154,15 @@ async def test_the_functions_have_the_signatures_and_defaults_of_the_contract(
             "SETOF reporting.membership_state",
         ),
         ("normalise_user", "text", "text"),
+        ("overlap", "network_id text, segment_ids bigint[]", "SETOF reporting.segment_overlap"),
+        (
+            "segment_size_series",
+            (
+                "network_id text, segment_id bigint, \"from\" timestamp with time zone,"
+                " \"to\" timestamp with time zone, unit text DEFAULT 'day'::text, time_zone text DEFAULT 'UTC'::text"
+            ),
+            "SETOF reporting.segment_size_of_unit",
+        ),
         ("snapshot", "", "text"),
     ]
     columns = await value(

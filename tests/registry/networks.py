@@ -20,7 +20,7 @@ NOW = int(time.time()) - 2 * 86_400
 BY_NETWORK = {
     "automation_disagreement", "event", "membership", "membership_history", "override", "rejected", "result",
     "retroactive_change", "segment",
-    "segment_history", "segment_size", "segment_size_daily", "user_segment",
+    "segment_history", "segment_size", "segment_size_calendar", "segment_size_daily", "user_segment",
 }  # fmt: skip
 COLUMNS = """
 SELECT c.relname, obj_description(c.oid, 'pg_class') AS words, a.attname, a.atttypid::regtype::text AS type,

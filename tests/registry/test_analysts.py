@@ -62,8 +62,8 @@ async def test_a_column_appended_to_a_view_comes_to_the_view_by_network_with_its
         query = await connection.fetchval("SELECT pg_get_viewdef('reporting.override'::regclass)")
         columns, _, tables = query.partition("\n   FROM ")
         await connection.execute(
-            f"CREATE OR REPLACE VIEW reporting.override AS {columns}, e.actor FROM {tables}"
-            "COMMENT ON COLUMN reporting.override.actor IS 'Who stated it.';"
+            f"CREATE OR REPLACE VIEW reporting.override AS {columns}, e.received_at FROM {tables}"
+            "COMMENT ON COLUMN reporting.override.received_at IS 'When it came.';"
             "CALL segments.make_network_view('override')"
         )
         with pytest.raises(asyncpg.RaiseError, match="of no table that is told apart by network"):
@@ -75,9 +75,9 @@ async def test_a_column_appended_to_a_view_comes_to_the_view_by_network_with_its
     mine = await rows(database, COLUMNS, "reporting_network")
     assert mine[-1]["relname"] == "watermark"
     added = [row for row in mine if row["relname"] == "override"][-1]
-    assert (added["attname"], added["comment"]) == ("actor", "Who stated it.")
+    assert (added["attname"], added["comment"]) == ("received_at", "When it came.")
     async with connected(database, "segments_report_network") as connection:
-        assert await connection.fetch("SELECT actor FROM reporting_network.override") == []
+        assert await connection.fetch("SELECT received_at FROM reporting_network.override") == []
 
 
 async def test_she_sees_all_rows_of_her_network_and_none_of_another_in_every_view(

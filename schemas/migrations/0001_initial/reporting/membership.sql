@@ -10,7 +10,10 @@ SELECT
     e.reference_id,
     e.description,
     e.metadata::jsonb AS metadata,
-    k.last_recorded_at
+    k.last_recorded_at,
+    segments.event_id(l.topic, l.partition, l.epoch, e.kafka_offset) AS event_id,
+    coalesce(e.source, 'kafka') AS source,
+    e.actor
 FROM projections.serving_membership AS k
 INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
 INNER JOIN segments.person AS p ON k.person_id = p.person_id
@@ -21,6 +24,8 @@ INNER JOIN segments.event AS e
         AND (k.state).member_offset = e.kafka_offset
         AND k.segment_key = e.segment_key
         AND k.person_id = e.person_id
+-- LEFT: what is not asked for is not joined.
+LEFT JOIN segments.lane AS l ON e.lane_id = l.lane_id
 WHERE
     k.is_member;
 
@@ -36,6 +41,9 @@ COMMENT ON COLUMN reporting.membership.reference_id IS 'The publisher''s own id;
 COMMENT ON COLUMN reporting.membership.description IS 'The reason, as given by the publisher.';
 COMMENT ON COLUMN reporting.membership.metadata IS 'The publisher''s own data; null if there is none.';
 COMMENT ON COLUMN reporting.membership.last_recorded_at IS 'The newest recorded_at among the events of this segment and user.';
+COMMENT ON COLUMN reporting.membership.event_id IS 'The id of the event that began the present membership.';
+COMMENT ON COLUMN reporting.membership.source IS 'Its source: kafka, http, cli, import, dashboard, retry or expiry, as signed.';
+COMMENT ON COLUMN reporting.membership.actor IS 'The person or service behind it, as signed; null without a signature.';
 
 GRANT SELECT ON reporting.membership TO segments_operate, segments_api, segments_report;
 CALL segments.make_network_view('membership');
