@@ -226,6 +226,7 @@ class _Reader(FieldReader):
         if len(raw) > MAX_METADATA_BYTES:
             message = f"is {len(raw)} bytes as sent; the limit is {MAX_METADATA_BYTES}"
             self._wrong("/metadata", message)
+            return sent, None
         rest = {key: item for key, item in sent.items() if key not in LIFTED}
         if not rest:
             return sent, None

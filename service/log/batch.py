@@ -194,11 +194,3 @@ def validate_records(
         else:
             refused.append(validated)  # type: ignore[arg-type]
     return candidates, refused, floor_ms
-
-
-def validate_again(batch: Batch, reader: Reader | None, allowed: Allowed | None) -> None:
-    """Validate a batch's records again, by new rules or newly known signatures; their received_at stays."""
-    batch.candidates, batch.rejected, _ = validate_records(
-        batch.records, batch.floor_ms, batch.now_ms, reader, allowed, batch.again
-    )
-    batch.allowed = allowed

@@ -9,7 +9,7 @@ from schemas.headers import Reader
 from schemas.position import LOG_APPEND_TIME
 from schemas.topics import Topics
 from service.log.append_many import LITTLE, MOST_LANES
-from service.log.batch import Batch, RestsOn, find_holes, validate_again, validate_records
+from service.log.batch import Batch, RestsOn, find_holes, validate_records
 from service.log.identify import are_plain, identify, identify_rest
 from service.log.memory import Memory
 from service.log.people import by_name
@@ -19,7 +19,7 @@ from service.runtime.coalesce import Coalescer
 from service.runtime.errors import LaneLostError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from schemas.position import Lane
     from service.log.batch import MovedError
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # Records validated and identified in one go. They fit into the processor's cache, and other lanes wait no longer.
 # 4,000 at once cost a third more.
 CHUNK = 250
+# A chunk ends with the record that brings it to this size: reading a long record takes long.
+CHUNK_BYTES = 64 * 1024
 
 
 class Preparer:
@@ -101,16 +103,8 @@ class Preparer:
         batch.allowed = self._allowed(lane, memory)
         reader = self._reader(lane)
         unknown: list[ValidCommand] = []
-        for at in range(0, len(records), CHUNK):
-            valid, refused, batch.received_ms = validate_records(
-                records[at : at + CHUNK],
-                batch.received_ms,
-                batch.now_ms,
-                reader,
-                batch.allowed,
-            )
-            batch.candidates += valid
-            batch.rejected += refused
+        for chunk in chunks(records):
+            valid = _validate(batch, chunk, reader)
             unknown += identify(batch, valid, segments, people)
             await asyncio.sleep(0)
         await self._identify_rest(batch, unknown, memory)
@@ -142,7 +136,7 @@ class Preparer:
         allowed = self._allowed(batch.lane, memory)
         if allowed != batch.allowed or moved.again:
             batch.again |= moved.again
-            validate_again(batch, self._reader(batch.lane), allowed)
+            await self._validate_again(batch, allowed)
             touched = batch.candidates
         else:
             touched = [
@@ -155,6 +149,16 @@ class Preparer:
         unknown = identify(batch, touched, memory.segments, memory.people.known)
         await self._identify_rest(batch, unknown, memory)
         batch.miskeyed = miskeyed
+
+    async def _validate_again(self, batch: Batch, allowed: Allowed | None) -> None:
+        """Validate a batch's records again, by new rules or newly known signatures; their received_at stays."""
+        reader, received_ms = self._reader(batch.lane), batch.received_ms
+        batch.candidates, batch.rejected = [], []
+        batch.allowed, batch.received_ms = allowed, batch.floor_ms
+        for chunk in chunks(batch.records):
+            _validate(batch, chunk, reader)
+            await asyncio.sleep(0)
+        batch.received_ms = received_ms
 
     async def _identify_rest(
         self, batch: Batch, unknown: list[ValidCommand], memory: Memory
@@ -206,3 +210,25 @@ class Preparer:
 def segment_of(candidate: ValidCommand) -> Which:
     """Return (network_id, segment_id) of a command."""
     return candidate.command.network_id, candidate.command.segment_id
+
+
+def _validate(batch: Batch, records: Sequence[KafkaRecord], reader: Reader) -> list[ValidCommand]:
+    """Validate the batch's next records and add them to what it holds; return the valid ones."""
+    valid, refused, batch.received_ms = validate_records(
+        records, batch.received_ms, batch.now_ms, reader, batch.allowed, batch.again
+    )
+    batch.candidates += valid
+    batch.rejected += refused
+    return valid
+
+
+def chunks(records: Sequence[KafkaRecord]) -> Iterator[Sequence[KafkaRecord]]:
+    """Split records, in their order, into what is validated in one go: CHUNK records, or fewer where they are long."""
+    start, size = 0, 0
+    for end, record in enumerate(records, 1):
+        size += len(record.value or b"")
+        if end - start == CHUNK or size >= CHUNK_BYTES:
+            yield records[start:end]
+            start, size = end, 0
+    if start < len(records):
+        yield records[start:]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
 from schemas.command.refusal import Reason
 from service.log.batch import find_holes, validate_records
+from service.log.prepare import chunks
 from service.log.validate import ValidCommand
 from tests.support.database import rows
 from tests.support.lane import Given, LogLane, command_json
@@ -80,3 +82,31 @@ async def test_the_floor_outlives_the_process(lane: LogLane) -> None:
         "SELECT received_at FROM segments.event UNION ALL SELECT received_at FROM segments.lane",
     )
     assert len({row["received_at"] for row in times}) == 1
+
+
+def test_a_chunk_has_few_records_where_they_are_long() -> None:
+    """Reading a long record takes long, and the consumer's heartbeats share the loop with it."""
+    sizes = [10, 60_000, 60_000, 60_000, 65_000, *[200] * 600]
+    records = [given(NOW, value=b"1" * size)[0] for size in sizes]
+    found = [[len(record.value or b"") for record in chunk] for chunk in chunks(records)]
+    assert [size for chunk in found for size in chunk] == sizes
+    assert [len(chunk) for chunk in found] == [3, 2, 250, 250, 100]
+
+
+@pytest.mark.stack
+async def test_others_go_on_while_long_records_are_judged_again(lane: LogLane) -> None:
+    batch = await lane.prepare_records([])
+    batch.records = lane.records(*[command_json(user=f"u{n}", x=[1] * 20_000) for n in range(20)])
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(other())
+    await lane.appender._validate_again(batch, None)  # noqa: SLF001 - what a moved rule leads to
+    beside.cancel()
+    assert [one.reason for one in batch.rejected] == [Reason.INVALID_FIELD] * len(batch.records)
+    assert turns >= len(batch.records) // 2

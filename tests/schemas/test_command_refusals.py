@@ -1,7 +1,9 @@
 """What is not JSON, the order of the checks, and what a refusal tells (contract, section 2)."""
 
 import json
+import sys
 import time
+from types import FrameType
 
 import pytest
 
@@ -329,6 +331,31 @@ def test_no_record_of_64_kib_takes_long(value: bytes) -> None:
     except Refusal as refused:
         assert len(refused.detail) <= 1000  # noqa: PT017 - some of these are accepted
     assert time.process_time() - begun < 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        raw(metadata='{"a":[' + "1," * 30_000 + "1]}"),
+        raw(x="[" + "1," * 30_000 + "1]"),
+        raw(metadata='{"a":[' + "1e1," * 15_000 + "1e1]}"),
+        raw(metadata="[" + "[]," * 20_000 + "[]]"),
+    ],
+)
+def test_a_refused_record_of_thousands_of_values_takes_few_calls_for_each(value: bytes) -> None:
+    called = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal called
+        called += event == "call"
+
+    sys.setprofile(count)
+    try:
+        with pytest.raises(Refusal):
+            read_command(value)
+    finally:
+        sys.setprofile(None)
+    assert called < 3 * (value.count(b",") + value.count(b"["))
 
 
 def test_base_is_a_command() -> None:

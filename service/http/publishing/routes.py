@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 PATH = "/networks/{network_id}/segments"
 # Items of a batch to process before yielding to other requests: about as much work as a single command.
 ITEMS_AT_ONCE = 5
+# A longer item is read by itself: it may take a hundred times as long as a usual one.
+LONG_BYTES = 4 * 1024
 _encode = msgspec.json.Encoder().encode
 
 
@@ -189,7 +191,7 @@ class Publishing:
                 item.read(post.network_id)
             except Refusal as refusal:
                 item.refuse(refusal)
-            if number % ITEMS_AT_ONCE == 0:
+            if number % ITEMS_AT_ONCE == 0 or len(item.value) > LONG_BYTES:
                 await asyncio.sleep(0)
         good = [item for item in items if item.problem is None]
         if len(good) > 1:  # the segment of a single command is looked up when it is checked
