@@ -195,7 +195,11 @@ async def test_every_query_of_the_analysts_pages_runs_with_the_analysts_role(
     assert [row["members"] for row in answer("test accounts")] == [1]
     assert [row["user_id"] for row in answer("at the end of June")] == ["jo@example.com"]
     assert [row["outcome"] for row in answer("changed_override")] == ["applied"]
-    assert [row["members"] for row in answer("generate_series")] == [0] * 7 + [1] * 5
+    calendar = answer("segment_size_calendar")
+    assert len(calendar) > 7
+    assert {row["members"] for row in calendar} == {1}
+    assert {row["members"] for row in answer("segment_size_series")} == {1}
+    assert answer("overlap") == []
 
 
 @pytest.mark.stack
@@ -240,9 +244,9 @@ def test_every_call_of_segments_that_pages_show_is_one_that_it_takes() -> None:
     ]
     assert len(shown) > 10
     for line in shown:
-        _, *arguments = shlex.split(line, comments=True)
+        _, *arguments = shlex.split(line.partition(" > ")[0], comments=True)
         command: click.Command | None = main
-        while isinstance(command, click.Group):
+        while isinstance(command, click.Group) and arguments:
             _, command, arguments = command.resolve_command(click.Context(command), arguments)
         assert command is not None, line
         command.make_context(line, arguments)

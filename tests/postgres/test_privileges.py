@@ -20,13 +20,13 @@ LOG = {
     "signature", "signature_horizon", "unbelieved",
 }  # fmt: skip
 KEPT = {
-    "checkpoint", "generation", "history", "kept_state", "kept_state_0", "kept_state_1", "membership",
+    "checkpoint", "generation", "kept_state", "kept_state_0", "kept_state_1", "membership",
     "membership_0", "membership_1", "outcome", "outcome_0", "outcome_1", "past_interval", "past_interval_0",
     "past_interval_1", "size", "size_0", "size_1", "size_daily", "size_daily_0", "size_daily_1", "membership_outbox",
 }  # fmt: skip
 SERVING = {
-    "key_interval", "serving", "serving_checkpoint", "serving_interval", "serving_kept_state", "serving_membership",
-    "serving_outcome", "serving_size", "serving_size_daily",
+    "history", "key_interval", "serving", "serving_checkpoint", "serving_interval", "serving_kept_state",
+    "serving_membership", "serving_outcome", "serving_size", "serving_size_daily",
 }  # fmt: skip
 VIEWS = {
     "automation_disagreement", "duplicate", "event", "freshness", "hole", "lane", "membership", "membership_history",
@@ -57,7 +57,7 @@ ALLOWED = {
         "segments.source": "s",
         "segments.source_version": "s",
         "segments.erasure_gate": "si",
-        **{f"projections.{name}": "s" for name in KEPT},
+        **{f"projections.{name}": "s" for name in KEPT | {"history"}},
         "projections.trace": "i",
     },
     "segments_project": {

@@ -158,7 +158,7 @@ async def test_the_functions_have_the_signatures_and_defaults_of_the_contract(
         (
             "segment_size_series",
             (
-                "network_id text, segment_id bigint, \"from\" timestamp with time zone,"
+                'network_id text, segment_id bigint, "from" timestamp with time zone,'
                 " \"to\" timestamp with time zone, unit text DEFAULT 'day'::text, time_zone text DEFAULT 'UTC'::text"
             ),
             "SETOF reporting.segment_size_of_unit",
