@@ -73,7 +73,7 @@ VIEWS = {
     ),
     "segment_size_calendar": (
         "SELECT segment_name, day, members, members_joined, members_left"
-        " FROM reporting.segment_size_calendar WHERE segment_id = 2 ORDER BY day LIMIT 14"
+        " FROM reporting.segment_size_calendar WHERE segment_id = 2 ORDER BY day"
     ),
     "lane": (
         "SELECT kafka_partition, first_offset, next_offset, events, duplicates, rejected, holes,"
