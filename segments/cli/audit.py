@@ -61,7 +61,7 @@ async def audit(
         print_rows(found.faults)
     else:
         click.echo(
-            f"no differences: the rows are those that were sealed as {counted(found.leaves, 'leaf')}"
+            f"no differences: the rows are those that were sealed ({counted(found.leaves, 'row')})"
         )
     if found.faults:
         raise Failure(counted(len(found.faults), "difference"))
