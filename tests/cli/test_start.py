@@ -93,7 +93,7 @@ def test_help_says_of_each_command_what_the_command_says_of_itself() -> None:
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [
-        ("segments se", ["segment", "send", "setup"]),
+        ("segments se", ["seal", "segment", "send", "setup"]),
         ("segments segment re", ["restore"]),
         ("segments send --sta", ["--status"]),
     ],

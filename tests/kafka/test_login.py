@@ -61,7 +61,7 @@ async def test_every_role_works_with_the_acls_that_setup_prints(
     as_role = {role: kafka.settings(database, role) for role in ROLES}
     made = await run(as_role["setup"], "setup", "--json")
     assert made.code == 0, made.err
-    assert len(made.json["done"]) == 5  # four topics, and the claim of their ownership
+    assert len(made.json["done"]) == 6  # five topics, and the claim of their ownership
     await make_segments(database)
     async with (
         service(as_role["ingest"], *INGEST),

@@ -160,7 +160,7 @@ async def test_setup_makes_database_and_topics_prints_what_it_would_and_checks(
     done = await run(one, "setup", "--json")
     assert done.code == 0, done.err
     assert (
-        len(done.json["done"]) == len(migrations()) + 5
+        len(done.json["done"]) == len(migrations()) + 6
     )  # four topics, and the claim of their ownership
     again = await run(one, "setup")
     assert (again.code, again.out) == (0, "nothing to do\n")
