@@ -1,4 +1,4 @@
-"""Record headers: their names, the signature, and reading them (contract, section 2)."""
+"""Record headers: their names, the signature, and reading them (docs/publishers/command-format.md)."""
 
 import hmac
 import re

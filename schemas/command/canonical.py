@@ -1,6 +1,6 @@
 """The canonical form of JSON values: equal values have equal bytes, different values different.
 
-Contract, section 2, "Identity": contents are compared as JSON values, so the order of keys and
+Contents are compared as JSON values, so the order of keys and
 white space don't count, strings are compared unescaped, and numbers by their exact decimal
 value. Stored digests include these bytes: a change here changes the contract.
 """

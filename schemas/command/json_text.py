@@ -1,6 +1,6 @@
 """Strict JSON parsing, for the strict reader of `schemas.command`.
 
-Contract, section 2: a value is `not_json` if it is empty, not UTF-8, begins with a byte order mark, is not
+A value is `not_json` if it is empty, not UTF-8, begins with a byte order mark, is not
 exactly one JSON value (RFC 8259), contains NaN or Infinity, or is nested deeper than 64. `unstorable` finds
 JSON that can't be stored (NUL, a lone surrogate, a number out of range).
 """

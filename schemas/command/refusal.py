@@ -12,7 +12,7 @@ _NEWEST_SHOWN = 253_402_300_799  # 9999-12-31 23:59:59
 
 
 class Reason(StrEnum):
-    """The reasons of the contract, section 2, in the order in which they are checked."""
+    """The reasons, in the order in which they are checked (docs/publishers/outcomes.md)."""
 
     TOO_LARGE = "too_large"
     TOMBSTONE = "tombstone"

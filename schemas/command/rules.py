@@ -1,4 +1,4 @@
-"""The rules for single fields, shared by both parsers of `schemas.command` (contract, section 2)."""
+"""The rules for single fields, shared by both parsers of `schemas.command` (docs/publishers/command-format.md)."""
 
 import re
 from enum import Enum, IntEnum, auto
@@ -74,7 +74,7 @@ def is_network_id(text: str) -> bool:
 
 
 def normalise_user(user: str) -> str:
-    r"""Return a user's identifier as stored in the log (contract, section 2).
+    r"""Return a user's identifier as stored in the log (docs/publishers/command-format.md).
 
     An identifier with `@` is an email: ASCII white space (space, \t, \n, \r, \v, \f) is trimmed and A-Z become
     a-z. Nothing else changes: casefold would make straße and strasse one person. Other identifiers stay as they are.

@@ -1,6 +1,6 @@
 """The strict reader of `schemas.command`: the definition of a valid command.
 
-Contract, section 2. Parses strictly (`schemas.command.json_text`), checks every field, and reports every error,
+Parses strictly (`schemas.command.json_text`), checks every field, and reports every error,
 not only the first.
 """
 

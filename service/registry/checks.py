@@ -1,4 +1,4 @@
-"""The order of checks (contract, section 2), composed once: for ingest, a dry run, a POST and `send`. Pure.
+"""The order of checks (docs/publishers/outcomes.md), composed once: for ingest, a dry run, a POST and `send`. Pure.
 
 1. too_large, tombstone: before anything is read (`schemas.command.check_size`).
 2. not_json, invalid_field: what can be told of the value by itself (`read_command`).

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
-# As DESIGN.md, section 6, lists them, with their labels.
+# Dashboards rely on these, with their labels.
 METRICS = {
     "segments_records_total": {"topic", "partition", "outcome", "reason"},
     "segments_ingest_lag_records": set(),

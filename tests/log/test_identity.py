@@ -1,4 +1,4 @@
-"""What is the same command: the three cases of the contract's section 2, in their order."""
+"""What is the same command: the three cases, in their order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The oracle: DESIGN.md sections 2, 3 and 6 in the plainest Python, the referee of all else.
+"""The oracle: commands, the fold and the views in the plainest Python, the referee of all else.
 
 It knows neither Kafka nor Postgres and imports nothing of ours. Records go in, in the order the
 log appended them; rows named like the reporting views come out, folded from scratch each time.

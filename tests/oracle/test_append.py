@@ -1,4 +1,4 @@
-"""Section 2 of DESIGN.md as far as the oracle goes: receipt, identity, order of the checks."""
+"""The append as far as the oracle goes: receipt, identity, order of the checks."""
 
 import json
 from typing import Any

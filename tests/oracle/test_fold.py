@@ -1,4 +1,4 @@
-"""Section 3 of DESIGN.md, line by line, worked out by hand."""
+"""The rules of the fold, line by line, worked out by hand."""
 
 import pytest
 

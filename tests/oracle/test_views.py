@@ -1,4 +1,4 @@
-"""The definitions below the views in section 6 of DESIGN.md, worked out by hand."""
+"""The definitions of the views, worked out by hand."""
 
 from datetime import date
 

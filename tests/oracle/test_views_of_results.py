@@ -1,4 +1,4 @@
-"""Results, states as of a time, and the log: the definitions in section 6 of DESIGN.md, worked out by hand."""
+"""Results, states as of a time, and the log: their definitions, worked out by hand."""
 
 import pytest
 

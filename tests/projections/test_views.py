@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
-# As DESIGN.md, section 6, lists them.
+# Other people's programs rely on these.
 VIEWS = {
     "segment": "network_id, segment_id, segment_name, description, is_visible, created_at, created_by, archived_at",
     "segment_history": "network_id, segment_id, segment_name, description, is_visible, archived, valid_from, valid_to,"

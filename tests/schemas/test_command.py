@@ -1,4 +1,4 @@
-"""What a command may say, clause by clause (contract, section 2); both routes, wherever it reads."""
+"""What a command may say, clause by clause (docs/publishers/command-format.md); both routes, wherever it reads."""
 
 import json
 import re

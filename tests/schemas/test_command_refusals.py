@@ -1,4 +1,4 @@
-"""What is not JSON, the order of the checks, and what a refusal tells (contract, section 2)."""
+"""What is not JSON, the order of the checks, and what a refusal tells (docs/publishers/command-format.md)."""
 
 import json
 import sys
