@@ -101,7 +101,8 @@ def read_command(
     network_id: from the path, over HTTP; the body may omit it but not name another one.
     expiry_signed: the record has the service's own signature, so `expire` is allowed.
 
-    Raises Refusal: tombstone (None), not_json or invalid_field, in that order. Sizes are checked before (`check_size`), times after (`check_times`).
+    Raises Refusal: tombstone (None), not_json or invalid_field, in that order. Sizes are checked before
+    (`check_size`), times after (`check_times`).
     """
     if value is None:
         raise Refusal(Reason.TOMBSTONE, "the record has no value; tombstones delete nothing")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 SEGMENTS = "/networks/n/users/{}/segments"
+# Columns of views that the API does not return.
+OF_THE_VIEW = ("event_id", "source", "actor")
 
 
 async def test_a_users_segments_are_the_rows_of_user_segment_and_why(api: Api) -> None:
@@ -40,6 +42,7 @@ async def test_a_users_segments_are_the_rows_of_user_segment_and_why(api: Api) -
                         user,
                     )
                 )
+                wanted = [{n: v for n, v in row.items() if n not in OF_THE_VIEW} for row in wanted]
                 assert wanted == [
                     {name: row[name] for name in expected}
                     for row, expected in zip(filter(keep, found), wanted, strict=True)

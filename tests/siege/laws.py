@@ -1,4 +1,4 @@
-"""Laws 1 to 8 (the guarantees in README.md), looked at when the siege is over and all that came is in every projection."""
+"""Laws 1 to 8, the guarantees in README.md, checked when the siege is over and all records are in every projection."""
 
 from __future__ import annotations
 
