@@ -28,6 +28,9 @@ CHECKS = [
     checks.content_type_conformance,
     checks.response_schema_conformance,
 ]
+# Of these the document allows thousands of characters, which would make a head that no server reads (431).
+TOKENS = {"cursor", "snapshot"}
+LONGEST = 500
 
 
 async def test_every_operation_answers_as_the_document_says(ready: Settings) -> None:
@@ -66,6 +69,9 @@ def _try(
     def holds(case: Any, ours: int) -> None:
         if ours:  # else a network of which the key learns nothing
             _make_known(case)
+        for name in TOKENS & {*(case.query or ())}:
+            if isinstance(case.query[name], str):
+                case.query[name] = case.query[name][:LONGEST]
         answer = case.call_and_validate(headers={"Authorization": f"Bearer {key}"}, checks=CHECKS)
         found[operation.label, answer.status_code] += 1
 

@@ -60,8 +60,11 @@ RETURNING lane_id
 _EVENTS = """
 INSERT INTO segments.event (lane_id, segment_key, kafka_offset, person_id, status_change_timestamp, received_at,
     recorded_at, user_status, content, reference_id, discriminator, metadata, digest)
-SELECT $1, s.segment_key, p.person_id, p.person_id, now(), now(), now(), 4, '', 'filled', '', '{"rule": "rfm-7"}', ''
+SELECT $1, s.segment_key, p.person_id - 1, p.person_id, now(), now(), now(), 4, '', 'filled', '', '{"rule": "rfm-7"}', ''
 FROM segments.person AS p CROSS JOIN segments.segment AS s
+"""
+_CHECKPOINT = """
+INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset) VALUES ('membership', 0, $1, $2)
 """
 _STATES = """
 INSERT INTO projections.membership (slot, segment_key, person_id, state)
@@ -78,6 +81,7 @@ async def fill(settings: Settings, many: int) -> None:
         lane_id = await connection.fetchval(_LANE, many)
         await connection.execute(_EVENTS, lane_id)
         await connection.execute(_STATES)
+        await connection.execute(_CHECKPOINT, lane_id, many)
         await connection.execute("VACUUM ANALYZE")
 
 
