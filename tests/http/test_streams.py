@@ -60,7 +60,8 @@ RETURNING lane_id
 _EVENTS = """
 INSERT INTO segments.event (lane_id, segment_key, kafka_offset, person_id, status_change_timestamp, received_at,
     recorded_at, user_status, content, reference_id, discriminator, metadata, digest)
-SELECT $1, s.segment_key, p.person_id - 1, p.person_id, now(), now(), now(), 4, '', 'filled', '', '{"rule": "rfm-7"}', ''
+SELECT $1, s.segment_key, p.person_id - 1, p.person_id, now(), now(), now(), 4, '', 'filled', '',
+    '{"rule": "rfm-7"}', ''
 FROM segments.person AS p CROSS JOIN segments.segment AS s
 """
 _CHECKPOINT = """
