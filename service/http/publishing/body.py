@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from service.http.publishing.publisher import Record
 
 MAX_ITEMS = 1000
-# A batch of 1,000 commands with 100 values each has fewer.
-MOST_TOKENS = 250_000
+# A batch of 1,000 commands with 40 values each has fewer.
+MOST_TOKENS = 100_000
 _WHITE_SPACE = b" \t\r\n"
 # A line that is not blank.
 _LINE = re.compile(rb"[^ \t\r\n][^\n]*")

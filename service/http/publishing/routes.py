@@ -101,6 +101,8 @@ class Publishing:
         self._publisher = publisher
         self._outcomes = outcomes
         self._settings = settings
+        # One thread at a time, because threads take the interpreter from the event loop.
+        self._splitting = asyncio.Lock()
 
     def routes(self) -> list[APIRoute]:
         """Return their routes."""
@@ -137,11 +139,10 @@ class Publishing:
     async def post_batch(self, request: Request) -> Answer:
         """207 once the broker has responded for every command: the response that each would have alone, in order."""
         post = await self._authorize(request, is_batch=True)
-        items = await asyncio.to_thread(
-            split_batch,
-            await read_body(request, MAX_BATCH_BODY),
-            is_lines=post.options.is_lines,
-        )
+        body = await read_body(request, MAX_BATCH_BODY)
+        async with self._splitting:
+            items = await asyncio.to_thread(split_batch, body, is_lines=post.options.is_lines)
+        del body  # the items have copies
         for item, key in zip(items, post.options.item_keys(len(items)), strict=True):
             item.idempotency_key = key
         await self._publish(post, items)
