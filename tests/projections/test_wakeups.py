@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from projections.fold import worker
-from projections.fold.worker import ROLE, project
-from service.ingest.role import ingest
+from projections.fold.worker import ROLE
 from service.postgres.database import open_database
 from service.postgres.notifications import APPENDED, Listener, Notifier, Wakeups
 from tests.support.database import connected, until, value
 from tests.support.kafka import NewRecord, publish
+from tests.support.roles import service
 from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
@@ -46,37 +46,25 @@ async def test_what_ingest_stores_is_folded_by_workers_that_never_poll(
     ready: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "SAFE_PAUSE", NEVER)
-    stop = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(project(ready, stop))
-        tasks.create_task(ingest(ready, stop))
-        try:
-            for number in range(1, 4):
-                await publish(ready, [NewRecord(lane=0, user=f"u{number}")])
-                await until(ready, VISIBLE, partial(operator.eq, number))
-        finally:
-            stop.set()
+    async with service(ready):
+        for number in range(1, 4):
+            await publish(ready, [NewRecord(lane=0, user=f"u{number}")])
+            await until(ready, VISIBLE, partial(operator.eq, number))
 
 
 async def test_a_worker_whose_lane_was_held_by_another_transaction_looks_again_soon(
     ready: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "SAFE_PAUSE", NEVER)
-    stop = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(project(ready, stop))
-        tasks.create_task(ingest(ready, stop))
-        try:
-            await publish(ready, [NewRecord(lane=0, user="u1")])
-            await until(ready, VISIBLE, partial(operator.eq, 1))
-            async with connected(ready) as holder, holder.transaction():
-                await holder.execute("SELECT FROM projections.checkpoint FOR UPDATE")
-                await publish(ready, [NewRecord(lane=0, user="u2")])
-                await until(ready, STORED, partial(operator.eq, 2))
-                await asyncio.sleep(1.0)
-            await until(ready, VISIBLE, partial(operator.eq, 2))
-        finally:
-            stop.set()
+    async with service(ready):
+        await publish(ready, [NewRecord(lane=0, user="u1")])
+        await until(ready, VISIBLE, partial(operator.eq, 1))
+        async with connected(ready) as holder, holder.transaction():
+            await holder.execute("SELECT FROM projections.checkpoint FOR UPDATE")
+            await publish(ready, [NewRecord(lane=0, user="u2")])
+            await until(ready, STORED, partial(operator.eq, 2))
+            await asyncio.sleep(1.0)
+        await until(ready, VISIBLE, partial(operator.eq, 2))
 
 
 async def test_notifications_requested_at_once_are_few_and_none_is_lost(database: Settings) -> None:
