@@ -40,7 +40,7 @@ async def audit(
     settings = load_settings()
     folder = folder or settings.seal_dir
     try:
-        note = None if checkpoint is None else _read(checkpoint)
+        notes = {} if checkpoint is None else {str(checkpoint): _read(checkpoint)}
         verifier = Verifier.parse(verifier_key) if verifier_key else None
     except (OSError, UnicodeDecodeError, NoteError) as error:
         raise WrongUseError(f"({error})") from error
@@ -48,13 +48,15 @@ async def audit(
         verifier = read_signer(settings).verifier
     if verifier is None:
         click.echo("warning: no verifier key: signatures are not checked", err=True)
+    tiles = Folder(folder) if folder else None
+    if tiles and (note := tiles.read_checkpoint()) is not None:
+        notes[str(tiles.checkpoint_path)] = note
     async with (
         connected(settings, ROLE, "repeatable_read") as connection,
         connection.transaction(isolation="repeatable_read"),
     ):
         await give_longer(connection, LONGEST_SECONDS)
-        auditor = Auditor(connection, Folder(folder) if folder else None, verifier)
-        found = await auditor.run(note)
+        found = await Auditor(connection, tiles, verifier).run(notes)
     if as_json:
         print_json({"origin": found.origin, "leaves": found.leaves, "faults": found.faults})
     elif found.faults:

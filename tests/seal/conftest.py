@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from service.kafka.clients import producing
 from service.postgres.database import open_database
+from service.seal.audit import Auditor
 from service.seal.folder import Folder
 from service.seal.note import Checkpoint, Signer, open_checkpoint
 from service.seal.role import ROLE
@@ -65,6 +66,17 @@ class Site:
     async def stopped(self) -> str | None:
         reason: str | None = await value(self.settings, STOPPED)
         return reason
+
+
+async def audited(site: Site, note: str | None = None, *, tiles: bool = True) -> list[Any]:
+    """Audit; note: a checkpoint that was kept elsewhere. tiles: whether the folder is compared too."""
+    notes = {} if note is None else {"the given checkpoint": note}
+    if tiles and (in_folder := site.folder.read_checkpoint()) is not None:
+        notes["the folder"] = in_folder
+    async with connected(site.settings, "segments_seal") as connection, connection.transaction():
+        await connection.execute("SET LOCAL search_path = pg_catalog, segments")
+        folder = site.folder if tiles else None
+        return (await Auditor(connection, folder, site.signer.verifier).run(notes)).faults
 
 
 async def quieten(settings: Settings) -> None:

@@ -10,6 +10,7 @@ from service.seal.audit import Auditor
 from service.seal.leaves import hash_entries
 from service.seal.note import Checkpoint
 from service.seal.tree import Edge
+from tests.seal.conftest import audited
 from tests.support.database import UNGUARDED, connected, erase, rows
 from tests.support.lane import command_json
 
@@ -82,13 +83,6 @@ async def filled(site: Site) -> None:
     await site.seal()
 
 
-async def audited(site: Site, note: str | None = None, *, tiles: bool = True) -> list[Any]:
-    async with connected(site.settings, "segments_seal") as connection, connection.transaction():
-        await connection.execute("SET LOCAL search_path = pg_catalog, segments")
-        folder = site.folder if tiles else None
-        return (await Auditor(connection, folder, site.signer.verifier).run(note)).faults
-
-
 async def forge(site: Site, statement: str) -> None:
     async with connected(site.settings) as connection:
         await connection.execute(UNGUARDED + statement)
@@ -126,7 +120,7 @@ async def test_each_altered_column_of_each_table_is_found(site: Site) -> None:
             await connection.execute(
                 "SET LOCAL ROLE segments_seal; SET LOCAL search_path = pg_catalog, segments"
             )
-            faults = (await Auditor(connection, site.folder, site.signer.verifier).run()).faults
+            faults = (await Auditor(connection, site.folder, site.signer.verifier).run({})).faults
             if not faults:
                 missed.append((table, column))
             await connection.execute("ROLLBACK")

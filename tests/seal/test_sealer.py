@@ -12,7 +12,7 @@ from service.seal.leaves import read_entries, read_stretches
 from service.seal.note import Checkpoint, Signer, open_checkpoint
 from service.seal.topic import publish_checkpoint, read_checkpoints
 from service.seal.tree import Tree, leaf_hash, tiles_of
-from tests.seal.conftest import ORIGIN, quieten
+from tests.seal.conftest import ORIGIN, audited, quieten
 from tests.support.database import UNGUARDED, connected, rows, value
 from tests.support.lane import command_json
 
@@ -107,6 +107,7 @@ async def test_a_round_that_was_cut_off_is_carried_out_as_it_was_planned(
             _cut(sealer, step, patching)
             with pytest.raises(KilledError):
                 await sealer.run_round()
+    assert await audited(site) == []
     # More was recorded until the next process starts: the planned round does not take it in.
     await site.lane.append(command_json(user="later"))
     planned = await value(site.settings, "SELECT max(tree_size) FROM segments.seal_round")
