@@ -76,6 +76,13 @@ async def grant(
     if settings.database_url is not None:  # the login of `setup` may not act as ROLE
         async with connected(settings, ROLE) as connection:
             await warn_unknown_networks(connection, [network])
+    if rights := await analysts.find_disk_rights(settings, role):
+        click.echo(
+            f"warning: {role} can fill the disk, by temporary tables, large objects or messages in the write-ahead log,"
+            " because Postgres lets every role do so. To end that:",
+            err=True,
+        )
+        click.echo("\n".join(f"  {statement};" for statement in rights), err=True)
     _print(granted, as_json)
 
 

@@ -49,14 +49,20 @@ async def list_analysts(
 @asynccontextmanager
 async def _changing(settings: Settings) -> AsyncIterator[asyncpg.Connection[Any]]:
     """Open a transaction as the login of `setup`, with a lock against concurrent changes."""
+    async with _connected(settings) as connection, connection.transaction():
+        await connection.execute(_LOCK)
+        yield connection
+
+
+@asynccontextmanager
+async def _connected(settings: Settings) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """Connect as the login of `setup`."""
     url = settings.setup_database_url or settings.database_url
     connection: asyncpg.Connection[Any] = await asyncpg.connect(
         url.get_secret_value() if url else database_url(settings)
     )
     try:
-        async with connection.transaction():
-            await connection.execute(_LOCK)
-            yield connection
+        yield connection
     finally:
         await connection.close()
 
@@ -95,6 +101,16 @@ async def grant(
         if network_id not in standing:
             await _record(connection, role, [network_id], "granted", actor)
         return await _newest(connection, role, network_id)
+
+
+async def find_disk_rights(settings: Settings, role: str) -> list[str]:
+    """Find by which rights a role can fill the disk: temporary tables, large objects, messages in the write-ahead log.
+
+    Returns: the statements that revoke them, for an owner of the database, or a superuser, to run. Postgres grants
+    these rights to everybody, so that revoking them concerns every program in the database.
+    """
+    async with _connected(settings) as connection:
+        return [row[0] for row in await connection.fetch(SQL["disk_rights"], role)]
 
 
 async def _bound(
