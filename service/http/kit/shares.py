@@ -1,4 +1,4 @@
-"""Connections shared among networks, by number and by the time that their queries take.
+"""Places shared among networks, by number and by the time that they are held: connections, for queries.
 
 A network has at most half of the connections; only one while others query as well and its own queries take long.
 """
@@ -139,4 +139,4 @@ class _Usage:
 
 
 def _busy() -> Exception:
-    return unavailable("busy", "too many queries of this network are in progress")
+    return unavailable("busy", "too many requests of this network are in progress")

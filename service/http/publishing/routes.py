@@ -16,6 +16,7 @@ from schemas.headers import IDEMPOTENCY_KEY, TRACEPARENT
 from schemas.position import LOG_APPEND_TIME
 from service.http.kit.problems import Problem
 from service.http.kit.request_body import MAX_BATCH_BODY, MAX_BODY, read_body
+from service.http.kit.shares import Shares
 from service.http.publishing import openapi
 from service.http.publishing.bare_route import Answer, PublishingRoute
 from service.http.publishing.body import Item, split_batch
@@ -45,6 +46,9 @@ PATH = "/networks/{network_id}/segments"
 ITEMS_AT_ONCE = 5
 # A longer item is read by itself: it may take a hundred times as long as a usual one.
 LONG_BYTES = 4 * 1024
+# A longer batch is split in a thread, for which it waits for at most so many seconds.
+SPLIT_AT_ONCE_BYTES = 16 * 1024
+SPLIT_SECONDS = 5.0
 _encode = msgspec.json.Encoder().encode
 
 
@@ -101,8 +105,8 @@ class Publishing:
         self._publisher = publisher
         self._outcomes = outcomes
         self._settings = settings
-        # One thread at a time, because threads take the interpreter from the event loop.
-        self._splitting = asyncio.Lock()
+        # One thread at a time, because threads take the interpreter from the event loop; networks take turns.
+        self._splitting = Shares(1)
 
     def routes(self) -> list[APIRoute]:
         """Return their routes."""
@@ -140,14 +144,20 @@ class Publishing:
         """207 once the broker has responded for every command: the response that each would have alone, in order."""
         post = await self._authorize(request, is_batch=True)
         body = await read_body(request, MAX_BATCH_BODY)
-        async with self._splitting:
-            items = await asyncio.to_thread(split_batch, body, is_lines=post.options.is_lines)
+        items = await self._split(post, body)
         del body  # the items have copies
         for item, key in zip(items, post.options.item_keys(len(items)), strict=True):
             item.idempotency_key = key
         await self._publish(post, items)
         answers = [await _answer_item(number, item) for number, item in enumerate(items)]
         return Answer(207, _encode({"items": answers}))
+
+    async def _split(self, post: Post, body: bytes) -> list[Item]:
+        is_lines = post.options.is_lines
+        if len(body) <= SPLIT_AT_ONCE_BYTES:
+            return split_batch(body, is_lines=is_lines)
+        async with self._splitting.place(post.network_id, SPLIT_SECONDS):
+            return await asyncio.to_thread(split_batch, body, is_lines=is_lines)
 
     async def _authorize(self, request: Request, *, is_batch: bool) -> Post:
         scope = request.scope
