@@ -28,7 +28,7 @@ from service.http.kit.database import SharedDatabase
 from service.http.kit.in_flight import InFlight
 from service.http.kit.key_cache import ROLE, KeyCache
 from service.http.kit.middleware import RequestMiddleware
-from service.http.kit.problems import Problem, log_unexpected, of_error, of_refusal
+from service.http.kit.problems import Problem, of_error, of_refusal
 from service.http.kit.request_body import field_errors
 from service.http.publishing.bare_route import PublishingRoute
 from service.http.publishing.publisher import Publisher
@@ -245,8 +245,7 @@ def _handle_errors(app: FastAPI) -> None:
         return _of_framework(app, request, error).response()
 
     @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> Response:
-        log_unexpected(request.scope, error)
+    async def unexpected(_request: Request, error: Exception) -> Response:
         return of_error(error).response()
 
 

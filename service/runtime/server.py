@@ -7,6 +7,7 @@ The server is granian: hyper's parser bounds heads, trailers and idle time, on a
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
 import socket
 import sys
@@ -38,6 +39,17 @@ BACKLOG = 1024
 DESCRIPTORS_LEFT = 128
 # The time that requests in progress have to finish at a stop.
 STOP_SECONDS = 10.0
+
+
+class CutOffError(Exception):
+    """Ends a response without its last part, so that the client notices. The app has logged why."""
+
+
+def _is_unlogged(record: logging.LogRecord) -> bool:
+    return CutOffError.__name__ not in record.getMessage()
+
+
+logging.getLogger("_granian.utils").addFilter(_is_unlogged)
 
 
 class _Server(Server):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from service.http.kit.shares import Shares
-from service.http.publishing import routes
+from service.http.publishing import body, routes
 from tests.http.client import command_body
 from tests.support.waiting import PATIENCE, holds
 
@@ -26,13 +26,13 @@ async def test_a_batch_waits_for_one_batch_of_another_network_and_a_small_one_fo
     asked: list[str] = []
     begun: list[str] = []
     go_on = threading.Semaphore(0)
-    split, place = routes.split_batch, Shares.place
+    split, place = body.split_batch, Shares.place
 
-    def held(body: bytes, **options: Any) -> list[Item]:
-        if len(body) > routes.SPLIT_AT_ONCE_BYTES:
-            begun.append("other" if b"other" in body else "n")
+    def held(batch: bytes, **options: Any) -> list[Item]:
+        if len(batch) > routes.SPLIT_AT_ONCE_BYTES:
+            begun.append("other" if b"other" in batch else "n")
             go_on.acquire()
-        return split(body, **options)
+        return split(batch, **options)
 
     def noted(shares: Shares, network_id: str, seconds: float) -> Any:
         if seconds == PATIENCE:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from service.http.kit.auth import read_authorization
 from service.http.kit.in_flight import NOBODY
-from service.http.kit.problems import Problem, of_unpublished, unavailable
+from service.http.kit.problems import Problem, log_unexpected, of_unpublished, unavailable
 from service.http.kit.request_body import MAX_BATCH_BODY
 from service.http.kit.turns import Turns
+from service.runtime.server import CutOffError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,6 +87,10 @@ class RequestMiddleware:
             if problem is not None:
                 app = (problem if post is None else of_unpublished(problem)).response()
             await app(scope, answer.receive, answer.send)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is logged
+            log_unexpected(scope, error, has_begun=answer.has_begun)
+            if not answer.is_complete:
+                raise CutOffError from None
         finally:
             place.leave()
 
@@ -124,6 +129,8 @@ class _Answer:
         self._more = has_body
         self._start: Message | None = None
         self._ended = False
+        self.has_begun = False
+        self.is_complete = False
 
     async def receive(self) -> Message:
         """Receive a message; a disconnect once the response is complete."""
@@ -146,10 +153,12 @@ class _Answer:
         elif not self._ended:
             if self._start is not None:
                 message = await self._begin(self._start, message)
-            if message.get("more_body", False) or len(message.get("body", b"")) > PIECE:
+            is_last = not message.get("more_body", False)
+            if not is_last or len(message.get("body", b"")) > PIECE:
                 await self._send_pieces(message)
             else:
                 await self._send(message)
+            self.is_complete = is_last
 
     async def _begin(self, start: Message, message: Message) -> Message:
         """Send the start, or that of a 503 if there is no room for the response; return the body message to send."""
@@ -180,6 +189,7 @@ class _Answer:
             if self._more:
                 own.append((b"connection", b"close"))
         start["headers"] = [*headers, *own]
+        self.has_begun = True
         await self._send(start)
         return message
 

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from schemas.command.refusal import FieldError, Reason, Refusal, describe
@@ -155,15 +156,14 @@ def of_error(error: Exception) -> Problem:
     return Problem(500, "internal", "internal error; the server's log has the details")
 
 
-def log_unexpected(scope: Scope, error: Exception) -> None:
-    """Log an error that a request raised, unless it is expected."""
-    if not isinstance(error, Problem | SegmentsError):
-        log.error(
-            "a request failed",
-            path=scope["path"],
-            request_id=scope["state"]["request_id"],
-            exc_info=error,
-        )
+def log_unexpected(scope: Scope, error: Exception, *, has_begun: bool = False) -> None:
+    """Log an error that a request raised, unless it is expected; in one line if it cut off a response."""
+    place = {"path": scope["path"], "request_id": scope["state"]["request_id"]}
+    cause = error.__cause__ if isinstance(error, RuntimeError) else error
+    if has_begun and isinstance(cause, Problem | SegmentsError | OSError | ClientDisconnect):
+        log.warning("a response was cut off", because=f"{type(cause).__name__}: {cause}", **place)
+    elif not isinstance(error, Problem | SegmentsError):
+        log.error("a request failed", exc_info=error, **place)
 
 
 def of_unpublished(error: Exception) -> Problem:
