@@ -11,10 +11,11 @@ import pytest
 from schemas.command.refusal import Reason
 from service.ingest.role import ingest
 from tests.support.accounts import logged, outcomes
+from tests.support.damage import mutations
 from tests.support.database import folded, make_segments, rows, sound, value
 from tests.support.kafka import NewRecord, publish
 from tests.support.roles import service
-from tests.support.zoo import mutations, zoo
+from tests.support.zoo import zoo
 
 if TYPE_CHECKING:
     from service.runtime.settings import Settings
