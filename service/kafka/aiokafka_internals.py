@@ -1,4 +1,4 @@
-"""Replaces private parts of aiokafka: its iteration over fetched batches and records, and two callbacks.
+"""Replaces private parts of aiokafka: its iteration over fetched batches and records, two callbacks, and a request.
 
 A fetch is decoded by `record_batch`. Records are light, because aiokafka's ConsumerRecord, a frozen dataclass of eleven
 fields, costs as much as the rest of its work per record. They are returned in portions of bounded memory.
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiokafka import AIOKafkaProducer, TopicPartition
+    from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.client import AIOKafkaClient
 
     from schemas.command.refusal import Refusal
@@ -178,3 +179,9 @@ def on_connection_lost(client: AIOKafkaClient, callback: Callable[[int], None]) 
         closed(connection, reason)
 
     client._on_connection_closed = lost  # type: ignore[method-assign]  # noqa: SLF001
+
+
+async def describe_cluster(admin: AIOKafkaAdminClient) -> dict[str, Any]:
+    """Return `cluster_id` and `brokers`. aiokafka's own method also requests the metadata of every topic."""
+    metadata: dict[str, Any] = (await admin._get_cluster_metadata([])).to_object()  # noqa: SLF001
+    return metadata
