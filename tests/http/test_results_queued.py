@@ -75,6 +75,7 @@ async def test_what_kafka_holds_between_records_and_what_nobody_can_read_is_unkn
     (row,) = (await get(api, RESULTS, position=f"{topic}:0:2"))["results"]
     assert (row["outcome"], row["reason"]) == ("rejected", "invalid_field")
 
+
 UNREADABLE = {
     b"not JSON": "not_json",
     b"x" * 70_000: "too_large",

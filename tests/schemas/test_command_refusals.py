@@ -129,6 +129,7 @@ def test_over_http_the_network_of_the_path_is_kept() -> None:
     refused = refusal(encode(network_id="b"), channel=Channel.HTTP, network_id="acme")
     assert refused.network_id == "acme"
 
+
 PERSONAL = "p3rs0nal"
 
 

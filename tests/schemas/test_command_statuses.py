@@ -27,6 +27,7 @@ def test_automation_and_expiry_do_not_come_over_http(status: str) -> None:
         "/user_status"
     ]
 
+
 EXPIRE: dict[str, Any] = {
     "user_status": "expire",
     "reference_id": "expire:e",

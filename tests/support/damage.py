@@ -22,6 +22,7 @@ def mutations(rng: Any, count: int) -> list[NewRecord]:
 def _noise(rng: Any, most: int) -> bytes:
     return bytes(rng.getrandbits(8) for _ in range(rng.randint(0, most)))
 
+
 _TOKENS = [
     b"\0",
     b"\\u0000",

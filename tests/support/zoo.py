@@ -37,6 +37,7 @@ def of_size(size: int, key: bytes = b"") -> NewRecord:
     content = command_json()
     return NewRecord(content[:-1] + b" " * (size - len(content) - len(key)) + b"}", lane=0, key=key)
 
+
 BLANK = (
     " ",
     "\n\t",
