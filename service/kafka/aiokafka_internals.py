@@ -93,12 +93,12 @@ class LightPartitionRecords(PartitionRecords):
             memory += 2 * len(key)
         if value is not None:
             memory += 2 * len(value)
-        parsed = 0
+        is_lenient = type(record) is LenientRecord
+        parsed = record.sent if is_lenient else _HEADER_BYTES * len(headers)
         if headers:
-            parsed = _HEADER_BYTES * len(headers)
             headers = keep_headers(headers)
             memory += sum([RECORD_OVERHEAD + len(content or b"") for _, content in headers])
-        if type(record) is not LenientRecord or record.refusal is None:
+        if not is_lenient or record.refusal is None:
             return FetchedRecord(
                 tp[0],
                 tp[1],
@@ -110,7 +110,7 @@ class LightPartitionRecords(PartitionRecords):
                 tuple(headers) if headers else (),
                 memory,
                 self._records.leader_epoch,
-                parsed=parsed if type(record) is not LenientRecord else record.sent,
+                parsed=parsed,
             )
         # The fetch may have started in the middle of its offsets.
         first = record.offset if record.first is None else max(record.first, self.next_fetch_offset)
