@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import os
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -22,7 +23,7 @@ from stack import StackOptions, start_stack
 from tests.support.database import make_segments
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from stack import Stack
 
@@ -42,6 +43,14 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(4, 2 * (os.cpu_count() or 1))
 
 
+def _stack_options(environment: Mapping[str, str]) -> StackOptions:
+    """Without fsync, which would take most of the time of a database for each test.
+
+    Only a power failure could show the difference. Tests that end servers have stacks of their own, with fsync.
+    """
+    return replace(StackOptions.from_environment(environment), postgres_overrides={"fsync": "off"})
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Start one stack for all workers before the first of them, and tell each where it is."""
@@ -49,7 +58,7 @@ def pytest_configure_node(node: Any) -> None:
     if _STACK not in config.stash:
         closing = contextlib.ExitStack()
         config.add_cleanup(closing.close)
-        started = closing.enter_context(start_stack(StackOptions.from_environment(os.environ)))
+        started = closing.enter_context(start_stack(_stack_options(os.environ)))
         config.stash[_STACK] = {
             "SEGMENTS_DATABASE_URL": started.database_url,
             "SEGMENTS_KAFKA_BOOTSTRAP_SERVERS": started.bootstrap_servers,
@@ -74,7 +83,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """A real Kafka and a real Postgres: the workers' one, those of the environment, or started for this run."""
     shared: dict[str, str] = getattr(request.config, "workerinput", {}).get("stack", {})
-    with start_stack(StackOptions.from_environment(os.environ | shared)) as started:
+    with start_stack(_stack_options(os.environ | shared)) as started:
         yield started
 
 

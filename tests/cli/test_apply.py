@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from service.registry import segments as registry
+from tests.support.cases import cases
 from tests.support.command_line import CommandResult, run
 from tests.support.database import connected, rows, until
 from tests.support.roles import command_line
@@ -193,7 +194,7 @@ def _answered(
         os.close(terminal)
 
 
-@pytest.mark.parametrize(("text", "told"), [
+@cases(("text", "told"), [
     ("segments: []", "Name one network"),
     ("network: a b\nsegments: []", "network"),
     ("network: no\nsegments: []", "network: Input should be a valid string; YAML reads `no`"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.projections.folding import fold, log
+from tests.support.cases import cases
 from tests.support.command_line import run
 from tests.support.database import value
 from tests.support.lane import command_json
@@ -61,7 +62,7 @@ async def test_as_of_prints_states_as_table_json_and_csv(database: Settings) -> 
     assert (await run(database, "as-of", "--network", "n", "--user", "nobody")).out == "(none)\n"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("arguments", "code", "message"),
     [
         (["as-of", "--snapshot", "s1nothing"], 1, "is no snapshot"),

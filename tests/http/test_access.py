@@ -11,6 +11,7 @@ import pytest
 from service.http.kit import key_cache
 from service.registry.api_keys import Scope, create_key, read_key, revoke_key
 from tests.http.client import api_running, command_body
+from tests.support.cases import cases
 from tests.support.command_line import run
 from tests.support.database import connected, make_segments, rows, value
 from tests.support.proxy import database_proxy
@@ -34,7 +35,7 @@ async def status_with(api: Api, key: str | None, path: str = PATH) -> int:
     return (await api.client.post(path, json=command_body(), headers=headers)).status_code
 
 
-@pytest.mark.parametrize(
+@cases(
     "sent",
     [None, "", "segk_", "segk_0_1", "Basic dTpw", "segk_0123456789abcdef_" + "x" * 43, "\u00fc"],
 )

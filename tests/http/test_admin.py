@@ -8,6 +8,7 @@ import pytest
 
 from service.registry.api_keys import Scope
 from tests.http.client import api_running, command_body
+from tests.support.cases import cases
 from tests.support.database import rows
 from tests.support.proxy import database_proxy
 
@@ -61,7 +62,7 @@ async def test_what_is_taken_is_409_and_what_is_not_there_404(api: Api) -> None:
         assert (answer.status_code, answer.json()["reason"]) == (404, "unknown_segment")
 
 
-@pytest.mark.parametrize(("body", "pointers"), [
+@cases(("body", "pointers"), [
     ({}, ["/name"]),
     ({"name": " "}, ["/name"]),
     ({"name": "a\nb"}, ["/name"]),
@@ -133,7 +134,7 @@ async def test_after_the_highest_id_there_is_none_left_to_give(api: Api) -> None
     assert (await create(api, name="lower", segment_id=7)).status_code == 201
 
 
-@pytest.mark.parametrize(("body", "status", "reason"), [
+@cases(("body", "status", "reason"), [
     (b"", 400, "not_json"),
     (b"{", 400, "not_json"),
     (b'\xef\xbb\xbf{"name": "a"}', 400, "not_json"),
@@ -194,7 +195,7 @@ async def test_a_parameter_that_does_not_exist_changes_nothing(api: Api) -> None
     assert "new" not in [one["name"] for one in listed]
 
 
-@pytest.mark.parametrize(
+@cases(
     "number",
     [
         "1.0",

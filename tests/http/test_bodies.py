@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+from itertools import product
 from typing import Any
 
 import pytest
 
 from projections.operations.status import end_offsets
 from tests.http.client import Api, command_body
+from tests.support.cases import cases
 
 pytestmark = pytest.mark.stack
 ADMIN = "/networks/n/admin/segments"
@@ -21,15 +23,14 @@ CALLS: list[tuple[str, str, Any, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "body", "_status"), CALLS)
-@pytest.mark.parametrize(
-    "encodings",
-    [["gzip"], ["GZIP"], ["identity, br"], ["deflate;x"], ["identity", "gzip"]],
-    ids=str,
+@cases(
+    ("call", "encodings"),
+    product(CALLS, [["gzip"], ["GZIP"], ["identity, br"], ["deflate;x"], ["identity", "gzip"]]),
 )
 async def test_an_encoded_body_is_415_and_does_nothing(
-    api: Api, method: str, path: str, body: Any, _status: int, encodings: list[str]
+    api: Api, call: tuple[str, str, Any, int], encodings: list[str]
 ) -> None:
+    method, path, body, _ = call
     headers = [("Authorization", f"Bearer {await api.key()}")]
     headers += [("Content-Encoding", encoding) for encoding in encodings]
     for content in (gzip.compress(json.dumps(body).encode()), json.dumps(body).encode()):
@@ -45,8 +46,8 @@ async def test_an_encoded_body_is_415_and_does_nothing(
     assert one["description"] is None
 
 
-@pytest.mark.parametrize(("method", "path", "body", "status"), CALLS)
 @pytest.mark.parametrize("encoding", ["identity", "Identity", ""])
+@cases(("method", "path", "body", "status"), CALLS)
 async def test_a_body_that_says_it_is_not_encoded_is_read(
     api: Api, method: str, path: str, body: Any, status: int, encoding: str
 ) -> None:

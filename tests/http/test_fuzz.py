@@ -12,6 +12,7 @@ import pytest
 
 from projections.operations.status import end_offsets
 from tests.http.client import api_running, command_body
+from tests.support.cases import cases
 from tests.support.database import folded, sound, value
 from tests.support.roles import service
 
@@ -147,7 +148,7 @@ async def test_broken_segments_get_4xx_and_nothing_but_what_is_right_is_recorded
     assert await value(ready, "SELECT count(*) FROM segments.segment") == 1 + found["POST", 201]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "value"),
     [
         ("Authorization", b"\xff\xfe"), ("Authorization", b"Bearer " + b"x" * 8000), ("Prefer", b"wait=-1"),
@@ -165,7 +166,7 @@ async def test_odd_headers_are_answered_too(api: Api, name: str, value: bytes) -
     assert answer.status_code in (200, 201, 202) or 400 <= answer.status_code < 500, answer.text
 
 
-@pytest.mark.parametrize(
+@cases(
     "path",
     [
         "/networks//segments", "/networks/n/segments/", "/networks/n%2Fm/segments", "/networks/n/segments?dry_run=%ff",

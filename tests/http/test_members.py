@@ -17,6 +17,7 @@ from service.registry.api_keys import Scope
 from tests.http.client import api_running
 from tests.http.reading import AT, MEMBERS, appended, get, pages, refused, walk
 from tests.projections.folding import commands, fold
+from tests.support.cases import cases
 from tests.support.database import connected, rows
 from tests.support.lane import command_json
 from tests.support.proxy import database_proxy
@@ -237,7 +238,7 @@ async def test_a_key_of_another_network_or_scope_learns_nothing(api: Api) -> Non
         assert publisher.status_code == (400 if "results" in path else 403)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("path", "wrong"),
     [
         (f"{MEMBERS}?limit=0", "/limit"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.http.client import command_body
+from tests.support.cases import cases
 
 if TYPE_CHECKING:
     from tests.http.client import Api
@@ -22,7 +23,7 @@ READ = [
 OWN = {"date", "x-request-id", "ratelimit-remaining", "ratelimit-reset"}
 
 
-@pytest.mark.parametrize("path", READ)
+@cases("path", READ)
 async def test_head_is_get_without_the_body(api: Api, path: str) -> None:
     got, headed = await api.call("GET", path), await api.call("HEAD", path)
     assert (headed.status_code, headed.content) == (got.status_code, b"")
@@ -45,7 +46,7 @@ async def test_head_says_no_more_than_get(api: Api) -> None:
     assert (await api.call("HEAD", "/nothing")).status_code == 404
 
 
-@pytest.mark.parametrize(
+@cases(
     ("method", "path", "allowed"),
     [
         ("HEAD", "/networks/n/segments", "POST"),
@@ -77,7 +78,7 @@ async def test_what_the_document_lists_is_what_there_is(api: Api) -> None:
         assert set(allowed.split(", ")) - {"HEAD"} == listed, path
 
 
-@pytest.mark.parametrize(
+@cases(
     ("method", "path"),
     [
         ("POST", "/networks/n/segments"), ("POST", "/networks/n/segments/batch"), ("GET", "/networks/n/sizes"),

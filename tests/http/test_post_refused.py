@@ -10,6 +10,7 @@ from projections.operations.status import end_offsets
 from service.registry import segments as registry
 from tests.http.client import command_body
 from tests.http.reading import AT
+from tests.support.cases import cases
 from tests.support.database import connected, folded
 from tests.support.roles import service
 from tests.support.waiting import holds
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 
 
-@pytest.mark.parametrize(
+@cases(
     ("command", "status", "reason", "pointers"),
     [
         (b"", 400, "not_json", []),
@@ -71,7 +72,7 @@ async def answers(api: Api, status: int) -> bool:
     return (await api.post(command_body())).status_code == status
 
 
-@pytest.mark.parametrize(
+@cases(
     "query", ["dry_run=perhaps", "dryrun=true", "Dry_Run=true", "dry_run=true&dry_run=false", "dry_run", "x="]
 )  # fmt: skip
 async def test_a_dry_run_that_is_mistyped_publishes_nothing(api: Api, query: str) -> None:

@@ -18,12 +18,15 @@ from stack.ports import free_port
 from tests.http.client import Api
 from tests.http.reading import AT, MEMBERS, appended, get, walk
 from tests.projections.folding import commands
+from tests.support.cases import cases
 from tests.support.database import connected, make_segments, value
 from tests.support.lane import command_json
 from tests.support.roles import processes
 from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
@@ -125,7 +128,7 @@ def _of_csv(heading: list[str], cells: list[str]) -> dict[str, Any]:
     return row
 
 
-@pytest.mark.parametrize(
+@cases(
     ("accept", "given"),
     [
         ("", "application/json"), ("*/*", "application/json"), ("application/*", "application/json"),
@@ -165,6 +168,13 @@ async def test_sizes_come_as_lines_and_as_csv_too(api: Api) -> None:
     assert nobody.text == ",".join(heading) + "\r\n"
 
 
+@pytest.fixture
+async def filled(api: Api) -> AsyncIterator[Api]:
+    """The API, with a result of user u and reference r."""
+    async with appended(api.settings, command_json(user="u", reference_id="r")):
+        yield api
+
+
 JSON_ALONE = [
     "/networks/n/segments/1/members?user=u",
     "/networks/n/segments/1/members/u",
@@ -178,16 +188,15 @@ JSON_ALONE = [
 ]
 
 
-@pytest.mark.parametrize("path", [*JSON_ALONE, "/networks/n/sizes"])
-async def test_a_read_never_answers_what_was_not_asked_for(api: Api, path: str) -> None:
-    async with appended(api.settings, command_json(user="u", reference_id="r")):
-        for accept in (*([] if path.endswith("/sizes") else [CSV, NDJSON]), "text/html"):
-            found = await api.call("GET", path, headers={"Accept": accept})
-            assert (found.status_code, found.json()["reason"]) == (406, "not_acceptable"), accept
-            assert (await api.client.get(path, headers={"Accept": accept})).status_code == 401
-        for accept in ("*/*", "application/json", f"{CSV};q=0.5, application/*;q=0.1"):
-            found = await api.call("GET", path, headers={"Accept": accept})
-            assert found.status_code == 200, found.text
+@cases("path", [*JSON_ALONE, "/networks/n/sizes"])
+async def test_a_read_never_answers_what_was_not_asked_for(filled: Api, path: str) -> None:
+    for accept in (*([] if path.endswith("/sizes") else [CSV, NDJSON]), "text/html"):
+        found = await filled.call("GET", path, headers={"Accept": accept})
+        assert (found.status_code, found.json()["reason"]) == (406, "not_acceptable"), accept
+        assert (await filled.client.get(path, headers={"Accept": accept})).status_code == 401
+    for accept in ("*/*", "application/json", f"{CSV};q=0.5, application/*;q=0.1"):
+        found = await filled.call("GET", path, headers={"Accept": accept})
+        assert found.status_code == 200, found.text
 
 
 async def test_a_stream_of_an_undefined_segment_is_404(api: Api) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from service.registry.api_keys import Scope
 from tests.http.client import command_body
+from tests.support.cases import cases
 
 if TYPE_CHECKING:
     import httpx
@@ -75,7 +76,7 @@ async def test_an_items_detail_names_the_place_that_its_pointers_name(api: Api) 
     assert "; /4/y: " in unknown["detail"]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("method", "path", "body", "told"),
     [
         ("POST", ADMIN, {}, "/name: is required"),
@@ -101,7 +102,7 @@ async def test_bodies_and_parameters_are_refused_in_the_words_in_which_commands_
     assert detail(await api.call(method, path, json=body)) == told
 
 
-@pytest.mark.parametrize(("method", "path", "wanted"), [
+@cases(("method", "path", "wanted"), [
     ("GET", ADMIN, "admin"),
     ("POST", ONE, "publish"),
     ("GET", f"{ONE}/1/members", "report"),
@@ -123,7 +124,7 @@ async def test_a_name_or_an_id_that_is_taken_says_by_which_segment(api: Api) -> 
     assert detail(await api.call("PATCH", f"{ADMIN}/1", json={"name": "Churned"})) == whose
 
 
-@pytest.mark.parametrize(
+@cases(
     "path",
     ["/", "/nothing", "/networks/n/segments/1", "/static-offline-docs/nothing", "/static-offline-docs/x/"],
 )  # fmt: skip

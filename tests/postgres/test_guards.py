@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from service.postgres.guards import GUARDED, guard_faults
+from tests.support.cases import cases
 
 if TYPE_CHECKING:
     import asyncpg
@@ -25,7 +26,7 @@ _OPENED = {
 }
 
 
-@pytest.mark.parametrize("opened", _OPENED)
+@cases("opened", _OPENED)
 async def test_verify_tells_of_each_table_that_it_is_not_guarded(
     filled: asyncpg.Connection[Any], opened: str
 ) -> None:

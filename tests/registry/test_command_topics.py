@@ -15,6 +15,7 @@ from service.ingest import monitor
 from service.ingest.role import ingest
 from service.kafka.clients import topic_faults
 from service.outbox.rejected import publish_rejected
+from tests.support.cases import cases
 from tests.support.command_line import run
 from tests.support.database import folded, rows, sound, until, value
 from tests.support.kafka import NewRecord, publish
@@ -210,7 +211,7 @@ async def test_a_topic_that_others_made_is_corrected_and_keeps_its_partitions(
     assert len(described["partitions"]) == 1
 
 
-@pytest.mark.parametrize(
+@cases(
     ("arguments", "code", "says"),
     [
         (["allow", "--topic", "a b"], 2, "must be the name of a topic"),
