@@ -34,13 +34,13 @@ async def test_an_encoded_body_is_415_and_does_nothing(
     headers = [("Authorization", f"Bearer {await api.key()}")]
     headers += [("Content-Encoding", encoding) for encoding in encodings]
     for content in (gzip.compress(json.dumps(body).encode()), json.dumps(body).encode()):
-        answer = await api.client.request(method, path, content=content, headers=headers)
-        problem = answer.json()
-        assert (answer.status_code, problem["reason"]) == (415, "unsupported_encoding")
+        response = await api.client.request(method, path, content=content, headers=headers)
+        problem = response.json()
+        assert (response.status_code, problem["reason"]) == (415, "unsupported_encoding")
         assert "Content-Encoding" in problem["detail"]
         assert "published" not in problem
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.headers["accept-encoding"] == "identity"
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.headers["accept-encoding"] == "identity"
     assert sum((await end_offsets(api.settings)).values()) == 0
     (one,) = (await api.call("GET", ADMIN)).json()["segments"]
     assert one["description"] is None
@@ -51,13 +51,13 @@ async def test_an_encoded_body_is_415_and_does_nothing(
 async def test_a_body_that_says_it_is_not_encoded_is_read(
     api: Api, method: str, path: str, body: Any, status: int, encoding: str
 ) -> None:
-    answer = await api.call(method, path, json=body, headers={"Content-Encoding": encoding})
-    assert answer.status_code == status, answer.text
+    response = await api.call(method, path, json=body, headers={"Content-Encoding": encoding})
+    assert response.status_code == status, response.text
 
 
 async def test_who_may_not_call_is_told_that_first(api: Api) -> None:
     for method, path, body, _ in CALLS:
-        answer = await api.client.request(
+        response = await api.client.request(
             method, path, json=body, headers={"Content-Encoding": "gzip"}
         )
-        assert answer.status_code == 401
+        assert response.status_code == 401

@@ -191,8 +191,8 @@ async def test_a_page_ends_after_so_many_keys_even_without_a_member(
         api.settings, *blocked, command_json(user="u30", status_change_timestamp=AT)
     ):
         questions: list[dict[str, Any]] = [{}, {"as_of": AT}]
-        for asked in questions:
-            sizes = [len(page) async for page in pages(api, MEMBERS, limit=2, **asked)]
+        for parameters in questions:
+            sizes = [len(page) async for page in pages(api, MEMBERS, limit=2, **parameters)]
             assert sizes == [0, 0, 0, 1]
 
 
@@ -293,6 +293,6 @@ async def test_without_a_database_reading_is_503(ready: Settings) -> None:
         proxy.refuse()
         for path in paths:
             for accept in ("application/json", "text/csv, */*;q=0.1"):
-                answer = await api.call("GET", path, headers={"Accept": accept})
-                assert (answer.status_code, answer.json()["reason"]) == (503, "database_away")
-                assert "retry-after" in answer.headers
+                response = await api.call("GET", path, headers={"Accept": accept})
+                assert (response.status_code, response.json()["reason"]) == (503, "database_away")
+                assert "retry-after" in response.headers

@@ -21,13 +21,13 @@ pytestmark = pytest.mark.stack
 async def test_a_command_is_answered_from_the_brokers_acknowledgement_and_ends_in_the_log(
     api: Api,
 ) -> None:
-    answer = await api.post(
+    response = await api.post(
         command_body(
             user=" Jo@X.com", status_change_timestamp=AT, reference_id="r", metadata={"n": 1.10}
         )
     )
-    assert answer.status_code == 201
-    body = answer.json()
+    assert response.status_code == 201
+    body = response.json()
     assert body.pop("partition") in range(4)
     assert body == {
         "status": "queued", "reference_id": "r", "status_change_timestamp": AT,
@@ -89,17 +89,17 @@ async def test_what_a_wait_answers_is_what_results_say_under_the_reference_that_
     ]
     for one in answered:
         position = f"{one['topic']}:{one['partition']}:{one['offset']}"
-        for asked in (
+        for parameters in (
             {"position": position},
             {"reference_id": f"auto:{position.replace(':', '-')}"},
         ):
-            found = await api.call("GET", "/networks/n/results", params=asked)
-            if "reference_id" in asked and one is answered[3]:
-                assert found.status_code == 404  # a time was given: its reference is another
+            response = await api.call("GET", "/networks/n/results", params=parameters)
+            if "reference_id" in parameters and one is answered[3]:
+                assert response.status_code == 404  # a time was given: its reference is another
                 continue
             (row,) = (
                 row
-                for row in found.json()["results"]
+                for row in response.json()["results"]
                 if (row["kafka_partition"], row["kafka_offset"])
                 == (one["partition"], one["offset"])
             )
@@ -111,8 +111,8 @@ async def test_what_a_wait_answers_is_what_results_say_under_the_reference_that_
 
 
 async def test_without_a_projection_a_wait_ends_as_202(api: Api) -> None:
-    answer = await api.post(command_body(), headers={"Prefer": "wait=0"})
-    assert (answer.status_code, answer.json()["outcome"]) == (202, "queued")
+    response = await api.post(command_body(), headers={"Prefer": "wait=0"})
+    assert (response.status_code, response.json()["outcome"]) == (202, "queued")
 
 
 async def test_a_segment_that_was_just_created_takes_commands_at_once(api: Api) -> None:
@@ -191,9 +191,9 @@ async def test_a_dry_run_says_outcome_before_and_after_and_publishes_nothing(api
         await folded(api.settings)
     before = await published(api)
     block = command_body(user_status="block", status_change_timestamp=AT + 1)
-    answer = await api.call("POST", dry, json=block)
-    assert answer.status_code == 200
-    body = answer.json()
+    response = await api.call("POST", dry, json=block)
+    assert response.status_code == 200
+    body = response.json()
     assert set(body) == {"outcome", "before", "after"}
     assert body["outcome"] == "applied"
     assert (body["before"]["is_member"], body["before"]["override"]) == (True, "add")

@@ -46,10 +46,10 @@ pytestmark = pytest.mark.stack
 async def test_a_refused_command_is_a_problem_that_names_each_wrong_field(
     api: Api, command: Any, status: int, reason: str, pointers: list[str]
 ) -> None:
-    answer = await api.post(command)
-    body = answer.json()
-    assert (answer.status_code, body["reason"], body["status"]) == (status, reason, status)
-    assert answer.headers["content-type"] == "application/problem+json"
+    response = await api.post(command)
+    body = response.json()
+    assert (response.status_code, body["reason"], body["status"]) == (status, reason, status)
+    assert response.headers["content-type"] == "application/problem+json"
     assert sorted(error["pointer"] for error in body.get("errors", [])) == sorted(pointers)
     assert await published(api) == 0
 
@@ -76,9 +76,9 @@ async def answers(api: Api, status: int) -> bool:
     "query", ["dry_run=perhaps", "dryrun=true", "Dry_Run=true", "dry_run=true&dry_run=false", "dry_run", "x="]
 )  # fmt: skip
 async def test_a_dry_run_that_is_mistyped_publishes_nothing(api: Api, query: str) -> None:
-    answer = await api.call("POST", f"/networks/n/segments?{query}", json=command_body())
-    assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field")
-    assert answer.json()["errors"][0]["pointer"] == f"/{query.partition('=')[0]}"
+    response = await api.call("POST", f"/networks/n/segments?{query}", json=command_body())
+    assert (response.status_code, response.json()["reason"]) == (400, "invalid_field")
+    assert response.json()["errors"][0]["pointer"] == f"/{query.partition('=')[0]}"
     assert await published(api) == 0
 
 
@@ -89,10 +89,10 @@ async def test_two_idempotency_keys_are_refused_and_of_two_credentials_the_first
     other = [("Authorization", "Bearer sgk_nobodys")]
 
     async def sent(*headers: tuple[str, str]) -> int:
-        answer = await api.client.post(
+        response = await api.client.post(
             "/networks/n/segments", json=command_body(), headers=[*headers]
         )
-        return answer.status_code
+        return response.status_code
 
     two = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
     assert [await sent(*own, *two), await sent(*own, *other), await sent(*other, *own)] == [
@@ -127,8 +127,8 @@ async def test_what_is_no_route_or_no_method_of_one_is_a_problem_too(api: Api) -
         ("GET", "/networks/n/segments", 405),
         ("DELETE", "/networks/n/segments/batch", 405),
     ):
-        answer = await api.call(method, path)
-        assert (answer.status_code, answer.headers["content-type"]) == (
+        response = await api.call(method, path)
+        assert (response.status_code, response.headers["content-type"]) == (
             status,
             "application/problem+json",
         )

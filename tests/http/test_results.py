@@ -130,8 +130,8 @@ async def test_each_offset_of_a_batch_that_could_not_be_read_has_the_row_of_its_
 async def test_in_the_log_and_not_projected_it_is_queued(api: Api) -> None:
     async with appended(api.settings) as (lane,):
         await lane.append(command_json(reference_id="r"))
-        for asked in ({"reference_id": "r"}, {"position": f"{lane.lane.topic}:0:0"}):
-            (row,) = (await get(api, RESULTS, **asked))["results"]
+        for parameters in ({"reference_id": "r"}, {"position": f"{lane.lane.topic}:0:0"}):
+            (row,) = (await get(api, RESULTS, **parameters))["results"]
             assert (row["outcome"], row["changed_membership"]) == ("queued", None)
         await fold(api.settings)
         (row,) = (await get(api, RESULTS, reference_id="r"))["results"]
@@ -155,8 +155,8 @@ async def test_what_is_wrong_with_a_refused_command_is_told_to_whoever_may_ask_f
     assert row["detail"]
     position = f"{sent['topic']}:{sent['partition']}:{sent['offset']}"
     for scope in (Scope.PUBLISH, Scope.REPORT):
-        for asked in ({"position": position}, {"reference_id": "r"}):
-            found = (await api.call("GET", RESULTS, scope, params=asked)).json()["results"]
+        for parameters in ({"position": position}, {"reference_id": "r"}):
+            found = (await api.call("GET", RESULTS, scope, params=parameters)).json()["results"]
             assert found[-1]["detail"] == row["detail"] == waited["detail"]
     assert [one["detail"] for one in found] == [None, row["detail"], row["detail"]]
 
@@ -174,8 +174,8 @@ async def test_a_position_that_an_operator_passed_by_says_so_and_not_that_it_doe
     async with open_database(settings, lanes.ROLE, 1) as connections:
         await lanes.adopt(connections, lane, kept["offset"], "ticket 17", None, force=True)
     position = f"{lane.topic}:{lane.partition}:{passed['offset']}"
-    for asked in ({"position": position}, {"reference_id": passed["reference_id"]}):
-        found = (await api.call("GET", RESULTS, params=asked)).json()
+    for parameters in ({"position": position}, {"reference_id": passed["reference_id"]}):
+        found = (await api.call("GET", RESULTS, params=parameters)).json()
         assert (found["status"], found["reason"]) == UNKNOWN[:2]
         assert found["detail"] == (
             "the log has no record at that position: skipped by an operator at the adoption: ticket 17"
@@ -217,7 +217,7 @@ async def test_an_earlier_epoch_keeps_its_positions_and_without_one_the_open_epo
 
 async def test_who_publishes_may_ask_and_who_reports_too(api: Api) -> None:
     for scope in (Scope.PUBLISH, Scope.REPORT):
-        answer = await api.call("GET", RESULTS, scope, params={"reference_id": "x"})
-        assert answer.status_code == 404
-        assert "ratelimit-remaining" in answer.headers
+        response = await api.call("GET", RESULTS, scope, params={"reference_id": "x"})
+        assert response.status_code == 404
+        assert "ratelimit-remaining" in response.headers
     assert (await api.call("GET", RESULTS, Scope.ADMIN)).status_code == 403

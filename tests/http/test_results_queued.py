@@ -34,11 +34,11 @@ async def test_acknowledged_and_not_in_the_log_it_is_queued_to_its_own_network(a
                 "outcome": "queued", "reason": None, "status_change_timestamp": "2023-11-14T22:13:20Z",
                 "kafka_epoch": 0, "kafka_offset": given["offset"], "event_id": None}  # fmt: skip
     assert {name: row[name] for name in expected} == expected
-    for asked in (
+    for parameters in (
         {"position": f"{blank['topic']}:{blank['partition']}:0:{blank['offset']}"},
         {"reference_id": blank["reference_id"]},
     ):
-        (row,) = (await get(api, RESULTS, **asked))["results"]
+        (row,) = (await get(api, RESULTS, **parameters))["results"]
         assert (row["outcome"], row["reference_id"]) == ("queued", blank["reference_id"])
     key = await api.key("m")
     alien = await api.client.get(
@@ -67,8 +67,8 @@ async def test_what_kafka_holds_between_records_and_what_nobody_can_read_is_unkn
                               command_json(network_id="m"))]  # fmt: skip
     outcomes = {}
     for one in sent:
-        found = await api.call("GET", RESULTS, params={"position": f"{topic}:0:{one.offset}"})
-        outcomes[one.offset] = found.status_code
+        response = await api.call("GET", RESULTS, params={"position": f"{topic}:0:{one.offset}"})
+        outcomes[one.offset] = response.status_code
     assert outcomes == {0: 404, 1: 404, 2: 200, 3: 404}
     async with service(api.settings):
         await folded(api.settings)
@@ -105,15 +105,15 @@ async def test_who_published_with_its_own_key_learns_the_fate_of_what_names_no_r
         found = {}
         for one in sent:
             params = {"position": f"{one.topic}:0:{one.offset}"}
-            answer = await api.call(
+            response = await api.call(
                 "GET", f"/networks/{network}/results", network=network, params=params
             )
-            if answer.status_code == 200:
-                (found[one.topic, one.offset],) = answer.json()["results"]
+            if response.status_code == 200:
+                (found[one.topic, one.offset],) = response.json()["results"]
                 continue
-            assert answer.status_code == 404
-            assert "in this network" in answer.json()["detail"]
-            assert "names no readable network" in answer.json()["detail"]
+            assert response.status_code == 404
+            assert "in this network" in response.json()["detail"]
+            assert "names no readable network" in response.json()["detail"]
         return found
 
     own = [(topic, 4 * n) for n in range(len(UNREADABLE))]
@@ -139,9 +139,9 @@ async def test_with_the_broker_away_what_the_log_has_is_told_and_the_rest_is_503
         with taking() as usual:
             assert len((await get(api, RESULTS, position=f"{topic}:0:0"))["results"]) == 1
         with taking() as away_it_takes:
-            answer = await api.call("GET", RESULTS, params={"position": f"{topic}:0:1"})
+            response = await api.call("GET", RESULTS, params={"position": f"{topic}:0:1"})
         assert (
             away_it_takes.seconds < 20 + 10 * usual.seconds
         )  # 1.5 s of ours; a request may take 40 s
-        assert (answer.status_code, answer.json()["reason"]) == (503, "broker_away")
-        assert "retry-after" in answer.headers
+        assert (response.status_code, response.json()["reason"]) == (503, "broker_away")
+        assert "retry-after" in response.headers

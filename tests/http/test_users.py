@@ -200,9 +200,9 @@ async def test_who_was_never_seen_is_404_in_a_segment_and_has_no_segments(api: A
         api.settings, command_json(segment_id=2), command_json(user="v", network_id="m")
     ):
         for user in ("nobody", "u", "v"):
-            found = await api.call("GET", f"{MEMBERS}/{user}")
-            assert (found.status_code, found.json()["reason"]) == (404, "unknown_user")
-            assert "complete_until" in found.json()
+            response = await api.call("GET", f"{MEMBERS}/{user}")
+            assert (response.status_code, response.json()["reason"]) == (404, "unknown_user")
+            assert "complete_until" in response.json()
             assert await refused(api, f"{MEMBERS}/{user}/explanation") == (404, "unknown_user", [])
             slash = await api.call("GET", f"{MEMBERS}/{user}/")
             assert slash.json()["detail"].endswith("; the trailing slash is part of the user")
@@ -267,7 +267,7 @@ async def test_sizes_are_those_of_view_segment_size(api: Api) -> None:
 
 async def test_a_user_of_white_space_alone_is_nobody_to_ask_for(api: Api) -> None:
     for path in (SEGMENTS.format("%20"), f"{MEMBERS}/%E3%80%80%09", f"{MEMBERS}?user=%C2%A0"):
-        answer = await api.call("GET", path)
-        assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field"), path
-        assert answer.json()["errors"][0]["pointer"] == "/user"
-        assert "only white space" in answer.json()["errors"][0]["detail"]
+        response = await api.call("GET", path)
+        assert (response.status_code, response.json()["reason"]) == (400, "invalid_field"), path
+        assert response.json()["errors"][0]["pointer"] == "/user"
+        assert "only white space" in response.json()["errors"][0]["detail"]

@@ -88,9 +88,9 @@ async def test_a_migration_that_was_changed_after_it_was_applied_is_refused(
         await set_up_database(database)
     with pytest.raises(MigrationDriftError):
         await check_database(database)
-    found = await run(database, "setup", "--no-topics")
-    assert (found.code, found.out) == (1, "")
-    assert "0001_initial" in found.err
+    result = await run(database, "setup", "--no-topics")
+    assert (result.code, result.out) == (1, "")
+    assert "0001_initial" in result.err
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(

@@ -81,9 +81,9 @@ async def test_a_cluster_that_was_never_set_up_is_told_so(
         monkeypatch.setattr(command, "ROLE", "segments_nobody")
     send = ("send", "--network", "n", "--user", "u", "--segment", "1", "--status", "add")
     for arguments in (("status",), (*send, "--dry-run")):
-        told = await run(database, *arguments)
-        assert (told.code, told.out) == (1, "")
-        assert told.err == (
+        result = await run(database, *arguments)
+        assert (result.code, result.out) == (1, "")
+        assert result.err == (
             "Error: The database is not set up for this program; run `segments setup`.\n"
         )
 
