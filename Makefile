@@ -40,7 +40,7 @@ test: install ## test everything against a real Kafka and a real Postgres, WORKE
 chaos: install ## the long form of the fault tests
 	$(BIN)/python -m pytest -m chaos --timeout 3600
 
-siege: install ## hostile tenants beside a well-behaved network for MINUTES, with a REPORT; exit 1 when a law is broken
+siege: install ## hostile tenants beside a well-behaved network for MINUTES, with a REPORT; exit 1 if a guarantee is broken
 	$(BIN)/python -m tests.siege --minutes $(MINUTES) --report $(REPORT) $(SIEGE)
 
 check: install ## lint, types, layers, drift of generated documents

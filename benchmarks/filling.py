@@ -1,7 +1,7 @@
 """Fills the log by SQL as the owner: a shortcut for benchmarks; the service never writes the log like this.
 
 The rows are like those of ingest: same lanes, people with salts, digests of the same length, references as in the load.
-Lane rows, counters and checkpoints are consistent, so that laws and views hold.
+Lane rows, counters and checkpoints are consistent, so that guarantees and views hold.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
 """The read side: the fold, the workers that keep its tables, rebuild, verify, explain and status.
 
-May be imported from segments; imports service and schemas.
+Imported by segments; imports service and schemas.
 """

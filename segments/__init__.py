@@ -1,1 +1,1 @@
-"""The composition root: the command line and the roles it starts. No room imports it."""
+"""The composition root: the command line and the roles it starts. No other package imports it."""

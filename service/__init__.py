@@ -1,4 +1,4 @@
-"""The write side, in rooms: operations, ingest, outbox, http, log, registry, kafka, postgres, runtime.
+"""The write side, in packages: operations, ingest, seal, outbox, http, log, registry, kafka, postgres, runtime.
 
-May be imported from projections and segments; imports schemas alone. The rooms' arrows stand in pyproject.toml.
+Imported by projections and segments; imports only schemas. pyproject.toml has the layers of the packages.
 """

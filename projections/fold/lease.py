@@ -1,7 +1,7 @@
-"""A lease: what one process at a time may do, for as long as it renews it (`projections.lease`).
+"""A lease: work that one process at a time does, as long as it renews the lease (`projections.lease`).
 
-Nothing rests on it but that processes do not take turns: whoever was stopped for longer goes on without it. So what
-must not happen twice looks whether it is still held in the transaction that writes.
+It does not exclude two processes at once: one that was stopped for longer continues without it. So a transaction that
+must not run twice checks whether the lease is still held.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
     from service.postgres.database import Database
 
-# So often in the time that it runs, a lease is renewed.
+# Renewals of a lease in the time for which it is valid.
 RENEWALS = 5
 SQL = statements("projections.fold.sql")
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A lease that this process took. lost: set once another process has it."""
+    """A lease that this process took. lost: set when another process has taken it."""
 
     name: str
     holder: UUID
@@ -39,17 +39,20 @@ class Lease:
     lost: asyncio.Event
 
     async def is_held(self, connection: asyncpg.Connection[Any], *, lock: bool = False) -> bool:
-        """Whether it is still held. lock: nobody takes it, or renews it, before the transaction ends."""
-        statement = SQL["lease_is_held_locked" if lock else "lease_is_held"]
-        row = await connection.fetchrow(statement, self.name, self.holder, self.incarnation)
-        return row is not None
+        """Whether it is still held. lock: no process takes or renews it until the transaction ends."""
+        if lock:
+            await connection.execute(SQL["lease_lock"], self.name)
+        held = await connection.fetch(
+            SQL["lease_is_held"], self.name, self.holder, self.incarnation
+        )
+        return bool(held)
 
 
 @asynccontextmanager
 async def leasing(database: Database, name: str, seconds: float) -> AsyncIterator[Lease | None]:
-    """Hold a lease while the block runs; gives None when another process has it.
+    """Hold a lease while the block runs; yields None if another process holds it.
 
-    Whoever was stopped, or can't reach Postgres, loses it after so many seconds. One more connection is in use.
+    seconds: after this time a process that is stopped, or can't reach Postgres, loses it. Uses one more connection.
     """
     holder = uuid4()
     async with database.single() as connection:

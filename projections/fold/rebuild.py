@@ -1,4 +1,4 @@
-"""Rebuilding a projection blue/green: folded anew aside while the old slot serves, swapped at equal position."""
+"""Rebuilds a projection blue/green: folds the log into the other slot, and swaps both at equal positions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from service.postgres.database import Database
     from service.runtime.settings import Settings
 
-SHARES = 2  # connections that fold side by side, each its share of the people
+SHARES = 2  # connections that fold in parallel, each a share of the persons
 CLOSE = 2000  # offsets apart, below which the swap folds the rest itself
 LEASE_SECONDS = 30
 STEP_SECONDS = 36_000
@@ -30,7 +30,7 @@ _TAKEN_OVER = "(it took over while this one stood still, or Postgres was started
 
 
 class RebuildRunningError(SegmentsError):
-    """Another rebuild of this projection is under way."""
+    """Another rebuild of this projection is in progress."""
 
 
 async def rebuild(settings: Settings, projection: str = PROJECTION) -> int:
@@ -67,7 +67,7 @@ class _Rebuild:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[asyncpg.Connection[Any]]:
-        """Run one transaction, as long as the lease is ours: whoever slept through it writes nothing."""
+        """Run one transaction. RebuildRunningError if the lease was lost, as by a process that was stopped."""
         async with self._database.transaction() as connection:
             await connection.execute("SET LOCAL work_mem = '256MB'")
             await give_longer(connection, STEP_SECONDS)
@@ -76,37 +76,27 @@ class _Rebuild:
             yield connection
 
     async def serving(self) -> int:
-        """Give the slot that serves."""
+        """Return the serving slot."""
         async with self._transaction() as connection:
             slot: int = await connection.fetchval(SQL["serving_slot"], PROJECTION)
         return slot
 
     async def empty(self, slot: int) -> None:
-        """Empty a slot that doesn't serve."""
+        """Empty a slot that is not serving."""
         async with self._transaction() as connection:
             await connection.execute(SQL["empty_slot"], PROJECTION, slot, timeout=STEP_SECONDS)
 
     async def fold_whole(self, old: int, new: int) -> int:
-        """Fold all below the serving slot's checkpoints. The log there never changes: shares need no snapshot."""
+        """Fold the log below the serving slot's checkpoints, which never changes: shares need no common snapshot."""
         async with self._transaction() as connection:
-            rows = await connection.fetch(
-                SQL["checkpoints"],
-                PROJECTION,
-                old,
-            )
+            rows = await connection.fetch(SQL["checkpoints"], PROJECTION, old)
         lanes = [row["lane_id"] for row in rows]
         offsets = [row["next_offset"] for row in rows]
         counts = await asyncio.gather(
             *(self._fold_share(new, lanes, offsets, share) for share in range(SHARES))
         )
         async with self._transaction() as connection:
-            await connection.executemany(
-                SQL["set_checkpoint"],
-                [
-                    (PROJECTION, new, lane, offset)
-                    for lane, offset in zip(lanes, offsets, strict=True)
-                ],
-            )
+            await connection.execute(SQL["set_checkpoints"], PROJECTION, new, lanes, offsets)
             await self._keep_states(connection, new, lanes, offsets)
         return sum(counts)
 
@@ -116,10 +106,7 @@ class _Rebuild:
     ) -> None:
         """Keep states of the long keys, as the workers do."""
         keys = await connection.fetch(
-            SQL["grown_keys"],
-            slot,
-            2 * long_keys.EVERY,
-            timeout=STEP_SECONDS,
+            SQL["grown_keys"], slot, 2 * long_keys.EVERY, timeout=STEP_SECONDS
         )
         batch = long_keys.Batch(PROJECTION, slot, lanes, offsets, offsets)
         await long_keys.keep_states(connection, batch, [tuple(key) for key in keys])
@@ -132,11 +119,10 @@ class _Rebuild:
         return count
 
     async def swap(self, old: int, new: int) -> bool:
-        """Catch up; once close, hold the workers, fold the rest and swap. False: not close yet, call again."""
+        """Catch up; once close, block the workers, fold the rest and swap. False: not close yet, call again."""
         if not await self._catch_up(old, new):
             return False
         async with self._transaction() as connection:
-            # Waits for the batches under way, and keeps new ones out.
             await connection.execute(SQL["hold_workers"], PROJECTION)
             if not await self._lease.is_held(connection, lock=True):
                 raise RebuildRunningError(_TAKEN_OVER)
@@ -147,16 +133,11 @@ class _Rebuild:
             for row in rows:
                 await fold_range(connection, new, row["lane_id"], row["first"], row["until"])
             await connection.execute(SQL["take_watermarks"], PROJECTION, old, new)
-            await connection.execute(
-                SQL["swap"],
-                PROJECTION,
-                new,
-                fold_digest(),
-            )
+            await connection.execute(SQL["swap"], PROJECTION, new, fold_digest())
         return True
 
     async def _catch_up(self, old: int, new: int) -> bool:
-        """Fold one batch of each lane that is behind; True when all of them are close."""
+        """Fold one batch of each lane that is behind; True if all of them are close."""
         async with self._transaction() as connection:
             await connection.execute(SQL["make_checkpoints"], PROJECTION, old, new)
             rows = await connection.fetch(SQL["distance"], PROJECTION, old, new)

@@ -31,7 +31,7 @@ CHECKS = (
 
 
 async def verify(connection: asyncpg.Connection[Any]) -> list[dict[str, str | None]]:
-    """Compare every view of a projection with the fold of the log, and check law 1's tiling and counters.
+    """Compare every view of a projection with the fold of the log, and check guarantee 1's tiling and counters.
 
     Also compares each row of the log with its digests, the guards of the log with the migrations, and checkpoints,
     watermarks, generations and the positions of the outboxes with the log.

@@ -1,6 +1,6 @@
 """The command line. Each command parses options, calls one function and prints the result.
 
-`main` lists the commands; each is imported when it is called. Imports every room; no room imports it.
+`main` lists the commands; each is imported when it is called. Imports every package; no other package imports it.
 """
 
 from segments.cli.main import main

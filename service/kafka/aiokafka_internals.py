@@ -1,4 +1,4 @@
-"""Replaces private parts of aiokafka: its iteration over fetched batches and records, and two callbacks.
+"""Replaces private parts of aiokafka: its iteration over fetched batches and records, two callbacks, and a request.
 
 A fetch is decoded by `record_batch`. Records are light, because aiokafka's ConsumerRecord, a frozen dataclass of eleven
 fields, costs as much as the rest of its work per record. They are returned in portions of bounded memory.
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiokafka import AIOKafkaProducer, TopicPartition
+    from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.client import AIOKafkaClient
 
     from schemas.command.refusal import Refusal
@@ -92,12 +93,12 @@ class LightPartitionRecords(PartitionRecords):
             memory += 2 * len(key)
         if value is not None:
             memory += 2 * len(value)
-        parsed = 0
+        is_lenient = type(record) is LenientRecord
+        parsed = record.sent if is_lenient else _HEADER_BYTES * len(headers)
         if headers:
-            parsed = _HEADER_BYTES * len(headers)
             headers = keep_headers(headers)
             memory += sum([RECORD_OVERHEAD + len(content or b"") for _, content in headers])
-        if type(record) is not LenientRecord or record.refusal is None:
+        if not is_lenient or record.refusal is None:
             return FetchedRecord(
                 tp[0],
                 tp[1],
@@ -109,7 +110,7 @@ class LightPartitionRecords(PartitionRecords):
                 tuple(headers) if headers else (),
                 memory,
                 self._records.leader_epoch,
-                parsed=parsed if type(record) is not LenientRecord else record.sent,
+                parsed=parsed,
             )
         # The fetch may have started in the middle of its offsets.
         first = record.offset if record.first is None else max(record.first, self.next_fetch_offset)
@@ -178,3 +179,9 @@ def on_connection_lost(client: AIOKafkaClient, callback: Callable[[int], None]) 
         closed(connection, reason)
 
     client._on_connection_closed = lost  # type: ignore[method-assign]  # noqa: SLF001
+
+
+async def describe_cluster(admin: AIOKafkaAdminClient) -> dict[str, Any]:
+    """Return `cluster_id` and `brokers`. aiokafka's own method also requests the metadata of every topic."""
+    metadata: dict[str, Any] = (await admin._get_cluster_metadata([])).to_object()  # noqa: SLF001
+    return metadata

@@ -18,6 +18,7 @@ from service.kafka.aiokafka_internals import (
     BoundedFetchResult,
     LenientMemoryRecords,
     LightPartitionRecords,
+    describe_cluster,
     forget_sent_once,
 )
 from service.kafka.login import login_options, refused, start
@@ -110,7 +111,7 @@ async def administering(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient
 async def cluster_id(settings: Settings) -> str | None:
     """Return the id of the cluster."""
     async with administering(settings) as admin:
-        cluster: str | None = (await admin.describe_cluster())["cluster_id"]
+        cluster: str | None = (await describe_cluster(admin))["cluster_id"]
         return cluster
 
 
@@ -156,9 +157,8 @@ class TopicFault:
 def topics_of(settings: Settings, sources: Sequence[str] = ()) -> list[str]:
     """List the topics of this prefix, and the other command topics (`service.registry.command_topics`)."""
     topics = Topics(settings.topic_prefix)
-    return [
-        topics.commands, *sources, topics.rejected, topics.memberships, topics.checkpoints, topics.owner,
-    ]  # fmt: skip
+    own = (topics.rejected, topics.memberships, topics.checkpoints, topics.owner)
+    return list(dict.fromkeys((topics.commands, *sources, *own)))
 
 
 async def set_up_topics(settings: Settings, sources: Sequence[str] = ()) -> list[str]:
@@ -168,46 +168,71 @@ async def set_up_topics(settings: Settings, sources: Sequence[str] = ()) -> list
     Raises: TopicError if the broker refuses.
     """
     async with administering(settings) as admin:
-        done = []
-        brokers = len((await admin.describe_cluster())["brokers"])
-        replication = settings.topic_replication or min(3, brokers)
-        for topic in topics_of(settings, sources):
-            done += await _set_up_topic(admin, settings, topic, replication)
+        topics = topics_of(settings, sources)
+        created = await _create(admin, settings, topics)
+        done = [_created(topic, made_with(settings, topic)) for topic in created]
+        existing = [topic for topic in topics if topic not in created]
+        for topic in dict.fromkeys(
+            fault.topic for fault in await _faults(admin, settings, existing)
+        ):
+            await _correct(admin, settings, topic)
+            done.append(f"corrected topic {topic}")
+        # The partitions of additional command topics are up to their publishers. In the topics that the service
+        # writes, keys keep their partitions: in a compacted topic a key that moved would keep a stale value in its old
+        # partition.
+        commands = Topics(settings.topic_prefix).commands
+        if commands in existing:
+            (described,) = await admin.describe_topics([commands])
+            if len(described["partitions"]) < settings.topic_partitions:
+                await admin.create_partitions({commands: NewPartitions(settings.topic_partitions)})
+                done.append(f"grew topic {commands} to {settings.topic_partitions} partitions")
         return done
 
 
-async def _set_up_topic(
-    admin: AIOKafkaAdminClient, settings: Settings, topic: str, replication: int
+def _created(topic: str, partitions: int) -> str:
+    return f"created topic {topic} with {partitions} partition{'s'[: partitions - 1]}"
+
+
+async def _create(
+    admin: AIOKafkaAdminClient, settings: Settings, topics: Sequence[str]
 ) -> list[str]:
-    config = wanted_config(settings, topic) | {"min.insync.replicas": str(max(1, replication - 1))}
-    partitions = made_with(settings, topic)
-    new = NewTopic(topic, partitions, replication, topic_configs=config)
-    response: Any = await admin.create_topics([new])
-    (name, code, message), *_ = [tuple(error)[:3] for error in response.topic_errors]
-    error = for_code(code)
-    if code == 0:
-        await _until_known(admin, topic)
-        return [f"created topic {name} with {partitions} partition{'s'[: partitions - 1]}"]
-    if error is not TopicAlreadyExistsError:
-        _raise_for(topic, code, message, "created")
-    done = []
-    if await _faults(admin, settings, topic):
-        resource = ConfigResource(
-            ConfigResourceType.TOPIC, topic, configs=wanted_config(settings, topic)
-        )
-        altered: Any
-        (altered,) = await admin.alter_configs([resource])
-        for code, message, *_ in altered.resources:
-            _raise_for(topic, code, message, "changed")
-        done.append(f"corrected topic {topic}")
-    (description,) = await admin.describe_topics([topic])
-    # The partitions of additional command topics are up to their publishers. In the topics that the service writes,
-    # keys keep their partitions: in a compacted topic a key that moved would keep a stale value in its old partition.
-    commands = Topics(settings.topic_prefix).commands
-    if topic == commands and len(description["partitions"]) < partitions:
-        await admin.create_partitions({topic: NewPartitions(settings.topic_partitions)})
-        done.append(f"grew topic {topic} to {settings.topic_partitions} partitions")
-    return done
+    """Create the missing ones of these topics in one request, and wait until the broker knows them; return them."""
+    brokers = len((await describe_cluster(admin))["brokers"])
+    replication = settings.topic_replication or min(3, brokers)
+    in_sync = {"min.insync.replicas": str(max(1, replication - 1))}
+    response: Any = await admin.create_topics(
+        [
+            NewTopic(
+                topic,
+                made_with(settings, topic),
+                replication,
+                topic_configs=wanted_config(settings, topic) | in_sync,
+            )
+            for topic in topics
+        ]
+    )
+    errors = {topic: (code, message) for topic, code, message, *_ in response.topic_errors}
+    created = [
+        topic for topic in topics if for_code(errors[topic][0]) is not TopicAlreadyExistsError
+    ]
+    for topic in created:
+        _raise_for(topic, *errors[topic], "created")
+    for _ in range(100):
+        if all((await _configs(admin, created)).values()):
+            break
+        await asyncio.sleep(0.05)
+    return created
+
+
+async def _correct(admin: AIOKafkaAdminClient, settings: Settings, topic: str) -> None:
+    """Set the required configuration of an existing topic."""
+    resource = ConfigResource(
+        ConfigResourceType.TOPIC, topic, configs=wanted_config(settings, topic)
+    )
+    altered: Any
+    (altered,) = await admin.alter_configs([resource])
+    for code, message, *_ in altered.resources:
+        _raise_for(topic, code, message, "changed")
 
 
 def _raise_for(topic: str, code: int, message: str | None, what: str) -> None:
@@ -219,21 +244,10 @@ def _raise_for(topic: str, code: int, message: str | None, what: str) -> None:
         raise TopicError(f"{topic} can't be {what}: {message or error.__name__}")
 
 
-async def _until_known(admin: AIOKafkaAdminClient, topic: str) -> None:
-    """Wait until the broker knows a topic that was just created."""
-    for _ in range(100):
-        if await _config(admin, topic):
-            return
-        await asyncio.sleep(0.05)
-
-
 async def topic_faults(settings: Settings, sources: Sequence[str] = ()) -> list[TopicFault]:
     """List the wrong configuration values of the topics; checked at every start."""
     async with administering(settings) as admin:
-        faults = []
-        for topic in topics_of(settings, sources):
-            faults += await _faults(admin, settings, topic)
-        return faults
+        return await _faults(admin, settings, topics_of(settings, sources))
 
 
 async def partitions_there(settings: Settings) -> Mapping[str, int | None]:
@@ -243,24 +257,36 @@ async def partitions_there(settings: Settings) -> Mapping[str, int | None]:
     return {name: len(topic.partitions) if topic else None for name, topic in there.items()}
 
 
-async def _faults(admin: AIOKafkaAdminClient, settings: Settings, topic: str) -> list[TopicFault]:
-    config = await _config(admin, topic)
-    if not config:
-        return [TopicFault(topic, "existence", "created", "missing")]
-    return [
-        TopicFault(topic, key, wanted, config.get(key))
-        for key, wanted in wanted_config(settings, topic).items()
-        if config.get(key) != wanted
-    ]
+async def _faults(
+    admin: AIOKafkaAdminClient, settings: Settings, topics: Sequence[str]
+) -> list[TopicFault]:
+    faults = []
+    for topic, config in (await _configs(admin, topics)).items():
+        if not config:
+            faults.append(TopicFault(topic, "existence", "created", "missing"))
+            continue
+        faults += [
+            TopicFault(topic, key, wanted, config.get(key))
+            for key, wanted in wanted_config(settings, topic).items()
+            if config.get(key) != wanted
+        ]
+    return faults
 
 
-async def _config(admin: AIOKafkaAdminClient, topic: str) -> Mapping[str, str]:
+async def _configs(
+    admin: AIOKafkaAdminClient, topics: Sequence[str]
+) -> dict[str, Mapping[str, str]]:
+    """Return the configuration of each topic; empty for a missing topic."""
+    configs: dict[str, Mapping[str, str]] = {topic: {} for topic in topics}
+    if not topics:
+        return configs
     response: Any
-    (response,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
-    for code, _message, _type, _name, entries in response.resources:
+    (response,) = await admin.describe_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
+    )
+    for code, _message, _type, topic, entries in response.resources:
         if for_code(code) in DENIED:
             raise refused(for_code(code)(f"DescribeConfigs of topic {topic}"))
-        if code != 0:
-            return {}
-        return {entry[0]: entry[1] for entry in entries}
-    return {}
+        if code == 0:
+            configs[topic] = {entry[0]: entry[1] for entry in entries}
+    return configs

@@ -1,4 +1,4 @@
 """Shared by every process: settings, errors, logs, metrics, traces, backoff, the HTTP server.
 
-Imports no other room. Every room may import it.
+Imports no other package. Every package may import it.
 """

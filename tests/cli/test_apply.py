@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from service.registry import segments as registry
+from tests.support.cases import cases
 from tests.support.command_line import CommandResult, run
 from tests.support.database import connected, rows, until
 from tests.support.roles import command_line
@@ -122,21 +123,21 @@ async def test_a_name_that_another_segment_keeps_undoes_all_of_it(
 
 
 @pytest.mark.parametrize(
-    ("there", "text", "told"),
+    ("there", "text", "message"),
     [
         (20, "{name: Testers, id: 7}", "already has that name or id. (network shop, 'Testers': ids 7 and 20)"),
         (2**31 - 1, "{name: New}", "specify a lower one. (network shop, 'New')"),
     ],
 )  # fmt: skip
 async def test_a_dry_run_foresees_what_would_fail_as_it_then_does_and_names_the_segment(
-    database: Settings, tmp_path: Path, there: int, text: str, told: str
+    database: Settings, tmp_path: Path, there: int, text: str, message: str
 ) -> None:
     stated = f"network: shop\nsegments:\n- {{name: Testers, id: {there}}}\n"
     assert (await apply(database, tmp_path, stated, "--yes")).code == 0
     before = (await listed(database), await changes(database))
     for option in ("--dry-run", "--yes"):
         result = await apply(database, tmp_path, f"network: shop\nsegments:\n- {text}\n", option)
-        assert (result.code, result.out, told in result.err) == (1, "", True), result.err
+        assert (result.code, result.out, message in result.err) == (1, "", True), result.err
         assert (await listed(database), await changes(database)) == before
 
 
@@ -149,7 +150,7 @@ async def test_without_a_terminal_and_without_yes_nothing_is_changed(
 
 
 @pytest.mark.parametrize(
-    ("answers", "code", "told", "there"),
+    ("answers", "code", "message", "there"),
     [
         ("n", 1, "Nothing was changed", 0),
         ("y", 0, "Make these changes?", 3),
@@ -157,12 +158,12 @@ async def test_without_a_terminal_and_without_yes_nothing_is_changed(
     ],
 )
 async def test_who_is_asked_on_a_terminal_and_does_not_agree_has_changed_nothing_and_is_told_by_the_exit_code(
-    database: Settings, tmp_path: Path, answers: str, code: int, told: str, there: int
+    database: Settings, tmp_path: Path, answers: str, code: int, message: str, there: int
 ) -> None:
     file = tmp_path / "segments.yaml"
     await asyncio.to_thread(file.write_text, FILE, "utf-8")
     result = await asyncio.to_thread(_answered, database, answers, "apply", str(file))
-    assert (result.returncode, told in result.stderr) == (code, True), result.stderr
+    assert (result.returncode, message in result.stderr) == (code, True), result.stderr
     assert len(await listed(database)) == there
 
 
@@ -193,7 +194,7 @@ def _answered(
         os.close(terminal)
 
 
-@pytest.mark.parametrize(("text", "told"), [
+@cases(("text", "message"), [
     ("segments: []", "Name one network"),
     ("network: a b\nsegments: []", "network"),
     ("network: no\nsegments: []", "network: Input should be a valid string; YAML reads `no`"),
@@ -219,11 +220,11 @@ def _answered(
     ("network: n\nsegments:\n- &a {name: a}\n- {<<: [*a], name: b}", "line 4, column 4"),
 ])  # fmt: skip
 async def test_a_file_that_is_not_as_it_must_be_is_wrong_use_and_says_where(
-    database: Settings, tmp_path: Path, text: str, told: str
+    database: Settings, tmp_path: Path, text: str, message: str
 ) -> None:
     result = await apply(database, tmp_path, text, "--yes")
     assert (result.code, result.out) == (2, "")
-    assert told in result.err
+    assert message in result.err
     assert await listed(database) == []
 
 
@@ -272,6 +273,8 @@ async def test_a_file_that_is_no_utf_8_is_told_with_what_to_do(tmp_path: Path) -
     file = tmp_path / "segments.yaml"
     text = "network: n\nsegments:\n- name: Käufer\n"
     file.write_bytes(text.encode("cp1252"))
-    told = await run(None, "apply", str(file), SEGMENTS_DATABASE_URL="postgresql://u@127.0.0.1:1/d")
-    assert (told.code, told.out) == (2, "")
-    assert "save it as UTF-8, or convert it with `iconv -f CP1252 -t UTF-8`" in told.err
+    result = await run(
+        None, "apply", str(file), SEGMENTS_DATABASE_URL="postgresql://u@127.0.0.1:1/d"
+    )
+    assert (result.code, result.out) == (2, "")
+    assert "save it as UTF-8, or convert it with `iconv -f CP1252 -t UTF-8`" in result.err

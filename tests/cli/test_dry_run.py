@@ -132,10 +132,10 @@ async def test_import_counts_each_outcome_as_the_import_then_has_it(
 ) -> None:
     path = tmp_path / "x.ndjson"
     path.write_text("".join(json.dumps(one) + "\n" for one in LINES), encoding="utf-8")
-    told = await run(ready, "import", str(path), "--network", "n", "--dry-run", "--json")
-    assert told.code == 1
-    assert told.err == "Error: 3 lines would be refused.\n"
-    errors = told.json.pop("errors")
+    result = await run(ready, "import", str(path), "--network", "n", "--dry-run", "--json")
+    assert result.code == 1
+    assert result.err == "Error: 3 lines would be refused.\n"
+    errors = result.json.pop("errors")
     assert [one["line"] for one in errors] == [5, 10, 11]
     assert [one["error"].partition(":")[0] for one in errors] == [
         "conflict", "unknown_segment", "invalid_field",
@@ -144,7 +144,7 @@ async def test_import_counts_each_outcome_as_the_import_then_has_it(
         "applied": 1103, "duplicate": 2, "rejected": 2, "ineffective": 1, "superseded": 1, "no_change": 1,
     }  # fmt: skip
     counts = {"lines": 1111, "published": 0, "refused": 3}
-    assert {key: told.json[key] for key in (*counts, "outcomes")} == {
+    assert {key: result.json[key] for key in (*counts, "outcomes")} == {
         **counts,
         "outcomes": outcomes,
     }
@@ -164,7 +164,7 @@ async def test_import_keeps_no_more_than_the_first_errors_of_a_file_wrong_in_eve
 ) -> None:
     path = tmp_path / "x.ndjson"
     path.write_bytes(b"?\n" * (MOST_ERRORS + 5))
-    told = await run(ready, "import", str(path), "--dry-run", "--json")
-    assert (told.code, told.json["refused"], len(told.json["errors"])) == (
+    result = await run(ready, "import", str(path), "--dry-run", "--json")
+    assert (result.code, result.json["refused"], len(result.json["errors"])) == (
         1, MOST_ERRORS + 5, MOST_ERRORS,
     )  # fmt: skip

@@ -116,7 +116,7 @@ COLUMNS = "user,segment_id,user_status"
 
 
 @pytest.mark.parametrize(
-    ("heading", "options", "told"),
+    ("heading", "options", "message"),
     [
         (COLUMNS.replace(",", ";"), [], "it has no network: add --network, or a column network_id."),
         ("user\tuser_status", ["--network", "n"], "its heading lacks segment_id."),
@@ -131,7 +131,7 @@ COLUMNS = "user,segment_id,user_status"
 )  # fmt: skip
 @pytest.mark.parametrize("dry", [["--dry-run"], ["--json"]])
 async def test_a_heading_that_makes_every_line_wrong_is_told_once_and_nothing_is_read(
-    heading: str, options: list[str], told: str, dry: list[str], tmp_path: Path
+    heading: str, options: list[str], message: str, dry: list[str], tmp_path: Path
 ) -> None:
     path = tmp_path / "x.csv"
     path.write_text(heading + "\nu,1,add\n" * 3, encoding="utf-8", errors="surrogateescape")
@@ -142,7 +142,7 @@ async def test_a_heading_that_makes_every_line_wrong_is_told_once_and_nothing_is
     }
     result = await run(None, "import", str(path), *options, *dry, **away)
     assert (result.code, result.out) == (2, "")
-    assert told in result.err
+    assert message in result.err
     assert "line 2" not in result.err
 
 

@@ -130,8 +130,8 @@ async def test_what_excel_wrote_is_imported_and_what_it_can_not_be_is_told_befor
         assert (done.code, done.out) == (0, "3 lines, 3 published, 0 refused\n")
         await until(ready, "SELECT sum(next_offset - first_offset) = 3 FROM segments.lane")
         path.write_bytes(TEXT.encode("cp1252"))
-        told = await run(ready, "import", str(path), "--network", "n", "--json")
-        assert (told.code, told.out) == (2, "")
-        assert "x.csv: it is not UTF-8 (byte 0xf6 in line 8)" in told.err
+        result = await run(ready, "import", str(path), "--network", "n", "--json")
+        assert (result.code, result.out) == (2, "")
+        assert "x.csv: it is not UTF-8 (byte 0xf6 in line 8)" in result.err
     users = await rows(ready, "SELECT user_id FROM reporting.event ORDER BY 1")
     assert [row["user_id"] for row in users] == ["ann", "böb", "jo@x.com"]

@@ -104,9 +104,9 @@ async def test_status_wait_ends_at_once_with_1_when_a_lane_is_stopped_and_names_
 
 
 async def test_status_wait_without_topics_is_a_failure_and_not_all_in(database: Settings) -> None:
-    found = await run(database, "status", "--wait", "5")
-    assert found.code == 1
-    assert "segments setup" in found.err
+    result = await run(database, "status", "--wait", "5")
+    assert result.code == 1
+    assert "segments setup" in result.err
 
 
 async def test_status_counts_overrides_that_should_have_lapsed(database: Settings) -> None:
@@ -182,9 +182,9 @@ async def test_explain_tells_each_event_what_it_did_and_what_stands_now(database
 async def test_explain_of_a_segment_that_does_not_exist_ends_with_1(database: Settings) -> None:
     ask = ("explain", "--network", "n", "--segment", "7", "--user", "u")
     for options in ((), ("--json",)):
-        found = await run(database, *ask, *options)
-        assert (found.code, found.out) == (1, "")
-        assert found.err == "Error: No such segment in this network. (network n, id 7)\n"
+        result = await run(database, *ask, *options)
+        assert (result.code, result.out) == (1, "")
+        assert result.err == "Error: No such segment in this network. (network n, id 7)\n"
 
 
 async def test_verify_ends_with_1_on_any_difference_and_rebuild_mends_it(
@@ -217,8 +217,8 @@ async def test_a_database_that_is_not_set_up_is_told_so(database: Settings) -> N
         await connection.execute("DROP SCHEMA reporting CASCADE")
         await connection.execute("DROP SCHEMA segments CASCADE")
     for arguments in (["segment", "list"], ["status"], ["verify"]):
-        found = await run(database, *arguments)
-        assert (found.code, "segments setup" in found.err) == (1, True), found.err
+        result = await run(database, *arguments)
+        assert (result.code, "segments setup" in result.err) == (1, True), result.err
 
 
 async def test_lanes_that_began_are_listed(database: Settings) -> None:

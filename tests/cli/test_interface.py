@@ -145,11 +145,11 @@ async def test_what_is_away_or_misnamed_ends_with_1_or_2_on_stderr_and_tells_no_
 async def test_which_server_is_away_is_told_in_one_line_with_its_address(
     arguments: list[str], environ: dict[str, str], message: str
 ) -> None:
-    told = await run(None, *arguments, **environ)
-    assert (told.code, told.out, told.err.count("\n")) == (1, "", 1)
-    assert told.err.startswith(message)
+    result = await run(None, *arguments, **environ)
+    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+    assert result.err.startswith(message)
     for server in environ.get("SEGMENTS_KAFKA_BOOTSTRAP_SERVERS", "").split(","):
-        assert server in told.err
+        assert server in result.err
 
 
 async def test_an_empty_setting_is_unset_and_a_wrong_one_is_told_in_our_own_words(
@@ -219,9 +219,9 @@ async def test_config_warns_of_each_variable_that_is_no_setting_and_of_no_other(
         "SEGMENTS_SIGNING_KEY_FILE": str(path),
         "segments_topic_prefix": "mine",
     }
-    told = await run(None, "config", "--json", **known, **UNKNOWN)
-    assert (told.code, len(told.json)) == (0, len(settings_fields()))
-    assert told.err.splitlines() == [
+    result = await run(None, "config", "--json", **known, **UNKNOWN)
+    assert (result.code, len(result.json)) == (0, len(settings_fields()))
+    assert result.err.splitlines() == [
         f"warning: {name} is not a setting and has no effect" for name in sorted(UNKNOWN)
     ]
 

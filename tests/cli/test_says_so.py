@@ -43,18 +43,18 @@ BOTH = "SEGMENTS_DATABASE_URL and SEGMENTS_KAFKA_BOOTSTRAP_SERVERS are not set."
     ],
 )
 async def test_a_missing_setting_is_named_before_all_else(arguments: str, message: str) -> None:
-    told = await run(None, *arguments.split())
-    assert (told.code, told.out) == (2, "")
-    assert told.err[told.err.index("Error: ") :].startswith(f"Error: {message}")
+    result = await run(None, *arguments.split())
+    assert (result.code, result.out) == (2, "")
+    assert result.err[result.err.index("Error: ") :].startswith(f"Error: {message}")
 
 
 async def test_a_dry_run_wants_the_database_alone(tmp_path: Path) -> None:
     file = tmp_path / "some.ndjson"
     file.write_text("{}\n")
     for arguments in (("send", "--dry-run"), ("import", str(file), "--dry-run")):
-        told = await run(None, *arguments)
-        assert (told.code, told.out) == (2, "")
-        assert "Error: A dry run needs the log in Postgres: " + DATABASE in told.err
+        result = await run(None, *arguments)
+        assert (result.code, result.out) == (2, "")
+        assert "Error: A dry run needs the log in Postgres: " + DATABASE in result.err
 
 
 @pytest.mark.stack
@@ -96,15 +96,15 @@ async def test_a_command_for_a_segment_that_is_not_there_is_not_published(ready:
 async def test_what_is_asked_for_and_not_there_is_said_beside_the_answer(ready: Settings) -> None:
     for asked in (("segment",), ("key",), ("rejected",), ("analyst",)):
         for network, note in (("n", ""), ("nn", "network nn has no segments")):
-            told = await run(ready, *asked, "list", "--network", network, "--json")
-            assert (told.code, note in told.err, bool(told.err)) == (0, True, bool(note))
-            assert isinstance(told.json, list)
+            result = await run(ready, *asked, "list", "--network", network, "--json")
+            assert (result.code, note in result.err, bool(result.err)) == (0, True, bool(note))
+            assert isinstance(result.json, list)
     key = ("explain", "--network", "n", "--segment", "1", "--user", " Jo@X")
-    told = await run(ready, *key, "--json")
-    assert (told.code, told.json) == (1, {"now": None, "events": [], "earlier": False})
-    assert told.err == "Error: There is no event of user 'jo@x' in segment 1 of network n.\n"
+    result = await run(ready, *key, "--json")
+    assert (result.code, result.json) == (1, {"now": None, "events": [], "earlier": False})
+    assert result.err == "Error: There is no event of user 'jo@x' in segment 1 of network n.\n"
     plain = await run(ready, *key)
-    assert (plain.code, plain.out, plain.err) == (1, "", told.err)
+    assert (plain.code, plain.out, plain.err) == (1, "", result.err)
     reason = await run(ready, "rejected", "list", "--reason", "conflicts", "--json")
     assert (reason.code, reason.out) == (2, "")
     assert "'conflict'" in reason.err

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.projections.folding import fold, log
+from tests.support.cases import cases
 from tests.support.command_line import run
 from tests.support.database import value
 from tests.support.lane import command_json
@@ -61,7 +62,7 @@ async def test_as_of_prints_states_as_table_json_and_csv(database: Settings) -> 
     assert (await run(database, "as-of", "--network", "n", "--user", "nobody")).out == "(none)\n"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("arguments", "code", "message"),
     [
         (["as-of", "--snapshot", "s1nothing"], 1, "is no snapshot"),
@@ -75,9 +76,9 @@ async def test_as_of_prints_states_as_table_json_and_csv(database: Settings) -> 
 async def test_what_does_not_fit_is_named(
     database: Settings, arguments: list[str], code: int, message: str
 ) -> None:
-    found = await run(database, *arguments)
-    assert found.code == code
-    assert message in found.err
+    result = await run(database, *arguments)
+    assert result.code == code
+    assert message in result.err
 
 
 async def test_retroactive_says_in_words_why_a_day_moved_and_who_sent_it(
@@ -128,9 +129,9 @@ async def test_retroactive_says_in_words_why_a_day_moved_and_who_sent_it(
 snapshot: {later}
 """
     for first in (token, since.isoformat()):
-        found = await run(database, "retroactive", "--since", first, "--until", later)
-        assert (found.code, found.err) == (0, "")
-        assert found.out == wanted
+        result = await run(database, "retroactive", "--since", first, "--until", later)
+        assert (result.code, result.err) == (0, "")
+        assert result.out == wanted
     listed = (
         await run(
             database, "retroactive", "--since", token, "--until", later, "--network", "n", "--json"

@@ -100,5 +100,5 @@ def test_help_says_of_each_command_what_the_command_says_of_itself() -> None:
 )
 async def test_the_shell_completes_commands_and_options(typed: str, completed: list[str]) -> None:
     words = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
-    told = await run(None, _SEGMENTS_COMPLETE="bash_complete", **words)
-    assert told.out.split() == [f"plain,{one}" for one in completed]
+    result = await run(None, _SEGMENTS_COMPLETE="bash_complete", **words)
+    assert result.out.split() == [f"plain,{one}" for one in completed]

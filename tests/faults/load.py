@@ -59,7 +59,7 @@ class Load:
                 await asyncio.sleep(0.2)
 
     async def check(self) -> None:
-        """All is in, the laws hold, and every view equals the oracle."""
+        """All is in, the guarantees hold, and every view equals the oracle."""
         await folded(self._settings, 900)
         await sound(self._settings)
         assert len(self._published) == len(self._sent)

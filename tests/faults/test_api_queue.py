@@ -38,12 +38,12 @@ async def test_what_waits_for_its_turn_when_the_broker_stops_was_not_published(
         assert (await api.post(first)).status_code == 201
         await in_thread(own_stack.kafka, "pause")
         try:
-            answer = await api.call("POST", "/networks/n/segments/batch", json=of_one_lane)
+            response = await api.call("POST", "/networks/n/segments/batch", json=of_one_lane)
         finally:
             await in_thread(own_stack.kafka, "resume")
-        assert answer.status_code == 207
+        assert response.status_code == 207
         told: dict[str, set[str]] = defaultdict(set)
-        for number, item in enumerate(answer.json()["items"]):
+        for number, item in enumerate(response.json()["items"]):
             assert (item["status"], item["reason"]) == (503, "broker_away")
             told[item["published"]].add(str(number))
         assert set(told) == {"unknown", "no"}

@@ -39,13 +39,13 @@ async def test_status_warns_and_commands_give_up_within_seconds(
                 (("setup", "--check"), 10),
             ):
                 with taking() as frozen_it_takes:
-                    told = await run(faulty, *arguments)
+                    result = await run(faulty, *arguments)
                 # Its own limit, as it says below, and not that of a request, which is 40 s.
                 assert frozen_it_takes.seconds < seconds + 20 + 3 * usual.seconds
-                assert (told.code, told.out) == (1, "")
+                assert (result.code, result.out) == (1, "")
                 servers = faulty.kafka_bootstrap_servers
                 assert (
-                    told.err
+                    result.err
                     == f"Error: Can't reach Kafka: {servers}: no answer within {seconds} s\n"
                 )
             while not any(

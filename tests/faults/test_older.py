@@ -142,8 +142,8 @@ async def test_nothing_remembered_of_a_newer_postgres_is_used_again(
         # Once for the start on the copy that was taken, once for the start on that copy.
         assert running[0].output().count(RESTORED) == 2, running[0].output()
         assert running[2].output().count(RESTORED) == 2, running[2].output()
-        told = await run(faulty, "status", "--json")
-        assert any("came back in an older state" in one for one in told.json["warnings"]), told
+        result = await run(faulty, "status", "--json")
+        assert any("came back in an older state" in one for one in result.json["warnings"]), result
     await sound(faulty)
     others = await value(
         faulty,

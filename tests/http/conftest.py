@@ -30,6 +30,7 @@ def _at_leisure(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def api(ready: Settings) -> AsyncIterator[Api]:
-    """The API on settings with segment 1 of network n; nothing reads Kafka."""
-    async with api_running(ready) as running:
+    """The API on settings with segment 1 of network n, and far from its rate limits; nothing reads Kafka."""
+    often = ready.model_copy(update={"http_registry_rate_limit": "1000/second"})
+    async with api_running(often) as running:
         yield running

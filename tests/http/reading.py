@@ -35,9 +35,9 @@ async def appended(
 
 async def get(api: Api, path: str, **parameters: Any) -> Any:
     """GET and give the body of 200."""
-    found = await api.call("GET", path, params=parameters or None)
-    assert found.status_code == 200, found.text
-    return found.json()
+    response = await api.call("GET", path, params=parameters or None)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 async def pages(
@@ -61,7 +61,11 @@ async def walk(
 
 async def refused(api: Api, path: str, **parameters: Any) -> tuple[int, str, list[str]]:
     """GET and give what a problem says: status, reason, pointers of wrong parameters."""
-    found = await api.call("GET", path, params=parameters or None)
-    body = found.json()
-    assert found.headers["content-type"] == "application/problem+json", found.text
-    return found.status_code, body["reason"], [error["pointer"] for error in body.get("errors", [])]
+    response = await api.call("GET", path, params=parameters or None)
+    body = response.json()
+    assert response.headers["content-type"] == "application/problem+json", response.text
+    return (
+        response.status_code,
+        body["reason"],
+        [error["pointer"] for error in body.get("errors", [])],
+    )

@@ -11,6 +11,7 @@ import pytest
 from service.http.kit import key_cache
 from service.registry.api_keys import Scope, create_key, read_key, revoke_key
 from tests.http.client import api_running, command_body
+from tests.support.cases import cases
 from tests.support.command_line import run
 from tests.support.database import connected, make_segments, rows, value
 from tests.support.proxy import database_proxy
@@ -34,7 +35,7 @@ async def status_with(api: Api, key: str | None, path: str = PATH) -> int:
     return (await api.client.post(path, json=command_body(), headers=headers)).status_code
 
 
-@pytest.mark.parametrize(
+@cases(
     "sent",
     [None, "", "segk_", "segk_0_1", "Basic dTpw", "segk_0123456789abcdef_" + "x" * 43, "\u00fc"],
 )
@@ -42,9 +43,9 @@ async def test_without_a_key_that_exists_the_answer_is_401_and_says_how(
     api: Api, sent: str | None
 ) -> None:
     headers = [] if sent is None else [(b"Authorization", f"Bearer {sent}".strip().encode())]
-    answer = await api.client.post(PATH, json=command_body(), headers=headers)
-    assert (answer.status_code, answer.json()["reason"]) == (401, "unauthenticated")
-    assert answer.headers["www-authenticate"].startswith("Bearer")
+    response = await api.client.post(PATH, json=command_body(), headers=headers)
+    assert (response.status_code, response.json()["reason"]) == (401, "unauthenticated")
+    assert response.headers["www-authenticate"].startswith("Bearer")
 
 
 async def test_a_right_id_with_a_wrong_secret_is_401(api: Api) -> None:
@@ -70,8 +71,8 @@ async def test_a_key_of_another_network_learns_nothing(api: Api) -> None:
 
 async def test_each_scope_does_what_it_says_and_nothing_else(api: Api) -> None:
     for scope in (Scope.REPORT, Scope.ADMIN):
-        answer = await api.call("POST", PATH, scope, json=command_body())
-        assert (answer.status_code, answer.json()["reason"]) == (403, "forbidden")
+        response = await api.call("POST", PATH, scope, json=command_body())
+        assert (response.status_code, response.json()["reason"]) == (403, "forbidden")
     assert (await api.call("POST", PATH, Scope.PUBLISH, json=command_body())).status_code == 201
 
 
@@ -149,8 +150,8 @@ async def test_a_known_key_outlasts_an_outage_of_the_database_for_a_while_and_an
             )
             assert (other.status_code, "published" in other.json()) == (503, False), path
         # A segment that is known to exist takes commands; whether another one does can't be said.
-        asked = await api.post(command_body(segment_id=5))
-        assert (asked.status_code, asked.json()["published"]) == (503, "no")
+        response = await api.post(command_body(segment_id=5))
+        assert (response.status_code, response.json()["published"]) == (503, "no")
         ready_answer = await api.client.get("/health/ready")
         assert (ready_answer.status_code, ready_answer.json()["status"]) == (200, "degraded")
         monkeypatch.setattr(key_cache, "OUTAGE_SECONDS", 0)
@@ -161,9 +162,9 @@ async def test_a_known_key_outlasts_an_outage_of_the_database_for_a_while_and_an
 
 async def test_a_database_that_is_not_set_up_any_more_is_told_by_the_readiness(api: Api) -> None:
     async def faults() -> Any:
-        answer = await api.client.get("/health/ready")
-        assert answer.status_code == 200
-        return answer.json()["faults"]
+        response = await api.client.get("/health/ready")
+        assert response.status_code == 200
+        return response.json()["faults"]
 
     async with connected(api.settings) as connection:
         await connection.execute("ALTER SCHEMA segments RENAME TO elsewhere")
@@ -239,16 +240,20 @@ async def test_who_sends_too_much_gets_429_and_the_headers_say_how_much_is_left(
         batch = await api.call("POST", f"{PATH}/batch", json=[command_body()])
         assert (batch.status_code, batch.json()["published"]) == (429, "no")
         for method, path in NOT_PUBLISHING:
-            answer = await api.call(method, path, json={"name": "a"} if method == "POST" else None)
-            assert (answer.status_code, "published" in answer.json()) == (429, False), path
+            response = await api.call(
+                method, path, json={"name": "a"} if method == "POST" else None
+            )
+            assert (response.status_code, "published" in response.json()) == (429, False), path
         # What is refused takes nothing, and says what is left; more than the limit at once can never pass.
         for size, left in ((2, "8"), (11, "8"), (9, "8"), (2, "6")):
             some = [command_body()] * size
-            answer = await api.call("POST", f"{PATH}/batch", Scope.ADMIN, Scope.PUBLISH, json=some)
-            assert answer.status_code == {9: 429, 11: 413}.get(size, 207)
-            assert answer.json().get("published") == ("no" if size == 9 else None)
-            assert answer.headers.get_list("ratelimit-remaining") == [left], size
-            assert ("retry-after" in answer.headers) == (size == 9)
+            response = await api.call(
+                "POST", f"{PATH}/batch", Scope.ADMIN, Scope.PUBLISH, json=some
+            )
+            assert response.status_code == {9: 429, 11: 413}.get(size, 207)
+            assert response.json().get("published") == ("no" if size == 9 else None)
+            assert response.headers.get_list("ratelimit-remaining") == [left], size
+            assert ("retry-after" in response.headers) == (size == 9)
         refused = await api.call("POST", PATH, Scope.ADMIN, Scope.PUBLISH, json={})
         assert (refused.status_code, refused.headers["ratelimit-remaining"]) == (400, "5")
         # Another key has a limit of its own.

@@ -8,6 +8,7 @@ import pytest
 
 from service.registry.api_keys import Scope
 from tests.http.client import api_running, command_body
+from tests.support.cases import cases
 from tests.support.database import rows
 from tests.support.proxy import database_proxy
 
@@ -61,7 +62,7 @@ async def test_what_is_taken_is_409_and_what_is_not_there_404(api: Api) -> None:
         assert (answer.status_code, answer.json()["reason"]) == (404, "unknown_segment")
 
 
-@pytest.mark.parametrize(("body", "pointers"), [
+@cases(("body", "pointers"), [
     ({}, ["/name"]),
     ({"name": " "}, ["/name"]),
     ({"name": "a\nb"}, ["/name"]),
@@ -84,9 +85,9 @@ async def test_what_is_taken_is_409_and_what_is_not_there_404(api: Api) -> None:
 async def test_a_bad_body_is_400_and_names_each_wrong_field(
     api: Api, body: Any, pointers: list[str]
 ) -> None:
-    answer = await api.call("POST", PATH, json=body)
-    assert answer.status_code == 400
-    assert sorted(error["pointer"] for error in answer.json()["errors"]) == pointers
+    response = await api.call("POST", PATH, json=body)
+    assert response.status_code == 400
+    assert sorted(error["pointer"] for error in response.json()["errors"]) == pointers
 
 
 async def test_a_change_touches_what_it_names_and_one_that_changes_nothing_is_no_event(
@@ -133,7 +134,7 @@ async def test_after_the_highest_id_there_is_none_left_to_give(api: Api) -> None
     assert (await create(api, name="lower", segment_id=7)).status_code == 201
 
 
-@pytest.mark.parametrize(("body", "status", "reason"), [
+@cases(("body", "status", "reason"), [
     (b"", 400, "not_json"),
     (b"{", 400, "not_json"),
     (b'\xef\xbb\xbf{"name": "a"}', 400, "not_json"),
@@ -149,9 +150,9 @@ async def test_a_body_that_can_not_be_read_is_a_problem_and_only_for_who_may(
 ) -> None:
     for path in (PATH, f"{PATH}/1"):
         method = "POST" if path == PATH else "PATCH"
-        answer = await api.call(method, path, content=body)
-        assert (answer.status_code, answer.json()["reason"]) == (status, reason)
-        assert answer.headers["content-type"] == "application/problem+json"
+        response = await api.call(method, path, content=body)
+        assert (response.status_code, response.json()["reason"]) == (status, reason)
+        assert response.headers["content-type"] == "application/problem+json"
         assert (await api.client.request(method, path, content=body)).status_code == 401
         other = path.replace("/n/", "/m/")
         assert (await api.call(method, other, content=body)).status_code == 403
@@ -188,13 +189,13 @@ async def test_a_parameter_that_does_not_exist_changes_nothing(api: Api) -> None
         ("POST", PATH, {"name": "new"}), ("PATCH", f"{PATH}/1", {"name": "new"}),
         ("GET", PATH, None), ("GET", f"{PATH}/1", None),
     ):  # fmt: skip
-        answer = await api.call(method, f"{path}?dry_run=true", json=body)
-        assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field"), method
+        response = await api.call(method, f"{path}?dry_run=true", json=body)
+        assert (response.status_code, response.json()["reason"]) == (400, "invalid_field"), method
     listed = (await api.call("GET", PATH)).json()["segments"]
     assert "new" not in [one["name"] for one in listed]
 
 
-@pytest.mark.parametrize(
+@cases(
     "number",
     [
         "1.0",
@@ -217,9 +218,9 @@ async def test_an_id_in_a_path_is_a_plain_decimal_integer(api: Api, number: str)
     calls = [("GET", f"{PATH}/{number}"), ("PATCH", f"{PATH}/{number}"), ("GET", f"{one}/members"),
              ("GET", f"{one}/members/u"), ("GET", f"{one}/explanation?user=u")]  # fmt: skip
     for method, path in calls:
-        answer = await api.call(method, path, content=b"{}" if method == "PATCH" else None)
-        assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field"), path
-        assert [error["pointer"] for error in answer.json()["errors"]] == ["/segment_id"]
+        response = await api.call(method, path, content=b"{}" if method == "PATCH" else None)
+        assert (response.status_code, response.json()["reason"]) == (400, "invalid_field"), path
+        assert [error["pointer"] for error in response.json()["errors"]] == ["/segment_id"]
 
 
 async def test_a_change_of_a_segment_keeps_its_name_free_of_white_space_at_the_ends(
@@ -255,8 +256,8 @@ async def test_a_network_may_change_its_segments_only_so_often_whichever_key_ask
             await api.call("PATCH", path, json={"description": "b"}, headers=other)
         ).status_code == 200
         for headers in ({}, other):
-            answer = await api.call("PATCH", path, json={"description": "c"}, headers=headers)
-            assert (answer.status_code, answer.json()["reason"]) == (429, "too_many_requests")
-            assert int(answer.headers["retry-after"]) > 0
+            response = await api.call("PATCH", path, json={"description": "c"}, headers=headers)
+            assert (response.status_code, response.json()["reason"]) == (429, "too_many_requests")
+            assert int(response.headers["retry-after"]) > 0
         assert (await api.call("GET", path)).json()["description"] == "b"
         assert (await api.post(command_body())).status_code == 201

@@ -38,10 +38,10 @@ async def revoke(settings: Settings) -> None:
 
 async def refused(api: Api, **fields: Any) -> tuple[int, str, list[str]]:
     """POST a command; gives status, reason, and the pointers of wrong fields."""
-    answer = await api.post(command_body(**fields))
-    body = answer.json()
+    response = await api.post(command_body(**fields))
+    body = response.json()
     pointers = [error["pointer"] for error in body.get("errors", [])]
-    return answer.status_code, body["reason"], pointers
+    return response.status_code, body["reason"], pointers
 
 
 async def test_what_the_topic_may_not_say_is_403_names_the_field_and_is_not_published(
@@ -49,9 +49,9 @@ async def test_what_the_topic_may_not_say_is_403_names_the_field_and_is_not_publ
 ) -> None:
     await allow(ready, **ONLY_ADD)
     async with api_running(ready) as api:
-        answer = await api.post(command_body(user_status="block"))
-        assert answer.status_code == 403
-        assert answer.json() == {
+        response = await api.post(command_body(user_status="block"))
+        assert response.status_code == 403
+        assert response.json() == {
             "type": "urn:segments:problem:not_allowed", "title": "Forbidden", "status": 403, "reason": "not_allowed",
             "detail": "/user_status: this topic may not carry block, only add",
             "errors": [{"pointer": "/user_status", "detail": "this topic may not carry block, only add"}],
@@ -83,9 +83,9 @@ async def test_one_that_may_not_be_said_harms_no_other_of_its_batch(ready: Setti
             command_body(user="b", user_status="block"),
             command_body(user="c"),
         ]
-        answer = await api.call("POST", BATCH, json=items)
-        found = answer.json()["items"]
-        assert (answer.status_code, [item["status"] for item in found]) == (207, [201, 403, 201])
+        response = await api.call("POST", BATCH, json=items)
+        found = response.json()["items"]
+        assert (response.status_code, [item["status"] for item in found]) == (207, [201, 403, 201])
         assert (found[1]["reason"], found[1]["errors"][0]["pointer"]) == (
             "not_allowed",
             "/1/user_status",

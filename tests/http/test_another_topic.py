@@ -39,8 +39,8 @@ async def test_no_command_is_answered_with_what_lay_at_its_place_in_an_earlier_t
         # Also before any ingest has stopped the lane.
         assert await value(ready, "SELECT count(stopped_because) FROM segments.lane") == 0
         position = f"{place['topic']}:{place['partition']}:{place['offset']}"
-        for asked in ({"position": position}, {"reference_id": new.json()["reference_id"]}):
-            refused = await api.call("GET", RESULTS, params=asked)
+        for parameters in ({"position": position}, {"reference_id": new.json()["reference_id"]}):
+            refused = await api.call("GET", RESULTS, params=parameters)
             assert (refused.status_code, refused.json()["reason"]) == (503, "stopped")
         # The earlier epoch's, by its name, is what it is.
         (row,) = (await get(api, RESULTS, position=position.replace(

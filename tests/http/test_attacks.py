@@ -145,12 +145,12 @@ async def test_five_hundred_slow_batches_of_one_key_are_held_in_little_memory(
         ) as client:
 
             async def is_taken() -> bool:
-                answer = await client.post(
+                response = await client.post(
                     "/networks/n/segments/batch",
                     content=body,
                     headers={"Authorization": f"Bearer {target.key}"},
                 )
-                return answer.status_code == 207
+                return response.status_code == 207
 
             await holds(is_taken)
         assert process.memory_info().rss < MOST

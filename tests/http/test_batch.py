@@ -77,8 +77,8 @@ async def test_lines_are_as_good_as_an_array(api: Api) -> None:
         "\n".join([json.dumps(command_body(user="a")), "", "{", json.dumps(command_body(user="b"))])
         + "\n"
     )
-    answer = await api.call("POST", PATH, content=lines.encode(), headers=NDJSON)
-    assert [item["status"] for item in answer.json()["items"]] == [201, 400, 201]
+    response = await api.call("POST", PATH, content=lines.encode(), headers=NDJSON)
+    assert [item["status"] for item in response.json()["items"]] == [201, 400, 201]
 
 
 async def test_an_item_of_lines_names_its_line_and_an_arrays_its_place_alone(api: Api) -> None:
@@ -89,8 +89,8 @@ async def test_an_item_of_lines_names_its_line_and_an_arrays_its_place_alone(api
         json.dumps(command_body(segment_id=9)).encode(),
     ]
     lines = b"\n".join([b"", *wrong[:1], b"\r", *wrong[1:]])
-    answer = await api.call("POST", PATH, content=lines, headers=NDJSON)
-    items = answer.json()["items"]
+    response = await api.call("POST", PATH, content=lines, headers=NDJSON)
+    items = response.json()["items"]
     assert [item["line"] for item in items] == [2, 4, 5]
     no_json, field, unknown = (item["detail"] for item in items)
     assert no_json.startswith("line 2: the value is not JSON")
@@ -135,12 +135,12 @@ async def test_items_that_no_json_parser_takes_harm_no_other(api: Api) -> None:
         "",
     ):
         body = f" [{good}, {bad} ,{good}]\n".encode()
-        answer = await api.call("POST", PATH, content=body)
-        assert answer.status_code == 207, (bad, answer.text)
-        assert [item["status"] for item in answer.json()["items"]] == [201, 400, 201], bad
+        response = await api.call("POST", PATH, content=body)
+        assert response.status_code == 207, (bad, response.text)
+        assert [item["status"] for item in response.json()["items"]] == [201, 400, 201], bad
     for none in (b"[", b"[1", b"[}", b"{}", b"[1] 2", b'["', b"[1}]", b""):
-        answer = await api.call("POST", PATH, content=none)
-        assert (answer.status_code, answer.json()["reason"]) == (400, "not_json"), none
+        response = await api.call("POST", PATH, content=none)
+        assert (response.status_code, response.json()["reason"]) == (400, "not_json"), none
 
 
 async def test_only_a_line_feed_ends_a_line(api: Api) -> None:
@@ -148,8 +148,8 @@ async def test_only_a_line_feed_ends_a_line(api: Api) -> None:
         b'{"user": "a",\r"segment_id": 1, "user_status": "add"}\r\n'
         + json.dumps(command_body()).encode()
     )
-    answer = await api.call("POST", PATH, content=lines, headers=NDJSON)
-    assert [item["status"] for item in answer.json()["items"]] == [201, 201]
+    response = await api.call("POST", PATH, content=lines, headers=NDJSON)
+    assert [item["status"] for item in response.json()["items"]] == [201, 201]
 
 
 async def test_an_equal_name_of_another_type_is_no_mistake_of_ours(api: Api) -> None:
@@ -158,8 +158,8 @@ async def test_an_equal_name_of_another_type_is_no_mistake_of_ours(api: Api) -> 
         b'{"network_id": 5, "user": "x", "segment_id": 1, "user_status": "add", "network_id": "n"}'
     )
     assert (await api.post(odd)).status_code == 201
-    answer = await api.call("POST", PATH, content=b"[" + odd + b"," + odd[:-5] + b"null}]")
-    assert [item["status"] for item in answer.json()["items"]] == [201, 201]
+    response = await api.call("POST", PATH, content=b"[" + odd + b"," + odd[:-5] + b"null}]")
+    assert [item["status"] for item in response.json()["items"]] == [201, 201]
 
 
 @pytest.mark.parametrize(("items", "longest"), [(1, 253), (11, 252), (101, 251)])
@@ -176,6 +176,6 @@ async def test_a_key_that_leaves_no_room_for_the_items_places_is_refused_before_
 
 async def test_a_batch_has_no_parameters_and_no_dry_run(api: Api) -> None:
     for query in ("dry_run=true", "dry_run=false", "x=1"):
-        answer = await api.call("POST", f"{PATH}?{query}", json=[command_body()])
-        assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field"), query
+        response = await api.call("POST", f"{PATH}?{query}", json=[command_body()])
+        assert (response.status_code, response.json()["reason"]) == (400, "invalid_field"), query
     assert sum((await end_offsets(api.settings)).values()) == 0

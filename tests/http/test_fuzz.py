@@ -12,6 +12,7 @@ import pytest
 
 from projections.operations.status import end_offsets
 from tests.http.client import api_running, command_body
+from tests.support.cases import cases
 from tests.support.database import folded, sound, value
 from tests.support.roles import service
 
@@ -136,10 +137,10 @@ async def test_broken_segments_get_4xx_and_nothing_but_what_is_right_is_recorded
         headers = {"Authorization": f"Bearer {await api.key()}"}
         for method, to in (("POST", path), ("PATCH", f"{path}/1")):
             for body in (*RAW, *(odd_segment(chance) for _ in range(150))):
-                answer = await api.client.request(method, to, content=body, headers=headers)
-                found[method, answer.status_code] += 1
-                status = answer.status_code
-                assert status in (200, 201) or 400 <= status < 500, answer.text
+                response = await api.client.request(method, to, content=body, headers=headers)
+                found[method, response.status_code] += 1
+                status = response.status_code
+                assert status in (200, 201) or 400 <= status < 500, response.text
     assert not any(status == 429 for _, status in found)
     assert found["POST", 201] > 30
     assert found["PATCH", 200] > 30
@@ -147,7 +148,7 @@ async def test_broken_segments_get_4xx_and_nothing_but_what_is_right_is_recorded
     assert await value(ready, "SELECT count(*) FROM segments.segment") == 1 + found["POST", 201]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "value"),
     [
         ("Authorization", b"\xff\xfe"), ("Authorization", b"Bearer " + b"x" * 8000), ("Prefer", b"wait=-1"),
@@ -159,13 +160,15 @@ async def test_broken_segments_get_4xx_and_nothing_but_what_is_right_is_recorded
 async def test_odd_headers_are_answered_too(api: Api, name: str, value: bytes) -> None:
     headers = [(b"Authorization", f"Bearer {await api.key()}".encode())]
     headers = [one for one in headers if one[0] != name.encode()] + [(name.encode(), value)]
-    answer = await api.client.post(
+    response = await api.client.post(
         "/networks/n/segments", content=json.dumps(command_body()).encode(), headers=headers
     )
-    assert answer.status_code in (200, 201, 202) or 400 <= answer.status_code < 500, answer.text
+    assert response.status_code in (200, 201, 202) or 400 <= response.status_code < 500, (
+        response.text
+    )
 
 
-@pytest.mark.parametrize(
+@cases(
     "path",
     [
         "/networks//segments", "/networks/n/segments/", "/networks/n%2Fm/segments", "/networks/n/segments?dry_run=%ff",
@@ -174,5 +177,5 @@ async def test_odd_headers_are_answered_too(api: Api, name: str, value: bytes) -
     ],
 )  # fmt: skip
 async def test_odd_paths_are_answered_too(api: Api, path: str) -> None:
-    answer = await api.call("POST", path, json=command_body())
-    assert 400 <= answer.status_code < 500, answer.text
+    response = await api.call("POST", path, json=command_body())
+    assert 400 <= response.status_code < 500, response.text

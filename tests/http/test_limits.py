@@ -134,8 +134,8 @@ async def is_read(api: Api, network: str) -> bool:
 
 
 async def is_busy(api: Api, network: str = "n") -> bool:
-    answer = await api.post(command_body(), network)
-    return answer.status_code == 503 and answer.json()["published"] == "no"
+    response = await api.post(command_body(), network)
+    return response.status_code == 503 and response.json()["published"] == "no"
 
 
 async def takes(api: Api) -> bool:

@@ -17,6 +17,7 @@ from service.registry.api_keys import Scope
 from tests.http.client import api_running
 from tests.http.reading import AT, MEMBERS, appended, get, pages, refused, walk
 from tests.projections.folding import commands, fold
+from tests.support.cases import cases
 from tests.support.database import connected, rows
 from tests.support.lane import command_json
 from tests.support.proxy import database_proxy
@@ -190,8 +191,8 @@ async def test_a_page_ends_after_so_many_keys_even_without_a_member(
         api.settings, *blocked, command_json(user="u30", status_change_timestamp=AT)
     ):
         questions: list[dict[str, Any]] = [{}, {"as_of": AT}]
-        for asked in questions:
-            sizes = [len(page) async for page in pages(api, MEMBERS, limit=2, **asked)]
+        for parameters in questions:
+            sizes = [len(page) async for page in pages(api, MEMBERS, limit=2, **parameters)]
             assert sizes == [0, 0, 0, 1]
 
 
@@ -237,7 +238,7 @@ async def test_a_key_of_another_network_or_scope_learns_nothing(api: Api) -> Non
         assert publisher.status_code == (400 if "results" in path else 403)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("path", "wrong"),
     [
         (f"{MEMBERS}?limit=0", "/limit"),
@@ -292,6 +293,6 @@ async def test_without_a_database_reading_is_503(ready: Settings) -> None:
         proxy.refuse()
         for path in paths:
             for accept in ("application/json", "text/csv, */*;q=0.1"):
-                answer = await api.call("GET", path, headers={"Accept": accept})
-                assert (answer.status_code, answer.json()["reason"]) == (503, "database_away")
-                assert "retry-after" in answer.headers
+                response = await api.call("GET", path, headers={"Accept": accept})
+                assert (response.status_code, response.json()["reason"]) == (503, "database_away")
+                assert "retry-after" in response.headers

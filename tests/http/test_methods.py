@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.http.client import command_body
+from tests.support.cases import cases
 
 if TYPE_CHECKING:
     from tests.http.client import Api
@@ -22,7 +23,7 @@ READ = [
 OWN = {"date", "x-request-id", "ratelimit-remaining", "ratelimit-reset"}
 
 
-@pytest.mark.parametrize("path", READ)
+@cases("path", READ)
 async def test_head_is_get_without_the_body(api: Api, path: str) -> None:
     got, headed = await api.call("GET", path), await api.call("HEAD", path)
     assert (headed.status_code, headed.content) == (got.status_code, b"")
@@ -34,9 +35,9 @@ async def test_head_is_get_without_the_body(api: Api, path: str) -> None:
 
 async def test_head_of_a_stream_reads_none_of_it(api: Api) -> None:
     path = "/networks/n/segments/1/members"
-    headed = await api.call("HEAD", path, headers={"Accept": "application/x-ndjson"})
-    assert (headed.status_code, headed.content) == (200, b"")
-    assert headed.headers["content-type"] == "application/x-ndjson"
+    response = await api.call("HEAD", path, headers={"Accept": "application/x-ndjson"})
+    assert (response.status_code, response.content) == (200, b"")
+    assert response.headers["content-type"] == "application/x-ndjson"
 
 
 async def test_head_says_no_more_than_get(api: Api) -> None:
@@ -45,7 +46,7 @@ async def test_head_says_no_more_than_get(api: Api) -> None:
     assert (await api.call("HEAD", "/nothing")).status_code == 404
 
 
-@pytest.mark.parametrize(
+@cases(
     ("method", "path", "allowed"),
     [
         ("HEAD", "/networks/n/segments", "POST"),
@@ -61,10 +62,10 @@ async def test_head_says_no_more_than_get(api: Api) -> None:
 async def test_what_is_not_allowed_says_what_is(
     api: Api, method: str, path: str, allowed: str
 ) -> None:
-    answer = await api.call(method, path)
-    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    response = await api.call(method, path)
+    assert (response.status_code, response.headers["allow"]) == (405, allowed)
     if method != "HEAD":
-        told = answer.json()["detail"]
+        told = response.json()["detail"]
         assert re.findall("[A-Z]{3,}", told) == allowed.split(", ")
 
 
@@ -77,7 +78,7 @@ async def test_what_the_document_lists_is_what_there_is(api: Api) -> None:
         assert set(allowed.split(", ")) - {"HEAD"} == listed, path
 
 
-@pytest.mark.parametrize(
+@cases(
     ("method", "path"),
     [
         ("POST", "/networks/n/segments"), ("POST", "/networks/n/segments/batch"), ("GET", "/networks/n/sizes"),
@@ -85,9 +86,9 @@ async def test_what_the_document_lists_is_what_there_is(api: Api) -> None:
     ],
 )  # fmt: skip
 async def test_a_trailing_slash_is_told_where_to_go(api: Api, method: str, path: str) -> None:
-    answer = await api.call(method, f"{path}/", json=command_body() if method == "POST" else None)
-    assert (answer.status_code, answer.json()["reason"]) == (404, "not_found")
-    assert answer.json()["detail"].endswith(f" {path}")
+    response = await api.call(method, f"{path}/", json=command_body() if method == "POST" else None)
+    assert (response.status_code, response.json()["reason"]) == (404, "not_found")
+    assert response.json()["detail"].endswith(f" {path}")
     nothing = await api.call(method, "/nothing/")
     assert "slash" not in nothing.json()["detail"]
 

@@ -55,9 +55,9 @@ async def test_a_page_ends_early_once_it_holds_much(api: Api) -> None:
         found: list[str] = []
         parameters: dict[str, Any] = {"limit": 5000}
         while True:
-            answer = await api.call("GET", MEMBERS, params=parameters)
-            assert len(answer.content) < 1.2 * 1024 * 1024
-            page = answer.json()
+            response = await api.call("GET", MEMBERS, params=parameters)
+            assert len(response.content) < 1.2 * 1024 * 1024
+            page = response.json()
             found += [row["user_id"] for row in page["members"]]
             if page["next"] is None:
                 break
@@ -91,8 +91,8 @@ async def test_a_users_segments_and_events_come_in_pages_of_so_much(
         assert events == whole[1]["events"][::-1]
         assert [row["user_id"] for row in await walk(api, MEMBERS)] == ["u"]
         for path in (f"{MEMBERS}/other/explanation", "/networks/n/users/other/segments"):
-            answer = await api.call("GET", path, params={"cursor": newest["next"]})
-            assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field")
+            response = await api.call("GET", path, params={"cursor": newest["next"]})
+            assert (response.status_code, response.json()["reason"]) == (400, "invalid_field")
 
 
 @pytest.mark.parametrize("most_bytes", [1, 300, 2**20])
@@ -112,11 +112,14 @@ async def test_no_row_is_lost_or_told_twice_where_pages_and_pieces_end(
         assert sorted(row["user_id"] for row in whole) == wanted
         monkeypatch.setattr(reading_rows, "PAGE_BYTES", most_bytes)
         monkeypatch.setattr(members, "PIECE", piece)
-        for asked in ({}, {"as_of": AT}, {"limit": 64}, {"limit": 65}):
+        for parameters in ({}, {"as_of": AT}, {"limit": 64}, {"limit": 65}):
             lines = await api.call(
-                "GET", MEMBERS, headers={"Accept": "application/x-ndjson"}, params=asked or None
+                "GET",
+                MEMBERS,
+                headers={"Accept": "application/x-ndjson"},
+                params=parameters or None,
             )
             found = [json.loads(line) for line in lines.text.splitlines()]
-            assert found == whole[: asked.get("limit", len(whole))]
+            assert found == whole[: parameters.get("limit", len(whole))]
         for limit in (1, 64, 1000):
             assert await walk(api, MEMBERS, limit=limit) == whole

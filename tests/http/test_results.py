@@ -1,4 +1,4 @@
-"""What became of commands over HTTP: by reference, by position, and while they are on their way."""
+"""What became of commands over HTTP: by reference, by position, and by epoch."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from aiokafka import TopicPartition
 
 from schemas.command.refusal import Reason, Refusal
 from service.ingest.role import ingest
-from service.kafka.clients import producing, set_up_topics
 from service.operations import lanes
 from service.postgres.database import open_database
 from service.registry import command_topics
 from service.registry.api_keys import Scope
-from tests.http.client import api_running, command_body
+from tests.http.client import command_body
 from tests.http.reading import AT, appended, get, refused, walk
 from tests.http.test_members import as_json
 from tests.projections.folding import commands, fold
 from tests.support.database import connected, folded, rows, until
 from tests.support.lane import Given, command_json
 from tests.support.roles import service
-from tests.support.waiting import taking
 
 if TYPE_CHECKING:
     from service.runtime.settings import Settings
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 RESULTS = "/networks/n/results"
+
 UNKNOWN: tuple[int, str, list[str]] = (404, "unknown_result", [])
 
 
@@ -131,65 +130,12 @@ async def test_each_offset_of_a_batch_that_could_not_be_read_has_the_row_of_its_
 async def test_in_the_log_and_not_projected_it_is_queued(api: Api) -> None:
     async with appended(api.settings) as (lane,):
         await lane.append(command_json(reference_id="r"))
-        for asked in ({"reference_id": "r"}, {"position": f"{lane.lane.topic}:0:0"}):
-            (row,) = (await get(api, RESULTS, **asked))["results"]
+        for parameters in ({"reference_id": "r"}, {"position": f"{lane.lane.topic}:0:0"}):
+            (row,) = (await get(api, RESULTS, **parameters))["results"]
             assert (row["outcome"], row["changed_membership"]) == ("queued", None)
         await fold(api.settings)
         (row,) = (await get(api, RESULTS, reference_id="r"))["results"]
         assert row["outcome"] == "applied"
-
-
-async def test_acknowledged_and_not_in_the_log_it_is_queued_to_its_own_network(api: Api) -> None:
-    given = (
-        await api.post(command_body(user="Jo@X.com", reference_id="r", status_change_timestamp=AT))
-    ).json()
-    blank = (await api.post(command_body(user="blank"))).json()
-    position = f"{given['topic']}:{given['partition']}:{given['offset']}"
-    (row,) = (await get(api, RESULTS, position=position))["results"]
-    expected = {"network_id": "n", "reference_id": "r", "segment_id": 1, "user_id": "jo@x.com", "user_status": "add",
-                "outcome": "queued", "reason": None, "status_change_timestamp": "2023-11-14T22:13:20Z",
-                "kafka_epoch": 0, "kafka_offset": given["offset"], "event_id": None}  # fmt: skip
-    assert {name: row[name] for name in expected} == expected
-    for asked in (
-        {"position": f"{blank['topic']}:{blank['partition']}:0:{blank['offset']}"},
-        {"reference_id": blank["reference_id"]},
-    ):
-        (row,) = (await get(api, RESULTS, **asked))["results"]
-        assert (row["outcome"], row["reference_id"]) == ("queued", blank["reference_id"])
-    key = await api.key("m")
-    alien = await api.client.get(
-        "/networks/m/results",
-        params={"position": position},
-        headers={"Authorization": f"Bearer {key}"},
-    )
-    assert (alien.status_code, alien.json()["reason"]) == UNKNOWN[:2]
-    assert await refused(api, RESULTS, position=position + "9") == UNKNOWN
-    async with service(api.settings):
-        await folded(api.settings)
-    for sent in (given, blank):
-        wanted = await view(api.settings, "reference_id = $1", sent["reference_id"])
-        assert [row["outcome"] for row in wanted] == ["applied"]
-        assert (await get(api, RESULTS, reference_id=sent["reference_id"]))["results"] == wanted
-    assert (await get(api, RESULTS, position=position))["results"][0]["outcome"] == "applied"
-
-
-async def test_what_kafka_holds_between_records_and_what_nobody_can_read_is_unknown(
-    api: Api,
-) -> None:
-    topic = f"{api.settings.topic_prefix}.commands"
-    async with producing(api.settings) as producer:
-        sent = [await producer.send_and_wait(topic, value, b"key", partition=0)
-                for value in (b"not JSON", None, command_json(segment_id="x"),
-                              command_json(network_id="m"))]  # fmt: skip
-    outcomes = {}
-    for one in sent:
-        found = await api.call("GET", RESULTS, params={"position": f"{topic}:0:{one.offset}"})
-        outcomes[one.offset] = found.status_code
-    assert outcomes == {0: 404, 1: 404, 2: 200, 3: 404}
-    async with service(api.settings):
-        await folded(api.settings)
-    (row,) = (await get(api, RESULTS, position=f"{topic}:0:2"))["results"]
-    assert (row["outcome"], row["reason"]) == ("rejected", "invalid_field")
 
 
 async def test_what_is_wrong_with_a_refused_command_is_told_to_whoever_may_ask_for_its_result(
@@ -209,64 +155,10 @@ async def test_what_is_wrong_with_a_refused_command_is_told_to_whoever_may_ask_f
     assert row["detail"]
     position = f"{sent['topic']}:{sent['partition']}:{sent['offset']}"
     for scope in (Scope.PUBLISH, Scope.REPORT):
-        for asked in ({"position": position}, {"reference_id": "r"}):
-            found = (await api.call("GET", RESULTS, scope, params=asked)).json()["results"]
+        for parameters in ({"position": position}, {"reference_id": "r"}):
+            found = (await api.call("GET", RESULTS, scope, params=parameters)).json()["results"]
             assert found[-1]["detail"] == row["detail"] == waited["detail"]
     assert [one["detail"] for one in found] == [None, row["detail"], row["detail"]]
-
-
-UNREADABLE = {
-    b"not JSON": "not_json",
-    b"x" * 70_000: "too_large",
-    command_json(network_id="n n"): "invalid_field",
-    command_json(network_id=...)[:-1] + b', "netwrk_id": "n"}': "invalid_field",
-}
-
-
-async def test_who_published_with_its_own_key_learns_the_fate_of_what_names_no_readable_network(
-    api: Api,
-) -> None:
-    """On its way and in the log; nobody else does, and what is told them is true."""
-    topic = f"{api.settings.topic_prefix}.commands"
-    other = f"{api.settings.topic_prefix}.other"
-    async with connected(api.settings) as connection:
-        await command_topics.allow(connection, api.settings, other, networks=["m"])
-    await set_up_topics(api.settings, [other])
-    async with producing(api.settings) as producer:
-        sent = [
-            await producer.send_and_wait(to, value, key, partition=0)
-            for to in (topic, other)
-            for value in UNREADABLE
-            for key in (b"n:u", b"nn:u", b"n", None)
-        ]
-
-    async def told(network: str) -> dict[tuple[str, int], dict[str, Any]]:
-        found = {}
-        for one in sent:
-            params = {"position": f"{one.topic}:0:{one.offset}"}
-            answer = await api.call(
-                "GET", f"/networks/{network}/results", network=network, params=params
-            )
-            if answer.status_code == 200:
-                (found[one.topic, one.offset],) = answer.json()["results"]
-                continue
-            assert answer.status_code == 404
-            assert "in this network" in answer.json()["detail"]
-            assert "names no readable network" in answer.json()["detail"]
-        return found
-
-    own = [(topic, 4 * n) for n in range(len(UNREADABLE))]
-    waiting = await told("n")
-    assert list(waiting) == own
-    assert {row["outcome"] for row in waiting.values()} == {"queued"}
-    assert await told("m") == {}
-    async with service(api.settings):
-        await folded(api.settings)
-    logged = await told("n")
-    assert list(logged) == own
-    assert [row["reason"] for row in logged.values()] == list(UNREADABLE.values())
-    assert all(row["outcome"] == "rejected" and row["detail"] for row in logged.values())
-    assert await told("m") == {}
 
 
 async def test_a_position_that_an_operator_passed_by_says_so_and_not_that_it_does_not_exist(
@@ -282,8 +174,8 @@ async def test_a_position_that_an_operator_passed_by_says_so_and_not_that_it_doe
     async with open_database(settings, lanes.ROLE, 1) as connections:
         await lanes.adopt(connections, lane, kept["offset"], "ticket 17", None, force=True)
     position = f"{lane.topic}:{lane.partition}:{passed['offset']}"
-    for asked in ({"position": position}, {"reference_id": passed["reference_id"]}):
-        found = (await api.call("GET", RESULTS, params=asked)).json()
+    for parameters in ({"position": position}, {"reference_id": passed["reference_id"]}):
+        found = (await api.call("GET", RESULTS, params=parameters)).json()
         assert (found["status"], found["reason"]) == UNKNOWN[:2]
         assert found["detail"] == (
             "the log has no record at that position: skipped by an operator at the adoption: ticket 17"
@@ -325,24 +217,7 @@ async def test_an_earlier_epoch_keeps_its_positions_and_without_one_the_open_epo
 
 async def test_who_publishes_may_ask_and_who_reports_too(api: Api) -> None:
     for scope in (Scope.PUBLISH, Scope.REPORT):
-        answer = await api.call("GET", RESULTS, scope, params={"reference_id": "x"})
-        assert answer.status_code == 404
-        assert "ratelimit-remaining" in answer.headers
+        response = await api.call("GET", RESULTS, scope, params={"reference_id": "x"})
+        assert response.status_code == 404
+        assert "ratelimit-remaining" in response.headers
     assert (await api.call("GET", RESULTS, Scope.ADMIN)).status_code == 403
-
-
-async def test_with_the_broker_away_what_the_log_has_is_told_and_the_rest_is_503_at_once(
-    ready: Settings,
-) -> None:
-    away = ready.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
-    async with appended(ready, command_json()) as (lane,), api_running(away, wait=False) as api:
-        topic = lane.lane.topic
-        with taking() as usual:
-            assert len((await get(api, RESULTS, position=f"{topic}:0:0"))["results"]) == 1
-        with taking() as away_it_takes:
-            answer = await api.call("GET", RESULTS, params={"position": f"{topic}:0:1"})
-        assert (
-            away_it_takes.seconds < 20 + 10 * usual.seconds
-        )  # 1.5 s of ours; a request may take 40 s
-        assert (answer.status_code, answer.json()["reason"]) == (503, "broker_away")
-        assert "retry-after" in answer.headers

@@ -49,8 +49,8 @@ async def asking(api: Api, clients: int, network: str) -> AsyncIterator[list[int
 
     async def ask() -> None:
         while True:
-            found = await api.call("GET", path, network=network, params={"as_of": AT + 10})
-            answers.append(found.status_code)
+            response = await api.call("GET", path, network=network, params={"as_of": AT + 10})
+            answers.append(response.status_code)
 
     tasks = [asyncio.create_task(ask()) for _ in range(clients)]
     try:

@@ -31,9 +31,9 @@ READS = (
 
 
 async def token_of(api: Api, path: str, accept: str = "application/json") -> str:
-    found = await api.call("GET", path, headers={"Accept": accept})
-    assert found.status_code == 200, found.text
-    return str(found.headers[HEADER])
+    response = await api.call("GET", path, headers={"Accept": accept})
+    assert response.status_code == 200, response.text
+    return str(response.headers[HEADER])
 
 
 async def test_every_read_names_the_same_snapshot_until_something_is_projected(api: Api) -> None:
@@ -73,8 +73,8 @@ async def test_a_snapshot_shows_what_was_shown_in_every_column(api: Api) -> None
     assert len({token for token, *_ in shown}) == 5
     for token, *rows in shown:
         assert list(await read(snapshot=token)) == rows
-        found = await api.call("GET", MEMBERS, params={"snapshot": token})
-        assert found.headers[HEADER] == token
+        response = await api.call("GET", MEMBERS, params={"snapshot": token})
+        assert response.headers[HEADER] == token
 
 
 async def test_all_pieces_of_a_stream_are_of_its_snapshot(
@@ -94,8 +94,8 @@ async def test_all_pieces_of_a_stream_are_of_its_snapshot(
             return page
 
         monkeypatch.setattr(member_routes, "read_page", leaving)
-        found = await api.call("GET", MEMBERS, headers={"Accept": "text/csv"})
-    listed = [row["user_id"] for row in csv.DictReader(io.StringIO(found.text))]
+        response = await api.call("GET", MEMBERS, headers={"Accept": "text/csv"})
+    listed = [row["user_id"] for row in csv.DictReader(io.StringIO(response.text))]
     assert listed == users
     assert lane.next_offset > 33
 

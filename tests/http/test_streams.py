@@ -18,12 +18,15 @@ from stack.ports import free_port
 from tests.http.client import Api
 from tests.http.reading import AT, MEMBERS, appended, get, walk
 from tests.projections.folding import commands
+from tests.support.cases import cases
 from tests.support.database import connected, make_segments, value
 from tests.support.lane import command_json
 from tests.support.roles import processes
 from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
@@ -87,9 +90,9 @@ async def fill(settings: Settings, many: int) -> None:
 
 
 async def streamed(api: Api, accept: str, **parameters: Any) -> httpx.Response:
-    found = await api.call("GET", MEMBERS, headers={"Accept": accept}, params=parameters or None)
-    assert found.status_code == 200, found.text
-    return found
+    response = await api.call("GET", MEMBERS, headers={"Accept": accept}, params=parameters or None)
+    assert response.status_code == 200, response.text
+    return response
 
 
 def lines(text: str) -> list[dict[str, Any]]:
@@ -125,7 +128,7 @@ def _of_csv(heading: list[str], cells: list[str]) -> dict[str, Any]:
     return row
 
 
-@pytest.mark.parametrize(
+@cases(
     ("accept", "given"),
     [
         ("", "application/json"), ("*/*", "application/json"), ("application/*", "application/json"),
@@ -137,11 +140,11 @@ def _of_csv(heading: list[str], cells: list[str]) -> dict[str, Any]:
 async def test_accept_chooses_and_what_there_is_not_is_406(
     api: Api, accept: str, given: str | None
 ) -> None:
-    found = await api.call("GET", MEMBERS, headers={"Accept": accept})
+    response = await api.call("GET", MEMBERS, headers={"Accept": accept})
     if given is None:
-        assert (found.status_code, found.json()["reason"]) == (406, "not_acceptable")
+        assert (response.status_code, response.json()["reason"]) == (406, "not_acceptable")
     else:
-        assert found.headers["content-type"].partition(";")[0] == given
+        assert response.headers["content-type"].partition(";")[0] == given
 
 
 async def test_sizes_come_as_lines_and_as_csv_too(api: Api) -> None:
@@ -149,12 +152,12 @@ async def test_sizes_come_as_lines_and_as_csv_too(api: Api) -> None:
     async with appended(api.settings, *commands(seed=9, count=60, users=9)):
         sizes = (await get(api, path))["sizes"]
         assert [size["members"] > 0 for size in sizes] == [True, True]
-        found = await api.call("GET", path, headers={"Accept": NDJSON})
-        assert found.headers["content-type"] == NDJSON
-        assert lines(found.text) == sizes
+        response = await api.call("GET", path, headers={"Accept": NDJSON})
+        assert response.headers["content-type"] == NDJSON
+        assert lines(response.text) == sizes
         sheet = await api.call("GET", path, headers={"Accept": CSV})
         assert sheet.headers["content-type"] == "text/csv; charset=utf-8; header=present"
-        for answer in (found, sheet):
+        for answer in (response, sheet):
             assert answer.headers["segments-complete-until"].endswith("+00:00")
     heading = ["network_id", "segment_id", "segment_name", "members", "added", "blocked"]
     assert list(csv.reader(io.StringIO(sheet.text, newline=""))) == [
@@ -163,6 +166,13 @@ async def test_sizes_come_as_lines_and_as_csv_too(api: Api) -> None:
     ]
     nobody = await api.call("GET", "/networks/e/sizes", network="e", headers={"Accept": CSV})
     assert nobody.text == ",".join(heading) + "\r\n"
+
+
+@pytest.fixture
+async def filled(api: Api) -> AsyncIterator[Api]:
+    """The API, with a result of user u and reference r."""
+    async with appended(api.settings, command_json(user="u", reference_id="r")):
+        yield api
 
 
 JSON_ALONE = [
@@ -178,21 +188,20 @@ JSON_ALONE = [
 ]
 
 
-@pytest.mark.parametrize("path", [*JSON_ALONE, "/networks/n/sizes"])
-async def test_a_read_never_answers_what_was_not_asked_for(api: Api, path: str) -> None:
-    async with appended(api.settings, command_json(user="u", reference_id="r")):
-        for accept in (*([] if path.endswith("/sizes") else [CSV, NDJSON]), "text/html"):
-            found = await api.call("GET", path, headers={"Accept": accept})
-            assert (found.status_code, found.json()["reason"]) == (406, "not_acceptable"), accept
-            assert (await api.client.get(path, headers={"Accept": accept})).status_code == 401
-        for accept in ("*/*", "application/json", f"{CSV};q=0.5, application/*;q=0.1"):
-            found = await api.call("GET", path, headers={"Accept": accept})
-            assert found.status_code == 200, found.text
+@cases("path", [*JSON_ALONE, "/networks/n/sizes"])
+async def test_a_read_never_answers_what_was_not_asked_for(filled: Api, path: str) -> None:
+    for accept in (*([] if path.endswith("/sizes") else [CSV, NDJSON]), "text/html"):
+        response = await filled.call("GET", path, headers={"Accept": accept})
+        assert (response.status_code, response.json()["reason"]) == (406, "not_acceptable"), accept
+        assert (await filled.client.get(path, headers={"Accept": accept})).status_code == 401
+    for accept in ("*/*", "application/json", f"{CSV};q=0.5, application/*;q=0.1"):
+        response = await filled.call("GET", path, headers={"Accept": accept})
+        assert response.status_code == 200, response.text
 
 
 async def test_a_stream_of_an_undefined_segment_is_404(api: Api) -> None:
-    found = await api.call("GET", "/networks/n/segments/9/members", headers={"Accept": CSV})
-    assert (found.status_code, found.json()["reason"]) == (404, "unknown_segment")
+    response = await api.call("GET", "/networks/n/segments/9/members", headers={"Accept": CSV})
+    assert (response.status_code, response.json()["reason"]) == (404, "unknown_segment")
 
 
 async def test_many_members_are_streamed_in_little_memory_beside_slow_clients(

@@ -11,10 +11,13 @@ from projections.queries.explain import explain
 from tests.http.reading import AT, MEMBERS, appended, get, refused
 from tests.http.test_members import as_json
 from tests.projections.folding import commands, fold
+from tests.support.cases import cases
 from tests.support.database import connected, rows
 from tests.support.lane import command_json
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.http.client import Api
 
 pytestmark = pytest.mark.stack
@@ -120,43 +123,45 @@ async def test_one_user_is_told_as_of_both_clocks(api: Api) -> None:
         assert (await get(api, SEGMENTS.format("a@x"), as_of=AT - 1))["segments"] == []
 
 
-@pytest.mark.parametrize(
-    "user",
-    [
-        "a/b", "a%2Fb", "50%", "a b+c&d=e?f#g", "straße", "日本語", "x" * 320, "explanation", "x/explanation",
-        "x/segments", "segments", "..", "a\nb", "a\n", '"quoted"', "=1+1", "Jo@X.com", " jo@x.com ", "İ@x.com", "-",
-        "\\", ",", "\u00e9", "e\u0301",
-    ],
-)  # fmt: skip
+USERS = [
+    "a/b", "a%2Fb", "50%", "a b+c&d=e?f#g", "straße", "日本語", "x" * 320, "explanation", "x/explanation",
+    "x/segments", "segments", "..", "a\nb", "a\n", '"quoted"', "=1+1", "Jo@X.com", " joe@x.com ", "İ@x.com", "-",
+    "\\", ",", "\u00e9", "e\u0301",
+]  # fmt: skip
+
+
+@pytest.fixture
+async def named(api: Api) -> AsyncIterator[Api]:
+    """The API, with each user of USERS in segment 1, and others with similar names."""
+    names = [*USERS, "another", *(f"{user}x" for user in USERS if len(user) < 320)]
+    async with appended(api.settings, *(command_json(user=name) for name in names)):
+        yield api
+
+
+@cases("user", USERS)
 async def test_any_identifier_finds_its_user_in_the_query_and_escaped_in_the_path(
-    api: Api, user: str
+    named: Api, user: str
 ) -> None:
-    async with appended(
-        api.settings,
-        command_json(user=user),
-        command_json(user="another"),
-        command_json(user=f"{user}x"),
+    for answer in (
+        await get(named, MEMBERS, user=user),
+        await get(named, f"{MEMBERS}/-", user=user),
+        *([await get(named, f"{MEMBERS}/{quote(user, safe='')}")] if _fits_a_path(user) else []),
     ):
-        for answer in (
-            await get(api, MEMBERS, user=user),
-            await get(api, f"{MEMBERS}/-", user=user),
-            *([await get(api, f"{MEMBERS}/{quote(user, safe='')}")] if _fits_a_path(user) else []),
-        ):
-            (row,) = await rows(
-                api.settings,
-                "SELECT user_id FROM reporting.membership WHERE user_id = reporting.normalise_user($1)",
-                user,
-            )
-            assert answer["state"]["user_id"] == row["user_id"]
-        assert len((await get(api, "/networks/n/users/segments", user=user))["segments"]) == 1
-        assert len((await get(api, SEGMENTS.format("-"), user=user))["segments"]) == 1
-        escaped = quote(user, safe="")
-        if user != "..":
-            assert len((await get(api, SEGMENTS.format(escaped)))["segments"]) == 1
-            explained = await get(api, f"{MEMBERS}/{escaped}/explanation")
-            assert len(explained["events"]) == 1
-        explained = await get(api, "/networks/n/segments/1/explanation", user=user)
+        (row,) = await rows(
+            named.settings,
+            "SELECT user_id FROM reporting.membership WHERE user_id = reporting.normalise_user($1)",
+            user,
+        )
+        assert answer["state"]["user_id"] == row["user_id"]
+    assert len((await get(named, "/networks/n/users/segments", user=user))["segments"]) == 1
+    assert len((await get(named, SEGMENTS.format("-"), user=user))["segments"]) == 1
+    escaped = quote(user, safe="")
+    if user != "..":
+        assert len((await get(named, SEGMENTS.format(escaped)))["segments"]) == 1
+        explained = await get(named, f"{MEMBERS}/{escaped}/explanation")
         assert len(explained["events"]) == 1
+    explained = await get(named, "/networks/n/segments/1/explanation", user=user)
+    assert len(explained["events"]) == 1
 
 
 def _fits_a_path(user: str) -> bool:
@@ -164,24 +169,30 @@ def _fits_a_path(user: str) -> bool:
     return user != ".." and not user.endswith("/explanation")
 
 
-@pytest.mark.parametrize("bytes_", ["%FF", "%ED", "a%C3", "%ED%A0%80", "%C0%AF", "%EF%BF%BD%FF"])
+@pytest.fixture
+async def replaced(api: Api) -> AsyncIterator[Api]:
+    """The API, with users whose names have U+FFFD, which decoders put in place of bytes that are not UTF-8."""
+    async with appended(api.settings, command_json(user="\ufffd"), command_json(user="a\ufffd")):
+        yield api
+
+
+@cases("bytes_", ["%FF", "%ED", "a%C3", "%ED%A0%80", "%C0%AF", "%EF%BF%BD%FF"])
 async def test_what_is_not_utf8_is_no_user_rather_than_a_user_of_question_marks(
-    api: Api, bytes_: str
+    replaced: Api, bytes_: str
 ) -> None:
     wrong = (400, "invalid_field", ["/user"])
-    async with appended(api.settings, command_json(user="\ufffd"), command_json(user="a\ufffd")):
-        for path in (
-            SEGMENTS.format(bytes_), f"{MEMBERS}/{bytes_}", f"{MEMBERS}/{bytes_}/explanation",
-            f"{MEMBERS}?user={bytes_}", f"{MEMBERS}/u?user={bytes_}", f"/networks/n/users/segments?user={bytes_}",
-            f"/networks/n/segments/1/explanation?user={bytes_}",
-        ):  # fmt: skip
-            assert await refused(api, path) == wrong, path
-        results = await refused(api, f"/networks/n/results?reference_id={bytes_}")
-        assert results == (400, "invalid_field", ["/reference_id"])
-        assert (await api.call("GET", f"/networks/{bytes_}/sizes")).status_code == 403
-        # U+FFFD itself is a character as any other.
-        assert len((await get(api, SEGMENTS.format("%EF%BF%BD")))["segments"]) == 1
-        assert len((await get(api, MEMBERS, user="\ufffd"))["members"]) == 1
+    for path in (
+        SEGMENTS.format(bytes_), f"{MEMBERS}/{bytes_}", f"{MEMBERS}/{bytes_}/explanation",
+        f"{MEMBERS}?user={bytes_}", f"{MEMBERS}/u?user={bytes_}", f"/networks/n/users/segments?user={bytes_}",
+        f"/networks/n/segments/1/explanation?user={bytes_}",
+    ):  # fmt: skip
+        assert await refused(replaced, path) == wrong, path
+    results = await refused(replaced, f"/networks/n/results?reference_id={bytes_}")
+    assert results == (400, "invalid_field", ["/reference_id"])
+    assert (await replaced.call("GET", f"/networks/{bytes_}/sizes")).status_code == 403
+    # U+FFFD itself is a character as any other.
+    assert len((await get(replaced, SEGMENTS.format("%EF%BF%BD")))["segments"]) == 1
+    assert len((await get(replaced, MEMBERS, user="\ufffd"))["members"]) == 1
 
 
 async def test_who_was_never_seen_is_404_in_a_segment_and_has_no_segments(api: Api) -> None:
@@ -189,9 +200,9 @@ async def test_who_was_never_seen_is_404_in_a_segment_and_has_no_segments(api: A
         api.settings, command_json(segment_id=2), command_json(user="v", network_id="m")
     ):
         for user in ("nobody", "u", "v"):
-            found = await api.call("GET", f"{MEMBERS}/{user}")
-            assert (found.status_code, found.json()["reason"]) == (404, "unknown_user")
-            assert "complete_until" in found.json()
+            response = await api.call("GET", f"{MEMBERS}/{user}")
+            assert (response.status_code, response.json()["reason"]) == (404, "unknown_user")
+            assert "complete_until" in response.json()
             assert await refused(api, f"{MEMBERS}/{user}/explanation") == (404, "unknown_user", [])
             slash = await api.call("GET", f"{MEMBERS}/{user}/")
             assert slash.json()["detail"].endswith("; the trailing slash is part of the user")
@@ -256,7 +267,7 @@ async def test_sizes_are_those_of_view_segment_size(api: Api) -> None:
 
 async def test_a_user_of_white_space_alone_is_nobody_to_ask_for(api: Api) -> None:
     for path in (SEGMENTS.format("%20"), f"{MEMBERS}/%E3%80%80%09", f"{MEMBERS}?user=%C2%A0"):
-        answer = await api.call("GET", path)
-        assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_field"), path
-        assert answer.json()["errors"][0]["pointer"] == "/user"
-        assert "only white space" in answer.json()["errors"][0]["detail"]
+        response = await api.call("GET", path)
+        assert (response.status_code, response.json()["reason"]) == (400, "invalid_field"), path
+        assert response.json()["errors"][0]["pointer"] == "/user"
+        assert "only white space" in response.json()["errors"][0]["detail"]

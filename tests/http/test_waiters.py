@@ -51,8 +51,10 @@ async def test_a_network_whose_outcomes_take_for_ever_keeps_no_other_waiting(
         ]
         await until(ready, FOLDED, lambda count: count == len(slow))
         for number in range(5):
-            answer = await api.post(command_body(user=f"{number}"), headers={"Prefer": "wait=200"})
-            assert (answer.status_code, answer.json()["outcome"]) == (200, "applied")
+            response = await api.post(
+                command_body(user=f"{number}"), headers={"Prefer": "wait=200"}
+            )
+            assert (response.status_code, response.json()["outcome"]) == (200, "applied")
         assert not any(task.done() for task in slow)
         for task in slow:
             task.cancel()

@@ -9,6 +9,7 @@ import pytest
 
 from service.registry.api_keys import Scope
 from tests.http.client import command_body
+from tests.support.cases import cases
 
 if TYPE_CHECKING:
     import httpx
@@ -65,8 +66,8 @@ async def test_an_items_detail_names_the_place_that_its_pointers_name(api: Api) 
         command_body(metadata={"Jo@x.com": "\u0000"}),
         command_body(x=1, y=2),
     ]
-    answer = await api.call("POST", BATCH, json=items)
-    _, status, number, free, unknown = answer.json()["items"]
+    response = await api.call("POST", BATCH, json=items)
+    _, status, number, free, unknown = response.json()["items"]
     assert status["detail"].startswith("/1/user_status: must be")
     assert [error["pointer"] for error in status["errors"]] == ["/1/user_status"]
     assert number["detail"] == "/2: must be a JSON object; a number was sent"
@@ -75,8 +76,8 @@ async def test_an_items_detail_names_the_place_that_its_pointers_name(api: Api) 
     assert "; /4/y: " in unknown["detail"]
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body", "told"),
+@cases(
+    ("method", "path", "body", "message"),
     [
         ("POST", ADMIN, {}, "/name: is required"),
         ("POST", ADMIN, {"name": "a", "colour": 1}, "/colour: there is no such field"),
@@ -96,12 +97,12 @@ async def test_an_items_detail_names_the_place_that_its_pointers_name(api: Api) 
     ],
 )  # fmt: skip
 async def test_bodies_and_parameters_are_refused_in_the_words_in_which_commands_are(
-    api: Api, method: str, path: str, body: Any, told: str
+    api: Api, method: str, path: str, body: Any, message: str
 ) -> None:
-    assert detail(await api.call(method, path, json=body)) == told
+    assert detail(await api.call(method, path, json=body)) == message
 
 
-@pytest.mark.parametrize(("method", "path", "wanted"), [
+@cases(("method", "path", "wanted"), [
     ("GET", ADMIN, "admin"),
     ("POST", ONE, "publish"),
     ("GET", f"{ONE}/1/members", "report"),
@@ -110,9 +111,9 @@ async def test_a_key_that_may_not_is_told_which_may(
     api: Api, method: str, path: str, wanted: str
 ) -> None:
     other = next(scope for scope in Scope if scope != wanted)
-    answer = await api.call(method, path, other)
-    assert answer.status_code == 403
-    assert detail(answer) == f"use a key of this network with scope {wanted}"
+    response = await api.call(method, path, other)
+    assert response.status_code == 403
+    assert detail(response) == f"use a key of this network with scope {wanted}"
 
 
 async def test_a_name_or_an_id_that_is_taken_says_by_which_segment(api: Api) -> None:
@@ -123,12 +124,12 @@ async def test_a_name_or_an_id_that_is_taken_says_by_which_segment(api: Api) -> 
     assert detail(await api.call("PATCH", f"{ADMIN}/1", json={"name": "Churned"})) == whose
 
 
-@pytest.mark.parametrize(
+@cases(
     "path",
     ["/", "/nothing", "/networks/n/segments/1", "/static-offline-docs/nothing", "/static-offline-docs/x/"],
 )  # fmt: skip
 async def test_what_is_not_there_is_said_in_words(api: Api, path: str) -> None:
-    answer = await api.call("GET", path)
-    assert (answer.status_code, answer.json()["reason"]) == (404, "not_found")
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert detail(answer) == "there is no such path; /docs has those that there are"
+    response = await api.call("GET", path)
+    assert (response.status_code, response.json()["reason"]) == (404, "not_found")
+    assert response.headers["content-type"] == "application/problem+json"
+    assert detail(response) == "there is no such path; /docs has those that there are"

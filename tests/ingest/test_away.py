@@ -44,7 +44,7 @@ def count_of(lines: list[structlog.typing.EventDict], event: str) -> int:
 
 
 async def test_connections_that_are_cut_again_and_again_lose_nothing(ready: Settings) -> None:
-    """Law 1: whether a cut met an append before its commit, or the answer to it."""
+    """Guarantee 1: whether a cut met an append before its commit, or the answer to it."""
     async with database_proxy(ready) as (proxy, through):
         small = through.model_copy(update={"ingest_batch_records": 20})
         async with service(small, ingest):

@@ -120,9 +120,9 @@ async def test_after_a_move_every_lane_is_stopped_adopted_by_one_command_and_tol
 
 async def readiness(port: int) -> dict[str, Any]:
     async with httpx.AsyncClient() as client:
-        answer = await client.get(f"http://127.0.0.1:{port}/health/ready", timeout=PATIENCE)
-    assert answer.status_code == httpx.codes.OK
-    health: dict[str, Any] = answer.json()
+        response = await client.get(f"http://127.0.0.1:{port}/health/ready", timeout=PATIENCE)
+    assert response.status_code == httpx.codes.OK
+    health: dict[str, Any] = response.json()
     return health
 
 
@@ -209,10 +209,10 @@ async def test_partitions_added_by_hand_are_left_empty_until_the_topic_is_told_a
         assert await stale(wide, 8) == []
         checked = await run(ready, "setup", "--check")
         assert (checked.code, "memberships republish" in checked.out) == (0, True)
-        asked = await run(
+        result = await run(
             ready, "memberships", "republish", "--reason", "wider", "--wait", "300", "--json"
         )
-        assert (asked.code, asked.json) == (0, {"done": True}), asked.err
+        assert (result.code, result.json) == (0, {"done": True}), result.err
         await holds(lambda: told(wide))
     assert await stale(wide, 8) == []
     ends = {r.partition for r in await read_topic(wide, topic)}
@@ -240,9 +240,9 @@ async def test_verify_finds_what_the_topic_of_memberships_lacks(ready: Settings)
     empty = [NewRecord(key=b"n:1:b", lane=last.partition)]
     strange = [NewRecord(b'{"is_member": true, "override": null}', key=b"n:1:z", lane=0)]
     await publish(ready, [*empty, *strange], Topics(ready.topic_prefix).memberships)
-    found = await run(ready, "verify", "--memberships", "--json")
-    assert found.code == 1
-    assert [(row["key"], row["found"]) for row in found.json["differences"]] == [
+    result = await run(ready, "verify", "--memberships", "--json")
+    assert result.code == 1
+    assert [(row["key"], row["found"]) for row in result.json["differences"]] == [
         ("n:1:b", "nothing"), ("n:1:z", "not a record of this service"),
     ]  # fmt: skip
     assert (await run(ready, "verify")).code == 0  # it has not read the topic

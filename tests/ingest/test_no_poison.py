@@ -11,10 +11,11 @@ import pytest
 from schemas.command.refusal import Reason
 from service.ingest.role import ingest
 from tests.support.accounts import logged, outcomes
+from tests.support.damage import mutations
 from tests.support.database import folded, make_segments, rows, sound, value
 from tests.support.kafka import NewRecord, publish
 from tests.support.roles import service
-from tests.support.zoo import mutations, zoo
+from tests.support.zoo import zoo
 
 if TYPE_CHECKING:
     from service.runtime.settings import Settings
@@ -25,7 +26,7 @@ BETWEEN = 7  # so many odd records between two good ones
 
 
 async def test_every_odd_record_is_told_apart_and_stops_nothing(ready: Settings) -> None:
-    """Hazard 18 and law 6: between good records, in one lane, with their payloads kept whole."""
+    """Hazard 18 and guarantee 6: between good records, in one lane, with their payloads kept whole."""
     await make_segments(ready, [("N", 1)])
     sent: list[tuple[str, NewRecord]] = []
     for number, odd in enumerate(zoo()):
@@ -60,7 +61,7 @@ async def test_every_odd_record_is_told_apart_and_stops_nothing(ready: Settings)
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_damaged_and_random_records_stop_nothing(ready: Settings, seed: int) -> None:
-    """Hazard 18 and law 6: thousands of records nobody thought of; the last one is a good one."""
+    """Hazard 18 and guarantee 6: thousands of records nobody thought of; the last one is a good one."""
     rng = random.Random(seed)  # noqa: S311 - no secret
     sent = mutations(rng, 2500)
     async with service(ready, ingest):
@@ -77,7 +78,7 @@ async def test_damaged_and_random_records_stop_nothing(ready: Settings, seed: in
 
 
 async def test_a_lane_of_nothing_but_refused_records_moves_on(ready: Settings) -> None:
-    """Law 6: a batch without a single event."""
+    """Guarantee 6: a batch without a single event."""
     async with service(ready, ingest):
         await publish(
             ready, [NewRecord(b"{", lane=0), NewRecord(None, lane=0), NewRecord(b"", lane=0)] * 5

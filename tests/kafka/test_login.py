@@ -268,7 +268,7 @@ async def _ended(process: Process) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("missing", "told"),
+    ("missing", "message"),
     [
         ({"kafka_sasl_password": None}, "SEGMENTS_KAFKA_SASL_PASSWORD"),
         ({"kafka_sasl_mechanism": "OAUTHBEARER"}, "SEGMENTS_KAFKA_SASL_OAUTH_TOKEN_FILE"),
@@ -277,8 +277,8 @@ async def _ended(process: Process) -> bool:
     ],
 )
 async def test_settings_that_can_not_log_in_are_wrong_use(
-    kafka: Secured, database: Settings, missing: dict[str, Any], told: str
+    kafka: Secured, database: Settings, missing: dict[str, Any], message: str
 ) -> None:
     result = await run(kafka.settings(database, "publisher", **missing), *SEND)
     assert result.code == 2
-    assert told in result.err
+    assert message in result.err

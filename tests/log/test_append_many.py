@@ -148,7 +148,7 @@ async def test_who_holds_a_command_back_holds_its_own_lane_back_and_no_other(
 
 
 async def test_an_erasure_between_preparing_and_storing_is_noticed(registered: Settings) -> None:
-    """Law 4: the batch named a person who is nobody any more."""
+    """Guarantee 4: the batch named a person who is nobody any more."""
     async with of_one_process(registered, 2) as lanes:
         await store_all(lanes, [command_json(user="x")], [command_json(user="y")])
         batches = [

@@ -159,7 +159,7 @@ async def test_a_lane_stays_on_the_exact_way_for_some_batches_after_a_duplicate(
 
 
 async def test_of_two_processes_on_one_lane_the_loser_writes_nothing(registered: Settings) -> None:
-    """Hazard 12 and law 2: neither events, nor refused records, nor counters."""
+    """Hazard 12 and guarantee 2: neither events, nor refused records, nor counters."""
     async with log_lanes(registered) as (winner,):
         loser = LogLane(winner.database, winner.lane.topic, 0)
         await loser.open()
@@ -177,7 +177,7 @@ async def test_of_two_processes_on_one_lane_the_loser_writes_nothing(registered:
 
 
 async def test_of_many_appends_to_one_lane_at_once_one_gets_through(registered: Settings) -> None:
-    """Hazard 12 and law 2."""
+    """Hazard 12 and guarantee 2."""
     async with log_lanes(registered) as (first,):
         others = [LogLane(first.database, first.lane.topic, 0) for _ in range(3)]
         for other in others:
@@ -201,7 +201,7 @@ async def test_of_many_appends_to_one_lane_at_once_one_gets_through(registered: 
 
 
 async def test_a_stopped_and_a_closed_lane_take_nothing(lane: LogLane) -> None:
-    """Law 2."""
+    """Guarantee 2."""
     batch = await lane.prepare(command_json(), b"{")
     async with connected(lane.settings) as connection:
         await connection.execute("UPDATE segments.lane SET stopped_because = 'a test'")
@@ -214,7 +214,7 @@ async def test_a_stopped_and_a_closed_lane_take_nothing(lane: LogLane) -> None:
 
 
 async def sound_log(settings: Settings) -> None:
-    """Check law 1 where nothing is projected: counters, and offsets that tile each lane."""
+    """Check guarantee 1 where nothing is projected: counters, and offsets that tile each lane."""
     found = await rows(
         settings,
         "SELECT l.lane_id, l.next_offset, l.events, l.duplicates, l.rejected,"

@@ -18,7 +18,7 @@ ORPHANS = "SELECT count(*) FROM segments.event WHERE person_id NOT IN (SELECT pe
 
 
 async def test_people_whose_commit_failed_are_made_again(lane: LogLane) -> None:
-    """Law 1: what was not committed must not be remembered, or events of nobody would follow."""
+    """Guarantee 1: what was not committed must not be remembered, or events of nobody would follow."""
     async with connected(lane.settings) as connection:
         await connection.execute(
             """
@@ -44,7 +44,7 @@ async def test_people_whose_commit_failed_are_made_again(lane: LogLane) -> None:
 
 
 async def test_a_readable_user_of_a_refused_record_is_a_person(lane: LogLane) -> None:
-    """Law 4: so that erasure finds it."""
+    """Guarantee 4: so that erasure finds it."""
     assert await lane.append(
         command_json(user="Refused@X", segment_id=77), command_json(user="odd", unknown=1), b"{"
     ) == ["unknown_segment", "invalid_field", "not_json"]

@@ -107,9 +107,9 @@ async def test_a_batch_that_could_not_be_read_is_shown_at_each_of_its_offsets(
 
 async def test_what_is_not_there_to_be_retried_is_told_so(ready: Settings) -> None:
     for command in ("show", "retry"):
-        found = await run(ready, "rejected", command, "t:0:0:7")
-        assert (found.code, found.out) == (1, "")
-        assert "no rejected record" in found.err
+        result = await run(ready, "rejected", command, "t:0:0:7")
+        assert (result.code, result.out) == (1, "")
+        assert "no rejected record" in result.err
     nowhere = await run(ready, "lane", "adopt", "--partition", "99", "--from", "0", "--reason", "r")
     assert (nowhere.code, "There is no lane" in nowhere.err) == (1, True)
 

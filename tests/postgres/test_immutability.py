@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 import pytest
 
-from service.postgres.guards import GUARDED, guard_faults
-from service.registry import command_topics
-from tests.projections.folding import log
-from tests.support.database import connected
-from tests.support.lane import command_json
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from service.runtime.settings import Settings
+from service.postgres.guards import GUARDED
 
 pytestmark = pytest.mark.stack
 # Tables that the service moves on by design. Every other one of the log's schema is append-only.
@@ -37,6 +28,7 @@ MUTABLE = {
     "unbelieved",
     "seal_lease",
 }
+
 SERVICE = (
     "segments_ingest",
     "segments_project",
@@ -47,6 +39,7 @@ SERVICE = (
     "segments_report",
     "segments_report_network",
 )
+
 _COLUMN = """
 SELECT a.attname FROM pg_catalog.pg_attribute AS a
 JOIN pg_catalog.pg_class AS c ON a.attrelid = c.oid
@@ -57,46 +50,6 @@ _TABLES = """
 SELECT c.relname FROM pg_catalog.pg_class AS c
 WHERE c.relnamespace = 'segments'::regnamespace AND c.relkind IN ('r', 'p') ORDER BY 1
 """
-
-
-@pytest.fixture
-async def filled(database: Settings) -> AsyncIterator[asyncpg.Connection[Any]]:
-    """A connection as the superuser to a database with a row in every table of the log."""
-    async with log(database) as (lane,):
-        at = 1_700_000_000
-        command = command_json(
-            user="a@x.com", status_change_timestamp=at, reference_id="r", description="d"
-        )
-        assert await lane.append(command, command, b"{", command_json(user="b", segment_id=9), b"[") == [
-            "event", "duplicate", "not_json", "unknown_segment", "not_json",
-        ]  # fmt: skip
-        # A batch that ends past its last record holds a hole.
-        batch = await lane.appender.prepare(
-            lane.lane, lane.lane_id, lane.next_offset, lane.next_offset + 2, [], 0, lane.incarnation
-        )
-        await lane.store(batch)
-        async with connected(database) as connection:
-            await connection.execute(
-                "INSERT INTO segments.retry (lane_id, kafka_offset) SELECT lane_id, kafka_offset"
-                " FROM segments.rejected LIMIT 1"
-            )
-            await command_topics.allow(connection, database, "t")
-            await connection.execute(
-                "INSERT INTO segments.analyst_event (role_name, network_id, change) VALUES ('ann', 'n', 'granted')"
-            )
-            await connection.execute(
-                "INSERT INTO segments.seal (origin) VALUES ('o');"
-                "INSERT INTO segments.seal_round (seal_id, tree_size, root) VALUES (1, 1, '');"
-                "INSERT INTO segments.seal_stretch (seal_id, first_leaf, leaves, kind, first_offset, next_offset)"
-                " VALUES (1, 0, 1, 'retry', 1, 2);"
-                "INSERT INTO segments.seal_checkpoint (seal_id, tree_size, note) VALUES (1, 1, '')"
-            )
-            await connection.fetchval("SELECT segments.erase_person('n', 'b', 'me', 'asked')")
-            await connection.fetchval(
-                "SELECT segments.erase_rejected(kafka_topic, kafka_partition, 0, kafka_offset, 'me', 'asked')"
-                " FROM reporting.rejected WHERE kafka_offset = 2"
-            )
-            yield connection
 
 
 async def append_only(connection: asyncpg.Connection[Any]) -> list[str]:
@@ -174,17 +127,6 @@ async def test_the_erasing_role_blanks_free_text_and_changes_nothing_else(
     )
 
 
-_LESSENED = """
-CREATE OR REPLACE TRIGGER person_stays BEFORE UPDATE OR DELETE ON segments.person
-FOR EACH ROW WHEN (false) EXECUTE FUNCTION segments.refuse_person_change()
-"""
-# What the owner might do to a table so that its rows change all the same, or seem to; and what tells of it.
-_OPENED = {
-    "a trigger is off": "ALTER TABLE segments.{0} DISABLE TRIGGER USER",
-    "a trigger fires by the session": "ALTER TABLE segments.{0} ENABLE TRIGGER USER",
-    "a rule does nothing instead": "CREATE RULE r AS ON UPDATE TO segments.{0} DO INSTEAD NOTHING",
-    "rows are hidden": "ALTER TABLE segments.{0} ENABLE ROW LEVEL SECURITY",
-}
 _DEFINITIONS = (
     "DROP TABLE segments.{0} CASCADE",
     "ALTER TABLE segments.{0} DISABLE TRIGGER ALL",
@@ -192,6 +134,8 @@ _DEFINITIONS = (
     "CREATE RULE r AS ON DELETE TO segments.{0} DO INSTEAD NOTHING",
     "CREATE TRIGGER t BEFORE INSERT ON segments.{0} FOR EACH ROW EXECUTE FUNCTION segments.refuse_change()",
 )
+
+
 # Columns of the tables that move on by design, which never change all the same.
 _STAYS = {
     "person": (
@@ -272,44 +216,6 @@ async def test_the_registry_s_role_changes_of_a_segment_what_may_change(
     for change in _STAYS["segment"]:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await filled.execute(f"UPDATE segments.segment SET {change}")
-
-
-@pytest.mark.parametrize("opened", _OPENED)
-async def test_verify_tells_of_each_table_that_it_is_not_guarded(
-    filled: asyncpg.Connection[Any], opened: str
-) -> None:
-    assert await guard_faults(filled) == []
-    for table in GUARDED:
-        transaction = filled.transaction()
-        await transaction.start()
-        await filled.execute("SET LOCAL ROLE segments_owner")
-        await filled.execute(_OPENED[opened].format(table))
-        await filled.execute("SET LOCAL ROLE segments_operate")
-        found = await guard_faults(filled)
-        assert {row["view"] for row in found} == {f"segments.{table}"}, found
-        await transaction.rollback()
-
-
-async def test_verify_tells_that_a_trigger_is_gone_or_calls_something_else(
-    filled: asyncpg.Connection[Any],
-) -> None:
-    for change, told in (
-        ("DROP TRIGGER person_stays ON segments.person", {"segments.person"}),
-        (
-            "CREATE OR REPLACE FUNCTION segments.refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'",
-            {"segments.refuse_change()"},
-        ),
-        (
-            _LESSENED,
-            {"segments.person"},
-        ),
-    ):
-        transaction = filled.transaction()
-        await transaction.start()
-        await filled.execute("SET LOCAL ROLE segments_owner")
-        await filled.execute(change)
-        assert {row["view"] for row in await guard_faults(filled)} == told
-        await transaction.rollback()
 
 
 def test_every_table_that_is_append_only_or_keeps_something_is_looked_after() -> None:

@@ -1,4 +1,4 @@
-"""A login that owns nothing, a member of the service's roles only, runs the whole service (law 3)."""
+"""A login that owns nothing, a member of the service's roles only, runs the whole service (guarantee 3)."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ LEFT JOIN segments.person AS p ON r.key_person_id = p.person_id ORDER BY r.kafka
 async def test_nothing_is_left_of_an_identifier_that_only_keys_of_refused_records_held(
     ready: Settings,
 ) -> None:
-    """Law 4: a tombstone is nothing but its key."""
+    """Guarantee 4: a tombstone is nothing but its key."""
     bob = NewRecord(
         command_json(user="bob", segment_id=77, description="why-he-came"), lane=0, key=b"n:bob"
     )

@@ -16,6 +16,7 @@ import pytest
 
 from service.registry import analysts
 from tests.projections.folding import commands, fold, log
+from tests.support.cases import cases
 from tests.support.database import connected, rows
 from tests.support.lane import command_json
 
@@ -93,8 +94,10 @@ def local_start(at: datetime, unit: str, zone: ZoneInfo) -> datetime:
     return local
 
 
-@pytest.mark.parametrize("unit", ["hour", "day", "week", "month", "quarter", "year"])
-@pytest.mark.parametrize("zone", [KATHMANDU, NEW_YORK], ids=str)
+@cases(
+    ("unit", "zone"),
+    itertools.product(["hour", "day", "week", "month", "quarter", "year"], [KATHMANDU, NEW_YORK]),
+)
 async def test_a_series_counts_by_units_of_a_time_zone(
     filled: Settings, unit: str, zone: ZoneInfo
 ) -> None:

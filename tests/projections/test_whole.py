@@ -1,4 +1,4 @@
-"""The fold of whole keys that a rebuild uses gives what segments.fold gives, for any history (law 5)."""
+"""The fold of whole keys that a rebuild uses gives what segments.fold gives, for any history (guarantee 5)."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from service.ingest import monitor
 from service.ingest.role import ingest
 from service.kafka.clients import topic_faults
 from service.outbox.rejected import publish_rejected
+from tests.support.cases import cases
 from tests.support.command_line import run
 from tests.support.database import folded, rows, sound, until, value
 from tests.support.kafka import NewRecord, publish
@@ -210,8 +211,8 @@ async def test_a_topic_that_others_made_is_corrected_and_keeps_its_partitions(
     assert len(described["partitions"]) == 1
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "says"),
+@cases(
+    ("arguments", "code", "message"),
     [
         (["allow", "--topic", "a b"], 2, "must be the name of a topic"),
         (["allow", "--topic", "__consumer_offsets"], 2, "must be the name of a topic"),
@@ -231,11 +232,11 @@ async def test_a_topic_that_others_made_is_corrected_and_keeps_its_partitions(
     ],
 )
 async def test_what_makes_no_sense_is_refused(
-    database: Settings, arguments: list[str], code: int, says: str
+    database: Settings, arguments: list[str], code: int, message: str
 ) -> None:
     given = [one.format(database.topic_prefix) for one in arguments]
     result = await run(database, "source", *given)
-    assert (result.code, says in result.err) == (code, True), result.err
+    assert (result.code, message in result.err) == (code, True), result.err
     listed = (await run(database, "source", "list", "--json")).json
     assert [(one["topic"], one["change"], one["networks"]) for one in listed] == [
         (f"{database.topic_prefix}.commands", "allowed", None)

@@ -29,9 +29,9 @@ async def test_what_is_not_there_is_a_problem_as_it_is_over_the_api(settings: Se
             ("GET", "/nothing", 404, "not_found"),
             ("POST", "/health/live", 405, "method_not_allowed"),
         ):
-            answer = await client.request(method, path)
-            problem = answer.json()
-            assert answer.status_code == problem["status"] == status
-            assert answer.headers["content-type"] == "application/problem+json"
+            response = await client.request(method, path)
+            problem = response.json()
+            assert response.status_code == problem["status"] == status
+            assert response.headers["content-type"] == "application/problem+json"
             assert problem["reason"] == reason
             assert "/health/ready" in problem["detail"]

@@ -98,12 +98,12 @@ async def test_a_trace_goes_from_post_through_kafka_to_the_append_and_the_fold(
 async def post(settings: Settings, api: Process, key: str) -> None:
     assert api.running
     async with httpx.AsyncClient(timeout=PATIENCE) as client:
-        answer = await client.post(
+        response = await client.post(
             f"http://127.0.0.1:{settings.http_port}/networks/n/segments",
             content=json.dumps(command_body()),
             headers={"Authorization": f"Bearer {key}", "traceparent": f"00-{TRACE}-{PARENT}-01"},
         )
-    assert answer.status_code == 201, answer.text
+    assert response.status_code == 201, response.text
 
 
 async def test_without_an_endpoint_a_traceparent_decides_nothing_and_leaves_nothing(

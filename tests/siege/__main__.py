@@ -1,4 +1,4 @@
-"""`python -m tests.siege`: a siege of so many minutes, its report printed and written; exit 1 when a law is broken."""
+"""`python -m tests.siege`: a siege of some minutes, its report printed and written; exit 1 if a guarantee is broken."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _names(text: str) -> tuple[str, ...]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.siege", description=__doc__)
     parser.add_argument(
-        "--minutes", type=float, default=20, help="of the siege; the laws take more"
+        "--minutes", type=float, default=20, help="of the siege; the guarantees take more"
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--report", type=Path, default=Path("siege-report.txt"), help="and .json")
@@ -44,7 +44,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Give the exit code: 0 when all laws hold."""
+    """Give the exit code: 0 when all guarantees hold."""
     given = _arguments()
     began = time.monotonic()
 

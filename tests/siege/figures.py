@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 
 LEAST_RATE, MOST_TIMES = 0.5, 10.0
-"""Law 8: beside a hostile network the others keep so much of their rate, and so many times their latency."""
+"""Guarantee 8: beside a hostile network the others keep so much of their rate, and so many times their latency."""
 LEAST_SECONDS = 0.01
 """A p99 below is taken for it: ten times next to nothing is still nothing that anybody notices."""
 
@@ -44,7 +44,7 @@ class Figure:
 
     @property
     def holds(self) -> bool:
-        """Whether it is within the law, as far as that asks."""
+        """Whether it is within the guarantee, as far as that asks."""
         return not self.is_judged or (self.of_rate >= LEAST_RATE and self.times_p99 <= MOST_TIMES)
 
     def as_dict(self) -> dict[str, object]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.siege.figures import Figure
-    from tests.siege.laws import Law
+    from tests.siege.guarantees import Guarantee
     from tests.siege.memory import Watched
 
 MOST_LINES = 12
@@ -33,14 +33,16 @@ class Report:
     attackers_give_way: bool
     figures: list[Figure] = field(default_factory=list)
     memory: list[Watched] = field(default_factory=list)
-    laws: list[Law] = field(default_factory=list)
+    guarantees: list[Guarantee] = field(default_factory=list)
     tallies: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     happened: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
     def broken(self, *, judge_figures: bool = True) -> list[str]:
         """Name what does not hold. judge_figures: rates and latencies too, which a short siege can't tell."""
-        found = [f"law {law.name}: {law.broken[0][:300]}" for law in self.laws if law.broken]
+        found = [
+            f"guarantee {one.name}: {one.broken[0][:300]}" for one in self.guarantees if one.broken
+        ]
         found += [
             f"memory of {one.role} {one.pid}: {one.peak / 2**20:.0f} MiB"
             for one in self.memory
@@ -78,17 +80,21 @@ class Report:
             phase, peak = max(one.peaks.items(), key=itemgetter(1), default=("", 0))
             sampled = f"(sampled: {peak / 2**20:.0f}, in {phase})"
             lines.append(f"  {one.role:8} {one.pid:>7} {one.peak / 2**20:6.0f}  {sampled}")
-        lines += ["", "Failovers: " + (", ".join(self.happened) or "none"), "", "Laws"]
-        for law in self.laws:
-            lines.append(f"  {'BROKEN' if law.broken else 'holds '} {law.name}")
-            lines += [f"      {what[:500]}" for what in law.broken[:MOST_LINES]]
+        lines += ["", "Failovers: " + (", ".join(self.happened) or "none"), "", "Guarantees"]
+        for guarantee in self.guarantees:
+            lines.append(f"  {'BROKEN' if guarantee.broken else 'holds '} {guarantee.name}")
+            lines += [f"      {what[:500]}" for what in guarantee.broken[:MOST_LINES]]
         lines += ["", "What came of the attacks"]
         for phase, attacks in self.tallies.items():
             for name, tally in attacks.items():
                 told = ", ".join(f"{what} {count}" for what, count in sorted(tally.items()))
                 lines.append(f"  {phase:14} {name:14} {told}")
         broken = self.broken()
-        lines += ["", "Broken:" if broken else "All laws hold.", *(f"  {one}" for one in broken)]
+        lines += [
+            "",
+            "Broken:" if broken else "All guarantees hold.",
+            *(f"  {one}" for one in broken),
+        ]
         return "\n".join(lines) + "\n"
 
     def write(self, path: Path) -> None:
@@ -98,7 +104,7 @@ class Report:
             "attackers_give_way": self.attackers_give_way,
             "figures": [figure.as_dict() for figure in self.figures],
             "memory": [asdict(one) for one in self.memory],
-            "laws": [asdict(law) for law in self.laws],
+            "guarantees": [asdict(guarantee) for guarantee in self.guarantees],
             "attacks": self.tallies,
             "failovers": self.happened,
             "broken": self.broken(),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.siege.attackers import attacking
 from tests.siege.failovers import befall
 from tests.siege.good import EACH_SECOND, Good
-from tests.siege.laws import check_laws
+from tests.siege.guarantees import check_guarantees
 from tests.siege.memory import peaks, watch
 from tests.siege.report import Report
 from tests.siege.site import furnish, site
@@ -45,10 +45,10 @@ async def besiege(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Re
         finally:
             running.cancel()
             await asyncio.wait([running])
-        say("checking the laws")
-        now.append("the laws")
+        say("checking the guarantees")
+        now.append("the guarantees")
         report.figures = good.figures.all()
-        report.laws = await check_laws(besieged, good)
+        report.guarantees = await check_guarantees(besieged, good)
         watching.cancel()
         report.memory = besieged.watched
     return report

@@ -1,4 +1,4 @@
-"""The short form of the siege, so that it does not rot: laws and memory are judged; rates take the long form."""
+"""The short form of the siege, so that it does not rot: guarantees and memory are judged; rates take the long form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOT_YET: frozenset[str] = frozenset()
 """Attacks and failovers that the service does not withstand yet."""
 
 
-async def test_every_attack_beside_a_good_network_breaks_no_law() -> None:
+async def test_every_attack_beside_a_good_network_breaks_no_guarantee() -> None:
     attacks = tuple(name for name in all_attacks() if name not in NOT_YET)
     failovers = tuple(name for name in FAILOVERS if name not in NOT_YET)
     plan = Plan(

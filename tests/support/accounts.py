@@ -34,7 +34,7 @@ async def outcomes(settings: Settings, lane: int = 0, epoch: int = 0) -> list[st
 
 
 async def logged(settings: Settings, seconds: float = PATIENCE) -> None:
-    """Wait until the log contains everything that is in Kafka now, and check the laws."""
+    """Wait until the log contains everything that is in Kafka now, and check the guarantees."""
     async with connected(settings) as connection:
         ends = await end_offsets(settings, connection)
     for lane, end in ends.items():

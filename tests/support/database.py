@@ -102,7 +102,7 @@ async def folded(settings: Settings, seconds: float = PATIENCE) -> None:
 
 
 async def sound(settings: Settings) -> None:
-    """Check the laws: tiling, counters, uniqueness, and every view against the fold."""
+    """Check the guarantees: tiling, counters, uniqueness, and every view against the fold."""
     async with connected(settings) as connection:
         faults = await verify(connection)
     assert faults == [], faults

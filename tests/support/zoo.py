@@ -1,4 +1,4 @@
-"""Records that break parsers, databases and brokers, each with the expected reason of its rejection, or `event`."""
+"""Commands that were damaged at random."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tests.support.kafka import NewRecord
 from tests.support.lane import command_json
 
 NOW = int(time.time()) - 3600
+
 MAX = 64 * 1024
 
 
@@ -58,7 +59,9 @@ def long_user(count: int, letter: str = "\U0001d11e") -> bytes:
 
 
 _WRONG_TYPES: tuple[Any, ...] = (None, "", True, [], {}, 1.5, -1)
-_VALUES: list[tuple[str, bytes | None]] = [
+
+
+VALUES: list[tuple[str, bytes | None]] = [
     # not one JSON value
     ("tombstone", None),
     ("not_json", b""),
@@ -252,6 +255,7 @@ _VALUES: list[tuple[str, bytes | None]] = [
     ("not_json", b"x" * MAX),
 ]  # fmt: skip
 
+
 _RECORDS: list[tuple[str, NewRecord]] = [
     ("event", of_size(MAX)),
     ("too_large", of_size(MAX + 1)),
@@ -280,61 +284,4 @@ _RECORDS: list[tuple[str, NewRecord]] = [
 
 def zoo() -> list[tuple[str, NewRecord]]:
     """Give every odd record with what must become of it."""
-    return [(what, NewRecord(value, lane=0)) for what, value in _VALUES] + _RECORDS
-
-
-def mutations(rng: Any, count: int) -> list[NewRecord]:
-    """Good commands that were damaged: bits, bytes, pieces gone, doubled, exchanged; and plain noise."""
-    good = [value for what, value in _VALUES if what == "event" and value and len(value) < 2000]
-    good += [command_json(status_change_timestamp=NOW, reference_id="r", expires_at=NOW + 99)]
-    return [
-        NewRecord(_damaged(rng, rng.choice(good), good), lane=0, key=_noise(rng, 8))
-        for _ in range(count)
-    ]
-
-
-def _noise(rng: Any, most: int) -> bytes:
-    return bytes(rng.getrandbits(8) for _ in range(rng.randint(0, most)))
-
-
-_TOKENS = [
-    b"\0",
-    b"\\u0000",
-    b"\\ud800",
-    b'"',
-    b"{",
-    b"}",
-    b"[",
-    b"1e400",
-    b"null",
-    b"\xff",
-    b"1e-400",
-    b"-",
-    b",",
-    b":",
-    b"9" * 40,
-]
-
-
-def _damaged(rng: Any, value: bytes, good: list[bytes]) -> bytes:
-    raw = bytearray(value)
-    for _ in range(rng.randint(0, 4)):
-        at = rng.randrange(len(raw) + 1)
-        match rng.randrange(7):
-            case 0 if at < len(raw):
-                raw[at] ^= 1 << rng.randrange(8)
-            case 1:
-                raw[at:at] = rng.choice(_TOKENS)
-            case 2:
-                del raw[at : at + rng.randint(1, 6)]
-            case 3:
-                raw[at:at] = _noise(rng, 6)
-            case 4:
-                other = rng.choice(good)
-                cut = rng.randrange(len(other))
-                raw[at:] = other[cut:]
-            case 5:
-                raw = bytearray(_noise(rng, 60))
-            case _:
-                raw[at:at] = raw[at : at + 30]
-    return bytes(raw)
+    return [(what, NewRecord(value, lane=0)) for what, value in VALUES] + _RECORDS

@@ -1,4 +1,4 @@
--- Give a checkpoint to lanes that have none in the serving slot: nobody else makes one. Parameters: projection, slot.
+-- Make the missing checkpoints of lanes in the serving slot. Parameters: projection, slot.
 INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset, complete_until, recorded_until)
 SELECT p.projection, p.slot, p.lane_id, p.next_offset, p.complete_until, p.recorded_until
 FROM projections.progress AS p

@@ -1,5 +1,5 @@
--- Say of drained lanes until when they are complete: the partition's end as last seen, less 5 s for clocks; and
--- until when nothing more is recorded: when the log last stood where the checkpoint stands. Neither ever falls.
+-- Set the times of drained lanes: complete_until, when the partition's end was last seen, less 5 s for clocks, and
+-- recorded_until, when the log was last at the checkpoint's position. Neither ever decreases.
 -- Parameters: projection, slot.
 WITH due AS MATERIALIZED (
     SELECT c.lane_id,

@@ -1,6 +1,6 @@
--- Claim the lane that is furthest behind of those with something to fold that nobody folds now; and with it, if little
--- waits in it, more lanes in which little waits. Heavy lanes, which take long, are claimed alone; before all others or after.
--- Parameters: projection, slot, how many records are little, most lanes, heavy lanes, whether these come first.
+-- Claim the unclaimed lane with records to fold whose complete_until is the oldest, and with it, if it has few records to
+-- fold, more lanes with few records. Heavy lanes, which take long, are claimed one at a time, before or after all others.
+-- Parameters: projection, slot, the maximum of few records, maximum of lanes, heavy lanes, whether these come first.
 WITH first_one AS MATERIALIZED (
     SELECT c.lane_id, c.next_offset, l.next_offset AS log_offset
     FROM projections.checkpoint AS c

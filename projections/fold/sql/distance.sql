@@ -1,4 +1,4 @@
--- How far the lanes of a slot are behind those of the serving one. Parameters: projection, serving slot, other slot.
+-- The records by which a slot is behind the serving slot. Parameters: projection, serving slot, other slot.
 SELECT s.lane_id, coalesce(n.next_offset, l.first_offset) AS first, s.next_offset AS until
 FROM projections.checkpoint AS s
 INNER JOIN segments.lane AS l ON s.lane_id = l.lane_id

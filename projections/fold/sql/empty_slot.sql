@@ -1,5 +1,5 @@
--- Empty a slot that does not serve. By DELETE: TRUNCATE would wait for every open transaction that ever read the views, with
--- all new readers queueing behind it, and a reader whose snapshot is older than the swap would find the old slot empty.
+-- Empty a slot that is not serving. With DELETE: TRUNCATE would wait for every open transaction that has read the views, while
+-- new readers queue behind it, and a reader with a snapshot from before the swap would see the old slot empty.
 -- Parameters: projection, slot.
 WITH states AS (
     DELETE FROM projections.membership WHERE slot = $2

@@ -1,2 +1,2 @@
--- Forget traces that no worker took: those of a worker without an endpoint.
+-- Delete traces that no worker has taken, because none has an endpoint.
 DELETE FROM projections.trace WHERE made_at < clock_timestamp() - interval '1 hour'

@@ -1,2 +1,2 @@
--- Keys with many events after their last kept state. Parameters: slot, how many are many.
+-- Keys with many events after their last kept state. Parameters: slot, the minimum of many events.
 SELECT segment_key, person_id FROM projections.membership WHERE slot = $1 AND tail >= $2

@@ -1,2 +1,2 @@
--- Wait for the batches under way, and keep new ones out, until the transaction ends. Parameters: projection.
+-- Wait for batches in progress, and block new ones until the transaction ends. Parameters: projection.
 SELECT FROM projections.generation WHERE projection = $1 FOR UPDATE

@@ -1,3 +1,3 @@
--- Whether a lease is held; one that an older copy of the database holds as well is none.
+-- Whether a process holds a lease. Another incarnation of the database, for example an older copy, does not count.
 -- Parameters: name, holder, incarnation.
 SELECT FROM projections.lease WHERE name = $1 AND holder = $2 AND segments.incarnation() = $3

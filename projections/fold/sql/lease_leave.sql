@@ -1,2 +1,2 @@
--- Give a lease up. Parameters: name, holder.
+-- Release a lease. Parameters: name, holder.
 UPDATE projections.lease SET until = '-infinity' WHERE name = $1 AND holder = $2

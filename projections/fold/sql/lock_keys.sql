@@ -1,5 +1,5 @@
 -- Lock the state rows of a batch's keys, in key order, and count those that are missing.
--- LATERAL and OFFSET 0 keep it to one look-up a key, however large the table. Parameters: slot, lane_id[], first
+-- LATERAL and OFFSET 0 force one look-up per key, however large the table. Parameters: slot, lane_id[], first
 -- offset[], next offset[].
 WITH keys AS MATERIALIZED (
     SELECT DISTINCT e.segment_key, e.person_id

@@ -1,4 +1,4 @@
--- Make the checkpoints that a slot lacks. Parameters: projection, serving slot, other slot.
+-- Make the missing checkpoints of a slot. Parameters: projection, serving slot, other slot.
 INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset)
 SELECT s.projection, $3, s.lane_id, l.first_offset FROM projections.checkpoint AS s
 INNER JOIN segments.lane AS l ON s.lane_id = l.lane_id

@@ -1,4 +1,4 @@
--- Move checkpoints on. Parameters: projection, slot, lane_id[], first offset[], next offset[].
+-- Advance checkpoints. Parameters: projection, slot, lane_id[], first offset[], next offset[].
 UPDATE projections.checkpoint AS c SET
     next_offset = w.until,
     complete_until = greatest(c.complete_until, seen.received_at),

@@ -1,2 +1,2 @@
--- How far the projections are, for the gauges.
+-- Watermark and lag of the projections, for the gauges.
 SELECT complete_until, projection_behind FROM reporting.watermark

@@ -1,2 +1,2 @@
--- The slot that serves. Parameters: projection.
+-- The serving slot. Parameters: projection.
 SELECT slot FROM projections.generation WHERE projection = $1

@@ -1,4 +1,4 @@
--- How much waits in the lane with most to fold, also in one without a checkpoint: cheaper than trying to claim one.
+-- The number of records to fold in the lane with the most, lanes without a checkpoint included: cheaper than a claim.
 -- Parameters: projection.
 SELECT coalesce(max(l.next_offset - coalesce(c.next_offset, l.first_offset)), 0)
 FROM projections.generation AS g

@@ -1,5 +1,5 @@
--- Autovacuum looks at a table once a minute at the soonest. Until then the planner takes one that fills quickly for
--- empty, and statements prepared meanwhile walk through all of it: so the workers have tables analyzed that grew tenfold.
+-- Autovacuum visits a table at most once a minute. Until then the planner assumes that a quickly filled table is empty, and
+-- statements prepared meanwhile scan all of it, so the workers analyze tables that have grown tenfold.
 CREATE FUNCTION projections.analyze_grown() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -13,7 +13,7 @@ BEGIN
             'projections.past_interval_0'::regclass, 'projections.past_interval_1'::regclass
         ) AND pg_relation_size(c.oid) > 10 * 8192 * greatest(c.relpages, 2)
     LOOP
-        EXECUTE format('ANALYZE (SKIP_LOCKED) %s', grown); -- another worker may be at it
+        EXECUTE format('ANALYZE (SKIP_LOCKED) %s', grown); -- another worker may be analyzing it
     END LOOP;
 END $$;
 GRANT EXECUTE ON FUNCTION projections.analyze_grown TO segments_project;

@@ -1,4 +1,4 @@
--- From a lane's first offset on, the first whose event was recorded at a time or later; by halving, for no index has the time.
+-- A lane's first offset whose event was recorded at a time or later. By bisection, because no index has the time.
 CREATE FUNCTION projections.position_at(wanted segments.lane, recorded timestamptz) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE
     low bigint := wanted.first_offset;
@@ -19,8 +19,8 @@ BEGIN
     RETURN low;
 END $$;
 
--- What lies between two states of the views, for projections.moved_days: each lane with where it begins and ends (null: where it
--- is now). since: a token, or else since_recorded, a time: what was recorded before it. Raises as read_snapshot().
+-- The range of each lane between two states of the views, for projections.moved_days (end null: the present). since: a token;
+-- without it the state is that of all events recorded before since_recorded. Raises errors as read_snapshot() does.
 CREATE FUNCTION projections.changes_between(
     since text, since_recorded timestamptz, until text, asked text [] DEFAULT NULL,
     OUT networks text [], OUT lanes integer [], OUT begins bigint [], OUT ends bigint [], OUT unmoved_before timestamptz

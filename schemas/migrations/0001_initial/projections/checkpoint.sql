@@ -1,11 +1,11 @@
--- How far a slot of a projection has folded a lane, moved in the transaction that moves its rows. Made by workers alone.
+-- The position of a projection's slot in a lane, updated in the transaction that updates its rows.
 CREATE TABLE projections.checkpoint (
     projection text NOT NULL CONSTRAINT checkpoint_projection REFERENCES projections.generation,
     slot smallint NOT NULL,
     lane_id integer NOT NULL CONSTRAINT checkpoint_lane REFERENCES segments.lane,
     next_offset bigint NOT NULL,
-    -- Every record of the lane received before complete_until is folded; nothing recorded before
-    -- recorded_until will still appear. Neither ever falls.
+    -- Every record of the lane received before complete_until is folded; no record recorded before
+    -- recorded_until will still appear. Neither ever decreases.
     complete_until timestamptz NOT NULL DEFAULT '-infinity',
     recorded_until timestamptz NOT NULL DEFAULT '-infinity',
     CONSTRAINT checkpoint_pkey PRIMARY KEY (projection, slot, lane_id)

@@ -1,8 +1,8 @@
--- What events did to a segment's days: by how many users who joined and who left. An event alters its own day, and later ones
--- where it changes which of the key's later events flip is_member; each is told by the event that did it, in one order: that of
--- recorded_at, and within it of positions.
+-- The effect of events on the daily sizes of a segment: users who joined and users who left. An event alters its own day, and
+-- later days if it changes which of the key's later events change is_member. Each change is attributed to its event; events
+-- are ordered by recorded_at, then by position.
 
--- How many changes to member and to non-member an event added to a day, or took away.
+-- The changes to member and to non-member that an event added to a day, or removed from it.
 CREATE TYPE projections.day_change AS (
     person_id bigint,
     lane_id integer,
@@ -14,19 +14,19 @@ CREATE TYPE projections.day_change AS (
     departed integer
 );
 
--- Of one key: what each event at or above `since` did, lane by lane, those below `until` first. Each is put at its place among
--- the events that were there before it, and what follows it is folded again until it stands as it stood.
+-- The effects of one key's events at or above `since`, lane by lane, those below `until` first. Each event is inserted at its
+-- place among the events before it, and the events after it are folded again until a state is unchanged.
 CREATE FUNCTION projections.key_day_changes(
     wanted_segment integer, wanted_person bigint, lanes integer [], since bigint [], until bigint []
 ) RETURNS SETOF projections.day_change LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    -- By the event's place in the fold's order.
+    -- In the fold's order.
     events segments.event[];
     states segments.key_state[];
     event segments.event;
     arrived record;
-    before segments.key_state; -- the state before an event, without the one that arrives
-    now segments.key_state; -- and with it
+    before segments.key_state; -- the state before an event, without the new one
+    now segments.key_state; -- and with the new one
     was segments.key_state;
     is_member boolean;
     changed projections.day_change[];
@@ -102,7 +102,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- Of a segment, in order. unmoved_before: keys whose events were all recorded before it are passed over.
+-- The effects of a segment's events, in order. unmoved_before: keys whose events were all recorded before it are skipped.
 CREATE FUNCTION projections.segment_day_changes(
     wanted_segment integer, lanes integer [], since bigint [], until bigint [], unmoved_before timestamptz
 ) RETURNS TABLE (nth bigint, change projections.day_change) LANGUAGE sql STABLE AS $$
@@ -116,8 +116,8 @@ CREATE FUNCTION projections.segment_day_changes(
     ORDER BY 1, (c).day
 $$;
 
--- The same with what each day had before and after it: members at its end, users who joined and who left. What is known of the
--- days now, less all that was done since, is what they had first. A binary indexed tree has the members.
+-- The same with the values of each day before and after it: members at its end, users who joined, users who left. The initial
+-- values are the present ones less all effects since. The members are in a binary indexed tree.
 CREATE FUNCTION projections.moved_days(
     wanted_segment integer, lanes integer [] DEFAULT NULL, since bigint [] DEFAULT NULL, until bigint [] DEFAULT NULL,
     unmoved_before timestamptz DEFAULT '-infinity', OUT change projections.day_change,

@@ -1,18 +1,18 @@
--- Which expiries of overrides were published and may be on their way.
--- One row for each key whose override is overdue; it goes when that override is gone.
+-- The expiries of overrides that were published and may not be in the log yet.
+-- One row for each key whose override is overdue, deleted when the override has ended.
 CREATE TABLE projections.expiry (
     segment_key integer NOT NULL,
     person_id bigint NOT NULL,
     -- The event that stated the override.
     named_lane_id integer NOT NULL,
     named_offset bigint NOT NULL,
-    -- Where its expiry was published; null while somebody is about to.
+    -- The position of its expiry; null while a process is about to publish it.
     topic text COLLATE "C",
     partition integer,
     epoch integer,
     kafka_offset bigint,
     times integer NOT NULL DEFAULT 0,
-    -- Before this moment nobody else publishes it.
+    -- Until then no other process publishes it.
     again_at timestamptz NOT NULL,
     CONSTRAINT expiry_pkey PRIMARY KEY (segment_key, person_id)
 );

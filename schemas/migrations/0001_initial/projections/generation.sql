@@ -1,9 +1,9 @@
--- What the workers keep beside the log. Each projection has two slots, one that serves and one to rebuild
--- into; generation says which serves, so a swap is the update of one row and no view is ever touched.
+-- The state of the workers. Each projection has two slots, the serving one and one to rebuild into; generation has the
+-- number of the serving slot, so a swap updates one row and changes no view.
 CREATE TABLE projections.generation (
     projection text CONSTRAINT generation_pkey PRIMARY KEY,
     slot smallint NOT NULL CONSTRAINT generation_slot CHECK (slot IN (0, 1)),
-    -- Digest of the SQL that made the serving slot; a worker with other SQL stops and asks for a rebuild.
+    -- Digest of the SQL that made the serving slot; a worker with other SQL exits and requests a rebuild.
     digest text,
     rebuilt_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );

@@ -1,7 +1,7 @@
--- The states of long keys after some of their events, so that a late event, or a question about one, folds what lies
--- between two of them and not the whole key. A state is that after all events of the key up to its own, in the fold's
--- order, without last_recorded_at and newest_received_at: what comes late would change these in each. Which events have
--- one is free.
+-- The states of long keys after some of their events, so that a late event, or a query about an event, folds the events
+-- between two kept states and not the whole key. A state is that after all events of the key up to its own, in the fold's
+-- order, without last_recorded_at and newest_received_at, which a late event would change in all of them. Any events may
+-- have one.
 -- Written and read with the key's row in membership locked.
 CREATE TABLE projections.kept_state (
     slot smallint NOT NULL,
@@ -12,8 +12,8 @@ CREATE TABLE projections.kept_state (
     lane_id integer NOT NULL,
     kafka_offset bigint NOT NULL,
     state segments.key_state NOT NULL,
-    -- Of the adds and blocks up to this event and after the kept state before it, the one that came first; null: none.
-    -- It tells which events of before are superseded.
+    -- The earliest arrival among the adds and blocks after the previous kept state and up to this event; null: none. It
+    -- decides which events before are superseded.
     arrived_at timestamptz,
     arrived_lane_id integer,
     arrived_offset bigint,
@@ -26,7 +26,7 @@ TO segments_ingest, segments_operate, segments_api;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON projections.kept_state, projections.kept_state_0, projections.kept_state_1
 TO segments_project;
 
--- A state with another last_recorded_at and newest_received_at, or with none.
+-- A state with another last_recorded_at and newest_received_at, or without them.
 CREATE FUNCTION projections.as_recorded(
     state segments.key_state, recorded_at timestamptz DEFAULT NULL, received_at timestamptz DEFAULT NULL
 ) RETURNS segments.key_state LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$

@@ -1,8 +1,9 @@
--- Leases, to tell memberships and to rebuild: who was stopped for longer loses it, and may not notice at once.
+-- Leases, for publishing memberships and for rebuilds. A process that is stopped for longer loses its lease, and may not
+-- notice at once.
 CREATE TABLE projections.lease (
     name text CONSTRAINT lease_pkey PRIMARY KEY,
     holder uuid,
-    -- Before this moment nobody else takes it; the holder renews it.
+    -- Until then no other process can take it; the holder renews it.
     until timestamptz NOT NULL DEFAULT '-infinity'
 );
 INSERT INTO projections.lease (name) VALUES ('memberships'), ('rebuild');

@@ -1,4 +1,4 @@
--- How far <prefix>.memberships was published, per lane of the log.
+-- The position up to which <prefix>.memberships was published, per lane of the log.
 CREATE TABLE projections.membership_outbox (
     lane_id integer CONSTRAINT membership_outbox_pkey PRIMARY KEY,
     next_offset bigint NOT NULL

@@ -1,12 +1,12 @@
--- What is published on <prefix>.memberships: the present state of each key.
+-- The state of publishing to <prefix>.memberships, which has the present state of each key.
 CREATE TABLE projections.membership_topic (
     only_row boolean NOT NULL DEFAULT true CONSTRAINT membership_topic_pkey PRIMARY KEY
     CONSTRAINT membership_topic_only_row CHECK (only_row),
-    -- The topic that was published, by Kafka's own id, and among how many of its partitions keys are shared out: a key that
-    -- moved to one added later would keep its last word in the old one.
+    -- The published topic, by Kafka's topic id, and the number of partitions over which keys are distributed: a key that
+    -- moved to a partition added later would keep a stale value in the old one.
     topic_id uuid,
     partitions integer,
-    -- The topic is to be published as a whole: it was made anew, or somebody asked.
+    -- All keys are to be published: the topic was recreated, or an operator requested it.
     republish boolean NOT NULL DEFAULT false,
     republish_because text,
     republish_by text,

@@ -1,6 +1,6 @@
--- How far the serving slot of each projection has come in each lane. Workers alone make checkpoints. A lane that has none
--- yet begins where the epoch stood that it was adopted after, or else with the least of the open lanes: so the watermark
--- neither falls nor goes on by it, before the checkpoint is made and after.
+-- The position of each projection's serving slot in each lane. A lane without a checkpoint starts with the times of the epoch
+-- before its adoption, or else with the least of the open lanes: so it neither moves the watermark back nor forward, before
+-- its checkpoint is made and after.
 CREATE VIEW projections.progress AS
 SELECT
     g.projection,

@@ -1,4 +1,4 @@
--- The slot that serves, and the rows of the tables that are in it.
+-- The serving slot, and the rows of the tables in it.
 CREATE VIEW projections.serving AS
 SELECT g.slot FROM projections.generation AS g
 WHERE g.projection = 'membership';

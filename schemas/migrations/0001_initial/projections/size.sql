@@ -1,4 +1,4 @@
--- Sums over the keys of a segment. Per lane, so that lanes never wait for one another's rows.
+-- Sums over the keys of a segment, per lane, so that lanes never wait for each other's row locks.
 CREATE TABLE projections.size (
     slot smallint NOT NULL,
     segment_key integer NOT NULL,

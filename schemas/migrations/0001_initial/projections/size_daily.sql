@@ -1,4 +1,4 @@
--- Flips of is_member by UTC day of their time, and the newest recorded_at of the day's events.
+-- Changes of is_member by the UTC day of their time, and the newest recorded_at of the day's events.
 CREATE TABLE projections.size_daily (
     slot smallint NOT NULL,
     segment_key integer NOT NULL,

@@ -1,14 +1,15 @@
--- Snapshot tokens: what the views show at a moment, said by how far each lane is projected. Equal states have equal tokens.
+-- Snapshot tokens: the content of the views at a moment, as the projected position of each lane. Equal states have equal
+-- tokens.
 -- "s1", then in URL-safe base64:
 --   4 bytes  the installation
 --   5 bytes  evidence of the log: a digest of the last event of each lane below its position
---   4 bytes  the registry's version: how many changes the networks' segments have seen
---   1 byte   how long a lane is, 1 byte: how long a position is, 2 bytes: how long the networks are
---   the networks that it is of, with commas; nothing: it is of all
---   each lane that has a projected record: its lane_id, and its next offset
+--   4 bytes  the registry's version: the number of changes to the networks' segments
+--   1 byte   length of a lane_id, 1 byte: length of an offset, 2 bytes: length of the networks
+--   the networks, separated by commas; empty: all
+--   for each lane with a projected record: its lane_id and its next offset
 --   3 bytes  a checksum
 
--- Below each checkpoint: the digest of the last event, kept there so that a token of the present looks up none.
+-- The digest of the last event below each checkpoint, stored so that a token of the present needs no look-up.
 ALTER TABLE projections.checkpoint ADD COLUMN last_digest bytea;
 CREATE FUNCTION projections.last_digest(lane_id integer, next_offset bigint) RETURNS bytea LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -24,20 +25,20 @@ GRANT EXECUTE ON FUNCTION projections.last_digest, projections.keep_last_digest 
 CREATE TRIGGER checkpoint_keeps_last_digest BEFORE INSERT OR UPDATE OF next_offset ON projections.checkpoint
 FOR EACH ROW EXECUTE FUNCTION projections.keep_last_digest();
 
--- What tells this log from one that has other events at the same positions: a remade one, or one that came back older and
--- went on in another way. An event's digest covers when it was recorded.
+-- Distinguishes this log from one with other events at the same positions, for example after a restore of an older copy. The
+-- digest of an event covers its recorded_at.
 CREATE FUNCTION projections.lane_evidence(
     topic text, partition integer, epoch integer, next_offset bigint, last_digest bytea
 ) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
 RETURN textsend(topic) || int4send(partition) || int4send(epoch) || int8send(next_offset) || coalesce(last_digest, '');
 
--- The first bytes of what tells installations apart. A dump has it too: then the evidence decides.
+-- The first bytes of the installation's id. A restored dump has the same id: then the evidence differs.
 CREATE FUNCTION projections.snapshot_installation() RETURNS bytea LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (SELECT substr(uuid_send(i.installation_id), 1, 4) FROM segments.installation AS i);
 END $$;
 
--- The token of what is shown now of some networks, and of the lanes that may ever have spoken for them; null: of all.
+-- The token of the present content for some networks, with the lanes that were ever allowed to carry them; null: for all.
 CREATE FUNCTION projections.make_snapshot(networks text [] DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -69,9 +70,9 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION projections.make_snapshot TO segments_operate, segments_api;
 
--- What a token says: its networks (null: all), and how far each lane was projected. unmoved_before: a key whose events were
--- all recorded before it is as it was. Raises invalid_parameter_value where the token is none, or is not of this log; or where
--- one of the networks that are asked for is not among those that it is of.
+-- The content of a token: its networks (null: all), and the projected position of each lane. unmoved_before: keys whose events
+-- were all recorded before it are unchanged. Raises invalid_parameter_value if the token is invalid or of another log, or if a
+-- requested network is not in it.
 CREATE FUNCTION projections.read_snapshot(
     token text, asked text [] DEFAULT NULL,
     OUT networks text [], OUT version integer, OUT lanes integer [], OUT positions bigint [], OUT unmoved_before timestamptz

@@ -1,4 +1,4 @@
--- Up to which erasure tombstones were published on <prefix>.memberships.
+-- The last erasure whose tombstones were published on <prefix>.memberships.
 CREATE TABLE projections.tombstone_outbox (
     only_row boolean NOT NULL DEFAULT true CONSTRAINT tombstone_outbox_pkey PRIMARY KEY
     CONSTRAINT tombstone_outbox_only_row CHECK (only_row),

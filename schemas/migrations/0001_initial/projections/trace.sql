@@ -1,5 +1,5 @@
--- Traces on their way from the append to the projections, where an endpoint is set. No part of the log or of any
--- projection's rows: unlogged, taken out by the fold, and forgotten after an hour.
+-- Traces between the append and the projections, if an endpoint is set. They belong neither to the log nor to a projection:
+-- unlogged, deleted by the fold, or after an hour.
 CREATE UNLOGGED TABLE projections.trace (
     lane_id integer NOT NULL,
     kafka_offset bigint NOT NULL,

@@ -4,7 +4,7 @@ CREATE TYPE reporting.day_change AS (
 );
 COMMENT ON TYPE reporting.day_change IS 'A row of changes_between(), with the columns of retroactive_change.';
 
--- Days that were not over are among them: what two readings of segment_size_daily have different is told to the last row.
+-- Includes days that were not over yet: it returns every difference between two readings of segment_size_daily.
 CREATE FUNCTION reporting.changes_between(
     since text, until text DEFAULT NULL, network_id text DEFAULT NULL, segment_id bigint DEFAULT NULL
 ) RETURNS SETOF reporting.day_change

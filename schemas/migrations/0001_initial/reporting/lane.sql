@@ -1,4 +1,4 @@
--- A closed epoch is not stopped. Why one stood still before it was adopted stays in segments.lane_event.
+-- A closed epoch is not stopped. segments.lane_event has the reason why one was stopped before its adoption.
 CREATE VIEW reporting.lane AS
 SELECT
     topic AS kafka_topic, partition AS kafka_partition, epoch AS kafka_epoch,

@@ -17,14 +17,14 @@ SELECT
 FROM projections.serving_membership AS k
 INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
 INNER JOIN segments.person AS p ON k.person_id = p.person_id
--- The key is said twice, so that a filter by reference finds its way from the event to the state.
+-- The key is a join condition too, so that a filter by reference can go from the event to the state by index.
 INNER JOIN segments.event AS e
     ON
         (k.state).member_lane_id = e.lane_id
         AND (k.state).member_offset = e.kafka_offset
         AND k.segment_key = e.segment_key
         AND k.person_id = e.person_id
--- LEFT: what is not asked for is not joined.
+-- LEFT, so that the planner removes the join if none of its columns is selected.
 LEFT JOIN segments.lane AS l ON e.lane_id = l.lane_id
 WHERE
     k.is_member;

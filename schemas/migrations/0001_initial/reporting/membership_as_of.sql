@@ -48,7 +48,7 @@ BEGIN
             ) AS f
         $states$;
     END IF;
-    -- EXECUTE plans for the arguments at hand: one person by index, or everybody by a scan.
+    -- EXECUTE plans for these arguments: one person by index, all persons by a scan.
     RETURN QUERY EXECUTE format(
         $query$
         SELECT s.network_id, s.segment_id::bigint, p.user_id, k.is_member, segments.status_word(k.override)

@@ -1,5 +1,5 @@
--- A key none of whose events came after the snapshot, or happened later than what is asked for, is as it stands now; any other
--- is folded from the log below the snapshot's positions.
+-- The current state is returned for a key without an event recorded after the snapshot or later than the requested time; any
+-- other key is folded from the log below the snapshot's positions.
 CREATE FUNCTION reporting.membership_as_shown(
     snapshot text, at timestamptz DEFAULT 'infinity',
     network_id text DEFAULT NULL, segment_id bigint DEFAULT NULL, user_id text DEFAULT NULL
@@ -23,7 +23,7 @@ BEGIN
         WHERE p.user_id IN (membership_as_shown.user_id, reporting.normalise_user(membership_as_shown.user_id))
           AND (membership_as_shown.network_id IS NULL OR p.network_id = membership_as_shown.network_id);
     END IF;
-    -- EXECUTE plans for the arguments at hand, as in membership_as_of(). The fence has a key folded once.
+    -- EXECUTE plans for these arguments, as in membership_as_of(). The fence makes Postgres fold a key once.
     RETURN QUERY EXECUTE format(
         $query$
         SELECT s.network_id, s.segment_id::bigint, p.user_id, (k.state).is_member, segments.status_word((k.state).override)
@@ -47,7 +47,7 @@ COMMENT ON FUNCTION reporting.membership_as_shown(text, timestamptz, text, bigin
 'The state of each key exactly as the views showed it with that snapshot, whatever arrived later; with at, as membership_as_of(at) showed it then. A user who was erased since is erased:<n>.';
 GRANT EXECUTE ON FUNCTION reporting.membership_as_shown TO segments_operate, segments_api, segments_report;
 
--- As membership_as_of() of this schema; of the asker's networks, those that the snapshot is of.
+-- As membership_as_of() of this schema; of the caller's networks, only those of the snapshot.
 CREATE FUNCTION reporting_network.membership_as_shown(
     snapshot text, at timestamptz DEFAULT 'infinity',
     network_id text DEFAULT NULL, segment_id bigint DEFAULT NULL, user_id text DEFAULT NULL

@@ -1,4 +1,4 @@
--- Who asks for a network or a segment has its events folded alone.
+-- With a filter by network or segment only its events are folded.
 CREATE VIEW reporting.retroactive_change AS
 SELECT
     s.network_id,

@@ -5,7 +5,7 @@ COMMENT ON FUNCTION reporting.snapshot() IS
 'A token of what the views show now, for membership_as_shown(). In a query, or a repeatable read transaction, it belongs to the rows that are read with it.';
 GRANT EXECUTE ON FUNCTION reporting.snapshot TO segments_operate, segments_api, segments_report;
 
--- Of the asker's networks alone; null where they have none. As in membership_as_of(), the session says who asks.
+-- Of the caller's networks only; null if the caller has none. The caller is the session's user, as in membership_as_of().
 CREATE FUNCTION reporting_network.snapshot() RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

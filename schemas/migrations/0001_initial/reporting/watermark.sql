@@ -1,8 +1,8 @@
 CREATE VIEW reporting.watermark AS
 SELECT
-    -- A closed lane counts until it is folded. Null: not known of some lane yet.
+    -- A closed lane counts until it is folded. Null if it is not known for some lane yet.
     nullif(min(p.complete_until) FILTER (WHERE NOT l.closed OR p.next_offset < l.next_offset), '-infinity') AS complete_until,
-    -- As above.
+    -- As complete_until.
     nullif(min(p.recorded_until) FILTER (WHERE NOT l.closed OR p.next_offset < l.next_offset), '-infinity') AS recorded_until,
     coalesce((
         SELECT sum(f.ingest_behind) FROM reporting.freshness AS f GROUP BY f.projection ORDER BY 1 DESC LIMIT 1

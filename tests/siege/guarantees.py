@@ -1,4 +1,4 @@
-"""Laws 1 to 8, the guarantees in README.md, checked when the siege is over and all records are in every projection."""
+"""Guarantees 1 to 8 of README.md, checked when the siege is over and all records are in every projection."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ WHERE c.relnamespace = 'reporting_network'::regnamespace AND c.relkind = 'v' AND
 
 
 @dataclass(frozen=True)
-class Law:
+class Guarantee:
     """A check. broken: what is wrong, empty where it holds."""
 
     name: str
     broken: list[str]
 
 
-async def check_laws(site: Site, good: Good) -> list[Law]:
+async def check_guarantees(site: Site, good: Good) -> list[Guarantee]:
     """Check them all, each though another be broken. The last erases a person, so the oracle comes before."""
 
     async def copies() -> list[str]:
@@ -87,7 +87,7 @@ async def check_laws(site: Site, good: Good) -> list[Law]:
             broken = await check()
         except Exception as error:  # noqa: BLE001 - what can't be checked does not hold
             broken = [f"{type(error).__name__}: {error}"[:2000]]
-        found.append(Law(name, broken))
+        found.append(Guarantee(name, broken))
     return found
 
 
