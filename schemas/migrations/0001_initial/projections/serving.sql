@@ -22,7 +22,7 @@ FROM projections.key_interval AS t
 WHERE t.slot = (SELECT s.slot FROM projections.serving AS s);
 
 CREATE VIEW projections.serving_outcome AS
-SELECT t.segment_key, t.lane_id, t.kafka_offset, t.marks
+SELECT t.lane_id, t.block, t.codes
 FROM projections.outcome AS t
 WHERE t.slot = (SELECT s.slot FROM projections.serving AS s);
 
