@@ -33,7 +33,7 @@ WITH batch AS MATERIALIZED (
         GROUP BY o.segment_key, o.person_id
     ) AS b
     CROSS JOIN LATERAL (
-        SELECT n.ctid AS row_id, n.segment_key, n.person_id, n.state, n.tail FROM projections.membership AS n
+        SELECT n.ctid AS row_id, n.segment_key, n.person_id, projections.state_of(n) AS state, n.tail FROM projections.membership AS n
         WHERE n.slot = $1 AND n.segment_key = b.segment_key AND n.person_id = b.person_id
         OFFSET 0
     ) AS m
@@ -83,7 +83,11 @@ WITH batch AS MATERIALIZED (
     )
 ), stated AS (
     -- By row id: the rows are locked, so they are where they were found.
-    UPDATE projections.membership AS m SET state = f.state, tail = f.tail
+    UPDATE projections.membership AS m SET tail = f.tail, (
+        is_member, override, automation_says, effect, member_lane_id, stated_lane_id, member_offset, stated_offset,
+        member_since, override_since, expires_at, last_change_at, last_recorded_at, last_timestamp, last_received_at,
+        valid_from, from_offset, from_lane_id, from_status, from_effect, newest_received_at
+    ) = ROW((f.state).*)
     FROM folded AS f
     WHERE f.is_last AND f.sign = 1 AND m.slot = $1 AND m.ctid = f.row_id
     RETURNING m.segment_key, m.person_id, m.tail

@@ -20,7 +20,7 @@ WITH first_one AS (
         ROW(f.received_at, f.topic, f.partition, f.kafka_offset, f.epoch) AS arrival
     FROM first_one AS f
     INNER JOIN projections.membership AS m
-        ON m.slot = $1 AND m.segment_key = $2 AND m.person_id = $3 AND (m.state).newest_received_at >= f.received_at
+        ON m.slot = $1 AND m.segment_key = $2 AND m.person_id = $3 AND m.newest_received_at >= f.received_at
     INNER JOIN projections.kept_state AS k
         ON k.slot = $1 AND k.segment_key = $2 AND k.person_id = $3 AND k.lane_id = $8 AND k.kafka_offset = $9
     INNER JOIN segments.lane AS l ON k.lane_id = l.lane_id

@@ -86,9 +86,7 @@ UNION ALL
     FROM outcomes AS e FULL JOIN outcomes_found AS f USING (lane_id, block)
     LEFT JOIN segments.lane AS l USING (lane_id)
     CROSS JOIN generate_series(0, 255) AS n (place)
-    WHERE e.codes IS DISTINCT FROM f.codes AND (
-        length(f.codes) <> 256 OR coalesce(get_byte(e.codes, n.place), 0) <> coalesce(get_byte(f.codes, n.place), 0)
-    )
+    WHERE e.codes IS DISTINCT FROM f.codes AND coalesce(get_byte(e.codes, n.place), 0) <> coalesce(get_byte(f.codes, n.place), 0)
     ORDER BY 2 LIMIT 100
 )
 UNION ALL

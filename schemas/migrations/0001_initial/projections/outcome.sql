@@ -5,7 +5,7 @@ CREATE TABLE projections.outcome (
     slot smallint NOT NULL,
     lane_id integer NOT NULL,
     block bigint NOT NULL, -- the offset divided by 256
-    codes bytea NOT NULL,
+    codes bytea NOT NULL CONSTRAINT outcome_codes_of_a_block CHECK (length(codes) = 256),
     CONSTRAINT outcome_pkey PRIMARY KEY (slot, lane_id, block)
 ) PARTITION BY LIST (slot);
 CREATE TABLE projections.outcome_0 PARTITION OF projections.outcome FOR VALUES IN (0) WITH (fillfactor = 75);
@@ -53,8 +53,8 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION projections.set_codes TO segments_project;
 
--- The code of an event in its block; null where it is not folded.
+-- The code of an event in its block.
 CREATE FUNCTION projections.code_in(codes bytea, kafka_offset bigint) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN nullif(get_byte(codes, (kafka_offset & 255)::integer), 0);
+RETURN get_byte(codes, (kafka_offset & 255)::integer);
 GRANT EXECUTE ON FUNCTION projections.code_in
 TO segments_project, segments_operate, segments_api, segments_report, segments_report_network;

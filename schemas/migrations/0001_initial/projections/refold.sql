@@ -206,7 +206,7 @@ BEGIN
         PERFORM projections.rewrite(
             wanted_slot, wanted_segment_key, wanted_person_id, batch_lanes[1], start,
             CASE WHEN is_last THEN (
-                SELECT m.state FROM projections.membership AS m
+                SELECT projections.state_of(m) FROM projections.membership AS m
                 WHERE m.slot = wanted_slot AND m.segment_key = wanted_segment_key AND m.person_id = wanted_person_id
             ) ELSE now_state END,
             lanes, offsets, statuses, times, intervals, codes, new_times, new_records, projections.superseded(

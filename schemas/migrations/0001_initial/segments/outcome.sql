@@ -4,17 +4,16 @@ CREATE FUNCTION segments.outcome_code(effect smallint, is_superseded boolean) RE
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN 32 + effect + CASE WHEN is_superseded THEN 16 ELSE 0 END;
 
--- The word for it; null: not folded yet. The number is looked at once.
+-- The word for it; of what is not folded yet the number is 0 or null. What is frequent is found first.
 CREATE FUNCTION segments.outcome(code integer) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE coalesce(code, 0)
+RETURN CASE code
     WHEN 33 THEN 'applied'
     WHEN 32 THEN 'no_change'
     WHEN 40 THEN 'ineffective'
     WHEN 34 THEN 'applied'
     WHEN 35 THEN 'applied'
     WHEN 36 THEN 'applied'
-    WHEN 0 THEN 'queued'
-    ELSE 'superseded'
+    ELSE CASE WHEN code > 0 THEN 'superseded' ELSE 'queued' END
 END;
 
 -- Whether an event is superseded: an add or block of its key is later in the fold's order and came earlier. An expire never
