@@ -1,4 +1,4 @@
-"""Questions of a whole network over 1M and 10M events, beside the same on tables made by hand, as an analyst asks them."""
+"""Questions of a whole network over 1M and 10M events, as an analyst asks them, beside tables made by hand."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ QUESTIONS = {
         "reporting.membership_history", "hand.history",
     ),
     "as-of of the network": (
-        "SELECT segment_id, is_member, count(DISTINCT user_id) FROM {} AS k GROUP BY segment_id, is_member",
+        "SELECT segment_id, count(DISTINCT user_id) FROM {} AS k WHERE is_member GROUP BY segment_id",
         f"reporting.membership_as_of({_AT}, network_id => '{NETWORK}')",
-        f"(SELECT * FROM hand.history WHERE network_id = '{NETWORK}' AND valid_from <= {_AT}"
-        f" AND (valid_to > {_AT} OR valid_to IS NULL))",
+        (f"(SELECT * FROM hand.history WHERE network_id = '{NETWORK}' AND valid_from <= {_AT}"
+        f" AND (valid_to > {_AT} OR valid_to IS NULL))"),
     ),
     "overlap of two segments": (
         "SELECT {}",
         f"(SELECT max(members_of_both) FROM reporting.overlap('{NETWORK}', '{{1,2}}'))",
-        "count(*) FROM hand.history AS a JOIN hand.history AS b USING (network_id, user_id)"
-        f" WHERE network_id = '{NETWORK}' AND a.segment_id = 1 AND b.segment_id = 2 AND a.is_current AND b.is_current"
-        " AND a.is_member AND b.is_member",
+        ("count(*) FROM hand.history AS a JOIN hand.history AS b USING (network_id, user_id)"
+        f" WHERE network_id = '{NETWORK}' AND a.segment_id = 1 AND b.segment_id = 2"
+        " AND a.is_current AND b.is_current AND a.is_member AND b.is_member"),
     ),
     "sizes": (
         "SELECT {}",

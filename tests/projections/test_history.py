@@ -175,9 +175,7 @@ async def test_workers_that_set_outcomes_of_one_lane_at_once_lose_none(database:
     async with log(database, 2) as (first, second):
         await first.append(command_json(user_status="enter", status_change_timestamp=AT + 10))
         await fold(database)
-        await first.append(
-            command_json(user="v", user_status="enter", status_change_timestamp=AT)
-        )
+        await first.append(command_json(user="v", user_status="enter", status_change_timestamp=AT))
         await second.append(command_json(user_status="block", status_change_timestamp=AT))
         async with (
             connected(database, ROLE) as one,

@@ -82,7 +82,9 @@ TAMPERED = {
         " AND n.person_id = m.person_id)"),
         {"user_segment"},
     ),
-    "a state set to null": ("UPDATE projections.membership SET is_member = NULL WHERE segment_key = 1", {"user_segment"}),
+    "a state set to null": (
+        "UPDATE projections.membership SET is_member = NULL WHERE segment_key = 1", {"user_segment"},
+    ),
     "until when all is complete": (
         "UPDATE projections.checkpoint SET complete_until = complete_until + interval '1 day'", {"watermark"},
     ),

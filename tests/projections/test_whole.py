@@ -39,7 +39,8 @@ FROM (
     FROM projections.history AS h ORDER BY h.segment_key, h.person_id, h.place DESC
 ) AS expected
 FULL JOIN (
-    SELECT m.segment_key, m.person_id, projections.state_of(m) AS state FROM projections.membership AS m WHERE m.slot = 1
+    SELECT m.segment_key, m.person_id, projections.state_of(m) AS state
+    FROM projections.membership AS m WHERE m.slot = 1
 ) AS found USING (segment_key, person_id)
 WHERE expected.state IS DISTINCT FROM found.state OR expected.state::text IS DISTINCT FROM found.state::text
 ORDER BY 1, 2 LIMIT 10
