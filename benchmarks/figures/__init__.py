@@ -13,6 +13,7 @@ from benchmarks.figures import (
     memory,
     post,
     projections,
+    questions,
     rebuild,
     ten_million,
 )
@@ -40,5 +41,6 @@ ALL: Mapping[str, Measuring] = {
     "post": post,
     "long_key": long_key,
     "ten_million": ten_million,
+    "questions": questions,
     "memory": memory,
 }

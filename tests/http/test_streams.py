@@ -71,10 +71,11 @@ _CHECKPOINT = """
 INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset) VALUES ('membership', 0, $1, $2)
 """
 _STATES = """
-INSERT INTO projections.membership (slot, segment_key, person_id, state)
-SELECT 0, e.segment_key, e.person_id, segments.fold(NULL, e.user_status, e.status_change_timestamp, e.received_at,
-    e.recorded_at, e.lane_id, e.kafka_offset, e.expires_at, e.expired_lane_id, e.expired_offset)
-FROM segments.event AS e GROUP BY 2, 3
+INSERT INTO projections.membership (slot, segment_key, person_id, is_member, override, member_since, member_lane_id,
+    member_offset, last_recorded_at, last_timestamp)
+SELECT 0, e.segment_key, e.person_id, true, 0, e.status_change_timestamp, e.lane_id, e.kafka_offset, e.recorded_at,
+    e.status_change_timestamp
+FROM segments.event AS e
 """
 
 

@@ -132,6 +132,7 @@ async def test_definer_functions_fix_their_search_path_and_are_known(
         "projections.make_snapshot",
         "projections.moved_days",
         "projections.read_snapshot",
+        "projections.serving_slot",
         "reporting.changes_between",
         "reporting.membership_as_of",
         "reporting.membership_as_shown",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from tests.oracle.words import Command, Event
 from tests.projections.folding import fold, log
 from tests.projections.logged import ADD, BLOCK, EXPIRE, LANES, NOON, LoggedEvent, moment, put
 from tests.projections.test_whole import fold_whole
-from tests.support.database import connected, rows, value
+from tests.support.database import connected, rows, sound, until, value
 from tests.support.lane import command_json
 
 if TYPE_CHECKING:
@@ -37,10 +38,9 @@ DRAWN = st.tuples(
     st.sampled_from([None, None, 7, 8]), st.integers(0, 9),
 )  # fmt: skip
 _OUTCOMES = """
-SELECT e.lane_id, e.kafka_offset, coalesce(o.marks, 0)::integer AS marks, coalesce(i.effect, 0)::integer AS effect
-FROM segments.event AS e
-LEFT JOIN projections.outcome AS o ON o.slot = $1 AND e.lane_id = o.lane_id AND e.kafka_offset = o.kafka_offset
-LEFT JOIN projections.key_interval AS i ON i.slot = $1 AND e.lane_id = i.lane_id AND e.kafka_offset = i.kafka_offset
+SELECT o.lane_id, 256 * o.block + n.place AS kafka_offset, get_byte(o.codes, n.place) AS code
+FROM projections.outcome AS o CROSS JOIN generate_series(0, 255) AS n (place)
+WHERE o.slot = $1 AND get_byte(o.codes, n.place) <> 0
 """
 _INTERVALS = """
 SELECT segment_key, person_id, valid_from, valid_to, lane_id, kafka_offset, user_status, is_member, override
@@ -122,7 +122,7 @@ def outcomes_of(history: Sequence[LoggedEvent], lane_ids: dict[Any, int]) -> lis
         effect = step.changed_membership + 2 * step.changed_override
         alone = outcome(step, None, str)
         marks = 8 * (alone == "ineffective") + 4 * (alone == "applied" and not effect)
-        outcomes.append((lane_ids[tuple(lane)], offset, marks + 16 * superseded, effect))
+        outcomes.append((lane_ids[tuple(lane)], offset, 32 + effect + marks + 16 * superseded))
     return outcomes
 
 
@@ -169,6 +169,41 @@ async def test_any_history_folded_by_pieces_or_as_a_whole_leaves_what_the_oracle
             assert sorted(repr(tuple(row)) for row in found) == intervals
             found = await connection.fetch(_OUTCOMES, slot)
             assert sorted(tuple(row) for row in found) == outcomes
+
+
+async def test_workers_that_set_outcomes_of_one_lane_at_once_lose_none(database: Settings) -> None:
+    async with log(database, 2) as (first, second):
+        await first.append(command_json(user_status="enter", status_change_timestamp=AT + 10))
+        await fold(database)
+        await first.append(command_json(user="v", user_status="enter", status_change_timestamp=AT))
+        await second.append(command_json(user_status="block", status_change_timestamp=AT))
+        async with (
+            connected(database, ROLE) as one,
+            connected(database, ROLE) as other,
+            asyncio.TaskGroup() as tasks,
+        ):
+
+            async def fold_late() -> None:
+                async with other.transaction():
+                    await fold_range(other, 0, second.lane_id, 0, 1)
+
+            async with one.transaction():
+                await fold_range(one, 0, first.lane_id, 1, 2)
+                tasks.create_task(fold_late())
+                await until(
+                    database,
+                    "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND wait_event_type = 'Lock'",
+                )
+    found = await rows(
+        database, "SELECT user_id, user_status, outcome FROM reporting.result ORDER BY 1, 2"
+    )
+    assert [tuple(row.values()) for row in found] == [
+        ("u", "block", "applied"),
+        ("u", "enter", "ineffective"),
+        ("v", "enter", "applied"),
+    ]
+    await sound(database)
 
 
 async def test_the_duration_of_an_interval_is_from_one_change_to_the_next(
@@ -238,10 +273,12 @@ async def test_verify_names_an_interval_that_was_tampered_with(
 @pytest.mark.parametrize(
     "tampered",
     [
-        "UPDATE projections.outcome SET marks = marks + 16",
-        "UPDATE projections.outcome SET segment_key = 99",
-        "UPDATE projections.outcome SET kafka_offset = 0",
-        "INSERT INTO projections.outcome SELECT slot, 4, segment_key, lane_id, 0 FROM projections.outcome",
+        "UPDATE projections.outcome SET codes = set_byte(codes, 0, get_byte(codes, 0) | 16)",
+        "UPDATE projections.outcome SET codes = set_byte(codes, 1, 0)",
+        "UPDATE projections.outcome SET codes = set_byte(codes, 255, 32)",
+        "UPDATE projections.outcome SET block = 1",
+        "UPDATE projections.outcome SET lane_id = 99",
+        "INSERT INTO projections.outcome SELECT slot, lane_id, 1, codes FROM projections.outcome",
         "DELETE FROM projections.outcome",
     ],
 )

@@ -108,6 +108,9 @@ async def test_a_page_of_results_folds_a_key_once_however_many_of_its_events_are
 VOCABULARY = (
     "status_word",
     "outcome",
+    "outcome_code",
+    "code_in",
+    "state_of",
     "is_superseded",
     "state_until",
     "state_below",

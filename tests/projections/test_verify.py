@@ -33,17 +33,17 @@ NUMBERS = {
 }
 TAMPERED = {
     "a state": (
-        "UPDATE projections.membership SET state.is_member = false WHERE (state).is_member AND segment_key = 1",
+        "UPDATE projections.membership SET is_member = false WHERE is_member AND segment_key = 1",
         {"user_segment", "segment_size"},
     ),
     "a state's least part": (
-        "UPDATE projections.membership SET state.last_change_at = (state).last_change_at + interval '1 microsecond'",
+        "UPDATE projections.membership SET last_change_at = last_change_at + interval '1 microsecond'",
         {"user_segment"},
     ),
     "a state that went": ("DELETE FROM projections.membership WHERE segment_key = 2", {"user_segment", "segment_size"}),
     "a state of nobody": (
-        ("INSERT INTO projections.membership (slot, segment_key, person_id, state)"
-        " SELECT slot, segment_key, 99, state FROM projections.membership LIMIT 1"),
+        ("INSERT INTO projections.membership (slot, segment_key, person_id, is_member, override)"
+        " SELECT slot, segment_key, 99, is_member, override FROM projections.membership LIMIT 1"),
         {"user_segment"},
     ),
     "a size": ("UPDATE projections.size SET members = members + 1", {"segment_size"}),
@@ -82,7 +82,9 @@ TAMPERED = {
         " AND n.person_id = m.person_id)"),
         {"user_segment"},
     ),
-    "a state set to null": ("UPDATE projections.membership SET state = NULL WHERE segment_key = 1", {"user_segment"}),
+    "a state set to null": (
+        "UPDATE projections.membership SET is_member = NULL WHERE segment_key = 1", {"user_segment"},
+    ),
     "until when all is complete": (
         "UPDATE projections.checkpoint SET complete_until = complete_until + interval '1 day'", {"watermark"},
     ),

@@ -38,15 +38,18 @@ FROM (
     SELECT DISTINCT ON (h.segment_key, h.person_id) h.segment_key, h.person_id, h.state
     FROM projections.history AS h ORDER BY h.segment_key, h.person_id, h.place DESC
 ) AS expected
-FULL JOIN (SELECT * FROM projections.membership WHERE slot = 1) AS found USING (segment_key, person_id)
+FULL JOIN (
+    SELECT m.segment_key, m.person_id, projections.state_of(m) AS state
+    FROM projections.membership AS m WHERE m.slot = 1
+) AS found USING (segment_key, person_id)
 WHERE expected.state IS DISTINCT FROM found.state OR expected.state::text IS DISTINCT FROM found.state::text
 ORDER BY 1, 2 LIMIT 10
 """
 _SIZES = """
 SELECT * FROM (
-    SELECT m.segment_key, count(*) FILTER (WHERE (m.state).is_member) AS members,
-        count(*) FILTER (WHERE (m.state).override = 1) AS added,
-        count(*) FILTER (WHERE (m.state).override = 2) AS blocked
+    SELECT m.segment_key, count(*) FILTER (WHERE m.is_member) AS members,
+        count(*) FILTER (WHERE m.override = 1) AS added,
+        count(*) FILTER (WHERE m.override = 2) AS blocked
     FROM projections.membership AS m WHERE m.slot = 1 GROUP BY m.segment_key
 ) AS expected
 FULL JOIN (SELECT * FROM projections.size WHERE slot = 1) AS found USING (segment_key)

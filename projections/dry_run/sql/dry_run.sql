@@ -70,7 +70,7 @@ WITH asked AS MATERIALIZED (
     WHERE s.run IN (0, s.nth)
 )
 SELECT t.nth, s.after,
-    CASE WHEN t.time IS NOT NULL THEN segments.outcome((t.there).effect, t.superseded) END AS outcome,
+    CASE WHEN t.time IS NOT NULL THEN segments.outcome(segments.outcome_code((t.there).effect, t.superseded)) END AS outcome,
     coalesce((s.state).is_member, false) AS is_member,
     segments.status_word((s.state).override) AS override,
     segments.status_word((s.state).automation_says) AS automation_says,

@@ -33,7 +33,7 @@ WITH batch AS MATERIALIZED (
         GROUP BY o.segment_key, o.person_id
     ) AS b
     CROSS JOIN LATERAL (
-        SELECT n.ctid AS row_id, n.segment_key, n.person_id, n.state, n.tail FROM projections.membership AS n
+        SELECT n.ctid AS row_id, n.segment_key, n.person_id, projections.state_of(n) AS state, n.tail FROM projections.membership AS n
         WHERE n.slot = $1 AND n.segment_key = b.segment_key AND n.person_id = b.person_id
         OFFSET 0
     ) AS m
@@ -83,7 +83,11 @@ WITH batch AS MATERIALIZED (
     )
 ), stated AS (
     -- By row id: the rows are locked, so they are where they were found.
-    UPDATE projections.membership AS m SET state = f.state, tail = f.tail
+    UPDATE projections.membership AS m SET tail = f.tail, (
+        is_member, override, automation_says, effect, member_lane_id, stated_lane_id, member_offset, stated_offset,
+        member_since, override_since, expires_at, last_change_at, last_recorded_at, last_timestamp, last_received_at,
+        valid_from, from_offset, from_lane_id, from_status, from_effect, newest_received_at
+    ) = ROW((f.state).*)
     FROM folded AS f
     WHERE f.is_last AND f.sign = 1 AND m.slot = $1 AND m.ctid = f.row_id
     RETURNING m.segment_key, m.person_id, m.tail
@@ -126,21 +130,20 @@ WITH batch AS MATERIALIZED (
     ) AS t
     WHERE i.slot = $1 AND i.ctid = t.row_id
     RETURNING 1
-), marked AS MATERIALIZED (
-    SELECT m.segment_key, m.lane_id, m.kafka_offset, coalesce(sum(m.marks) FILTER (WHERE m.sign = 1), 0) AS marks
+), outcomes AS (
+    SELECT f.lane_id, f.kafka_offset, segments.outcome_code((f.state).effect, false) AS code
+    FROM folded AS f
+    WHERE NOT f.late
+    UNION ALL
+    SELECT l.lane_id, l.kafka_offset, min(l.code) FILTER (WHERE l.sign = 1)
     FROM (
-        SELECT f.sign, f.segment_key, f.lane_id, f.kafka_offset, (f.state).effect & 12 AS marks
-        FROM folded AS f
-        WHERE (f.state).effect & 12 <> 0 AND NOT f.late
-        UNION ALL
         -- As in projections.history.
-        SELECT a.sign, a.segment_key, a.lane_id, a.kafka_offset, a.marks + CASE
-            WHEN segments.is_superseded(
-                a.user_status, min(a.arrival) FILTER (WHERE a.user_status <= 2) OVER backwards, a.arrival
-            ) THEN 16 ELSE 0 END
+        SELECT a.sign, a.lane_id, a.kafka_offset, segments.outcome_code(a.effect, segments.is_superseded(
+            a.user_status, min(a.arrival) FILTER (WHERE a.user_status <= 2) OVER backwards, a.arrival
+        )) AS code
         FROM (
             SELECT f.sign, f.segment_key, f.person_id, f.lane_id, f.kafka_offset, f.user_status, f.tail,
-                (f.state).effect & 12 AS marks,
+                (f.state).effect,
                 row_number() OVER (
                     PARTITION BY f.sign, f.segment_key, f.person_id
                     ORDER BY f.received_at, l.topic, l.partition, f.kafka_offset, l.epoch
@@ -152,26 +155,9 @@ WITH batch AS MATERIALIZED (
         WINDOW backwards AS (
             PARTITION BY a.sign, a.segment_key, a.person_id ORDER BY a.tail DESC ROWS UNBOUNDED PRECEDING
         )
-    ) AS m
-    GROUP BY m.segment_key, m.lane_id, m.kafka_offset
-    HAVING coalesce(sum(m.marks) FILTER (WHERE m.sign = -1), 0) <> coalesce(sum(m.marks) FILTER (WHERE m.sign = 1), 0)
-), said AS (
-    INSERT INTO projections.outcome AS o (slot, segment_key, lane_id, kafka_offset, marks)
-    SELECT $1, m.segment_key, m.lane_id, m.kafka_offset, m.marks FROM marked AS m WHERE m.marks <> 0
-    ORDER BY m.lane_id, m.kafka_offset
-    ON CONFLICT ON CONSTRAINT outcome_pkey DO UPDATE SET marks = excluded.marks
-), unsaid AS (
-    DELETE FROM projections.outcome AS o
-    USING (
-        SELECT x.row_id FROM marked AS m
-        CROSS JOIN LATERAL (
-            SELECT n.ctid AS row_id FROM projections.outcome AS n
-            WHERE n.slot = $1 AND n.lane_id = m.lane_id AND n.kafka_offset = m.kafka_offset
-            OFFSET 0
-        ) AS x
-        WHERE m.marks = 0
-    ) AS u
-    WHERE o.slot = $1 AND o.ctid = u.row_id
+    ) AS l
+    GROUP BY l.lane_id, l.kafka_offset
+    HAVING sum(l.sign * l.code) <> 0
 ), days AS (
     INSERT INTO projections.size_daily AS d (slot, segment_key, day, lane_id, joined, departed, restated_at)
     SELECT $1, f.segment_key, (f.status_change_timestamp AT TIME ZONE 'UTC')::date, ($2::integer[])[1],
@@ -214,6 +200,16 @@ WITH batch AS MATERIALIZED (
     GROUP BY t.segment_key, t.person_id
 )
 SELECT (SELECT count(*) FROM batch) AS events,
+    (
+        SELECT sum(projections.set_codes($1, b.lane_id, b.block, b.places, b.codes))
+        FROM (
+            SELECT o.lane_id, o.kafka_offset >> 8 AS block, array_agg((o.kafka_offset & 255)::integer) AS places,
+                array_agg(o.code) AS codes
+            FROM outcomes AS o
+            GROUP BY 1, 2
+            ORDER BY 1, 2
+        ) AS b
+    ) AS outcomes,
     (SELECT count(*) FROM touched AS t WHERE t.late AND (t.state).is_member IS NOT NULL) AS late,
     (SELECT count(*) FROM touched) AS keys,
     (SELECT count(*) FROM stated) AS stated,

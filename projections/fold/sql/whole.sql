@@ -33,7 +33,7 @@ WITH lanes AS MATERIALIZED (
     GROUP BY i.person_id, i.segment_key
 ), folded AS MATERIALIZED (
     SELECT g.segment_key, g.person_id, g.times, g.records, g.statuses, g.lanes, g.offsets,
-        (g.key).intervals, (g.key).marks, (g.key).is_member, (g.key).override, ROW(
+        (g.key).intervals, (g.key).codes, (g.key).is_member, (g.key).override, ROW(
         (g.key).is_member, (g.key).override, (g.key).automation_says, (g.key).effect,
         g.lanes[(g.key).member_nth], g.lanes[(g.key).stated_nth],
         g.offsets[(g.key).member_nth], g.offsets[(g.key).stated_nth],
@@ -49,41 +49,18 @@ WITH lanes AS MATERIALIZED (
         FROM gathered AS s
         OFFSET 0 -- a fence: once a key, not once for each use
     ) AS g
-), states AS (
-    INSERT INTO projections.membership (slot, segment_key, person_id, state, tail)
-    SELECT $1, f.segment_key, f.person_id, f.state, cardinality(f.times) FROM folded AS f
-), intervals AS (
-    -- Each with the one after it.
-    INSERT INTO projections.past_interval (
-        slot, segment_key, person_id, valid_from, valid_to, lane_id, kafka_offset, user_status, effect, is_member, override
-    )
-    SELECT $1, n.segment_key, n.person_id, n.times[n.began >> 5], n.times[n.ended >> 5],
-        n.lanes[n.nth], n.offsets[n.nth], n.statuses[n.nth], CASE WHEN n.nth IS NOT NULL THEN n.began >> 3 & 3 END,
-        n.began & 4 <> 0, n.began & 3
+), blocks AS MATERIALIZED (
+    SELECT o.lane_id, o.kafka_offset >> 8 AS block, count(*) AS events,
+        projections.with_codes(NULL, array_agg((o.kafka_offset & 255)::integer), array_agg(o.code)) AS codes
     FROM (
-        SELECT x.*, CASE WHEN x.began > 32 THEN x.began >> 5 END AS nth
-        FROM (
-            SELECT f.*, unnest(f.intervals) AS began, unnest(f.intervals[2:]) AS ended FROM folded AS f
-        ) AS x
-        WHERE x.ended IS NOT NULL
-    ) AS n
-), outcomes AS (
-    INSERT INTO projections.outcome (slot, segment_key, lane_id, kafka_offset, marks)
-    SELECT $1, x.segment_key, x.lanes[x.mark >> 5], x.offsets[x.mark >> 5], x.mark & 31
-    FROM (SELECT f.segment_key, f.lanes, f.offsets, unnest(f.marks) AS mark FROM folded AS f) AS x
-), sizes AS (
-    INSERT INTO projections.size AS z (slot, segment_key, lane_id, members, added, blocked)
-    SELECT $1, f.segment_key, 0, count(*) FILTER (WHERE f.is_member),
-        count(*) FILTER (WHERE f.override = 1), count(*) FILTER (WHERE f.override = 2)
-    FROM folded AS f GROUP BY f.segment_key ORDER BY f.segment_key
-    ON CONFLICT (slot, segment_key, lane_id) DO UPDATE SET
-        members = z.members + excluded.members, added = z.added + excluded.added,
-        blocked = z.blocked + excluded.blocked
-), days AS (
+        SELECT unnest(f.lanes) AS lane_id, unnest(f.offsets) AS kafka_offset, unnest(f.codes) AS code FROM folded AS f
+    ) AS o
+    GROUP BY 1, 2
+), day_changes AS MATERIALIZED (
     -- date_bin costs less an event than AT TIME ZONE 'UTC', and no event is earlier than 1990. unnest in the SELECT
     -- list, for in FROM each key's arrays would be stored once more.
-    INSERT INTO projections.size_daily AS d (slot, segment_key, day, lane_id, joined, departed, restated_at)
-    SELECT $1, t.segment_key, (t.day AT TIME ZONE 'UTC')::date, 0, sum(t.joined), sum(t.departed), max(t.restated_at)
+    SELECT t.segment_key, (t.day AT TIME ZONE 'UTC')::date AS day, sum(t.joined) AS joined, sum(t.departed) AS departed,
+        max(t.restated_at) AS restated_at
     FROM (
         SELECT u.segment_key, date_bin(interval '24 hours', u.at, timestamptz '1970-01-01 00:00:00+00') AS day,
             0 AS joined, 0 AS departed, max(u.recorded_at) AS restated_at
@@ -101,9 +78,50 @@ WITH lanes AS MATERIALIZED (
         GROUP BY 1, 2
     ) AS t
     GROUP BY t.segment_key, t.day
-    ORDER BY t.segment_key, t.day
+), sizes AS (
+    INSERT INTO projections.size AS z (slot, segment_key, lane_id, members, added, blocked)
+    SELECT $1, f.segment_key, 0, count(*) FILTER (WHERE f.is_member),
+        count(*) FILTER (WHERE f.override = 1), count(*) FILTER (WHERE f.override = 2)
+    FROM folded AS f GROUP BY f.segment_key ORDER BY f.segment_key
+    ON CONFLICT (slot, segment_key, lane_id) DO UPDATE SET
+        members = z.members + excluded.members, added = z.added + excluded.added,
+        blocked = z.blocked + excluded.blocked
+), days AS (
+    INSERT INTO projections.size_daily AS d (slot, segment_key, day, lane_id, joined, departed, restated_at)
+    SELECT $1, c.segment_key, c.day, 0, c.joined, c.departed, c.restated_at FROM day_changes AS c
+    ORDER BY c.segment_key, c.day
     ON CONFLICT (slot, segment_key, day, lane_id) DO UPDATE SET
         joined = d.joined + excluded.joined, departed = d.departed + excluded.departed,
         restated_at = greatest(d.restated_at, excluded.restated_at)
+), outcomes AS (
+    INSERT INTO projections.outcome AS o (slot, lane_id, block, codes)
+    SELECT $1, b.lane_id, b.block, b.codes FROM blocks AS b
+    ORDER BY b.lane_id, b.block
+    ON CONFLICT (slot, lane_id, block) DO UPDATE SET codes = projections.merged_codes(o.codes, excluded.codes)
+), intervals AS (
+    -- Each with the one after it.
+    INSERT INTO projections.past_interval (
+        slot, segment_key, person_id, valid_from, valid_to, lane_id, kafka_offset, user_status, effect, is_member, override
+    )
+    SELECT $1, n.segment_key, n.person_id, n.times[n.began >> 5], n.times[n.ended >> 5],
+        n.lanes[n.nth], n.offsets[n.nth], n.statuses[n.nth], CASE WHEN n.nth IS NOT NULL THEN n.began >> 3 & 3 END,
+        n.began & 4 <> 0, n.began & 3
+    FROM (
+        SELECT x.*, CASE WHEN x.began > 32 THEN x.began >> 5 END AS nth
+        FROM (
+            SELECT f.*, unnest(f.intervals) AS began, unnest(f.intervals[2:]) AS ended FROM folded AS f
+        ) AS x
+        WHERE x.ended IS NOT NULL
+    ) AS n
+), states AS (
+    INSERT INTO projections.membership (
+        slot, segment_key, person_id, tail,
+        is_member, override, automation_says, effect, member_lane_id, stated_lane_id, member_offset, stated_offset,
+        member_since, override_since, expires_at, last_change_at, last_recorded_at, last_timestamp, last_received_at,
+        valid_from, from_offset, from_lane_id, from_status, from_effect, newest_received_at
+    )
+    SELECT $1, f.segment_key, f.person_id, cardinality(f.times), (f.state).* FROM folded AS f
 )
-SELECT coalesce(sum(cardinality(f.times)), 0)::bigint FROM folded AS f
+-- Shares meet in the rows of sizes, days and outcomes, and the second one waits there until the first has committed. Postgres runs
+-- the query at the end first, and then what writes, the last part first: so shares meet after all other work.
+SELECT coalesce(sum(b.events), 0)::bigint AS events, (SELECT count(*) FROM day_changes AS d) AS days FROM blocks AS b

@@ -1,5 +1,5 @@
 -- Compares the projection's tables with the fold of the log below the serving slot's checkpoints: the state of each key,
--- the ended intervals of its history, its kept outcomes, and daily sizes. The log is folded once.
+-- the ended intervals of its history, the outcomes of its events, and daily sizes. The log is folded once.
 -- A row without a state is a difference: rows are made and filled in one transaction.
 WITH folded AS MATERIALIZED (
     SELECT h.segment_key, h.person_id, h.lane_id, h.kafka_offset, h.user_status, h.status_change_timestamp, h.recorded_at,
@@ -36,11 +36,13 @@ WITH folded AS MATERIALIZED (
     GROUP BY b.segment_key, b.person_id, b.interval
     HAVING sum(b.times) <> 0
 ), outcomes AS (
-    SELECT f.segment_key, f.lane_id, f.kafka_offset, (f.effect & 12) + CASE WHEN f.superseded THEN 16 ELSE 0 END AS marks
+    SELECT f.lane_id, f.kafka_offset >> 8 AS block, projections.with_codes(
+        NULL, array_agg((f.kafka_offset & 255)::integer), array_agg(segments.outcome_code(f.effect, f.superseded))
+    ) AS codes
     FROM folded AS f
-    WHERE f.effect & 12 <> 0 OR f.superseded
+    GROUP BY 1, 2
 ), outcomes_found AS (
-    SELECT o.segment_key, o.lane_id, o.kafka_offset, o.marks::integer FROM projections.serving_outcome AS o
+    SELECT o.lane_id, o.block, o.codes FROM projections.serving_outcome AS o
 ), days AS (
     SELECT f.segment_key, (f.status_change_timestamp AT TIME ZONE 'UTC')::date AS day,
         count(*) FILTER (WHERE f.effect & 1 <> 0 AND f.is_member) AS joined,
@@ -79,12 +81,12 @@ UNION ALL
 )
 UNION ALL
 (
-    SELECT 'result', concat_ws('-', coalesce(l.topic, 'lane ' || lane_id), l.partition, l.epoch, kafka_offset),
-        coalesce('segment key ' || e.segment_key || ', marks ' || e.marks, 'no row'),
-        coalesce('segment key ' || f.segment_key || ', marks ' || f.marks, 'no row')
-    FROM outcomes AS e FULL JOIN outcomes_found AS f USING (lane_id, kafka_offset)
+    SELECT 'result', concat_ws('-', coalesce(l.topic, 'lane ' || lane_id), l.partition, l.epoch, 256 * block + n.place),
+        coalesce(nullif(get_byte(e.codes, n.place), 0)::text, 'none'), coalesce(nullif(get_byte(f.codes, n.place), 0)::text, 'none')
+    FROM outcomes AS e FULL JOIN outcomes_found AS f USING (lane_id, block)
     LEFT JOIN segments.lane AS l USING (lane_id)
-    WHERE (e.segment_key, e.marks) IS DISTINCT FROM (f.segment_key, f.marks)
+    CROSS JOIN generate_series(0, 255) AS n (place)
+    WHERE e.codes IS DISTINCT FROM f.codes AND coalesce(get_byte(e.codes, n.place), 0) <> coalesce(get_byte(f.codes, n.place), 0)
     ORDER BY 2 LIMIT 100
 )
 UNION ALL

@@ -8,7 +8,7 @@ SELECT v.view, 'number of rows' AS key, v.expected::text AS expected, v.found::t
         (SELECT count(*) FROM reporting.override)
     UNION ALL
     SELECT 'membership_history', (
-            SELECT count(*) FROM projections.serving_interval AS i WHERE i.kafka_offset IS NOT NULL
+            SELECT count(*) FROM projections.serving_interval AS i WHERE i.user_status IS NOT NULL
         ), (SELECT count(*) FROM reporting.membership_history)
     UNION ALL
     SELECT 'event', (SELECT count(*) FROM segments.event), (SELECT count(*) FROM reporting.event)

@@ -2,8 +2,8 @@
 -- once the workers have passed its record. The last row of the page is returned even if not claimed, to continue after.
 -- Parameters: $1 slot; $2 expires_at, $3 segment_key, $4 person_id to continue after; $5 limit, $6 seconds.
 WITH due AS MATERIALIZED (
-    SELECT m.segment_key, m.person_id, m.expires_at, (m.state).stated_lane_id AS lane_id,
-        (m.state).stated_offset AS kafka_offset
+    SELECT m.segment_key, m.person_id, m.expires_at, m.stated_lane_id AS lane_id,
+        m.stated_offset AS kafka_offset
     FROM projections.membership AS m
     WHERE m.slot = $1 AND m.expires_at <= now() AND (m.expires_at, m.segment_key, m.person_id) > ($2, $3, $4)
     ORDER BY m.expires_at, m.segment_key, m.person_id LIMIT $5

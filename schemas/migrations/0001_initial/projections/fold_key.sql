@@ -28,7 +28,7 @@ CREATE TYPE projections.folded_key AS (
     -- is_member, 4 if the user is a member in the interval, and the override in it. 32 alone: the key's first event, where
     -- that changed nothing.
     intervals integer [],
-    marks integer [] -- 32 times an event's number, and what projections.outcome says of it
+    codes integer [] -- what became of each event, as segments.outcome_code gives it
 );
 
 -- Which of a key's events are superseded, by number, the last one first. The arrays hold the events in their order; places
@@ -58,7 +58,7 @@ END $$;
 GRANT EXECUTE ON FUNCTION projections.superseded TO segments_project;
 
 -- The first arrays hold events of a key in its order, lapses may be null where none has one; places and epochs as above.
--- start: the state before the events; null before a key's first. Without receipts nothing is marked as superseded.
+-- start: the state before the events; null before a key's first. Without receipts no code says superseded.
 CREATE FUNCTION projections.fold_key(
     statuses smallint [], lapses projections.lapse [], lanes integer [], offsets bigint [], receipts timestamptz [],
     places integer [], epochs integer [], start segments.key_state DEFAULT NULL
@@ -72,16 +72,12 @@ DECLARE
     expires_at timestamptz;
     stated_nth integer;
     intervals integer[];
-    -- The last event that changed membership, that changed the override, that restated it with another expires_at,
-    -- and the last expire that no longer applied.
+    -- The last event that changed membership, that changed the override, that restated it with another expires_at.
     flip_nth integer := 0;
     override_nth integer := 0;
     restated_nth integer := 0;
-    void_nth integer := 0;
     effect integer;
-    marks integer[];
-    superseded integer[];
-    nth_mark integer;
+    codes integer[] := array_fill(32, ARRAY[coalesce(cardinality(statuses), 0)]);
     number integer;
     newest timestamptz := '-infinity';
     mixed boolean := false;
@@ -100,14 +96,14 @@ BEGIN
         IF status = 4 THEN -- enter
             automation_says := 4;
             IF override > 0 THEN
-                marks := marks || (32 * nth + 8);
+                codes[nth] := 40;
                 CONTINUE;
             END IF;
             CONTINUE WHEN is_member;
         ELSIF status = 5 THEN -- leave
             automation_says := 5;
             IF override > 0 THEN
-                marks := marks || (32 * nth + 8);
+                codes[nth] := 40;
                 CONTINUE;
             END IF;
             CONTINUE WHEN NOT is_member;
@@ -117,7 +113,7 @@ BEGIN
                 override_nth := nth;
             ELSIF lapses[nth].expires_at IS DISTINCT FROM expires_at THEN
                 restated_nth := nth;
-                marks := marks || (32 * nth + 4);
+                codes[nth] := 36;
             END IF;
             stated_nth := nth;
             expires_at := lapses[nth].expires_at;
@@ -138,8 +134,7 @@ BEGIN
                 stated_nth := NULL;
                 expires_at := NULL;
             ELSE
-                void_nth := nth;
-                marks := marks || (32 * nth + 8);
+                codes[nth] := 40;
             END IF;
             CONTINUE;
         END IF;
@@ -151,6 +146,11 @@ BEGIN
     IF start.is_member IS NULL AND (intervals IS NULL OR intervals[1] >= 64) THEN
         intervals := 32 || intervals;
     END IF;
+
+    FOREACH number IN ARRAY coalesce(intervals, '{}') LOOP
+        codes[number >> 5] := codes[number >> 5] + (number >> 3 & 3);
+    END LOOP;
+    effect := codes[nth] & 15;
 
     -- What was superseded: only where the events did not arrive in their order, and one of them is an add or block.
     IF receipts IS NOT NULL AND (1 = ANY (statuses) OR 2 = ANY (statuses)) THEN
@@ -165,32 +165,17 @@ BEGIN
         END LOOP;
     END IF;
     IF mixed THEN
-        nth_mark := coalesce(cardinality(marks), 0);
         FOREACH number IN ARRAY coalesce(projections.superseded(
             statuses, lanes, offsets, receipts, places, epochs, NULL, NULL, NULL, NULL
         ), '{}') LOOP
-            WHILE nth_mark > 0 AND marks[nth_mark] >> 5 > number LOOP
-                nth_mark := nth_mark - 1;
-            END LOOP;
-            IF nth_mark > 0 AND marks[nth_mark] >> 5 = number THEN
-                marks[nth_mark] := marks[nth_mark] + 16;
-            ELSE
-                superseded := superseded || (32 * number + 16);
-            END IF;
+            codes[number] := codes[number] + 16;
         END LOOP;
-        marks := marks || superseded;
-    END IF;
-
-    IF void_nth = nth OR (status IN (4, 5) AND override > 0) THEN
-        effect := 8;
-    ELSE
-        effect := (flip_nth = nth)::integer + 2 * (override_nth = nth)::integer + 4 * (restated_nth = nth)::integer;
     END IF;
     RETURN ROW(
         is_member, override, automation_says, effect::smallint,
         CASE WHEN is_member THEN flip_nth END, stated_nth, CASE WHEN override > 0 THEN override_nth END,
         greatest(flip_nth, override_nth, restated_nth), expires_at, nullif(greatest(flip_nth, override_nth), 0),
-        nullif(intervals[cardinality(intervals)] >> 3 & 3, 0)::smallint, intervals, marks
+        nullif(intervals[cardinality(intervals)] >> 3 & 3, 0)::smallint, intervals, codes
     );
 END $$;
 GRANT EXECUTE ON FUNCTION projections.fold_key TO segments_project;

@@ -111,7 +111,7 @@ BEGIN
             )
     )
     SELECT f.lane_id, f.kafka_offset, f.place, f.state,
-        segments.outcome((f.state).effect, f.superseded)
+        segments.outcome(segments.outcome_code((f.state).effect, f.superseded))
     FROM folded AS f
     WHERE f.status_change_timestamp BETWEEN first_at AND last_at AND f.lane_id IS NOT NULL;
 END $$;

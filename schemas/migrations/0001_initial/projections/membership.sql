@@ -1,22 +1,33 @@
--- The state of each key. What the views read of all keys is copied out of it into columns: to take one column out of a
--- composite value costs as much as to read the row.
+-- The state of each key: the columns of segments.key_state, those first that views read of all keys. is_member is null for a
+-- moment, until the key's first events are folded.
 CREATE TABLE projections.membership (
     slot smallint NOT NULL,
-    is_member boolean GENERATED ALWAYS AS ((state).is_member) STORED,
-    override smallint GENERATED ALWAYS AS ((state).override) STORED,
-    from_status smallint GENERATED ALWAYS AS ((state).from_status) STORED,
+    is_member boolean,
+    override smallint,
+    from_status smallint,
     segment_key integer NOT NULL,
     person_id bigint NOT NULL,
-    valid_from timestamptz GENERATED ALWAYS AS ((state).valid_from) STORED,
-    last_recorded_at timestamptz GENERATED ALWAYS AS ((state).last_recorded_at) STORED,
+    valid_from timestamptz,
+    last_recorded_at timestamptz,
+    from_offset bigint,
+    from_lane_id integer,
+    from_effect smallint,
+    automation_says smallint,
+    effect smallint,
     -- Events after the key's last kept state; all of its events where none is kept.
     tail integer NOT NULL DEFAULT 0,
-    from_effect smallint GENERATED ALWAYS AS ((state).from_effect) STORED,
-    from_lane_id integer GENERATED ALWAYS AS ((state).from_lane_id) STORED,
-    from_offset bigint GENERATED ALWAYS AS ((state).from_offset) STORED,
+    member_lane_id integer,
+    stated_lane_id integer,
+    member_offset bigint,
+    stated_offset bigint,
+    member_since timestamptz,
+    override_since timestamptz,
     -- When the override is to lapse. Indexed: most keys never lapse, so that a fold seldom writes into its index.
-    expires_at timestamptz GENERATED ALWAYS AS ((state).expires_at) STORED,
-    state segments.key_state,
+    expires_at timestamptz,
+    last_change_at timestamptz,
+    last_timestamp timestamptz,
+    last_received_at timestamptz,
+    newest_received_at timestamptz,
     CONSTRAINT membership_pkey PRIMARY KEY (slot, segment_key, person_id)
 ) PARTITION BY LIST (slot);
 CREATE TABLE projections.membership_0 PARTITION OF projections.membership FOR VALUES IN (0) WITH (fillfactor = 75);
@@ -27,3 +38,17 @@ GRANT SELECT ON projections.membership, projections.membership_0, projections.me
 TO segments_ingest, segments_operate, segments_api;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON projections.membership, projections.membership_0, projections.membership_1
 TO segments_project;
+
+-- The state in a row; of a column of it Postgres reads that column alone.
+CREATE FUNCTION projections.state_of(row_of_key projections.membership) RETURNS segments.key_state
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ROW(
+    row_of_key.is_member, row_of_key.override, row_of_key.automation_says, row_of_key.effect,
+    row_of_key.member_lane_id, row_of_key.stated_lane_id, row_of_key.member_offset, row_of_key.stated_offset,
+    row_of_key.member_since, row_of_key.override_since, row_of_key.expires_at, row_of_key.last_change_at,
+    row_of_key.last_recorded_at, row_of_key.last_timestamp, row_of_key.last_received_at, row_of_key.valid_from,
+    row_of_key.from_offset, row_of_key.from_lane_id, row_of_key.from_status, row_of_key.from_effect,
+    row_of_key.newest_received_at
+)::segments.key_state;
+GRANT EXECUTE ON FUNCTION projections.state_of
+TO segments_project, segments_operate, segments_api, segments_report, segments_report_network;

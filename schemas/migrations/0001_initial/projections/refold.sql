@@ -41,7 +41,7 @@ DECLARE
     times timestamptz[] := '{}';
     receipts timestamptz[] := '{}';
     intervals integer[];
-    marks integer[];
+    codes integer[];
     -- Of those of the batch.
     new_times timestamptz[];
     new_records timestamptz[];
@@ -193,7 +193,7 @@ BEGIN
                 new_records := new_records || piece.new_records;
                 newest := greatest(newest, piece.newest);
                 intervals := intervals || ARRAY(SELECT i + 32 * seen FROM unnest(folded.intervals) AS i);
-                marks := marks || ARRAY(SELECT m + 32 * seen FROM unnest(folded.marks) AS m);
+                codes := codes || folded.codes;
             END IF;
             seen := seen + piece.length;
         END LOOP;
@@ -206,10 +206,10 @@ BEGIN
         PERFORM projections.rewrite(
             wanted_slot, wanted_segment_key, wanted_person_id, batch_lanes[1], start,
             CASE WHEN is_last THEN (
-                SELECT m.state FROM projections.membership AS m
+                SELECT projections.state_of(m) FROM projections.membership AS m
                 WHERE m.slot = wanted_slot AND m.segment_key = wanted_segment_key AND m.person_id = wanted_person_id
             ) ELSE now_state END,
-            lanes, offsets, statuses, times, intervals, marks, new_times, new_records, projections.superseded(
+            lanes, offsets, statuses, times, intervals, codes, new_times, new_records, projections.superseded(
                 statuses, lanes, offsets, receipts, places, epochs, beyond.received_at, places[beyond.lane_id],
                 beyond.kafka_offset, epochs[beyond.lane_id]
             )

@@ -1,12 +1,12 @@
 -- Bring the rows of a stretch of a key, which was folded anew, to what the fold gave, where they differ: the intervals of
--- its history that are over, what is said of events besides, and daily sizes. What was there tells what it was.
+-- its history that are over, what became of its events, and daily sizes. What was there tells what it was.
 -- start: the state before the stretch, null where it begins with the key's first event; stands: the state after it, as it
--- was. The arrays hold the events of the stretch in their order; intervals and marks are as projections.fold_key gives them,
+-- was. The arrays hold the events of the stretch in their order; intervals and codes are as projections.fold_key gives them,
 -- superseded as projections.superseded does. new_*: of the batch's events. first_lane_id: for the daily sizes.
 CREATE FUNCTION projections.rewrite(
     wanted_slot smallint, wanted_segment_key integer, wanted_person_id bigint, first_lane_id integer,
     start segments.key_state, stands segments.key_state,
-    lanes integer [], offsets bigint [], statuses smallint [], times timestamptz [], intervals integer [], marks integer [],
+    lanes integer [], offsets bigint [], statuses smallint [], times timestamptz [], intervals integer [], codes integer [],
     new_times timestamptz [], new_records timestamptz [], superseded integer []
 ) RETURNS void LANGUAGE plpgsql SET enable_seqscan = off AS $$ -- a plan is kept, and may be older than the tables are large
 #variable_conflict use_column
@@ -80,34 +80,20 @@ BEGIN
         departed = d.departed + excluded.departed,
         restated_at = greatest(d.restated_at, excluded.restated_at);
 
-    WITH marked AS MATERIALIZED (
-        SELECT e.lane_id, e.kafka_offset, coalesce(n.marks, 0) AS marks, w.row_id
-        FROM unnest(lanes, offsets) WITH ORDINALITY AS e (lane_id, kafka_offset, nth)
-        LEFT JOIN (
-            SELECT s.nth, sum(s.marks) AS marks
-            FROM (
-                SELECT m >> 5 AS nth, m & 31 AS marks FROM unnest(marks) AS m
-                UNION ALL
-                SELECT u, 16 FROM unnest(superseded) AS u
-            ) AS s
-            GROUP BY s.nth
-        ) AS n ON e.nth = n.nth
-        LEFT JOIN LATERAL (
-            SELECT o.ctid AS row_id, o.marks FROM projections.outcome AS o
-            WHERE o.slot = wanted_slot AND o.lane_id = e.lane_id AND o.kafka_offset = e.kafka_offset
-            OFFSET 0
-        ) AS w ON true
-        WHERE coalesce(n.marks, 0) <> coalesce(w.marks, 0)
-    ), unsaid AS (
-        DELETE FROM projections.outcome AS o USING marked AS m
-        WHERE m.marks = 0 AND o.slot = wanted_slot AND o.ctid = m.row_id
-    ), said_again AS (
-        UPDATE projections.outcome AS o SET marks = m.marks FROM marked AS m
-        WHERE m.marks <> 0 AND o.slot = wanted_slot AND o.ctid = m.row_id
-    )
-    INSERT INTO projections.outcome (slot, segment_key, lane_id, kafka_offset, marks)
-    SELECT wanted_slot, wanted_segment_key, m.lane_id, m.kafka_offset, m.marks FROM marked AS m
-    WHERE m.marks <> 0 AND m.row_id IS NULL
-    ORDER BY m.lane_id, m.kafka_offset;
+    PERFORM projections.set_codes(wanted_slot, b.lane_id, b.block, b.places, b.codes)
+    FROM (
+        SELECT e.lane_id, e.kafka_offset >> 8 AS block, array_agg((e.kafka_offset & 255)::integer) AS places,
+            array_agg(e.code + CASE WHEN u.nth IS NULL THEN 0 ELSE 16 END) AS codes
+        FROM unnest(lanes, offsets, codes) WITH ORDINALITY AS e (lane_id, kafka_offset, code, nth)
+        LEFT JOIN unnest(superseded) AS u (nth) ON e.nth = u.nth
+        GROUP BY 1, 2
+        ORDER BY 1, 2
+    ) AS b
+    LEFT JOIN LATERAL (
+        SELECT o.codes FROM projections.outcome AS o
+        WHERE o.slot = wanted_slot AND o.lane_id = b.lane_id AND o.block = b.block
+        OFFSET 0
+    ) AS o ON true
+    WHERE projections.with_codes(o.codes, b.places, b.codes) IS DISTINCT FROM o.codes;
 END $$;
 GRANT EXECUTE ON FUNCTION projections.rewrite TO segments_project;

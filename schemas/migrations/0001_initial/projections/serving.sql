@@ -3,6 +3,16 @@ CREATE VIEW projections.serving AS
 SELECT g.slot FROM projections.generation AS g
 WHERE g.projection = 'membership';
 
+-- The same, for views that are a union: Postgres 15 has no parallel plan of a part of a union that has a sub-select. It is called
+-- for each row of a scan.
+CREATE FUNCTION projections.serving_slot() RETURNS smallint
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT s.slot FROM projections.serving AS s);
+END $$;
+GRANT EXECUTE ON FUNCTION projections.serving_slot
+TO segments_project, segments_operate, segments_api, segments_report, segments_report_network;
+
 CREATE VIEW projections.serving_checkpoint AS
 SELECT t.lane_id, t.next_offset, t.complete_until, t.recorded_until
 FROM projections.checkpoint AS t
@@ -10,7 +20,8 @@ WHERE t.projection = 'membership' AND t.slot = (SELECT s.slot FROM projections.s
 
 CREATE VIEW projections.serving_membership AS
 SELECT
-    t.segment_key, t.person_id, t.state, t.expires_at, t.tail, t.is_member, t.override, t.valid_from, t.last_recorded_at
+    t.segment_key, t.person_id, projections.state_of(t) AS state, t.expires_at, t.tail, t.is_member, t.override, t.valid_from,
+    t.last_recorded_at
 FROM projections.membership AS t
 WHERE t.slot = (SELECT s.slot FROM projections.serving AS s);
 
@@ -22,9 +33,9 @@ FROM projections.key_interval AS t
 WHERE t.slot = (SELECT s.slot FROM projections.serving AS s);
 
 CREATE VIEW projections.serving_outcome AS
-SELECT t.segment_key, t.lane_id, t.kafka_offset, t.marks
+SELECT t.lane_id, t.block, t.codes
 FROM projections.outcome AS t
-WHERE t.slot = (SELECT s.slot FROM projections.serving AS s);
+WHERE t.slot = projections.serving_slot();
 
 CREATE VIEW projections.serving_kept_state AS
 SELECT

@@ -53,8 +53,9 @@ BEGIN
         $query$
         SELECT s.network_id, s.segment_id::bigint, p.user_id, k.is_member, segments.status_word(k.override)
         FROM (%1$s) AS k
-        JOIN segments.segment AS s ON k.segment_key = s.segment_key
-        JOIN segments.person AS p ON k.person_id = p.person_id
+        -- LEFT: the planner can't tell how many keys a segment has in a union, and would expect few.
+        LEFT JOIN segments.segment AS s ON k.segment_key = s.segment_key
+        LEFT JOIN segments.person AS p ON k.person_id = p.person_id
         $query$,
         format(states, CASE WHEN wanted_people IS NULL THEN '' ELSE 'AND i.person_id = ANY ($4)' END)
     ) USING at, known_at, wanted_segments, wanted_people, serving;

@@ -17,8 +17,8 @@ SELECT
     )) AS last_recorded_at,
     i.valid_to - i.valid_from AS duration
 FROM projections.serving_interval AS i
-INNER JOIN segments.segment AS s ON i.segment_key = s.segment_key
 -- LEFT: what is not asked for is not joined.
+LEFT JOIN segments.segment AS s ON i.segment_key = s.segment_key
 LEFT JOIN segments.person AS p ON i.person_id = p.person_id
 LEFT JOIN segments.lane AS l ON i.lane_id = l.lane_id
 -- The key is said twice, so that a filter by reference finds its way from the event to the interval.
@@ -29,7 +29,7 @@ LEFT JOIN segments.event AS e
         AND i.segment_key = e.segment_key
         AND i.person_id = e.person_id
 -- What a key was before its first change is no change.
-WHERE i.kafka_offset IS NOT NULL;
+WHERE i.user_status IS NOT NULL;
 
 COMMENT ON VIEW reporting.membership_history IS 'Each state (is_member, override) of a user in a segment, with the interval in which it held.';
 COMMENT ON COLUMN reporting.membership_history.event_id IS 'The event''s id, derived from its position; null for a rejected record.';

@@ -5,12 +5,10 @@ SELECT
     s.segment_id::bigint AS segment_id,
     p.user_id,
     segments.status_word(e.user_status) AS user_status,
-    segments.outcome(
-        ((coalesce(o.marks, 0) & 12) | coalesce(i.effect, 0))::smallint, coalesce(o.marks & 16 <> 0, false)
-    ) AS outcome,
+    segments.outcome(projections.code_in(o.codes, e.kafka_offset)) AS outcome,
     NULL::text AS reason,
-    coalesce(i.effect & 1 <> 0, false) AS changed_membership,
-    coalesce(i.effect & 2 <> 0, false) AS changed_override,
+    nullif(projections.code_in(o.codes, e.kafka_offset), 0) & 1 <> 0 AS changed_membership,
+    nullif(projections.code_in(o.codes, e.kafka_offset), 0) & 2 <> 0 AS changed_override,
     e.status_change_timestamp,
     e.received_at,
     l.topic AS kafka_topic,
@@ -19,43 +17,11 @@ SELECT
     e.kafka_offset,
     segments.event_id(l.topic, l.partition, l.epoch, e.kafka_offset) AS event_id
 FROM segments.event AS e
-INNER JOIN segments.segment AS s ON e.segment_key = s.segment_key
-INNER JOIN projections.serving_checkpoint AS c ON e.lane_id = c.lane_id AND e.kafka_offset < c.next_offset
 -- LEFT: what is not asked for is not joined.
+LEFT JOIN segments.segment AS s ON e.segment_key = s.segment_key
 LEFT JOIN segments.lane AS l ON e.lane_id = l.lane_id
 LEFT JOIN segments.person AS p ON e.person_id = p.person_id
-LEFT JOIN projections.serving_outcome AS o ON e.lane_id = o.lane_id AND e.kafka_offset = o.kafka_offset
--- The interval that the event began. The key and the time are said too: by these it is found.
-LEFT JOIN projections.serving_interval AS i
-    ON
-        e.person_id = i.person_id
-        AND e.segment_key = i.segment_key
-        AND e.status_change_timestamp = i.valid_from
-        AND e.lane_id = i.lane_id
-        AND e.kafka_offset = i.kafka_offset
-UNION ALL
-SELECT
-    s.network_id,
-    e.reference_id,
-    s.segment_id::bigint,
-    p.user_id,
-    segments.status_word(e.user_status),
-    'queued',
-    NULL,
-    NULL,
-    NULL,
-    e.status_change_timestamp,
-    e.received_at,
-    l.topic,
-    l.partition,
-    l.epoch,
-    e.kafka_offset,
-    segments.event_id(l.topic, l.partition, l.epoch, e.kafka_offset)
-FROM segments.lane AS l
-LEFT JOIN projections.serving_checkpoint AS c ON l.lane_id = c.lane_id
-INNER JOIN segments.event AS e ON l.lane_id = e.lane_id AND coalesce(c.next_offset, l.first_offset) <= e.kafka_offset
-INNER JOIN segments.segment AS s ON e.segment_key = s.segment_key
-INNER JOIN segments.person AS p ON e.person_id = p.person_id
+LEFT JOIN projections.serving_outcome AS o ON e.lane_id = o.lane_id AND e.kafka_offset >> 8 = o.block
 UNION ALL
 SELECT
     s.network_id,

@@ -36,9 +36,9 @@ BEGIN
             ('segments.event', 'segment_key = ANY (own.segments)'), ('segments.duplicate', 'segment_key = ANY (own.segments)'),
             ('projections.serving_membership', 'segment_key = ANY (own.segments)'),
             ('projections.serving_interval', 'segment_key = ANY (own.segments)'),
-            ('projections.serving_outcome', 'segment_key = ANY (own.segments)'),
             ('projections.serving_size', 'segment_key = ANY (own.segments)'),
             ('projections.serving_size_daily', 'segment_key = ANY (own.segments)'),
+            ('projections.serving_outcome', 'lane_id = ANY (own.lanes)'),
             ('segments.hole', 'lane_id = ANY (own.lanes)'), ('segments.lane', 'lane_id = ANY (own.lanes)')
         ) AS v (of_table, is_theirs)
         LOOP
