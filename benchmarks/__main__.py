@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--only NAME ...] [--runs N] [--quick]`."""
+"""`python -m benchmarks [--only NAME ...] [--runs N] [--quick] [--large]`."""
 
 from __future__ import annotations
 
@@ -32,8 +32,11 @@ def main() -> int:
     parser.add_argument(
         "--quick", action="store_true", help="small loads, nothing written to RESULTS.md"
     )
+    parser.add_argument(
+        "--large", action="store_true", help="10M events instead of 1M, where a figure has both"
+    )
     options = parser.parse_args()
-    with find_place(quick=options.quick) as place:
+    with find_place(quick=options.quick, large=options.large) as place:
         return asyncio.run(_run(place, options.only or list(ALL), options.runs))
 
 
@@ -69,7 +72,7 @@ async def _measure(place: Place, names: list[str], runs: int) -> int:
         }
         print(*lines.values(), sep="\n", flush=True)
         if lines and not place.quick:
-            command = f"python -m benchmarks --only {name} --runs {runs}"
+            command = f"python -m benchmarks --only {name} --runs {runs}{' --large' * place.large}"
             about = await report.about(place, command)
             report.write(lines, [figure.name for figure in _figures()], about)
     return failed

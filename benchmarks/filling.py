@@ -6,9 +6,11 @@ Lane rows, counters and checkpoints are consistent, so that guarantees and views
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from benchmarks.load import NETWORK
+from benchmarks.load import NETWORK, SEGMENTS
 
 if TYPE_CHECKING:
     from benchmarks.world import World
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 FILLED = "prefill"  # the topic of the filled lanes; it is never read
 _PEOPLE = """
 INSERT INTO segments.person (network_id, user_id, salt)
-SELECT $1, 'customer' || lpad(n::text, 6, '0') || '@example.com', decode(md5(n::text), 'hex')
+SELECT $1, 'customer' || lpad(n::text, greatest(6, length(n::text)), '0') || '@example.com', decode(md5(n::text), 'hex')
 FROM generate_series(0, $2::integer - 1) AS n
 """
 _LANES = """
@@ -32,14 +34,14 @@ INSERT INTO segments.event (lane_id, segment_key, kafka_offset, person_id, statu
 SELECT l.lane_id, s.segment_key, n, p.first + (n * $3::bigint + l.partition) * 7919 % $4::bigint,
     t.at, t.at, t.at, (ARRAY[4, 4, 5, 1, 4, 5, 2, 3])[1 + (n * 31 + l.partition) % 8],
     decode(md5(n::text || l.partition), 'hex'),
-    'filled-' || lpad((n * $3::bigint + l.partition)::text, 9, '0'), '',
+    $6::text || lpad(((n * $3::bigint + l.partition) % $7::bigint)::text, 9, '0'), '',
     jsonb_build_object('rule', 'rfm-' || n % 97, 'score', n % 1000 / 10.0, 'run', 'nightly-segments'),
     decode(md5(n::text), 'hex')
 FROM segments.lane AS l
 CROSS JOIN (SELECT min(person_id) AS first FROM segments.person) AS p
 CROSS JOIN generate_series($1::bigint, $2::bigint - 1) AS n
-CROSS JOIN LATERAL (SELECT timestamptz '2024-01-01 00:00:00+00' + n * interval '30 seconds' AS at) AS t
-INNER JOIN segments.segment AS s ON s.segment_id = 1 + (n / 7) % 5
+CROSS JOIN LATERAL (SELECT $8::timestamptz + n * $9::interval AS at) AS t
+INNER JOIN segments.segment AS s ON s.segment_id = 1 + (n / 7) % $10::integer
 WHERE l.topic = $5
 """
 _CHECKPOINTS = """
@@ -50,17 +52,34 @@ LANES = 8
 STEP = 125_000  # rows per lane and statement
 
 
-async def fill(world: World, events: int, people: int) -> None:
-    """Insert `events` of `people` into the log, with checkpoints at the end of the lanes, for `segments rebuild`."""
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """What to fill the log with: events of some people in the first segments.
+
+    campaigns: how many references there are; None: one for each event. every: the time between two events of a lane.
+    """
+
+    events: int
+    people: int
+    segments: int = SEGMENTS
+    campaigns: int | None = None
+    began: datetime = datetime(2024, 1, 1, tzinfo=UTC)
+    every: timedelta = timedelta(seconds=30)
+
+
+async def fill(world: World, filling: Filling) -> None:
+    """Insert events into the log, with checkpoints at the end of the lanes, for `segments rebuild`."""
     owner = world.owner
-    await owner.execute(_PEOPLE, NETWORK, people)
-    each = events // LANES
-    at = await owner.fetchval(
-        "SELECT timestamptz '2024-01-01 00:00:00+00' + $1 * interval '30 seconds'", each
-    )
-    await owner.execute(_LANES, FILLED, each, at, LANES)
+    await owner.execute(_PEOPLE, NETWORK, filling.people)
+    each = filling.events // LANES
+    ended = filling.began + each * filling.every
+    await owner.execute(_LANES, FILLED, each, ended, LANES)
+    campaign = "filled-" if filling.campaigns is None else "campaign-"
+    said = (FILLED, campaign, filling.campaigns or filling.events, filling.began, filling.every)
     for first in range(0, each, STEP):
         until = min(first + STEP, each)
-        await owner.execute(_EVENTS, first, until, LANES, people, FILLED, timeout=1200)
+        await owner.execute(
+            _EVENTS, first, until, LANES, filling.people, *said, filling.segments, timeout=1200
+        )
     await owner.execute(_CHECKPOINTS, FILLED)
     await owner.execute("VACUUM ANALYZE", timeout=1200)

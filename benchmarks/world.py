@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A running stack. quick: small loads, to check that the benchmarks work."""
+    """A running stack. quick: small loads, to check that the benchmarks work; large: ten times the usual log."""
 
     database_url: str
     bootstrap_servers: str
     quick: bool
+    large: bool = False
 
     def scaled(self, count: int) -> int:
         """Return the size of a load: `count`, or a twentieth of it if quick."""
@@ -38,18 +39,18 @@ class Place:
 
 
 @contextmanager
-def find_place(*, quick: bool) -> Iterator[Place]:
+def find_place(*, quick: bool, large: bool = False) -> Iterator[Place]:
     """Use the stack in the settings, or start one."""
     settings = read_settings()
     url = settings.database_url.get_secret_value() if settings.database_url else None
     servers = settings.kafka_bootstrap_servers
     if url is not None and servers is not None:
-        yield Place(url, servers, quick)
+        yield Place(url, servers, quick, large)
         return
     from stack import StackOptions, start_stack  # noqa: PLC0415 - not needed with an existing stack
 
     with start_stack(StackOptions(database_url=url, bootstrap_servers=servers)) as stack:
-        yield Place(stack.database_url, stack.bootstrap_servers, quick)
+        yield Place(stack.database_url, stack.bootstrap_servers, quick, large)
 
 
 @dataclass(frozen=True, slots=True)

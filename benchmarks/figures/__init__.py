@@ -5,6 +5,7 @@ from typing import Protocol
 
 from benchmarks.figure import Figure, Sample
 from benchmarks.figures import (
+    analysts_questions,
     duplicates,
     following,
     ingest,
@@ -42,5 +43,6 @@ ALL: Mapping[str, Measuring] = {
     "long_key": long_key,
     "ten_million": ten_million,
     "questions": questions,
+    "analysts_questions": analysts_questions,
     "memory": memory,
 }

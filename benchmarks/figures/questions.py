@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from benchmarks.figure import Figure, Sample
-from benchmarks.filling import fill
+from benchmarks.filling import Filling, fill
 from benchmarks.load import NETWORK, USERS
 from benchmarks.processes import run_command
 from benchmarks.world import fresh_world
@@ -89,7 +89,7 @@ async def measure(place: Place) -> list[Sample]:
     samples = []
     for size, (events, spread) in SIZES.items():
         async with fresh_world(place) as world:
-            await fill(world, place.scaled(events), USERS * spread)
+            await fill(world, Filling(place.scaled(events), USERS * spread))
             await run_command(world, "rebuild")
             await world.owner.execute(_TABLES, timeout=1200)
             await world.owner.execute("VACUUM ANALYZE", timeout=1200)

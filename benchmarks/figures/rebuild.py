@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.figure import Figure, Sample
-from benchmarks.filling import fill
+from benchmarks.filling import Filling, fill
 from benchmarks.limits import fold_at_once
 from benchmarks.load import USERS
 from benchmarks.processes import run_command
@@ -24,7 +24,7 @@ async def measure(place: Place) -> list[Sample]:
     """Measure once: the time of the command minus that of its `--help`."""
     count = place.scaled(EVENTS)
     async with fresh_world(place) as world:
-        await fill(world, count, USERS)
+        await fill(world, Filling(count, USERS))
         starting = await run_command(world, "rebuild", "--help")
         await world.owner.execute("CHECKPOINT")
         seconds = await run_command(world, "rebuild") - starting

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.figure import Figure, Sample
-from benchmarks.filling import fill
+from benchmarks.filling import Filling, fill
 from benchmarks.flows import ingest_rate
 from benchmarks.load import EVENTS, USERS, make_load
 from benchmarks.lookups import BARE, VIEWS, look_up
@@ -48,7 +48,7 @@ async def measure(place: Place) -> list[Sample]:
     async with fresh_world(place) as world:
         empty = await ingest_rate(world, make_load(count, spread=SPREAD))
     async with fresh_world(place) as world:
-        await fill(world, place.scaled(FILLED_EVENTS), USERS * SPREAD)
+        await fill(world, Filling(place.scaled(FILLED_EVENTS), USERS * SPREAD))
         await run_command(world, "rebuild")
         await world.owner.execute("VACUUM ANALYZE", timeout=1200)
         views = await look_up(world)
