@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.database import rows, value
+from tests.projections.folding import commands, fold, log
+from tests.support.database import connected, rows, value
 
 if TYPE_CHECKING:
     from service.runtime.settings import Settings
@@ -80,6 +82,11 @@ WHERE c.relnamespace = 'reporting'::regnamespace AND c.relkind <> 'c' AND a.attn
 ORDER BY c.relname, a.attnum
 """
 
+_COMMENTS = """
+SELECT relname, obj_description(oid, 'pg_class') FROM pg_class
+WHERE relnamespace = 'reporting'::regnamespace AND relkind = 'v'
+"""
+
 
 async def test_every_view_has_the_columns_of_the_contract_in_order(database: Settings) -> None:
     found: dict[str, list[str]] = {}
@@ -115,6 +122,30 @@ async def test_every_view_column_function_and_type_says_what_it_is(database: Set
     )
     assert [row["name"] for row in objects if not row["comment"]] == []
     assert len(objects) == len(VIEWS) + 8
+
+
+async def test_the_key_that_a_comment_names_identifies_each_row_of_the_view(
+    database: Settings,
+) -> None:
+    said = commands(7, 400, users=40)
+    async with log(database, lanes=2) as lanes:
+        for lane in lanes:
+            await lane.append(*said[::2], *said[:20], *said[1::2], b"{", b"{")
+        await fold(database)
+    async with connected(database) as connection:
+        comments = dict(await connection.fetch(_COMMENTS))
+        assert comments.keys() == VIEWS.keys()
+        for view, comment in comments.items():
+            if view == "watermark":
+                continue
+            key = re.search(r" Key: ([a-z_, ]+)\.$", comment)
+            assert key is not None, view
+            ((total, named, distinct),) = await connection.fetch(
+                f"SELECT count(*), count(*) FILTER (WHERE num_nulls({key[1]}) = 0), count(DISTINCT ({key[1]}))"
+                f" FROM reporting.{view}"
+            )
+            assert named == distinct == total, view
+            assert total > 1 or view == "hole", view
 
 
 async def test_the_functions_have_the_signatures_and_defaults_of_the_contract(

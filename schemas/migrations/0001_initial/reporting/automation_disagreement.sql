@@ -3,7 +3,7 @@ SELECT network_id, segment_id, user_id, is_member, automation_says
 FROM reporting.user_segment
 WHERE override IS NULL AND is_member <> (automation_says = 'enter');
 
-COMMENT ON VIEW reporting.automation_disagreement IS 'Members whose last automation outcome is leave, and non-members whose last one is enter, without an override that explains it.';
+COMMENT ON VIEW reporting.automation_disagreement IS 'Members whose last automation outcome is leave, and non-members whose last one is enter, without an override that explains it. Key: network_id, segment_id, user_id.';
 COMMENT ON COLUMN reporting.automation_disagreement.network_id IS 'The tenant.';
 COMMENT ON COLUMN reporting.automation_disagreement.segment_id IS 'The segment''s number within its network.';
 COMMENT ON COLUMN reporting.automation_disagreement.user_id IS 'The user: an email in lower case, or a user id as sent; erased:<n> once erased.';

@@ -11,7 +11,7 @@ FROM segments.duplicate AS d
 INNER JOIN segments.lane AS l ON d.lane_id = l.lane_id
 INNER JOIN segments.lane AS o ON d.of_lane_id = o.lane_id;
 
-COMMENT ON VIEW reporting.duplicate IS 'Records that repeat an event and were dropped.';
+COMMENT ON VIEW reporting.duplicate IS 'Records that repeat an event and were dropped. Key: kafka_topic, kafka_partition, kafka_epoch, kafka_offset.';
 COMMENT ON COLUMN reporting.duplicate.kafka_topic IS 'Topic of the record.';
 COMMENT ON COLUMN reporting.duplicate.kafka_partition IS 'Partition of the record.';
 COMMENT ON COLUMN reporting.duplicate.kafka_epoch IS 'Starts at 0, and increases by 1 with each adoption of a remade topic.';

@@ -25,7 +25,7 @@ INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id
 INNER JOIN segments.segment AS s ON e.segment_key = s.segment_key
 INNER JOIN segments.person AS p ON e.person_id = p.person_id;
 
-COMMENT ON VIEW reporting.event IS 'The log: every accepted command with its position.';
+COMMENT ON VIEW reporting.event IS 'The log: every accepted command with its position. Key: event_id.';
 COMMENT ON COLUMN reporting.event.event_id IS 'The event''s id, derived from its position; null for a rejected record.';
 COMMENT ON COLUMN reporting.event.network_id IS 'The tenant.';
 COMMENT ON COLUMN reporting.event.segment_id IS 'The segment''s number within its network.';

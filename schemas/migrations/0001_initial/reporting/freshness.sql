@@ -14,7 +14,7 @@ FROM segments.lane AS l
 CROSS JOIN projections.generation AS g
 LEFT JOIN projections.checkpoint AS c ON l.lane_id = c.lane_id AND g.projection = c.projection AND g.slot = c.slot;
 
-COMMENT ON VIEW reporting.freshness IS 'The lag of the log behind Kafka and of each projection behind the log, per lane. Offsets are next offsets.';
+COMMENT ON VIEW reporting.freshness IS 'The lag of the log behind Kafka and of each projection behind the log, per lane. Offsets are next offsets. Key: projection, kafka_topic, kafka_partition, kafka_epoch.';
 COMMENT ON COLUMN reporting.freshness.projection IS 'The projection.';
 COMMENT ON COLUMN reporting.freshness.kafka_topic IS 'Topic of the lane.';
 COMMENT ON COLUMN reporting.freshness.kafka_partition IS 'Partition of the lane.';

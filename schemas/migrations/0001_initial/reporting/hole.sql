@@ -10,7 +10,7 @@ SELECT
 FROM segments.hole AS h
 INNER JOIN segments.lane AS l ON h.lane_id = l.lane_id;
 
-COMMENT ON VIEW reporting.hole IS 'Ranges of offsets without a record for the log: transaction markers, aborted records, compaction, retention, and offsets that were skipped at an adoption.';
+COMMENT ON VIEW reporting.hole IS 'Ranges of offsets without a record for the log: transaction markers, aborted records, compaction, retention, and offsets that were skipped at an adoption. Key: kafka_topic, kafka_partition, kafka_epoch, first_offset.';
 COMMENT ON COLUMN reporting.hole.kafka_topic IS 'Topic of the lane.';
 COMMENT ON COLUMN reporting.hole.kafka_partition IS 'Partition of the lane.';
 COMMENT ON COLUMN reporting.hole.kafka_epoch IS 'Starts at 0, and increases by 1 with each adoption of a remade topic.';

@@ -6,7 +6,7 @@ SELECT
     CASE WHEN NOT closed THEN stopped_because END AS stopped_because
 FROM segments.lane;
 
-COMMENT ON VIEW reporting.lane IS 'Each partition and epoch: the position of the log and the counts of its offsets. events + duplicates + rejected + holes = next_offset - first_offset.';
+COMMENT ON VIEW reporting.lane IS 'Each partition and epoch: the position of the log and the counts of its offsets. events + duplicates + rejected + holes = next_offset - first_offset. Key: kafka_topic, kafka_partition, kafka_epoch.';
 COMMENT ON COLUMN reporting.lane.kafka_topic IS 'Topic of the lane.';
 COMMENT ON COLUMN reporting.lane.kafka_partition IS 'Partition of the lane.';
 COMMENT ON COLUMN reporting.lane.kafka_epoch IS 'Starts at 0, and increases by 1 with each adoption of a remade topic.';

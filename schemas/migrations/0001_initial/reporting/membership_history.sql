@@ -31,7 +31,7 @@ LEFT JOIN segments.event AS e
 -- What a key was before its first change is no change.
 WHERE i.user_status IS NOT NULL;
 
-COMMENT ON VIEW reporting.membership_history IS 'Each state (is_member, override) of a user in a segment, with the interval in which it held.';
+COMMENT ON VIEW reporting.membership_history IS 'Each state (is_member, override) of a user in a segment, with the interval in which it held. Key: event_id.';
 COMMENT ON COLUMN reporting.membership_history.event_id IS 'The event''s id, derived from its position; null for a rejected record.';
 COMMENT ON COLUMN reporting.membership_history.network_id IS 'The tenant.';
 COMMENT ON COLUMN reporting.membership_history.segment_id IS 'The segment''s number within its network.';

@@ -18,7 +18,7 @@ SELECT
 FROM segments.rejected AS r
 INNER JOIN segments.lane AS l ON r.lane_id = l.lane_id;
 
-COMMENT ON VIEW reporting.rejected IS 'Rejected records, with the reason.';
+COMMENT ON VIEW reporting.rejected IS 'Rejected records, with the reason. Key: kafka_topic, kafka_partition, kafka_epoch, kafka_offset.';
 COMMENT ON COLUMN reporting.rejected.kafka_topic IS 'Topic of the record.';
 COMMENT ON COLUMN reporting.rejected.kafka_partition IS 'Partition of the record.';
 COMMENT ON COLUMN reporting.rejected.kafka_epoch IS 'Starts at 0, and increases by 1 with each adoption of a remade topic.';
@@ -37,4 +37,4 @@ COMMENT ON COLUMN reporting.rejected.next_offset IS 'The offset after the row: k
 GRANT SELECT ON reporting.rejected TO segments_operate, segments_api, segments_report;
 CALL segments.make_network_view('rejected');
 COMMENT ON VIEW reporting_network.rejected IS
-'Rejected records, with the reason, except those whose network could not be read.';
+'Rejected records, with the reason, except those whose network could not be read. Key: kafka_topic, kafka_partition, kafka_epoch, kafka_offset.';

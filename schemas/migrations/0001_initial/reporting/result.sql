@@ -68,7 +68,7 @@ FROM segments.rejected AS r
 INNER JOIN segments.lane AS l ON r.lane_id = l.lane_id
 LEFT JOIN segments.person AS p ON r.person_id = p.person_id;
 
-COMMENT ON VIEW reporting.result IS 'The outcome of each command. An unreadable batch has one row, at its first offset; next_offset of view rejected is its end.';
+COMMENT ON VIEW reporting.result IS 'The outcome of each command. An unreadable batch has one row, at its first offset; next_offset of view rejected is its end. Key: kafka_topic, kafka_partition, kafka_epoch, kafka_offset.';
 COMMENT ON COLUMN reporting.result.network_id IS 'The tenant.';
 COMMENT ON COLUMN reporting.result.reference_id IS 'The publisher''s own id; may repeat. auto:… if the publisher sent none.';
 COMMENT ON COLUMN reporting.result.segment_id IS 'The segment''s number within its network.';

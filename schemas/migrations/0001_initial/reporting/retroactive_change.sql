@@ -19,7 +19,7 @@ INNER JOIN segments.lane AS l ON (c.change).lane_id = l.lane_id
 INNER JOIN segments.person AS p ON (c.change).person_id = p.person_id
 WHERE (c.change).day < ((c.change).recorded_at AT TIME ZONE 'UTC')::date;
 
-COMMENT ON VIEW reporting.retroactive_change IS 'Each event that altered a day that was over when it was recorded, and each such day that it altered: users who joined or left on it. Later days have members_after - members_before more members, too.';
+COMMENT ON VIEW reporting.retroactive_change IS 'Each event that altered a day that was over when it was recorded, and each such day that it altered: users who joined or left on it. Later days have members_after - members_before more members, too. Key: event_id, day.';
 COMMENT ON COLUMN reporting.retroactive_change.network_id IS 'The tenant.';
 COMMENT ON COLUMN reporting.retroactive_change.segment_id IS 'The segment''s number within its network.';
 COMMENT ON COLUMN reporting.retroactive_change.user_id IS 'The user: an email in lower case, or a user id as sent; erased:<n> once erased.';

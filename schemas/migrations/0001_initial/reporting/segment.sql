@@ -2,7 +2,7 @@ CREATE VIEW reporting.segment AS
 SELECT network_id, segment_id::bigint AS segment_id, segment_name, description, is_visible, created_at, created_by, archived_at
 FROM segments.segment;
 
-COMMENT ON VIEW reporting.segment IS 'The segments of each network, archived and hidden ones included.';
+COMMENT ON VIEW reporting.segment IS 'The segments of each network, archived and hidden ones included. Key: network_id, segment_id.';
 COMMENT ON COLUMN reporting.segment.network_id IS 'The tenant.';
 COMMENT ON COLUMN reporting.segment.segment_id IS 'The segment''s number within its network.';
 COMMENT ON COLUMN reporting.segment.segment_name IS 'The segment''s name, as the registry has it now.';

@@ -12,7 +12,7 @@ SELECT
 FROM segments.registry_event AS r
 INNER JOIN segments.segment AS s ON r.segment_key = s.segment_key;
 
-COMMENT ON VIEW reporting.segment_history IS 'Each version of a segment in the registry, from valid_from to valid_to.';
+COMMENT ON VIEW reporting.segment_history IS 'Each version of a segment in the registry, from valid_from to valid_to. Key: network_id, segment_id, valid_from.';
 COMMENT ON COLUMN reporting.segment_history.network_id IS 'The tenant.';
 COMMENT ON COLUMN reporting.segment_history.segment_id IS 'The segment''s number within its network.';
 COMMENT ON COLUMN reporting.segment_history.segment_name IS 'The name after this change.';

@@ -12,7 +12,7 @@ LEFT JOIN projections.serving_size AS z
         s.segment_key = z.segment_key
 GROUP BY s.segment_key, s.network_id, s.segment_id, s.segment_name;
 
-COMMENT ON VIEW reporting.segment_size IS 'Members and standing overrides per segment, empty segments included.';
+COMMENT ON VIEW reporting.segment_size IS 'Members and standing overrides per segment, empty segments included. Key: network_id, segment_id.';
 COMMENT ON COLUMN reporting.segment_size.network_id IS 'The tenant.';
 COMMENT ON COLUMN reporting.segment_size.segment_id IS 'The segment''s number within its network.';
 COMMENT ON COLUMN reporting.segment_size.segment_name IS 'The segment''s name, as the registry has it now.';

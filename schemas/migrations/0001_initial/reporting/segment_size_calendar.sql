@@ -35,7 +35,7 @@ CROSS JOIN LATERAL ( -- noqa: ST05
     LEFT JOIN changed AS d ON d.day = f.first_day + n.nth
 ) AS c;
 
-COMMENT ON VIEW reporting.segment_size_calendar IS 'Per segment and UTC day, from the first day with an event to today, without gaps: users who joined, users who left, and members at the end of the day.';
+COMMENT ON VIEW reporting.segment_size_calendar IS 'Per segment and UTC day, from the first day with an event to today, without gaps: users who joined, users who left, and members at the end of the day. Key: network_id, segment_id, day.';
 COMMENT ON COLUMN reporting.segment_size_calendar.network_id IS 'The tenant.';
 COMMENT ON COLUMN reporting.segment_size_calendar.segment_id IS 'The segment''s number within its network.';
 COMMENT ON COLUMN reporting.segment_size_calendar.segment_name IS 'The segment''s name, as the registry has it now.';

@@ -21,7 +21,7 @@ FROM (
 INNER JOIN segments.segment AS s ON d.segment_key = s.segment_key
 WHERE d.joined > 0 OR d.departed > 0;
 
-COMMENT ON VIEW reporting.segment_size_daily IS 'Per segment and UTC day with a change of membership: users who joined, users who left, and members at the end of the day.';
+COMMENT ON VIEW reporting.segment_size_daily IS 'Per segment and UTC day with a change of membership: users who joined, users who left, and members at the end of the day. Key: network_id, segment_id, day.';
 COMMENT ON COLUMN reporting.segment_size_daily.network_id IS 'The tenant.';
 COMMENT ON COLUMN reporting.segment_size_daily.segment_id IS 'The segment''s number within its network.';
 COMMENT ON COLUMN reporting.segment_size_daily.segment_name IS 'The segment''s name, as the registry has it now.';
