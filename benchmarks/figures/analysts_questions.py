@@ -19,7 +19,7 @@ from benchmarks.filling import LANES, Filling, fill
 from benchmarks.load import NETWORK, user_name
 from benchmarks.processes import run_command
 from benchmarks.world import fresh_world
-from tests.docs.questions import read_questions
+from tests.docs.questions import QUESTIONS, read_queries
 
 if TYPE_CHECKING:
     from benchmarks.figure import Limits
@@ -51,7 +51,7 @@ FIGURES = tuple(
         _met,
     )
     for events in (EVENTS, 10 * EVENTS)
-    for question in read_questions()
+    for question in read_queries(QUESTIONS)
 )
 
 
@@ -71,7 +71,7 @@ async def measure(place: Place) -> list[Sample]:
         await fill(world, filling)
         await run_command(world, "rebuild")
         async with analyst_beside_tables(world) as analyst:
-            for question, query in read_questions().items():
+            for question, query in read_queries(QUESTIONS).items():
                 asked = query.replace("'acme'", f"'{NETWORK}'")
                 asked = asked.replace(" Jo@Example.com", user_name(1))
                 value, by_hand = await time_both(analyst, asked)

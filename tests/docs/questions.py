@@ -1,15 +1,16 @@
-"""The questions page: its SQL stands nowhere else, and tests and benchmarks read it from there."""
+"""The pages of queries to copy: their SQL stands nowhere else, and tests and benchmarks read it from there."""
 
 from __future__ import annotations
 
 from tests.docs.pages import blocks, read
 
-PAGE = "docs/analysts/questions.md"
+QUESTIONS = "docs/analysts/questions.md"
+LARGE_SEGMENTS = "docs/analysts/large-segments.md"
 
 
-def read_questions() -> dict[str, str]:
-    """Return the SQL of each question, by its heading, in the order of the page."""
-    _, *parts = read(PAGE).split("\n## ")
+def read_queries(page: str) -> dict[str, str]:
+    """Return the query under each heading of a page, in order."""
+    _, *parts = read(page).split("\n## ")
     found = {}
     for part in parts:
         heading, _, text = part.partition("\n")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.docs import answers
-from tests.docs.questions import read_questions
+from tests.docs.questions import QUESTIONS, read_queries
 from tests.log.test_signed_headers import signed
 from tests.oracle import Model, Record
 from tests.projections.folding import fold, log
@@ -110,7 +110,7 @@ async def test_each_question_is_answered_as_the_commands_say(database: Settings)
         dict.fromkeys(SEGMENTS, False),
         believes=lambda record: record.header("segments-signature") is not None,
     )
-    questions = read_questions()
+    questions = read_queries(QUESTIONS)
     moments: list[datetime] = []
     async with log(database, lanes=2, segments=SEGMENTS) as lanes:
         # What came by Friday's report; what came by the extraction before it; what came after both.

@@ -72,9 +72,9 @@ INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset) VALU
 """
 _STATES = """
 INSERT INTO projections.membership (slot, segment_key, person_id, is_member, override, member_since, member_lane_id,
-    member_offset, last_recorded_at, last_timestamp)
+    member_offset, last_recorded_at, last_timestamp, network_id, segment_id)
 SELECT 0, e.segment_key, e.person_id, true, 0, e.status_change_timestamp, e.lane_id, e.kafka_offset, e.recorded_at,
-    e.status_change_timestamp
+    e.status_change_timestamp, 'n', 1
 FROM segments.event AS e
 """
 

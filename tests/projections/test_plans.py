@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from service.postgres.database import statements
+from tests.docs.questions import LARGE_SEGMENTS, read_queries
 from tests.projections.folding import commands, fold, log
 from tests.support.database import connected
+from tests.support.lane import command_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,6 +136,7 @@ STATEMENTS: dict[tuple[str, str], tuple[Any, ...]] = {
         MOMENT,
         0,
     ),
+    ("projections.queries.sql", "members_by_since"): (1, 100, True, None, 0, "n", 1),
     ("projections.queries.sql", "explained"): (1, 1, 10, None, None, 100),
     ("projections.queries.sql", "results"): ("n", [1], [1]),
     ("projections.dry_run.sql", "dry_run_standing"): ([1], [1]),
@@ -202,3 +206,59 @@ async def test_the_rows_of_the_serving_slot_are_found_by_one_look_at_it(database
     assert [node["Relation Name"] for node in read] == ["membership_0"]
     assert read[0]["Actual Rows"] <= 1
     assert read[0].get("Rows Removed by Filter", 0) == 0
+
+
+PAGES = read_queries(LARGE_SEGMENTS)
+PAGED = {
+    "List the newest members": "membership_since",
+    "Page by since": "membership_since",
+    "Page by user": "person_once",
+    "Read what changed": "membership_recorded",
+}
+MEMBERS = 5000
+_INDEXES = """
+SELECT c.relname, coalesce(p.relname, c.relname) FROM pg_index AS i
+JOIN pg_class AS c ON i.indexrelid = c.oid
+LEFT JOIN pg_inherits AS h ON h.inhrelid = c.oid LEFT JOIN pg_class AS p ON h.inhparent = p.oid
+"""
+
+
+async def test_a_page_of_a_large_segment_reads_an_index_from_its_place_on(
+    database: Settings,
+) -> None:
+    """The queries of the documentation; also what changed since a watermark."""
+    said = [
+        command_json(
+            network_id="acme",
+            user=f"u{number:05}",
+            segment_id=1 + number % 5 // 4,
+            status_change_timestamp=1_748_736_000 + number,
+        )
+        for number in range(MEMBERS)
+    ]
+    async with log(database, segments=[("acme", 1), ("acme", 2), ("other", 1)]) as (lane,):
+        for first, until in pairwise((*range(0, MEMBERS - 20, 1000), MEMBERS - 20, MEMBERS)):
+            await lane.append(*said[first:until])
+        await fold(database)
+    async with connected(database) as connection:
+        await connection.execute("VACUUM ANALYZE")
+        indexes = dict(await connection.fetch(_INDEXES))
+        at = await connection.fetchval("SELECT max(last_recorded_at) FROM reporting.user_segment")
+        for heading, index in PAGED.items():
+            query = PAGES[heading].replace("jo@example.com", "u01000")
+            query = query.replace("'2025-06-01 01:00+00'", "'infinity'").replace(
+                "LIMIT 500", "LIMIT 50"
+            )
+            if "last_recorded_at" in query:
+                query = query.replace("2025-06-01 00:00+00", at.isoformat())
+            (row,) = await connection.fetch(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {query}")
+            plan = list(nodes(json.loads(row[0])[0]["Plan"]))
+            used = {indexes.get(node["Index Name"]) for node in plan if "Index Name" in node}
+            assert index in used, (heading, used)
+            large = ("membership", "person", "event")
+            scanned = [
+                node["Relation Name"]
+                for node in plan
+                if node["Node Type"].endswith("Seq Scan") and node["Actual Loops"]
+            ]
+            assert [name for name in scanned if name.startswith(large)] == [], heading

@@ -42,9 +42,13 @@ TAMPERED = {
     ),
     "a state that went": ("DELETE FROM projections.membership WHERE segment_key = 2", {"user_segment", "segment_size"}),
     "a state of nobody": (
-        ("INSERT INTO projections.membership (slot, segment_key, person_id, is_member, override)"
-        " SELECT slot, segment_key, 99, is_member, override FROM projections.membership LIMIT 1"),
+        ("INSERT INTO projections.membership"
+        " (slot, segment_key, person_id, network_id, segment_id, is_member, override)"
+        " SELECT slot, segment_key, 99, network_id, segment_id, is_member, override FROM projections.membership LIMIT 1"),
         {"user_segment"},
+    ),
+    "a state's segment": (
+        "UPDATE projections.membership SET segment_id = 9 WHERE segment_key = 1", {"user_segment"},
     ),
     "a size": ("UPDATE projections.size SET members = members + 1", {"segment_size"}),
     "a size that went": ("DELETE FROM projections.size", {"segment_size"}),
@@ -76,8 +80,8 @@ TAMPERED = {
     ),
     "a checkpoint": ("UPDATE projections.checkpoint SET next_offset = 0", {"user_segment"}),
     "a row without a state": (
-        ("INSERT INTO projections.membership (slot, segment_key, person_id)"
-        " SELECT slot, 2, person_id FROM projections.membership AS m"
+        ("INSERT INTO projections.membership (slot, segment_key, person_id, network_id, segment_id)"
+        " SELECT slot, 2, person_id, network_id, 2 FROM projections.membership AS m"
         " WHERE NOT EXISTS (SELECT FROM projections.membership AS n WHERE n.segment_key = 2"
         " AND n.person_id = m.person_id)"),
         {"user_segment"},

@@ -115,12 +115,13 @@ WITH lanes AS MATERIALIZED (
     ) AS n
 ), states AS (
     INSERT INTO projections.membership (
-        slot, segment_key, person_id, tail,
+        slot, segment_key, person_id, network_id, segment_id, tail,
         is_member, override, automation_says, effect, member_lane_id, stated_lane_id, member_offset, stated_offset,
         member_since, override_since, expires_at, last_change_at, last_recorded_at, last_timestamp, last_received_at,
         valid_from, from_offset, from_lane_id, from_status, from_effect, newest_received_at
     )
-    SELECT $1, f.segment_key, f.person_id, cardinality(f.times), (f.state).* FROM folded AS f
+    SELECT $1, f.segment_key, f.person_id, s.network_id, s.segment_id, cardinality(f.times), (f.state).*
+    FROM folded AS f INNER JOIN segments.segment AS s ON f.segment_key = s.segment_key
 )
 -- Shares meet in the rows of sizes, days and outcomes, and the second one waits there until the first has committed. Postgres runs
 -- the query at the end first, and then what writes, the last part first: so shares meet after all other work.

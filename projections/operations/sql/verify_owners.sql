@@ -29,12 +29,14 @@ SELECT v.view, v.key, v.expected, v.found FROM (
         OR (r.key_person_id IS NOT NULL AND k.person_id IS NULL)
     UNION ALL
     SELECT 'user_segment', concat_ws('-', 'person', m.person_id, 'segment', m.segment_key),
-        'a person and a segment of one network',
-        concat_ws(' ', 'person', m.person_id, p.network_id, 'segment', m.segment_key, s.network_id)
+        'a person and a segment of one network, and its number',
+        concat_ws(
+            ' ', 'person', m.person_id, p.network_id, 'segment', m.segment_key, s.network_id, 'named', m.network_id, m.segment_id
+        )
     FROM projections.serving_membership AS m
     LEFT JOIN segments.person AS p ON m.person_id = p.person_id
     LEFT JOIN segments.segment AS s ON m.segment_key = s.segment_key
-    WHERE (p.network_id = s.network_id) IS NOT TRUE
+    WHERE (p.network_id = s.network_id AND m.network_id = s.network_id AND m.segment_id = s.segment_id) IS NOT TRUE
     UNION ALL
     SELECT DISTINCT 'segment_size', 'segment ' || z.segment_key, 'a segment that is there', 'none'
     FROM (

@@ -1,5 +1,6 @@
 -- The state of each key: the columns of segments.key_state, those first that views read of all keys. is_member is null for a
--- moment, until the key's first events are folded.
+-- moment, until the key's first events are folded. network_id and segment_id are those of segment_key, which never change:
+-- with a query's constants on this table, an index gives the members of a segment in the order of member_since.
 CREATE TABLE projections.membership (
     slot smallint NOT NULL,
     is_member boolean,
@@ -7,6 +8,7 @@ CREATE TABLE projections.membership (
     from_status smallint,
     segment_key integer NOT NULL,
     person_id bigint NOT NULL,
+    segment_id bigint NOT NULL,
     valid_from timestamptz,
     last_recorded_at timestamptz,
     from_offset bigint,
@@ -28,12 +30,15 @@ CREATE TABLE projections.membership (
     last_timestamp timestamptz,
     last_received_at timestamptz,
     newest_received_at timestamptz,
+    network_id text COLLATE "C" NOT NULL,
     CONSTRAINT membership_pkey PRIMARY KEY (slot, segment_key, person_id)
 ) PARTITION BY LIST (slot);
 CREATE TABLE projections.membership_0 PARTITION OF projections.membership FOR VALUES IN (0) WITH (fillfactor = 75);
 CREATE TABLE projections.membership_1 PARTITION OF projections.membership FOR VALUES IN (1) WITH (fillfactor = 75);
 CREATE INDEX membership_of_person ON projections.membership (person_id);
 CREATE INDEX membership_lapses ON projections.membership (expires_at, segment_key, person_id) WHERE expires_at IS NOT NULL;
+-- The members of a segment by since: pages, the latest ones, and their number without a look at the table.
+CREATE INDEX membership_since ON projections.membership (network_id, segment_id, member_since, person_id) WHERE is_member;
 GRANT SELECT ON projections.membership, projections.membership_0, projections.membership_1
 TO segments_ingest, segments_operate, segments_api;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON projections.membership, projections.membership_0, projections.membership_1

@@ -21,7 +21,7 @@ WHERE t.projection = 'membership' AND t.slot = (SELECT s.slot FROM projections.s
 CREATE VIEW projections.serving_membership AS
 SELECT
     t.segment_key, t.person_id, projections.state_of(t) AS state, t.expires_at, t.tail, t.is_member, t.override, t.valid_from,
-    t.last_recorded_at
+    t.last_recorded_at, t.member_since, t.network_id, t.segment_id
 FROM projections.membership AS t
 WHERE t.slot = (SELECT s.slot FROM projections.serving AS s);
 

@@ -1,10 +1,10 @@
 CREATE VIEW reporting.membership AS
 SELECT
-    s.network_id,
-    s.segment_id::bigint AS segment_id,
+    k.network_id,
+    k.segment_id,
     s.segment_name,
     p.user_id,
-    (k.state).member_since AS since,
+    k.member_since AS since,
     segments.status_word(e.user_status) AS cause,
     segments.status_word(k.override) AS override,
     e.reference_id,
@@ -15,21 +15,21 @@ SELECT
     coalesce(e.source, 'kafka') AS source,
     e.actor
 FROM projections.serving_membership AS k
-INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
 INNER JOIN segments.person AS p ON k.person_id = p.person_id
+-- LEFT, so that the planner removes the join if none of its columns is selected.
+LEFT JOIN segments.segment AS s ON k.segment_key = s.segment_key
 -- The key is a join condition too, so that a filter by reference can go from the event to the state by index.
-INNER JOIN segments.event AS e
+LEFT JOIN segments.event AS e
     ON
         (k.state).member_lane_id = e.lane_id
         AND (k.state).member_offset = e.kafka_offset
         AND k.segment_key = e.segment_key
         AND k.person_id = e.person_id
--- LEFT, so that the planner removes the join if none of its columns is selected.
 LEFT JOIN segments.lane AS l ON e.lane_id = l.lane_id
 WHERE
     k.is_member;
 
-COMMENT ON VIEW reporting.membership IS 'The current members of each segment, and the event that began each membership.';
+COMMENT ON VIEW reporting.membership IS 'The current members of each segment, and the event that began each membership. Key: network_id, segment_id, user_id.';
 COMMENT ON COLUMN reporting.membership.network_id IS 'The tenant.';
 COMMENT ON COLUMN reporting.membership.segment_id IS 'The segment''s number within its network.';
 COMMENT ON COLUMN reporting.membership.segment_name IS 'The segment''s name, as the registry has it now.';

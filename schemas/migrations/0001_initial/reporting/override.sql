@@ -19,7 +19,7 @@ FROM projections.serving_membership AS k
 INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
 INNER JOIN segments.person AS p ON k.person_id = p.person_id
 -- The key is a join condition too, so that a filter by reference can go from the event to the state by index.
-INNER JOIN segments.event AS e
+LEFT JOIN segments.event AS e
     ON
         (k.state).stated_lane_id = e.lane_id
         AND (k.state).stated_offset = e.kafka_offset
@@ -30,7 +30,7 @@ LEFT JOIN segments.lane AS l ON e.lane_id = l.lane_id
 WHERE
     k.override > 0;
 
-COMMENT ON VIEW reporting.override IS 'Standing overrides: users that a person or service has added or blocked, regardless of automation.';
+COMMENT ON VIEW reporting.override IS 'Standing overrides: users that a person or service has added or blocked, regardless of automation. Key: network_id, segment_id, user_id.';
 COMMENT ON COLUMN reporting.override.network_id IS 'The tenant.';
 COMMENT ON COLUMN reporting.override.segment_id IS 'The segment''s number within its network.';
 COMMENT ON COLUMN reporting.override.segment_name IS 'The segment''s name, as the registry has it now.';

@@ -7,7 +7,7 @@ SELECT
     k.is_member,
     segments.status_word(k.override) AS override,
     segments.status_word((k.state).automation_says) AS automation_says,
-    (k.state).member_since AS member_since,
+    k.member_since,
     (k.state).override_since AS override_since,
     (k.state).last_change_at AS last_change_at,
     k.last_recorded_at
@@ -17,7 +17,7 @@ INNER JOIN segments.person AS p ON k.person_id = p.person_id
 WHERE
     k.is_member IS NOT NULL;
 
-COMMENT ON VIEW reporting.user_segment IS 'The state of every (segment, user) with an event; rows are never removed. For incremental extraction, select last_recorded_at below watermark.recorded_until.';
+COMMENT ON VIEW reporting.user_segment IS 'The state of every (segment, user) with an event; rows are never removed. For incremental extraction, select last_recorded_at below watermark.recorded_until. Key: network_id, segment_id, user_id.';
 COMMENT ON COLUMN reporting.user_segment.network_id IS 'The tenant.';
 COMMENT ON COLUMN reporting.user_segment.segment_id IS 'The segment''s number within its network.';
 COMMENT ON COLUMN reporting.user_segment.segment_name IS 'The segment''s name, as the registry has it now.';

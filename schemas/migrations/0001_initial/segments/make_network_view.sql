@@ -34,7 +34,7 @@ BEGIN
             ('segments.rejected', 'network_id = own.network_id'),
             ('segments.registry_event', 'segment_key = ANY (own.segments)'),
             ('segments.event', 'segment_key = ANY (own.segments)'), ('segments.duplicate', 'segment_key = ANY (own.segments)'),
-            ('projections.serving_membership', 'segment_key = ANY (own.segments)'),
+            ('projections.serving_membership', 'segment_key = ANY (own.segments) AND t.network_id = own.network_id'),
             ('projections.serving_interval', 'segment_key = ANY (own.segments)'),
             ('projections.serving_size', 'segment_key = ANY (own.segments)'),
             ('projections.serving_size_daily', 'segment_key = ANY (own.segments)'),
