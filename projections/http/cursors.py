@@ -19,7 +19,10 @@ _SEAL_BYTES = 12
 
 
 class MembersCursor(msgspec.Struct, array_like=True, frozen=True, tag="members"):
-    """The last person_id, and the query. Moments in Unix microseconds."""
+    """The last person_id, and the query. Moments in Unix microseconds.
+
+    since: of the last member, if the list is sorted by it.
+    """
 
     network_id: str
     segment_id: int
@@ -27,6 +30,8 @@ class MembersCursor(msgspec.Struct, array_like=True, frozen=True, tag="members")
     known_at: int | None
     snapshot: str | None
     after: int
+    sort: str | None = None
+    since: int | None = None
 
 
 class ResultsCursor(msgspec.Struct, array_like=True, frozen=True, tag="results"):

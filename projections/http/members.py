@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends, Response
+from msgspec.structs import replace
 from starlette.responses import StreamingResponse
 
 from projections.http import response_models
 from projections.http.cursors import Cursors, MembersCursor, encoded, moment_of
 from projections.http.formats import KINDS, STREAMS, answer, lines, not_found, reaches
-from projections.http.query_parameters import MEMBERS_LIMIT, Members, OneUserAtMoment, User
-from projections.queries.members import COLUMNS, read_page
+from projections.http.query_parameters import (
+    MEMBERS_LIMIT,
+    Members,
+    OneUserAtMoment,
+    User,
+    micros,
+    of_micros,
+)
+from projections.queries.members import COLUMNS, SincePlace, read_page, read_page_by_since
 from projections.queries.rows import Moment, find_segment, read_reach
 from projections.queries.users import read_user
 from service.http.kit.auth import Admission  # noqa: TC001 - FastAPI reads it
@@ -56,8 +64,8 @@ def member_routes(access: Access, shared: SharedDatabase) -> APIRouter:
         admission: Admission = admitted,
     ) -> Response:
         if query.user is not None:
-            if query.limit is not None or query.cursor is not None:
-                raise wrong("user", "can't be combined with limit or cursor")
+            if (query.limit, query.cursor, query.sort) != (None, None, None):
+                raise wrong("user", "can't be combined with limit, cursor or sort")
             negotiate(accept)
             return await _one(shared, admission.network_id, segment_id, query)
         kind = negotiate(accept, KINDS)
@@ -81,16 +89,21 @@ def member_routes(access: Access, shared: SharedDatabase) -> APIRouter:
     return router
 
 
-def _place(
-    cursors: Cursors, network_id: str, segment_id: int, query: MembersQuery
-) -> tuple[Moment, int]:
-    """Return the requested moment, and the person_id to continue after. Raises: Problem 400."""
-    if query.cursor is None:
-        return query.moment, 0
-    cursor = cursors.read(query.cursor, MembersCursor)
-    if (cursor.network_id, cursor.segment_id) != (network_id, segment_id):
-        raise wrong("cursor", "belongs to another segment")
-    return moment_of(cursor, query.moment), cursor.after
+def _start(
+    cursors: Cursors, network_id: str, segment_id: int, query: MembersQuery, kind: str
+) -> tuple[MembersCursor, Moment]:
+    """Return where to start, as a cursor, and the requested moment. Raises: Problem 400."""
+    start = MembersCursor(network_id, segment_id, *encoded(query.moment), 0, query.sort)
+    if query.cursor is not None:
+        start = cursors.read(query.cursor, MembersCursor)
+        if (start.network_id, start.segment_id) != (network_id, segment_id):
+            raise wrong("cursor", "belongs to another segment")
+        if query.sort not in (None, start.sort):
+            raise wrong("cursor", "belongs to another sort")
+    moment = moment_of(start, query.moment)
+    if start.sort is not None and (kind != JSON or any(moment)):
+        raise wrong("sort", "applies to pages of JSON of the present members")
+    return start, moment
 
 
 async def _page(
@@ -99,19 +112,27 @@ async def _page(
     network_id: str,
     segment_id: int,
     query: MembersQuery,
-    _kind: str = JSON,
+    kind: str,
 ) -> Response:
-    moment, after = _place(cursors, network_id, segment_id, query)
+    start, moment = _start(cursors, network_id, segment_id, query, kind)
+    limit = query.limit or MEMBERS_LIMIT
     async with shared.transaction(network_id, repeatable=True) as connection:
         segment = await find_segment(connection, network_id, segment_id)
         reach = await read_reach(connection, network_id, moment.snapshot)
-        rows, last = await read_page(
-            connection, segment, moment, after, query.limit or MEMBERS_LIMIT
-        )
-    cursor = None
-    if last is not None:
-        cursor = cursors.encode(MembersCursor(network_id, segment_id, *encoded(moment), last))
-    return answer({"members": rows, "next": cursor}, reach)
+        following = None
+        if start.sort is None:
+            rows, last = await read_page(connection, segment, moment, start.after, limit)
+            if last is not None:
+                following = cursors.encode(replace(start, after=last))
+        else:
+            after = SincePlace(of_micros(start.since), start.after)
+            rows, place = await read_page_by_since(
+                connection, segment, after, limit, latest_first=start.sort == "-since"
+            )
+            if place is not None:
+                next_start = replace(start, after=place.person_id, since=micros(place.since))
+                following = cursors.encode(next_start)
+    return answer({"members": rows, "next": following}, reach)
 
 
 async def _stream(
@@ -123,11 +144,11 @@ async def _stream(
     kind: str,
 ) -> Response:
     """Respond with all members, or `limit` of them. An error before the first member still sets the status."""
-    moment, after = _place(cursors, network_id, segment_id, query)
+    start, moment = _start(cursors, network_id, segment_id, query, kind)
     async with shared.transaction(network_id, repeatable=True) as connection:
         segment = await find_segment(connection, network_id, segment_id)
         reach = await read_reach(connection, network_id, moment.snapshot)
-        first = await read_page(connection, segment, moment, after, query.limit, PIECE)
+        first = await read_page(connection, segment, moment, start.after, query.limit, PIECE)
     media_type, heading, encode = lines(kind, COLUMNS)
     if not any(moment):  # all pieces are of one snapshot
         moment = Moment(snapshot=reach.snapshot)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Path, Query
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -157,6 +157,12 @@ class SegmentsQuery(UserAtMomentQuery):
 class MembersQuery(UserAtMomentQuery):
     """The members of a segment, or one of them."""
 
+    sort: Annotated[
+        Literal["since", "-since"] | None,
+        Field(
+            description="By `since`: the earliest first, or with `-` the latest. For pages of the present members."
+        ),
+    ] = None
     limit: Annotated[
         int | None,
         Field(

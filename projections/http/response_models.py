@@ -18,6 +18,8 @@ Next = Annotated[
     str | None, Field(description="The `cursor` of the next page; null on the last page.")
 ]
 Text = str | None
+_SOURCE = "Of that event: kafka, http, cli, import, dashboard, retry or expiry, as signed."
+_ACTOR = "The person or service behind that event, as signed; null without a signature."
 Metadata = dict[str, Any] | None
 
 
@@ -37,6 +39,9 @@ class Member(BaseModel):
     last_recorded_at: Annotated[
         datetime, Field(description="The newest recorded_at of the user's events in this segment.")
     ]
+    event_id: UUID
+    source: Annotated[str, Field(examples=["http"], description=_SOURCE)]
+    actor: Annotated[Text, Field(description=_ACTOR)]
 
 
 class UserSegment(BaseModel):
@@ -69,11 +74,17 @@ class UserSegment(BaseModel):
     reference_id: Annotated[Text, Field(description="Of that event.", examples=["ticket-17"])]
     description: Annotated[Text, Field(description="Of that event.", examples=["Reseller"])]
     metadata: Annotated[Metadata, Field(description="Of that event.")]
+    event_id: Annotated[UUID | None, Field(description="Of that event.")]
+    source: Annotated[Text, Field(examples=["http"], description=_SOURCE)]
+    actor: Annotated[Text, Field(description=_ACTOR)]
     override_reference_id: Annotated[
         Text, Field(description="Of the event that last stated the override.")
     ]
     override_description: Text
     override_metadata: Metadata
+    override_event_id: UUID | None
+    override_source: Annotated[Text, Field(description=_SOURCE)]
+    override_actor: Annotated[Text, Field(description=_ACTOR)]
 
 
 class Result(BaseModel):

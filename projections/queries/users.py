@@ -27,8 +27,8 @@ async def read_user(
 
     after: only those with a greater segment_id. connection: in a transaction. user: normalised; `erased:<n>` finds an
     erased one. Columns: those of view user_segment, `expires_at` of the override, `since`, `cause`, `reference_id`,
-    `description`, `metadata` of the event that began the membership (for a blocked user: that last stated the block),
-    and `override_…` of the one that last stated the override.
+    `description`, `metadata`, `event_id`, `source`, `actor` of the event that began the membership (for a blocked user:
+    that last stated the block), and `override_…` of the one that last stated the override.
 
     Returns: rows, and the segment_id to continue after if the page ended at PAGE_BYTES; None at the end.
     Raises: SnapshotError.

@@ -10,6 +10,7 @@ import pytest
 from projections.queries.explain import explain
 from tests.http.reading import AT, MEMBERS, appended, get, refused
 from tests.http.test_members import as_json
+from tests.log.test_signed_headers import signed
 from tests.projections.folding import commands, fold
 from tests.support.cases import cases
 from tests.support.database import connected, rows
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 SEGMENTS = "/networks/n/users/{}/segments"
-# Columns of views that the API does not return.
-OF_THE_VIEW = ("event_id", "source", "actor")
+OF_THE_STATEMENT = ("reference_id", "description", "metadata", "event_id", "source", "actor")
 
 
 async def test_a_users_segments_are_the_rows_of_user_segment_and_why(api: Api) -> None:
@@ -45,7 +45,6 @@ async def test_a_users_segments_are_the_rows_of_user_segment_and_why(api: Api) -
                         user,
                     )
                 )
-                wanted = [{n: v for n, v in row.items() if n not in OF_THE_VIEW} for row in wanted]
                 assert wanted == [
                     {name: row[name] for name in expected}
                     for row, expected in zip(filter(keep, found), wanted, strict=True)
@@ -53,7 +52,7 @@ async def test_a_users_segments_are_the_rows_of_user_segment_and_why(api: Api) -
             overrides = as_json(
                 await rows(
                     api.settings,
-                    "SELECT segment_id, user_id, override, since, expires_at, reference_id, description, metadata"
+                    f"SELECT segment_id, user_id, override, since, expires_at, {', '.join(OF_THE_STATEMENT)}"
                     " FROM reporting.override WHERE user_id = $1 ORDER BY segment_id",
                     user,
                 )
@@ -62,7 +61,7 @@ async def test_a_users_segments_are_the_rows_of_user_segment_and_why(api: Api) -
                 {
                     "segment_id": row["segment_id"], "user_id": user, "override": row["override"],
                     "since": row["override_since"], "expires_at": row["expires_at"],
-                    **{name: row[f"override_{name}"] for name in ("reference_id", "description", "metadata")},
+                    **{name: row[f"override_{name}"] for name in OF_THE_STATEMENT},
                 }
                 for row in found if row["override"]
             ]  # fmt: skip
@@ -70,6 +69,26 @@ async def test_a_users_segments_are_the_rows_of_user_segment_and_why(api: Api) -
                 one = await get(api, f"/networks/n/segments/{row['segment_id']}/members/{user}")
                 assert one["state"] == row
                 assert len(one["members"]) == row["is_member"]
+
+
+async def test_rows_name_the_events_and_who_sent_them(api: Api) -> None:
+    async with appended(api.settings, command_json(user_status="enter")) as (lane,):
+        await lane.append(signed(lane, command_json(), source="cli", actor="ben"))
+        await fold(api.settings)
+        entered, added = await rows(
+            api.settings, "SELECT event_id FROM reporting.event ORDER BY kafka_offset"
+        )
+        (member,) = (await get(api, MEMBERS))["members"]
+        (newest,) = (await get(api, MEMBERS, sort="-since"))["members"]
+        (state,) = (await get(api, SEGMENTS.format("u")))["segments"]
+    assert newest == member
+    for row, prefix, event, source, actor in (
+        (member, "", entered, "kafka", None),
+        (state, "", entered, "kafka", None),
+        (state, "override_", added, "cli", "ben"),
+    ):
+        found = [row[f"{prefix}{name}"] for name in ("event_id", "source", "actor")]
+        assert found == [str(event["event_id"]), source, actor]
 
 
 async def test_a_pinned_member_keeps_why_they_came_and_a_block_says_why_they_are_out(

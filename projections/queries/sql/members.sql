@@ -14,7 +14,12 @@ SELECT
     e.reference_id,
     e.description,
     e.metadata,
-    (k.state).last_recorded_at AS last_recorded_at
+    (k.state).last_recorded_at AS last_recorded_at,
+    (
+        SELECT segments.event_id(l.topic, l.partition, l.epoch, e.kafka_offset) FROM segments.lane AS l WHERE l.lane_id = e.lane_id
+    ) AS event_id,
+    coalesce(e.source, 'kafka') AS source,
+    e.actor
 FROM (
     SELECT
         m.person_id,
@@ -41,7 +46,8 @@ LEFT JOIN LATERAL (
     OFFSET 0
 ) AS p ON true
 LEFT JOIN LATERAL (
-    SELECT x.user_status, x.reference_id, x.description, x.metadata FROM segments.event AS x
+    SELECT x.lane_id, x.kafka_offset, x.user_status, x.reference_id, x.description, x.metadata, x.source, x.actor
+    FROM segments.event AS x
     WHERE x.lane_id = (k.state).member_lane_id AND x.kafka_offset = (k.state).member_offset
     OFFSET 0
 ) AS e ON true

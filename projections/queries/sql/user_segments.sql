@@ -22,9 +22,19 @@ SELECT
     w.reference_id,
     w.description,
     w.metadata,
+    (
+        SELECT segments.event_id(l.topic, l.partition, l.epoch, w.kafka_offset) FROM segments.lane AS l WHERE l.lane_id = w.lane_id
+    ) AS event_id,
+    CASE WHEN w.lane_id IS NOT NULL THEN coalesce(w.source, 'kafka') END AS source,
+    w.actor,
     o.reference_id AS override_reference_id,
     o.description AS override_description,
-    o.metadata AS override_metadata
+    o.metadata AS override_metadata,
+    (
+        SELECT segments.event_id(l.topic, l.partition, l.epoch, o.kafka_offset) FROM segments.lane AS l WHERE l.lane_id = o.lane_id
+    ) AS override_event_id,
+    CASE WHEN o.lane_id IS NOT NULL THEN coalesce(o.source, 'kafka') END AS override_source,
+    o.actor AS override_actor
 FROM (
     SELECT
         m.segment_key,
@@ -52,14 +62,15 @@ FROM (
 ) AS k
 INNER JOIN segments.segment AS s ON k.segment_key = s.segment_key
 LEFT JOIN LATERAL (
-    SELECT x.user_status, x.reference_id, x.description, x.metadata FROM segments.event AS x
+    SELECT x.lane_id, x.kafka_offset, x.user_status, x.reference_id, x.description, x.metadata, x.source, x.actor
+    FROM segments.event AS x
     WHERE
         x.lane_id = CASE WHEN (k.state).is_member THEN (k.state).member_lane_id ELSE (k.state).stated_lane_id END
         AND x.kafka_offset = CASE WHEN (k.state).is_member THEN (k.state).member_offset ELSE (k.state).stated_offset END
     OFFSET 0
 ) AS w ON true
 LEFT JOIN LATERAL (
-    SELECT x.reference_id, x.description, x.metadata FROM segments.event AS x
+    SELECT x.lane_id, x.kafka_offset, x.reference_id, x.description, x.metadata, x.source, x.actor FROM segments.event AS x
     WHERE x.lane_id = (k.state).stated_lane_id AND x.kafka_offset = (k.state).stated_offset
     OFFSET 0
 ) AS o ON true
