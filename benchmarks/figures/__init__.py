@@ -6,9 +6,11 @@ from typing import Protocol
 from benchmarks.figure import Figure, Sample
 from benchmarks.figures import (
     analysts_questions,
+    by_network,
     duplicates,
     following,
     ingest,
+    large_segment,
     latency,
     long_key,
     memory,
@@ -41,6 +43,9 @@ ALL: Mapping[str, Measuring] = {
     "latency": latency,
     "post": post,
     "long_key": long_key,
+    "questions": questions,
+    "large_segment": large_segment,
+    "by_network": by_network,
     "ten_million": ten_million,
     "questions": questions,
     "analysts_questions": analysts_questions,
