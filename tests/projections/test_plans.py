@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -213,7 +212,6 @@ PAGED = {
     "List the newest members": "membership_since",
     "Page by since": "membership_since",
     "Page by user": "person_once",
-    "Read what changed": "membership_recorded",
 }
 MEMBERS = 5000
 _INDEXES = """
@@ -226,7 +224,7 @@ LEFT JOIN pg_inherits AS h ON h.inhrelid = c.oid LEFT JOIN pg_class AS p ON h.in
 async def test_a_page_of_a_large_segment_reads_an_index_from_its_place_on(
     database: Settings,
 ) -> None:
-    """The queries of the documentation; also what changed since a watermark."""
+    """By the queries of the documentation."""
     said = [
         command_json(
             network_id="acme",
@@ -237,20 +235,15 @@ async def test_a_page_of_a_large_segment_reads_an_index_from_its_place_on(
         for number in range(MEMBERS)
     ]
     async with log(database, segments=[("acme", 1), ("acme", 2), ("other", 1)]) as (lane,):
-        for first, until in pairwise((*range(0, MEMBERS - 20, 1000), MEMBERS - 20, MEMBERS)):
-            await lane.append(*said[first:until])
+        for first in range(0, MEMBERS, 1000):
+            await lane.append(*said[first : first + 1000])
         await fold(database)
     async with connected(database) as connection:
         await connection.execute("VACUUM ANALYZE")
         indexes = dict(await connection.fetch(_INDEXES))
-        at = await connection.fetchval("SELECT max(last_recorded_at) FROM reporting.user_segment")
         for heading, index in PAGED.items():
             query = PAGES[heading].replace("jo@example.com", "u01000")
-            query = query.replace("'2025-06-01 01:00+00'", "'infinity'").replace(
-                "LIMIT 500", "LIMIT 50"
-            )
-            if "last_recorded_at" in query:
-                query = query.replace("2025-06-01 00:00+00", at.isoformat())
+            query = query.replace("LIMIT 500", "LIMIT 50")
             (row,) = await connection.fetch(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {query}")
             plan = list(nodes(json.loads(row[0])[0]["Plan"]))
             used = {indexes.get(node["Index Name"]) for node in plan if "Index Name" in node}
