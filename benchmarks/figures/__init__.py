@@ -43,7 +43,6 @@ ALL: Mapping[str, Measuring] = {
     "latency": latency,
     "post": post,
     "long_key": long_key,
-    "questions": questions,
     "large_segment": large_segment,
     "by_network": by_network,
     "ten_million": ten_million,

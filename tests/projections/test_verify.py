@@ -44,7 +44,8 @@ TAMPERED = {
     "a state of nobody": (
         ("INSERT INTO projections.membership"
         " (slot, segment_key, person_id, network_id, segment_id, is_member, override)"
-        " SELECT slot, segment_key, 99, network_id, segment_id, is_member, override FROM projections.membership LIMIT 1"),
+        " SELECT slot, segment_key, 99, network_id, segment_id, is_member, override"
+        " FROM projections.membership LIMIT 1"),
         {"user_segment"},
     ),
     "a state's segment": (
