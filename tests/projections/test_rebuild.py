@@ -168,7 +168,7 @@ async def test_a_second_rebuild_at_once_is_refused_and_the_first_goes_on(
         async with swap_held(database):
             first = asyncio.create_task(rebuild(database))
             await waits_for_its_swap(database)
-            with pytest.raises(RebuildRunningError, match="under way"):
+            with pytest.raises(RebuildRunningError, match="in progress"):
                 await rebuild(database)
         assert await first == 50
     await sound(database)
