@@ -33,6 +33,8 @@ CREATE TABLE projections.membership (
 CREATE TABLE projections.membership_0 PARTITION OF projections.membership FOR VALUES IN (0) WITH (fillfactor = 75);
 CREATE TABLE projections.membership_1 PARTITION OF projections.membership FOR VALUES IN (1) WITH (fillfactor = 75);
 CREATE INDEX membership_of_person ON projections.membership (person_id);
+-- For the list of a segment's overrides: few keys have one, so that a fold seldom writes into it.
+CREATE INDEX membership_overridden ON projections.membership (segment_key, person_id) WHERE override > 0;
 CREATE INDEX membership_lapses ON projections.membership (expires_at, segment_key, person_id) WHERE expires_at IS NOT NULL;
 GRANT SELECT ON projections.membership, projections.membership_0, projections.membership_1
 TO segments_ingest, segments_operate, segments_api;
