@@ -34,7 +34,9 @@ published: install ## write the generated documents anew (JSON Schema, AsyncAPI,
 run: install ## start a stack and the service, feed it the CDNOW purchases, show what came out; on a terminal until Ctrl-C
 	@$(BIN)/python -m examples.cdnow
 
-test: install ## test everything against a real Kafka and a real Postgres, WORKERS files at once
+test: install ## test everything against a real Kafka, a real Postgres and a real browser, WORKERS files at once
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null \
+		|| echo 'No Chromium: tests of the dashboard are skipped. On Debian and Ubuntu: apt-get install chromium' >&2
 	$(BIN)/python -m pytest -m "not chaos" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 chaos: install ## the long form of the fault tests

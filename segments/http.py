@@ -18,12 +18,16 @@ from starlette.routing import Match, Mount, Route
 from projections.http.outcomes import Outcomes
 from projections.http.queued import Queued
 from projections.http.queued_search import QueuedSearch
+from projections.http.results import ResultReader
 from projections.http.routes import reading_routes
 from projections.queries.results import read_fronts
 from schemas.command.refusal import Reason, Refusal, describe
+from segments.dashboard.app import dashboard_routes
+from segments.dashboard.sessions import Sessions
+from segments.dashboard.visit import Services
 from segments.openapi import openapi
 from service.http import registry_routes
-from service.http.kit.auth import Access
+from service.http.kit.auth import Access, RegistryRate
 from service.http.kit.database import SharedDatabase
 from service.http.kit.in_flight import InFlight
 from service.http.kit.key_cache import ROLE, KeyCache
@@ -88,12 +92,18 @@ class Parts:
         self.segments = RegistryCache(database, incarnation)
         incarnation.on_another(self.keys.forget)
         incarnation.on_another(self.segments.forget)
+        self.sessions = Sessions(database)
+        incarnation.on_another(self.sessions.forget)
         self.publisher = Publisher(settings)
         self.in_flight = InFlight(settings)
         self.access = Access(self.keys, settings)
+        self.registry_rate = RegistryRate(settings.http_registry_rate_limit)
         self.outcomes = Outcomes(database, self.shared, self.publisher.ask_topics)
         self.queued = Queued(settings)
         self.queued_search = QueuedSearch(settings)
+        self.results = ResultReader(
+            self.shared, self.queued, self.queued_search, self.publisher.topics
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep keys, registry and producer fresh until `stop` is set."""
@@ -180,7 +190,9 @@ def make_app(parts: Parts) -> ASGIApp:
                     return api if is_traced else route.app
         return None
 
-    return RequestMiddleware(api, parts.access, parts.in_flight, find_post)
+    return RequestMiddleware(
+        api, parts.access, parts.in_flight, find_post, parts.sessions.network_of
+    )
 
 
 def make_api(parts: Parts) -> FastAPI:
@@ -200,13 +212,17 @@ def make_api(parts: Parts) -> FastAPI:
     )
     # The publishing routes are here for methods, documents and traces; make_app calls them directly otherwise.
     api.router.routes[:0] = [*publishing.routes(), Route("/openapi.json", _document(api))]
-    api.include_router(admin_routes(parts.access, parts.shared, parts.changing))
     api.include_router(
-        reading_routes(
-            parts.access, parts.shared, parts.queued, parts.queued_search, parts.publisher.topics
-        )
+        admin_routes(parts.access, parts.registry_rate, parts.shared, parts.changing)
     )
+    api.include_router(reading_routes(parts.access, parts.shared, parts.results))
     api.router.routes.extend(parts.health().routes())
+    if parts.settings.admin == "on":
+        services = Services(
+            parts.settings, parts.sessions, parts.access, parts.registry_rate, parts.shared,
+            parts.changing, publishing, parts.results,
+        )  # fmt: skip
+        api.router.routes.extend(dashboard_routes(services, parts.keys))
     return api
 
 
@@ -229,12 +245,9 @@ def _handle_errors(app: FastAPI) -> None:
     """Return every error as a problem."""
 
     @app.exception_handler(Problem)
-    async def problem(_request: Request, error: Problem) -> Response:
-        return error.without_frames().response()
-
     @app.exception_handler(SegmentsError)
-    async def ours(_request: Request, error: SegmentsError) -> Response:
-        return of_error(error).response()
+    async def expected(_request: Request, error: Problem | SegmentsError) -> Response:
+        return of_error(error).without_frames().response()
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> Response:

@@ -148,7 +148,9 @@ class Demonstration:
 
     def say_where(self) -> None:
         """Print how to connect."""
+        key, link = self.make_key()
         lines = {
+            "dashboard": f"{link} (works once)",
             "SQL": f'psql "{self._stack.database_url}" -c "SELECT * FROM reporting.segment_size"',  # noqa: S608 - shown, not run
             "Kafka": f"{self._stack.bootstrap_servers}, topic {self._topic}",
             "API": f"{self._api}/docs",
@@ -158,8 +160,8 @@ class Demonstration:
         }
         self._screen.title("Where to look")
         for name, text in lines.items():
-            self._screen.say(f"{name:8} {text}")
-        key = self.show_api()
+            self._screen.say(f"{name:9} {text}")
+        self.show_api(key)
         self._screen.title("In another terminal")
         for name, value in {**self._exports, "API": self._api, "KEY": key}.items():
             self._screen.say(f"export {name}='{value}'")
@@ -172,15 +174,20 @@ class Demonstration:
             " --user me@example.com"
         )
 
-    def show_api(self) -> str:
-        """Create a key, and show a request that blocks a customer, with the result of its dry run.
-
-        Returns: the key.
-        """
-        key = self.program.call(
+    def make_key(self) -> tuple[str, str]:
+        """Create a key; return it, and a link that signs in by it once."""
+        made = self.program.call(
             *("key", "create", "--network", NETWORK, "--scope", "publish,report,admin"),
-            *("--name", "make run"),
+            *("--name", "make run", "--json"),
         )
+        key = json.loads(made)
+        link = self.program.call(
+            *("key", "link", key["key_id"], "--minutes", "720", "--url", self._api)
+        )
+        return key["key"], link
+
+    def show_api(self, key: str) -> None:
+        """Show a request that blocks a customer, with the result of its dry run."""
         command = {
             "user": PINNED,
             "segment_id": CHURNED,
@@ -188,13 +195,12 @@ class Demonstration:
             "description": "Called us",
         }
         url, body = f"{self._api}/networks/{NETWORK}/segments", json.dumps(command)
-        self._screen.title("Over HTTP, with a new key")
+        self._screen.title("Over HTTP, with the same key")
         self._screen.say(
             f"curl -s '{url}' -H 'Prefer: wait=10' \\\n"
             f"  -H 'Authorization: Bearer {key}' \\\n  -d '{body}'"
         )
         self._screen.say(f"with ?dry_run=true it returns: {post(f'{url}?dry_run=true', body, key)}")
-        return key
 
     def keep(self, running: Running) -> None:
         """Wait for Ctrl-C."""

@@ -44,7 +44,8 @@ def is_text(text: str) -> str:
     return text
 
 
-def _is_user(user: str) -> str:
+def is_user(user: str) -> str:
+    """Normalise a user, and check that it can be one. Raises: ValueError."""
     normal = normalise_user(is_text(user))
     if not 1 <= len(normal) <= MAX_USER_LENGTH:
         raise ValueError(f"must have 1 to {MAX_USER_LENGTH} characters")
@@ -74,7 +75,7 @@ Time = Annotated[
     BeforeValidator(read_moment, json_schema_input_type=str),
     Field(examples=["2026-01-31T12:00:00Z", "1767225600"]),
 ]
-User = Annotated[str, AfterValidator(_is_user), Path(description=_ABOUT_USER)]
+User = Annotated[str, AfterValidator(is_user), Path(description=_ABOUT_USER)]
 _CLOSED = ConfigDict(extra="forbid")
 
 
@@ -85,7 +86,7 @@ class UserQuery(BaseModel):
 
     user: Annotated[
         str | None,
-        AfterValidator(lambda user: None if user is None else _is_user(user)),
+        AfterValidator(lambda user: None if user is None else is_user(user)),
         Field(
             description=f"{_ABOUT_USER} Replaces the user of the path; any identifier is possible here."
         ),

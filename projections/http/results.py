@@ -32,17 +32,10 @@ if TYPE_CHECKING:
 PATH = "/networks/{network_id}/results"
 
 
-def result_routes(
-    access: Access,
-    shared: SharedDatabase,
-    queued: Queued,
-    queued_search: QueuedSearch,
-    topics: AskTopics,
-) -> APIRouter:
-    """Return the route of results, for scopes publish and report. topics: as in reading_routes."""
+def result_routes(access: Access, reader: ResultReader) -> APIRouter:
+    """Return the route of results, for scopes publish and report."""
     router = APIRouter(tags=["reading"], responses={406: {}})
     admitted: Any = Depends(access.admits(Scope.REPORT, Scope.PUBLISH))
-    reader = _ResultReader(shared, queued, queued_search, topics)
 
     @router.get(
         PATH,
@@ -62,12 +55,13 @@ def result_routes(
     return router
 
 
-class _ResultReader:
+class ResultReader:
     """Reads outcomes of commands, in the log or queued."""
 
     def __init__(
         self, shared: SharedDatabase, queued: Queued, queued_search: QueuedSearch, topics: AskTopics
     ) -> None:
+        """shared: with role segments_api. topics: returns the current or last known topics by name."""
         self._topics = topics
         self._shared = shared
         self._queued = queued
@@ -75,12 +69,14 @@ class _ResultReader:
         self._cursors = Cursors(shared.settings)
 
     async def of_position(self, network_id: str, position: PositionQuery) -> Response:
-        result, reach = await self._at(network_id, position)
+        """Respond with the outcome at a position. Raises: Problem 404, 503."""
+        result, reach = await self.at(network_id, position)
         if result.row is None:
             raise _unknown(reach, result.hole)
         return answer({"results": [result.row], "next": None}, reach)
 
     async def of_reference(self, network_id: str, query: ResultsQuery) -> Response:
+        """Respond with the outcomes that have a reference. Raises: Problem 400, 404, 503."""
         reference_id = query.reference_id or ""
         after = self._after(network_id, reference_id, query.cursor)
         async with self._shared.transaction(network_id, repeatable=True) as connection:
@@ -129,7 +125,7 @@ class _ResultReader:
             if stopped and not rows:
                 raise _stopped()
             return rows, None
-        result, _ = await self._at(network_id, position)
+        result, _ = await self.at(network_id, position)
         if result.row is None:
             return [], result.hole
         # A duplicate has the reference of the original, and a rejected record has none.
@@ -137,7 +133,8 @@ class _ResultReader:
         stands = stands or result.row["outcome"] in ("duplicate", "rejected")
         return [result.row] if stands else [], None
 
-    async def _at(self, network_id: str, position: PositionQuery) -> tuple[Found, Reach]:
+    async def at(self, network_id: str, position: PositionQuery) -> tuple[Found, Reach]:
+        """Read what stands at a position, in the log or on its way to it. Raises: Problem 503."""
         async with self._shared.transaction(network_id, repeatable=True) as connection:
             reach = await read_reach(connection, network_id)
             result = await log_results.read_position(

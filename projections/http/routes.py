@@ -11,23 +11,15 @@ from projections.http.results import result_routes
 from projections.http.users import user_routes
 
 if TYPE_CHECKING:
-    from projections.http.outcomes import AskTopics
-    from projections.http.queued import Queued
-    from projections.http.queued_search import QueuedSearch
+    from projections.http.results import ResultReader
     from service.http.kit.auth import Access
     from service.http.kit.database import SharedDatabase
 
 
-def reading_routes(
-    access: Access,
-    shared: SharedDatabase,
-    queued: Queued,
-    queued_search: QueuedSearch,
-    topics: AskTopics,
-) -> APIRouter:
-    """Return the routes. shared: with role segments_api. topics: returns the current or last known topics by name."""
+def reading_routes(access: Access, shared: SharedDatabase, results: ResultReader) -> APIRouter:
+    """Return the routes. shared: with role segments_api."""
     router = APIRouter()
-    router.include_router(result_routes(access, shared, queued, queued_search, topics))
+    router.include_router(result_routes(access, results))
     # Explanations are matched before users, whose identifier may contain slashes.
     router.include_router(user_routes(access, shared))
     router.include_router(member_routes(access, shared))

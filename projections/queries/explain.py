@@ -11,6 +11,8 @@ from service.postgres.database import statements
 if TYPE_CHECKING:
     import asyncpg
 
+    from projections.queries.rows import Segment
+
 _EVENTS = statements("projections.queries.sql")["explained"]
 _SQL = statements("projections.queries.sql")
 EVENTS_LIMIT, EVENTS_LIMIT_MOST = 500, 5_000
@@ -39,7 +41,19 @@ async def explain(
     the fold's order, with outcome `queued` if not projected yet, "earlier": the EventPlace to continue before, or
     None}. Raises: UnknownSegmentError.
     """
-    await find_segment(connection, network_id, segment_id)
+    segment = await find_segment(connection, network_id, segment_id)
+    return await explain_in(connection, segment, user, limit, before)
+
+
+async def explain_in(
+    connection: asyncpg.Connection[Any],
+    segment: Segment,
+    user: str,
+    limit: int = EVENTS_LIMIT,
+    before: EventPlace | None = None,
+) -> dict[str, Any]:
+    """Explain one key of a segment that was found. Arguments and result as for `explain`."""
+    network_id, segment_id = segment.network_id, segment.segment_id
     key = await connection.fetchrow(_SQL["key"], network_id, segment_id, user)
     if key is None:
         return {"now": None, "events": [], "earlier": None}

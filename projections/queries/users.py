@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
     from projections.queries.rows import Moment, Row
 
-_USER_SEGMENTS = statements("projections.queries.sql")["user_segments"]
+_SQL = statements("projections.queries.sql")
+_USER_SEGMENTS = _SQL["user_segments"]
+INTERVALS_LIMIT = 2000
 
 
 async def read_user(
@@ -41,3 +43,14 @@ async def read_user(
             return rows, rows[-1]["segment_id"]
         rows.append(plain(row))
     return rows, None
+
+
+async def read_intervals(
+    connection: asyncpg.Connection[Any], network_id: str, user: str
+) -> list[Row]:
+    """Return the intervals in which a user was a member or overridden, newest first, at most INTERVALS_LIMIT.
+
+    user: normalised. Columns: segment_id, valid_from, valid_to (None: now), is_member, override.
+    """
+    found = await connection.fetch(_SQL["user_intervals"], network_id, user, INTERVALS_LIMIT)
+    return [dict(row) for row in found]

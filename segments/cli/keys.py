@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +17,7 @@ from segments.cli.command import (
 )
 from segments.cli.database import connected, note_unknown_network, warn_unknown_networks
 from segments.cli.output import print_json, print_rows
-from service.registry import api_keys
+from service.registry import api_keys, sessions
 
 if TYPE_CHECKING:
     from service.registry.api_keys import ApiKey
@@ -132,3 +132,26 @@ async def revoke(*, key_id: str, actor: str | None, as_json: bool) -> None:
         print_json(row)
     else:
         print_rows([row], COLUMNS)
+
+
+@command(key)
+@click.argument("key_id")
+@click.option(
+    "--minutes",
+    type=click.IntRange(1, 7 * 24 * 60),
+    default=15,
+    show_default=True,
+    help="How long the link can be used.",
+)
+@click.option("--url", help="Address of the API. Default: that of HTTP_HOST and HTTP_PORT.")
+async def link(*, key_id: str, minutes: int, url: str | None, as_json: bool) -> None:
+    """Print a link that signs somebody in to the dashboard by this key, once."""
+    settings = load_settings()
+    async with connected(settings, ROLE) as connection:
+        token = await sessions.create_link(connection, key_id, timedelta(minutes=minutes))
+    base = url or f"http://{settings.http_host}:{settings.http_port}"
+    made = f"{base.rstrip('/')}/admin/sign-in/link?link={token}"
+    if as_json:
+        print_json({"link": made})
+    else:
+        click.echo(made)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.segment import SegmentDescription, SegmentId, SegmentName  # noqa: TC001 - pydantic reads them
-from service.http.kit.auth import Admission, RegistryRate
+from service.http.kit.auth import Admission  # noqa: TC001 - FastAPI reads it
 from service.http.kit.negotiation import takes_json
 from service.http.kit.parameters import Nothing, PathId  # noqa: TC001 - FastAPI reads them
 from service.http.kit.request_body import read_model, takes
@@ -19,7 +19,7 @@ from service.registry.api_keys import Scope
 if TYPE_CHECKING:
     import asyncpg
 
-    from service.http.kit.auth import Access
+    from service.http.kit.auth import Access, RegistryRate
     from service.http.kit.database import SharedDatabase
 
 ROLE = "segments_registry"
@@ -83,11 +83,12 @@ def _shown(one: registry.Segment) -> SegmentShown:
     )  # fmt: skip
 
 
-def admin_routes(access: Access, reading: SharedDatabase, changing: SharedDatabase) -> APIRouter:
+def admin_routes(
+    access: Access, rate: RegistryRate, reading: SharedDatabase, changing: SharedDatabase
+) -> APIRouter:
     """Return the routes of the registry. reading: a database as segments_api; changing: as segments_registry."""
     router = APIRouter(tags=["admin"])
     settings = reading.settings
-    rate = RegistryRate(settings.http_registry_rate_limit)
     admitted: Any = Depends(access.admits(Scope.ADMIN))
 
     @router.post(
@@ -100,7 +101,7 @@ def admin_routes(access: Access, reading: SharedDatabase, changing: SharedDataba
         new = await read_model(request, NewSegment)
         rate.charge(admission)
         async with changing.transaction(admission.network_id) as connection:
-            made = await _create(connection, admission, new, settings.segments_per_network)
+            made = await create_segment(connection, admission, new, settings.segments_per_network)
         response.headers["Location"] = (
             f"/networks/{made.network_id}/admin/segments/{made.segment_id}"
         )
@@ -135,14 +136,15 @@ def admin_routes(access: Access, reading: SharedDatabase, changing: SharedDataba
         to = await read_model(request, SegmentChange)
         rate.charge(admission)
         async with changing.transaction(admission.network_id) as connection:
-            return _shown(await _change(connection, admission, segment_id, to))
+            return _shown(await change_segment(connection, admission, segment_id, to))
 
     return router
 
 
-async def _create(
+async def create_segment(
     connection: asyncpg.Connection[Any], admission: Admission, new: NewSegment, most: int
 ) -> registry.Segment:
+    """Create a segment as the key's user. most: the maximum number of segments in the network."""
     return await registry.create(
         connection,
         network_id=admission.network_id,
@@ -155,7 +157,7 @@ async def _create(
     )
 
 
-async def _change(
+async def change_segment(
     connection: asyncpg.Connection[Any], admission: Admission, segment_id: int, to: SegmentChange
 ) -> registry.Segment:
     """Change the fields that were sent."""

@@ -100,7 +100,7 @@ async def create_key(
         SQL["create_key"],
         key_id, network_id, name or key_id, sorted(scopes), _digest(secret), actor, expires_at,
     )  # fmt: skip
-    return _key(row), f"{PREFIX}_{key_id}_{secret}"
+    return key_of_row(row), f"{PREFIX}_{key_id}_{secret}"
 
 
 async def list_keys(
@@ -111,7 +111,7 @@ async def list_keys(
         SQL["list_keys"],
         network_id,
     )
-    return [_key(row) for row in rows]
+    return [key_of_row(row) for row in rows]
 
 
 async def revoke_key(
@@ -129,7 +129,7 @@ async def revoke_key(
     )
     if row is None:
         raise UnknownKeyError(f"({key_id})")
-    return _key(row)
+    return key_of_row(row)
 
 
 async def find_keys(
@@ -140,7 +140,7 @@ async def find_keys(
         SQL["find_keys"],
         list(key_ids),
     )
-    return {row["key_id"]: KnownKey(_key(row), row["secret_digest"]) for row in rows}
+    return {row["key_id"]: KnownKey(key_of_row(row), row["secret_digest"]) for row in rows}
 
 
 async def note_use(connection: asyncpg.Connection[Any], key_ids: Collection[str]) -> None:
@@ -151,6 +151,7 @@ async def note_use(connection: asyncpg.Connection[Any], key_ids: Collection[str]
     )
 
 
-def _key(row: Any) -> ApiKey:
+def key_of_row(row: Any) -> ApiKey:
+    """Return the key of a row with its columns."""
     fields = {name: row[name] for name in ApiKey.__slots__}
     return ApiKey(**fields | {"scopes": frozenset(Scope(scope) for scope in row["scopes"])})

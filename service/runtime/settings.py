@@ -214,6 +214,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " in 2 s. Further requests get 503",
         ),
     ] = 16 * 1024 * 1024
+    admin: Annotated[
+        Literal["on", "off"],
+        Meta(description="`off`: the HTTP API has no dashboard under /admin"),
+    ] = "on"
     seal_dir: Annotated[
         Path | None,
         Meta(

@@ -77,8 +77,11 @@ ALLOWED = {
         "segments.source": "s",
         "segments.source_event": "si",
         "segments.api_key": "si",
+        "segments.sign_in_link": "i",
     },
     "segments_api": {
+        "segments.session": "sid",
+        "segments.sign_in_link": "sd",
         **{
             f"segments.{name}": "s"
             for name in (

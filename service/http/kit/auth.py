@@ -53,7 +53,16 @@ class Access:
         learns nothing.
         Raises: Problem 401, 403, 429 or 503; DatabaseAwayError.
         """
-        key = await self._key(state["sent_key"])
+        return self.admit_key(state, await self._key(state["sent_key"]), network_id, *scopes)
+
+    def admit_key(
+        self,
+        state: MutableMapping[str, Any],
+        key: ApiKey,
+        network_id: str,
+        *scopes: Scope,
+    ) -> Admission:
+        """Admit a request by a key that was found. Arguments and problems as for `admit`."""
         if key.network_id != network_id or key.scopes.isdisjoint(scopes):
             wanted = " or ".join(scopes)
             raise Problem(403, "forbidden", f"use a key of this network with scope {wanted}")

@@ -32,6 +32,8 @@ _CODINGS = Problem(
 )
 # These paths are served even when the process is full.
 _ALWAYS = ("/health/", "/metrics")
+# The paths that browsers open with a session in a cookie.
+_PAGES = "/admin"
 # Replaces the HTTP server's own name.
 _SERVER = (b"server", b"segments")
 # A response is sent in pieces of at most this many bytes; the server gets the next piece once the client took one.
@@ -52,12 +54,17 @@ class RequestMiddleware:
         access: Access,
         in_flight: InFlight,
         find_post: Callable[[Scope], ASGIApp | None],
+        network_of_session: Callable[[Scope], str | None],
     ) -> None:
-        """app: serves all requests except those for which `find_post` returns another app, because they publish."""
+        """app: serves all requests except those for which `find_post` returns another app, because they publish.
+
+        network_of_session: the network of a page's session, if it is cached.
+        """
         self._app = app
         self._access = access
         self._in_flight = in_flight
         self._find_post = find_post
+        self._network_of_session = network_of_session
         self._turns = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,6 +73,8 @@ class RequestMiddleware:
         sent_key = read_authorization(head.authorization)
         scope.setdefault("state", {}).update(request_id=head.request_id, sent_key=sent_key)
         network = self._access.network_of(sent_key) or NOBODY
+        if network == NOBODY and scope["path"].startswith(_PAGES):
+            network = self._network_of_session(scope) or NOBODY
         await self._turns.run(network, self._answer(network, head, scope, receive, send))
 
     async def _answer(

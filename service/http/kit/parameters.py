@@ -63,7 +63,7 @@ def refuse_misread(request: Request) -> None:
     Those are parameters sent more than once, and invalid UTF-8, which it replaces by U+FFFD, a valid identifier.
     """
     for name, value in request.path_params.items():
-        if "\ufffd" in value and not _is_utf8(request.scope["raw_path"]):
+        if "\ufffd" in str(value) and not _is_utf8(request.scope["raw_path"]):
             raise wrong(name, _NOT_UTF8)
     for part in request.scope["query_string"].split(b"&"):
         if not _is_utf8(part):

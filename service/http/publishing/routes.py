@@ -124,21 +124,35 @@ class Publishing:
         options = post.options
         item = Item(await read_body(request, MAX_BODY), options.idempotency_key)
         if options.is_dry_run:
-            return Answer(200, _encode(await self._predict(post, item)))
-        topic_id = self._publisher.topic_id
-        await self._publish(post, [item])
-        sent = await item.sent()
-        if isinstance(sent, Problem):
-            raise sent
-        body = queued(item.command, sent)
+            return Answer(200, _encode(await self.predict(post, item)))
+        body, handle = await self.send(post, item)
         if options.wait_seconds is None:
             return Answer(201, _encode(body))
-        handle = _handle(sent, topic_id)
         result = await self._outcomes.wait(post.network_id, handle, options.wait_seconds)
         applied = (b"preference-applied", b"wait=%d" % options.wait_seconds)
         if result is None:
             return Answer(202, _encode(body | {"outcome": "queued"}), (applied,))
         return Answer(200, _encode(_settled(body, result)), (applied,))
+
+    async def send(self, post: Post, item: Item) -> tuple[dict[str, Any], Handle]:
+        """Publish one command; return the body of 201, and its position once the broker has acknowledged it.
+
+        Raises: Problem, with `published` if it is not certain that the command is not in Kafka; Refusal,
+        DatabaseAwayError.
+        """
+        topic_id = self._publisher.topic_id
+        await self._publish(post, [item])
+        sent = await item.sent()
+        if isinstance(sent, Problem):
+            raise sent
+        return queued(item.command, sent), _handle(sent, topic_id)
+
+    async def predict(self, post: Post, item: Item) -> dict[str, Any]:
+        """Return what a command would do. Raises: Problem, DatabaseAwayError."""
+        await self._read(post, [item])
+        if item.problem is not None:
+            raise item.problem
+        return await self._outcomes.predict(item.command, item.idempotency_key)
 
     async def post_batch(self, request: Request) -> Answer:
         """207 once the broker has responded for every command: the response that each would have alone, in order."""
@@ -231,13 +245,6 @@ class Publishing:
             return False
         predicted = await self._outcomes.predict(item.command, item.idempotency_key)
         return bool(predicted["outcome"] == "duplicate")
-
-    async def _predict(self, post: Post, item: Item) -> dict[str, Any]:
-        """Return what a command would do. Raises: Problem, DatabaseAwayError."""
-        await self._read(post, [item])
-        if item.problem is not None:
-            raise item.problem
-        return await self._outcomes.predict(item.command, item.idempotency_key)
 
     def _record(self, post: Post, item: Item) -> Record:
         """Build the record of a command."""

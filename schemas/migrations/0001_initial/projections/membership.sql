@@ -36,6 +36,8 @@ CREATE TABLE projections.membership (
 CREATE TABLE projections.membership_0 PARTITION OF projections.membership FOR VALUES IN (0) WITH (fillfactor = 75);
 CREATE TABLE projections.membership_1 PARTITION OF projections.membership FOR VALUES IN (1) WITH (fillfactor = 75);
 CREATE INDEX membership_of_person ON projections.membership (person_id);
+-- For the list of a segment's overrides: few keys have one, so that a fold seldom writes into it.
+CREATE INDEX membership_overridden ON projections.membership (segment_key, person_id) WHERE override > 0;
 CREATE INDEX membership_lapses ON projections.membership (expires_at, segment_key, person_id) WHERE expires_at IS NOT NULL;
 -- The members of a segment by since: pages, the latest ones, and their number without a look at the table.
 CREATE INDEX membership_since ON projections.membership (network_id, segment_id, member_since, person_id) WHERE is_member;

@@ -1,0 +1,8 @@
+-- A segment of the registry with its sizes. Parameters: $1 network_id, $2 segment_id.
+SELECT
+    t.segment_key, s.network_id, s.segment_id, s.segment_name, s.description, s.is_visible, s.created_at, s.created_by,
+    s.archived_at, z.members, z.added, z.blocked
+FROM reporting.segment AS s
+INNER JOIN segments.segment AS t ON s.network_id = t.network_id AND s.segment_id = t.segment_id
+INNER JOIN reporting.segment_size AS z ON s.network_id = z.network_id AND s.segment_id = z.segment_id
+WHERE s.network_id = $1 AND s.segment_id = $2

@@ -1,0 +1,135 @@
+"""Sessions of the dashboard: confirmed by Postgres at most once a second each."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections import OrderedDict
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING
+
+from service.http.kit.key_cache import LOOKUP_SECONDS
+from service.registry import sessions
+from service.runtime.backoff import INFRASTRUCTURE
+from service.runtime.errors import DatabaseAwayError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import Scope
+
+    from service.postgres.database import Database
+    from service.registry.api_keys import ApiKey
+
+COOKIE = "segments_session"
+PATH = "/admin"
+# A session that was ended, or whose key was revoked, is refused after this time.
+CONFIRM_SECONDS = 1.0
+# Cached sessions; the longest unused leave first.
+MOST = 10_000
+
+
+class Sessions:
+    """The sessions of this installation, with role segments_api."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        # By token: the key, and the loop's time of its confirmation.
+        self._cached: OrderedDict[str, tuple[ApiKey, float]] = OrderedDict()
+
+    def forget(self) -> None:
+        """Drop all that is cached, because the database was restored or replaced."""
+        self._cached.clear()
+
+    def network_of(self, scope: Scope) -> str | None:
+        """Return the network of a request's cached session, without I/O: whose share the request counts against."""
+        for name, value in scope["headers"]:
+            if name == b"cookie":
+                cached = self._cached.get(_token_in(value.decode("latin-1")) or "")
+                return cached[0].network_id if cached else None
+        return None
+
+    async def find(self, token: str) -> ApiKey | None:
+        """Return the key of a session; None if it is over. Raises: DatabaseAwayError."""
+        now = asyncio.get_running_loop().time()
+        cached = self._cached.get(token)
+        if cached is not None and now - cached[1] < CONFIRM_SECONDS:
+            self._cached.move_to_end(token)
+            return cached[0]
+        try:
+            async with self._database.hurried(LOOKUP_SECONDS) as connection:
+                key = await sessions.find_session(connection, token)
+        except INFRASTRUCTURE as error:
+            raise DatabaseAwayError from error
+        self._cached.pop(token, None)
+        if key is not None:
+            self._cached[token] = (key, now)
+            if len(self._cached) > MOST:
+                self._cached.popitem(last=False)
+        return key
+
+    async def open(self, key: ApiKey) -> str:
+        """Begin a session of a key; return its token. Raises: DatabaseAwayError."""
+        try:
+            async with self._database.hurried(LOOKUP_SECONDS) as connection:
+                return await sessions.create_session(connection, key.key_id)
+        except INFRASTRUCTURE as error:
+            raise DatabaseAwayError from error
+
+    async def open_by_link(self, link: str) -> str | None:
+        """Use up a link and begin its session; None if the link is no longer valid. Raises: DatabaseAwayError."""
+        try:
+            async with self._database.hurried(LOOKUP_SECONDS) as connection:
+                key = await sessions.use_link(connection, link)
+                if key is None:
+                    return None
+                return await sessions.create_session(connection, key.key_id)
+        except INFRASTRUCTURE as error:
+            raise DatabaseAwayError from error
+
+    async def end(self, token: str) -> None:
+        """End a session. Raises: DatabaseAwayError."""
+        self._cached.pop(token, None)
+        try:
+            async with self._database.hurried(LOOKUP_SECONDS) as connection:
+                await sessions.end_session(connection, token)
+        except INFRASTRUCTURE as error:
+            raise DatabaseAwayError from error
+
+
+def token_of(request: Request) -> str | None:
+    """Return the session's token in the cookie of a request."""
+    return _token_in(request.headers.get("cookie", ""))
+
+
+def _token_in(cookies: str) -> str | None:
+    try:
+        morsel = SimpleCookie(cookies).get(COOKIE)
+    except CookieError:
+        return None
+    return morsel.value if morsel else None
+
+
+def set_cookie(request: Request, response: Response, token: str) -> None:
+    """Give the browser its session: for /admin only, so that the API never gets it."""
+    seconds = int(sessions.LIFETIME.total_seconds())
+    response.set_cookie(
+        COOKIE, token, max_age=seconds, path=PATH, secure=_is_secure(request), httponly=True,
+        samesite="strict",
+    )  # fmt: skip
+
+
+def delete_cookie(response: Response) -> None:
+    """Remove the session from the browser."""
+    response.delete_cookie(COOKIE, path=PATH, httponly=True, samesite="strict")
+
+
+def _is_secure(request: Request) -> bool:
+    """Whether the browser speaks TLS, to a proxy in front of this process."""
+    return request.headers.get("x-forwarded-proto", request.url.scheme).lower() == "https"
+
+
+def csrf_token(token: str) -> str:
+    """Return what the forms of a session carry. Another site can't read it."""
+    return hmac.new(token.encode(), b"csrf", hashlib.sha256).hexdigest()

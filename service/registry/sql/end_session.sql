@@ -1,0 +1,2 @@
+-- End a session. Parameters: token_digest.
+DELETE FROM segments.session WHERE token_digest = $1

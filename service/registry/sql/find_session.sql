@@ -1,0 +1,7 @@
+-- The key of a session that is not over, unless the key is revoked or expired. Parameters: token_digest.
+SELECT k.key_id, k.network_id, k.key_name, k.scopes, k.created_at, k.created_by, k.expires_at, k.revoked_at, k.revoked_by,
+    k.last_used_at
+FROM segments.session AS s INNER JOIN segments.api_key AS k ON s.key_id = k.key_id
+WHERE
+    s.token_digest = $1 AND s.expires_at > clock_timestamp() AND k.revoked_at IS NULL
+    AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())
