@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 
 SQL = statements("service.registry.sql")
 LIFETIME = timedelta(hours=8)
+# Sessions that a key may have at once.
+MOST_SESSIONS = 100
 _TOKEN_BYTES = 32  # 256 bits
 
 
 async def create_session(connection: asyncpg.Connection[Any], key_id: str) -> str:
-    """Begin a session of a key, for LIFETIME at most; return its token."""
+    """Begin a session of a key, for LIFETIME at most; return its token. Of MOST_SESSIONS others the oldest ends."""
     token = secrets.token_urlsafe(_TOKEN_BYTES)
-    await connection.execute(SQL["create_session"], _digest(token), key_id, LIFETIME)
+    await connection.execute(
+        SQL["create_session"], _digest(token), key_id, LIFETIME, MOST_SESSIONS - 1
+    )
     return token
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from segments.dashboard import sessions
 from segments.dashboard.sessions import COOKIE
+from service.registry import sessions as stored_sessions
 from service.registry.api_keys import Scope, read_key, revoke_key
 from tests.dashboard.person import NETWORK
 from tests.dashboard.visitor import Visitor, visiting
@@ -31,6 +32,24 @@ async def test_a_key_is_exchanged_for_a_session_that_only_the_dashboard_gets(idl
     assert (
         await idle_api.client.get("/networks/n/sizes", headers={"Cookie": f"{COOKIE}={token}"})
     ).status_code == 401
+
+
+async def test_the_oldest_session_of_a_key_ends_when_it_has_too_many(
+    idle_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_sessions, "MOST_SESSIONS", 2)
+    monkeypatch.setattr(sessions, "CONFIRM_SECONDS", 0)
+    answers = [await Visitor(idle_api.client).sign_in(await idle_api.key()) for _ in range(3)]
+    idle_api.client.cookies.clear()
+    statuses = [
+        (
+            await idle_api.client.get(
+                f"{NETWORK}/segments", headers={"Cookie": f"{COOKIE}={answer.cookies[COOKIE]}"}
+            )
+        ).status_code
+        for answer in answers
+    ]
+    assert statuses == [303, 200, 200]
 
 
 async def test_behind_tls_the_cookie_is_secure(idle_api: Api) -> None:

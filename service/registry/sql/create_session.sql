@@ -1,5 +1,11 @@
--- Begin a session, and forget the key's sessions that are over. Parameters: token_digest, key_id, lifetime as an interval.
-WITH over AS (
-    DELETE FROM segments.session WHERE key_id = $2 AND expires_at <= clock_timestamp()
+-- Begin a session; the key's sessions that are over end, and the oldest if it has as many as it may have.
+-- Parameters: token_digest, key_id, lifetime as an interval, how many sessions the key may have besides.
+WITH ended AS (
+    DELETE FROM segments.session WHERE key_id = $2 AND (
+        expires_at <= clock_timestamp()
+        OR token_digest IN (
+            SELECT s.token_digest FROM segments.session AS s WHERE s.key_id = $2 ORDER BY s.created_at DESC OFFSET $4
+        )
+    )
 )
 INSERT INTO segments.session (token_digest, key_id, expires_at) VALUES ($1, $2, clock_timestamp() + $3::interval)
