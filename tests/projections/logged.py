@@ -1,4 +1,4 @@
-"""Histories put into the log as rows, without people or a registry: whatever the append could have made of them."""
+"""Histories put into the log as rows, without people: whatever the append could have made of them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,19 @@ ADD, BLOCK, RESET, ENTER, LEAVE, EXPIRE = range(1, 7)
 NOON = datetime(2024, 2, 28, 12, tzinfo=UTC)
 # Epochs of one partition, whose offsets may be equal, and lanes whose ids are not in the order of their names.
 LANES = [("b", 0, 0), ("a", 1, 0), ("a", 0, 0), ("a", 0, 1), ("B", 3, 0)]
+SEGMENTS = 3
 COLUMNS = ["lane_id", "kafka_offset", "segment_key", "person_id", "user_status", "status_change_timestamp",
     "received_at", "recorded_at", "expires_at", "expired_lane_id", "expired_offset", "content", "digest",
     "reference_id", "discriminator"]  # fmt: skip
 _LANE = """
 INSERT INTO segments.lane (topic, partition, epoch, first_offset, next_offset, events, closed)
 VALUES ($1, $2, $3, 0, $4::bigint, $4::bigint, true) RETURNING lane_id
+"""
+_SEGMENTS = """
+INSERT INTO segments.segment (segment_key, network_id, segment_id, segment_name, is_visible, created_at)
+OVERRIDING SYSTEM VALUE
+SELECT n, 'n', n, 'segment ' || n, true, now() FROM generate_series(1, $1::integer) AS n
+ON CONFLICT (segment_key) DO NOTHING
 """
 _CHECKPOINT = """
 INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset) VALUES ('membership', 0, $1, $2)
@@ -49,8 +56,9 @@ async def put(
     connection: asyncpg.Connection[Any], histories: Iterable[list[LoggedEvent]], above: int = 0
 ) -> None:
     """Put histories into the log, one key each; the last `above` offsets of each lane lie above its checkpoint."""
+    await connection.execute(_SEGMENTS, SEGMENTS)
     events_by_key = [
-        (event, 1 + key % 3, 1 + key // 3)
+        (event, 1 + key % SEGMENTS, 1 + key // SEGMENTS)
         for key, events in enumerate(histories)
         for event in events
     ]
