@@ -26,8 +26,7 @@ VALUES ($1, $2, $3, 0, $4::bigint, $4::bigint, true) RETURNING lane_id
 _SEGMENTS = """
 INSERT INTO segments.segment (segment_key, network_id, segment_id, segment_name, is_visible, created_at)
 OVERRIDING SYSTEM VALUE
-SELECT n, 'n', n, 'segment ' || n, true, now() FROM generate_series(1, $1::integer) AS n
-ON CONFLICT (segment_key) DO NOTHING
+SELECT n, 'n' || n / 3, n, 'segment ' || n, true, now() FROM generate_series(1, $1::integer) AS n
 """
 _CHECKPOINT = """
 INSERT INTO projections.checkpoint (projection, slot, lane_id, next_offset) VALUES ('membership', 0, $1, $2)

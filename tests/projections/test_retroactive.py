@@ -15,7 +15,7 @@ from projections.fold.worker import ROLE, fold_range
 from tests.projections.folding import commands, fold, log
 from tests.projections.logged import put
 from tests.projections.test_history import drawn_histories
-from tests.projections.test_snapshot import NAMES, PEOPLE
+from tests.projections.test_snapshot import PEOPLE
 from tests.support.database import connected, rows, value
 from tests.support.lane import command_json
 
@@ -81,7 +81,6 @@ async def test_any_two_readings_reconcile_to_the_last_row(database: Settings) ->
         await put(connection, histories)
         await connection.execute("ALTER TABLE segments.event DISABLE TRIGGER ALL")
         await connection.execute(_DAYS)
-        await connection.execute(NAMES)
         await connection.execute(PEOPLE, len(histories))
         await connection.execute("UPDATE projections.checkpoint SET next_offset = 0")
         lanes = dict(await connection.fetch("SELECT lane_id, next_offset FROM segments.lane"))

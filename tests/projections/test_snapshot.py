@@ -28,10 +28,6 @@ Row = tuple[Any, ...]
 _SHOWN = "SELECT network_id, segment_id, user_id, is_member, override FROM reporting.user_segment"
 _AS_OF = "SELECT * FROM reporting.membership_as_of($1, network_id => $2)"
 _AS_SHOWN = "SELECT * FROM reporting.membership_as_shown($1, $2, $3, $4, $5)"
-NAMES = """
-INSERT INTO segments.segment (segment_key, network_id, segment_id, segment_name, is_visible, created_at)
-OVERRIDING SYSTEM VALUE SELECT n, 'n' || n / 3, n, 'segment ' || n, true, now() FROM generate_series(1, 3) AS n
-"""
 PEOPLE = """
 INSERT INTO segments.person (person_id, network_id, user_id, salt)
 OVERRIDING SYSTEM VALUE SELECT n, 'n0', 'u' || n, '' FROM generate_series(1, $1::bigint) AS n
@@ -97,7 +93,6 @@ async def test_what_the_views_showed_with_a_token_is_said_of_it_ever_after(
     taken: list[Shown] = []
     async with connected(database) as connection:
         await put(connection, histories)
-        await connection.execute(NAMES)
         await connection.execute(PEOPLE, len(histories))
         await connection.execute("UPDATE projections.checkpoint SET next_offset = 0")
         lanes = dict(await connection.fetch("SELECT lane_id, next_offset FROM segments.lane"))
