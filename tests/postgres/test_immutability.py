@@ -27,6 +27,8 @@ MUTABLE = {
     "signature_horizon",
     "unbelieved",
     "seal_lease",
+    "session",
+    "sign_in_link",
 }
 
 SERVICE = (
