@@ -7,10 +7,11 @@ import json
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trustme
-from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest
+from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -22,10 +23,13 @@ from service.runtime.settings import SecretStr
 from stack import StackOptions, start_stack
 from stack.ports import LOOPBACK, free_port
 from tests.support.topics import administered
+from tests.support.waiting import holds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from aiokafka.admin import AIOKafkaAdminClient
 
     from schemas.acls import Acl
     from service.runtime.settings import Settings
@@ -151,22 +155,36 @@ def token(subject: str, seconds: int = 600) -> str:
 
 
 async def allow(settings: Settings, listed: Iterable[Acl], user: str | None = None) -> None:
-    """Create ACLs; the principal is the name of the role, unless `user` is set."""
+    """Create ACLs, in effect on return; the principal is the name of the role, unless `user` is set."""
     async with administered(settings) as client:
         for acl in listed:
             response = await client._send_request(  # noqa: SLF001 - aiokafka has no API for ACLs
                 CreateAclsRequest(*_described(acl, user or acl.role))
             )
             assert response.creation_responses[0][0] == 0, response
+            await holds(partial(_is_there, client, acl, user or acl.role))
 
 
 async def deny(settings: Settings, acl: Acl) -> None:
-    """Delete one ACL."""
+    """Delete one ACL; it is without effect on return."""
     async with administered(settings) as client:
         response = await client._send_request(  # noqa: SLF001
             DeleteAclsRequest(*_described(acl, acl.role))
         )
         assert len(response.filter_responses[0][2]) == 1, response
+        await holds(partial(_is_gone, client, acl))
+
+
+async def _is_there(client: AIOKafkaAdminClient, acl: Acl, user: str) -> bool:
+    """Whether the broker applies an ACL. It responds to a change before it does."""
+    response = await client._send_request(  # noqa: SLF001
+        DescribeAclsRequest(*_described(acl, user))
+    )
+    return bool(response.resources)
+
+
+async def _is_gone(client: AIOKafkaAdminClient, acl: Acl) -> bool:
+    return not await _is_there(client, acl, acl.role)
 
 
 def _described(acl: Acl, user: str) -> tuple[int, str, int, str, str, int, int]:
