@@ -177,7 +177,7 @@ async def deny(settings: Settings, acl: Acl) -> None:
 
 async def _is_there(client: AIOKafkaAdminClient, acl: Acl, user: str) -> bool:
     """Whether the broker applies an ACL. It responds to a change before it does."""
-    response = await client._send_request(  # noqa: SLF001
+    response: Any = await client._send_request(  # noqa: SLF001
         DescribeAclsRequest(*_described(acl, user))
     )
     return bool(response.resources)
