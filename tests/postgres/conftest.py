@@ -42,7 +42,7 @@ async def empty(database: Settings) -> AsyncIterator[list[Settings]]:
 
 @pytest.fixture
 async def plain(database: Settings) -> AsyncIterator[Settings]:
-    """The database with a new login that owns nothing; the tests' own sets up."""
+    """The service's settings as in production: setup has the owner's URL, all else a new login that owns nothing."""
     login = f"login_{uuid.uuid4().hex[:12]}"
     base = database_url(database).rpartition("/")
     host = base[0].rpartition("@")[2].removeprefix("postgresql://")
@@ -56,6 +56,7 @@ async def plain(database: Settings) -> AsyncIterator[Settings]:
                 }
             )
         finally:
+            await connection.execute(f"DROP OWNED BY {login}")
             await connection.execute(f"DROP ROLE {login}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -14,38 +13,15 @@ from service.ingest.role import ingest
 from service.kafka.clients import set_up_topics
 from service.outbox.rejected import publish_rejected
 from service.postgres.database import database_url
-from service.runtime.settings import SecretStr
 from tests.support.command_line import run
-from tests.support.database import connected, folded, rows, sound
+from tests.support.database import folded, rows, sound
 from tests.support.kafka import NewRecord, publish
 from tests.support.roles import service
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture
-async def plain(database: Settings) -> AsyncIterator[Settings]:
-    """The service's settings as in production: setup has the owner's URL, all else a login that owns nothing."""
-    login = f"login_{uuid.uuid4().hex[:12]}"
-    base, _, name = database_url(database).rpartition("/")
-    host = base.removeprefix("postgresql://").rpartition("@")[2]
-    async with connected(database) as connection:
-        await connection.execute(f"CREATE ROLE {login} LOGIN PASSWORD 'pw'")
-        try:
-            yield database.model_copy(
-                update={
-                    "database_url": SecretStr(f"postgresql://{login}:pw@{host}/{name}"),
-                    "setup_database_url": database.database_url,
-                }
-            )
-        finally:
-            await connection.execute(f"DROP OWNED BY {login}")
-            await connection.execute(f"DROP ROLE {login}")
 
 
 async def test_every_role_and_command_works_for_a_login_that_owns_nothing(
