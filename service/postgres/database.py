@@ -65,6 +65,12 @@ def database_url(settings: Settings) -> str:
     return settings.database_url.get_secret_value()
 
 
+def setup_url(settings: Settings) -> str:
+    """Return the URL of the login that sets up. Raises: WrongUseError if neither URL is set."""
+    url = settings.setup_database_url
+    return url.get_secret_value() if url else database_url(settings)
+
+
 def _session(settings: Settings, role: str, seconds: float = COMMAND_SECONDS) -> dict[str, Any]:
     options: dict[str, Any] = {"timeout": CONNECT_SECONDS, "command_timeout": seconds}
     if settings.database_pooler == "transaction":

@@ -14,6 +14,7 @@ from service.postgres.database import (
     TEXT_FORMS,
     database_url,
     open_connection,
+    setup_url,
     statements,
 )
 from service.postgres.migrations import migrations, setup_sql
@@ -61,10 +62,7 @@ async def set_up_database(settings: Settings) -> list[str]:
     Raises: MigrationDriftError if an applied migration has another text; UnsuitableDatabaseError before anything is
     written; RefusedError if a lock is not available; DatabaseAwayError.
     """
-    url = settings.setup_database_url or settings.database_url
-    connection = await open_connection(
-        url.get_secret_value() if url else database_url(settings), server_settings=SESSION
-    )
+    connection = await open_connection(setup_url(settings), server_settings=SESSION)
     try:
         await _require_suitable(connection)
         try:
@@ -86,8 +84,7 @@ async def set_up_database(settings: Settings) -> list[str]:
 
 async def rename_installation(settings: Settings) -> str:
     """Give a copied database a new installation id, because the original runs on. Returns: its name."""
-    url = settings.setup_database_url or settings.database_url
-    connection = await open_connection(url.get_secret_value() if url else database_url(settings))
+    connection = await open_connection(setup_url(settings))
     try:
         async with connection.transaction():
             await connection.execute("SET LOCAL ROLE segments_owner")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from service.postgres.database import database_url, statements
+from service.postgres.database import setup_url, statements
 from service.runtime.errors import NotThereError, RefusedError
 
 if TYPE_CHECKING:
@@ -57,10 +57,7 @@ async def _changing(settings: Settings) -> AsyncIterator[asyncpg.Connection[Any]
 @asynccontextmanager
 async def _connected(settings: Settings) -> AsyncIterator[asyncpg.Connection[Any]]:
     """Connect as the login of `setup`."""
-    url = settings.setup_database_url or settings.database_url
-    connection: asyncpg.Connection[Any] = await asyncpg.connect(
-        url.get_secret_value() if url else database_url(settings)
-    )
+    connection: asyncpg.Connection[Any] = await asyncpg.connect(setup_url(settings))
     try:
         yield connection
     finally:
