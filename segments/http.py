@@ -1,19 +1,16 @@
-"""Assembles the HTTP API: the routes of service.http and projections.http, errors as problems, probes."""
+"""Assembles the HTTP API: the routes of service.http, projections.http and the dashboard, and probes."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 from contextlib import AsyncExitStack, suppress
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import msgspec
-from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match, Mount, Route
+from starlette.routing import Route
 
 from projections.http.outcomes import Outcomes
 from projections.http.queued import Queued
@@ -21,10 +18,10 @@ from projections.http.queued_search import QueuedSearch
 from projections.http.results import ResultReader
 from projections.http.routes import reading_routes
 from projections.queries.results import read_fronts
-from schemas.command.refusal import Reason, Refusal, describe
 from segments.dashboard.app import dashboard_routes
 from segments.dashboard.sessions import Sessions
 from segments.dashboard.visit import Services
+from segments.http_errors import handle_errors
 from segments.openapi import openapi
 from service.http import registry_routes
 from service.http.kit.auth import Access, RegistryRate
@@ -32,8 +29,6 @@ from service.http.kit.database import SharedDatabase
 from service.http.kit.in_flight import InFlight
 from service.http.kit.key_cache import ROLE, KeyCache
 from service.http.kit.middleware import RequestMiddleware
-from service.http.kit.problems import Problem, of_error, of_refusal
-from service.http.kit.request_body import field_errors
 from service.http.publishing.bare_route import PublishingRoute
 from service.http.publishing.publisher import Publisher
 from service.http.publishing.registry_cache import RegistryCache
@@ -43,7 +38,6 @@ from service.postgres.database import open_database, set_up_fault
 from service.postgres.incarnation import Incarnation
 from service.registry.command_topics import rules_version
 from service.runtime.backoff import INFRASTRUCTURE
-from service.runtime.errors import SegmentsError
 from service.runtime.health import Health, stopped_lanes
 from service.runtime.logs import get_logger
 from service.runtime.server import serving
@@ -206,7 +200,7 @@ def make_api(parts: Parts) -> FastAPI:
         },
     )  # fmt: skip
     api.openapi = lambda: openapi(api)  # type: ignore[method-assign]  # as FastAPI's documentation has it
-    _handle_errors(api)
+    handle_errors(api)
     publishing = Publishing(
         parts.access, parts.segments, parts.publisher, parts.outcomes, parts.settings
     )
@@ -236,67 +230,3 @@ def _document(app: FastAPI) -> Callable[[Request], Awaitable[Response]]:
         return Response(encoded[0], media_type="application/json")
 
     return document
-
-
-_REASONS = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
-
-
-def _handle_errors(app: FastAPI) -> None:
-    """Return every error as a problem."""
-
-    @app.exception_handler(Problem)
-    @app.exception_handler(SegmentsError)
-    async def expected(_request: Request, error: Problem | SegmentsError) -> Response:
-        return of_error(error).without_frames().response()
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_request: Request, error: RequestValidationError) -> Response:
-        return _invalid(error).response()
-
-    @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> Response:
-        return _of_framework(app, request, error).response()
-
-    @app.exception_handler(Exception)
-    async def unexpected(_request: Request, error: Exception) -> Response:
-        return of_error(error).response()
-
-
-def _of_framework(app: FastAPI, request: Request, error: HTTPException) -> Problem:
-    """Return the problem for an error of the framework, with more detail than its one phrase."""
-    reason = _REASONS.get(error.status_code, "invalid_request")
-    detail, headers = str(error.detail), dict(error.headers or {})
-    path = request.url.path
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        methods = sorted(_methods(app, path) or {"GET", "HEAD"})  # of files
-        headers["Allow"] = ", ".join(methods)
-        *others, last = methods
-        which = f"{', '.join(others)} and {last} go" if others else f"{last} goes"
-        detail = f"only {which} here"
-    elif error.status_code == HTTPStatus.NOT_FOUND:
-        detail = "there is no such path; /docs has those that there are"
-        right = path.rstrip("/")
-        if right != path and _methods(app, right):
-            detail = f"there is no such path; use it without the trailing slash: {right}"
-    return Problem(error.status_code, reason, detail, headers=headers)
-
-
-def _methods(app: FastAPI, path: str) -> set[str]:
-    """Return the methods of a path; empty if there is no such path, or only a mounted folder of files."""
-    scope = {"type": "http", "path": path, "root_path": "", "headers": []}
-    methods = {
-        method
-        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
-        if any(
-            route.matches(scope | {"method": method})[0] is Match.FULL
-            for route in app.routes
-            if not isinstance(route, Mount)
-        )
-    }
-    return methods | ({"HEAD"} if "GET" in methods else set())
-
-
-def _invalid(error: RequestValidationError) -> Problem:
-    """400 with each wrong parameter or field; FastAPI would return 422."""
-    errors = field_errors(error.errors(), "parameter", skipped=1)
-    return of_refusal(Refusal(Reason.INVALID_FIELD, describe(errors, whole=""), errors))
