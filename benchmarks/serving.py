@@ -6,6 +6,10 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import httpx
+
+from benchmarks.load import NETWORK
+from benchmarks.processes import SEGMENTS
 from stack.ports import free_port
 
 if TYPE_CHECKING:
@@ -34,6 +38,20 @@ async def serving(world: World, *command: str, key: str | None = None) -> AsyncI
     finally:
         process.terminate()
         await process.wait()
+
+
+@asynccontextmanager
+async def calling_api(world: World, key: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Run the API while the block runs; yields a client of the network with this key."""
+    async with (
+        serving(world, SEGMENTS, "api", key=key) as port,
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}/networks/{NETWORK}",
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=120,
+        ) as client,
+    ):
+        yield client
 
 
 async def _until_ready(port: int, path: str) -> None:

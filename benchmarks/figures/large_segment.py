@@ -12,19 +12,19 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from benchmarks.by_hand import BY_HAND, TIMES, analyst_beside_tables, time_both
 from benchmarks.figure import Figure, Sample
 from benchmarks.filling import LANES, Filling, fill
 from benchmarks.load import NETWORK, user_name
-from benchmarks.processes import SEGMENTS, run_command
-from benchmarks.serving import serving
+from benchmarks.processes import run_command
+from benchmarks.serving import calling_api
 from benchmarks.world import fresh_world
 from service.registry.api_keys import Scope, create_key
 from tests.docs.questions import LARGE_SEGMENTS, read_queries
 
 if TYPE_CHECKING:
+    import httpx
+
     from benchmarks.world import Place
 
 USERS = 2_000_000  # one event each, half of which makes a member
@@ -73,14 +73,7 @@ async def measure(place: Place) -> list[Sample]:
                 of_pages[heading], by_hand = await time_both(analyst, asked)
                 samples.append(Sample(_name(heading), of_pages[heading], {BY_HAND: by_hand}))
         _, key = await create_key(world.owner, network_id=NETWORK, scopes={Scope.REPORT})
-        async with (
-            serving(world, SEGMENTS, "api", key=key) as port,
-            httpx.AsyncClient(
-                base_url=f"http://127.0.0.1:{port}/networks/{NETWORK}/segments/1/members",
-                headers={"Authorization": f"Bearer {key}"},
-                timeout=60,
-            ) as client,
-        ):
+        async with calling_api(world, key) as client:
             for name, (parameters, heading) in OVER_HTTP.items():
                 value = await _page(client, parameters)
                 samples.append(Sample(_name(name), value, {BY_SQL: of_pages[heading]}))
@@ -102,6 +95,6 @@ async def _page(client: httpx.AsyncClient, parameters: dict[str, str]) -> float:
 
 
 async def _get(client: httpx.AsyncClient, parameters: dict[str, str]) -> Any:
-    response = await client.get("", params=parameters)
+    response = await client.get("/segments/1/members", params=parameters)
     response.raise_for_status()
     return response.json()

@@ -9,18 +9,18 @@ import statistics
 import time
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from benchmarks.figure import Figure, Sample
 from benchmarks.load import NETWORK, Publisher, make_message, user_name
-from benchmarks.processes import SEGMENTS, running
+from benchmarks.processes import running
 from benchmarks.progress import settle, wait_projected
-from benchmarks.serving import serving
+from benchmarks.serving import calling_api
 from benchmarks.world import fresh_world
 from service.registry.api_keys import Scope, create_key
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    import httpx
 
     from benchmarks.world import Place
 
@@ -57,14 +57,7 @@ async def measure(place: Place) -> list[Sample]:
                     )
                 await publisher.publish()
             await wait_projected(world, processes, before + publisher.records)
-            async with (
-                serving(world, SEGMENTS, "api", key=key) as port,
-                httpx.AsyncClient(
-                    base_url=f"http://127.0.0.1:{port}/networks/{NETWORK}",
-                    headers={"Authorization": f"Bearer {key}"},
-                    timeout=120,
-                ) as client,
-            ):
+            async with calling_api(world, key) as client:
                 medians = {
                     user: await _measure_key(client, user, began)
                     for user in (SHORT_USER, LONG_USER)
