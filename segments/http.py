@@ -41,6 +41,8 @@ from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.health import Health, stopped_lanes
 from service.runtime.logs import get_logger
 from service.runtime.server import serving
+from service.seal import role as seal_role
+from service.seal.routes import log_routes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -53,10 +55,12 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 log = get_logger("api")
-# Connections for reads, shared among networks; for keys, registry and readiness; and for changes of the registry.
+# Connections for reads, shared among networks; for keys, registry and readiness; for changes of the registry; and for
+# the sealed log.
 READING_CONNECTIONS = 8
 OWN_CONNECTIONS = 3
 REGISTRY_CONNECTIONS = 2
+SEAL_CONNECTIONS = 2
 # The time limit of every query of the api, because API keys must be confirmed within 10 s.
 LONGEST_SECONDS = 10.0
 # New objects per garbage collection; a dozen requests already create Python's default of 700.
@@ -72,8 +76,9 @@ class Parts:
         database: Database,
         reading: Database,
         changing: Database,
+        sealed: Database,
     ) -> None:
-        """database, reading: with role segments_api; changing: with segments_registry.
+        """database, reading: with role segments_api; changing: with segments_registry; sealed: with segments_seal.
 
         Keys and the registry, which every request needs, use `database`, so that they never wait for `reading`.
         """
@@ -81,6 +86,7 @@ class Parts:
         self.database = database
         self.shared = SharedDatabase(reading)
         self.changing = SharedDatabase(changing)
+        self.sealed = SharedDatabase(sealed)
         incarnation = Incarnation()
         self.keys = KeyCache(database)
         self.segments = RegistryCache(database, incarnation)
@@ -149,6 +155,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 (ROLE, OWN_CONNECTIONS),
                 (ROLE, READING_CONNECTIONS),
                 (registry_routes.ROLE, REGISTRY_CONNECTIONS),
+                (seal_role.ROLE, SEAL_CONNECTIONS),
             )
         ]
         parts = Parts(settings, *databases)
@@ -209,6 +216,7 @@ def make_api(parts: Parts) -> FastAPI:
     api.include_router(
         admin_routes(parts.access, parts.registry_rate, parts.shared, parts.changing)
     )
+    api.include_router(log_routes(parts.access, parts.sealed))
     api.include_router(reading_routes(parts.access, parts.shared, parts.results))
     api.router.routes.extend(parts.health().routes())
     if parts.settings.admin == "on":

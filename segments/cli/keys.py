@@ -40,7 +40,7 @@ def _scopes(
         return frozenset(api_keys.Scope(scope.strip()) for scope in value.split(","))
     except ValueError as error:
         raise click.BadParameter(
-            "must be a comma-separated list of publish, report, admin"
+            f"must be a comma-separated list of {', '.join(api_keys.Scope)}"
         ) from error
 
 
@@ -69,7 +69,7 @@ def _row(api_key: ApiKey) -> dict[str, Any]:
     "scopes",
     required=True,
     callback=_scopes,
-    metavar="publish,report,admin",
+    metavar=",".join(api_keys.Scope),
     help="What the key may do, separated by commas.",
 )
 @click.option(

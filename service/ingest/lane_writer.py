@@ -12,7 +12,7 @@ import asyncpg
 
 from service.ingest.lane_counter import LaneCounter
 from service.ingest.leader_epochs import LeaderEpochs
-from service.ingest.open_lane import OpenLane, note_reread, open_lane
+from service.ingest.open_lane import OpenLane, Reached, note_reread, open_lane
 from service.ingest.unblock import unblock
 from service.log.append_many import LITTLE
 from service.runtime.backoff import INFRASTRUCTURE
@@ -52,12 +52,16 @@ class LaneWriter:
         slots: asyncio.Semaphore,
         batches: asyncio.Semaphore,
         appended: Callable[[], None],
+        reached: Reached | None,
     ) -> None:
-        """slots, batches: for appends and batches in memory, shared with other lanes. appended: called on commit."""
+        """slots, batches: for appends and batches in memory, shared with other lanes. appended: called on commit.
+
+        reached: of the earlier assignment to this process, if any.
+        """
         self.partition = partition
         self.expected: int | None = None
         self.session = 0
-        self.stored_to: int | None = None
+        self.reached = reached
         self.opened: OpenLane | None = None
         self._consumer = consumer
         self._appender = appender
@@ -140,10 +144,10 @@ class LaneWriter:
         while True:
             self._again.clear()
             self._leaders.in_doubt = False
-            before, self.opened = self.opened, await self._tried(self._open)
+            self.opened = await self._tried(self._open)
             self._appender.saw(self.opened.incarnation, self.opened.erased_to)
-            if before is not None and before.incarnation != self.opened.incarnation:
-                await self._note_reread(self.opened)
+            await self._note_reread(self.opened)
+            self.reached = Reached(self.opened.incarnation, self.opened.next_offset)
             if self.opened.stopped_because is not None:
                 log.error(
                     "lane stopped", lane=str(self.partition), because=self.opened.stopped_because
@@ -158,8 +162,10 @@ class LaneWriter:
 
     async def _note_reread(self, opened: OpenLane) -> None:
         """Log and record how much is read again, if Postgres came back in an older state."""
-        was = self.stored_to or 0
-        if opened.next_offset < was:
+        before = self.reached
+        if before is None or before.incarnation == opened.incarnation:
+            return
+        if (was := before.next_offset) > opened.next_offset:
             log.warning(
                 "the log is shorter than before", lane=str(self.partition), was=was, now=opened.next_offset,
             )  # fmt: skip
@@ -199,7 +205,7 @@ class LaneWriter:
         self._drop()
         self._leaders.compared(opened.leader_epoch)
         self.session += 1
-        self.stored_to = self.expected = opened.next_offset
+        self.expected = opened.next_offset
         self._consumer.seek(self.partition, opened.next_offset)
         self._consumer.resume(self.partition)
         self._consumer.room.set()
@@ -209,7 +215,7 @@ class LaneWriter:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._prepare(opened, ready))
-                tasks.create_task(self._store(ready))
+                tasks.create_task(self._store(opened, ready))
                 tasks.create_task(self._wait_for_operator())
         except ExceptionGroup as group:
             # Both tasks may fail for the same cause; one error is enough.
@@ -261,14 +267,14 @@ class LaneWriter:
         self._fed.clear()
         return records, start if self.expected is None else self.expected
 
-    async def _store(self, ready: asyncio.Queue[tuple[Batch, bool]]) -> None:
+    async def _store(self, opened: OpenLane, ready: asyncio.Queue[tuple[Batch, bool]]) -> None:
         while True:
             batch, has_place = await ready.get()
             stored = await self._store_together(batch) or await self._store_alone(batch)
             if has_place:
                 self._give_back()
             self._appended()
-            self.stored_to = stored.next_offset
+            self.reached = Reached(opened.incarnation, stored.next_offset)
             self._counter.count(batch, stored)
 
     async def _store_together(self, batch: Batch) -> Stored | None:

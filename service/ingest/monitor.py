@@ -105,9 +105,11 @@ class Monitor:
     async def commit(self) -> None:
         """Commit the stored offsets to Kafka, for tools that show consumer lag; the lane's row is the position."""
         offsets = {
-            partition: lane.stored_to
+            partition: lane.reached.next_offset
             for partition, lane in self._lanes.items()
-            if lane.stored_to is not None and partition in self._consumer.assignment()
+            if lane.reached
+            and lane.expected is not None
+            and partition in self._consumer.assignment()
         }
         if offsets:
             with suppress(KafkaError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiokafka.errors import UnknownTopicOrPartitionError
 
@@ -79,6 +79,13 @@ class OpenLane:
     erased_to: int
     topic_id: UUID | None
     leader_epoch: int | None = None  # of the last record, which was compared
+
+
+class Reached(NamedTuple):
+    """How far this process has stored a partition, and the incarnation of Postgres that it stored it in."""
+
+    incarnation: str
+    next_offset: int
 
 
 async def open_lane(database: Database, partition: TopicPartition) -> OpenLane:

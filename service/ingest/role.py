@@ -34,6 +34,7 @@ from service.runtime.telemetry import MISKEYED, measures
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from service.ingest.open_lane import Reached
     from service.postgres.database import Database
     from service.runtime.settings import Settings
 
@@ -92,6 +93,7 @@ class _Ingest(ConsumerRebalanceListener):
         self._slots = asyncio.Semaphore(settings.ingest_lanes_at_once)
         self._batches = asyncio.Semaphore(settings.ingest_lanes_at_once + BATCHES_AHEAD)
         self._lanes: dict[TopicPartition, LaneWriter] = {}
+        self._reached: dict[TopicPartition, Reached] = {}
         self._running: dict[TopicPartition, asyncio.Task[None]] = {}
         self._leaving: set[asyncio.Task[None]] = set()  # cancelled, and not at their end
         self._consumer: LaneConsumer | None = None
@@ -249,6 +251,7 @@ class _Ingest(ConsumerRebalanceListener):
                 self._slots,
                 self._batches,
                 self._notifier.notify,
+                self._reached.pop(partition, None),
             )
             self._lanes[partition] = lane
             self._running[partition] = self._tasks.create_task(lane.run(), name=str(partition))
@@ -266,7 +269,9 @@ class _Ingest(ConsumerRebalanceListener):
             self._running.pop(partition) for partition in closing if partition in self._running
         ]
         for partition in closing:
-            self._lanes.pop(partition, None)
+            lane = self._lanes.pop(partition, None)
+            if lane is not None and lane.reached is not None:
+                self._reached[partition] = lane.reached
         for task in tasks:
             task.cancel()
         # A lane that waits for an unresponsive Postgres delays neither the group nor a stop.

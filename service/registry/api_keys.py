@@ -32,6 +32,7 @@ class Scope(StrEnum):
     PUBLISH = "publish"
     REPORT = "report"
     ADMIN = "admin"
+    AUDIT = "audit"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ A stretch is consecutive leaves of one lane, or the one leaf of a row with a num
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -68,12 +68,36 @@ async def read_entries(connection: asyncpg.Connection[Any], stretch: Stretch) ->
     return _lines(row["entries"])
 
 
+async def read_bundle(
+    connection: asyncpg.Connection[Any], seal_id: int, first: int, end: int
+) -> list[bytes]:
+    """Read the leaves [first, end) of a seal. Raises: LeavesError."""
+    leaves: list[bytes] = []
+    async for stretch in read_stretches(connection, seal_id, first, end):
+        skipped = max(first - stretch.first_leaf, 0)
+        until = min(end - stretch.first_leaf, stretch.leaves)
+        if stretch.next_offset - stretch.first_offset == stretch.leaves:  # a leaf for each offset
+            start = stretch.first_offset
+            wanted = replace(
+                stretch, leaves=until - skipped, first_offset=start + skipped, next_offset=start + until,
+            )  # fmt: skip
+            leaves += await _read_sealed(connection, wanted)
+        else:
+            leaves += (await _read_sealed(connection, stretch))[skipped:until]
+    return leaves
+
+
 async def read_hashes(connection: asyncpg.Connection[Any], stretch: Stretch) -> bytes:
     """Read the leaf hashes of a stretch, in sequence. Raises: LeavesError."""
+    return hash_entries(await _read_sealed(connection, stretch))
+
+
+async def _read_sealed(connection: asyncpg.Connection[Any], stretch: Stretch) -> list[bytes]:
+    """Read the entries of a stretch. Raises: LeavesError if they are not as many as were sealed."""
     entries = await read_entries(connection, stretch)
     if len(entries) != stretch.leaves:
         raise LeavesError(stretch)
-    return hash_entries(entries)
+    return entries
 
 
 def hash_entries(entries: Sequence[bytes]) -> bytes:

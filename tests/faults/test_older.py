@@ -22,7 +22,8 @@ from tests.support.database import connected, erase, folded, make_segments, soun
 from tests.support.kafka import NewRecord, publish
 from tests.support.referee import differences
 from tests.support.roles import processes
-from tests.support.waiting import PATIENCE
+from tests.support.topics import members
+from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -73,6 +74,17 @@ async def frozen(running: Iterable[Process]) -> AsyncIterator[None]:
     yield
     for process in running:
         process.resume()
+
+
+async def left(settings: Settings) -> bool:
+    """Whether ingest's group has no member."""
+    return not await members(settings)
+
+
+async def warns(settings: Settings) -> bool:
+    """Whether `status` shows that Postgres came back in an older state."""
+    warnings = (await run(settings, "status", "--json")).json["warnings"]
+    return any("came back in an older state" in warning for warning in warnings)
 
 
 class Sent:
@@ -142,8 +154,7 @@ async def test_nothing_remembered_of_a_newer_postgres_is_used_again(
         # Once for the start on the copy that was taken, once for the start on that copy.
         assert running[0].output().count(RESTORED) == 2, running[0].output()
         assert running[2].output().count(RESTORED) == 2, running[2].output()
-        result = await run(faulty, "status", "--json")
-        assert any("came back in an older state" in one for one in result.json["warnings"]), result
+        assert await warns(faulty)
     await sound(faulty)
     others = await value(
         faulty,
@@ -215,3 +226,24 @@ async def test_what_was_lost_is_read_again_though_no_new_record_comes(
         await until(faulty, EVENTS, lambda count: count == 81)
         await folded(faulty)
         await sound(faulty)
+
+
+async def test_status_shows_what_is_read_again_also_after_a_rebalance(
+    own_stack: Stack, faulty: Settings
+) -> None:
+    """The partitions of a process that stands still longer than its session are assigned to it anew."""
+    await make_segments(faulty)
+    copy = await older_copy(own_stack, faulty)
+    sent = Sent(faulty)
+    with processes(faulty, "ingest", "project") as running:
+        await sent("n", ["before"], 1, lane=0)
+        await folded(faulty)
+        await copy.take()
+        await sent("n", [f"u{n}" for n in range(40)], 1, lane=0)
+        await folded(faulty)
+        async with frozen(running):
+            await copy.put_back()
+            await holds(lambda: left(faulty))
+        await until(faulty, EVENTS, lambda count: count == 41)
+        await holds(lambda: warns(faulty))
+        assert running[0].output().count("lanes assigned") == 2

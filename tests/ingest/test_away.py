@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from schemas.topics import Topics
 from service.ingest import consumer, lane_writer
 from service.ingest.role import ingest
 from tests.support.accounts import logged, outcomes
@@ -18,7 +17,7 @@ from tests.support.database import until, value
 from tests.support.kafka import NewRecord, publish
 from tests.support.proxy import database_proxy
 from tests.support.roles import Process, service
-from tests.support.topics import administered
+from tests.support.topics import members
 from tests.support.waiting import holds, taking
 
 if TYPE_CHECKING:
@@ -149,16 +148,6 @@ async def test_a_stop_does_not_wait_for_a_database_that_is_away(ready: Settings,
     await all_events(ready, 80)
 
 
-async def members(settings: Settings) -> int:
-    """Count the members of the group."""
-    name = Topics(
-        settings.topic_prefix, await value(settings, "SELECT segments.installation_name()")
-    )
-    async with administered(settings) as client:
-        (found,) = await client.describe_consumer_groups([name.ingest_group])
-    return len(found.groups[0][5])
-
-
 async def test_sigterm_ends_a_process_and_hands_its_lanes_on_at_once(
     ready: Settings,
 ) -> None:
@@ -172,10 +161,10 @@ async def test_sigterm_ends_a_process_and_hands_its_lanes_on_at_once(
             await until(ready, "SELECT count(*) FROM segments.event", lambda count: count == 400)
             await publish_some(ready, 40, first=440)
             await logged(ready)
-            assert await members(ready) == 2
+            assert len(await members(ready)) == 2
             code, output = await asyncio.to_thread(first.stop)
             # It has left: the group does not wait until its session is over.
-            assert await members(ready) == 1
+            assert len(await members(ready)) == 1
             await publish_some(ready, 40, first=400)
             await logged(ready)
         assert code == 0, output

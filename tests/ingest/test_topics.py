@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from schemas.topics import Topics
 from service.ingest import monitor
 from service.ingest import role as ingest_module
 from service.ingest.role import ingest
@@ -19,11 +18,11 @@ from tests.support.database import folded, make_segments, rows, sound, until, va
 from tests.support.first_lane import STOPPED, publish_stamped, publish_users, read_and_stop, users
 from tests.support.roles import service
 from tests.support.topics import (
-    administered,
     delete_commands,
     delete_records,
     grow_commands,
     make_commands,
+    members,
     remake_commands,
 )
 from tests.support.waiting import PATIENCE, holds
@@ -56,17 +55,12 @@ async def test_a_topic_that_was_away_for_a_while_stops_its_lane_when_it_is_back(
 
 async def no_lanes(settings: Settings) -> None:
     """Wait until the group has noticed that the topic is gone."""
-    name = await value(settings, "SELECT segments.installation_name()")
-    async with administered(settings) as client:
+    topic = settings.topic_prefix.encode()
 
-        async def unassigned() -> bool:
-            (group,) = await client.describe_consumer_groups(
-                [Topics(settings.topic_prefix, name).ingest_group]
-            )
-            assigned = [member[4] for member in group.groups[0][5]]
-            return not any(settings.topic_prefix.encode() in one for one in assigned)
+    async def unassigned() -> bool:
+        return not any(topic in assigned for assigned in await members(settings))
 
-        await holds(unassigned)
+    await holds(unassigned)
 
 
 async def test_a_topic_remade_under_a_running_process_stops_its_lane(

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     Step = Callable[[], Awaitable[bool]]
 
-EACH_SECOND = {"post": 20, "kafka": 20, "read": 10, "visible": 4}
+EACH_SECOND = {"post": 20, "kafka": 20, "read": 10, "visible": 10}
 """How often it does what, at most; what is late is not made up for."""
-WORKERS = {"post": 4, "kafka": 2, "read": 2, "visible": 2}
+WORKERS = {"post": 4, "kafka": 2, "read": 2, "visible": 4}
 STATUSES = {
     1: ("add", "block", "reset"),
     2: ("add", "enter", "block", "leave", "reset"),

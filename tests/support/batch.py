@@ -5,6 +5,7 @@ Source: the Kafka record batch format, version 2.
 
 from __future__ import annotations
 
+import asyncio
 import struct
 import time
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
+from aiokafka.errors import for_code
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.util import calc_crc32c, encode_varint
 
 from schemas.topics import Topics
 from service.kafka.clients import connection_options
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,9 +76,14 @@ async def publish_encoded(settings: Settings, lane: int, batch: bytes) -> int:
         await client.set_topics([topic])
         (broker, *_) = client.cluster.brokers()
         request = ProduceRequest(None, -1, 30_000, [(topic, [(lane, batch)])])
-        response = await client.send(broker.nodeId, request)
-        ((_, ((_, error, offset, *_),)),) = response.topics
-        assert error == 0
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                response = await client.send(broker.nodeId, request)
+                ((_, ((_, code, offset, *_),)),) = response.topics
+                if not (error := for_code(code)).retriable:  # it is, where the topic is new
+                    break
+                await asyncio.sleep(0.02)
+        assert code == 0, error
         return int(offset)
     finally:
         await client.close()

@@ -13,6 +13,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from schemas.topics import Topics
 from service.kafka.clients import connection_options
 from service.kafka.topic_ids import topics_there
+from tests.support.database import value
 from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
@@ -109,3 +110,12 @@ async def delete_records(settings: Settings, lane: int, before: int) -> None:
     partition = TopicPartition(Topics(settings.topic_prefix).commands, lane)
     async with administered(settings) as client:
         await client.delete_records({partition: RecordsToDelete(before_offset=before)})
+
+
+async def members(settings: Settings) -> list[bytes]:
+    """Return the assignment of each member of ingest's group, as encoded by the protocol."""
+    name = await value(settings, "SELECT segments.installation_name()")
+    group = Topics(settings.topic_prefix, name).ingest_group
+    async with administered(settings) as client:
+        (found,) = await client.describe_consumer_groups([group])
+    return [member[4] for member in found.groups[0][5]]

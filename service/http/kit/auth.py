@@ -98,6 +98,20 @@ class Access:
 
         return admitted
 
+    def admits_of_any_network(self, scope: Scope) -> Callable[[Request], Awaitable[Admission]]:
+        """Return the dependency of a route of the whole installation. The request counts against the key's network."""
+
+        async def admitted(request: Request) -> Admission:
+            state = request.scope["state"]
+            key = await self._key(state["sent_key"])
+            if scope not in key.scopes:
+                raise Problem(403, "forbidden", f"use a key with scope {scope}")
+            admission = self.admit_key(state, key, key.network_id, scope)
+            refuse_misread(request)
+            return admission
+
+        return admitted
+
     def network_of(self, sent: SentKey | None) -> str | None:
         """Return the network of a cached key, without I/O; None if the key is not cached.
 
