@@ -237,7 +237,7 @@ class LaneWriter:
         start, floor_ms = opened.next_offset, opened.received_ms
         while True:
             await self._fed.wait()
-            # A little batch needs no place: it takes hardly any memory, and is stored with those of other lanes.
+            # A small batch needs no place: it takes hardly any memory, and is stored with those of other lanes.
             has_place = len(self._pending) > LITTLE or self._pending_bytes > LITTLE_BYTES
             if has_place:
                 await self._batches.acquire()

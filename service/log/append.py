@@ -58,7 +58,7 @@ class Appender(Preparer):
         return await append_many(self._database, batches)
 
     async def store_together(self, batch: Batch) -> Stored | None:
-        """Append a little batch in one statement with those of other lanes; None if it must be stored alone."""
+        """Append a small batch in one statement with those of other lanes; None if it must be stored alone."""
         if self._look_ups.get(batch.lane_id, (NONE, 0))[0] != NONE or not is_ordinary(batch):
             return None
         if self._settings.otlp_endpoint is not None and spans.are_in(batch):

@@ -1,6 +1,6 @@
 -- The keys of one user, by segment: state, since when, and the cause.
--- For a past moment the state is folded from the log; else it is the stored one. For a snapshot it is the stored one where
--- none of the key's events came later, else it is folded from the log below the snapshot's positions.
+-- For a past moment the state is folded from the log; otherwise the stored one is read. For a snapshot the stored one is read
+-- if all events of the key are in the snapshot; otherwise the state is folded from the log below the snapshot's positions.
 -- The cause is the event that began the membership; for a blocked user the one that last stated the block.
 -- Parameters: $1 network_id, $2 user_id, $3 segment_id or null, $4 happened until and $5 recorded until, or null,
 -- of a snapshot $6 lane_ids, $7 positions and $8 unmoved_before, or null, $9 segment_id to continue after.

@@ -21,9 +21,9 @@ CREATE TYPE segments.new_event AS (
     covered bytea
 );
 
--- Append ordinary little batches of several lanes in one statement. Returns false, and writes nothing, if a lane is lost or
--- stopped, or if a precondition has changed; raises an error if a signature was believed before, a command is in the log
--- already, a value is refused, or a lock takes longer than a second. In both cases each lane is then appended alone.
+-- Append small batches of several lanes in one statement, if they are only events. Returns false, and writes nothing, if a
+-- lane is lost or stopped, or if a precondition has changed; raises an error if a signature was used before, a command is in
+-- the log already, Postgres refuses a value, or a lock takes longer than a second. Each lane is then appended alone.
 -- Events are in identity order, signatures in the order of their index.
 CREATE FUNCTION segments.append_many(
     moves segments.lane_move [], events segments.new_event [], signed_at bigint [], nonces bytea [],

@@ -1,4 +1,4 @@
--- The number of signatures that were not believed, by cause: counted in the append, for `segments status`.
+-- The number of signatures that were not accepted, by cause: counted in the append, for `segments status`.
 CREATE TABLE segments.unbelieved (
     lane_id integer NOT NULL,
     source text NOT NULL,
