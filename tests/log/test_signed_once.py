@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from projections.operations.status import read_status
 from service.log.append_many import append_many
-from service.runtime.settings import SecretStr
+from service.runtime.secret import SecretStr
 from tests.log.test_signed_headers import Spoken, signed, told
 from tests.support.database import connected, rows, value
 from tests.support.lane import LogLane, command_json, log_lanes
