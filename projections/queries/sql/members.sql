@@ -28,11 +28,11 @@ FROM (
             WHEN $4::timestamptz IS NULL AND $5::timestamptz IS NULL AND $6::integer[] IS NULL THEN m.state
             WHEN (m.state).last_recorded_at < $8::timestamptz AND (m.state).last_timestamp <= coalesce($4, 'infinity') THEN m.state
             WHEN $6 IS NOT NULL THEN (
-                SELECT f.state FROM segments.state_below($1, m.person_id, coalesce($4, 'infinity'), $6, $7::bigint[]) AS f
+                SELECT f.state FROM segments.state_at_positions($1, m.person_id, coalesce($4, 'infinity'), $6, $7::bigint[]) AS f
             )
             ELSE (
                 SELECT f.state
-                FROM segments.state_until($1, m.person_id, coalesce($4, 'infinity'), coalesce($5, 'infinity')) AS f
+                FROM segments.state_at_times($1, m.person_id, coalesce($4, 'infinity'), coalesce($5, 'infinity')) AS f
             )
         END AS state
     FROM projections.serving_membership AS m

@@ -43,11 +43,11 @@ FROM (
             WHEN $4::timestamptz IS NULL AND $5::timestamptz IS NULL AND $6::integer[] IS NULL THEN m.state
             WHEN (m.state).last_recorded_at < $8::timestamptz AND (m.state).last_timestamp <= coalesce($4, 'infinity') THEN m.state
             WHEN $6 IS NOT NULL THEN (
-                SELECT f.state FROM segments.state_below(m.segment_key, m.person_id, coalesce($4, 'infinity'), $6, $7::bigint[]) AS f
+                SELECT f.state FROM segments.state_at_positions(m.segment_key, m.person_id, coalesce($4, 'infinity'), $6, $7::bigint[]) AS f
             )
             ELSE (
                 SELECT f.state
-                FROM segments.state_until(m.segment_key, m.person_id, coalesce($4, 'infinity'), coalesce($5, 'infinity')) AS f
+                FROM segments.state_at_times(m.segment_key, m.person_id, coalesce($4, 'infinity'), coalesce($5, 'infinity')) AS f
             )
         END AS state
     FROM segments.person AS p
