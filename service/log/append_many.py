@@ -45,7 +45,7 @@ def is_ordinary(batch: Batch) -> bool:
             and not c.archived
             and c.idempotency is None
             and c.expired is None
-            and c.headers.unbelieved is None
+            and c.headers.signature_fault is None
             for c in candidates
         )
         and len({c.place for c in candidates}) == count

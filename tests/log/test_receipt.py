@@ -1,4 +1,4 @@
-"""received_at: the broker's clock, which may step back; a producer's own stamp is not believed."""
+"""received_at: the broker's clock, which may step back; a producer's own stamp is not accepted."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Judged:
 class Model(Tables):
     """The log and its views; see `tests.oracle`.
 
-    believes: whether a record's `segments-signature` is right (how to sign is the service's).
+    accepts: whether a record's `segments-signature` is right (how to sign is the service's).
     origin: the position that a record's `segments-origin` names, if any.
     networks: topic → the networks that it may speak for; of a topic that is not there, all.
     """
@@ -44,12 +44,12 @@ class Model(Tables):
         self,
         segments: dict[tuple[str, int], bool],
         event_id: EventId = made_up_event_id,
-        believes: Callable[[Record], bool] = lambda _: False,
+        accepts: Callable[[Record], bool] = lambda _: False,
         origin: Callable[[Record], Position | None] = lambda _: None,
         networks: Mapping[str, Container[str]] | None = None,
     ) -> None:
         super().__init__(segments, event_id)
-        self.believes = believes
+        self.accepts = accepts
         self.origin = origin
         self.networks = networks or {}
         self.received: dict[tuple[str, int], int] = {}  # lane -> its last received_at
@@ -151,7 +151,7 @@ class Model(Tables):
         """As signed, else `kafka` and null."""
         source = (record.header("segments-source") or b"").decode("utf-8", "replace")
         actor = record.header("segments-actor")
-        if not self.believes(record) or source not in SOURCES:
+        if not self.accepts(record) or source not in SOURCES:
             return "kafka", None
         return source, None if actor is None else actor.decode("utf-8", "replace")
 

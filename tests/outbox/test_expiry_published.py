@@ -90,7 +90,7 @@ async def test_what_was_claimed_by_a_process_that_died_is_published_by_another(
 async def test_what_was_refused_is_published_again(
     ready: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another signing key was in force, say: the ingest did not believe it."""
+    """Another signing key was in force, say: the ingest did not accept it."""
     monkeypatch.setattr(expiry, "CLAIM_SECONDS", 600)  # when it is due again is said below
     other = ready.model_copy(update={"signing_key": None})
     async with service(ready, project, publish_expiries):

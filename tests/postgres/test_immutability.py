@@ -25,7 +25,7 @@ MUTABLE = {
     "api_key",
     "signature",
     "signature_horizon",
-    "unbelieved",
+    "invalid_signature",
     "seal_lease",
     "session",
     "sign_in_link",

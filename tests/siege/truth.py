@@ -77,11 +77,11 @@ async def untrue(site: Site) -> list[str]:
     }
     signed = _first_signed(held)
 
-    def believes(record: Any) -> bool:
+    def accepts(record: Any) -> bool:
         return record.position in signed
 
     model = type("Model", (Bounded,), {"bounded": site.bounded, "unread": unread})
-    return await differences(settings, segments, held, model=model, believes=believes)
+    return await differences(settings, segments, held, model=model, accepts=accepts)
 
 
 def _first_signed(

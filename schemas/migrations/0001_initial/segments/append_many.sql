@@ -42,7 +42,7 @@ BEGIN
         RETURN false;
     END IF;
     IF cardinality(nonces) > 0 AND EXISTS (SELECT FROM segments.claim_signatures(signed_at, nonces)) THEN
-        RAISE EXCEPTION 'a signature was believed before';
+        RAISE EXCEPTION 'a signature was used before';
     END IF;
     INSERT INTO segments.event (
         lane_id, kafka_offset, segment_key, person_id, status_change_timestamp, received_at, recorded_at, user_status,
