@@ -54,10 +54,7 @@ class LaneWriter:
         appended: Callable[[], None],
         reached: Reached | None,
     ) -> None:
-        """slots, batches: for appends and batches in memory, shared with other lanes. appended: called on commit.
-
-        reached: of the earlier assignment to this process, if any.
-        """
+        """slots, batches: shared by lanes, for appends and memory. appended: on commit. reached: in the last assignment."""
         self.partition = partition
         self.expected: int | None = None
         self.session = 0

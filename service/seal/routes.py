@@ -73,7 +73,7 @@ def log_routes(access: Access, shared: SharedDatabase) -> APIRouter:
     )
     async def checkpoint(_: Nothing, admission: Admission = audits) -> Response:
         async with shared.transaction(admission.network_id, repeatable=True) as connection:
-            _, last = await _sealed(connection)
+            last = (await _sealed(connection))[1]
         return Response(last["note"], media_type=_TEXT, headers=_FRESH)
 
     @router.get(
