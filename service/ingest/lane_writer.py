@@ -54,7 +54,7 @@ class LaneWriter:
         appended: Callable[[], None],
         reached: Reached | None,
     ) -> None:
-        """slots, batches: shared by lanes, for appends and memory. appended: on commit. reached: in the last assignment."""
+        """slots, batches: shared by lanes, for appends and memory. appended: at a commit. reached: earlier, if ever."""
         self.partition = partition
         self.expected: int | None = None
         self.session = 0
