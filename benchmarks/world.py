@@ -18,10 +18,12 @@ from service.postgres.database import connect
 from service.postgres.migrate import set_up_database
 from service.registry import segments as registry
 from service.runtime.environment import read_settings
-from service.runtime.settings import SecretStr, Settings
+from service.runtime.secret import SecretStr
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    from service.runtime.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ UNSIGNED_SOURCE: Final = "kafka"
 KNOWN_SOURCES: Final = ("http", "cli", "import", "dashboard", "retry", "expiry")
 """The sources that the service itself signs."""
 
-BELIEVED_SECONDS: Final = 3600
+ACCEPTED_SECONDS: Final = 3600
 """A signature is valid if the broker received the record within this many seconds of the signing time."""
 
 _IDEMPOTENCY_KEY: Final = re.compile(rb"[\x20-\x7e]{1,255}")
@@ -43,7 +43,7 @@ _LENGTH: Final = struct.Struct(">Q").pack
 _Part = str | bytes | None
 
 
-class Unbelieved(StrEnum):
+class SignatureFault(StrEnum):
     """Why a signature is not accepted."""
 
     NO_KEY = "no_key"
@@ -75,7 +75,7 @@ class Headers(NamedTuple):
 
     source, actor and request_id are as signed; without an accepted signature source is `kafka` and the others are None.
     origin and traceparent are as sent, None if they are not printable ASCII. error: the fault of the idempotency-key,
-    else None. nonce: that of an accepted signature that was not seen before. unbelieved: why the signature is not
+    else None. nonce: that of an accepted signature that was not seen before. signature_fault: why the signature is not
     accepted, None if it is accepted or absent; claimed: the source that such a record claims.
     """
 
@@ -87,7 +87,7 @@ class Headers(NamedTuple):
     traceparent: str | None = None
     error: str | None = None
     nonce: Nonce | None = None
-    unbelieved: Unbelieved | None = None
+    signature_fault: SignatureFault | None = None
     claimed: str | None = None
 
     def check(self) -> None:
@@ -176,10 +176,10 @@ def read_headers(
     if signature is None:
         return read
     signed = _signed(last, signature, key, value, reader, received)
-    if again and not isinstance(signed, Unbelieved):
-        signed = Unbelieved.AGAIN
-    if isinstance(signed, Unbelieved):
-        return read._replace(unbelieved=signed, claimed=_claimed(last.get(SOURCE)))
+    if again and not isinstance(signed, SignatureFault):
+        signed = SignatureFault.AGAIN
+    if isinstance(signed, SignatureFault):
+        return read._replace(signature_fault=signed, claimed=_claimed(last.get(SOURCE)))
     nonce, (source, actor, request_id) = signed
     return read._replace(source=source, actor=actor, request_id=request_id, nonce=nonce)
 
@@ -209,21 +209,21 @@ def _signed(
     value: bytes,
     reader: Reader | None,
     received: int,
-) -> tuple[Nonce, tuple[str, str | None, str | None]] | Unbelieved:
+) -> tuple[Nonce, tuple[str, str | None, str | None]] | SignatureFault:
     """Return nonce, source, actor and request id of a valid signature, else why it is not valid."""
     if reader is None or not reader.secrets:
-        return Unbelieved.NO_KEY
+        return SignatureFault.NO_KEY
     texts = _texts(last)
     nonce = _NONCE.fullmatch(last.get(NONCE) or b"")
     if nonce is None or texts is None:
-        return Unbelieved.WRONG
+        return SignatureFault.WRONG
     # All keys are tried even if the first matches, for constant time.
     made = [sign(secret, reader.topic, key, value, last) for secret in reader.secrets]
     if sum(hmac.compare_digest(one, signature) for one in made) == 0:
-        return Unbelieved.WRONG
+        return SignatureFault.WRONG
     signed_at = int(nonce[1])
-    if abs(received - signed_at) > BELIEVED_SECONDS:
-        return Unbelieved.LATE
+    if abs(received - signed_at) > ACCEPTED_SECONDS:
+        return SignatureFault.LATE
     return Nonce(signed_at, bytes.fromhex(nonce[2].decode())), texts
 
 

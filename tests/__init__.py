@@ -1,1 +1,1 @@
-"""All tests; `tests.oracle` is the referee, `tests.histories` makes what it judges."""
+"""All tests; `tests.oracle` is the referee, `tests.histories` makes what it is compared on."""

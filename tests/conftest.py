@@ -68,10 +68,11 @@ def pytest_configure_node(node: Any) -> None:
 
 
 _LONG_FIRST = (
-    "siege/test_siege", "faults/test_processes", "faults/test_lost_tail", "faults/test_servers", "faults/",
-    "oracle/test_whole_service", "http/test_streams", "http/test_fuzz", "projections/test_erasure", "kafka/",
-    "examples/", "stack/", "seal/", "ingest/", "outbox/", "registry/", "projections/", "operations/", "docs/", "http/",
-    "cli/", "postgres/", "log/", "oracle/",
+    "siege/test_siege", "faults/test_servers", "faults/test_processes", "faults/test_lost_tail", "faults/",
+    "dashboard/test_looks", "cli/test_seal", "http/test_streams", "examples/", "kafka/", "oracle/test_whole_service",
+    "http/test_schemathesis", "http/test_fuzz", "http/test_attacks", "http/test_page_bytes", "projections/test_erasure",
+    "dashboard/", "stack/", "seal/", "cli/test_start", "registry/test_command_topics", "ingest/", "outbox/",
+    "registry/", "projections/", "operations/", "docs/", "http/", "cli/", "postgres/", "log/", "oracle/",
 )  # fmt: skip
 """Files and folders of tests, those first whose files take longest. The others take seconds, and come last."""
 

@@ -30,9 +30,9 @@ ANOTHERS = (
     " written to them. `segments setup --adopt-topics` takes them over."
 )
 UNSIGNED = "SEGMENTS_SIGNING_KEY is not set here: where `segments project` has none either, no override lapses."
-# So long a signature that was not believed is warned of.
-UNBELIEVED_HOURS = 24
-_UNBELIEVED_WHY = {
+# How long `status` warns of an invalid signature.
+INVALID_SIGNATURE_HOURS = 24
+_SIGNATURE_FAULTS = {
     "no_key": "ingest has no SEGMENTS_SIGNING_KEY",
     "wrong": "signed with a key that ingest does not have, or copied to another topic or record",
     "late": "signed more than an hour before or after the receipt",
@@ -48,8 +48,8 @@ async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -
     """Return snapshot, watermark, lanes (rows of freshness with stopped_because), overdue_expiries, warnings, and more.
 
     topics_owner: the owner of the topics at the last check by a process, or before the first one as read from Kafka;
-    None if unknown. incarnation: of Postgres, which changes at each start, failover or restore. unbelieved: [{source,
-    cause, records, first_at, last_at}, …] of signatures that were not accepted.
+    None if unknown. incarnation: of Postgres, which changes at each start, failover or restore. invalid_signatures:
+    [{source, cause, records, first_at, last_at}, …].
     """
     watermark = await connection.fetchrow(SQL["watermark"])
     topics = await all_topics(connection, settings)
@@ -72,15 +72,15 @@ async def read_status(connection: asyncpg.Connection[Any], settings: Settings) -
     overdue, lapsing = expiries or (0, 0)
     if lapsing and settings.signing_secret is None:
         warnings.append(UNSIGNED)
-    unbelieved = [dict(row) for row in await connection.fetch(SQL["unbelieved"], topics)]
-    warnings += _of_unbelieved(unbelieved)
+    invalid = [dict(row) for row in await connection.fetch(SQL["invalid_signatures"], topics)]
+    warnings += _of_invalid_signatures(invalid)
     return {
         "snapshot": await connection.fetchval("SELECT reporting.snapshot()"),
         "watermark": dict(watermark) if watermark else None,
         "lanes": [dict(lane) for lane in lanes],
         "topics_owner": owner,
         "overdue_expiries": overdue,
-        "unbelieved": unbelieved,
+        "invalid_signatures": invalid,
         "incarnation": await connection.fetchval(INCARNATION),
         "warnings": warnings,
     }
@@ -109,13 +109,13 @@ async def _owner_in_kafka(
     }
 
 
-def _of_unbelieved(unbelieved: list[dict[str, Any]]) -> list[str]:
+def _of_invalid_signatures(invalid: list[dict[str, Any]]) -> list[str]:
     """Warn of recent signatures that were not accepted: their records were logged without source and actor."""
-    since = datetime.now(UTC) - timedelta(hours=UNBELIEVED_HOURS)
+    since = datetime.now(UTC) - timedelta(hours=INVALID_SIGNATURE_HOURS)
     return [
         f"Signatures of source {one['source']} are not accepted ({one['records']} records, the last at"
-        f" {one['last_at']:%Y-%m-%d %H:%M:%SZ}): {_UNBELIEVED_WHY[one['cause']]}."
-        for one in unbelieved
+        f" {one['last_at']:%Y-%m-%d %H:%M:%SZ}): {_SIGNATURE_FAULTS[one['cause']]}."
+        for one in invalid
         if one["last_at"] > since
     ]
 

@@ -1,4 +1,4 @@
--- What was applied of the migrations; also what `setup` locks.
+-- The applied migrations. `setup` locks this table.
 CREATE SCHEMA IF NOT EXISTS migrations;
 CREATE TABLE IF NOT EXISTS migrations.applied (
     number integer CONSTRAINT applied_pkey PRIMARY KEY,
@@ -6,6 +6,6 @@ CREATE TABLE IF NOT EXISTS migrations.applied (
     checksum text NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
--- So that a login that owns nothing can tell whether the database fits its program.
+-- A login that owns nothing compares these with its program.
 GRANT USAGE ON SCHEMA migrations TO segments_operate;
 GRANT SELECT ON migrations.applied TO segments_operate;

@@ -1,17 +1,16 @@
--- Roles belong to the cluster, so two databases set up at once may both be at it: setup retries.
+-- Roles belong to the cluster, so setups of two databases may collide here: setup retries.
 --
--- segments_owner: owns what the migrations make, but for the erasing functions.
+-- segments_owner: owns all objects except the erasing functions.
 -- segments_erase: owns the erasing functions, given to it by setup; no login of the service is a member of it.
--- segments_ingest: appends, moves its lanes, meets new people.
+-- segments_ingest: appends, moves lanes, inserts people.
 -- segments_project: everything in schema projections, nothing in the log.
 -- segments_registry: the segments and their changes, command topics, API keys.
 -- segments_operate: lane adopt, lane skip, rejected retry, erasures, analysts, status, explain, verify.
--- segments_api: reads what it reports, what a dry run compares with, and what became of commands by their reference; of
--- keys it notes the last use.
+-- segments_api: reads the views, what a dry run needs, and outcomes by reference; records the last use of API keys.
 -- segments_seal: reads the log and signs it; appends to the tables of the seal.
 -- segments_report: the views and functions of schema reporting, and nothing else. segments_report_network: those of schema
 -- reporting_network.
--- Each object's file in the migrations grants to each role the least that it needs.
+-- The file of each object has its grants: to each role the least that it needs.
 DO $$
 DECLARE
     name text;

@@ -1,5 +1,5 @@
--- The erasing functions are the owner's again, while migrations run: see give_erasure.sql. Before the first migration
--- there are none.
+-- Return the erasing functions to the owner while migrations run: see give_erasure.sql. They do not exist before the first
+-- migration.
 DO $$
 DECLARE
     erasing regprocedure;

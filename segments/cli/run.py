@@ -15,7 +15,7 @@ from segments.cli.setup import set_up_our_topics
 from segments.roles import API, INGEST, PROJECT, SEAL, run_roles
 from service.postgres.migrate import check_database, set_up_database
 from service.runtime.errors import NotSetUpError
-from service.runtime.settings import SecretStr
+from service.runtime.secret import SecretStr
 from stack import StackOptions, start_stack
 from stack.ports import free_port
 

@@ -13,7 +13,7 @@ from segments.openapi import openapi
 from service.http.kit.key_cache import ROLE
 from service.postgres.database import open_database
 from service.runtime.environment import read_settings
-from service.runtime.settings import SecretStr
+from service.runtime.secret import SecretStr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

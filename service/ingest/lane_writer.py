@@ -54,10 +54,7 @@ class LaneWriter:
         appended: Callable[[], None],
         reached: Reached | None,
     ) -> None:
-        """slots, batches: for appends and batches in memory, shared with other lanes. appended: called on commit.
-
-        reached: of the earlier assignment to this process, if any.
-        """
+        """slots, batches: shared by lanes, for appends and memory. appended: at a commit. reached: earlier, if ever."""
         self.partition = partition
         self.expected: int | None = None
         self.session = 0
@@ -237,7 +234,7 @@ class LaneWriter:
         start, floor_ms = opened.next_offset, opened.received_ms
         while True:
             await self._fed.wait()
-            # A little batch needs no place: it takes hardly any memory, and is stored with those of other lanes.
+            # A small batch needs no place: it takes hardly any memory, and is stored with those of other lanes.
             has_place = len(self._pending) > LITTLE or self._pending_bytes > LITTLE_BYTES
             if has_place:
                 await self._batches.acquire()

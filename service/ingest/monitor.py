@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from service.ingest.open_lane import STOP
 from service.kafka.topic_ids import topics_there
+from service.postgres.database import statements
 from service.postgres.incarnation import INCARNATION
 from service.registry.command_topics import list_sources
 from service.runtime.backoff import sleep_unless
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from service.kafka.topic_ids import Topic
     from service.postgres.database import Database
 
-log = get_logger("ingest.watch")
+log = get_logger("ingest.monitor")
+SQL = statements("service.ingest.sql")
 EVERY_SECONDS = 1.0
 COMMIT_EVERY = 5
 HANGING_AFTER = 30
@@ -35,30 +36,6 @@ HANGING_AFTER = 30
 GONE_AFTER = 5
 # Rounds between deletions of expired idempotency keys and signatures; while many remain, the next round continues.
 FORGET_EVERY, FORGET_MANY = 60, 5000
-# The row is locked first, so that quiet_at is earlier than the next append.
-_SEE = """
-WITH locked AS MATERIALIZED (
-    SELECT l.lane_id FROM segments.lane AS l INNER JOIN unnest($1::integer[]) AS w (lane_id) ON l.lane_id = w.lane_id
-    WHERE NOT l.closed ORDER BY l.lane_id FOR UPDATE OF l SKIP LOCKED
-)
-UPDATE segments.lane AS l SET
-    end_offset = w.end_offset, end_seen_at = coalesce(w.seen_at, l.end_seen_at),
-    quiet_offset = l.next_offset, quiet_at = clock_timestamp()
-FROM unnest($1::integer[], $2::bigint[], $3::timestamptz[]) AS w (lane_id, end_offset, seen_at)
-INNER JOIN locked ON locked.lane_id = w.lane_id
-WHERE l.lane_id = w.lane_id
-"""
-_STATE = """
-SELECT l.lane_id, l.topic, l.partition, l.epoch, l.next_offset, l.stopped_because,
-    segments.incarnation() AS incarnation
-FROM segments.lane AS l
-WHERE NOT l.closed AND l.topic = ANY ($1::text[])
-"""
-_WHICH = """
-SELECT segments.incarnation(), (SELECT coalesce(max(x.erasure_id), 0) FROM segments.erasure AS x)
-"""
-# Lanes of a deleted topic that was closed; no watermark waits for them.
-_CLOSE = "UPDATE segments.lane SET closed = true WHERE topic = ANY ($1::text[]) AND NOT closed"
 
 
 class Monitor:
@@ -128,13 +105,13 @@ class Monitor:
         """Read the topics to subscribe to; close the lanes of closed ones once no longer subscribed."""
         async with self._database.transaction() as connection:
             # In each round, because an idle lane has no append that would notice.
-            which = await connection.fetchrow(_WHICH)
+            which = await connection.fetchrow(SQL["incarnation"])
             assert which is not None  # noqa: S101 - it asks no table for a row
             self._saw(*which)
             sources = await list_sources(connection, self._settings)
             closed = {source.topic for source in sources if source.change == "closed"}
             if closed and closed.isdisjoint(self._consumer.subscription()):
-                await connection.execute(_CLOSE, list(closed))
+                await connection.execute(SQL["close_lanes"], list(closed))
         return {source.topic for source in sources} - closed
 
     async def _look(self, topics: Collection[str]) -> None:
@@ -160,14 +137,14 @@ class Monitor:
                 for partition, lane in lanes.items()
                 if lane.opened is not None and lane.opened.incarnation == incarnation
             }
-            rows = await connection.fetch(_STATE, list(topics))
+            rows = await connection.fetch(SQL["open_lanes"], list(topics))
             by_partition = {(row["topic"], row["partition"]): row for row in rows}
             all_open = self._all_open(topics, by_partition)
             reading = [
                 lane for lane in lanes.values() if lane.opened and not lane.opened.stopped_because
             ]
             await connection.execute(
-                _SEE,
+                SQL["see_lanes"],
                 [lane.opened.lane_id for lane in reading if lane.opened],
                 [ends[lane.partition] for lane in reading],
                 [
@@ -183,7 +160,7 @@ class Monitor:
         there: the topics in Kafka.
         """
         async with self._database.single() as connection:
-            rows = await connection.fetch(_STATE, list(topics))
+            rows = await connection.fetch(SQL["open_lanes"], list(topics))
             gone = {row["lane_id"]: row for row in rows if _gone(row, there)}
             self._gone = {lane_id: self._gone.get(lane_id, 0) + 1 for lane_id in gone}
             gone = {i: row for i, row in gone.items() if self._gone[i] >= GONE_AFTER}
@@ -191,7 +168,7 @@ class Monitor:
                 if row["stopped_because"] is None:
                     because = _gone(row, there)
                     await connection.execute(
-                        STOP, lane_id, because, row["next_offset"], row["incarnation"]
+                        SQL["stop_lane"], lane_id, because, row["next_offset"], row["incarnation"]
                     )
                     lane = TopicPartition(row["topic"], row["partition"])
                     log.error("lane stopped", lane=str(lane), because=because)

@@ -12,6 +12,7 @@ from schemas.position import Lane
 from service.kafka.clients import reading
 from service.kafka.topic_ids import topics_there
 from service.log.identity import record_digest
+from service.postgres.database import statements
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -22,45 +23,12 @@ if TYPE_CHECKING:
     from service.kafka.topic_ids import Topic
     from service.postgres.database import Database
 
+SQL = statements("service.ingest.sql")
 PROBE_SECONDS = 10
 # How much of a hole after the last record is compared.
 HOLE_OFFSETS = 1000
 _OTHER = "the topic was remade, or lost its end and was written on from there"
 _HOW = "Go on with `segments lane adopt --topic {topic} --partition {partition} --from {start} --reason …`"
-_FIND = """
-SELECT segments.incarnation() AS incarnation,
-    (SELECT coalesce(max(x.erasure_id), 0) FROM segments.erasure AS x) AS erased_to,
-    lane_id, epoch, topic_id, first_offset, next_offset, last_offset, last_timestamp, last_digest, stopped_because,
-    (extract(epoch FROM nullif(received_at, '-infinity')) * 1000)::bigint AS received_ms
-FROM segments.lane WHERE topic = $1 AND partition = $2 AND NOT closed
-"""
-_MAKE = """
-WITH lane AS (
-    -- An earlier epoch is there where the topic was closed as a source, and is one again: it was remade meanwhile.
-    INSERT INTO segments.lane (topic, partition, epoch, topic_id, first_offset, next_offset, received_at, recorded_at)
-    SELECT $1, $2, coalesce(max(l.epoch) + 1, 0), $4::uuid, $3::bigint, $3::bigint,
-        coalesce(max(l.received_at), '-infinity'), coalesce(max(l.recorded_at), '-infinity')
-    FROM segments.lane AS l WHERE l.topic = $1 AND l.partition = $2
-    ON CONFLICT DO NOTHING RETURNING lane_id
-)
-INSERT INTO segments.lane_event (lane_id, action, actor) SELECT lane_id, 'opened', 'ingest' FROM lane
-"""
-_IS_THIS = """
-UPDATE segments.lane SET topic_id = $2
-WHERE lane_id = $1 AND topic_id IS NOT DISTINCT FROM $3 AND segments.incarnation() = $4
-"""
-STOP = """
-WITH lane AS (
-    UPDATE segments.lane SET stopped_because = $2
-    WHERE lane_id = $1 AND stopped_because IS NULL AND next_offset = $3 AND segments.incarnation() = $4
-    RETURNING lane_id
-)
-INSERT INTO segments.lane_event (lane_id, action, reason, actor) SELECT lane_id, 'stopped', $2, 'ingest' FROM lane
-"""
-_REREAD = """
-INSERT INTO segments.lane_event (lane_id, action, reason, detail, actor)
-VALUES ($1, 'reread', 'Postgres came back older than it was', $2, 'ingest')
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +69,10 @@ async def open_lane(database: Database, partition: TopicPartition) -> OpenLane:
         begin = (await reader.beginning_offsets([partition]))[partition]
         end = (await reader.end_offsets([partition]))[partition]
         async with database.transaction() as connection:
-            row = await connection.fetchrow(_FIND, *partition)
+            row = await connection.fetchrow(SQL["find_lane"], *partition)
             if row is None:
-                await connection.execute(_MAKE, *partition, begin, topic.topic_id)
-                row = await connection.fetchrow(_FIND, *partition)
+                await connection.execute(SQL["make_lane"], *partition, begin, topic.topic_id)
+                row = await connection.fetchrow(SQL["find_lane"], *partition)
             assert row is not None  # noqa: S101 - it was just made, by us or by another
         stopped, leader_epoch = row["stopped_because"], None
         if stopped is None:
@@ -112,10 +80,16 @@ async def open_lane(database: Database, partition: TopicPartition) -> OpenLane:
             stopped = stopped or find_other_id(partition, row, topic, begin)
             write: tuple[Any, ...] | None = None
             if stopped is not None:
-                write = (STOP, row["lane_id"], stopped, row["next_offset"], row["incarnation"])
+                write = (
+                    SQL["stop_lane"],
+                    row["lane_id"],
+                    stopped,
+                    row["next_offset"],
+                    row["incarnation"],
+                )
             elif topic.topic_id not in (None, row["topic_id"]):
                 write = (
-                    _IS_THIS,
+                    SQL["note_topic_id"],
                     row["lane_id"],
                     topic.topic_id,
                     row["topic_id"],
@@ -134,7 +108,9 @@ async def open_lane(database: Database, partition: TopicPartition) -> OpenLane:
 async def note_reread(database: Database, opened: OpenLane, was: int) -> None:
     """Record that a lane had reached offset `was` before Postgres came back in an older state."""
     async with database.transaction() as connection:
-        await connection.execute(_REREAD, opened.lane_id, f"offsets {opened.next_offset} to {was}")
+        await connection.execute(
+            SQL["note_reread"], opened.lane_id, f"offsets {opened.next_offset} to {was}"
+        )
 
 
 def _how(partition: TopicPartition, start: str) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from service.log.append import ROLE
-from service.postgres.database import open_database
+from service.postgres.database import open_database, statements
 from service.runtime.logs import get_logger
 from service.runtime.supervise import Supervisor
 
@@ -17,20 +17,10 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 log = get_logger("ingest.stalls")
+SQL = statements("service.ingest.sql")
 EVERY_SECONDS = 1.0
 STALLED_SECONDS = 5
 LOOK_SECONDS = 5
-# Sessions of ingest that wait for a lock, and the sessions that hold it or are ahead of them in its queue.
-_STALLS = """
-SELECT w.pid, w.query_start, extract(epoch FROM clock_timestamp() - w.query_start)::integer AS seconds,
-    w.wait_event AS lock,
-    (SELECT array_agg(b.pid || ' (' || concat_ws(', ', a.usename, nullif(a.application_name, ''), a.state) || ')')
-        FROM unnest(pg_blocking_pids(w.pid)) AS b (pid) LEFT JOIN pg_stat_activity AS a ON a.pid = b.pid
-    ) AS blocked_by
-FROM pg_stat_activity AS w
-WHERE w.application_name = $1 AND w.datname = current_database() AND w.usename = session_user
-    AND w.wait_event_type = 'Lock' AND w.query_start < clock_timestamp() - make_interval(secs => $2)
-"""
 
 
 async def log_stalls(settings: Settings, stop: asyncio.Event) -> None:
@@ -52,7 +42,7 @@ async def _look(database: Database, logged: set[tuple[int, Any]]) -> None:
     async with database.hurried(LOOK_SECONDS) as connection:
         # As the login itself, because its sessions are hidden from the role that it has taken on.
         await connection.execute("SET LOCAL ROLE NONE")
-        rows = await connection.fetch(_STALLS, ROLE, STALLED_SECONDS)
+        rows = await connection.fetch(SQL["lock_waits"], ROLE, STALLED_SECONDS)
     stalled = {(row["pid"], row["query_start"]): row for row in rows}
     for stall in stalled.keys() - logged:
         row = stalled[stall]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from service.log.append import ROLE
-from service.postgres.database import database_url
+from service.postgres.database import database_url, statements
 from service.runtime.logs import get_logger
 
 if TYPE_CHECKING:
@@ -18,30 +18,8 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 log = get_logger("ingest.unblock")
+SQL = statements("service.ingest.sql")
 PATIENCE_SECONDS = 4.0
-# Ends the backends of ingest that block an append and have been in one transaction for as long as it has waited, also
-# indirectly, through an erasure that waits for them.
-# A session that waits for a row holds its `tuple` lock, or queues for it; the erasure gate is locked before it. An
-# append that waits for anything else, such as a command of another lane, is left to that lane's next owner.
-# It runs as the login itself, which may end its own sessions but may not read the tables, so it uses the catalogs.
-_UNBLOCK = """
-WITH RECURSIVE blocking AS (
-    SELECT b.pid FROM pg_locks AS k
-    INNER JOIN pg_database AS d ON k.database = d.oid AND d.datname = current_database()
-    INNER JOIN pg_class AS c ON k.relation = c.oid
-    INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid AND n.nspname = 'segments'
-    INNER JOIN pg_stat_activity AS w ON k.pid = w.pid
-    CROSS JOIN LATERAL unnest(pg_blocking_pids(k.pid)) AS b (pid)
-    WHERE w.wait_event_type = 'Lock' AND w.application_name = $2
-        AND (c.relname = 'lane' AND k.locktype = 'tuple' OR c.relname = 'erasure_gate' AND NOT k.granted)
-    UNION
-    SELECT b.pid FROM blocking AS w CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b (pid)
-)
-SELECT pg_terminate_backend(a.pid), a.pid FROM blocking AS b
-INNER JOIN pg_stat_activity AS a ON a.pid = b.pid
-WHERE a.wait_event_type IS DISTINCT FROM 'Lock' AND a.application_name = $2 AND a.usename = current_user
-    AND a.xact_start < clock_timestamp() - make_interval(secs => $1)
-"""
 
 
 @asynccontextmanager
@@ -69,6 +47,8 @@ async def end_stuck(settings: Settings, seconds: float) -> list[int]:
     """End the sessions that block appends by transactions older than `seconds`; return their pids."""
     connection = await asyncpg.connect(database_url(settings), timeout=5)
     try:
-        return [row["pid"] for row in await connection.fetch(_UNBLOCK, seconds, ROLE)]
+        return [
+            row["pid"] for row in await connection.fetch(SQL["end_stuck_sessions"], seconds, ROLE)
+        ]
     finally:
         connection.terminate()  # close() waits for an answer, also when we are cancelled

@@ -44,7 +44,7 @@ class Appender(Preparer):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self._unbelieved = signatures.UnbelievedReport()
+        self._invalid_signatures = signatures.InvalidSignatureReport()
         self._together = Coalescer(self._append_many, MOST_LANES)
         # By lane_id: which commands are looked up first, and for how many batches more.
         self._look_ups: dict[int, tuple[int, int]] = {}
@@ -58,7 +58,7 @@ class Appender(Preparer):
         return await append_many(self._database, batches)
 
     async def store_together(self, batch: Batch) -> Stored | None:
-        """Append a little batch in one statement with those of other lanes; None if it must be stored alone."""
+        """Append a small batch in one statement with those of other lanes; None if it must be stored alone."""
         if self._look_ups.get(batch.lane_id, (NONE, 0))[0] != NONE or not is_ordinary(batch):
             return None
         if self._settings.otlp_endpoint is not None and spans.are_in(batch):
@@ -90,7 +90,7 @@ class Appender(Preparer):
             except MovedError as moved:
                 await self._identify_anew(batch, moved)
                 continue
-            self._unbelieved.add(batch)
+            self._invalid_signatures.add(batch)
             spans.end(traced)
             self._look_ups[batch.lane_id] = (
                 (look_up, left - 1) if needed < look_up and left > 1 else (needed, EXACT_BATCHES)
@@ -157,7 +157,7 @@ async def _insert_rest(
     """Insert the rows of a batch other than events."""
     refused = [*batch.rejected, *resolution.rejected]
     await name_by_keys(connection, refused, batch.allowed)
-    await signatures.note_unbelieved(connection, batch)
+    await signatures.count_invalid(connection, batch)
     for table, (columns, rows) in {
         "duplicate": duplicate_rows(batch, resolution, recorded_at),
         "rejected": rejected_rows(batch, refused, recorded_at),

@@ -1,4 +1,4 @@
-"""The fast append: little batches of several lanes in one statement, if all of them are ordinary.
+"""The fast append: small batches of several lanes in one statement, if all of them are ordinary.
 
 An ordinary batch holds only events, as far as is known beforehand. If the statement finds an exception, it is rolled
 back, and each lane is appended alone (`append.py`), which handles every case.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from service.postgres.database import Database
 
 SQL = statements("service.log.sql")
-# The most records of a little batch; for more, a COPY alone is as fast.
+# The most records of a small batch; for more, a COPY alone is as fast.
 LITTLE = 100
 # Lanes in one statement.
 MOST_LANES = 32
@@ -45,7 +45,7 @@ def is_ordinary(batch: Batch) -> bool:
             and not c.archived
             and c.idempotency is None
             and c.expired is None
-            and c.headers.unbelieved is None
+            and c.headers.signature_fault is None
             for c in candidates
         )
         and len({c.place for c in candidates}) == count

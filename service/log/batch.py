@@ -40,7 +40,7 @@ NOTHING_YET = RestsOn("", -1, -1)
 class MovedError(Exception):
     """A precondition changed: the topic rules, a segment that did not exist, a person who was erased.
 
-    Or signatures of the batch were already believed on other records. again: the offsets of those.
+    Or signatures of the batch were already used on other records. again: the offsets of those.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Batch:
     floor_ms: int = 0
     now_ms: int = 0
     allowed: Allowed | None = None
-    again: frozenset[int] = frozenset()  # offsets whose signature was believed on another record
+    again: frozenset[int] = frozenset()  # offsets whose signature was used on another record
     may_repeat: bool = False  # the log may hold one of its commands: look them up before the COPY
     rests_on: RestsOn = NOTHING_YET
     # Of its candidates' segments: the keys, those of them that are archived, and (network_id, segment_id) of those
@@ -180,7 +180,7 @@ def validate_records(
 
     floor_ms: the lane's newest received_at, Unix milliseconds; now_ms: the database's clock, which replaces the
     timestamps of producers; reader: verifies signatures; allowed: the rules of the topic; again: offsets of records
-    whose signature was already believed on another record.
+    whose signature was already used on another record.
     Returns: the valid ones, the rejected ones, and the new floor.
     """
     candidates: list[ValidCommand] = []

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.command.refusal import Reason
 from service.log.validate import rejected
+from service.postgres.database import statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,14 +16,8 @@ if TYPE_CHECKING:
     from service.log.people import Identifier
     from service.log.validate import RejectedRecord, ValidCommand
 
+SQL = statements("service.log.sql")
 PREFIX = "erased:"
-_TAKEN = """
-SELECT w.network_id, w.user_id FROM unnest($1::text[], $2::text[]) AS w (network_id, user_id)
-WHERE EXISTS (
-    SELECT FROM segments.person AS p
-    WHERE p.user_id = w.user_id AND p.network_id = w.network_id AND p.erased > 0
-)
-"""
 
 
 async def find_erased(
@@ -32,7 +27,7 @@ async def find_erased(
     prefixed = [one for one in identifiers if one[1].startswith(PREFIX)]
     if not prefixed:
         return set()
-    rows = await connection.fetch(_TAKEN, *map(list, zip(*prefixed, strict=True)))
+    rows = await connection.fetch(SQL["erased_names"], *map(list, zip(*prefixed, strict=True)))
     return {(row[0], row[1]) for row in rows}
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from schemas.command.rules import EXPIRY_REFERENCE
 from schemas.position import Position
 from service.log import identity
+from service.postgres.database import statements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,34 +18,10 @@ if TYPE_CHECKING:
     from service.log.validate import ValidCommand
     from service.registry.segments import Registered, Which
 
-# By position if the expiry has one, which also finds the event of a person erased meanwhile; else by the user. Either
-# way the event must have that id and segment, and be an override of that user (or an erased one) with that expiry.
-_NAMED = """
-SELECT w.number, e.lane_id, e.kafka_offset, e.person_id, p.salt, p.network_id || ':' || p.user_id
-FROM unnest(
-    $1::text[], $2::integer[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::integer[], $8::integer[],
-    $9::bigint[]
-) WITH ORDINALITY AS w (
-    network_id, segment_key, user_id, expires_at, event_id, topic, partition, epoch, kafka_offset, number
-)
-CROSS JOIN LATERAL (
-    SELECT n.lane_id, n.kafka_offset, n.person_id, n.segment_key, n.user_status, n.expires_at
-    FROM segments.lane AS l INNER JOIN segments.event AS n ON l.lane_id = n.lane_id
-    WHERE l.topic = w.topic AND l.partition = w.partition AND l.epoch = w.epoch AND n.kafka_offset = w.kafka_offset
-    UNION ALL
-    SELECT n.lane_id, n.kafka_offset, n.person_id, n.segment_key, n.user_status, n.expires_at
-    FROM segments.person AS q INNER JOIN segments.event AS n ON q.person_id = n.person_id
-    WHERE w.topic IS NULL AND q.user_id = w.user_id AND q.network_id = w.network_id AND n.segment_key = w.segment_key
-) AS e
-INNER JOIN segments.lane AS l ON l.lane_id = e.lane_id
-INNER JOIN segments.person AS p ON p.person_id = e.person_id
-WHERE e.segment_key = w.segment_key AND e.user_status <= 2 AND e.expires_at = to_timestamp(w.expires_at)
-    AND segments.event_id(l.topic, l.partition, l.epoch, e.kafka_offset)::text = w.event_id
-    AND p.network_id = w.network_id AND (p.user_id = w.user_id OR p.erased > 0)
-"""
+SQL = statements("service.log.sql")
 
 
-class Named(NamedTuple):
+class NamedEvent(NamedTuple):
     """The event that an expiry names, and its person."""
 
     lane_id: int
@@ -58,14 +35,14 @@ async def find_named(
     connection: asyncpg.Connection[Any],
     expiries: Sequence[ValidCommand],
     segments: Mapping[Which, Registered],
-) -> dict[int, Named]:
+) -> dict[int, NamedEvent]:
     """Find the events that expiries name, by the candidate's `id()`; expiries that name none are absent."""
     if not expiries:
         return {}
     rows = await connection.fetch(
-        _NAMED, *map(list, zip(*(_wanted(c, segments) for c in expiries), strict=True))
+        SQL["named_events"], *map(list, zip(*(_wanted(c, segments) for c in expiries), strict=True))
     )
-    return {id(expiries[row[0] - 1]): Named(*row[1:]) for row in rows}
+    return {id(expiries[row[0] - 1]): NamedEvent(*row[1:]) for row in rows}
 
 
 def _wanted(candidate: ValidCommand, segments: Mapping[Which, Registered]) -> tuple[Any, ...]:
@@ -92,7 +69,7 @@ def salt_of_expiry(salt: bytes, *, free_text: bool) -> bytes:
     return salt if free_text else b""
 
 
-def settle_expiry(candidate: ValidCommand, named: Named) -> None:
+def settle_expiry(candidate: ValidCommand, named: NamedEvent) -> None:
     """Set the event that an expiry names, and its person."""
     command = candidate.command
     free_text = (command.metadata, command.description) != (None, None)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from service.log.batch import Batch
-    from service.log.expire_events import Named
+    from service.log.expire_events import NamedEvent
     from service.log.people import Identifier, People
     from service.log.validate import ValidCommand
     from service.registry.segments import Registered, Which
@@ -161,7 +161,7 @@ async def identify_rest(
     return identified
 
 
-def _settle_odd(batch: Batch, candidate: ValidCommand, named: Named | None) -> None:
+def _settle_odd(batch: Batch, candidate: ValidCommand, named: NamedEvent | None) -> None:
     """Check the time of a retry's first receipt; set the event that an expiry names."""
     if candidate.headers.origin is not None and candidate.command.status_change_timestamp is None:
         try:

@@ -113,7 +113,7 @@ async def _copy_events(
     batch: Batch,
     recorded_at: datetime,
 ) -> None:
-    """COPY events in identity order, so that lanes never deadlock."""
+    """Insert events by COPY in identity order, so that lanes never deadlock."""
     if not events:
         return
     recorded_us = (recorded_at - _EPOCH) // _ONE_MICROSECOND

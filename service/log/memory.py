@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from service.log.people import People
+from service.postgres.database import statements
 from service.registry import segments as registry
 from service.registry.command_topics import load_rules, rules_version
 
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
     from service.registry.segments import Registered, Which
     from service.registry.topic_rules import Rule
 
+SQL = statements("service.log.sql")
 # The most segments, of about 250 bytes each; missing ones are cached too.
 SEGMENTS = 20_000
-# The people erased since. Parameters: the newest erasure that the cache knows of.
-_ERASED = "SELECT x.erasure_id, x.person_id FROM segments.erasure AS x WHERE x.erasure_id > $1"
 
 
 class Memory:
@@ -59,7 +59,7 @@ class Memory:
 
     async def erased_since(self, connection: asyncpg.Connection[Any], known: int) -> set[int]:
         """Drop the people erased meanwhile; return all those erased after erasure number `known`."""
-        rows = await connection.fetch(_ERASED, min(known, self.erased_to))
+        rows = await connection.fetch(SQL["erased_since"], min(known, self.erased_to))
         gone = {row["person_id"] for row in rows}
         newest = max((row["erasure_id"] for row in rows), default=self.erased_to)
         if newest > self.erased_to:

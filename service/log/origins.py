@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.position import Position
 from service.log.identity import AUTO
+from service.postgres.database import statements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,18 +17,7 @@ if TYPE_CHECKING:
 
     from service.log.validate import ValidCommand
 
-# LATERAL and OFFSET 0 force one index look-up per origin, whatever the planner's statistics.
-_FIRST_RECEIPTS = """
-SELECT w.number, extract(epoch FROM r.received_at)
-FROM unnest($1::text[], $2::integer[], $3::integer[], $4::bigint[], $5::bytea[])
-    WITH ORDINALITY AS w (topic, partition, epoch, kafka_offset, digest, number)
-CROSS JOIN LATERAL (
-    SELECT o.received_at, o.payload FROM segments.lane AS l INNER JOIN segments.rejected AS o ON l.lane_id = o.lane_id
-    WHERE l.topic = w.topic AND l.partition = w.partition AND l.epoch = w.epoch AND o.kafka_offset = w.kafka_offset
-    OFFSET 0
-) AS r
-WHERE sha256(r.payload) = w.digest
-"""
+SQL = statements("service.log.sql")
 
 
 async def find_first_receipts(
@@ -40,7 +30,7 @@ async def find_first_receipts(
         *((*position, hashlib.sha256(payload).digest()) for position, payload in origins),
         strict=True,
     )
-    rows = await connection.fetch(_FIRST_RECEIPTS, *map(list, columns))
+    rows = await connection.fetch(SQL["first_receipts"], *map(list, columns))
     return {row[0] - 1: int(row[1]) for row in rows}
 
 

@@ -8,45 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from service.postgres.database import statements
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     import asyncpg
 
+SQL = statements("service.log.sql")
 SALT_BYTES = 16
 # The newest time of a person whose events are not in memory, so that any command may be a repeat.
 UNKNOWN_TIME = 2**62
 Identifier = tuple[str, str]  # network_id, normalised user
-
-# LATERAL and OFFSET 0 force one index look-up per person, whatever the planner's statistics.
-_FIND = """
-SELECT w.network_id, w.user_id, p.person_id, p.salt FROM unnest($1::text[], $2::text[]) AS w (network_id, user_id)
-CROSS JOIN LATERAL (
-    SELECT q.person_id, q.salt FROM segments.person AS q
-    WHERE q.user_id = w.user_id AND q.network_id = w.network_id AND q.erased = 0
-    OFFSET 0
-) AS p
-"""
-# One round trip finds or makes. If two sessions make the same person, the second gets no row, and finds it next time.
-_FIND_OR_MAKE = """
-WITH wanted AS MATERIALIZED (
-    SELECT w.network_id, w.user_id, w.salt AS new_salt, p.person_id, p.salt
-    FROM unnest($1::text[], $2::text[], $3::bytea[]) AS w (network_id, user_id, salt)
-    LEFT JOIN LATERAL (
-        SELECT q.person_id, q.salt FROM segments.person AS q
-        WHERE q.user_id = w.user_id AND q.network_id = w.network_id AND q.erased = 0
-        OFFSET 0
-    ) AS p ON true
-), made AS (
-    INSERT INTO segments.person (network_id, user_id, salt)
-    SELECT a.network_id, a.user_id, a.new_salt FROM wanted AS a WHERE a.person_id IS NULL
-    ORDER BY a.user_id, a.network_id
-    ON CONFLICT DO NOTHING RETURNING network_id, user_id, person_id, salt
-)
-SELECT network_id, user_id, person_id, salt, false AS is_new FROM wanted WHERE person_id IS NOT NULL
-UNION ALL
-SELECT network_id, user_id, person_id, salt, true FROM made
-"""
 
 
 class Person(msgspec.Struct, gc=False):
@@ -110,7 +83,7 @@ async def find_existing(
 ) -> dict[Identifier, Person]:
     """Return the people that exist, without making any."""
     networks, users = zip(*identifiers, strict=True) if identifiers else ((), ())
-    rows = await connection.fetch(_FIND, networks, users)
+    rows = await connection.fetch(SQL["find_people"], networks, users)
     return {(row[0], row[1]): Person(row[2], row[3], UNKNOWN_TIME) for row in rows}
 
 
@@ -123,7 +96,7 @@ async def _look_up(
         random = os.urandom(SALT_BYTES * len(missing))
         salts = [random[i : i + SALT_BYTES] for i in range(0, len(random), SALT_BYTES)]
         networks, users = zip(*missing, strict=True)
-        for row in await connection.fetch(_FIND_OR_MAKE, networks, users, salts):
+        for row in await connection.fetch(SQL["find_or_make_people"], networks, users, salts):
             fresh[row[0], row[1]] = Person(row[2], row[3], 0 if row[4] else UNKNOWN_TIME)
         # People that another process has just made are found in the next round.
         missing = [one for one in missing if one not in fresh]

@@ -1,4 +1,4 @@
-"""Signatures are believed once: notes those of a batch, and finds those already believed."""
+"""Signatures are accepted once: records those of a batch, and finds those already used."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from schemas.headers import Unbelieved
+from schemas.headers import SignatureFault
 from service.postgres.database import statements
 from service.runtime.logs import get_logger
-from service.runtime.telemetry import UNBELIEVED, measures
+from service.runtime.telemetry import INVALID_SIGNATURES, measures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 log = get_logger("signatures")
 SQL = statements("service.log.sql")
 _FIX = {
-    Unbelieved.NO_KEY: "set SEGMENTS_SIGNING_KEY of this process to the publishers' signing key",
-    Unbelieved.WRONG: "set SEGMENTS_SIGNING_KEY or SEGMENTS_SIGNING_KEY_OLD to the publishers' signing key",
-    Unbelieved.LATE: "compare the clocks of publishers and brokers, unless the broker was unavailable",
-    Unbelieved.AGAIN: "find out who published a copy; its position is in reporting.event or reporting.rejected",
+    SignatureFault.NO_KEY: "set SEGMENTS_SIGNING_KEY of this process to the publishers' signing key",
+    SignatureFault.WRONG: "set SEGMENTS_SIGNING_KEY or SEGMENTS_SIGNING_KEY_OLD to the publishers' signing key",
+    SignatureFault.LATE: "compare the clocks of publishers and brokers, unless the broker was unavailable",
+    SignatureFault.AGAIN: "find out who published a copy; its position is in reporting.event or reporting.rejected",
 }
 
 
@@ -36,7 +36,7 @@ def _read(batch: Batch) -> Iterator[tuple[KafkaRecord, Headers]]:
 
 
 async def claim(connection: asyncpg.Connection[Any], batch: Batch) -> set[int]:
-    """Note a batch's signatures in the append's transaction; return the offsets of those noted before."""
+    """Record the signatures of a batch in the append's transaction; return the offsets of those used before."""
     signed = sorted(
         (headers.nonce, record.offset) for record, headers in _read(batch) if headers.nonce
     )
@@ -48,22 +48,22 @@ async def claim(connection: asyncpg.Connection[Any], batch: Batch) -> set[int]:
     return {signed[row["nth"]][1] for row in rows}
 
 
-def unbelieved_in(batch: Batch) -> Counter[tuple[str, Unbelieved]]:
-    """Count the signatures of a batch that are not believed, by claimed source and cause."""
+def faults_in(batch: Batch) -> Counter[tuple[str, SignatureFault]]:
+    """Count the invalid signatures of a batch, by claimed source and fault."""
     return Counter(
-        (headers.claimed or "", headers.unbelieved)
+        (headers.claimed or "", headers.signature_fault)
         for _, headers in _read(batch)
-        if headers.unbelieved is not None
+        if headers.signature_fault is not None
     )
 
 
-async def note_unbelieved(connection: asyncpg.Connection[Any], batch: Batch) -> None:
-    """Note signatures that are not believed in the append's transaction; `segments status` shows them."""
-    counts = unbelieved_in(batch)
+async def count_invalid(connection: asyncpg.Connection[Any], batch: Batch) -> None:
+    """Count invalid signatures in the append's transaction; `segments status` shows them."""
+    counts = faults_in(batch)
     if counts:
         sources, causes = zip(*counts, strict=True)
         await connection.execute(
-            SQL["note_unbelieved"],
+            SQL["count_invalid_signatures"],
             batch.lane_id,
             list(sources),
             list(causes),
@@ -71,17 +71,17 @@ async def note_unbelieved(connection: asyncpg.Connection[Any], batch: Batch) -> 
         )
 
 
-class UnbelievedReport:
-    """Counts signatures that are not believed, and logs each source and cause once."""
+class InvalidSignatureReport:
+    """Counts invalid signatures, and logs each source and fault once."""
 
     def __init__(self) -> None:
-        self._logged: set[tuple[str, Unbelieved]] = set()
-        measures(UNBELIEVED)
+        self._logged: set[tuple[str, SignatureFault]] = set()
+        measures(INVALID_SIGNATURES)
 
     def add(self, batch: Batch) -> None:
         """Count those of a stored batch."""
-        for (source, cause), count in unbelieved_in(batch).items():
-            UNBELIEVED.labels(source).inc(count)
+        for (source, cause), count in faults_in(batch).items():
+            INVALID_SIGNATURES.labels(source).inc(count)
             if (source, cause) not in self._logged:
                 self._logged.add((source, cause))
                 log.warning(

@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from service.runtime.settings import PREFIX, SecretStr, Settings, settings_fields
+from service.runtime.settings import PREFIX, Settings, settings_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from service.runtime.secret import SecretStr
 
 _FILE = "_FILE"
 _LEAST_KEY = 32

@@ -44,8 +44,8 @@ MISKEYED = Counter(
     "Records whose key is not network_id:user, so that only the time orders them",
     registry=None,
 )
-UNBELIEVED = Counter(
-    "segments_unbelieved",
+INVALID_SIGNATURES = Counter(
+    "segments_invalid_signatures",
     "Records with a signature that was not accepted, by claimed source",
     ["source"],
     registry=None,

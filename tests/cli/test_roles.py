@@ -9,7 +9,8 @@ import pytest
 
 from segments import roles
 from service.runtime.errors import NotSetUpError
-from service.runtime.settings import SecretStr, Settings
+from service.runtime.secret import SecretStr
+from service.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

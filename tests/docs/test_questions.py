@@ -108,7 +108,7 @@ async def test_each_question_is_answered_as_the_commands_say(database: Settings)
     rng = random.Random(4)  # noqa: S311 - the same each time
     model = Model(
         dict.fromkeys(SEGMENTS, False),
-        believes=lambda record: record.header("segments-signature") is not None,
+        accepts=lambda record: record.header("segments-signature") is not None,
     )
     questions = read_queries(QUESTIONS)
     moments: list[datetime] = []

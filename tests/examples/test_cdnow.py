@@ -239,7 +239,7 @@ def test_when_the_file_cannot_be_fetched_the_error_says_what_to_do(
     assert list(data.cached().parent.iterdir()) == []
 
 
-def test_a_damaged_copy_in_the_cache_is_not_believed(
+def test_a_damaged_copy_in_the_cache_is_not_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

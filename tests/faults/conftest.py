@@ -11,13 +11,14 @@ import pytest
 
 from service.kafka.clients import set_up_topics
 from service.runtime.environment import read_settings
-from service.runtime.settings import SecretStr, Settings
+from service.runtime.secret import SecretStr
 from stack import StackOptions, start_stack
 from tests.support.template import make_template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from service.runtime.settings import Settings
     from stack import Stack
 
 

@@ -23,7 +23,7 @@ def small_histories(
     """Draw up to eight commands of one or two keys, over `registry(1, 2)`, for permutations.
 
     distinct: all times given, no two alike, one lane, no idempotency-key: then nothing is left
-    for arrival to decide. Some are expires (signed with anything: let the model believe all).
+    for arrival to decide. Some are expires (signed with anything: the model accepts all).
     """
     count = draw(st.integers(1, most))
     instants = st.integers(now - 5, now + 5) if not distinct else st.nothing()

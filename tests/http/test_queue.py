@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from service.http.publishing.publisher import Queue, Record
+from service.http.publishing.partition_queue import PartitionQueue, Record
 
 
 async def test_a_newcomer_does_not_wait_for_all_that_another_network_has_waiting() -> None:
-    queue = Queue()
+    queue = PartitionQueue()
     for number in range(1000):
         queue.add(Record("busy", b"k", b"%04d" % number * 25, [], 1))
     for number in range(3):
@@ -27,7 +27,7 @@ async def test_a_newcomer_does_not_wait_for_all_that_another_network_has_waiting
 
 
 async def test_a_record_larger_than_a_batch_goes_alone() -> None:
-    queue = Queue()
+    queue = PartitionQueue()
     for size in (60_000, 10):
         queue.add(Record("n", b"k", b"x" * size, [], 1))
     queue.fill(BatchBuilder(1000, 0))

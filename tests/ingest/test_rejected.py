@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
-RELAYED = (
+PUBLISHED = (
     "SELECT (SELECT sum(next_offset) FROM segments.rejected_outbox)"
     " = (SELECT sum(next_offset) FROM segments.lane)"
 )
@@ -68,7 +68,7 @@ async def test_each_refusal_is_told_on_the_rejected_topic(ready: Settings) -> No
         await publish(ready, records, max_request_size=1_060_000, max_batch_size=1_048_588)
         await logged(ready)
         found = await told(ready, 5)
-        await until(ready, RELAYED)
+        await until(ready, PUBLISHED)
     assert [(m["kafka_partition"], m["kafka_offset"], m["reason"], key) for key, m in found] == [
         (0, 0, "not_json", b"\xff\0"),
         (0, 2, "tombstone", b"k"),
@@ -90,7 +90,7 @@ async def test_each_refusal_is_told_on_the_rejected_topic(ready: Settings) -> No
     assert whole == long
 
 
-async def test_the_relay_goes_on_where_it_stopped(
+async def test_publishing_resumes_where_it_stopped(
     ready: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hazard 21: after a restart, in small batches, two at once: nothing is left out, nothing told twice."""
@@ -101,7 +101,7 @@ async def test_the_relay_goes_on_where_it_stopped(
             await publish(ready, [NewRecord(b"{", lane=n % 2) for n in range(20)])
             await logged(ready)
             async with service(ready, publish_rejected, publish_rejected):
-                await until(ready, RELAYED)
+                await until(ready, PUBLISHED)
     found = await told(ready, 40)
     assert [(m["kafka_partition"], m["kafka_offset"]) for _, m in found] == [
         (lane, offset) for lane in range(2) for offset in range(20)

@@ -18,7 +18,7 @@ from service.kafka.clients import partitions_there, producing, reading, set_up_t
 from service.kafka.transactional_producer import fencing_producer
 from service.runtime.denied import DENIED
 from service.runtime.errors import KafkaRefusedError
-from service.runtime.settings import SecretStr
+from service.runtime.secret import SecretStr
 from stack import StackError
 from stack.kafka_jars import java, kafka_jars
 from tests.http.client import api_running, command_body

@@ -1,4 +1,4 @@
-"""received_at: the broker's clock, which may step back; a producer's own stamp is not believed."""
+"""received_at: the broker's clock, which may step back; a producer's own stamp is not accepted."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_chunk_has_few_records_where_they_are_long() -> None:
 
 
 @pytest.mark.stack
-async def test_others_go_on_while_long_records_are_judged_again(lane: LogLane) -> None:
+async def test_others_go_on_while_long_records_are_validated_again(lane: LogLane) -> None:
     batch = await lane.prepare_records([])
     batch.records = lane.records(*[command_json(user=f"u{n}", x=[1] * 20_000) for n in range(20)])
     turns = 0

@@ -126,7 +126,7 @@ async def test_an_origin_changes_nothing_where_a_time_is_given(lane: LogLane) ->
     assert (event["at"], event["discriminator"]) == (at, "")
 
 
-async def test_a_retry_after_its_expiry_is_judged_by_its_first_receipt(lane: LogLane) -> None:
+async def test_a_retry_after_its_expiry_is_checked_by_its_first_receipt(lane: LogLane) -> None:
     """Hazard 22: expires_at lies after the command's time, which is that of the first receipt."""
     content = command_json(segment_id=50, expires_at=int(time.time()) - 3600)
     (origin,) = await refuse(lane, content, hours_ago=2)

@@ -1,4 +1,4 @@
-"""Who said it: source, actor and request id are believed as signed, and only then; expire is the service's own."""
+"""Who said it: source, actor and request id are accepted as signed, and only then; expire is the service's own."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def told(lane: LogLane) -> list[tuple[Any, ...]]:
     ]
 
 
-async def test_what_is_signed_is_believed(lane: LogLane) -> None:
+async def test_what_is_signed_is_accepted(lane: LogLane) -> None:
     await lane.append(
         signed(lane, command_json()),
         signed(lane, command_json(), source="import", actor=None, request_id=None, key=None),
@@ -74,7 +74,7 @@ async def test_what_is_signed_is_believed(lane: LogLane) -> None:
     ) == ["q1", None, "q1"]
 
 
-async def test_what_is_not_signed_or_not_as_signed_is_not_believed(lane: LogLane) -> None:
+async def test_what_is_not_signed_or_not_as_signed_is_not_accepted(lane: LogLane) -> None:
     good = signed(lane, command_json())
     unsigned = (good[0], good[1][:-1], good[2])
     forged = [

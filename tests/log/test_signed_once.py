@@ -1,4 +1,4 @@
-"""A signature is believed once, on the topic and for the hour that it was made for; what is not is heard of."""
+"""A signature is accepted once, on the topic and for the hour that it was made for; what is not is heard of."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from projections.operations.status import read_status
 from service.log.append_many import append_many
-from service.runtime.settings import SecretStr
+from service.runtime.secret import SecretStr
 from tests.log.test_signed_headers import Spoken, signed, told
 from tests.support.database import connected, rows, value
 from tests.support.lane import LogLane, command_json, log_lanes
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 NOW = int(time.time()) - 3600
-BELIEVED, UNBELIEVED = ("http", "ann"), ("kafka", None)
+SIGNED, UNSIGNED = ("http", "ann"), ("kafka", None)
 
 
 async def causes(settings: Settings) -> dict[tuple[str, str], int]:
     async with connected(settings) as connection:
         status = await read_status(connection, settings)
-    assert len(status["warnings"]) >= len(status["unbelieved"])
-    return {(one["source"], one["cause"]): one["records"] for one in status["unbelieved"]}
+    assert len(status["warnings"]) >= len(status["invalid_signatures"])
+    return {(one["source"], one["cause"]): one["records"] for one in status["invalid_signatures"]}
 
 
 async def test_a_signed_record_that_is_published_again_is_anybodys(lane: LogLane) -> None:
@@ -38,7 +38,7 @@ async def test_a_signed_record_that_is_published_again_is_anybodys(lane: LogLane
     assert await lane.append(spoken) == ["event"]
     async with log_lanes(lane.settings) as (after,):
         assert await after.append(command_json(), spoken) == ["event"] * 2
-    assert await told(lane) == [BELIEVED] + [UNBELIEVED] * 5
+    assert await told(lane) == [SIGNED] + [UNSIGNED] * 5
     assert await causes(lane.settings) == {("http", "again"): 3}
 
 
@@ -80,7 +80,7 @@ async def test_a_copy_of_an_expiry_is_refused(lane: LogLane) -> None:
     assert await lane.append(expiry) == ["invalid_field"]
 
 
-async def test_a_signature_for_another_topic_another_hour_or_by_another_key_is_not_believed(
+async def test_a_signature_for_another_topic_another_hour_or_by_another_key_is_not_accepted(
     lane: LogLane,
 ) -> None:
     other = b"another key"
@@ -92,7 +92,7 @@ async def test_a_signature_for_another_topic_another_hour_or_by_another_key_is_n
     ]
     before = counted("cli")
     assert await lane.append(*given) == ["event"] * 4
-    assert await told(lane) == [UNBELIEVED] * 4
+    assert await told(lane) == [UNSIGNED] * 4
     assert await causes(lane.settings) == {
         ("http", "wrong"): 1,
         ("cli", "late"): 2,
@@ -102,10 +102,10 @@ async def test_a_signature_for_another_topic_another_hour_or_by_another_key_is_n
 
 
 def counted(source: str) -> float:
-    return REGISTRY.get_sample_value("segments_unbelieved_total", {"source": source}) or 0
+    return REGISTRY.get_sample_value("segments_invalid_signatures_total", {"source": source}) or 0
 
 
-async def test_the_log_says_once_that_a_signature_is_not_believed(lane: LogLane) -> None:
+async def test_the_log_says_once_that_a_signature_is_not_accepted(lane: LogLane) -> None:
     with capture_logs() as logs:
         for _ in range(3):
             await lane.append(*[signed(lane, command_json(), secret=b"other") for _ in range(3)])
@@ -114,8 +114,8 @@ async def test_the_log_says_once_that_a_signature_is_not_believed(lane: LogLane)
     assert "SEGMENTS_SIGNING_KEY_OLD" in told_of["fix"]
 
 
-async def test_while_a_key_is_changed_what_either_signs_is_believed(lane: LogLane) -> None:
-    """In the order of docs/operators/signing-key.md: the new key is believed, then it signs, then the old one goes."""
+async def test_while_a_key_is_changed_what_either_signs_is_accepted(lane: LogLane) -> None:
+    """In the order of docs/operators/signing-key.md: the new key is accepted, then it signs, then the old one goes."""
     old, new = b"the tests' signing key", b"the new key"
     steps: list[tuple[str, str | None]] = [
         (old.decode(), new.decode()),
@@ -128,7 +128,7 @@ async def test_while_a_key_is_changed_what_either_signs_is_believed(lane: LogLan
         await lane.append(
             signed(lane, command_json(), secret=old), signed(lane, command_json(), secret=new)
         )
-    assert await told(lane) == [BELIEVED] * 4
+    assert await told(lane) == [SIGNED] * 4
     assert await causes(lane.settings) == {}
     lane.appender._settings = lane.settings.model_copy(  # noqa: SLF001
         update={"signing_key": SecretStr(new.decode())}
@@ -136,11 +136,11 @@ async def test_while_a_key_is_changed_what_either_signs_is_believed(lane: LogLan
     await lane.append(
         signed(lane, command_json(), secret=old), signed(lane, command_json(), secret=new)
     )
-    assert (await told(lane))[4:] == [UNBELIEVED, BELIEVED]
+    assert (await told(lane))[4:] == [UNSIGNED, SIGNED]
 
 
-async def test_signatures_are_forgotten_and_then_believed_no_more(lane: LogLane) -> None:
-    """What was made before the horizon is not believed: whether it was before is not known any more."""
+async def test_signatures_are_forgotten_and_then_not_accepted_any_more(lane: LogLane) -> None:
+    """What was made before the horizon is not accepted: whether it was before is not known any more."""
     spoken = signed(lane, command_json())
     await lane.append(spoken)
     past = "UPDATE segments.signature_horizon SET moved_at = now() - interval '2 minutes'"
@@ -157,4 +157,4 @@ async def test_signatures_are_forgotten_and_then_believed_no_more(lane: LogLane)
     await rows(lane.settings, "UPDATE segments.signature_horizon SET forgotten_until = now()")
     assert await lane.append(spoken) == ["event"]
     assert await lane.append(spoken, command_json()) == ["event"] * 2
-    assert await told(lane) == [BELIEVED] + [UNBELIEVED] * 3
+    assert await told(lane) == [SIGNED] + [UNSIGNED] * 3

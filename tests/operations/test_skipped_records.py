@@ -28,7 +28,7 @@ pytestmark = pytest.mark.stack
 
 
 async def test_skip_passes_records_by_and_keeps_them_as_skipped(ready: Settings) -> None:
-    """Their readable parts too; a time claimed by a producer is not believed here either."""
+    """Their readable parts too; a time claimed by a producer is not accepted here either."""
     await read_and_stop(ready, "a")
     await publish_users(ready, "b@X", "c")
     await publish(ready, [NewRecord(b"{", lane=0), NewRecord(lane=0, user="d")])

@@ -38,7 +38,7 @@ Choices where the contract is silent
     (of a retry: its first receipt). The bounds of a given time use the record's own receipt.
 14. An idempotency-key is remembered for ever (the contract: at least 7 days), within its
     network, and never because of a refused record.
-15. An expire takes no expires_at; it needs a time, `segments-source: expiry`, a believed
+15. An expire takes no expires_at; it needs a time, `segments-source: expiry`, an accepted
     signature and a reference `expire:...`. That its time is the expires_at is not checked.
 16. An honoured `segments-origin` asks for the same value bytes in the rejected row.
 17. An expire for a segment that does not exist is `unknown_segment`.

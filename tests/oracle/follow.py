@@ -42,7 +42,7 @@ def follow(
                 model.append(record, reported[record.position].recorded_at)
                 moved = True
     return [
-        f"{lane[0].position}: expected {model.judge(lane[0]).outcome},"
+        f"{lane[0].position}: expected {model.decide(lane[0]).outcome},"
         f" reported {reported.get(lane[0].position)}, value {lane[0].value!r}"
         for lane in lanes.values()
         if lane
@@ -51,4 +51,4 @@ def follow(
 
 def explained(model: Model, record: Record, reported: Mapping[Position, Reported]) -> bool:
     row = reported.get(record.position)
-    return row is not None and model.judge(record).outcome == row.outcome
+    return row is not None and model.decide(record).outcome == row.outcome

@@ -22,7 +22,7 @@ def made_up_event_id(position: Position) -> str:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Decided:
     """What a record would be, were it appended now."""
 
     outcome: Outcome
@@ -35,7 +35,7 @@ class Judged:
 class Model(Tables):
     """The log and its views; see `tests.oracle`.
 
-    believes: whether a record's `segments-signature` is right (how to sign is the service's).
+    accepts: whether a record's `segments-signature` is right (how to sign is the service's).
     origin: the position that a record's `segments-origin` names, if any.
     networks: topic → the networks that it may speak for; of a topic that is not there, all.
     """
@@ -44,12 +44,12 @@ class Model(Tables):
         self,
         segments: dict[tuple[str, int], bool],
         event_id: EventId = made_up_event_id,
-        believes: Callable[[Record], bool] = lambda _: False,
+        accepts: Callable[[Record], bool] = lambda _: False,
         origin: Callable[[Record], Position | None] = lambda _: None,
         networks: Mapping[str, Container[str]] | None = None,
     ) -> None:
         super().__init__(segments, event_id)
-        self.believes = believes
+        self.accepts = accepts
         self.origin = origin
         self.networks = networks or {}
         self.received: dict[tuple[str, int], int] = {}  # lane -> its last received_at
@@ -59,37 +59,37 @@ class Model(Tables):
 
     def append(self, record: Record, recorded_at: datetime) -> Outcome:
         """Append one record; across lanes, the order of calls is the order of appends."""
-        judged = self.judge(record)
-        self.received[record.topic, record.partition] = judged.received_ms
-        if judged.outcome.kind == "rejected":
+        decided = self.decide(record)
+        self.received[record.topic, record.partition] = decided.received_ms
+        if decided.outcome.kind == "rejected":
             self.rejections.append(
                 Rejected(
                     record,
-                    judged.outcome.reason or "",
-                    judged.command,
-                    judged.received_ms,
+                    decided.outcome.reason or "",
+                    decided.command,
+                    decided.received_ms,
                     recorded_at,
-                    judged.receipt_ms,
-                    judged.discriminator,
-                    judged.outcome.reason == "not_allowed",
+                    decided.receipt_ms,
+                    decided.discriminator,
+                    decided.outcome.reason == "not_allowed",
                 )
             )
-            return judged.outcome
-        assert judged.command is not None
-        if judged.outcome.of is not None:
-            event = self.by_position[judged.outcome.of]
-            self.duplicates.append(Duplicate(record, event, judged.received_ms, recorded_at))
+            return decided.outcome
+        assert decided.command is not None
+        if decided.outcome.of is not None:
+            event = self.by_position[decided.outcome.of]
+            self.duplicates.append(Duplicate(record, event, decided.received_ms, recorded_at))
         else:
-            event = self.event_of(record, judged, judged.command, recorded_at)
+            event = self.event_of(record, decided, decided.command, recorded_at)
             self.events.append(event)
             self.by_position[event.position] = event
-            self.by_identity[identity(judged.command, judged)] = event
+            self.by_identity[identity(decided.command, decided)] = event
         key = record.header("idempotency-key")
         if key is not None:
             self.by_idempotency_key.setdefault((event.command.network, key), event)
-        return judged.outcome
+        return decided.outcome
 
-    def judge(self, record: Record) -> Judged:
+    def decide(self, record: Record) -> Decided:
         """Say what the record would be, and change nothing."""
         lane = (record.topic, record.partition)
         received_ms = max(record.timestamp_ms, self.received.get(lane, record.timestamp_ms))
@@ -101,16 +101,16 @@ class Model(Tables):
             )
             self.check_network(record, command)
             check_time(command, received_ms)
-            judged = Judged(Outcome("event"), received_ms, receipt_ms, discriminator, command)
-            outcome = self.repeats(record, command, judged)
+            decided = Decided(Outcome("event"), received_ms, receipt_ms, discriminator, command)
+            outcome = self.repeats(record, command, decided)
             if outcome is None:
                 self.check_segment(command)
-                outcome = judged.outcome
+                outcome = decided.outcome
         except RefusedError as refused:
             outcome = Outcome("rejected", reason=refused.reason)
-        return Judged(outcome, received_ms, receipt_ms, discriminator, command)
+        return Decided(outcome, received_ms, receipt_ms, discriminator, command)
 
-    def repeats(self, record: Record, command: Command, judged: Judged) -> Outcome | None:
+    def repeats(self, record: Record, command: Command, decided: Decided) -> Outcome | None:
         """Go through the identity's three cases; None: nobody said this before."""
         key = record.header("idempotency-key")
         known = self.by_idempotency_key.get((command.network, key)) if key else None
@@ -120,7 +120,7 @@ class Model(Tables):
                 content(command),
             )
         else:
-            known = self.by_identity.get(identity(command, judged))
+            known = self.by_identity.get(identity(command, decided))
             same = known is not None and content(known.command) == content(command)
         if known is None:
             return None
@@ -151,22 +151,22 @@ class Model(Tables):
         """As signed, else `kafka` and null."""
         source = (record.header("segments-source") or b"").decode("utf-8", "replace")
         actor = record.header("segments-actor")
-        if not self.believes(record) or source not in SOURCES:
+        if not self.accepts(record) or source not in SOURCES:
             return "kafka", None
         return source, None if actor is None else actor.decode("utf-8", "replace")
 
     def event_of(
-        self, record: Record, judged: Judged, command: Command, recorded_at: datetime
+        self, record: Record, decided: Decided, command: Command, recorded_at: datetime
     ) -> Event:
         source, actor = self.source_and_actor(record)
-        topic, partition, _, offset = judged.discriminator
+        topic, partition, _, offset = decided.discriminator
         blank = f"auto:{topic}-{partition}-{offset}" if command.time is None else AUTO
         return Event(
             position=record.position,
             command=command,
-            time=judged.receipt_ms // 1000 if command.time is None else command.time,
+            time=decided.receipt_ms // 1000 if command.time is None else command.time,
             reference=blank if command.reference is None else command.reference,
-            received_ms=judged.received_ms,
+            received_ms=decided.received_ms,
             recorded_at=recorded_at,
             source=source,
             actor=actor,
@@ -185,11 +185,11 @@ def as_given(command: Command) -> Any:
     return (command.segment, command.user, command.reference, command.time)
 
 
-def identity(command: Command, judged: Judged) -> Any:
+def identity(command: Command, decided: Decided) -> Any:
     """Network, segment, user, time and reference_id or what stands in; the discriminator last."""
     key = (command.network, command.segment, command.user)
     if command.time is None:
-        return (*key, judged.receipt_ms // 1000, command.reference, judged.discriminator)
+        return (*key, decided.receipt_ms // 1000, command.reference, decided.discriminator)
     if command.reference is None:
         return (*key, command.time, ("digest", content(command)), "")
     return (*key, command.time, command.reference, "")

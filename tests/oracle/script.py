@@ -20,14 +20,14 @@ def after(seconds: int) -> datetime:
 class Script:
     """Says commands to a model; times are seconds after START, received from NOON on.
 
-    Signatures are believed where a record has any; an event's id is its position as text.
+    Signatures are accepted where a record has any; an event's id is its position as text.
     """
 
     def __init__(self, **options: Any) -> None:
         self.model = Model(
             {("acme", 1): False, ("acme", 2): False, ("acme", 9): True, ("beta", 1): False},
             event_id=self.event_id,
-            believes=lambda record: record.header("segments-signature") is not None,
+            accepts=lambda record: record.header("segments-signature") is not None,
             **options,
         )
         self.clock_ms = (START + NOON) * 1000
@@ -62,7 +62,7 @@ class Script:
     def expire(self, at: int, names: int, *, lane: int = 0, **fields: Any) -> Outcome:
         """Publish the expiry, as the service does, of the event at that offset of lane 0."""
         named = self.event_id((TOPIC, 0, 0, names))
-        signed = (("segments-source", b"expiry"), ("segments-signature", b"believed"))
+        signed = (("segments-source", b"expiry"), ("segments-signature", b"accepted"))
         reference = f"expire:{named}"
         return self.say("expire", at, lane=lane, headers=signed, reference_id=reference, **fields)
 

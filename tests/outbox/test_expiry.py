@@ -199,7 +199,7 @@ async def test_views_equal_the_oracle_while_overrides_lapse_and_after_a_rebuild(
     secret = settings.signing_secret
     assert secret is not None
 
-    def believes(record: Any) -> bool:
+    def accepts(record: Any) -> bool:
         given = {name: record.header(name) for name in SIGNED}
         signature = record.header("segments-signature")
         topic = Topics(settings.topic_prefix).commands
@@ -207,7 +207,7 @@ async def test_views_equal_the_oracle_while_overrides_lapse_and_after_a_rebuild(
             secret, topic, record.key, record.value, given
         )
 
-    assert await differences(settings, segments, pairs, believes=believes) == []
+    assert await differences(settings, segments, pairs, accepts=accepts) == []
     await rebuild(settings)
     await sound(settings)
-    assert await differences(settings, segments, pairs, believes=believes) == []
+    assert await differences(settings, segments, pairs, accepts=accepts) == []

@@ -62,7 +62,7 @@ async def _sweeps(settings: Settings, count: int) -> None:
     for _ in range(count):
         async with connected(settings) as connection:
             await connection.execute(
-                "INSERT INTO projections.expiry (segment_key, person_id, named_lane_id, named_offset, again_at)"
+                "INSERT INTO projections.expiry (segment_key, person_id, stated_lane_id, stated_offset, again_at)"
                 " VALUES (0, 0, 0, 0, '-infinity')"
             )
         await until(settings, gone)
@@ -78,7 +78,7 @@ async def test_what_was_claimed_by_a_process_that_died_is_published_by_another(
         await folded(ready)
         async with connected(ready) as connection:
             await connection.execute(
-                "INSERT INTO projections.expiry (segment_key, person_id, named_lane_id, named_offset, again_at)"
+                "INSERT INTO projections.expiry (segment_key, person_id, stated_lane_id, stated_offset, again_at)"
                 " SELECT segment_key, person_id, lane_id, kafka_offset, clock_timestamp() + interval '2 s'"
                 " FROM segments.event"
             )
@@ -90,7 +90,7 @@ async def test_what_was_claimed_by_a_process_that_died_is_published_by_another(
 async def test_what_was_refused_is_published_again(
     ready: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another signing key was in force, say: the ingest did not believe it."""
+    """Another signing key was in force, say: the ingest did not accept it."""
     monkeypatch.setattr(expiry, "CLAIM_SECONDS", 600)  # when it is due again is said below
     other = ready.model_copy(update={"signing_key": None})
     async with service(ready, project, publish_expiries):

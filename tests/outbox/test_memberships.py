@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
-_TOLD = """
+PUBLISHED = """
 SELECT bool_and(coalesce(t.next_offset, l.first_offset) >= l.next_offset)
 FROM segments.lane AS l LEFT JOIN projections.membership_outbox AS t USING (lane_id)
 """
@@ -71,11 +71,11 @@ async def test_the_last_word_on_each_key_is_the_state_that_the_views_show(
         await folded(settings)
         await publish(settings, records[100:])
         await folded(settings)
-        await until(settings, _TOLD)
+        await until(settings, PUBLISHED)
         # Again from the begin, as after a lost checkpoint: at least once, and still the last state.
         async with connected(settings) as connection:
             await connection.execute("DELETE FROM projections.membership_outbox WHERE lane_id = 1")
-        await until(settings, _TOLD)
+        await until(settings, PUBLISHED)
         await until(
             settings, "SELECT bool_and(r.next_offset >= l.next_offset) FROM segments.lane AS l"
             " LEFT JOIN segments.rejected_outbox AS r USING (lane_id)",

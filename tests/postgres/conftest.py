@@ -9,7 +9,7 @@ import pytest
 
 from service.postgres.database import database_url
 from service.registry import command_topics
-from service.runtime.settings import SecretStr
+from service.runtime.secret import SecretStr
 from tests.projections.folding import log
 from tests.support.database import connected
 from tests.support.lane import command_json

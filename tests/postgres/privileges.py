@@ -5,7 +5,7 @@ from __future__ import annotations
 LOG = {
     "duplicate", "erasure", "event", "hole", "idempotency", "lane", "lane_event", "network",
     "person", "registry_event", "rejected", "rejected_outbox", "retry", "segment", "installation", "topics_owner",
-    "signature", "signature_horizon", "unbelieved",
+    "signature", "signature_horizon", "invalid_signature",
 }  # fmt: skip
 
 KEPT = {
@@ -47,7 +47,7 @@ ALLOWED = {
         "segments.lane": "siu",
         "segments.rejected_outbox": "siu",
         "segments.topics_owner": "siu",
-        "segments.unbelieved": "siu",
+        "segments.invalid_signature": "siu",
         "segments.source": "s",
         "segments.source_version": "s",
         "segments.erasure_gate": "si",

@@ -25,7 +25,7 @@ MUTABLE = {
     "api_key",
     "signature",
     "signature_horizon",
-    "unbelieved",
+    "invalid_signature",
     "seal_lease",
     "session",
     "sign_in_link",
@@ -138,7 +138,7 @@ _DEFINITIONS = (
 )
 
 
-# Columns of the tables that move on by design, which never change all the same.
+# Columns that never change, of tables whose other columns do.
 _STAYS = {
     "person": (
         "user_id = 'other'",
@@ -146,7 +146,7 @@ _STAYS = {
         "salt = 'other'",
         "salt = ''",
         "erased = 7",
-        # A farewell that is none: it keeps the identifier or the salt, or takes more along.
+        # No erasure: it keeps the identifier or the salt, or changes more.
         "erased = 7, salt = ''",
         "erased = 7, user_id = 'erased:7'",
         "erased = 7, user_id = 'other', salt = ''",

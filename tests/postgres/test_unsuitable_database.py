@@ -13,7 +13,7 @@ from service.kafka.clients import set_up_topics
 from service.postgres.database import database_url
 from service.postgres.migrate import set_up_database
 from service.runtime.errors import UnsuitableDatabaseError
-from service.runtime.settings import SecretStr
+from service.runtime.secret import SecretStr
 from tests.support.command_line import run
 from tests.support.database import connected, value
 from tests.support.roles import command_line

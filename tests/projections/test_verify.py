@@ -117,7 +117,7 @@ TAMPERED = {
         {"segments.rejected_outbox"},
     ),
     "an expiry that is not said again": (
-        ("INSERT INTO projections.expiry (segment_key, person_id, named_lane_id, named_offset, again_at)"
+        ("INSERT INTO projections.expiry (segment_key, person_id, stated_lane_id, stated_offset, again_at)"
         " SELECT segment_key, person_id, lane_id, kafka_offset, now() + interval '62 minutes' FROM segments.event"
         " WHERE kafka_offset = 0"),
         {"projections.expiry"},
@@ -215,7 +215,7 @@ async def test_verify_waits_for_nothing_that_is_only_not_done_yet(database: Sett
             assert await verify(connection) == []
             await fold(database)
             await connection.execute(
-                "INSERT INTO projections.expiry (segment_key, person_id, named_lane_id, named_offset, again_at)"
+                "INSERT INTO projections.expiry (segment_key, person_id, stated_lane_id, stated_offset, again_at)"
                 " SELECT segment_key, person_id, lane_id, kafka_offset, now() + interval '1 hour' FROM segments.event"
             )
             await connection.execute(

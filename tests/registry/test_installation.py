@@ -18,7 +18,7 @@ from schemas.topics import Topics
 from service.ingest.role import ingest
 from service.outbox.rejected import publish_rejected
 from service.registry import installation
-from service.runtime.settings import SecretStr
+from service.runtime.secret import SecretStr
 from tests.outbox.test_memberships import last_words
 from tests.support.command_line import run
 from tests.support.database import folded, make_segments, rows, sound, until, value

@@ -7,13 +7,13 @@ import pytest
 
 from schemas.command.refusal import Reason, Refusal
 from schemas.headers import (
-    BELIEVED_SECONDS,
+    ACCEPTED_SECONDS,
     NO_HEADERS,
     SIGNED,
     Headers,
     Nonce,
     Reader,
-    Unbelieved,
+    SignatureFault,
     keep_headers,
     make_nonce,
     read_headers,
@@ -24,7 +24,7 @@ SECRET = b"secret"
 READER = Reader((SECRET,), "t")
 NOW = 1_800_000_000
 NONCE = f"{NOW}.{'0f' * 16}"
-WRONG = Headers(unbelieved=Unbelieved.WRONG, claimed="http")
+WRONG = Headers(signature_fault=SignatureFault.WRONG, claimed="http")
 Raw = list[tuple[str, bytes | None]]
 
 
@@ -70,23 +70,23 @@ def test_a_signature_is_the_hmac_of_a_framing_that_any_language_can_write() -> N
     assert sign(SECRET, "t", None, b"{}", given) == expected
 
 
-def test_what_is_signed_is_believed() -> None:
+def test_what_is_signed_is_accepted() -> None:
     nonce = Nonce(NOW, b"\x0f" * 16)
     expected = Headers(source="http", actor="Ána", request_id="q", nonce=nonce)
     assert read(signed()) == expected
     assert read(signed(), reader=Reader((b"other", SECRET), "t")) == expected
 
 
-def test_a_signature_is_believed_for_an_hour_before_and_after_it_was_made() -> None:
-    for late in (-BELIEVED_SECONDS, BELIEVED_SECONDS):
+def test_a_signature_is_accepted_for_an_hour_before_and_after_it_was_made() -> None:
+    for late in (-ACCEPTED_SECONDS, ACCEPTED_SECONDS):
         assert read(signed(), received=NOW + late).source == "http"
         later = read(signed(), received=NOW + late + (1 if late > 0 else -1))
-        assert later == Headers(unbelieved=Unbelieved.LATE, claimed="http")
+        assert later == Headers(signature_fault=SignatureFault.LATE, claimed="http")
 
 
-def test_a_signature_that_was_believed_on_another_record_vouches_for_nothing() -> None:
+def test_a_signature_that_was_accepted_on_another_record_vouches_for_nothing() -> None:
     found = read_headers(signed(), b"k", b"v", READER, NOW, again=True)
-    assert found == Headers(unbelieved=Unbelieved.AGAIN, claimed="http")
+    assert found == Headers(signature_fault=SignatureFault.AGAIN, claimed="http")
     assert read_headers([("segments-source", b"http")], again=True) == NO_HEADERS
 
 
@@ -107,27 +107,27 @@ def test_a_signature_of_something_else_vouches_for_nothing(
     assert read(signed(), key, value, reader) == WRONG
 
 
-def test_without_a_key_nothing_is_believed() -> None:
+def test_without_a_key_nothing_is_accepted() -> None:
     for reader in (None, Reader((), "t")):
         found = read(signed(), reader=reader)
-        assert found == Headers(unbelieved=Unbelieved.NO_KEY, claimed="http")
+        assert found == Headers(signature_fault=SignatureFault.NO_KEY, claimed="http")
 
 
 @pytest.mark.parametrize("index", [0, 1, 2, 3])
 @pytest.mark.parametrize("content", [None, b"", b"x", b"\xff", "é".encode()])
-def test_a_header_that_was_changed_or_taken_away_is_not_believed(
+def test_a_header_that_was_changed_or_taken_away_is_not_accepted(
     index: int, content: bytes | None
 ) -> None:
     raw = signed()
     raw[index] = (raw[index][0], content)
-    assert (read(raw).source, read(raw).unbelieved) == ("kafka", Unbelieved.WRONG)
+    assert (read(raw).source, read(raw).signature_fault) == ("kafka", SignatureFault.WRONG)
     del raw[index]
-    assert (read(raw).source, read(raw).unbelieved) == ("kafka", Unbelieved.WRONG)
+    assert (read(raw).source, read(raw).signature_fault) == ("kafka", SignatureFault.WRONG)
 
 
 @pytest.mark.parametrize("name", SIGNED)
-def test_a_header_that_decides_something_and_was_added_is_not_believed(name: str) -> None:
-    assert read([*signed(), (name, b"x")]).unbelieved is Unbelieved.WRONG
+def test_a_header_that_decides_something_and_was_added_is_not_accepted(name: str) -> None:
+    assert read([*signed(), (name, b"x")]).signature_fault is SignatureFault.WRONG
 
 
 def test_absent_is_not_empty() -> None:
@@ -167,7 +167,7 @@ def test_of_headers_no_more_is_kept_than_is_read() -> None:
 
 
 @pytest.mark.parametrize("actor", [b"\xff", b"a\x00"])
-def test_what_is_signed_but_no_text_is_not_believed(actor: bytes) -> None:
+def test_what_is_signed_but_no_text_is_not_accepted(actor: bytes) -> None:
     given = {
         "segments-nonce": make_nonce(NOW).encode(),
         "segments-source": b"http",

@@ -40,12 +40,12 @@ class Figure:
     failed: int
     of_rate: float
     times_p99: float
-    is_judged: bool
+    is_checked: bool
 
     @property
     def holds(self) -> bool:
         """Whether it is within the guarantee, as far as that asks."""
-        return not self.is_judged or (self.of_rate >= LEAST_RATE and self.times_p99 <= MOST_TIMES)
+        return not self.is_checked or (self.of_rate >= LEAST_RATE and self.times_p99 <= MOST_TIMES)
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self) | {"holds": self.holds}
@@ -64,10 +64,10 @@ class Figures:
         """Begin a phase; what is under way counts where it ends."""
         self._now, self._began = {}, time.monotonic()
 
-    def end(self, phase: str, *, is_judged: bool) -> None:
+    def end(self, phase: str, *, is_checked: bool) -> None:
         """End the phase that was begun."""
         assert self._now is not None
-        self._phases.append((phase, is_judged, time.monotonic() - self._began, self._now))
+        self._phases.append((phase, is_checked, time.monotonic() - self._began, self._now))
         self._now = None
 
     def add(self, act: str, seconds: float | None) -> None:
@@ -89,7 +89,7 @@ class Figures:
         _, _, base_seconds, base = self._phases[0]
         acts = sorted({act for _, _, _, measured in self._phases for act in measured})
         found = []
-        for phase, is_judged, seconds, measured in self._phases:
+        for phase, is_checked, seconds, measured in self._phases:
             for act in acts:
                 here = measured.get(act, Measured())
                 rate, p99 = len(here.taken) / seconds, percentile(here.taken, 0.99)
@@ -98,7 +98,7 @@ class Figures:
                 found.append(
                     Figure(
                         phase, act, rate, percentile(here.taken, 0.5), p99, here.failed,
-                        rate / alone if alone else math.inf, p99 / usual, is_judged,
+                        rate / alone if alone else math.inf, p99 / usual, is_checked,
                     )
                 )  # fmt: skip
         return found

@@ -17,14 +17,14 @@ TELLING = 10.0
 class Phase:
     """A stretch of the siege. attacks: what goes on beside the well-behaved network. failovers: what befalls servers.
 
-    is_judged: whether its rate and p99 must stand beside those of `alone`; while a server is away they can't.
+    is_checked: whether its rate and p99 must stand beside those of `alone`; while a server is away they can't.
     """
 
     name: str
     seconds: float
     attacks: tuple[str, ...] = ()
     failovers: tuple[str, ...] = ()
-    is_judged: bool = True
+    is_checked: bool = True
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ def long_plan(
     return Plan(
         (
             Phase(ALONE, max(TELLING, whole * shares[ALONE])),
-            *(Phase(name, each, (name,), is_judged=each >= TELLING) for name in attacks),
+            *(Phase(name, each, (name,), is_checked=each >= TELLING) for name in attacks),
             Phase(TOGETHER, max(TELLING, whole * shares[TOGETHER]), attacks),
-            Phase(FAILOVERS, whole * shares[FAILOVERS], attacks, failovers, is_judged=False),
+            Phase(FAILOVERS, whole * shares[FAILOVERS], attacks, failovers, is_checked=False),
             Phase(AFTER, max(TELLING, whole * shares[AFTER])),
         ),
         seed,

@@ -38,8 +38,8 @@ class Report:
     happened: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
-    def broken(self, *, judge_figures: bool = True) -> list[str]:
-        """Name what does not hold. judge_figures: rates and latencies too, which a short siege can't tell."""
+    def broken(self, *, check_figures: bool = True) -> list[str]:
+        """Name what does not hold. check_figures: rates and latencies too, which a short siege can't tell."""
         found = [
             f"guarantee {one.name}: {one.broken[0][:300]}" for one in self.guarantees if one.broken
         ]
@@ -60,7 +60,7 @@ class Report:
             for name in sorted({name for attacks in self.tallies.values() for name in attacks})
             if not KINDS[name].attacked(self._tally(name))
         ]
-        if judge_figures:
+        if check_figures:
             found += [f"{_line(figure)}" for figure in self.figures if not figure.holds]
         return found + self.faults
 
@@ -130,7 +130,7 @@ _HEADING = (
 
 def _line(figure: Figure) -> str:
     mark = "" if figure.holds else "  BROKEN"
-    told = "" if figure.is_judged else "  (told, not judged)"
+    told = "" if figure.is_checked else "  (reported, not checked)"
     return (
         f"{figure.phase:14} {figure.act:9} {figure.rate:9.1f} {figure.of_rate:8.2f}"
         f" {figure.p50 * 1000:8.1f} {figure.p99 * 1000:9.1f} {figure.times_p99:8.1f} {figure.failed:7}{mark}{told}"

@@ -61,7 +61,7 @@ async def _phase(site: Site, good: Good, phase: Phase, plan: Plan, report: Repor
         if phase.failovers:
             report.happened += await befall(site, phase.failovers, plan.seed, phase.seconds)
         tally, faults = await ended
-    good.figures.end(phase.name, is_judged=phase.is_judged)
+    good.figures.end(phase.name, is_checked=phase.is_checked)
     report.tallies[phase.name] = tally
     report.faults += faults
 

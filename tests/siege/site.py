@@ -16,7 +16,7 @@ from service.postgres.migrate import set_up_database
 from service.registry import analysts
 from service.registry.api_keys import Scope, create_key
 from service.runtime.environment import read_settings
-from service.runtime.settings import SecretStr, Settings
+from service.runtime.secret import SecretStr
 from stack import StackOptions, start_stack
 from stack.ports import free_port
 from tests.siege.hostile.target import BAD, GOOD, HOT, LARGE, Target
@@ -30,6 +30,7 @@ from tests.support.topics import administered
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from service.runtime.settings import Settings
     from stack import Stack
 
 ROLES = ("api", "ingest", "ingest", "project", "project")

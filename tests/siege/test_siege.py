@@ -1,4 +1,4 @@
-"""The short form of the siege, so that it does not rot: guarantees and memory are judged; rates take the long form."""
+"""The short form of the siege, so that it does not rot: guarantees and memory are checked; rates take the long form."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def test_every_attack_beside_a_good_network_breaks_no_guarantee() -> None:
         (
             Phase(ALONE, 3),
             Phase(TOGETHER, 15, attacks),
-            Phase(BEFALL, 10, attacks, failovers, is_judged=False),
+            Phase(BEFALL, 10, attacks, failovers, is_checked=False),
             Phase(AFTER, 3),
         ),
         seed=1,
@@ -30,5 +30,5 @@ async def test_every_attack_beside_a_good_network_breaks_no_guarantee() -> None:
         attackers_give_way=False,
     )
     report = await besiege(plan)
-    assert report.broken(judge_figures=False) == [], report.text()
+    assert report.broken(check_figures=False) == [], report.text()
     assert set(report.tallies[TOGETHER]) == set(attacks)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.oracle import Record
-    from tests.oracle.model import Judged
+    from tests.oracle.model import Decided
     from tests.siege.site import Site
 
 LIMIT = 64 * 1024
@@ -44,17 +44,17 @@ class Bounded(Model):
     bounded = ""
     unread: Mapping[tuple[str, int, int, int], str] = MappingProxyType({})
 
-    def judge(self, record: Record) -> Judged:
+    def decide(self, record: Record) -> Decided:
         """Say what the record would be: not_allowed comes after what can't be read, and before all else."""
-        judged = super().judge(record)
+        decided = super().decide(record)
         if record.position in self.unread:
             reason = self.unread[record.position]
-            return replace(judged, outcome=Outcome("rejected", reason=reason), command=None)
-        command = judged.command
+            return replace(decided, outcome=Outcome("rejected", reason=reason), command=None)
+        command = decided.command
         speaks = record.topic == self.bounded and command is not None and command.network != BAD
-        if not speaks or judged.outcome.reason in _BEFORE:
-            return judged
-        return replace(judged, outcome=Outcome("rejected", reason="not_allowed"))
+        if not speaks or decided.outcome.reason in _BEFORE:
+            return decided
+        return replace(decided, outcome=Outcome("rejected", reason="not_allowed"))
 
 
 async def untrue(site: Site) -> list[str]:
@@ -77,11 +77,11 @@ async def untrue(site: Site) -> list[str]:
     }
     signed = _first_signed(held)
 
-    def believes(record: Any) -> bool:
+    def accepts(record: Any) -> bool:
         return record.position in signed
 
     model = type("Model", (Bounded,), {"bounded": site.bounded, "unread": unread})
-    return await differences(settings, segments, held, model=model, believes=believes)
+    return await differences(settings, segments, held, model=model, accepts=accepts)
 
 
 def _first_signed(

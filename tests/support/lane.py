@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from projections.fold.worker import adopt_lanes
 from schemas.position import Lane
-from service.ingest.open_lane import _MAKE
+from service.ingest.open_lane import SQL as OPEN_LANE
 from service.log.append import ROLE, Appender
 from service.postgres.database import open_database
 from tests.support.database import connected, rows
@@ -59,7 +59,9 @@ class LogLane:
 
     async def open(self) -> None:
         async with self.database.transaction() as connection:
-            await connection.execute(_MAKE, self.lane.topic, self.lane.partition, 0, None)
+            await connection.execute(
+                OPEN_LANE["make_lane"], self.lane.topic, self.lane.partition, 0, None
+            )
             row = await connection.fetchrow(
                 "SELECT lane_id, next_offset, segments.incarnation(), (SELECT coalesce(max(erasure_id), 0)"
                 " FROM segments.erasure) FROM segments.lane WHERE topic = $1 AND partition = $2",

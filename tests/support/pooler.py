@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from service.postgres.database import database_url
-from service.runtime.settings import SecretStr
+from service.runtime.secret import SecretStr
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

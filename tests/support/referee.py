@@ -39,7 +39,7 @@ async def differences(
     sent: Sequence[tuple[Any, tuple[str, int, int, int | None]]],
     *,
     model: type[Model] = Model,
-    **believed: Any,
+    **model_options: Any,
 ) -> list[str]:
     """Compare every view with the oracle.
 
@@ -55,7 +55,9 @@ async def differences(
             )
         }
         names = {position: event_id for event_id, position in ids.items()}
-        oracle = model(dict(segments), event_id=lambda position: names[tuple(position)], **believed)
+        oracle = model(
+            dict(segments), event_id=lambda position: names[tuple(position)], **model_options
+        )
         records = [
             Record(
                 topic, partition, 0, offset, timestamp or 0, one.value, one.key, tuple(one.headers)

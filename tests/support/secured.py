@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from service.runtime.settings import SecretStr
+from service.runtime.secret import SecretStr
 from stack import StackOptions, start_stack
 from stack.ports import LOOPBACK, free_port
 from tests.support.topics import administered

@@ -8,9 +8,10 @@ import asyncpg
 
 from service.postgres.migrate import set_up_database
 from service.runtime.environment import read_settings
-from service.runtime.settings import SecretStr, Settings
+from service.runtime.secret import SecretStr
 
 if TYPE_CHECKING:
+    from service.runtime.settings import Settings
     from stack import Stack
 
 

@@ -3,7 +3,7 @@
 -- For a late command, older than the newest event of its key, the key is folded again from all its events in the log,
 -- projected or not, and from the earlier commands of the same dry run.
 -- For each command two rows, `after` false and true. If `time` is null the command would not be an event: outcome is null,
--- and only the state counts. state, and newest (the time of the newest event, Unix seconds) are those of the key.
+-- and only the state is meaningful. state, and newest (the time of the newest event, Unix seconds) are those of the key.
 -- Parameters: the commands, columns nth, segment_key, person_id, user_status, time, expires_at (Unix seconds): $1 to $6;
 -- their keys, columns segment_key, person_id, late, state as text (null: no events): $7 to $10; the earlier commands of
 -- the late keys, with the columns of the commands: $11 to $16.

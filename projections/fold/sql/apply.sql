@@ -1,12 +1,12 @@
 -- Fold a batch of claimed lanes into the state rows and sizes. The rows of its keys are locked.
--- A key continues from its state if its events in the batch arrived in their order, and later than all folded events of the
--- key both by time and by receipt; none of them is superseded then. Any other key is late: it is folded anew from the log
--- below the checkpoints, without the batch (sign -1) and with it (sign 1). Late keys with many events are not folded here
--- but returned, for projections.refold.
--- An interval is written when the change comes that ends it. For late keys, rows that no longer hold are deleted.
--- Sizes are sums of signs. A batch adds all of them to rows of its first lane, which no other transaction writes while the
--- lane is claimed.
--- Parameters: slot, lane_id[], first offset[], next offset[], projection, how many events are many.
+-- A key continues from its state if its events in the batch arrived in the fold's order, and are later than all folded events
+-- of the key by both time and receipt; then none is superseded. Any other key is late: it is folded again from the log below
+-- the checkpoints, without the batch (sign -1) and with it (sign 1). Late keys with many events are returned instead, for
+-- projections.refold.
+-- An interval is inserted with the change that ends it. Intervals of late keys that no longer exist are deleted.
+-- Sizes are sums of signs. A batch adds them to the rows of its first lane, which no other transaction writes while the lane
+-- is claimed.
+-- Parameters: slot, lane_id[], first offset[], next offset[], projection, the minimum of many events.
 WITH batch AS MATERIALIZED (
     SELECT e.segment_key, e.person_id, e.user_status, e.status_change_timestamp, e.received_at, e.recorded_at,
         e.lane_id, e.kafka_offset, e.expires_at, e.expired_lane_id, e.expired_offset
@@ -22,7 +22,7 @@ WITH batch AS MATERIALIZED (
         SELECT o.segment_key, o.person_id, min(o.status_change_timestamp) AS status_change_timestamp,
             min(o.received_at) AS received_at, bool_or(o.is_early) AS mixed
         FROM (
-            -- Receipts that are equal in two lanes are taken for mixed: exact, and rare.
+            -- Equal receipts in two lanes count as mixed: the result is the same, and this is rare.
             SELECT a.segment_key, a.person_id, a.status_change_timestamp, a.received_at, coalesce(
                 a.status_change_timestamp < lag(a.status_change_timestamp) OVER arrival
                 OR (a.received_at = lag(a.received_at) OVER arrival AND a.lane_id <> lag(a.lane_id) OVER arrival), false
@@ -38,7 +38,7 @@ WITH batch AS MATERIALIZED (
         OFFSET 0
     ) AS m
     CROSS JOIN LATERAL (
-        -- Equal is taken for late: exact, and rare between batches.
+        -- Equal receipts count as late: the result is the same, and this is rare between batches.
         SELECT b.mixed OR coalesce(b.status_change_timestamp < (m.state).last_timestamp
             OR b.received_at <= (m.state).newest_received_at, false) AS late
     ) AS t
@@ -56,8 +56,8 @@ WITH batch AS MATERIALIZED (
     ) AS e
     WHERE t.late AND NOT t.long
 ), input AS (
-    -- FULL, though each side has its other: it is hashed or merged always. Before the tables' first ANALYZE the
-    -- planner takes a batch for one row, and would loop over all pairs.
+    -- FULL, although each row has a match, because a full join is always hashed or merged. Before the tables' first ANALYZE
+    -- the planner expects one row in a batch, and would choose a nested loop.
     SELECT 1 AS sign, CASE WHEN t.late THEN NULL ELSE t.state END AS start,
         CASE WHEN t.late THEN 0 ELSE t.tail END AS tail, t.late, t.row_id, b.*
     FROM batch AS b
@@ -82,7 +82,7 @@ WITH batch AS MATERIALIZED (
         ROWS UNBOUNDED PRECEDING
     )
 ), stated AS (
-    -- By row id: the rows are locked, so they are where they were found.
+    -- By row id, which can't change while the rows are locked.
     UPDATE projections.membership AS m SET tail = f.tail, (
         is_member, override, automation_says, effect, member_lane_id, stated_lane_id, member_offset, stated_offset,
         member_since, override_since, expires_at, last_change_at, last_recorded_at, last_timestamp, last_received_at,
@@ -96,7 +96,7 @@ WITH batch AS MATERIALIZED (
         (b.before).from_lane_id, (b.before).from_offset, (b.before).from_status, (b.before).from_effect,
         (b.before).is_member, (b.before).override
     FROM (
-        -- Between two changes a state says the same of its interval, so that of the change before will do.
+        -- All states between two changes have the same interval, so the state after the change before is used.
         SELECT f.sign, f.segment_key, f.person_id, f.status_change_timestamp, lag(f.state, 1, f.start) OVER (
             PARTITION BY f.sign, f.segment_key, f.person_id ORDER BY f.tail
         ) AS before
@@ -214,8 +214,8 @@ SELECT (SELECT count(*) FROM batch) AS events,
     (SELECT count(*) FROM touched) AS keys,
     (SELECT count(*) FROM stated) AS stated,
     (SELECT count(*) FROM past AS p WHERE p.sign < 0) - (SELECT count(*) FROM taken) AS not_found,
-    -- Long keys that are late, with the least offset of their events and its lane, and the first and the last of these in
-    -- their order.
+    -- Long keys that are late, with the lane and the least offset of their events in the batch, and the times of the first and
+    -- last of these in the fold's order.
     ARRAY(SELECT r FROM left_over AS r ORDER BY r.kafka_offset) AS long,
-    -- Keys that grew long.
+    -- Keys that have become long.
     ARRAY(SELECT (s.segment_key, s.person_id) FROM stated AS s WHERE s.tail >= 2 * $6::integer) AS grown

@@ -1,6 +1,6 @@
--- State what a long key came to. Parameters: slot, segment_key, person_id, lane_id for its size, state or null where it
--- stayed as it was, the newest recorded_at and received_at of what was folded, events after its last kept state or null
--- where they are as many as before.
+-- Write the state of a long key after a refold. Parameters: slot, segment_key, person_id, lane_id of the size, state or null if
+-- unchanged, the newest recorded_at and received_at of the folded events, the number of events after the last kept state or
+-- null if unchanged.
 WITH settled AS MATERIALIZED (
     SELECT m.is_member, m.override, projections.as_recorded(
         coalesce($5::text::segments.key_state, projections.state_of(m)), greatest(m.last_recorded_at, $6::timestamptz),

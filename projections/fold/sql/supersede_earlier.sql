@@ -1,5 +1,6 @@
--- Mark what a long key's late adds and blocks supersede before the stretch that is folded for them: events up to the kept
--- state where that begins which came later than the first of them. Lanes that stand at different receipts alone bring such.
+-- Mark the events that a long key's late adds and blocks supersede before the stretch that is folded again: those up to the
+-- kept state where the stretch begins that arrived later than the first of these adds and blocks. They exist only if lanes
+-- have reached different receipts.
 -- Parameters: slot, segment_key, person_id; the batch, $4 lane_id[], $5 first offset[], $6 next offset[]; $7 projection;
 -- $8 lane_id and $9 offset of the kept state.
 WITH first_one AS (
@@ -15,7 +16,7 @@ WITH first_one AS (
     ORDER BY f.received_at, l.topic, l.partition, f.kafka_offset, l.epoch
     LIMIT 1
 ), bound AS MATERIALIZED (
-    -- No row, and nothing is read, where all that was folded came before the first one.
+    -- No row, and so no event is read, if all folded events arrived before the first one.
     SELECT k.status_change_timestamp, k.received_at, l.topic, l.partition, k.kafka_offset, l.epoch,
         ROW(f.received_at, f.topic, f.partition, f.kafka_offset, f.epoch) AS arrival
     FROM first_one AS f

@@ -1,7 +1,7 @@
--- Fold the whole log below a vector of checkpoints into an empty slot, for one share of the people: a key's events are
--- gathered in its order and folded at one call. Parameters: slot, lane_id[], next_offset[], shares, share.
+-- Fold the whole log below given checkpoints into an empty slot, for one share of the people. The events of each key are
+-- collected in the fold's order, and folded by one call. Parameters: slot, lane_id[], next_offset[], shares, share.
 WITH lanes AS MATERIALIZED (
-    -- Arrays by lane_id: a subscript for each event is cheaper than a join, and the planner can't make it a loop.
+    -- Arrays by lane_id: a subscript for each event is cheaper than a join, and never becomes a nested loop.
     SELECT array_agg(coalesce(k.next_offset, 0) ORDER BY n.lane_id) AS ends,
         array_agg(coalesce(k.place, 0) ORDER BY n.lane_id) AS places,
         array_agg(coalesce(k.epoch, 0) ORDER BY n.lane_id) AS epochs
@@ -12,8 +12,8 @@ WITH lanes AS MATERIALIZED (
         INNER JOIN unnest($2::integer[], $3::bigint[]) AS c (lane_id, next_offset) ON l.lane_id = c.lane_id
     ) AS k ON n.lane_id = k.lane_id
 ), gathered AS (
-    -- Aggregates take their input as it comes, sorted here once for all of them. A statement that writes has no
-    -- parallel workers that could mix it.
+    -- The input is sorted once for all aggregates. They keep its order, because a statement that writes has no parallel
+    -- workers.
     SELECT i.segment_key, i.person_id, array_agg(i.user_status) AS statuses, array_agg(i.lane_id) AS lanes,
         array_agg(i.kafka_offset) AS offsets, array_agg(i.status_change_timestamp) AS times,
         array_agg(i.received_at) AS receipts, array_agg(i.recorded_at) AS records,
@@ -26,7 +26,7 @@ WITH lanes AS MATERIALIZED (
                 THEN ROW(e.expires_at, e.expired_lane_id, e.expired_offset)::projections.lapse END AS lapse
         FROM segments.event AS e
         WHERE e.person_id % $4 = $5 AND e.kafka_offset < (SELECT l.ends FROM lanes AS l)[e.lane_id]
-        -- The person first: there are more of them than segments, so fewer comparisons look further.
+        -- By person first: there are more people than segments, so fewer comparisons need the second column.
         ORDER BY e.person_id, e.segment_key, e.status_change_timestamp, e.received_at,
             (SELECT l.places FROM lanes AS l)[e.lane_id], e.kafka_offset, (SELECT l.epochs FROM lanes AS l)[e.lane_id]
     ) AS i
@@ -47,7 +47,7 @@ WITH lanes AS MATERIALIZED (
             s.statuses, s.lapses, s.lanes, s.offsets, s.receipts, (SELECT l.places FROM lanes AS l), (SELECT l.epochs FROM lanes AS l)
         ) AS key
         FROM gathered AS s
-        OFFSET 0 -- a fence: once a key, not once for each use
+        OFFSET 0 -- a fence: one call for each key, not for each use of key
     ) AS g
 ), blocks AS MATERIALIZED (
     SELECT o.lane_id, o.kafka_offset >> 8 AS block, count(*) AS events,
@@ -57,8 +57,8 @@ WITH lanes AS MATERIALIZED (
     ) AS o
     GROUP BY 1, 2
 ), day_changes AS MATERIALIZED (
-    -- date_bin costs less an event than AT TIME ZONE 'UTC', and no event is earlier than 1990. unnest in the SELECT
-    -- list, for in FROM each key's arrays would be stored once more.
+    -- date_bin is cheaper than AT TIME ZONE 'UTC', and no event is earlier than 1990. unnest is in the SELECT list, because
+    -- in FROM it would copy each key's arrays.
     SELECT t.segment_key, (t.day AT TIME ZONE 'UTC')::date AS day, sum(t.joined) AS joined, sum(t.departed) AS departed,
         max(t.restated_at) AS restated_at
     FROM (
@@ -99,7 +99,7 @@ WITH lanes AS MATERIALIZED (
     ORDER BY b.lane_id, b.block
     ON CONFLICT (slot, lane_id, block) DO UPDATE SET codes = projections.merged_codes(o.codes, excluded.codes)
 ), intervals AS (
-    -- Each with the one after it.
+    -- Each interval with the next one.
     INSERT INTO projections.past_interval (
         slot, segment_key, person_id, valid_from, valid_to, lane_id, kafka_offset, user_status, effect, is_member, override
     )
@@ -123,6 +123,6 @@ WITH lanes AS MATERIALIZED (
     SELECT $1, f.segment_key, f.person_id, s.network_id, s.segment_id, cardinality(f.times), (f.state).*
     FROM folded AS f INNER JOIN segments.segment AS s ON f.segment_key = s.segment_key
 )
--- Shares meet in the rows of sizes, days and outcomes, and the second one waits there until the first has committed. Postgres runs
--- the query at the end first, and then what writes, the last part first: so shares meet after all other work.
+-- Concurrent shares update the same rows of sizes, days and outcomes, and wait there for the commit of the other. Postgres runs
+-- the final query first, and then the writing parts from last to first, so shares wait only after all other work.
 SELECT coalesce(sum(b.events), 0)::bigint AS events, (SELECT count(*) FROM day_changes AS d) AS days FROM blocks AS b

@@ -11,7 +11,7 @@ LEFT JOIN projections.checkpoint AS c ON c.lane_id = l.lane_id AND c.projection 
 GROUP BY w.topic, w.partition, w.end_offset, w.is_another, l.lane_id
 HAVING coalesce(least(l.next_offset, min(coalesce(c.next_offset, l.first_offset))), 0) < w.end_offset
     OR l.stopped_because IS NOT NULL
-    OR (w.is_another AND l.next_offset > w.end_offset) -- than the log's, which has read nothing of it
+    OR (w.is_another AND l.next_offset > w.end_offset) -- than the log's: the log has none of its records
 UNION ALL
 -- Lanes of partitions that no longer exist in Kafka.
 SELECT l.topic, l.partition, l.next_offset, l.epoch,

@@ -1,4 +1,4 @@
--- Law 1: each lane's counters equal the numbers of rows.
+-- Guarantee 1: each lane's counters equal the numbers of rows.
 WITH counted AS (
     SELECT l.lane_id,
         (SELECT count(*) FROM segments.event AS e WHERE e.lane_id = l.lane_id) AS events,

@@ -1,4 +1,4 @@
--- Duplicates and rejected records match their digests, and are blanked exactly where an erasure was recorded.
+-- Duplicates and rejected records match their digests, and are blanked if and only if an erasure was recorded.
 SELECT v.view, concat_ws('-', l.topic, l.partition, l.epoch, v.kafka_offset) AS key,
     'all columns'' digest ' || encode(v.expected, 'hex') AS expected, encode(v.found, 'hex') AS found
 FROM (

@@ -1,5 +1,5 @@
--- Compares the kept states of long keys with the fold, each with the first add or block to arrive since the one before.
--- Each kept state has its event, and the number of events after the last one equals that in the key's row.
+-- Compares the kept states of long keys with the fold: the state, and the first add or block to arrive since the one before.
+-- Each kept state has its event, and the number of events after the last one equals the tail in the key's row.
 WITH serving AS MATERIALIZED (
     SELECT k.*, k.lane_id IS NOT NULL AS is_kept FROM projections.serving_kept_state AS k
 ), marked AS MATERIALIZED (

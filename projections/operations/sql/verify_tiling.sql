@@ -1,4 +1,4 @@
--- Law 1: in each lane events, duplicates, rejected records and holes tile [first_offset, next_offset).
+-- Guarantee 1: in each lane events, duplicates, rejected records and holes tile [first_offset, next_offset).
 WITH pieces AS (
     SELECT lane_id, kafka_offset AS first, kafka_offset + 1 AS next, 'event' AS kind FROM segments.event
     UNION ALL SELECT lane_id, kafka_offset, kafka_offset + 1, 'duplicate' FROM segments.duplicate

@@ -8,13 +8,13 @@ WITH due AS MATERIALIZED (
     WHERE m.slot = $1 AND m.expires_at <= now() AND (m.expires_at, m.segment_key, m.person_id) > ($2, $3, $4)
     ORDER BY m.expires_at, m.segment_key, m.person_id LIMIT $5
 ), claimed AS (
-    INSERT INTO projections.expiry AS x (segment_key, person_id, named_lane_id, named_offset, again_at)
+    INSERT INTO projections.expiry AS x (segment_key, person_id, stated_lane_id, stated_offset, again_at)
     SELECT d.segment_key, d.person_id, d.lane_id, d.kafka_offset, now() + make_interval(secs => $6)
     FROM due AS d
     WHERE NOT EXISTS (
         SELECT FROM projections.expiry AS y
         WHERE y.segment_key = d.segment_key AND y.person_id = d.person_id
-            AND y.named_lane_id = d.lane_id AND y.named_offset = d.kafka_offset
+            AND y.stated_lane_id = d.lane_id AND y.stated_offset = d.kafka_offset
             AND (y.again_at > now() OR EXISTS (
                 SELECT FROM segments.lane AS l
                 LEFT JOIN projections.checkpoint AS c
@@ -25,12 +25,12 @@ WITH due AS MATERIALIZED (
     )
     ORDER BY d.segment_key, d.person_id
     ON CONFLICT (segment_key, person_id) DO UPDATE SET
-        named_lane_id = excluded.named_lane_id, named_offset = excluded.named_offset, again_at = excluded.again_at,
-        times = CASE WHEN (x.named_lane_id, x.named_offset) = (excluded.named_lane_id, excluded.named_offset)
+        stated_lane_id = excluded.stated_lane_id, stated_offset = excluded.stated_offset, again_at = excluded.again_at,
+        times = CASE WHEN (x.stated_lane_id, x.stated_offset) = (excluded.stated_lane_id, excluded.stated_offset)
             THEN x.times ELSE 0 END,
         topic = NULL
     WHERE x.again_at <= now()
-        OR (x.named_lane_id, x.named_offset) <> (excluded.named_lane_id, excluded.named_offset)
+        OR (x.stated_lane_id, x.stated_offset) <> (excluded.stated_lane_id, excluded.stated_offset)
     RETURNING segment_key, person_id
 )
 SELECT d.segment_key, d.person_id, d.expires_at, c.person_id IS NOT NULL AS ours, d.page,

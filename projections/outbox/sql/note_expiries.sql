@@ -10,4 +10,4 @@ UPDATE projections.expiry AS x SET
 FROM unnest($1::integer[], $2::bigint[], $3::text[], $4::integer[], $5::bigint[])
     AS w (segment_key, person_id, topic, partition, kafka_offset)
 WHERE x.segment_key = w.segment_key AND x.person_id = w.person_id
-    AND segments.incarnation() = $6 -- else the ids may be another person's
+    AND segments.incarnation() = $6 -- otherwise the ids may belong to another person

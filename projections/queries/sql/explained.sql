@@ -1,5 +1,5 @@
 -- Events of a key, newest first in the fold's order, each with its effect and the state after it.
--- Of a long key only the events after a kept state are read, the newest one that is old enough to fill the page.
+-- Of a long key only the events after one kept state are read: the newest with enough events after it to fill the page.
 -- Parameters: $1 segment_key, $2 person_id, $3 limit; $4 lane_id and $5 offset of the event to continue before, or null;
 -- $6 the least number of events between two kept states.
 WITH begins AS MATERIALIZED (
@@ -47,7 +47,7 @@ SELECT segments.event_id(s.topic, s.partition, s.epoch, s.kafka_offset) AS event
     s.kafka_offset, (h.state).is_member AS is_member_after,
     segments.status_word((h.state).override) AS override_after, s.lane_id
 FROM shown AS s
--- FULL, then filtered: a full join is always hashed or merged; a nested loop would take the square of a page.
+-- FULL, then filtered, because a full join is always hashed or merged; a nested loop would be quadratic in the page.
 FULL JOIN folded AS h ON s.lane_id = h.lane_id AND s.kafka_offset = h.kafka_offset
 WHERE coalesce(s.lane_id, 0) > 0
 ORDER BY s.status_change_timestamp DESC, s.received_at DESC, s.topic DESC, s.partition DESC, s.kafka_offset DESC,

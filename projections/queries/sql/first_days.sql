@@ -1,5 +1,6 @@
--- Who joined and left segments on each day, as a state of the views had it: what is known now, less all that came since.
--- Parameters: $1 snapshot or $2 what was recorded before, $3 network_id and $4 segment_id, or null.
+-- Users who joined and left segments on each day, as of an earlier state of the views: the present values, less all later
+-- effects. Parameters: the state, as $1 a snapshot or $2 a recorded_at that its events are below;
+-- $3 network_id and $4 segment_id, or null.
 WITH cut AS MATERIALIZED (
     SELECT c.* FROM projections.changes_between(
         $1::text, $2::timestamptz, NULL, CASE WHEN $3::text IS NOT NULL THEN ARRAY[$3::text] END

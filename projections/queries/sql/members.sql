@@ -1,6 +1,7 @@
 -- The keys of one segment by person_id: member or not, and the cause.
--- For a past moment the state is folded from the log, for these people only; else it is the stored one. For a snapshot it is the stored one where
--- none of the key's events came later, else it is folded from the log below the snapshot's positions.
+-- For a past moment the state is folded from the log, for these people only; otherwise the stored one is read. For a snapshot
+-- the stored one is read if all events of the key are in the snapshot; otherwise the state is folded from the log below the
+-- snapshot's positions.
 -- OFFSET 0 forces index look-ups, whatever number of rows the planner expects.
 -- Parameters: $1 segment_key, $2 person_id to continue after, $3 limit, $4 happened until and $5 recorded until, or null;
 -- of a snapshot $6 lane_ids, $7 positions and $8 unmoved_before, or null.
@@ -27,11 +28,11 @@ FROM (
             WHEN $4::timestamptz IS NULL AND $5::timestamptz IS NULL AND $6::integer[] IS NULL THEN m.state
             WHEN (m.state).last_recorded_at < $8::timestamptz AND (m.state).last_timestamp <= coalesce($4, 'infinity') THEN m.state
             WHEN $6 IS NOT NULL THEN (
-                SELECT f.state FROM segments.state_below($1, m.person_id, coalesce($4, 'infinity'), $6, $7::bigint[]) AS f
+                SELECT f.state FROM segments.state_at_positions($1, m.person_id, coalesce($4, 'infinity'), $6, $7::bigint[]) AS f
             )
             ELSE (
                 SELECT f.state
-                FROM segments.state_until($1, m.person_id, coalesce($4, 'infinity'), coalesce($5, 'infinity')) AS f
+                FROM segments.state_at_times($1, m.person_id, coalesce($4, 'infinity'), coalesce($5, 'infinity')) AS f
             )
         END AS state
     FROM projections.serving_membership AS m

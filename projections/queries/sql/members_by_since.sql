@@ -1,6 +1,6 @@
--- Members of one segment by the time since when they are members, the earliest or the latest first, and the cause.
--- One of the two arrays is empty. OFFSET 0 forces index look-ups, whatever number of rows the planner expects.
--- Parameters: $1 segment_key, $2 limit, $3 whether the latest come first; $4 since and $5 person_id of the member to
+-- Members of one segment in ascending or descending order of since, with the cause. One of the two arrays is empty.
+-- OFFSET 0 forces index look-ups, whatever number of rows the planner expects.
+-- Parameters: $1 segment_key, $2 limit, $3 descending or not; $4 since and $5 person_id of the member to
 -- continue after; since is null at the start; $6 network_id and $7 segment_id.
 SELECT
     k.person_id,

@@ -1,5 +1,6 @@
--- What events between two states did to days: how many of each status, topic and day of recording joined and left.
--- Parameters: $1 snapshot or $2 what was recorded before, $3 snapshot or null for now, $4 network_id and $5 segment_id, or null.
+-- The effects on days of the events between two states of the views: users who joined and left, by status, topic and day of
+-- recording. Parameters: the first state, as $1 a snapshot or $2 a recorded_at that its events are below; $3 a snapshot or null
+-- for now; $4 network_id and $5 segment_id, or null.
 WITH cut AS MATERIALIZED (
     SELECT c.* FROM projections.changes_between(
         $1::text, $2::timestamptz, $3::text, CASE WHEN $4::text IS NOT NULL THEN ARRAY[$4::text] END

@@ -1,5 +1,5 @@
 -- The positions of the log and the projections in the open lanes of these records, if the lane reads the record's topic:
--- in a topic with another id the same offset is another command.
+-- in a topic with another id the offset belongs to another command.
 -- Parameters: topic[], partition[], offset[], Kafka's id of the topic[].
 SELECT w.nth::integer - 1 AS nth, l.lane_id, l.next_offset > w.kafka_offset AS logged,
     c.next_offset > w.kafka_offset AS projected

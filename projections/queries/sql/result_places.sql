@@ -1,4 +1,4 @@
--- The places of records with a reference, in order: events, their duplicates, rejected records.
+-- The positions of records with a reference, in order: events, their duplicates, rejected records.
 -- Parameters: $1 network_id, $2 reference_id, $3 lane_id and $4 offset to continue after, $5 limit.
 SELECT r.lane_id, r.kafka_offset
 FROM (

@@ -1,4 +1,4 @@
--- A network's rows of view result at some places of the log, in order, each with its lane_id and the detail of a
+-- A network's rows of view result at some positions of the log, in order, each with its lane_id and the detail of a
 -- rejection. OFFSET 0 forces one look-up per place.
 -- Parameters: $1 network_id, $2 lane_ids, $3 offsets.
 SELECT r.*, w.lane_id, j.detail

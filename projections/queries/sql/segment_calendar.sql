@@ -1,4 +1,5 @@
--- A segment's size at the end of each unit of UTC days, and who joined and left in it; from a day on, or from its first.
+-- A segment's size at the end of each unit of UTC days, and the users who joined and left in it; from a day on, or from its
+-- first day.
 -- Parameters: $1 network_id, $2 segment_id, $3 unit (day, week or month), $4 first day or null.
 SELECT
     c.starts_on,

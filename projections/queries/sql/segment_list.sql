@@ -1,5 +1,5 @@
--- A page of a network's segments with their sizes, and how many match. Parameters: $1 network_id, $2 text in the name or the
--- description, or an id, or null, $3 archived or not, or null, $4 visible or not, or null, $5 the column to sort by (name,
+-- A page of a network's segments with their sizes, and the number that match. Parameters: $1 network_id, $2 text in the name or
+-- the description, or an id, or null, $3 archived or not, or null, $4 visible or not, or null, $5 the column to sort by (name,
 -- members, pinned, blocked, or id), $6 descending or not, $7 limit, $8 offset.
 SELECT
     s.segment_id,

@@ -16,7 +16,7 @@ from service.http.publishing.room import RECORD_BYTES
 if TYPE_CHECKING:
     from aiokafka.structs import RecordMetadata
 
-    from service.http.publishing.publisher import Record
+    from service.http.publishing.partition_queue import Record
 
 MAX_ITEMS = 1000
 # A batch of 1,000 commands with 40 values each has fewer.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from schemas.topics import Topics
 from service.http.kit.problems import Problem, unavailable
+from service.http.publishing.partition_queue import PartitionQueue, Record
 from service.http.publishing.room import Room
 from service.kafka.clients import producing
 from service.kafka.reconnecting_client import ReconnectingClient
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from aiokafka.producer.message_accumulator import BatchBuilder
     from aiokafka.structs import RecordMetadata
 
-    from service.kafka.publish import Header
     from service.kafka.topic_ids import Topic
     from service.runtime.settings import Settings
 
@@ -60,68 +59,6 @@ _AWAY = "the broker does not answer"
 _partition_of = DefaultPartitioner()
 
 
-class Record:
-    """A record to publish. cost: bytes for Room. sent: the broker's acknowledgement, or the problem."""
-
-    __slots__ = ("cost", "headers", "key", "network_id", "sent", "value")
-
-    def __init__(
-        self, network_id: str, key: bytes, value: bytes, headers: list[Header], cost: int
-    ) -> None:
-        self.network_id = network_id
-        self.key = key
-        self.value = value
-        self.headers = headers
-        self.cost = cost
-        self.sent: asyncio.Future[RecordMetadata | Problem] = (
-            asyncio.get_running_loop().create_future()
-        )
-
-
-class Queue:
-    """The records that wait for one partition. Networks take turns; the records of each keep their order.
-
-    handed: the records that the producer has and the broker has not acknowledged. ticks: since they were handed over.
-    """
-
-    def __init__(self) -> None:
-        self._of: dict[str, deque[Record]] = {}
-        self.handed: list[Record] = []
-        self.ticks = 0
-        self.task: asyncio.Task[None] | None = None
-
-    def __bool__(self) -> bool:
-        """Whether anything waits."""
-        return bool(self._of)
-
-    def add(self, record: Record) -> None:
-        """Add a record."""
-        self._of.setdefault(record.network_id, deque()).append(record)
-
-    def fill(self, batch: BatchBuilder) -> None:
-        """Move the next batch to `handed`, taking one record of each network in turn."""
-        self.handed, self.ticks = [], 0
-        while self._of:
-            network_id = next(iter(self._of))
-            waiting = self._of[network_id]
-            record = waiting[0]
-            added = batch.append(
-                timestamp=None, key=record.key, value=record.value, headers=record.headers
-            )
-            if added is None:
-                break
-            self.handed.append(waiting.popleft())
-            del self._of[network_id]
-            if waiting:
-                self._of[network_id] = waiting
-
-    def clear(self) -> list[Record]:
-        """Remove and return all waiting records."""
-        waiting = [record for records in self._of.values() for record in records]
-        self._of.clear()
-        return waiting
-
-
 class Publisher:
     """Publishes to the commands topic. `run` keeps a producer, and replaces one that is no longer usable.
 
@@ -134,7 +71,7 @@ class Publisher:
         self._settings = settings
         self._topic = Topics(settings.topic_prefix).commands
         self._kept = ReconnectingClient(self._producing, log, "warning")
-        self._queues: dict[int, Queue] = {}
+        self._queues: dict[int, PartitionQueue] = {}
         self._hanging: set[int] = set()
         self._seen: dict[str, Topic | None] = {}
         self.room = Room(settings.http_publish_bytes)
@@ -214,7 +151,7 @@ class Publisher:
                 raise unavailable("broker_away", _AWAY, "no")
         partitions = sorted(known)
         partition = _partition_of(record.key, partitions, partitions)
-        queue = self._queues.setdefault(partition, Queue())
+        queue = self._queues.setdefault(partition, PartitionQueue())
         queue.add(record)
         if queue.task is None:
             queue.task = asyncio.create_task(self._send(producer, partition, queue))
@@ -232,7 +169,9 @@ class Publisher:
             raise unavailable("broker_away", type(error).__name__, "no") from error
         return known
 
-    async def _send(self, producer: AIOKafkaProducer, partition: int, queue: Queue) -> None:
+    async def _send(
+        self, producer: AIOKafkaProducer, partition: int, queue: PartitionQueue
+    ) -> None:
         """Send the records of a partition, one batch at a time."""
         try:
             while queue and not self.is_away:
@@ -243,7 +182,7 @@ class Publisher:
             queue.task = None
 
     async def _send_batch(
-        self, producer: AIOKafkaProducer, partition: int, queue: Queue, batch: BatchBuilder
+        self, producer: AIOKafkaProducer, partition: int, queue: PartitionQueue, batch: BatchBuilder
     ) -> None:
         try:
             acknowledged = await producer.send_batch(batch, self._topic, partition=partition)

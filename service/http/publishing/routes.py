@@ -21,7 +21,7 @@ from service.http.publishing import openapi
 from service.http.publishing.bare_route import Answer, PublishingRoute
 from service.http.publishing.body import Item, split_batch
 from service.http.publishing.options import first_headers, read_options
-from service.http.publishing.publisher import Record
+from service.http.publishing.partition_queue import Record
 from service.kafka.publish import Sender, queued, signed_headers
 from service.registry.api_keys import Scope
 from service.runtime.errors import DatabaseAwayError

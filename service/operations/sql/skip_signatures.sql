@@ -1,2 +1,2 @@
--- Note signatures as believed. Parameters: signed_at[] (Unix seconds), nonce[].
+-- Record signatures as used. Parameters: signed_at[] (Unix seconds), nonce[].
 SELECT segments.claim_signatures($1, $2)

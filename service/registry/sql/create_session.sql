@@ -1,5 +1,5 @@
--- Begin a session; the key's sessions that are over end, and the oldest if it has as many as it may have.
--- Parameters: token_digest, key_id, lifetime as an interval, how many sessions the key may have besides.
+-- Begin a session. Expired sessions of the key are deleted, and its oldest ones above the limit.
+-- Parameters: token_digest, key_id, lifetime as an interval, the maximum of other sessions of the key.
 WITH ended AS (
     DELETE FROM segments.session WHERE key_id = $2 AND (
         expires_at <= clock_timestamp()

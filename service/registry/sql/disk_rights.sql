@@ -1,5 +1,5 @@
--- Statements that take from everybody the rights by which a role can fill the disk, of those that it has, and leave
--- segments_operate what `verify --memberships` needs. Parameters: the role's name.
+-- Statements that revoke from PUBLIC the rights of a role by which it can fill the disk, and grant segments_operate what
+-- `verify --memberships` needs. Parameters: the role's name.
 SELECT format('REVOKE TEMPORARY ON DATABASE %1$I FROM public; GRANT TEMPORARY ON DATABASE %1$I TO segments_operate', current_database())
 WHERE has_database_privilege($1, current_database(), 'TEMPORARY')
 UNION ALL

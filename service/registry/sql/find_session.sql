@@ -1,4 +1,4 @@
--- The key of a session that is not over, unless the key is revoked or expired. Parameters: token_digest.
+-- The key of a session, unless the session is expired, or the key revoked or expired. Parameters: token_digest.
 SELECT k.key_id, k.network_id, k.key_name, k.scopes, k.created_at, k.created_by, k.expires_at, k.revoked_at, k.revoked_by,
     k.last_used_at
 FROM segments.session AS s INNER JOIN segments.api_key AS k ON s.key_id = k.key_id

@@ -1,4 +1,4 @@
--- Record what was done to a segment, and that its network's registry changed. Parameters: segment_key, change, actor.
+-- Record a change of a segment, and increment the version of its network's registry. Parameters: segment_key, change, actor.
 WITH recorded AS (
     INSERT INTO segments.registry_event (
         segment_key, change, segment_name, description, is_visible, archived, changed_at, actor

@@ -1,4 +1,4 @@
--- Use a link up: the key that it signs in, unless the link or the key is expired or the key is revoked. Expired links go too.
+-- Delete a link, and return its key unless the link is expired, or the key expired or revoked. Expired links are deleted too.
 -- Parameters: token_digest.
 WITH used AS (
     DELETE FROM segments.sign_in_link WHERE token_digest = $1 OR expires_at <= clock_timestamp() RETURNING token_digest, key_id, expires_at

@@ -1,5 +1,5 @@
--- The people whose erasure is not as it was recorded. Others are covered by the digests of their events.
--- Parameters: how many at most.
+-- People whose erasure differs from its record. Others are covered by the digests of their events.
+-- Parameters: limit.
 SELECT p.person_id::text AS key FROM segments.person AS p
 LEFT JOIN segments.erasure AS x ON p.erased = x.erasure_id
 WHERE (p.erased > 0 AND (p.user_id, p.salt, x.person_id) IS DISTINCT FROM ('erased:' || p.erased, ''::bytea, p.person_id))

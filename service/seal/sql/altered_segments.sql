@@ -1,4 +1,4 @@
--- The segments that are not what the newest change of the registry made them. Parameters: how many at most.
+-- Segments that differ from the newest change in the registry. Parameters: limit.
 SELECT s.network_id || ':' || s.segment_id AS key FROM segments.segment AS s
 LEFT JOIN LATERAL (
     SELECT x.segment_name, x.description, x.is_visible, x.archived FROM segments.registry_event AS x

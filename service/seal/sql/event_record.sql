@@ -1,4 +1,4 @@
--- What the digest of an event covers, and the salt. Parameters: lane, offset.
+-- The content that an event's digest covers, and the salt. Parameters: lane, offset.
 SELECT p.salt, p.network_id || ':' || p.user_id AS who, e.blanked, e.user_sent, e.description, e.metadata::text AS metadata,
     segments.event_covered(e, s.segment_id, l.topic, l.partition, l.epoch) AS covered
 FROM segments.event AS e

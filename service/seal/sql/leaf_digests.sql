@@ -1,4 +1,4 @@
--- The rows of the log whose columns are not those of their digest. Parameters: how many at most.
+-- The rows of the log that do not match their digest. Parameters: limit.
 SELECT w.kind, concat_ws(':', l.topic, l.partition, l.epoch, w.kafka_offset) AS key FROM (
     SELECT 'event' AS kind, e.lane_id, e.kafka_offset
     FROM segments.event AS e

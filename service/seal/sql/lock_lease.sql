@@ -1,2 +1,2 @@
--- Whether the lease is still held; nobody else takes it before the transaction ends. Parameters: holder.
+-- Whether the lease is still held; no other process can take it before the transaction ends. Parameters: holder.
 SELECT holder = $1 FROM segments.seal_lease FOR UPDATE

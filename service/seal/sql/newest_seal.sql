@@ -1,4 +1,4 @@
--- The seal that goes on, its last round, and the checkpoint of that round if it was signed.
+-- The newest seal, its last round, and the checkpoint of that round if it is signed.
 SELECT s.seal_id, s.origin, coalesce(r.tree_size, 0) AS tree_size, r.root, c.note
 FROM segments.seal AS s
 LEFT JOIN LATERAL (

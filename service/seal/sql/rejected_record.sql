@@ -1,4 +1,4 @@
--- What the digest of a rejected record covers, and the salt. Parameters: lane, offset.
+-- The content that a rejected record's digest covers, and the salt. Parameters: lane, offset.
 SELECT r.salt, '' AS who, r.blanked, r.detail, r.record_key, r.payload, r.payload_text, r.headers::text AS headers,
     segments.rejected_covered(r) AS covered
 FROM segments.rejected AS r

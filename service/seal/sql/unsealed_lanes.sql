@@ -1,4 +1,4 @@
--- The lanes with offsets that are not sealed, from which on. Parameters: seal.
+-- The lanes with offsets that are not sealed, and the first of these. Parameters: seal.
 SELECT w.lane_id, w.first_offset, w.next_offset FROM (
     SELECT l.lane_id, l.next_offset, coalesce((
         SELECT t.next_offset FROM segments.seal_stretch AS t

@@ -1,4 +1,4 @@
--- Rows with a number that are not sealed. Parameters: seal, how many at most.
+-- Rows with a number that are not sealed. Parameters: seal, limit.
 SELECT n.kind, n.number, n.entry FROM segments.numbered_leaf AS n
 WHERE NOT EXISTS (
     SELECT FROM segments.seal_stretch AS t

@@ -4,8 +4,8 @@ CREATE TABLE projections.expiry (
     segment_key integer NOT NULL,
     person_id bigint NOT NULL,
     -- The event that stated the override.
-    named_lane_id integer NOT NULL,
-    named_offset bigint NOT NULL,
+    stated_lane_id integer NOT NULL,
+    stated_offset bigint NOT NULL,
     -- The position of its expiry; null while a process is about to publish it.
     topic text COLLATE "C",
     partition integer,

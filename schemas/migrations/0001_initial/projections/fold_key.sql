@@ -3,15 +3,15 @@
 -- Calling fold_step for each event costs 2.5 µs, nearly all of it copying a row of fifteen columns; a loop over one
 -- array with scalar variables 0.6 µs. Tests hold it equal to segments.fold for every short history and many long ones.
 
--- What only events of overrides that lapse have; null of any other event.
+-- The columns of events of overrides that expire; null for any other event.
 CREATE TYPE projections.lapse AS (
     expires_at timestamptz,
     expired_lane_id integer,
     expired_offset bigint
 );
 
--- What stands after a key's last event. *_nth: the number of an event in the key's order, from 1; 0 where it is an event
--- before these, which only the state to begin with tells.
+-- The state of a key after its last event. *_nth: the number of an event in the key's order, from 1; 0 for an event before
+-- these, which only the start state has.
 CREATE TYPE projections.folded_key AS (
     is_member boolean,
     override smallint,
@@ -20,20 +20,20 @@ CREATE TYPE projections.folded_key AS (
     member_nth integer, -- began the present membership
     stated_nth integer, -- last stated the standing override
     override_nth integer, -- began it
-    change_nth integer, -- changed something last; 0: none of these did
+    change_nth integer, -- the last one with an effect; 0: none of these had one
     expires_at timestamptz,
-    interval_nth integer, -- began the interval that stands; null: none of these did
-    interval_effect smallint, -- and what it changed
+    interval_nth integer, -- began the current interval; null: none of these did
+    interval_effect smallint, -- what that event changed
     -- Each interval, by what began it: 32 times the event's number, 16 if that changed the override, 8 if it changed
-    -- is_member, 4 if the user is a member in the interval, and the override in it. 32 alone: the key's first event, where
-    -- that changed nothing.
+    -- is_member, 4 if the user is a member in the interval, and the override in it. 32 alone: the key's first event, if
+    -- it changed nothing.
     intervals integer [],
-    codes integer [] -- what became of each event, as segments.outcome_code gives it
+    codes integer [] -- the outcome of each event, as from segments.outcome_code
 );
 
--- Which of a key's events are superseded, by number, the last one first. The arrays hold the events in their order; places
--- and epochs, by lane_id, the place of a lane's topic and partition, and its epoch; first_*: of the adds and blocks after
--- these events the one that arrived first, or null.
+-- The numbers of a key's superseded events, in descending order. The arrays hold the events in the fold's order. places and
+-- epochs, by lane_id: the rank of a lane's topic and partition, and its epoch. first_*: the first to arrive of the adds and
+-- blocks after these events, or null.
 CREATE FUNCTION projections.superseded(
     statuses smallint [], lanes integer [], offsets bigint [], receipts timestamptz [], places integer [], epochs integer [],
     first_at timestamptz, first_place integer, first_offset bigint, first_epoch integer
@@ -46,7 +46,7 @@ BEGIN
             < (receipts[number], places[lanes[number]], offsets[number], epochs[lanes[number]])
         THEN
             superseded := superseded || number;
-        ELSIF statuses[number] <= 2 THEN -- it arrived before those after it
+        ELSIF statuses[number] <= 2 THEN -- the first to arrive so far
             first_at := receipts[number];
             first_place := places[lanes[number]];
             first_offset := offsets[number];
@@ -57,8 +57,8 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION projections.superseded TO segments_project;
 
--- The first arrays hold events of a key in its order, lapses may be null where none has one; places and epochs as above.
--- start: the state before the events; null before a key's first. Without receipts no code says superseded.
+-- The first arrays hold events of a key in the fold's order; lapses is null if no event has one. places and epochs as above.
+-- start: the state before the events; null before a key's first event. Without receipts no event counts as superseded.
 CREATE FUNCTION projections.fold_key(
     statuses smallint [], lapses projections.lapse [], lanes integer [], offsets bigint [], receipts timestamptz [],
     places integer [], epochs integer [], start segments.key_state DEFAULT NULL
@@ -89,8 +89,8 @@ BEGIN
         expires_at := start.expires_at;
         stated_nth := CASE WHEN override > 0 THEN 0 END;
     END IF;
-    -- Each statement costs every event of the log: an event that changes nothing leaves early, and what can be said
-    -- of the last event alone is said after the loop.
+    -- Each statement here runs for every event of the log: the loop continues early for an event without effect, and
+    -- values of the last event alone are computed after it.
     FOREACH status IN ARRAY statuses LOOP
         nth := nth + 1;
         IF status = 4 THEN -- enter
@@ -122,7 +122,7 @@ BEGIN
                 intervals := intervals || (32 * nth + 16 + 4 * is_member::integer + override);
                 CONTINUE;
             END IF;
-        ELSE -- reset, expire: an expire only of the override that still stands as the event that it names stated it
+        ELSE -- reset, or an expire: only if the event that it names stated the standing override
             IF status = 3 OR (
                 CASE stated_nth WHEN 0 THEN start.stated_lane_id ELSE lanes[stated_nth] END = lapses[nth].expired_lane_id
                 AND CASE stated_nth WHEN 0 THEN start.stated_offset ELSE offsets[stated_nth] END = lapses[nth].expired_offset
@@ -152,7 +152,7 @@ BEGIN
     END LOOP;
     effect := codes[nth] & 15;
 
-    -- What was superseded: only where the events did not arrive in their order, and one of them is an add or block.
+    -- Events are superseded only if they did not arrive in the fold's order, and one of them is an add or block.
     IF receipts IS NOT NULL AND (1 = ANY (statuses) OR 2 = ANY (statuses)) THEN
         FOR number IN 1 .. nth LOOP
             IF receipts[number] <= newest AND (

@@ -1,6 +1,6 @@
--- The log below the checkpoints of the serving slot, in each key's order, with the state after each event, and whether it
--- was superseded: going backwards through the order an add or block has an arrival lower than its own. What nobody asks for
--- costs nothing.
+-- The log below the checkpoints of the serving slot, in each key's order, with the state after each event, and whether the
+-- event is superseded: an add or block later in the order arrived earlier. Columns that a query does not select cost
+-- nothing.
 CREATE VIEW projections.history AS
 SELECT
     a.segment_key,

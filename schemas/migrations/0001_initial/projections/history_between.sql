@@ -1,5 +1,5 @@
--- A part of projections.history, for one key: its events between two times, both among them. What is folded is what lies
--- between the kept states around them, and all of a key that has none. state: without last_recorded_at.
+-- A part of projections.history, for one key: its events between two times, inclusive. Only the events between the
+-- surrounding kept states are folded, or all events of a key without one. state has no last_recorded_at.
 CREATE FUNCTION projections.history_between(
     wanted_segment_key integer, wanted_person_id bigint, first_at timestamptz, last_at timestamptz
 ) RETURNS TABLE (lane_id integer, kafka_offset bigint, place bigint, state segments.key_state, outcome text)
@@ -45,7 +45,7 @@ BEGIN
               AND f.status_change_timestamp >= coalesce(begins.status_change_timestamp, '-infinity')
               AND f.status_change_timestamp <= coalesce(ends.status_change_timestamp, 'infinity')
             UNION
-            -- What comes after the last kept state tells what was superseded, too.
+            -- Adds and blocks after the last kept state may supersede events before it.
             SELECT f.user_status, f.status_change_timestamp, f.received_at, f.recorded_at, f.lane_id, f.kafka_offset,
                 f.expires_at, f.expired_lane_id, f.expired_offset
             FROM segments.event AS f

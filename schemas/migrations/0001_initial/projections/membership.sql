@@ -1,6 +1,6 @@
--- The state of each key: the columns of segments.key_state, those first that views read of all keys. is_member is null for a
--- moment, until the key's first events are folded. network_id and segment_id are those of segment_key, which never change:
--- with a query's constants on this table, an index gives the members of a segment in the order of member_since.
+-- The state of each key: the columns of segments.key_state, beginning with those that views read for all keys. is_member is
+-- null until the transaction that makes the row has folded the key's first events. network_id and segment_id repeat those of
+-- segment_key, so that an index on this table has the members of a segment in the order of member_since.
 CREATE TABLE projections.membership (
     slot smallint NOT NULL,
     is_member boolean,
@@ -16,7 +16,7 @@ CREATE TABLE projections.membership (
     from_effect smallint,
     automation_says smallint,
     effect smallint,
-    -- Events after the key's last kept state; all of its events where none is kept.
+    -- The number of events after the key's last kept state, or of all its events without one.
     tail integer NOT NULL DEFAULT 0,
     member_lane_id integer,
     stated_lane_id integer,
@@ -24,7 +24,7 @@ CREATE TABLE projections.membership (
     stated_offset bigint,
     member_since timestamptz,
     override_since timestamptz,
-    -- When the override is to lapse. Indexed: most keys never lapse, so that a fold seldom writes into its index.
+    -- When the override expires. Few keys have one, so the fold seldom writes to its index.
     expires_at timestamptz,
     last_change_at timestamptz,
     last_timestamp timestamptz,
@@ -36,17 +36,17 @@ CREATE TABLE projections.membership (
 CREATE TABLE projections.membership_0 PARTITION OF projections.membership FOR VALUES IN (0) WITH (fillfactor = 75);
 CREATE TABLE projections.membership_1 PARTITION OF projections.membership FOR VALUES IN (1) WITH (fillfactor = 75);
 CREATE INDEX membership_of_person ON projections.membership (person_id);
--- For the list of a segment's overrides: few keys have one, so that a fold seldom writes into it.
+-- For the list of a segment's overrides. Few keys have one, so the fold seldom writes to it.
 CREATE INDEX membership_overridden ON projections.membership (segment_key, person_id) WHERE override > 0;
 CREATE INDEX membership_lapses ON projections.membership (expires_at, segment_key, person_id) WHERE expires_at IS NOT NULL;
--- The members of a segment by since: pages, the latest ones, and their number without a look at the table.
+-- The members of a segment by since: pages in either direction, and the count by an index-only scan.
 CREATE INDEX membership_since ON projections.membership (network_id, segment_id, member_since, person_id) WHERE is_member;
 GRANT SELECT ON projections.membership, projections.membership_0, projections.membership_1
 TO segments_ingest, segments_operate, segments_api;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON projections.membership, projections.membership_0, projections.membership_1
 TO segments_project;
 
--- The state in a row; of a column of it Postgres reads that column alone.
+-- The state in a row. Inlined, so that a query for one column of it reads only that column.
 CREATE FUNCTION projections.state_of(row_of_key projections.membership) RETURNS segments.key_state
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ROW(

@@ -1,6 +1,6 @@
--- What became of each event below the checkpoints: a byte for each offset of a lane, in blocks of 256 offsets. The byte is 0
--- where the offset holds no event, or none that is folded; else it is 32, and what the event did (effect of key_state), and
--- 16 where it was superseded. A byte is written with the row of the event's key in membership locked.
+-- The outcome of each event below the checkpoints: a byte for each offset of a lane, in blocks of 256 offsets. The byte is 0
+-- if the offset has no folded event; else it is 32, plus the event's effect (as in key_state), plus 16 if it is superseded.
+-- A byte is written while the key's row in membership is locked.
 CREATE TABLE projections.outcome (
     slot smallint NOT NULL,
     lane_id integer NOT NULL,
@@ -15,7 +15,7 @@ TO segments_ingest, segments_operate, segments_api;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON projections.outcome, projections.outcome_0, projections.outcome_1
 TO segments_project;
 
--- A block of codes with some of them set, at places from 0. Null: a new block.
+-- A block with some codes set, at places from 0. codes: the block before, or null for a new one.
 CREATE FUNCTION projections.with_codes(codes bytea, places integer [], new_codes integer [])
 RETURNS bytea LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
@@ -27,15 +27,15 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION projections.with_codes TO segments_project, segments_operate;
 
--- The codes of two blocks that have none at the same place. Only bit strings have an operator for it.
+-- The union of two blocks without a common place. Only bit strings have an operator for it.
 CREATE FUNCTION projections.merged_codes(codes bytea, others bytea) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN substring(
     varbit_send(('x' || encode(codes, 'hex'))::varbit | ('x' || encode(others, 'hex'))::varbit) FROM 5 -- after the length
 );
 GRANT EXECUTE ON FUNCTION projections.merged_codes TO segments_project;
 
--- Set codes of events in one block. Others may set those of other keys' events in the same block meanwhile: whoever sets codes
--- in several blocks does it in the order of lane_id and block. Returns how many were set.
+-- Set codes of events in one block; return their number. Other transactions may set codes of other keys' events in the same
+-- block, so several blocks are always set in the order of lane_id and block, which excludes deadlocks.
 CREATE FUNCTION projections.set_codes(
     wanted_slot smallint, wanted_lane_id integer, wanted_block bigint, places integer [], new_codes integer []
 ) RETURNS integer LANGUAGE plpgsql SET enable_seqscan = off AS $$ -- a plan is kept, and may be older than the table is large

@@ -1,7 +1,7 @@
--- The intervals of each key that are over: from a change of (is_member, override) to the next one. The one that stands is in
--- the key's state, so that a key's first event makes no row here. A key's intervals are one after the other, from its first
--- event on: where that changed nothing, the first interval was begun by no event (what tells of it is null).
--- Two changes in one second leave an empty interval between them. Written with the key's row in membership locked.
+-- The ended intervals of each key, from a change of (is_member, override) to the next one. The current interval is in the
+-- key's state, so a key's first event makes no row here. A key's intervals follow each other without gaps from its first
+-- event on. If that event changed nothing, no event began the first interval, and the columns of the event are null. Two
+-- changes in one second leave an empty interval between them. Rows are written while the key's row in membership is locked.
 CREATE TABLE projections.past_interval (
     slot smallint NOT NULL,
     is_member boolean NOT NULL,
@@ -18,9 +18,9 @@ CREATE TABLE projections.past_interval (
 ) PARTITION BY LIST (slot);
 CREATE TABLE projections.past_interval_0 PARTITION OF projections.past_interval FOR VALUES IN (0);
 CREATE TABLE projections.past_interval_1 PARTITION OF projections.past_interval FOR VALUES IN (1);
--- A late event takes rows away and puts others in their place in one statement: what is unique is for verify to say.
+-- No unique index: a late event deletes rows and inserts others in one statement. `segments verify` checks uniqueness.
 CREATE INDEX past_interval_of_person ON projections.past_interval (person_id, segment_key, valid_from);
--- By its end: what is folded in order goes to the right edge, and as-of a moment finds what ended after it.
+-- By the end: events folded in order append at the right edge, and a query as of a moment finds what ended after it.
 CREATE INDEX past_interval_of_segment ON projections.past_interval (segment_key, valid_to);
 GRANT SELECT ON projections.past_interval, projections.past_interval_0, projections.past_interval_1
 TO segments_ingest, segments_operate, segments_api;
@@ -28,8 +28,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON projections.past_interval, pro
 projections.past_interval_1
 TO segments_project;
 
--- All of them, those that stand too (valid_to null). Each part is of one table and filters nothing, so that whatever is
--- asked of a key, a person or a segment finds the indexes of both.
+-- All intervals, with the current ones (valid_to null). Each part has one table and no filter, so that a condition on key,
+-- person or segment can use the indexes of both.
 CREATE VIEW projections.key_interval AS
 SELECT
     i.slot,

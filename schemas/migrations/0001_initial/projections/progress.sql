@@ -1,6 +1,6 @@
--- The position of each projection's serving slot in each lane. A lane without a checkpoint starts with the times of the epoch
--- before its adoption, or else with the least of the open lanes: so it neither moves the watermark back nor forward, before
--- its checkpoint is made and after.
+-- The position of each projection's serving slot in each lane. A lane without a checkpoint has the times of the epoch before
+-- its adoption, or else the least of the open lanes, so that the watermark does not move when a lane or its checkpoint is
+-- made.
 CREATE VIEW projections.progress AS
 SELECT
     g.projection,

@@ -1,13 +1,12 @@
--- The fold of a part of a long key anew, by its kept states.
-
--- Fold the events of a long key after one kept state (begin_*) piece by piece: from kept state to kept state, and after the
--- last one to the key's end. A piece of twice so many events (every) or more is cut anew. States are kept where they differ.
--- With the times of the batch's first and last event of the key (first_*, last_*): from the kept state before all of them
--- to the first one after them that comes out as it was, for from there on the key goes on as it did. Intervals, outcomes and
--- daily sizes are compared with the rows that are there, and written where they differ.
--- Without them: from the last kept state to the end, and nothing but states is written.
--- is_heavy: it was given up after so many events (most; null: never), and nothing is to be committed.
--- state: what the key came to, tail: its events after the last kept state; both null where it went on as it did.
+-- Fold a part of a long key again, from one kept state to the next, and after the last one to the key's end. begin_* in the
+-- result: the kept state where it began. A piece with at least twice `every` events is divided. Kept states that differ are
+-- replaced.
+-- With first_* and last_*, the times of the key's first and last event in the batch: from the kept state before all of them
+-- to the first one after them that is unchanged, because all later states are then unchanged too. Intervals, outcomes and
+-- daily sizes are compared with the stored rows, and differences are written.
+-- Without them: from the last kept state to the end, and only kept states are written.
+-- is_heavy: the fold stopped after `most` events (null: no limit), and the transaction must be rolled back.
+-- state, tail: the key's state, and the number of events after its last kept state; both null if the state is unchanged.
 -- recorded_at, received_at: the newest of the batch's events.
 CREATE FUNCTION projections.refold(
     wanted_slot smallint, wanted_segment_key integer, wanted_person_id bigint,
@@ -22,19 +21,19 @@ DECLARE
     -- By lane_id.
     places integer[];
     epochs integer[];
-    old_ends bigint[]; -- where the batch begins
-    new_ends bigint[]; -- and where it ends
+    old_ends bigint[]; -- by lane: the start of the batch
+    new_ends bigint[]; -- and its end
     start segments.key_state;
     begins record;
     ends record;
     piece record;
     folded projections.folded_key;
     now_state segments.key_state;
-    is_last boolean := false; -- all that is left was folded
+    is_last boolean := false; -- the rest of the key is folded
     seen integer := 0;
     left_over integer;
     arrived record;
-    -- Of all events that were folded.
+    -- All events that were folded.
     lanes integer[] := '{}';
     offsets bigint[] := '{}';
     statuses smallint[] := '{}';
@@ -42,7 +41,7 @@ DECLARE
     receipts timestamptz[] := '{}';
     intervals integer[];
     codes integer[];
-    -- Of those of the batch.
+    -- Those of the batch.
     new_times timestamptz[];
     new_records timestamptz[];
     newest timestamptz;
@@ -216,7 +215,7 @@ BEGIN
         )
         FROM (VALUES (1)) AS one
         LEFT JOIN LATERAL (
-            -- Of the adds and blocks after all that was folded the one that arrived first; none is of the batch.
+            -- The first to arrive of the adds and blocks after the folded events; none of them is in the batch.
             SELECT a.received_at, a.lane_id, a.kafka_offset
             FROM (
                 SELECT k.arrived_at AS received_at, k.arrived_lane_id AS lane_id, k.arrived_offset AS kafka_offset

@@ -1,8 +1,8 @@
--- Bring the rows of a stretch of a key, which was folded anew, to what the fold gave, where they differ: the intervals of
--- its history that are over, what became of its events, and daily sizes. What was there tells what it was.
--- start: the state before the stretch, null where it begins with the key's first event; stands: the state after it, as it
--- was. The arrays hold the events of the stretch in their order; intervals and codes are as projections.fold_key gives them,
--- superseded as projections.superseded does. new_*: of the batch's events. first_lane_id: for the daily sizes.
+-- Write the difference between the stored rows of a stretch of a key and its new fold: ended intervals, outcomes, and daily
+-- sizes.
+-- start: the state before the stretch, null if it begins with the key's first event. stands: the former state after it. The
+-- arrays hold the events of the stretch in the fold's order; intervals and codes are as from projections.fold_key,
+-- superseded as from projections.superseded. new_*: the batch's events. first_lane_id: the lane of the daily sizes.
 CREATE FUNCTION projections.rewrite(
     wanted_slot smallint, wanted_segment_key integer, wanted_person_id bigint, first_lane_id integer,
     start segments.key_state, stands segments.key_state,
@@ -24,7 +24,7 @@ BEGIN
             FROM unnest(intervals) WITH ORDINALITY AS i (began, place)
         ) AS b
         UNION ALL
-        -- The one that stood before the stretch.
+        -- The current interval before the stretch.
         SELECT start.valid_from, times[intervals[1] >> 5], start.from_lane_id, start.from_offset, start.from_status,
             start.from_effect, start.is_member, start.override
         WHERE start.is_member IS NOT NULL
@@ -41,7 +41,7 @@ BEGIN
         SELECT NULL, stands.valid_from, NULL, stands.from_lane_id, stands.from_offset, stands.from_effect, stands.is_member,
             stands.override
     ), changed AS MATERIALIZED (
-        -- An event begins one interval, and at most one of a key was begun by none.
+        -- An event begins at most one interval, and no event began at most one of a key.
         SELECT w.row_id, w.valid_from AS old_from, w.effect AS old_effect, w.is_member AS was_member, n.*
         FROM was AS w
         FULL JOIN is_now AS n

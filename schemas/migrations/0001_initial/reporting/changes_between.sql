@@ -30,7 +30,7 @@ BEGIN
       AND (changes_between.segment_id IS NULL OR s.segment_id = changes_between.segment_id);
 END $$;
 COMMENT ON FUNCTION reporting.changes_between(text, text, text, bigint) IS
-'Each event between two snapshots (until: null for now), and each day that it altered, over or not: what segment_size_daily showed with them differs by these, in members by the sum over the days up to it.';
+'A row for each event between two snapshots (until: null for now) and each day that it altered, over or not. The values of segment_size_daily at the two snapshots differ by the rows of a day; members differs by the sum over all days up to it.';
 GRANT EXECUTE ON FUNCTION reporting.changes_between TO segments_operate, segments_api, segments_report;
 
 CREATE FUNCTION reporting_network.changes_between(
@@ -50,5 +50,5 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION reporting_network.changes_between(text, text, text, bigint) IS
-'Of your networks each event between two snapshots (until: null for now), and each day that it altered, over or not: what segment_size_daily showed with them differs by these, in members by the sum over the days up to it.';
+'A row for each event of your networks between two snapshots (until: null for now) and each day that it altered, over or not. The values of segment_size_daily at the two snapshots differ by the rows of a day; members differs by the sum over all days up to it.';
 GRANT EXECUTE ON FUNCTION reporting_network.changes_between TO segments_report_network;

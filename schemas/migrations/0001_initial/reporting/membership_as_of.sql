@@ -53,7 +53,7 @@ BEGIN
         $query$
         SELECT s.network_id, s.segment_id::bigint, p.user_id, k.is_member, segments.status_word(k.override)
         FROM (%1$s) AS k
-        -- LEFT: the planner can't tell how many keys a segment has in a union, and would expect few.
+        -- LEFT, because the planner has no estimate of the keys of a segment in a union, and would expect few.
         LEFT JOIN segments.segment AS s ON k.segment_key = s.segment_key
         LEFT JOIN segments.person AS p ON k.person_id = p.person_id
         $query$,
@@ -61,7 +61,7 @@ BEGIN
     ) USING at, known_at, wanted_segments, wanted_people, serving;
 END $$;
 COMMENT ON FUNCTION reporting.membership_as_of(timestamptz, timestamptz, text, bigint, text) IS
-'The state of each key after all its events with status_change_timestamp <= at and recorded_at <= known_at. Without known_at it is answered from what is projected, with it from the log, and final below watermark.recorded_until.';
+'The state of each key after all its events with status_change_timestamp <= at and recorded_at <= known_at. Without known_at it reads the projections. With known_at it reads the log, and the result is final if known_at < watermark.recorded_until.';
 GRANT EXECUTE ON FUNCTION reporting.membership_as_of TO segments_operate, segments_api, segments_report;
 
 -- It reads the log, so it runs as its owner.
@@ -80,5 +80,5 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION reporting_network.membership_as_of(timestamptz, timestamptz, text, bigint, text) IS
-'The state of each key of your networks after all its events with status_change_timestamp <= at and recorded_at <= known_at. Without known_at it is answered from what is projected, with it from the log, and final below watermark.recorded_until.';
+'The state of each key of your networks after all its events with status_change_timestamp <= at and recorded_at <= known_at. Without known_at it reads the projections. With known_at it reads the log, and the result is final if known_at < watermark.recorded_until.';
 GRANT EXECUTE ON FUNCTION reporting_network.membership_as_of TO segments_report_network;

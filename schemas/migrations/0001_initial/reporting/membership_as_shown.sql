@@ -30,7 +30,7 @@ BEGIN
         FROM (
             SELECT m.segment_key, m.person_id,
                 CASE WHEN (m.state).last_recorded_at < $6 AND (m.state).last_timestamp <= $1 THEN m.state
-                    ELSE (SELECT f.state FROM segments.state_below(m.segment_key, m.person_id, $1, $4, $5) AS f)
+                    ELSE (SELECT f.state FROM segments.state_at_positions(m.segment_key, m.person_id, $1, $4, $5) AS f)
                 END AS state
             FROM projections.serving_membership AS m
             WHERE m.segment_key = ANY ($2) %s

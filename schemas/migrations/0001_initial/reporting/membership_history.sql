@@ -17,18 +17,18 @@ SELECT
     )) AS last_recorded_at,
     i.valid_to - i.valid_from AS duration
 FROM projections.serving_interval AS i
--- LEFT: what is not asked for is not joined.
+-- LEFT, so that the planner removes the join if none of its columns is selected.
 LEFT JOIN segments.segment AS s ON i.segment_key = s.segment_key
 LEFT JOIN segments.person AS p ON i.person_id = p.person_id
 LEFT JOIN segments.lane AS l ON i.lane_id = l.lane_id
--- The key is said twice, so that a filter by reference finds its way from the event to the interval.
+-- The key is a join condition too, so that a filter by reference can go from the event to the interval by index.
 LEFT JOIN segments.event AS e
     ON
         i.lane_id = e.lane_id
         AND i.kafka_offset = e.kafka_offset
         AND i.segment_key = e.segment_key
         AND i.person_id = e.person_id
--- What a key was before its first change is no change.
+-- Without the interval before a key's first change, which no event began.
 WHERE i.user_status IS NOT NULL;
 
 COMMENT ON VIEW reporting.membership_history IS 'Each state (is_member, override) of a user in a segment, with the interval in which it held. Key: event_id.';

@@ -25,7 +25,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     ORDER BY w.segment_id, o.segment_id
 $$;
 COMMENT ON FUNCTION reporting.overlap(text, bigint []) IS
-'Of each of these segments of a network with each other one: its members, the users who are in both, and these as a share of its members (null without members).';
+'A row for each ordered pair of the given segments of a network: the members of the first, the users who are in both, and these as a share of the members of the first (null without members).';
 GRANT EXECUTE ON FUNCTION reporting.overlap TO segments_operate, segments_api, segments_report;
 
 CREATE FUNCTION reporting_network.overlap(network_id text, segment_ids bigint [])
@@ -35,5 +35,5 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     CROSS JOIN LATERAL reporting.overlap(v.network_id, overlap.segment_ids) AS r
 $$;
 COMMENT ON FUNCTION reporting_network.overlap(text, bigint []) IS
-'Of each of these segments of a network of yours with each other one: its members, the users who are in both, and these as a share of its members (null without members).';
+'A row for each ordered pair of the given segments of one of your networks: the members of the first, the users who are in both, and these as a share of the members of the first (null without members).';
 GRANT EXECUTE ON FUNCTION reporting_network.overlap TO segments_report_network;

@@ -17,7 +17,7 @@ SELECT
     e.kafka_offset,
     segments.event_id(l.topic, l.partition, l.epoch, e.kafka_offset) AS event_id
 FROM segments.event AS e
--- LEFT: what is not asked for is not joined.
+-- LEFT, so that the planner removes the join if none of its columns is selected.
 LEFT JOIN segments.segment AS s ON e.segment_key = s.segment_key
 LEFT JOIN segments.lane AS l ON e.lane_id = l.lane_id
 LEFT JOIN segments.person AS p ON e.person_id = p.person_id

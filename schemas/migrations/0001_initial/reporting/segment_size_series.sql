@@ -13,12 +13,12 @@ DECLARE
     key integer := (
         SELECT s.segment_key FROM segments.segment AS s
         WHERE s.network_id = segment_size_series.network_id AND s.segment_id = segment_size_series.segment_id);
-    -- An hour is of the same length everywhere; local time would skip or repeat one.
+    -- Hours are those of UTC: local time skips or repeats an hour when the clocks change.
     zone text := CASE unit WHEN 'hour' THEN 'UTC' ELSE time_zone END;
     step interval := CASE WHEN unit = 'quarter' THEN '3 months'
         WHEN unit IN ('hour', 'day', 'week', 'month', 'year') THEN ('1 ' || unit)::interval END;
     most CONSTANT integer := 100000;
-    -- Local times.
+    -- In local time.
     first_unit timestamp;
     last_unit timestamp;
 BEGIN
@@ -54,7 +54,7 @@ BEGIN
     ORDER BY u.starts_at;
 END $$;
 COMMENT ON FUNCTION reporting.segment_size_series(text, bigint, timestamptz, timestamptz, text, text) IS
-'A row for each hour, day, week, month, quarter or year of a time zone that lies in or overlaps [from, to), without gaps: changes to member and to non-member in it, and members at its end. Hours are those of UTC.';
+'A row for each hour, day, week, month, quarter or year of a time zone that overlaps [from, to), without gaps: changes to member and to non-member in it, and members at its end. Hours are those of UTC.';
 GRANT EXECUTE ON FUNCTION reporting.segment_size_series TO segments_operate, segments_api, segments_report;
 
 CREATE FUNCTION reporting_network.segment_size_series(
@@ -68,5 +68,5 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     ) AS r
 $$;
 COMMENT ON FUNCTION reporting_network.segment_size_series(text, bigint, timestamptz, timestamptz, text, text) IS
-'A row for each hour, day, week, month, quarter or year of a time zone that lies in or overlaps [from, to), without gaps: changes to member and to non-member in it, and members at its end. Hours are those of UTC.';
+'A row for each hour, day, week, month, quarter or year of a time zone that overlaps [from, to), without gaps: changes to member and to non-member in it, and members at its end. Hours are those of UTC.';
 GRANT EXECUTE ON FUNCTION reporting_network.segment_size_series TO segments_report_network;

@@ -21,9 +21,9 @@ CREATE TYPE segments.new_event AS (
     covered bytea
 );
 
--- Append ordinary little batches of several lanes in one statement. Returns false, and writes nothing, if a lane is lost or
--- stopped, or if a precondition has changed; raises an error if a signature was believed before, a command is in the log
--- already, a value is refused, or a lock takes longer than a second. In both cases each lane is then appended alone.
+-- Append small batches of several lanes in one statement, if they are only events. Returns false, and writes nothing, if a
+-- lane is lost or stopped, or if a precondition has changed; raises an error if a signature was used before, a command is in
+-- the log already, Postgres refuses a value, or a lock takes longer than a second. Each lane is then appended alone.
 -- Events are in identity order, signatures in the order of their index.
 CREATE FUNCTION segments.append_many(
     moves segments.lane_move [], events segments.new_event [], signed_at bigint [], nonces bytea [],
@@ -42,7 +42,7 @@ BEGIN
         RETURN false;
     END IF;
     IF cardinality(nonces) > 0 AND EXISTS (SELECT FROM segments.claim_signatures(signed_at, nonces)) THEN
-        RAISE EXCEPTION 'a signature was believed before';
+        RAISE EXCEPTION 'a signature was used before';
     END IF;
     INSERT INTO segments.event (
         lane_id, kafka_offset, segment_key, person_id, status_change_timestamp, received_at, recorded_at, user_status,

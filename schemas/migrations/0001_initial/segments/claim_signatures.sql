@@ -1,5 +1,5 @@
--- Note signatures as believed; return the indexes, from 0, of those that may not be: noted before, in this append or
--- another, or so old that they may have been deleted. They are in the order of the index, so that appends never deadlock.
+-- Record signatures as used; return the indexes, from 0, of those that must not be accepted: used before, in this append or
+-- another, or so old that their rows may be deleted. Input is in the order of the index, so that appends never deadlock.
 -- signed_at: Unix seconds.
 CREATE FUNCTION segments.claim_signatures(signed_at bigint [], nonces bytea []) RETURNS SETOF integer
 LANGUAGE sql AS $$

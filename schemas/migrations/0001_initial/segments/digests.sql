@@ -35,14 +35,14 @@ RETURN segments.framed(int4send(e.expired_lane_id)) || segments.framed(int8send(
 || int4send(segment_id) || convert_to(topic || '-' || partition::text || '-' || epoch::text, 'UTF8')
 || timestamptz_send(e.recorded_at);
 
--- Of every column of an event, for `segments verify` and the audit of the seal.
+-- The digest of every column of an event, for `segments verify` and the audit of the seal.
 CREATE FUNCTION segments.event_digest(
     e segments.event, personal bytea, segment_id integer, topic text, partition integer, epoch integer
 ) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
 RETURN substr(sha256(personal || segments.event_covered(e, segment_id, topic, partition, epoch)), 1, 16);
 GRANT EXECUTE ON FUNCTION segments.event_covered, segments.event_digest TO segments_operate;
 
--- The same for the other rows of the log. They are few, so a trigger computes it, and a salt for each rejected record.
+-- The same for the other rows of the log. They are few, so a trigger computes it, and makes a salt for each rejected record.
 CREATE FUNCTION segments.personal_digest(r segments.rejected) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
 RETURN substr(sha256(
     r.salt || segments.framed(r.detail) || segments.framed(r.record_key) || segments.framed(r.payload)

@@ -44,6 +44,6 @@ BEGIN
     RETURN number;
 END $$;
 COMMENT ON FUNCTION segments.erase_person(text, text, text, text) IS
-'Takes a person''s identifier away and blanks their free text; their rows stay, as erased:<n>. Returns n, or null when nobody has that identifier. user_id is as reporting.normalise_user() gives it.';
+'Removes a person''s identifier and blanks their free text; their rows stay, as erased:<n>. Returns n, or null if no person has that identifier. user_id: as reporting.normalise_user() returns it.';
 -- Granted here, while the owner still owns it: setup then gives it to the erasing role.
 GRANT EXECUTE ON FUNCTION segments.erase_person TO segments_operate;

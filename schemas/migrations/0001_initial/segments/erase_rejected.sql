@@ -40,6 +40,6 @@ BEGIN
     RETURN number;
 END $$;
 COMMENT ON FUNCTION segments.erase_rejected(text, integer, integer, bigint, text, text) IS
-'Blanks detail, key, payload and headers of one rejected record; the row stays. For records that segments.erase_person() can tie to nobody. Returns the number under which it is recorded, or null when no rejected record lies there.';
+'Blanks detail, key, payload and headers of one rejected record; the row stays. For records that segments.erase_person() can''t assign to a person. Returns the number under which it is recorded, or null if there is no rejected record at that position.';
 -- Granted here, while the owner still owns it: setup then gives it to the erasing role.
 GRANT EXECUTE ON FUNCTION segments.erase_rejected TO segments_operate;

@@ -1,12 +1,11 @@
 -- The fold: the effect of one event on the state of its key. The workers, the reporting views, explain and verify call it;
 -- projections.fold_key is the same rule for whole keys.
 --
--- The columns of a key's state. member_* is the event that began the present membership (null for a
--- non-member), stated_* the event that last stated the standing override (null without one).
--- valid_from, from_*: the time since which (is_member, override) has its value, and the event that set it; that event is null
--- for a key whose events have changed nothing yet, and the time is that of its first event. from_effect: what it changed.
--- effect: what the newest event did: 1 changed membership, 2 changed the override,
--- 4 restated it with another expires_at, 8 was ineffective.
+-- The columns of a key's state. member_*: the event that began the present membership (null for a non-member). stated_*: the
+-- event that last stated the standing override (null without one). valid_from, from_*: when (is_member, override) got its
+-- value, and by which event; before the first change the time of the key's first event, and null. from_effect: what that event
+-- changed. effect of the newest event: 1 changed membership, 2 changed the override, 4 restated it with another expires_at,
+-- 8 was ineffective.
 CREATE TYPE segments.key_state AS (
     is_member boolean,
     override smallint,

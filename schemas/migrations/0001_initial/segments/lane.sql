@@ -26,7 +26,7 @@ CREATE TABLE segments.lane (
     quiet_offset bigint,
     quiet_at timestamptz,
     stopped_because text,
-    -- Replaced by a later epoch; nothing is appended here any more.
+    -- Replaced by a later epoch; no longer appended to.
     closed boolean NOT NULL DEFAULT false,
     CONSTRAINT lane_once UNIQUE (topic, partition, epoch),
     CONSTRAINT lane_counts_tile CHECK (next_offset - first_offset = events + duplicates + rejected + holes)

@@ -1,9 +1,9 @@
--- The leaves of the seal: what is signed of each row of the log, as canonical JSON (RFC 8785: keys in order, no spaces) of
--- less than 2 KiB. In clear what identifies nobody; the row's digest stands for all of its columns, free text and
--- identifier by a salted digest, so that a leaf is computed again after an erasure. Null members are absent. Times are
--- integers: microseconds since 1970, or seconds where a command has seconds.
+-- The leaves of the seal: the signed content of each row of the log, as canonical JSON (RFC 8785: keys in order, no spaces)
+-- of less than 2 KiB. Columns that identify nobody are in clear. The row's digest covers all columns, with free text and
+-- identifier as a salted digest, so that a leaf is the same after an erasure. Null members are absent. Times are integers:
+-- microseconds since 1970, or seconds if a command has seconds.
 
--- A member with text that may be long: of more than 64 bytes only its SHA-256 stands, under a name that says so.
+-- A member for text that may be long. Text of more than 64 bytes is replaced by its SHA-256, under another name.
 CREATE FUNCTION segments.leaf_text(name text, value text) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE
     WHEN octet_length(value) <= 64 THEN '"' || name || '":' || to_json(value)::text
@@ -17,7 +17,7 @@ RETURN '"' || name || '_sha256":"' || encode(sha256(convert_to(value, 'UTF8')), 
 CREATE FUNCTION segments.leaf_time(moment timestamptz) RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE
 RETURN round(date_part('epoch', moment) * 1000000)::bigint;
 
--- The rows of a lane from an offset on, below another, as leaves. Without an order: first_offset is the order.
+-- The rows of a lane in a range of offsets, as leaves, unordered; their order is that of first_offset.
 CREATE FUNCTION segments.lane_leaves(lane_id integer, first_offset bigint, end_offset bigint)
 RETURNS TABLE (kind text, first_offset bigint, next_offset bigint, recorded_at timestamptz, entry text)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -77,8 +77,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
 $$;
 GRANT EXECUTE ON FUNCTION segments.lane_leaves TO segments_seal;
 
--- The rows that have a number instead of a place in a lane: changes of the registry, what was done to lanes, retries and
--- erasures. The reason of an erasure may name a person: its digest alone is signed.
+-- The rows with a number instead of a position: changes of the registry, actions on lanes, retries and erasures. The reason of
+-- an erasure may name a person, so only its digest is signed.
 CREATE VIEW segments.numbered_leaf AS
 SELECT
     'registry_event' AS kind, r.version AS number, concat(

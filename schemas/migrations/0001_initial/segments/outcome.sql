@@ -1,10 +1,9 @@
--- What became of an event as one number: its effect at its place in the fold (effect of key_state), 16 where it is superseded,
--- and 32.
+-- The outcome of an event as a number: 32, plus its effect in the fold (as in key_state), plus 16 if it is superseded.
 CREATE FUNCTION segments.outcome_code(effect smallint, is_superseded boolean) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN 32 + effect + CASE WHEN is_superseded THEN 16 ELSE 0 END;
 
--- The word for it; of what is not folded yet the number is 0 or null. What is frequent is found first.
+-- The word for an outcome. The number of an event that is not folded yet is 0 or null. Frequent outcomes are tested first.
 CREATE FUNCTION segments.outcome(code integer) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE code
     WHEN 33 THEN 'applied'
@@ -16,9 +15,9 @@ RETURN CASE code
     ELSE CASE WHEN code > 0 THEN 'superseded' ELSE 'queued' END
 END;
 
--- Whether an event is superseded: an add or block of its key is later in the fold's order and came earlier. An expire never
--- is. first_later: of the adds and blocks that are later in the order the first to arrive, null without one; arrival: when
--- the event did. Both count the key's events in their order of arrival.
+-- Whether an event is superseded: an add or block of its key is later in the fold's order, but arrived earlier. An expire is
+-- never superseded. first_later: the first to arrive of the adds and blocks later in the order, or null. arrival: the event's
+-- own. Both are places in the order in which the key's events arrived.
 CREATE FUNCTION segments.is_superseded(user_status smallint, first_later bigint, arrival bigint) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN user_status <> 6 AND coalesce(first_later < arrival, false);

@@ -1,5 +1,5 @@
--- The lanes of topics that ever might have spoken for one of some networks; null: all lanes. The first topic might say
--- everything before somebody said otherwise.
+-- The lanes of topics that were ever allowed to carry one of some networks; null: all lanes. `<prefix>.commands` may carry
+-- every network until a rule restricts it.
 CREATE FUNCTION segments.lanes_of(networks text []) RETURNS SETOF segments.lane LANGUAGE sql STABLE AS $$
     SELECT l.* FROM segments.lane AS l
     WHERE $1 IS NULL OR l.topic <> ALL (ARRAY(
@@ -9,8 +9,8 @@ CREATE FUNCTION segments.lanes_of(networks text []) RETURNS SETOF segments.lane 
 $$;
 
 -- The caller's networks (of the role itself and of roles that it is a member of), their segments, and the lanes of topics
--- that may have carried them. Functions, so that plans do not show it; in PL/pgSQL, which plans a query once per session,
--- while a function in SQL would plan it at each look-up and take longer than the look-up.
+-- that may have carried them. Functions, because a plan would show the rows; in PL/pgSQL, which plans a query once per
+-- session: a function in SQL would plan it at each look-up, which takes longer than the look-up.
 CREATE FUNCTION segments.own(asking name) RETURNS TABLE (network_id text, segments integer [], lanes integer [])
 LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -37,8 +37,8 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION segments.shown_lanes TO segments_report_network;
 
--- The networks of who asks, of all or of this one. It may be called in a function that runs as its owner: who asks is the
--- role that the session has taken on, or its login.
+-- The session's networks, all or the given one. Functions that run as their owner call it, so the role is not current_user
+-- but the role that the session has set, or its login.
 CREATE FUNCTION segments.visible_networks(of_network text DEFAULT NULL) RETURNS SETOF text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT DISTINCT a.network_id FROM segments.analyst AS a

@@ -1,5 +1,5 @@
 -- The log is immutable: no role is granted UPDATE, DELETE or TRUNCATE on it, and triggers refuse them to the owner too.
--- The only exception is erasure, by its own role through its own function. In tables that are not append-only (person,
+-- The only exception is erasure, by a separate role and its functions. In tables that are not append-only (person,
 -- idempotency, segment) the triggers protect the columns that must never change.
 CREATE FUNCTION segments.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

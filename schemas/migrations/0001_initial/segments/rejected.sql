@@ -15,7 +15,7 @@ CREATE TABLE segments.rejected (
     record_key bytea,
     payload bytea,
     payload_text text,
-    -- The headers that have an effect, which a retry repeats: {name: text}.
+    -- The headers that have an effect, for a retry: {name: text}.
     headers jsonb,
     -- The person in the record key, if not person_id: only for erasure, and in no view.
     key_person_id bigint,
@@ -44,7 +44,8 @@ GRANT SELECT, INSERT ON segments.rejected TO segments_ingest, segments_operate;
 GRANT SELECT ON segments.rejected TO segments_project, segments_api;
 GRANT SELECT, UPDATE (detail, record_key, payload, payload_text, headers, salt, blanked) ON segments.rejected TO segments_erase;
 
--- The offset of the rejected record that represents a place: its own, or the first of its batch. Else null.
+-- The offset of the rejected record at a position: the position itself, or the first offset of an unreadable batch. Null
+-- without one.
 CREATE FUNCTION segments.rejected_at(lane_id integer, kafka_offset bigint) RETURNS bigint
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN (

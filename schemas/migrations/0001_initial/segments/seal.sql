@@ -1,6 +1,6 @@
--- The seal: which leaves are which rows, and the checkpoints that were signed. Append-only but for the lease.
+-- The seal: the rows that each leaf stands for, and the signed checkpoints. Append-only, except the lease.
 
--- A log in the sense of RFC 6962, with an origin of its own. The newest goes on; another begins with `seal reopen`.
+-- A log in the sense of RFC 6962, with an origin of its own. Only the newest is continued; `seal reopen` begins another.
 CREATE TABLE segments.seal (
     seal_id integer GENERATED ALWAYS AS IDENTITY CONSTRAINT seal_pkey PRIMARY KEY,
     origin text COLLATE "C" NOT NULL CONSTRAINT seal_origin_once UNIQUE,
@@ -9,18 +9,19 @@ CREATE TABLE segments.seal (
     opened_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- A round fixes the order of its leaves before anything is signed: whoever carries it out makes the same tree.
+-- A round fixes the order of its leaves before anything is signed, so that every process that continues it makes the same
+-- tree.
 CREATE TABLE segments.seal_round (
     seal_id integer NOT NULL,
     tree_size bigint NOT NULL, -- with this round's leaves
     root bytea NOT NULL,
-    recorded_until timestamptz, -- no row of a lane will appear that was recorded earlier
+    recorded_until timestamptz, -- rows of lanes recorded earlier are final
     planned_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT seal_round_pkey PRIMARY KEY (seal_id, tree_size)
 );
 
--- Which leaves are which rows: of a lane those from first_offset on, below next_offset, a leaf for each row in the order
--- of offsets; else the one row of a kind with the number first_offset.
+-- The rows of consecutive leaves: of a lane the rows in [first_offset, next_offset), a leaf each, in the order of offsets;
+-- otherwise the one row of a kind whose number is first_offset.
 CREATE TABLE segments.seal_stretch (
     seal_id integer NOT NULL,
     first_leaf bigint NOT NULL,
@@ -39,12 +40,12 @@ CREATE UNIQUE INDEX seal_stretch_of_number ON segments.seal_stretch (seal_id, ki
 CREATE TABLE segments.seal_checkpoint (
     seal_id integer NOT NULL,
     tree_size bigint NOT NULL,
-    note text NOT NULL, -- as it was signed
+    note text NOT NULL, -- as signed
     signed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT seal_checkpoint_pkey PRIMARY KEY (seal_id, tree_size)
 );
 
--- One process at a time seals: it renews the lease with each round. Nothing rests on it but that work is not done twice.
+-- One process at a time seals, and renews the lease with each round. The lease only avoids double work.
 CREATE TABLE segments.seal_lease (
     only_row boolean NOT NULL DEFAULT true CONSTRAINT seal_lease_pkey PRIMARY KEY,
     holder uuid,

@@ -16,7 +16,7 @@ CREATE TABLE segments.segment (
 GRANT SELECT ON segments.segment TO segments_ingest, segments_project, segments_operate, segments_api;
 GRANT SELECT, INSERT, UPDATE (segment_name, description, is_visible, archived_at) ON segments.segment TO segments_registry;
 
--- Id, network, creator and time of creation never change: the log refers to a segment by its key.
+-- Id, network, creator and time of creation never change, because events refer to the segment by its key.
 CREATE FUNCTION segments.refuse_another_segment() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND (old.segment_key, old.network_id, old.segment_id, old.created_at, old.created_by)

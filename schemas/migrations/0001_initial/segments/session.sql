@@ -1,5 +1,5 @@
--- Sessions of the dashboard, and links that begin one. Of a token, 256 random bits, only the SHA-256 digest is stored.
--- A row is deleted when its session ends or its link is used. It is worth nothing once its key is revoked or expired.
+-- Sessions of the dashboard, and links that begin one. Only the SHA-256 digest of a token (256 random bits) is stored. A row
+-- is deleted when its session ends or its link is used, and is invalid once its key is revoked or expired.
 CREATE TABLE segments.session (
     token_digest bytea CONSTRAINT session_pkey PRIMARY KEY,
     key_id text COLLATE "C" NOT NULL CONSTRAINT session_key REFERENCES segments.api_key,

@@ -1,5 +1,5 @@
--- Signatures that were believed, each once, by their nonce. Not part of the log: they are deleted once no unread record
--- can be believed with them.
+-- Signatures that were accepted, each once, by their nonce. Not part of the log: they are deleted once no unread record
+-- could be accepted with them.
 CREATE TABLE segments.signature (
     signed_at timestamptz NOT NULL,
     nonce bytea NOT NULL,
@@ -8,7 +8,7 @@ CREATE TABLE segments.signature (
 GRANT SELECT, INSERT ON segments.signature TO segments_ingest, segments_operate;
 GRANT SELECT ON segments.signature TO segments_project;
 
--- Signatures made before this time are not believed, because they may have been deleted. One row.
+-- Signatures made before this time are not accepted, because their rows may be deleted. One row.
 CREATE TABLE segments.signature_horizon (
     forgotten_until timestamptz NOT NULL DEFAULT '-infinity',
     moved_at timestamptz NOT NULL DEFAULT clock_timestamp()
@@ -18,7 +18,7 @@ INSERT INTO segments.signature_horizon DEFAULT VALUES;
 GRANT SELECT ON segments.signature_horizon TO segments_ingest, segments_project, segments_operate;
 
 -- Delete signatures once no lane has unread records of their time: two hours behind the slowest open lane, and after 7
--- days in any case. Earlier signatures are no longer believed; appends that did not know this yet have ended by then. At
+-- days in any case. Earlier signatures are no longer accepted; appends that began before that rule have ended by then. At
 -- most 5,000 per call, as in forget_keys().
 CREATE FUNCTION segments.forget_signatures() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

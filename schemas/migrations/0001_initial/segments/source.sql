@@ -10,7 +10,7 @@ GRANT SELECT, UPDATE ON segments.source_version TO segments_registry;
 
 -- The rules of command topics, and every change with actor and time. Kafka's ACLs control who may write a topic.
 -- Append-only: the newest row of a topic is its current rule. Topics without a row are not read, except
--- <prefix>.commands, which may carry everything.
+-- <prefix>.commands, which may then carry everything.
 CREATE TABLE segments.source_event (
     version bigint CONSTRAINT source_event_pkey PRIMARY KEY,
     topic text COLLATE "C" NOT NULL,

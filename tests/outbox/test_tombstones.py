@@ -15,7 +15,7 @@ from projections.outbox.memberships import publish_memberships
 from schemas.topics import Topics
 from service.ingest.role import ingest
 from service.kafka.clients import connection_options
-from tests.outbox.test_memberships import _TOLD
+from tests.outbox.test_memberships import PUBLISHED
 from tests.support.database import erase, folded, make_segments, rows, sound, until, value
 from tests.support.kafka import NewRecord, publish, read_topic
 from tests.support.roles import service
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 NOW = int(time.time()) - 100
-FAREWELL = "SELECT erasure_id >= {} FROM projections.tombstone_outbox"
+TOMBSTONES_PUBLISHED = "SELECT erasure_id >= {} FROM projections.tombstone_outbox"
 
 
 async def last_words(settings: Settings) -> dict[str, Any]:
@@ -39,10 +39,10 @@ async def last_words(settings: Settings) -> dict[str, Any]:
     return last
 
 
-async def test_what_a_teller_left_unfinished_is_aborted_and_its_identifiers_are_buried_too(
+async def test_a_transaction_that_a_leader_left_open_is_aborted_and_its_keys_get_tombstones_too(
     settings: Settings,
 ) -> None:
-    """Who reads uncommitted records meets it all the same."""
+    """Consumers with read_uncommitted see its records too."""
     await make_segments(settings)
     name = await value(settings, "SELECT segments.installation_name()")
     topics = Topics(settings.topic_prefix, name)
@@ -58,9 +58,9 @@ async def test_what_a_teller_left_unfinished_is_aborted_and_its_identifiers_are_
     async with service(settings, ingest, project, publish_memberships):
         await publish(settings, [NewRecord(user="ann"), NewRecord(user="bob")])
         await folded(settings)
-        await until(settings, _TOLD)
+        await until(settings, PUBLISHED)
         number = await erase(settings, "ann")
-        await until(settings, FAREWELL.format(number))
+        await until(settings, TOMBSTONES_PUBLISHED.format(number))
     assert await last_words(settings) == {
         "n:1:eve": None, "n:1:ann": None, f"n:1:erased:{number}": True, "n:1:bob": True,
     }  # fmt: skip
@@ -84,9 +84,9 @@ async def test_tombstones_bury_the_identifier_and_the_states_go_on_under_the_new
             ],
         )  # fmt: skip
         await folded(settings)
-        await until(settings, _TOLD)
+        await until(settings, PUBLISHED)
         number = await erase(settings, "a:nn")
-        await until(settings, FAREWELL.format(number))
+        await until(settings, TOMBSTONES_PUBLISHED.format(number))
         assert await last_words(settings) == {
             "n:1:a:nn": None, "n:2:a:nn": None, "m:1:a:nn": True, "n:1:bob": True,
             f"n:1:erased:{number}": True, f"n:2:erased:{number}": False,
@@ -94,9 +94,9 @@ async def test_tombstones_bury_the_identifier_and_the_states_go_on_under_the_new
         # Whoever has that identifier afterwards is told of in its own segments only.
         await publish(settings, [NewRecord(user="a:nn", segment_id=1, status_change_timestamp=NOW)])
         await folded(settings)
-        await until(settings, _TOLD)
+        await until(settings, PUBLISHED)
         again = await erase(settings, "bob")
-        await until(settings, FAREWELL.format(again))
+        await until(settings, TOMBSTONES_PUBLISHED.format(again))
     last = await last_words(settings)
     assert (last["n:1:a:nn"], last["n:2:a:nn"], last["n:1:bob"]) == (True, None, None)
     standing = {key: value for key, value in last.items() if value is not None}
