@@ -45,7 +45,7 @@ MISKEYED = Counter(
     registry=None,
 )
 INVALID_SIGNATURES = Counter(
-    "segments_invalid_signatures",
+    "segments_unbelieved",
     "Records with a signature that was not accepted, by claimed source",
     ["source"],
     registry=None,

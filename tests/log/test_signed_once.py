@@ -102,7 +102,7 @@ async def test_a_signature_for_another_topic_another_hour_or_by_another_key_is_n
 
 
 def counted(source: str) -> float:
-    return REGISTRY.get_sample_value("segments_invalid_signatures_total", {"source": source}) or 0
+    return REGISTRY.get_sample_value("segments_unbelieved_total", {"source": source}) or 0
 
 
 async def test_the_log_says_once_that_a_signature_is_not_accepted(lane: LogLane) -> None:
