@@ -55,6 +55,11 @@ def _description(
     return value
 
 
+reason_option = click.option(
+    "--reason", callback=_description, help="Why; recorded in the segment's history."
+)
+
+
 def _show(shown: registry.Segment, *, as_json: bool) -> None:
     row = {name: value for name, value in asdict(shown).items() if name != "segment_key"}
     if as_json:
@@ -118,6 +123,7 @@ async def list_(*, network: str | None, as_json: bool) -> None:
 @click.option("--name", callback=_name, help="The new name.")
 @click.option("--description", callback=_description, help="The new description; empty for none.")
 @click.option("--hidden/--visible", "hidden", default=None, help="The new visibility.")
+@reason_option
 @actor_option
 async def edit(
     *,
@@ -126,6 +132,7 @@ async def edit(
     name: str | None,
     description: str | None,
     hidden: bool | None,
+    reason: str | None,
     actor: str | None,
     as_json: bool,
 ) -> None:
@@ -139,6 +146,7 @@ async def edit(
             description=registry.KEEP if description is None else description,
             is_visible=registry.KEEP if hidden is None else not hidden,
             actor=actor,
+            reason=reason,
         )
     _show(edited, as_json=as_json)
 
@@ -146,8 +154,11 @@ async def edit(
 def _archiving(name: str, *, archived: bool, help_text: str) -> None:
     @network_option
     @id_option
+    @reason_option
     @actor_option
-    async def change(*, network: str, segment_id: int, actor: str | None, as_json: bool) -> None:
+    async def change(
+        *, network: str, segment_id: int, reason: str | None, actor: str | None, as_json: bool
+    ) -> None:
         async with connected(load_settings(), ROLE) as connection:
             changed = await registry.set_archived(
                 connection,
@@ -155,6 +166,7 @@ def _archiving(name: str, *, archived: bool, help_text: str) -> None:
                 segment_id=segment_id,
                 archived=archived,
                 actor=actor,
+                reason=reason,
             )
         _show(changed, as_json=as_json)
 

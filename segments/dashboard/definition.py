@@ -86,12 +86,13 @@ class _Definition:
     async def edit(self, visit: Visit) -> Response:
         """Change name, description and visibility."""
         given = {"name": visit.form.get("name", "").strip(), "description": visit.field("description"),
-            "is_visible": visit.field("hidden") is None}  # fmt: skip
+            "is_visible": visit.field("hidden") is None, "reason": visit.field("reason")}  # fmt: skip
         return await self._change(visit, given)
 
     async def archive(self, visit: Visit) -> Response:
         """Archive a segment, or restore it."""
-        return await self._change(visit, {"archived": visit.field("archived") == "true"})
+        given = {"archived": visit.field("archived") == "true", "reason": visit.field("reason")}
+        return await self._change(visit, given)
 
     async def _change(self, visit: Visit, given: dict[str, Any]) -> Response:
         try:

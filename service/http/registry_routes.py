@@ -54,6 +54,9 @@ class SegmentChange(BaseModel):
     description: SegmentDescription | None = None
     is_visible: bool = True
     archived: Annotated[bool, Field(description="An archived segment refuses commands.")] = False
+    reason: Annotated[
+        SegmentDescription | None, Field(description="Why; recorded in the segment's history.")
+    ] = None
 
 
 class SegmentShown(BaseModel):
@@ -167,6 +170,7 @@ async def change_segment(
         "network_id": admission.network_id,
         "segment_id": segment_id,
         "actor": admission.key.key_name,
+        "reason": fields.pop("reason", None),
     }
     changed = await registry.edit(connection, **which, **fields)
     if archived is not None:

@@ -141,9 +141,11 @@ async def edit(
     description: str | Keep | None = KEEP,
     is_visible: bool | Keep = KEEP,
     actor: str | None = None,
+    reason: str | None = None,
 ) -> Segment:
     """Change name, description (None or empty removes it) or visibility. Without a difference no event is recorded.
 
+    reason: recorded with the change; empty counts as none.
     Raises: UnknownSegmentError, NameTakenError.
     """
     async with connection.transaction():
@@ -158,7 +160,7 @@ async def edit(
         if wanted == now:
             return now
         await _update(connection, wanted)
-        return await _record(connection, now.segment_key, "edited", actor)
+        return await _record(connection, now.segment_key, "edited", actor, reason)
 
 
 async def _next_id(connection: asyncpg.Connection[Any], network_id: str, name: str) -> int:
@@ -178,9 +180,11 @@ async def set_archived(
     segment_id: int,
     archived: bool,
     actor: str | None = None,
+    reason: str | None = None,
 ) -> Segment:
     """Archive a segment, which then refuses commands, or restore it; idempotent.
 
+    reason: as for `edit`.
     Raises: UnknownSegmentError.
     """
     async with connection.transaction():
@@ -194,7 +198,7 @@ async def set_archived(
             archived,
         )
         change = "archived" if archived else "restored"
-        return await _record(connection, now.segment_key, change, actor)
+        return await _record(connection, now.segment_key, change, actor, reason)
 
 
 async def _update(connection: asyncpg.Connection[Any], wanted: Segment) -> None:
@@ -248,7 +252,11 @@ async def lock(connection: asyncpg.Connection[Any], network_id: str) -> int:
 
 
 async def _record(
-    connection: asyncpg.Connection[Any], segment_key: int, change: str, actor: str | None
+    connection: asyncpg.Connection[Any],
+    segment_key: int,
+    change: str,
+    actor: str | None,
+    reason: str | None = None,
 ) -> Segment:
     """Record a change, and return the segment."""
     await connection.execute(
@@ -256,6 +264,7 @@ async def _record(
         segment_key,
         change,
         actor,
+        reason or None,
     )
     return await _get(connection, segment_key)
 

@@ -28,7 +28,11 @@ async def test_a_segment_is_created_listed_edited_archived_and_restored(database
     )  # fmt: skip
     assert second.json["segment_id"] == 10
     assert (second.json["is_visible"], second.json["created_by"]) == (False, "env")
-    for change in (["edit", "--name", "zehn", "--visible"], ["archive"], ["restore"]):
+    for change in (
+        ["edit", "--name", "zehn", "--visible"],
+        ["archive", "--reason", "Over"],
+        ["restore"],
+    ):
         done = await run(database, "segment", change[0], "--network", "n", "--id", "10", *change[1:], "--json",
                          "--actor", "bob")  # fmt: skip
         assert done.code == 0, done.err
@@ -40,10 +44,10 @@ async def test_a_segment_is_created_listed_edited_archived_and_restored(database
     assert "zehn" in (await run(database, "segment", "list")).out
     history = await rows(
         database,
-        "SELECT actor, archived FROM reporting.segment_history WHERE segment_id = 10 ORDER BY valid_from",
+        "SELECT actor, archived, reason FROM reporting.segment_history WHERE segment_id = 10 ORDER BY valid_from",
     )
     assert [tuple(row.values()) for row in history] == [
-        ("env", False), ("bob", False), ("bob", True), ("bob", False),
+        ("env", False, None), ("bob", False, None), ("bob", True, "Over"), ("bob", False, None),
     ]  # fmt: skip
 
 

@@ -82,8 +82,10 @@ async def test_a_definition_is_edited_reverted_archived_and_restored(
         await expect(page.locator(".changes").first).to_contain_text("Better name")
         await page.get_by_role("button", name="Make this the definition again").click()
         await expect(page.locator(".history li")).to_have_count(3)
+        await page.locator("#archive-reason").fill("Nobody uses it")
         await page.get_by_role("button", name="Archive segment").click()
         await person.sees("Archived since")
+        await expect(page.locator(".history li").first).to_contain_text("Nobody uses it")
         await person.go(USER)
         await person.choose("Add")
         await person.sees("the segment is archived")
@@ -93,7 +95,7 @@ async def test_a_definition_is_edited_reverted_archived_and_restored(
         assert person.faults == [] or all("409" in fault for fault in person.faults)
     history = await rows(
         api.settings,
-        "SELECT segment_name, description, is_visible, archived, actor"
+        "SELECT segment_name, description, is_visible, archived, actor, reason"
         " FROM reporting.segment_history ORDER BY valid_from",
     )
     first: dict[str, Any] = {
@@ -101,14 +103,17 @@ async def test_a_definition_is_edited_reverted_archived_and_restored(
         "description": None,
         "is_visible": True,
         "archived": False,
+        "reason": None,
     }
     edited: dict[str, Any] = {
         "segment_name": "Better name",
         "description": "Now described",
         "is_visible": False,
         "archived": False,
+        "reason": None,
     }
-    expected = [first, edited, first, first | {"archived": True}, first]
+    archived = first | {"archived": True, "reason": "Nobody uses it"}
+    expected = [first, edited, first, archived, first]
     assert [{**row} for row in history] == [
         {**one, "actor": "ann@example.com" if nth else None} for nth, one in enumerate(expected)
     ]

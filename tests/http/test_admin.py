@@ -114,6 +114,20 @@ async def test_a_change_touches_what_it_names_and_one_that_changes_nothing_is_no
     ]
 
 
+async def test_the_reason_of_a_change_is_in_the_history(api: Api) -> None:
+    await patch(api, 1, archived=True, reason="Nobody uses it")
+    await patch(api, 1, reason="Nothing changes")
+    await patch(api, 1, archived=False, reason=None)
+    history = await rows(
+        api.settings, "SELECT archived, reason FROM reporting.segment_history ORDER BY valid_from"
+    )
+    assert [tuple(row.values()) for row in history] == [
+        (False, None), (True, "Nobody uses it"), (False, None),
+    ]  # fmt: skip
+    answer = await patch(api, 1, archived=True, reason="x" * 4097)
+    assert [one["pointer"] for one in answer.json()["errors"]] == ["/reason"]
+
+
 async def test_an_empty_description_is_none_and_a_null_of_what_must_be_there_is_400(
     api: Api,
 ) -> None:
@@ -164,7 +178,7 @@ async def test_the_document_tells_no_default_of_what_a_change_leaves_out(api: Ap
         "requestBody"
     ]
     properties = body["content"]["application/json"]["schema"]["properties"]
-    assert set(properties) == {"name", "description", "is_visible", "archived"}
+    assert set(properties) == {"name", "description", "is_visible", "archived", "reason"}
     assert not any("default" in field for field in properties.values())
 
 

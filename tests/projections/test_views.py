@@ -18,7 +18,7 @@ pytestmark = pytest.mark.stack
 VIEWS = {
     "segment": "network_id, segment_id, segment_name, description, is_visible, created_at, created_by, archived_at",
     "segment_history": "network_id, segment_id, segment_name, description, is_visible, archived, valid_from, valid_to,"
-    " actor",
+    " actor, reason",
     "membership": "network_id, segment_id, segment_name, user_id, since, cause, override, reference_id, description,"
     " metadata, last_recorded_at, event_id, source, actor",
     "override": "network_id, segment_id, segment_name, user_id, override, is_member, since, expires_at, reference_id,"

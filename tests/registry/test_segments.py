@@ -89,18 +89,19 @@ async def test_each_change_is_kept_with_actor_time_and_its_interval(
         connection, network_id="n", name="a", description="first", is_visible=False, actor="ann"
     )
     assert (made.created_by, made.is_visible, made.archived_at) == ("ann", False, None)
-    await registry.edit(connection, **one, name="b", is_visible=True, actor="bob")
-    await registry.set_archived(connection, **one, archived=True, actor="cid")
+    await registry.edit(connection, **one, name="b", is_visible=True, actor="bob", reason="")
+    await registry.set_archived(connection, **one, archived=True, actor="cid", reason="Over")
     await registry.set_archived(connection, **one, archived=True, actor="nobody: it is so already")
     restored = await registry.set_archived(connection, **one, archived=False, actor="dan")
     assert restored.archived_at is None
 
     history = await rows(database, "SELECT * FROM reporting.segment_history ORDER BY valid_from")
-    assert [(r["segment_name"], r["description"], r["is_visible"], r["archived"], r["actor"]) for r in history] == [
-        ("a", "first", False, False, "ann"),
-        ("b", "first", True, False, "bob"),
-        ("b", "first", True, True, "cid"),
-        ("b", "first", True, False, "dan"),
+    names = ("segment_name", "description", "is_visible", "archived", "actor", "reason")
+    assert [tuple(r[name] for name in names) for r in history] == [
+        ("a", "first", False, False, "ann", None),
+        ("b", "first", True, False, "bob", None),
+        ("b", "first", True, True, "cid", "Over"),
+        ("b", "first", True, False, "dan", None),
     ]  # fmt: skip
     assert [r["valid_to"] for r in history] == [*(r["valid_from"] for r in history[1:]), None]
     (now,) = await rows(database, "SELECT * FROM reporting.segment")

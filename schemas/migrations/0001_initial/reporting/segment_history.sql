@@ -8,7 +8,8 @@ SELECT
     r.archived,
     r.changed_at AS valid_from,
     lead(r.changed_at) OVER (PARTITION BY r.segment_key ORDER BY r.version) AS valid_to,
-    r.actor
+    r.actor,
+    r.reason
 FROM segments.registry_event AS r
 INNER JOIN segments.segment AS s ON r.segment_key = s.segment_key;
 
@@ -22,6 +23,7 @@ COMMENT ON COLUMN reporting.segment_history.archived IS 'Whether the segment is 
 COMMENT ON COLUMN reporting.segment_history.valid_from IS 'When the change was made.';
 COMMENT ON COLUMN reporting.segment_history.valid_to IS 'When the next one was made; null for the latest.';
 COMMENT ON COLUMN reporting.segment_history.actor IS 'The person or job that made the change.';
+COMMENT ON COLUMN reporting.segment_history.reason IS 'Why, as the actor says; null if nothing was said.';
 
 GRANT SELECT ON reporting.segment_history TO segments_operate, segments_api, segments_report;
 CALL segments.make_network_view('segment_history');

@@ -85,7 +85,8 @@ SELECT
         '{', segments.leaf_text('actor', r.actor) || ',', '"archived":', r.archived::text, ',"change":"', r.change,
         '","changed_at":', segments.leaf_time(r.changed_at), ',' || segments.leaf_text('description', r.description),
         ',"is_visible":', r.is_visible::text, ',"kind":"registry_event","network_id":"', s.network_id,
-        '","number":', r.version, ',"segment_id":', s.segment_id, ',', segments.leaf_text('segment_name', r.segment_name), '}'
+        '","number":', r.version, ',' || segments.leaf_text('reason', r.reason), ',"segment_id":', s.segment_id,
+        ',', segments.leaf_text('segment_name', r.segment_name), '}'
     ) AS entry
 FROM segments.registry_event AS r
 INNER JOIN segments.segment AS s ON r.segment_key = s.segment_key

@@ -10,6 +10,7 @@ CREATE TABLE segments.registry_event (
     archived boolean NOT NULL,
     changed_at timestamptz NOT NULL,
     actor text,
+    reason text, -- why, as the actor says
     CONSTRAINT registry_event_change_is_known CHECK (change IN ('created', 'edited', 'archived', 'restored'))
 );
 CREATE INDEX registry_event_of_segment ON segments.registry_event (segment_key, version);
