@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from projections.queries.rows import Row
 
 _SQL = statements("projections.queries.sql")
+# Keys that a page of disagreements reads, full or not: most keys agree.
+MOST_KEYS = 40_000
 SORTS = ("id", "name", "members", "pinned", "blocked")
 UNITS = ("day", "week", "month")
 
@@ -81,12 +83,33 @@ async def read_calendar(
     segment_id: int,
     unit: str,
     since: date | None,
+    zone: str = "UTC",
 ) -> list[Row]:
     """Return members at the end of each unit, and who joined and left in it, without gaps up to today.
 
-    unit: one of UNITS, of UTC days. since: None for the segment's first day.
+    unit: one of UNITS. since: None for the segment's first day. zone: in another than UTC every interval of the segment
+    is read.
     """
-    found = await connection.fetch(_SQL["segment_calendar"], network_id, segment_id, unit, since)
+    wanted = (network_id, segment_id, unit, since)
+    if zone == "UTC":
+        found = await connection.fetch(_SQL["segment_calendar"], *wanted)
+    else:
+        found = await connection.fetch(_SQL["segment_series"], *wanted, zone)
+    return [dict(row) for row in found]
+
+
+async def read_causes(
+    connection: asyncpg.Connection[Any],
+    segment_key: int,
+    unit: str,
+    since: date | None,
+    zone: str = "UTC",
+) -> list[Row]:
+    """Return who joined (entered, added) and left (departed, blocked), by the units in which somebody did.
+
+    Arguments as for `read_calendar`.
+    """
+    found = await connection.fetch(_SQL["segment_causes"], segment_key, unit, since, zone)
     return [dict(row) for row in found]
 
 
@@ -115,3 +138,17 @@ async def read_overrides(
         last = row["person_id"]
         overrides.append(dict(row))
     return overrides, None
+
+
+async def read_disagreements(
+    connection: asyncpg.Connection[Any], segment_key: int, after: int, limit: int
+) -> tuple[list[Row], int | None]:
+    """Return keys without an override whose last automation outcome says otherwise, as `read_overrides` does.
+
+    A page may have fewer, even none, without being the last: it also ends after MOST_KEYS keys.
+    """
+    found = await connection.fetch(_SQL["disagreements"], segment_key, after, MOST_KEYS, limit + 1)
+    rows = [dict(row) for row in found if row["person_id"] is not None]
+    if len(rows) > limit:
+        return rows[:limit], rows[limit - 1]["person_id"]
+    return rows, found[0]["last_key"] if found[0]["keys"] == MOST_KEYS else None

@@ -109,3 +109,52 @@ def lanes(intervals: Sequence[Row], now: datetime) -> tuple[dict[int, list[Bar]]
         )
         by_segment.setdefault(one["segment_id"], []).append(bar)
     return by_segment, begin
+
+
+class Column(NamedTuple):
+    """A unit's bars in a box of WIDTH by HEIGHT, whose middle is nobody: who joined above, who left below.
+
+    Each part is (kind, y, height), kind one of automation, add, block.
+    """
+
+    x: float
+    width: float
+    starts_on: date
+    parts: list[tuple[str, float, float]]
+
+
+_LENGTHS = {"day": 1, "week": 7, "month": 30.44}
+
+
+def bars(causes: Sequence[Row], unit: str) -> list[Column]:
+    """Place who joined and left, by cause, on an axis from the first of these units to the last."""
+    if not causes:
+        return []
+    middle = HEIGHT / 2
+    most = max(
+        max(one["entered"] + one["added"], one["departed"] + one["blocked"]) for one in causes
+    )
+    scale = middle / (most or 1)
+    first = causes[0]["starts_on"]
+    units = (causes[-1]["starts_on"] - first).days / _LENGTHS[unit] + 1
+    width = WIDTH / units
+    columns = []
+    for one in causes:
+        x = (one["starts_on"] - first).days / _LENGTHS[unit] * width
+        entered, added = one["entered"] * scale, one["added"] * scale
+        departed, blocked = one["departed"] * scale, one["blocked"] * scale
+        parts = [
+            ("automation", middle - entered, entered),
+            ("add", middle - entered - added, added),
+            ("automation", middle, departed),
+            ("block", middle + departed, blocked),
+        ]
+        columns.append(
+            Column(
+                round(x, 1),
+                round(max(1.0, width * 0.8), 1),
+                one["starts_on"],
+                [(kind, round(y, 1), round(height, 1)) for kind, y, height in parts if height],
+            )
+        )
+    return columns

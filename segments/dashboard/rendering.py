@@ -15,6 +15,7 @@ from segments.dashboard.assets import asset_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import tzinfo
 
 # What the words of commands and states are to people.
 WORDS = {
@@ -44,11 +45,11 @@ def number(value: int) -> str:
     return f"{value:,}"
 
 
-def moment(value: datetime | None) -> Markup:
-    """Write a time in UTC; the title has its microseconds."""
+def moment(value: datetime | None, zone: tzinfo = UTC) -> Markup:
+    """Write a time, in UTC or in another time zone; the title has its microseconds."""
     if value is None:
         return Markup("&ndash;")
-    at = value.astimezone(UTC)
+    at = value.astimezone(zone)
     return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(
         at.isoformat(), at.strftime("%Y-%m-%d %H:%M:%S")
     )
