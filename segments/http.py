@@ -24,6 +24,7 @@ from segments.dashboard.visit import Services
 from segments.http_errors import handle_errors
 from segments.openapi import openapi
 from service.http import registry_routes
+from service.http.erasure_routes import erasure_routes
 from service.http.kit.auth import Access, RegistryRate
 from service.http.kit.database import SharedDatabase
 from service.http.kit.in_flight import InFlight
@@ -213,9 +214,8 @@ def make_api(parts: Parts) -> FastAPI:
     )
     # The publishing routes are here for methods, documents and traces; make_app calls them directly otherwise.
     api.router.routes[:0] = [*publishing.routes(), Route("/openapi.json", _document(api))]
-    api.include_router(
-        admin_routes(parts.access, parts.registry_rate, parts.shared, parts.changing)
-    )
+    for routes in (admin_routes, erasure_routes):
+        api.include_router(routes(parts.access, parts.registry_rate, parts.shared, parts.changing))
     api.include_router(log_routes(parts.access, parts.sealed))
     api.include_router(reading_routes(parts.access, parts.shared, parts.results))
     api.router.routes.extend(parts.health().routes())

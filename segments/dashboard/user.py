@@ -13,6 +13,7 @@ from projections.queries.users import read_intervals, read_user
 from segments.dashboard.charts import lanes
 from segments.dashboard.definition import PATH as SEGMENT
 from service.http.kit.parameters import wrong
+from service.registry.erasure import REMAINS, read_content
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,11 +41,14 @@ def routes(pages: Pages) -> list[Route]:
             reach = await read_reach(connection, visit.network_id)
             states, more = await read_user(connection, visit.network_id, user, None, Moment())
             intervals = await read_intervals(connection, visit.network_id, user)
+            receipt = None
+            if visit.query("receipt"):
+                receipt = await read_content(connection, visit.network_id, user)
         now = datetime.now(UTC)
         bars, begin = lanes(intervals, now)
         return visit.page(
             "user.html", reach=reach, user=user, states=states, has_more=more is not None, bars=bars,
-            begin=begin, now=now,
+            begin=begin, now=now, receipt=receipt, remains=REMAINS,
         )  # fmt: skip
 
     async def show_key(visit: Visit) -> Response:

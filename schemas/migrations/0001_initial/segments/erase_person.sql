@@ -46,4 +46,4 @@ END $$;
 COMMENT ON FUNCTION segments.erase_person(text, text, text, text) IS
 'Removes a person''s identifier and blanks their free text; their rows stay, as erased:<n>. Returns n, or null if no person has that identifier. user_id: as reporting.normalise_user() returns it.';
 -- Granted here, while the owner still owns it: setup then gives it to the erasing role.
-GRANT EXECUTE ON FUNCTION segments.erase_person TO segments_operate;
+GRANT EXECUTE ON FUNCTION segments.erase_person TO segments_operate, segments_registry;
