@@ -12,15 +12,15 @@ from schemas.command.refusal import Refusal
 from schemas.topics import Topics
 from segments.cli.command import Failure
 from segments.cli.database import connected
-from segments.cli.files import read_value
 from segments.cli.output import print_json, print_rows
+from segments.importing.files import read_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from projections.dry_run.dry_run import DryRun, Verdict
-    from segments.cli.files import ImportFile, Line
     from segments.cli.tally import Tally
+    from segments.importing.files import ImportFile, Line
     from service.runtime.settings import Settings
 
 ROLE = "segments_operate"

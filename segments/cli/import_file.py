@@ -21,17 +21,17 @@ from segments.cli.command import (
     network_callback,
 )
 from segments.cli.dry_run import dry_import
-from segments.cli.files import ImportFile, Progress
 from segments.cli.send import check
 from segments.cli.tally import resumable, tallied
+from segments.importing.files import ImportFile, Progress
 from service.kafka.clients import cluster_id, producing
 from service.kafka.publish import Sender, publish, record_key
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
 
-    from segments.cli.files import Line
     from segments.cli.tally import Tally
+    from segments.importing.files import Line
     from service.runtime.settings import Settings
 
 IN_FLIGHT = 2000

@@ -11,8 +11,8 @@ import click
 from schemas.command import UserStatus
 from schemas.command.refusal import Refusal
 from segments.cli.command import DATABASE, KAFKA, Failure, actor_option, command, load_settings
-from segments.cli.files import json_object, read_value
 from segments.cli.output import print_json
+from segments.importing.files import json_object, read_value
 from service.kafka.clients import producing
 from service.kafka.publish import Sender, publish, queued, record_key
 from service.registry.checks import check_received

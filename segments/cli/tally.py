@@ -17,8 +17,8 @@ from segments.cli.output import counted, print_json
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from segments.cli.files import ImportFile, Line
-    from segments.cli.files import Progress as Noted
+    from segments.importing.files import ImportFile, Line
+    from segments.importing.files import Progress as Noted
 
 MOST_ERRORS = 10_000  # kept for the report, because every line of a file may be wrong
 SHOWN = 100

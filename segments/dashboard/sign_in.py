@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from segments.dashboard.forms import read_form, refuse_foreign
 from segments.dashboard.rendering import path, render
 from segments.dashboard.sessions import delete_cookie, set_cookie
-from segments.dashboard.visit import guarded, read_form, refuse_foreign
+from segments.dashboard.visit import guarded
 from service.http.kit.problems import Problem
 from service.registry.api_keys import Scope, read_key
 

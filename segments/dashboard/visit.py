@@ -6,7 +6,6 @@ import hmac
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import parse_qsl, urlsplit
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -14,11 +13,11 @@ from starlette.routing import Route
 from projections.http.formats import SNAPSHOT
 from projections.http.query_parameters import is_text
 from schemas.command.rules import MAX_SEGMENT_ID
+from segments.dashboard.forms import read_form, read_upload, refuse_foreign
 from segments.dashboard.rendering import network_path, path, render
 from segments.dashboard.sessions import csrf_token, token_of
 from service.http.kit.parameters import refuse_misread, wrong
 from service.http.kit.problems import Problem, log_unexpected, of_error
-from service.http.kit.request_body import read_body
 from service.registry.api_keys import Scope
 from service.runtime.errors import UnknownSegmentError
 
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from service.registry.api_keys import ApiKey
     from service.runtime.settings import Settings
 
-MAX_FIELDS = 50
 # Of header HX-Trigger: the regions that show data ask for themselves anew.
 MOVED = '{"moved": {"target": "body"}}'
 # A view that is this much older than now is shown as behind.
@@ -74,6 +72,8 @@ class Visit:
     token: str
     admission: Admission
     form: dict[str, str] = field(default_factory=dict)
+    # The name and the bytes of an uploaded file.
+    file: tuple[str, bytes] = ("", b"")
 
     @property
     def key(self) -> ApiKey:
@@ -111,7 +111,7 @@ class Visit:
     def page(
         self, template: str, *, reach: Reach | None = None, status: int = 200, **context: Any
     ) -> Response:
-        """Render a page; only its block `live` if htmx asks to refresh it."""
+        """Render a page; only its block `live` if htmx asks."""
         everything = {
             **context,
             "visit": self,
@@ -122,7 +122,7 @@ class Visit:
             "here": _target(self.request),
             "as_of": reach and AsOf.of(reach),
         }
-        block = "live" if is_refresh(self.request) else None
+        block = "live" if is_htmx(self.request) else None
         headers = {SNAPSHOT: reach.snapshot} if reach else None
         return HTMLResponse(render(template, everything, block), status, headers)
 
@@ -174,13 +174,18 @@ class Pages:
         template_path: str,
         scope: Scope,
         handler: Callable[[Visit], Awaitable[Response]],
+        *,
+        takes_file: bool = False,
     ) -> Route:
-        """Return the route of a form, for keys of a scope."""
+        """Return the route of a form, for keys of a scope. takes_file: it is sent as multipart/form-data."""
 
         async def endpoint(request: Request) -> Response:
             visit = await self._admit(request, scope)
             refuse_foreign(request)
-            visit.form = await read_form(request)
+            if takes_file:
+                visit.form, visit.file = await read_upload(request)
+            else:
+                visit.form = await read_form(request)
             sent = visit.form.get("csrf", "").encode()
             if not hmac.compare_digest(sent, csrf_token(visit.token).encode()):
                 raise Problem(
@@ -248,36 +253,6 @@ def is_htmx(request: Request) -> bool:
     return request.headers.get("hx-request") == "true"
 
 
-def is_refresh(request: Request) -> bool:
-    """Whether htmx asks for the changing part of a page."""
-    return is_htmx(request) and request.method == "GET"
-
-
 def _target(request: Request) -> str:
     query = request.url.query
     return request.url.path + (f"?{query}" if query else "")
-
-
-def refuse_foreign(request: Request) -> None:
-    """Refuse a form that another site sends. Raises: Problem 403."""
-    site = request.headers.get("sec-fetch-site")
-    origin = request.headers.get("origin")
-    is_own = site == "same-origin" if site else origin is None or _is_own(request, origin)
-    if not is_own:
-        raise Problem(403, "forbidden", "this form was sent by another site")
-
-
-def _is_own(request: Request, origin: str) -> bool:
-    return urlsplit(origin).netloc == request.headers.get("host")
-
-
-async def read_form(request: Request) -> dict[str, str]:
-    """Read a form, with plain line breaks. Raises: Problem 400, or as `read_body`."""
-    body = await read_body(request)
-    try:
-        pairs = parse_qsl(
-            body.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"
-        )
-        return {name: is_text(value.replace("\r\n", "\n")) for name, value in pairs}
-    except ValueError:
-        raise wrong("", "the form can't be read") from None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from segments.cli.files import ImportFile
+from segments.importing.files import ImportFile
 from service.ingest.role import ingest
 from tests.support.command_line import run
 from tests.support.database import rows, until

@@ -23,7 +23,9 @@ LOOKS = {
 }
 PAGES = (
     "segments?show=all", "segments?q=nothing+like+it", "new-segment", "segments/1",
-    "segments/1?list=overrides&range=all",
+    "segments/1?list=overrides&range=all", "segments/1?chart=causes&list=disagreements&range=year",
+    "segments/1?list=activity&tz=Europe/Berlin", "segments/1?as_of=2026-01-01T12:00&known_at=2026-01-01T12:00",
+    "segments/5?chart=causes&list=activity", "import", "erasure?user=jo@example.com",
     "segments/2", "segments/3", "segments/5", "segments/1/definition", "segments/4/definition", "user",
     "user?user=jo@example.com", "user?user=nobody", "segments/1/user?user=jo@example.com",
     "segments/2/user?user=jo@example.com", "segments/1/user?user=new@example.com",

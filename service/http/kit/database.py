@@ -33,19 +33,19 @@ class SharedDatabase:
 
     @asynccontextmanager
     async def transaction(
-        self, network_id: str, *, repeatable: bool = False
+        self, network_id: str, *, repeatable: bool = False, seconds: float = SECONDS
     ) -> AsyncIterator[asyncpg.Connection[Any]]:
         """Run one transaction for a network; the limit of SECONDS includes the wait for a connection.
 
-        repeatable: read only, and all of its statements see the same rows.
+        repeatable: read only, and all of its statements see the same rows. seconds: that it may take.
 
         Raises: Problem 503 if the network has as many under way as it may; DatabaseAwayError if Postgres is away or
-        has not answered within SECONDS.
+        has not answered within `seconds`.
         """
         loop = asyncio.get_running_loop()
-        until = loop.time() + SECONDS
+        until = loop.time() + seconds
         async with self._shares.place(network_id, SECONDS):
-            left = max(until - loop.time(), SECONDS / 5)
+            left = max(until - loop.time(), seconds / 5)
             try:
                 async with self._database.hurried(left, repeatable=repeatable) as connection:
                     yield connection

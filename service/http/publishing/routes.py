@@ -147,6 +147,15 @@ class Publishing:
             raise sent
         return queued(item.command, sent), _handle(sent, topic_id)
 
+    async def send_many(self, post: Post, items: Sequence[Item]) -> list[dict[str, Any]]:
+        """Publish commands with keys of their own; return the answer to each, as a batch has it. Raises: as `send`."""
+        await self._publish(post, items)
+        return [await _answer_item(number, item) for number, item in enumerate(items)]
+
+    async def check(self, post: Post, items: Sequence[Item]) -> None:
+        """Read and check commands, and publish none; sets the problem of those that are refused."""
+        await self._read(post, items)
+
     async def predict(self, post: Post, item: Item) -> dict[str, Any]:
         """Return what a command would do. Raises: Problem, DatabaseAwayError."""
         await self._read(post, [item])
@@ -162,9 +171,7 @@ class Publishing:
         del body  # the items have copies
         for item, key in zip(items, post.options.item_keys(len(items)), strict=True):
             item.idempotency_key = key
-        await self._publish(post, items)
-        answers = [await _answer_item(number, item) for number, item in enumerate(items)]
-        return Answer(207, _encode({"items": answers}))
+        return Answer(207, _encode({"items": await self.send_many(post, items)}))
 
     async def _split(self, post: Post, body: bytes) -> list[Item]:
         is_lines = post.options.is_lines

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from schemas.command.strict_reader import FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
     from typing import TextIO
 
@@ -34,9 +34,10 @@ class Table:
 
     The separator is that of a first line `sep=;`, else the one of comma, semicolon and tab with which the heading has
     most fields of a command. Empty rows are ignored.
+    columns: the field that a name stands for; empty: none. heading: the names as the file has them.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, columns: Mapping[str, str] | None = None) -> None:
         self._path = path
         with self._open() as file:
             declared = _SEP_LINE.fullmatch(file.readline(_LONGEST_SEP_LINE))
@@ -45,8 +46,12 @@ class Table:
         separators = (declared[1],) if declared else _SEPARATORS
         headings = [(separator, self._heading(separator)) for separator in separators]
         self._separator, self.names = max(
-            headings, key=lambda one: len(set(one[1] or ()) & {*FIELDS})
+            headings, key=lambda one: (len(set(one[1] or ()) & {*FIELDS}), len(one[1] or ()))
         )
+        self.heading = self.names or []
+        self._left_out = {name for name, field in (columns or {}).items() if not field}
+        if columns and self.names is not None:
+            self.names = [columns.get(name, name) for name in self.names]
 
     def _open(self) -> TextIO:
         return self._path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
@@ -62,10 +67,10 @@ class Table:
                 return None
         return None if names is None else [_name(text) for text in names]
 
-    def fault(self, network_id: str | None) -> str | None:
+    def fault(self, given: Collection[str]) -> str | None:
         """Return the faults of the heading, which make every row wrong; None without a fault or a heading.
 
-        A column without a name is accepted if it is empty.
+        given: fields that rows need not have. A column without a name is accepted if it is empty.
         """
         if self.names is None:
             return f"the heading can't be read: {self._unread}" if self._unread else None
@@ -76,9 +81,9 @@ class Table:
             faults.append(f"its heading has names that are not fields of a command: {named}")
         if twice := sorted({name for name in self.names if name and self.names.count(name) > 1}):
             faults.append(f"its heading has duplicate names: {', '.join(map(repr, twice[:20]))}")
-        if missing := [name for name in _NEEDED if name not in self.names]:
+        if missing := [name for name in _NEEDED if name not in self.names and name not in given]:
             faults.append(f"its heading lacks {', '.join(missing)}")
-        if network_id is None and "network_id" not in self.names:
+        if "network_id" not in given and "network_id" not in self.names:
             faults.append("it has no network: add --network, or a column network_id")
         return "; ".join(faults) or None
 
@@ -114,7 +119,11 @@ class Table:
                 if len(texts) != len(names):
                     yield Row(number, None, "has another number of fields than the heading", end)
                     continue
-                fields = dict(zip(names, texts, strict=True))
+                fields = {
+                    name: text
+                    for name, text, column in zip(names, texts, self.heading, strict=True)
+                    if column not in self._left_out
+                }
                 yield Row(number, {name: text for name, text in fields.items() if text}, "", end)
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from schemas.command import check_size, read_command
-from segments.cli.encoding import cp_1252_fault, utf_16_fault
-from segments.cli.table import Table
+from segments.importing.encoding import cp_1252_fault, utf_16_fault
+from segments.importing.table import Table
 from service.kafka.publish import record_key
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from schemas.command import Command
-    from segments.cli.table import Row
+    from segments.importing.table import Row
 
 _TABLES = (".csv", ".tsv")
 INTEGERS = ("segment_id", "status_change_timestamp", "expires_at")
@@ -38,16 +38,34 @@ class Line:
 
 
 class ImportFile:
-    """A file to import."""
+    """A file to import.
 
-    def __init__(self, path: Path, network_id: str | None) -> None:
+    columns: of a table, the field that a name of the heading stands for; empty: none, the column is left out.
+    defaults: the fields of lines that do not have them.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        network_id: str | None,
+        columns: Mapping[str, str] | None = None,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> None:
         self.path = path
         self.name = path.name
         self._network_id = network_id
+        self._columns = dict(columns or {})
+        self._defaults = dict(defaults or {})
+        if network_id is not None:
+            self._defaults["network_id"] = network_id
         self.size = path.stat().st_size
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256")
         self.identity = f"import:{digest.hexdigest()[:32]}:{network_id or ''}"
+        if columns or defaults:
+            # With other fields the same file has other commands.
+            how = json.dumps([self._columns, self._defaults], sort_keys=True).encode()
+            self.identity += f":{hashlib.sha256(how).hexdigest()[:16]}"
         self._is_csv = path.suffix.lower() in _TABLES
 
     def fault(self) -> str | None:
@@ -56,8 +74,12 @@ class ImportFile:
             return fault
         if not self._is_csv:
             return None
-        faults = (Table(self.path).fault(self._network_id), cp_1252_fault(self.path))
+        faults = (self.table().fault(self._defaults), cp_1252_fault(self.path))
         return "; ".join(filter(None, faults)) or None
+
+    def table(self) -> Table:
+        """Open it as a table."""
+        return Table(self.path, self._columns)
 
     def key(self, number: int) -> str:
         """Return the idempotency key of a line, unique to the content of this file."""
@@ -71,7 +93,7 @@ class ImportFile:
             yield from self._json_lines(after)
 
     def _csv_lines(self, after: int) -> Iterator[Line]:
-        for row in Table(self.path).rows():
+        for row in self.table().rows():
             if row.number > after:
                 yield self._csv_line(row)
 
@@ -87,8 +109,7 @@ class ImportFile:
             metadata = fields.pop("metadata", None)
             if metadata is not None:
                 _check_json("metadata", metadata)
-            if self._network_id is not None:
-                fields.setdefault("network_id", self._network_id)
+            fields = self._defaults | fields
             value = json_object(fields, metadata=metadata)
         except (ValueError, RecursionError) as error:
             return Line(number, None, _message(error), "", "", end)
@@ -110,11 +131,11 @@ class ImportFile:
             return Line(number, None, f"not JSON: {_message(error)}", "", "", end)
         if not isinstance(fields, dict):
             return Line(number, None, "not a JSON object", "", "", end)
-        if self._network_id is not None and "network_id" not in fields:
+        if missing := {k: v for k, v in self._defaults.items() if k not in fields}:
             # Inserted before the rest, whose text stays unchanged, so that numbers keep their digits.
-            first = json_object({"network_id": self._network_id}).removesuffix(b"}")
+            first = json_object(missing).removesuffix(b"}")
             text = first + (b", " if fields else b"") + text[1:]
-            fields["network_id"] = self._network_id
+            fields |= missing
         return Line(number, text, "", str(fields.get("network_id")), str(fields.get("user")), end)
 
 

@@ -1,0 +1,287 @@
+"""Import of a file: uploaded, its columns matched, every line checked, then sent step by step."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import StreamingResponse
+
+from projections.http.formats import CSV, lines
+from projections.queries.imports import read_lines
+from projections.queries.segments import SegmentFilter, list_sizes
+from schemas.command.strict_reader import FIELDS
+from segments.dashboard.export import harmless
+from segments.dashboard.import_plan import judge, line_key, opened, storable, unmatched
+from service.http.kit.parameters import wrong
+from service.http.kit.problems import Problem, of_unpublished
+from service.http.publishing.body import Item
+from service.http.publishing.options import Options
+from service.http.publishing.routes import Post
+from service.kafka.publish import Sender
+from service.registry import imports
+from service.registry.api_keys import Scope
+from service.registry.imports import SentLine
+from service.runtime.errors import SegmentsError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    from segments.dashboard.visit import Pages, Services, Visit
+    from service.registry.imports import Import
+
+PATH = "/networks/{network_id}/import"
+ONE = PATH + "/{import_id}"
+SOURCE = "import"
+# Lines that one request sends; the page asks for the next ones.
+PER_STEP = 500
+NEWEST = 20
+SEGMENTS = 500
+COLUMNS = ("line", "outcome", "reason", "detail", "user_id", "user_status", "position")
+_MODES = ("merge", "replace")
+_STATUSES = ("add", "block", "reset")
+_NDJSON = (".ndjson", ".jsonl", ".json")
+
+
+def routes(pages: Pages) -> list[Route]:
+    """Return the routes of imports."""
+    page = _Imports(pages.services)
+    return [
+        pages.show(PATH, page.show_all),
+        pages.change(PATH, Scope.PUBLISH, page.upload, takes_file=True),
+        pages.show(ONE, page.show),
+        pages.change(ONE, Scope.PUBLISH, page.match),
+        pages.change(ONE + "/send", Scope.PUBLISH, page.start),
+        pages.change(ONE + "/step", Scope.PUBLISH, page.step),
+        pages.show(ONE + "/lines", page.download),
+    ]
+
+
+class _Imports:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._reading = services.reading
+
+    async def show_all(self, visit: Visit, problem: Problem | None = None) -> Response:
+        """Show the form, and the imports of the last day."""
+        async with self._reading.transaction(visit.network_id) as connection:
+            newest = await imports.newest(connection, visit.network_id, NEWEST)
+            current = SegmentFilter(archived=False, sort="name")
+            listed = await list_sizes(connection, visit.network_id, current, SEGMENTS)
+        return visit.page(
+            "imports.html",
+            status=problem.status if problem else 200,
+            imports=newest,
+            segments=listed.segments,
+            problem=problem,
+            form=visit.form,
+        )
+
+    async def upload(self, visit: Visit) -> Response:
+        """Keep a file; check its lines if its columns need no matching."""
+        try:
+            name, content = visit.file
+            if not content.strip():
+                raise wrong("file", "choose a file that is not empty")
+            is_table = not name.lower().endswith(_NDJSON) and not content.lstrip().startswith(b"{")
+            options = _options(visit) | {"is_table": is_table}
+        except Problem as problem:
+            return await self.show_all(visit, problem)
+        async with self._reading.transaction(visit.network_id) as connection:
+            import_id = await imports.create(
+                connection, network_id=visit.network_id, key_name=visit.key.key_name,
+                file_name=name[:255] or "file", content=content, options=options,
+            )  # fmt: skip
+        one = await self._find(visit, import_id)
+        if not unmatched(one):
+            await self._judge(visit, one)
+        return visit.go(visit.link("import", import_id))
+
+    async def show(self, visit: Visit) -> Response:
+        """Show how far an import is, and what comes next."""
+        return await self._page(visit, await self._find(visit))
+
+    async def match(self, visit: Visit) -> Response:
+        """Check the lines with the columns as matched."""
+        one = await self._find(visit)
+        columns = {
+            name.removeprefix("column:"): field
+            for name, field in visit.form.items()
+            if name.startswith("column:") and (field in FIELDS or not field)
+        }
+        one.options["columns"] = columns
+        await self._judge(visit, one)
+        return visit.go(visit.link("import", one.import_id))
+
+    async def start(self, visit: Visit) -> Response:
+        """Begin to send what was checked."""
+        one = await self._find(visit)
+        summary = one.summary or {}
+        replaced = summary.get("replaced") or {}
+        if replaced.get("is_guarded") and visit.field("confirmed") is None:
+            problem = wrong(
+                "confirmed", "confirm that so many overrides are to be reset or changed"
+            )
+            return await self._page(visit, one, problem)
+        if _sendable(one):
+            async with self._reading.transaction(visit.network_id) as connection:
+                await imports.start(connection, one)
+        return visit.go(visit.link("import", one.import_id))
+
+    async def step(self, visit: Visit) -> Response:
+        """Send the next lines. What was sent before and not noted counts once."""
+        one = await self._find(visit)
+        if not one.is_started or one.finished_at is not None:
+            return visit.go(visit.link("import", one.import_id))
+        with opened(one) as source:
+            some = list(islice(source.lines(one.sent_until), PER_STEP))
+            items = [
+                Item(line.value, line_key(one, source, line.number), line.number)
+                for line in some
+                if line.value is not None
+            ]
+        faults = [
+            SentLine(line.number, storable(line.fault)) for line in some if line.value is None
+        ]
+        try:
+            answers = (
+                await self._services.publishing.send_many(_post(visit), items) if items else []
+            )
+        except (Problem, SegmentsError) as error:
+            return await self._page(visit, one, of_unpublished(error).without_frames())
+        sent, waits = _noted(items, answers)
+        until = max((line.number for line in some), default=one.sent_until)
+        if waits is not None:
+            until = (waits["line"] or 1) - 1
+        noted = [line for line in (*sent, *faults) if line.line <= until]
+        is_end = waits is None and len(some) < PER_STEP
+        async with self._reading.transaction(visit.network_id) as connection:
+            await imports.move(connection, one, noted, until, is_end=is_end)
+        if waits is not None:
+            problem = Problem(
+                waits["status"], waits["reason"], waits["detail"], published="unknown"
+            )
+            return await self._page(visit, await self._find(visit), problem)
+        return visit.go(visit.link("import", one.import_id))
+
+    async def download(self, visit: Visit) -> Response:
+        """Respond with what became of each line, as CSV."""
+        one = await self._find(visit)
+        media_type, heading, encode = lines(CSV, COLUMNS)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield heading
+            after = 0
+            while True:
+                async with self._reading.transaction(visit.network_id) as connection:
+                    rows = await read_lines(
+                        connection, visit.network_id, one.import_id, after, PER_STEP
+                    )
+                if not rows:
+                    return
+                after = rows[-1]["line"]
+                yield encode(harmless(_shown(row)) for row in rows)
+
+        name = f'attachment; filename="import-{one.created_at:%Y%m%d-%H%M%S}.csv"'
+        return StreamingResponse(
+            pieces(), media_type=media_type, headers={"Content-Disposition": name}
+        )
+
+    async def _find(self, visit: Visit, import_id: str | None = None) -> Import:
+        """Find the import of the path. Raises: Problem 404."""
+        import_id = import_id or visit.request.path_params["import_id"]
+        async with self._reading.transaction(visit.network_id) as connection:
+            one = await imports.find(connection, visit.network_id, import_id)
+        if one is None:
+            raise Problem(404, "not_found", "there is no such import: a file is kept for a day")
+        return one
+
+    async def _judge(self, visit: Visit, one: Import) -> None:
+        plan = await judge(self._services, _post(visit), one)
+        async with self._reading.transaction(visit.network_id) as connection:
+            await imports.change(connection, one, *plan)
+
+    async def _page(self, visit: Visit, one: Import, problem: Problem | None = None) -> Response:
+        response = visit.page(
+            "import.html",
+            one=one,
+            problem=problem,
+            unmatched=unmatched(one) if one.summary is None and not one.is_started else [],
+            fields=FIELDS,
+            summary=one.summary,
+            can_send=_sendable(one),
+        )
+        # htmx shows no page of an error, and this one goes on by itself.
+        response.status_code = 200 if problem is None or one.is_started else problem.status
+        return response
+
+
+def _options(visit: Visit) -> dict[str, Any]:
+    """Read how a file is to be read. Raises: Problem 400."""
+    mode, status, number = (
+        visit.field("mode"),
+        visit.field("user_status"),
+        visit.field("segment_id"),
+    )
+    if mode not in _MODES:
+        raise wrong("mode", "choose merge or replace")
+    if status is not None and status not in _STATUSES:
+        raise wrong("user_status", "choose add, block or reset")
+    if number is not None and not (number.isascii() and number.isdigit() and len(number) < 11):  # noqa: PLR2004
+        raise wrong("segment_id", "must be the id of a segment")
+    if mode == "replace" and number is None:
+        raise wrong("segment_id", "choose the segment whose overrides are replaced")
+    segment_id = None if number is None else int(number)
+    given = {"segment_id": segment_id, "user_status": status}
+    defaults = {name: value for name, value in given.items() if value is not None}
+    return {
+        "mode": mode,
+        "segment_id": segment_id,
+        "defaults": defaults,
+        "columns": {},
+        "is_planned": False,
+    }
+
+
+def _sendable(one: Import) -> bool:
+    """Whether there is anything to send that was checked."""
+    summary = one.summary
+    if summary is None or one.is_started or summary.get("fault"):
+        return False
+    if one.options["mode"] == "replace" and summary["refused"]:
+        return False
+    outcomes: dict[str, int] = summary["outcomes"]
+    return sum(outcomes.values()) > outcomes.get("rejected", 0)
+
+
+def _post(visit: Visit) -> Post:
+    sender = Sender(SOURCE, visit.key.key_name, visit.request.scope["state"]["request_id"])
+    options = Options(None, None, is_dry_run=False, wait_seconds=None, is_lines=True)
+    return Post(visit.admission, options, sender)
+
+
+def _noted(
+    items: list[Item], answers: list[dict[str, Any]]
+) -> tuple[list[SentLine], dict[str, Any] | None]:
+    """Return what became of items up to the first that must be sent again, and the answer of that one."""
+    sent: list[SentLine] = []
+    for item, answer in zip(items, answers, strict=True):
+        if "published" in answer:
+            return sent, answer | {"line": item.line}
+        if answer["status"] == 201:  # noqa: PLR2004 - as over HTTP
+            place = (answer["topic"], answer["partition"], answer["offset"])
+            sent.append(SentLine(item.line or 0, None, *place))
+        else:
+            sent.append(SentLine(item.line or 0, storable(answer["detail"])))
+    return sent, None
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a line as the CSV has it."""
+    is_sent = row["fault"] is None
+    position = f"{row['topic']}:{row['partition']}:{row['kafka_offset']}" if is_sent else None
+    outcome = (row["outcome"] or "queued") if is_sent else "refused"
+    return row | {"position": position, "outcome": outcome, "detail": row["fault"] or row["detail"]}
