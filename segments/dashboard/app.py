@@ -16,6 +16,7 @@ from segments.dashboard import (
     definition,
     erasure,
     imports,
+    oidc,
     segment,
     segment_list,
     sign_in,
@@ -42,6 +43,7 @@ def dashboard_routes(services: Services, keys: KeyCache) -> list[Route | Mount]:
     app = Starlette(
         routes=[
             Route("/assets/{name:path}", serve_asset, methods=["GET"]),
+            *oidc.routes(services),
             *sign_in.routes(pages, keys),
             *segment_list.routes(pages),
             *definition.routes(pages),

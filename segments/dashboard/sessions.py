@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import re
 from collections import OrderedDict
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.errors import DatabaseAwayError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import Scope
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from service.postgres.database import Database
     from service.registry.api_keys import ApiKey
 
+_NETWORK = re.compile(r"/admin/networks/([^/]+)")
 COOKIE = "segments_session"
 PATH = "/admin"
 # A session that was ended, or whose key was revoked, is refused after this time.
@@ -35,8 +39,8 @@ class Sessions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # By token: the key, and the loop's time of its confirmation.
-        self._cached: OrderedDict[str, tuple[ApiKey, float]] = OrderedDict()
+        # By token: the keys, and the loop's time of their confirmation.
+        self._cached: OrderedDict[str, tuple[tuple[ApiKey, ...], float]] = OrderedDict()
 
     def forget(self) -> None:
         """Drop all that is cached, because the database was restored or replaced."""
@@ -47,11 +51,11 @@ class Sessions:
         for name, value in scope["headers"]:
             if name == b"cookie":
                 cached = self._cached.get(_token_in(value.decode("latin-1")) or "")
-                return cached[0].network_id if cached else None
+                return key_for(cached[0], _network_in(scope["path"])).network_id if cached else None
         return None
 
-    async def find(self, token: str) -> ApiKey | None:
-        """Return the key of a session; None if it is over. Raises: DatabaseAwayError."""
+    async def find(self, token: str) -> tuple[ApiKey, ...]:
+        """Return the keys of a session by network; none if it is over. Raises: DatabaseAwayError."""
         now = asyncio.get_running_loop().time()
         cached = self._cached.get(token)
         if cached is not None and now - cached[1] < CONFIRM_SECONDS:
@@ -59,21 +63,21 @@ class Sessions:
             return cached[0]
         try:
             async with self._database.hurried(LOOKUP_SECONDS) as connection:
-                key = await sessions.find_session(connection, token)
+                keys = await sessions.find_session(connection, token)
         except INFRASTRUCTURE as error:
             raise DatabaseAwayError from error
         self._cached.pop(token, None)
-        if key is not None:
-            self._cached[token] = (key, now)
+        if keys:
+            self._cached[token] = (keys, now)
             if len(self._cached) > MOST:
                 self._cached.popitem(last=False)
-        return key
+        return keys
 
-    async def open(self, key: ApiKey) -> str:
-        """Begin a session of a key; return its token. Raises: DatabaseAwayError."""
+    async def open(self, *keys: ApiKey) -> str:
+        """Begin a session of keys, each of another network; return its token. Raises: DatabaseAwayError."""
         try:
             async with self._database.hurried(LOOKUP_SECONDS) as connection:
-                return await sessions.create_session(connection, key.key_id)
+                return await sessions.create_session(connection, *(key.key_id for key in keys))
         except INFRASTRUCTURE as error:
             raise DatabaseAwayError from error
 
@@ -115,7 +119,7 @@ def set_cookie(request: Request, response: Response, token: str) -> None:
     """Give the browser its session: for /admin only, so that the API never gets it."""
     seconds = int(sessions.LIFETIME.total_seconds())
     response.set_cookie(
-        COOKIE, token, max_age=seconds, path=PATH, secure=_is_secure(request), httponly=True,
+        COOKIE, token, max_age=seconds, path=PATH, secure=scheme_of(request) == "https", httponly=True,
         samesite="strict",
     )  # fmt: skip
 
@@ -125,9 +129,19 @@ def delete_cookie(response: Response) -> None:
     response.delete_cookie(COOKIE, path=PATH, httponly=True, samesite="strict")
 
 
-def _is_secure(request: Request) -> bool:
-    """Whether the browser speaks TLS, to a proxy in front of this process."""
-    return request.headers.get("x-forwarded-proto", request.url.scheme).lower() == "https"
+def scheme_of(request: Request) -> str:
+    """Return the scheme that the browser speaks, to a proxy in front of this process if there is one."""
+    return request.headers.get("x-forwarded-proto", request.url.scheme).lower()
+
+
+def key_for(keys: Sequence[ApiKey], network_id: str | None) -> ApiKey:
+    """Return the key of a network; the first if there is none, which is then refused."""
+    return next((key for key in keys if key.network_id == network_id), keys[0])
+
+
+def _network_in(url: str) -> str | None:
+    match = _NETWORK.match(url)
+    return match[1] if match else None
 
 
 def csrf_token(token: str) -> str:

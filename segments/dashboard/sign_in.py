@@ -8,6 +8,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from segments.dashboard.forms import read_form, refuse_foreign
+from segments.dashboard.oidc import provider_name
 from segments.dashboard.rendering import path, render
 from segments.dashboard.sessions import delete_cookie, set_cookie
 from segments.dashboard.visit import guarded
@@ -40,14 +41,17 @@ class _SignIn:
         self._sessions = pages.services.sessions
         self._access = pages.services.access
         self._keys = keys
+        self._provider = provider_name(pages.services.settings)
 
     async def home(self, visit: Visit) -> Response:
-        """Go to the first page of the session's network."""
+        """Go to the first page of the session's network, or ask for the network if there are several."""
+        if len(visit.networks) > 1:
+            return visit.page("networks.html")
         return visit.go(visit.link("segments"))
 
     async def show(self, request: Request) -> Response:
         """Ask for a key."""
-        return _form(_destination(request.query_params.get("next")))
+        return self._form(_destination(request.query_params.get("next")))
 
     async def by_key(self, request: Request) -> Response:
         """Begin a session of a key that may read its network."""
@@ -57,9 +61,11 @@ class _SignIn:
         sent = read_key(form.get("key", "").strip())
         key = await self._keys.find(sent)
         if key is None:
-            return _form(destination, "There is no such key, or it is revoked or expired.", 401)
+            return self._form(
+                destination, "There is no such key, or it is revoked or expired.", 401
+            )
         if Scope.REPORT not in key.scopes:
-            return _form(destination, "Use a key with scope report.", 403)
+            return self._form(destination, "Use a key with scope report.", 403)
         return await self._begin(request, key, destination)
 
     async def _begin(self, request: Request, key: ApiKey, destination: str | None) -> Response:
@@ -68,6 +74,12 @@ class _SignIn:
         response = RedirectResponse(destination or path(""), 303)
         set_cookie(request, response, await self._sessions.open(key))
         return response
+
+    def _form(
+        self, destination: str | None, fault: str | None = None, status: int = 200
+    ) -> Response:
+        context = {"next": destination, "fault": fault, "provider": self._provider}
+        return HTMLResponse(render("sign_in.html", context), status)
 
     async def show_link(self, request: Request) -> Response:
         """Ask for a click, because programs that look at links must not use this one up."""
@@ -95,11 +107,6 @@ class _SignIn:
         response = visit.go(path("sign-in"))
         delete_cookie(response)
         return response
-
-
-def _form(destination: str | None, fault: str | None = None, status: int = 200) -> Response:
-    context = {"next": destination, "fault": fault}
-    return HTMLResponse(render("sign_in.html", context), status)
 
 
 def _destination(url: str | None) -> str | None:

@@ -15,7 +15,7 @@ from projections.http.query_parameters import is_text
 from schemas.command.rules import MAX_SEGMENT_ID
 from segments.dashboard.forms import read_form, read_upload, refuse_foreign
 from segments.dashboard.rendering import network_path, path, render
-from segments.dashboard.sessions import csrf_token, token_of
+from segments.dashboard.sessions import csrf_token, key_for, token_of
 from service.http.kit.parameters import refuse_misread, wrong
 from service.http.kit.problems import Problem, log_unexpected, of_error
 from service.registry.api_keys import Scope
@@ -71,6 +71,7 @@ class Visit:
     request: Request
     token: str
     admission: Admission
+    networks: list[str]
     form: dict[str, str] = field(default_factory=dict)
     # The name and the bytes of an uploaded file.
     file: tuple[str, bytes] = ("", b"")
@@ -198,12 +199,13 @@ class Pages:
     async def _admit(self, request: Request, scope: Scope) -> Visit:
         """Find the session, and admit its key to the network. Raises: SignedOutError, Problem."""
         token = token_of(request)
-        key = await self.services.sessions.find(token) if token else None
-        if token is None or key is None:
+        keys = await self.services.sessions.find(token) if token else ()
+        if token is None or not keys:
             raise SignedOutError
+        key = key_for(keys, request.path_params.get("network_id"))
         network_id = request.path_params.get("network_id", key.network_id)
         admission = self.services.access.admit_key(request.scope["state"], key, network_id, scope)
-        return Visit(request, token, admission)
+        return Visit(request, token, admission, [one.network_id for one in keys])
 
 
 class SignedOutError(Exception):

@@ -23,19 +23,22 @@ MOST_SESSIONS = 100
 _TOKEN_BYTES = 32  # 256 bits
 
 
-async def create_session(connection: asyncpg.Connection[Any], key_id: str) -> str:
-    """Begin a session of a key, for LIFETIME at most; return its token. Of MOST_SESSIONS others the oldest ends."""
+async def create_session(connection: asyncpg.Connection[Any], key_id: str, *other_keys: str) -> str:
+    """Begin a session of a key, for LIFETIME at most; return its token. Of MOST_SESSIONS others the oldest ends.
+
+    other_keys: of other networks.
+    """
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     await connection.execute(
-        SQL["create_session"], _digest(token), key_id, LIFETIME, MOST_SESSIONS - 1
+        SQL["create_session"], _digest(token), key_id, LIFETIME, MOST_SESSIONS - 1, other_keys
     )
     return token
 
 
-async def find_session(connection: asyncpg.Connection[Any], token: str) -> ApiKey | None:
-    """Return the key of a session; None if the session is over, or the key revoked or expired."""
-    row = await connection.fetchrow(SQL["find_session"], _digest(token))
-    return key_of_row(row) if row else None
+async def find_session(connection: asyncpg.Connection[Any], token: str) -> tuple[ApiKey, ...]:
+    """Return the keys of a session by network, without revoked and expired ones; none if the session is over."""
+    rows = await connection.fetch(SQL["find_session"], _digest(token))
+    return tuple(key_of_row(row) for row in rows)
 
 
 async def end_session(connection: asyncpg.Connection[Any], token: str) -> None:

@@ -24,6 +24,8 @@ _LEAST_LETTERS = 10
 _PLACEHOLDER = re.compile(
     r"change.?me|replace.?me|example|secret.?key|password|0123456789|your.{0,8}key", re.IGNORECASE
 )
+_RIGHTS = r"[A-Za-z0-9._-]{1,64}:(?:publish|report|admin)(?:\+(?:publish|report|admin))*"
+_GROUP = re.compile(rf"\S+={_RIGHTS}(?:,{_RIGHTS})*")
 _HOST = re.compile(r"(\[[^\]]+\]|[^:]*)(:[0-9]*)?")
 _WORDS = {"`int`": "an integer", "`float`": "a number", "`str`": "text", "`null`": "nothing"}
 _AT = re.compile(r"(?P<fault>.*) - at `\$\.(?P<name>\w+)`", re.DOTALL)
@@ -126,11 +128,18 @@ def _rate_fault(value: str) -> str | None:
     return "must be NUMBER/second, NUMBER/minute or NUMBER/hour"
 
 
+def _groups_fault(value: str) -> str | None:
+    if all(_GROUP.fullmatch(part) for part in value.split()):
+        return None
+    return "must be GROUP=NETWORK:SCOPE+SCOPE,NETWORK:SCOPE, several of them separated by spaces"
+
+
 _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "database_url": _database_url_fault,
     "setup_database_url": _database_url_fault,
     "signing_key": _key_fault,
     "signing_key_old": _key_fault,
+    "oidc_groups": _groups_fault,
     "http_rate_limit": _rate_fault,
     "http_registry_rate_limit": _rate_fault,
 }

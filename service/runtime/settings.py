@@ -189,6 +189,34 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["on", "off"],
         Meta(description="`off`: the HTTP API has no dashboard under /admin"),
     ] = "on"
+    oidc_issuer: Annotated[
+        Annotated[str, Meta(pattern=r"^https?://[^\s?#]+\Z")] | None,
+        Meta(
+            description="URL of an OpenID Connect provider that people sign in to the dashboard by"
+        ),
+    ] = None
+    oidc_client_id: Annotated[
+        Annotated[str, Meta(max_length=255)] | None,
+        Meta(description="The dashboard's client id at OIDC_ISSUER"),
+    ] = None
+    oidc_client_secret: Annotated[
+        SecretStr | None, Meta(description="The dashboard's client secret at OIDC_ISSUER")
+    ] = None
+    oidc_groups: Annotated[
+        Annotated[str, Meta(max_length=20_000)] | None,
+        Meta(
+            description="What the groups of OIDC_ISSUER may do, separated by spaces:"
+            " GROUP=NETWORK:SCOPE+SCOPE,NETWORK:SCOPE. Scope `report` is given to all of them"
+        ),
+    ] = None
+    oidc_groups_claim: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=255)],
+        Meta(description="The claim of the id token that has the groups"),
+    ] = "groups"
+    oidc_scope: Annotated[
+        Annotated[str, Meta(pattern=r"^openid( [!-~]+)*\Z")],
+        Meta(description="The scopes that are asked of OIDC_ISSUER, `openid` first"),
+    ] = "openid email"
     seal_dir: Annotated[
         Path | None,
         Meta(

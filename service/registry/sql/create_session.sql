@@ -1,5 +1,5 @@
 -- Begin a session. Expired sessions of the key are deleted, and its oldest ones above the limit.
--- Parameters: token_digest, key_id, lifetime as an interval, the maximum of other sessions of the key.
+-- Parameters: token_digest, key_id, lifetime as an interval, the maximum of other sessions of the key, other key_ids.
 WITH ended AS (
     DELETE FROM segments.session WHERE key_id = $2 AND (
         expires_at <= clock_timestamp()
@@ -8,4 +8,5 @@ WITH ended AS (
         )
     )
 )
-INSERT INTO segments.session (token_digest, key_id, expires_at) VALUES ($1, $2, clock_timestamp() + $3::interval)
+INSERT INTO segments.session (token_digest, key_id, expires_at, other_keys)
+VALUES ($1, $2, clock_timestamp() + $3::interval, $5)

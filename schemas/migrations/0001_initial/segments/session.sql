@@ -3,6 +3,8 @@
 CREATE TABLE segments.session (
     token_digest bytea CONSTRAINT session_pkey PRIMARY KEY,
     key_id text COLLATE "C" NOT NULL CONSTRAINT session_key REFERENCES segments.api_key,
+    -- Of whoever may see several networks: a key for each of the others.
+    other_keys text [] NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     expires_at timestamptz NOT NULL
 );
