@@ -109,8 +109,9 @@ async def judge(services: Services, post: Post, one: Import) -> Plan:
         await _check(services, post, one, checked, source, lines)
     if one.options["mode"] == "replace" and not one.options["is_planned"]:
         return await _replacing(services, post, one, checked, len(lines))
-    summary = {"lines": len(lines), **await _predict(services, one, checked)}
-    return Plan(one.options, summary | {"replaced": one.options.get("replaced")})
+    summary = {"lines": len(lines), "last_line": lines[-1].number if lines else 0}
+    summary |= {"replaced": one.options.get("replaced"), **await _predict(services, one, checked)}
+    return Plan(one.options, summary)
 
 
 def _failed(one: Import, fault: str) -> Plan:
@@ -210,7 +211,8 @@ async def _replacing(
         for number, value in enumerate(values, 1)
     ]
     await services.publishing.check(post, checked.good)
-    summary = {"lines": lines, **await _predict(services, one, checked), "replaced": replaced}
+    summary = {"lines": lines, "last_line": len(values), "replaced": replaced}
+    summary |= await _predict(services, one, checked)
     return Plan(options, summary, content)
 
 

@@ -210,12 +210,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     oidc_groups_claim: Annotated[
-        Annotated[str, Meta(min_length=1, max_length=255)],
-        Meta(description="The claim of the id token that has the groups"),
+        str,
+        Meta(
+            min_length=1,
+            max_length=255,
+            description="The claim of the id token that has the groups",
+        ),
     ] = "groups"
     oidc_scope: Annotated[
-        Annotated[str, Meta(pattern=r"^openid( [!-~]+)*\Z")],
-        Meta(description="The scopes that are asked of OIDC_ISSUER, `openid` first"),
+        str,
+        Meta(
+            pattern=r"^openid( [!-~]+)*\Z",
+            description="The scopes that are asked of OIDC_ISSUER, `openid` first",
+        ),
     ] = "openid email"
     seal_dir: Annotated[
         Path | None,

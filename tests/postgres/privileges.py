@@ -82,6 +82,8 @@ ALLOWED = {
     "segments_api": {
         "segments.session": "sid",
         "segments.sign_in_link": "sd",
+        "segments.import": "siud",
+        "segments.import_line": "siud",
         **{
             f"segments.{name}": "s"
             for name in (

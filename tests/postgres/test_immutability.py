@@ -29,6 +29,8 @@ MUTABLE = {
     "seal_lease",
     "session",
     "sign_in_link",
+    "import",
+    "import_line",
 }
 
 SERVICE = (
