@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.starlette_client import OAuth
-from httpx import HTTPError
+from httpx2 import HTTPError
+from joserfc.errors import JoseError
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.responses import HTMLResponse, Response
@@ -104,14 +105,14 @@ class _Oidc:
         """Begin a session of who comes back, with a key for each network that the groups give."""
         try:
             token = await self._client.authorize_access_token(request)
-        except AuthlibBaseError as error:
+            claims: Mapping[str, Any] = token["userinfo"]
+        except (AuthlibBaseError, JoseError, KeyError) as error:
             log.warning("a sign-in failed", error=str(error))
             raise Problem(
                 403, "forbidden", "the provider did not confirm this sign-in: begin again"
             ) from error
         except (HTTPError, ValueError) as error:
             raise _away(error) from error
-        claims: Mapping[str, Any] = token["userinfo"]
         groups = claims.get(self._claim) or ()
         rights = rights_of(self._groups, [groups] if isinstance(groups, str) else groups)
         if not rights:

@@ -97,7 +97,7 @@ async def test_a_file_is_matched_checked_sent_and_its_outcomes_are_downloaded(
     result = csv.DictReader(io.StringIO(text))
     shown = [(row["line"], row["outcome"], row["user_id"]) for row in result]
     assert shown == [
-        ("2", "applied", "ann@x.com"), ("3", "applied", "bob@x.com"),
+        ("2", "applied", "ann@x.com"), ("3", "applied", "bob@x.com"), ("4", "refused", ""),
     ]  # fmt: skip
     events = await rows(
         api.settings,

@@ -18,20 +18,20 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 NAMES = (LONG, RIGHT_TO_LEFT, HOSTILE)
 
 
-async def furnish(settings: Settings, today: int) -> None:
+async def furnish(settings: Settings, today: int, names: tuple[str, ...] = NAMES) -> None:
     """Make segments 2 to 5 beside segment 1, and users of segment 1 in the 60 days before `today`, Unix seconds."""
     async with connected(settings) as connection:
         await registry.edit(
             connection, network_id="n", segment_id=1, name="Loyal customers",
             description="Came back at least twice", actor="ann@example.com",
         )  # fmt: skip
-        for name in NAMES:
+        for name in names:
             await registry.create(
                 connection,
                 network_id="n",
                 name=name,
                 description=f"About {name}",
-                is_visible=name != LONG,
+                is_visible=name != names[0],
             )
         await registry.create(connection, network_id="n", name="Nobody yet")
         await registry.set_archived(connection, network_id="n", segment_id=4, archived=True)
