@@ -109,8 +109,12 @@ async def judge(services: Services, post: Post, one: Import) -> Plan:
         await _check(services, post, one, checked, source, lines)
     if one.options["mode"] == "replace" and not one.options["is_planned"]:
         return await _replacing(services, post, one, checked, len(lines))
-    summary = {"lines": len(lines), "last_line": lines[-1].number if lines else 0}
-    summary |= {"replaced": one.options.get("replaced"), **await _predict(services, one, checked)}
+    summary = {
+        "lines": len(lines),
+        "last_line": lines[-1].number if lines else 0,
+        "replaced": one.options.get("replaced"),
+        **await _predict(services, one, checked),
+    }
     return Plan(one.options, summary)
 
 

@@ -13,7 +13,7 @@ from segments.dashboard.sessions import COOKIE
 from service.registry.api_keys import Scope
 from service.registry.oidc_groups import read_groups, rights_of
 from service.runtime.environment import SettingError, read_settings
-from service.runtime.settings import SecretStr
+from service.runtime.secret import SecretStr
 from tests.dashboard.issuer import issuing
 from tests.dashboard.person import Person
 from tests.http.client import Api, api_running
