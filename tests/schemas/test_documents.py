@@ -144,6 +144,7 @@ def calls() -> dict[str, dict[str, Any]]:
 
 WRITES = {
     "POST /segments", "POST /segments/batch", "POST /admin/segments", "PATCH /admin/segments/{segment_id}",
+    "POST /admin/erasures",
 }  # fmt: skip
 
 
@@ -155,7 +156,8 @@ def test_a_problem_is_listed_where_it_can_happen_and_nowhere_else() -> None:
             listing.setdefault(status, set()).add(call)
     assert {call for call in found if not call.startswith("GET ")} == WRITES
     assert listing["408"] == listing["413"] == listing["415"] == WRITES
-    assert listing["409"] == WRITES - {"POST /segments/batch"}  # there it is in the items
+    # In a batch it is in the items; an erasure conflicts with nothing.
+    assert listing["409"] == WRITES - {"POST /segments/batch", "POST /admin/erasures"}
     assert listing["406"] == set(found) - WRITES
     assert listing["400"] == set(found) - {"GET /sizes", "GET /admin/segments"}
     assert listing["404"].isdisjoint({"POST /segments/batch", "GET /sizes", "GET /admin/segments"})
