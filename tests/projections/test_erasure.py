@@ -160,11 +160,14 @@ async def test_a_user_who_is_called_like_an_erased_one_shares_no_row_with_one(
     assert doubled == []
 
 
-async def test_only_the_operating_role_may_erase(database: Settings) -> None:
+async def test_only_the_operating_role_and_that_of_the_registry_may_erase(
+    database: Settings,
+) -> None:
+    """The latter for keys of scope admin, whose network the API gives."""
     roles = (
         "segments_ingest",
         "segments_project",
-        "segments_registry",
+        "segments_api",
         "segments_report",
         "segments_owner",
     )
