@@ -71,7 +71,10 @@ async def read_page(
     if moment.as_of is not None and (moment.known_at, moment.snapshot) == (None, None):
         statement = "members_as_of"
     else:
-        wanted += (moment.known_at, *await read_cut(connection, segment.network_id, moment.snapshot))
+        wanted += (
+            moment.known_at,
+            *await read_cut(connection, segment.network_id, moment.snapshot),
+        )
     async for row, is_full in read_until_full(connection, _SQL[statement], *wanted):
         if is_full:
             return Page(members, last)

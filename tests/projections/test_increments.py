@@ -53,7 +53,7 @@ async def test_an_increment_has_the_keys_whose_newest_projected_event_was_record
             ends = {row["lane_id"]: round(share * row["next_offset"]) for row in lanes}
             await connection.execute("DELETE FROM projections.membership")
             for table in ("past_interval", "outcome", "size", "size_daily", "kept_state"):
-                await connection.execute(f"DELETE FROM projections.{table}")  # noqa: S608
+                await connection.execute(f"DELETE FROM projections.{table}")
             await fold_by_pieces(connection, rng, ends)
             below = {numbers[lane]: end for lane, end in ends.items()}
             rows = []
@@ -68,7 +68,9 @@ async def test_an_increment_has_the_keys_whose_newest_projected_event_was_record
                     )  # fmt: skip
             last = max(row[-1] for row in rows)
             await connection.execute("ANALYZE projections.membership")
-            for nth in range(60):  # of few events, which are looked up, and of many, for which the view is read
+            for nth in range(
+                60
+            ):  # of few events, which are looked up, and of many, for which the view is read
                 first = rng.randrange(-5, last + 5)
                 until = first + rng.randrange(10 if nth % 2 else last)
                 network = rng.choice([None, "n0", "n1"])

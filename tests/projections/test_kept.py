@@ -16,7 +16,7 @@ from tests.projections.test_snapshot import PEOPLE
 from tests.support.database import connected
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     import asyncpg
 
@@ -37,7 +37,7 @@ class Histories:
         self._ends = ends
         self.histories = drawn_histories(120)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[tuple[int, int, list[LoggedEvent]]]:
         """Give segment_key, person_id and events of each key."""
         for key, history in enumerate(self.histories):
             yield 1 + key % 3, 1 + key // 3, history
@@ -62,9 +62,9 @@ async def filled(
         lanes = await connection.fetch(
             "SELECT lane_id, topic, partition, epoch, next_offset FROM segments.lane"
         )
+        by_id = {}
         for lane_id, *named, end in lanes:
-            ends[LANES.index(tuple(named))] = round(share * end)
-        by_id = {row["lane_id"]: ends[LANES.index(tuple(row)[1:4])] for row in lanes}
+            by_id[lane_id] = ends[LANES.index(tuple(named))] = round(share * end)
         await fold_by_pieces(connection, random.Random(every), by_id)  # noqa: S311 - the same each time
         await connection.execute("SET ROLE segments_api")
         yield filled
@@ -107,8 +107,7 @@ def reference(event: Event | None) -> str | None:
     """Give the reference_id that `put` gave to an event."""
     if event is None:
         return None
-    *lane, offset = event.position
-    return f"{LANES.index(tuple(lane))}-{offset}"
+    return f"{LANES.index(event.position[:3])}-{event.position[3]}"
 
 
 def newest_recorded(events: Sequence[LoggedEvent]) -> Any:
@@ -142,12 +141,15 @@ async def test_members_as_of_a_time_are_those_of_the_fold_up_to_then_and_so_is_t
             } == members  # fmt: skip
 
 
+def when(event: Event | None) -> Any:
+    return None if event is None else moment(event.time)
+
+
 def state_row(state: State, events: Sequence[LoggedEvent]) -> Row:
     began = state.began or (state.stated if state.override == "block" else None)
     return (
-        state.is_member, state.override, state.automation_says, moment(state.began and state.began.time),
-        moment(state.override_began and state.override_began.time), moment(state.expires_at),
-        moment(state.changed and state.changed.time), newest_recorded(events), reference(began),
+        state.is_member, state.override, state.automation_says, when(state.began),
+        when(state.override_began), moment(state.expires_at), when(state.changed), newest_recorded(events), reference(began),
         reference(state.stated),
     )  # fmt: skip
 

@@ -58,30 +58,20 @@ CREATE FUNCTION reporting.membership_as_of(
     at timestamptz DEFAULT 'infinity', known_at timestamptz DEFAULT 'infinity',
     network_id text DEFAULT NULL, segment_id bigint DEFAULT NULL, user_id text DEFAULT NULL
 ) RETURNS SETOF reporting.membership_state LANGUAGE sql STABLE
-BEGIN ATOMIC
+BEGIN ATOMIC -- at, known_at, network_id, segment_id, user_id
     SELECT i.network_id, i.segment_id, i.user_id, i.is_member, i.override
     FROM projections.named_interval AS i
-    WHERE membership_as_of.known_at = 'infinity'
-        AND i.valid_from <= membership_as_of.at AND (i.valid_to > membership_as_of.at OR i.valid_to IS NULL)
+    WHERE
+        $2 >= 'infinity' AND i.valid_from <= $1 AND (i.valid_to > $1 OR i.valid_to IS NULL)
         AND (
-            (membership_as_of.network_id IS NULL AND membership_as_of.segment_id IS NULL)
-            OR i.segment_key = ANY (
-                (SELECT projections.segments_named(membership_as_of.network_id, membership_as_of.segment_id))::integer []
-            )
+            ($3 IS NULL AND $4 IS NULL)
+            OR i.segment_key = ANY((SELECT projections.segments_named($3, $4))::integer [])
         )
-        AND (
-            membership_as_of.user_id IS NULL
-            OR i.person_id = ANY (
-                (SELECT projections.people_named(membership_as_of.network_id, membership_as_of.user_id))::bigint []
-            )
-        )
+        AND ($5 IS NULL OR i.person_id = ANY((SELECT projections.people_named($3, $5))::bigint []))
     UNION ALL
     SELECT r.network_id, r.segment_id, r.user_id, r.is_member, r.override
-    FROM projections.membership_as_recorded(
-        membership_as_of.at, membership_as_of.known_at,
-        membership_as_of.network_id, membership_as_of.segment_id, membership_as_of.user_id
-    ) AS r
-    WHERE membership_as_of.known_at <> 'infinity';
+    FROM projections.membership_as_recorded($1, $2, $3, $4, $5) AS r
+    WHERE $2 < 'infinity';
 END;
 COMMENT ON FUNCTION reporting.membership_as_of(timestamptz, timestamptz, text, bigint, text) IS
 'The state of each key after all its events with status_change_timestamp <= at and recorded_at <= known_at. Without known_at it reads the projections. With known_at it reads the log, and the result is final if known_at < watermark.recorded_until.';
