@@ -149,8 +149,8 @@ def state_row(state: State, events: Sequence[LoggedEvent]) -> Row:
     began = state.began or (state.stated if state.override == "block" else None)
     return (
         state.is_member, state.override, state.automation_says, when(state.began),
-        when(state.override_began), moment(state.expires_at), when(state.changed), newest_recorded(events), reference(began),
-        reference(state.stated),
+        when(state.override_began), moment(state.expires_at), when(state.changed), newest_recorded(events),
+        reference(began), reference(state.stated),
     )  # fmt: skip
 
 
