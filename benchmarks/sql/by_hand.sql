@@ -28,6 +28,12 @@ RETURNS TABLE (segment_id bigint, user_id text, is_member boolean, override text
     WHERE h.network_id = $3 AND h.valid_from <= $1 AND (h.valid_to > $1 OR h.valid_to IS NULL)
 $$;
 
+CREATE FUNCTION by_hand.changed_keys(recorded_from timestamptz, recorded_until timestamptz, network_id text)
+RETURNS SETOF by_hand.user_segment LANGUAGE sql STABLE AS $$
+    SELECT * FROM by_hand.user_segment AS u
+    WHERE u.network_id = $3 AND u.last_recorded_at >= $1 AND u.last_recorded_at < $2
+$$;
+
 CREATE FUNCTION by_hand.segment_size_series(
     network_id text, segment_id bigint, "from" timestamptz, "to" timestamptz, unit text, time_zone text
 ) RETURNS TABLE (starts_at timestamptz, members bigint, members_joined bigint, members_left bigint)

@@ -66,9 +66,16 @@ async def read_page(
     members: list[Row] = []
     keys = 0
     last = last_member = after
-    cut = await read_cut(connection, segment.network_id, moment.snapshot)
-    wanted = (segment.segment_key, after, most, moment.as_of, moment.known_at, *cut)
-    async for row, is_full in read_until_full(connection, _SQL["members"], *wanted):
+    statement = "members"
+    wanted: tuple[Any, ...] = (segment.segment_key, after, most, moment.as_of)
+    if moment.as_of is not None and (moment.known_at, moment.snapshot) == (None, None):
+        statement = "members_as_of"
+    else:
+        wanted += (
+            moment.known_at,
+            *await read_cut(connection, segment.network_id, moment.snapshot),
+        )
+    async for row, is_full in read_until_full(connection, _SQL[statement], *wanted):
         if is_full:
             return Page(members, last)
         if row["is_member"]:

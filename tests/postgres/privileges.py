@@ -101,6 +101,7 @@ ALLOWED = {
             )
         },
         **{f"projections.{name}": "s" for name in KEPT | SERVING},
+        "projections.named_interval": "s",
         **{f"reporting.{name}": "s" for name in VIEWS},
     },
     "segments_seal": {
@@ -147,6 +148,7 @@ ALLOWED = {
         "segments.analyst_event": "s",
         "segments.rejected_erasure": "s",
         **{f"projections.{name}": "s" for name in KEPT | SERVING},
+        "projections.named_interval": "s",
         "projections.expiry": "s",
         "projections.tombstone_outbox": "s",
         "projections.membership_topic": "s",
@@ -162,7 +164,10 @@ ALLOWED = {
         "segments.lane": "s",
         "segments.erasure_gate": "u",
     },
-    "segments_report": {f"reporting.{name}": "s" for name in VIEWS},
+    "segments_report": {
+        **{f"reporting.{name}": "s" for name in VIEWS},
+        "projections.named_interval": "s",  # of membership_as_of(); the schema can't be named
+    },
     "segments_report_network": {f"reporting_network.{name}": "s" for name in VIEWS},
 }
 

@@ -126,10 +126,13 @@ def outcomes_of(history: Sequence[LoggedEvent], lane_ids: dict[Any, int]) -> lis
     return outcomes
 
 
-async def fold_by_pieces(connection: asyncpg.Connection[Any], rng: random.Random) -> None:
-    """Fold the lanes as workers do, in any order of their batches."""
+async def fold_by_pieces(
+    connection: asyncpg.Connection[Any], rng: random.Random, ends: dict[int, int] | None = None
+) -> None:
+    """Fold the lanes as workers do, in any order of their batches; ends: up to these offsets."""
     await connection.execute(f"SET ROLE {ROLE}; UPDATE projections.checkpoint SET next_offset = 0")
-    lanes = dict(await connection.fetch("SELECT lane_id, next_offset FROM segments.lane"))
+    found = await connection.fetch("SELECT lane_id, next_offset FROM segments.lane")
+    lanes = dict(found) if ends is None else {lane: end for lane, end in ends.items() if end}
     places = dict.fromkeys(lanes, 0)
     while lanes:
         lane = rng.choice(list(lanes))

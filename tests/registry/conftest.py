@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from service.runtime.settings import Settings
-from tests.registry.networks import say_all
+from tests.registry.networks import analyst, say_all
 
 
 @pytest.fixture
@@ -45,8 +44,5 @@ async def filled(database: Settings) -> AsyncIterator[Settings]:
 @pytest.fixture
 async def ann(filled: Settings) -> AsyncIterator[str]:
     """A login that may do nothing yet."""
-    name = f"ann_{uuid.uuid4().hex[:12]}"
-    async with connected(filled) as connection:
-        await connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'pw'")
+    async with connected(filled) as owner, analyst(owner) as name:
         yield name
-        await connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,17 @@ async def say_all(lane: LogLane, network: str) -> None:
         ),
         command_json(**at | {"segment_id": 77}),
     ) == ["event", "duplicate", "event", "event", "event", "event", "unknown_segment"]
+
+
+@asynccontextmanager
+async def analyst(owner: asyncpg.Connection[Any]) -> AsyncIterator[str]:
+    """Make a login that may do nothing yet."""
+    name = f"ann_{uuid.uuid4().hex[:12]}"
+    await owner.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'pw'")
+    try:
+        yield name
+    finally:
+        await owner.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
 @asynccontextmanager

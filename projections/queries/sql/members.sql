@@ -1,6 +1,6 @@
 -- The keys of one segment by person_id: member or not, and the cause.
--- For a past moment the state is folded from the log, for these people only; otherwise the stored one is read. For a snapshot
--- the stored one is read if all events of the key are in the snapshot; otherwise the state is folded from the log below the
+-- For what was recorded until a moment the state is folded from the log, for these people only; else it is the stored one. For
+-- a snapshot it is the stored one where none of the key's events came later, else it is folded from the log below the
 -- snapshot's positions.
 -- OFFSET 0 forces index look-ups, whatever number of rows the planner expects.
 -- Parameters: $1 segment_key, $2 person_id to continue after, $3 limit, $4 happened until and $5 recorded until, or null;
@@ -32,7 +32,7 @@ FROM (
             )
             ELSE (
                 SELECT f.state
-                FROM segments.state_at_times($1, m.person_id, coalesce($4, 'infinity'), coalesce($5, 'infinity')) AS f
+                FROM segments.state_at_times($1, m.person_id, coalesce($4, 'infinity'), $5) AS f
             )
         END AS state
     FROM projections.serving_membership AS m

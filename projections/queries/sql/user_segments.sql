@@ -1,6 +1,7 @@
 -- The keys of one user, by segment: state, since when, and the cause.
--- For a past moment the state is folded from the log; otherwise the stored one is read. For a snapshot the stored one is read
--- if all events of the key are in the snapshot; otherwise the state is folded from the log below the snapshot's positions.
+-- Without a moment the state is the stored one. For a past moment it is folded from what is projected, and from the log with
+-- another time until which it was recorded. For a snapshot it is the stored one where none of the key's events came later, else
+-- it is folded from the log below the snapshot's positions.
 -- The cause is the event that began the membership; for a blocked user the one that last stated the block.
 -- Parameters: $1 network_id, $2 user_id, $3 segment_id or null, $4 happened until and $5 recorded until, or null,
 -- of a snapshot $6 lane_ids, $7 positions and $8 unmoved_before, or null, $9 segment_id to continue after.
@@ -42,12 +43,16 @@ FROM (
         CASE
             WHEN $4::timestamptz IS NULL AND $5::timestamptz IS NULL AND $6::integer[] IS NULL THEN m.state
             WHEN (m.state).last_recorded_at < $8::timestamptz AND (m.state).last_timestamp <= coalesce($4, 'infinity') THEN m.state
+            WHEN $5 IS NULL AND $6 IS NULL THEN CASE
+                WHEN (m.state).last_timestamp <= $4 THEN m.state
+                ELSE (SELECT f.state FROM projections.state_at(m.segment_key, m.person_id, $4) AS f)
+            END
             WHEN $6 IS NOT NULL THEN (
                 SELECT f.state FROM segments.state_at_positions(m.segment_key, m.person_id, coalesce($4, 'infinity'), $6, $7::bigint[]) AS f
             )
             ELSE (
                 SELECT f.state
-                FROM segments.state_at_times(m.segment_key, m.person_id, coalesce($4, 'infinity'), coalesce($5, 'infinity')) AS f
+                FROM segments.state_at_times(m.segment_key, m.person_id, coalesce($4, 'infinity'), $5) AS f
             )
         END AS state
     FROM segments.person AS p

@@ -35,4 +35,4 @@ BEGIN
     state.newest_received_at := received_at;
     RETURN state;
 END $$;
-GRANT EXECUTE ON FUNCTION projections.as_recorded TO segments_project, segments_operate;
+GRANT EXECUTE ON FUNCTION projections.as_recorded TO segments_project, segments_operate, segments_api;

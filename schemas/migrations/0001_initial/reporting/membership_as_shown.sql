@@ -9,7 +9,6 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 DECLARE
     cut record;
     wanted_segments integer[];
-    wanted_people bigint[];
 BEGIN
     SELECT * INTO cut FROM projections.read_snapshot(
         snapshot, CASE WHEN membership_as_shown.network_id IS NOT NULL THEN ARRAY[membership_as_shown.network_id] END
@@ -18,11 +17,6 @@ BEGIN
     WHERE (membership_as_shown.network_id IS NULL OR s.network_id = membership_as_shown.network_id)
       AND (cut.networks IS NULL OR s.network_id = ANY (cut.networks))
       AND (membership_as_shown.segment_id IS NULL OR s.segment_id = membership_as_shown.segment_id);
-    IF membership_as_shown.user_id IS NOT NULL THEN
-        SELECT coalesce(array_agg(p.person_id), '{}') INTO wanted_people FROM segments.person AS p
-        WHERE p.user_id IN (membership_as_shown.user_id, reporting.normalise_user(membership_as_shown.user_id))
-          AND (membership_as_shown.network_id IS NULL OR p.network_id = membership_as_shown.network_id);
-    END IF;
     -- EXECUTE plans for these arguments, as in membership_as_of(). The fence makes Postgres fold a key once.
     RETURN QUERY EXECUTE format(
         $query$
@@ -40,8 +34,9 @@ BEGIN
         JOIN segments.person AS p ON k.person_id = p.person_id
         WHERE (k.state).is_member IS NOT NULL
         $query$,
-        CASE WHEN wanted_people IS NULL THEN '' ELSE 'AND m.person_id = ANY ($3)' END
-    ) USING at, wanted_segments, wanted_people, cut.lanes, cut.positions, cut.unmoved_before;
+        CASE WHEN membership_as_shown.user_id IS NULL THEN '' ELSE 'AND m.person_id = ANY ($3)' END
+    ) USING at, wanted_segments, projections.people_named(membership_as_shown.network_id, membership_as_shown.user_id),
+        cut.lanes, cut.positions, cut.unmoved_before;
 END $$;
 COMMENT ON FUNCTION reporting.membership_as_shown(text, timestamptz, text, bigint, text) IS
 'The state of each key exactly as the views showed it with that snapshot, whatever arrived later; with at, as membership_as_of(at) showed it then. A user who was erased since is erased:<n>.';

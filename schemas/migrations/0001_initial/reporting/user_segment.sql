@@ -17,7 +17,7 @@ INNER JOIN segments.person AS p ON k.person_id = p.person_id
 WHERE
     k.is_member IS NOT NULL;
 
-COMMENT ON VIEW reporting.user_segment IS 'The state of every (segment, user) with an event; rows are never removed. For incremental extraction, select last_recorded_at below watermark.recorded_until. Key: network_id, segment_id, user_id.';
+COMMENT ON VIEW reporting.user_segment IS 'The state of every (segment, user) with an event; rows are never removed. For incremental extraction, use changed_keys(). Key: network_id, segment_id, user_id.';
 COMMENT ON COLUMN reporting.user_segment.network_id IS 'The tenant.';
 COMMENT ON COLUMN reporting.user_segment.segment_id IS 'The segment''s number within its network.';
 COMMENT ON COLUMN reporting.user_segment.segment_name IS 'The segment''s name, as the registry has it now.';
