@@ -11,7 +11,17 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from projections.queries.rows import read_reach
-from segments.dashboard import commands, definition, segment, segment_list, sign_in, user
+from segments.dashboard import (
+    audit,
+    commands,
+    definition,
+    operations,
+    rejected,
+    segment,
+    segment_list,
+    sign_in,
+    user,
+)
 from segments.dashboard.assets import serve_asset
 from segments.dashboard.visit import MOVED, Pages, error_page, guarded
 from service.http.kit.problems import Problem
@@ -39,6 +49,9 @@ def dashboard_routes(services: Services, keys: KeyCache) -> list[Route | Mount]:
             *segment.routes(pages),
             *user.routes(pages),
             *commands.routes(pages),
+            *audit.routes(pages),
+            *rejected.routes(pages),
+            *operations.routes(pages),
             pages.show("/networks/{network_id}/reach", _reach_of(services)),
         ],
         exception_handlers={HTTPException: _no_such_page},

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from projections.http.formats import SNAPSHOT
 from projections.http.query_parameters import is_text
 from schemas.command.rules import MAX_SEGMENT_ID
+from segments.dashboard.looks import is_htmx, is_refresh, note_look
 from segments.dashboard.rendering import network_path, path, render
 from segments.dashboard.sessions import csrf_token, token_of
 from service.http.kit.parameters import refuse_misread, wrong
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from projections.http.results import ResultReader
     from projections.queries.rows import Reach
     from segments.dashboard.sessions import Sessions
+    from service.http.kit.access_log import AccessLog
     from service.http.kit.auth import Access, Admission, RegistryRate
     from service.http.kit.database import SharedDatabase
     from service.http.publishing.routes import Publishing
@@ -54,7 +56,7 @@ _HEADERS = {
 
 
 class Services(NamedTuple):
-    """What pages use. reading: with role segments_api; changing: with segments_registry."""
+    """What pages use. reading: with role segments_api; changing: segments_registry; operating: segments_operate."""
 
     settings: Settings
     sessions: Sessions
@@ -62,8 +64,10 @@ class Services(NamedTuple):
     registry_rate: RegistryRate
     reading: SharedDatabase
     changing: SharedDatabase
+    operating: SharedDatabase
     publishing: Publishing
     results: ResultReader
+    accesses: AccessLog
 
 
 @dataclass
@@ -119,6 +123,7 @@ class Visit:
             "csrf": csrf_token(self.token),
             "may_change": Scope.ADMIN in self.key.scopes,
             "may_publish": Scope.PUBLISH in self.key.scopes,
+            "may_operate": Scope.OPERATE in self.key.scopes,
             "here": _target(self.request),
             "as_of": reach and AsOf.of(reach),
         }
@@ -159,13 +164,20 @@ class Pages:
     def __init__(self, services: Services) -> None:
         self.services = services
 
-    def show(self, template_path: str, handler: Callable[[Visit], Awaitable[Response]]) -> Route:
-        """Return the route of a page, for keys of scope report."""
+    def show(
+        self,
+        template_path: str,
+        handler: Callable[[Visit], Awaitable[Response]],
+        scope: Scope = Scope.REPORT,
+    ) -> Route:
+        """Return the route of a page, for keys of a scope. Who looked at a segment or a user is recorded."""
 
         async def endpoint(request: Request) -> Response:
-            visit = await self._admit(request, Scope.REPORT)
+            visit = await self._admit(request, scope)
             refuse_misread(request)
-            return await handler(visit)
+            response = await handler(visit)
+            note_look(self.services.accesses, visit, template_path, response)
+            return response
 
         return Route(template_path, guarded(endpoint), methods=["GET"])
 
@@ -241,16 +253,6 @@ def _sign_in(request: Request) -> Response:
     if is_htmx(request):
         return Response(status_code=401, headers={"HX-Redirect": path("sign-in")})
     return RedirectResponse(url, 303)
-
-
-def is_htmx(request: Request) -> bool:
-    """Whether htmx sent a request."""
-    return request.headers.get("hx-request") == "true"
-
-
-def is_refresh(request: Request) -> bool:
-    """Whether htmx asks for the changing part of a page."""
-    return is_htmx(request) and request.method == "GET"
 
 
 def _target(request: Request) -> str:
