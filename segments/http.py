@@ -25,6 +25,7 @@ from segments.http_errors import handle_errors
 from segments.openapi import openapi
 from service.http import registry_routes
 from service.http.erasure_routes import erasure_routes
+from service.http.kit.access_log import AccessLog
 from service.http.kit.auth import Access, RegistryRate
 from service.http.kit.database import SharedDatabase
 from service.http.kit.in_flight import InFlight
@@ -35,6 +36,7 @@ from service.http.publishing.publisher import Publisher
 from service.http.publishing.registry_cache import RegistryCache
 from service.http.publishing.routes import Publishing
 from service.http.registry_routes import admin_routes
+from service.operations.lanes import ROLE as OPERATE
 from service.postgres.database import open_database, set_up_fault
 from service.postgres.incarnation import Incarnation
 from service.registry.command_topics import rules_version
@@ -56,12 +58,13 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 log = get_logger("api")
-# Connections for reads, shared among networks; for keys, registry and readiness; for changes of the registry; and for
-# the sealed log.
+# Connections for reads, shared among networks; for keys, registry and readiness; for changes of the registry; for
+# the sealed log; and for retries and operators.
 READING_CONNECTIONS = 8
 OWN_CONNECTIONS = 3
 REGISTRY_CONNECTIONS = 2
 SEAL_CONNECTIONS = 2
+OPERATE_CONNECTIONS = 2
 # The time limit of every query of the api, because API keys must be confirmed within 10 s.
 LONGEST_SECONDS = 10.0
 # New objects per garbage collection; a dozen requests already create Python's default of 700.
@@ -78,8 +81,9 @@ class Parts:
         reading: Database,
         changing: Database,
         sealed: Database,
+        operating: Database,
     ) -> None:
-        """database, reading: with role segments_api; changing: with segments_registry; sealed: with segments_seal.
+        """Their roles are segments_api (database, reading), _registry, _seal and _operate.
 
         Keys and the registry, which every request needs, use `database`, so that they never wait for `reading`.
         """
@@ -88,6 +92,7 @@ class Parts:
         self.shared = SharedDatabase(reading)
         self.changing = SharedDatabase(changing)
         self.sealed = SharedDatabase(sealed)
+        self.operating = SharedDatabase(operating)
         incarnation = Incarnation()
         self.keys = KeyCache(database)
         self.segments = RegistryCache(database, incarnation)
@@ -99,6 +104,7 @@ class Parts:
         self.in_flight = InFlight(settings)
         self.access = Access(self.keys, settings)
         self.registry_rate = RegistryRate(settings.http_registry_rate_limit)
+        self.accesses = AccessLog(database)
         self.outcomes = Outcomes(database, self.shared, self.publisher.ask_topics)
         self.queued = Queued(settings)
         self.queued_search = QueuedSearch(settings)
@@ -110,7 +116,8 @@ class Parts:
         """Keep keys, registry and producer fresh until `stop` is set."""
         async with asyncio.TaskGroup() as tasks:
             for part in (
-                self.keys, self.segments, self.publisher, self.outcomes, self.queued, self.queued_search
+                self.keys, self.segments, self.publisher, self.outcomes, self.queued, self.queued_search,
+                self.accesses,
             ):  # fmt: skip
                 tasks.create_task(part.run(stop), name=type(part).__name__)
 
@@ -157,6 +164,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 (ROLE, READING_CONNECTIONS),
                 (registry_routes.ROLE, REGISTRY_CONNECTIONS),
                 (seal_role.ROLE, SEAL_CONNECTIONS),
+                (OPERATE, OPERATE_CONNECTIONS),
             )
         ]
         parts = Parts(settings, *databases)
@@ -216,13 +224,13 @@ def make_api(parts: Parts) -> FastAPI:
     api.router.routes[:0] = [*publishing.routes(), Route("/openapi.json", _document(api))]
     for routes in (admin_routes, erasure_routes):
         api.include_router(routes(parts.access, parts.registry_rate, parts.shared, parts.changing))
-    api.include_router(log_routes(parts.access, parts.sealed))
-    api.include_router(reading_routes(parts.access, parts.shared, parts.results))
+    api.include_router(log_routes(parts.access, parts.sealed, parts.accesses))
+    api.include_router(reading_routes(parts.access, parts.shared, parts.results, parts.accesses))
     api.router.routes.extend(parts.health().routes())
     if parts.settings.admin == "on":
         services = Services(
             parts.settings, parts.sessions, parts.access, parts.registry_rate, parts.shared,
-            parts.changing, publishing, parts.results,
+            parts.changing, parts.operating, publishing, parts.results, parts.accesses,
         )  # fmt: skip
         api.router.routes.extend(dashboard_routes(services, parts.keys))
     return api

@@ -177,7 +177,7 @@ class Demonstration:
     def make_key(self) -> tuple[str, str]:
         """Create a key; return it, and a link that signs in by it once."""
         made = self.program.call(
-            *("key", "create", "--network", NETWORK, "--scope", "publish,report,admin"),
+            *("key", "create", "--network", NETWORK, "--scope", "publish,report,admin,operate"),
             *("--name", "make run", "--json"),
         )
         key = json.loads(made)

@@ -63,6 +63,14 @@ VIEWS = {
         " FROM reporting.duplicate"
     ),
     "hole": "SELECT * FROM reporting.hole",
+    "admin_event": (
+        "SELECT happened_at, actor, kind, change, object, after FROM reporting.admin_event"
+        " ORDER BY happened_at DESC"
+    ),
+    "access_event": (
+        "SELECT last_at, actor, via, route, segment_id, user_id, reads FROM reporting.access_event"
+        " ORDER BY last_at DESC"
+    ),
     "result": (
         "SELECT reference_id, user_status, outcome, changed_membership, changed_override"
         " FROM reporting.result WHERE network_id = 'cdnow' AND reference_id LIKE 'cdnow:hand:%'"

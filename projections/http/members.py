@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends, Response
@@ -33,20 +34,32 @@ if TYPE_CHECKING:
     from projections.http.query_parameters import MembersQuery, UserAtMomentQuery
     from projections.queries.members import Page
     from projections.queries.rows import Reach, Row, Segment
+    from service.http.kit.access_log import AccessLog
     from service.http.kit.auth import Access
     from service.http.kit.database import SharedDatabase
     from service.http.kit.problems import Problem
 
 PATH = "/networks/{network_id}/segments/{segment_id}/members"
+ONE = PATH + "/{user}"
 # Keys per piece of a stream; each piece is read in its own transaction.
 PIECE = 1000
 
 
-def member_routes(access: Access, shared: SharedDatabase) -> APIRouter:
+def member_routes(access: Access, shared: SharedDatabase, accesses: AccessLog) -> APIRouter:
     """Return the routes of members."""
     router = APIRouter(tags=["reading"], responses={406: {}})
     admitted: Any = Depends(access.admits(Scope.REPORT))
     cursors = Cursors(shared.settings)
+
+    async def one(
+        admission: Admission,
+        segment_id: int,
+        query: UserAtMomentQuery,
+        of_path: str | None = None,
+    ) -> Response:
+        response = await _one(shared, admission.network_id, segment_id, query, of_path)
+        accesses.note(admission.key, "http", ONE, segment_id, query.which(of_path), rows=1)
+        return response
 
     @router.get(
         PATH,
@@ -67,10 +80,11 @@ def member_routes(access: Access, shared: SharedDatabase) -> APIRouter:
             if (query.limit, query.cursor, query.sort) != (None, None, None):
                 raise wrong("user", "can't be combined with limit, cursor or sort")
             negotiate(accept)
-            return await _one(shared, admission.network_id, segment_id, query)
+            return await one(admission, segment_id, query)
         kind = negotiate(accept, KINDS)
         respond = _page if kind == JSON else _stream
-        return await respond(shared, cursors, admission.network_id, segment_id, query, kind)
+        count = partial(accesses.note, admission.key, "http", PATH, segment_id)
+        return await respond(shared, cursors, admission.network_id, segment_id, query, kind, count)
 
     @router.get(
         PATH + "/{user:any}",
@@ -84,7 +98,7 @@ def member_routes(access: Access, shared: SharedDatabase) -> APIRouter:
         admission: Admission = admitted,
         _: None = takes_json,
     ) -> Response:
-        return await _one(shared, admission.network_id, segment_id, query, user)
+        return await one(admission, segment_id, query, user)
 
     return router
 
@@ -113,6 +127,7 @@ async def _page(
     segment_id: int,
     query: MembersQuery,
     kind: str,
+    count: Callable[..., None],
 ) -> Response:
     start, moment = _start(cursors, network_id, segment_id, query, kind)
     limit = query.limit or MEMBERS_LIMIT
@@ -132,6 +147,7 @@ async def _page(
             if place is not None:
                 next_start = replace(start, after=place.person_id, since=micros(place.since))
                 following = cursors.encode(next_start)
+    count(rows=len(rows))
     return answer({"members": rows, "next": following}, reach)
 
 
@@ -142,6 +158,7 @@ async def _stream(
     segment_id: int,
     query: MembersQuery,
     kind: str,
+    count: Callable[..., None],
 ) -> Response:
     """Respond with all members, or `limit` of them. An error before the first member still sets the status."""
     start, moment = _start(cursors, network_id, segment_id, query, kind)
@@ -152,7 +169,7 @@ async def _stream(
     media_type, heading, encode = lines(kind, COLUMNS)
     if not any(moment):  # all pieces are of one snapshot
         moment = Moment(snapshot=reach.snapshot)
-    pieces = _pieces(shared, segment, moment, first, query.limit, heading, encode)
+    pieces = _pieces(shared, segment, moment, first, query.limit, heading, encode, count)
     return StreamingResponse(pieces, media_type=media_type, headers=reaches(reach))
 
 
@@ -164,21 +181,27 @@ async def _pieces(
     limit: int | None,
     heading: bytes,
     encode: Callable[[Iterable[Row]], bytes],
+    count: Callable[..., None],
 ) -> AsyncIterator[bytes]:
     """Yield members piece by piece. No connection is held between pieces, so a slow client blocks no other."""
     yield heading
     left = limit
-    while True:
-        left = None if left is None else left - len(page.members)
-        after = page.last
-        text = encode(page.members)
-        del page  # only the text is kept while the client reads
-        if text:
-            yield text
-        if after is None or left == 0:
-            return
-        async with shared.transaction(segment.network_id, repeatable=True) as connection:
-            page = await read_page(connection, segment, moment, after, left, PIECE)
+    rows = 0
+    try:
+        while True:
+            left = None if left is None else left - len(page.members)
+            after = page.last
+            text = encode(page.members)
+            rows += len(page.members)
+            del page  # only the text is kept while the client reads
+            if text:
+                yield text
+            if after is None or left == 0:
+                return
+            async with shared.transaction(segment.network_id, repeatable=True) as connection:
+                page = await read_page(connection, segment, moment, after, left, PIECE)
+    finally:
+        count(rows=rows)
 
 
 async def _one(

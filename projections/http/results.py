@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from projections.http.queued_search import QueuedSearch
     from projections.queries.results import Fronts, PositionQuery
     from projections.queries.rows import Reach, Row
+    from service.http.kit.access_log import AccessLog
     from service.http.kit.auth import Access
     from service.http.kit.database import SharedDatabase
 
 PATH = "/networks/{network_id}/results"
 
 
-def result_routes(access: Access, reader: ResultReader) -> APIRouter:
+def result_routes(access: Access, reader: ResultReader, accesses: AccessLog) -> APIRouter:
     """Return the route of results, for scopes publish and report."""
     router = APIRouter(tags=["reading"], responses={406: {}})
     admitted: Any = Depends(access.admits(Scope.REPORT, Scope.PUBLISH))
@@ -49,8 +50,11 @@ def result_routes(access: Access, reader: ResultReader) -> APIRouter:
             raise wrong("reference_id", "send either reference_id or position")
         if query.position is not None:
             position = read_position(query.position)
-            return await reader.of_position(admission.network_id, position)
-        return await reader.of_reference(admission.network_id, query)
+            response = await reader.of_position(admission.network_id, position)
+        else:
+            response = await reader.of_reference(admission.network_id, query)
+        accesses.note(admission.key, "http", PATH)
+        return response
 
     return router
 

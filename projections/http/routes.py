@@ -12,15 +12,18 @@ from projections.http.users import user_routes
 
 if TYPE_CHECKING:
     from projections.http.results import ResultReader
+    from service.http.kit.access_log import AccessLog
     from service.http.kit.auth import Access
     from service.http.kit.database import SharedDatabase
 
 
-def reading_routes(access: Access, shared: SharedDatabase, results: ResultReader) -> APIRouter:
+def reading_routes(
+    access: Access, shared: SharedDatabase, results: ResultReader, accesses: AccessLog
+) -> APIRouter:
     """Return the routes. shared: with role segments_api."""
     router = APIRouter()
-    router.include_router(result_routes(access, results))
+    router.include_router(result_routes(access, results, accesses))
     # Explanations are matched before users, whose identifier may contain slashes.
-    router.include_router(user_routes(access, shared))
-    router.include_router(member_routes(access, shared))
+    router.include_router(user_routes(access, shared, accesses))
+    router.include_router(member_routes(access, shared, accesses))
     return router

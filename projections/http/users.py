@@ -26,19 +26,37 @@ from service.registry.api_keys import Scope
 
 if TYPE_CHECKING:
     from projections.http.query_parameters import EventsQuery, SegmentsQuery
+    from service.http.kit.access_log import AccessLog
     from service.http.kit.auth import Access
     from service.http.kit.database import SharedDatabase
 
 NETWORK = "/networks/{network_id}"
+SEGMENTS = NETWORK + "/users/{user}/segments"
+EXPLANATION = MEMBERS + "/{user}/explanation"
+SIZES = NETWORK + "/sizes"
 
 
-def user_routes(access: Access, shared: SharedDatabase) -> APIRouter:
+def user_routes(access: Access, shared: SharedDatabase, accesses: AccessLog) -> APIRouter:
     """Return the routes of users and sizes."""
     router = APIRouter(tags=["reading"], responses={406: {}})
     admitted: Any = Depends(access.admits(Scope.REPORT))
     segments: Any = {200: {"model": response_models.UserSegments}}
     cursors = Cursors(shared.settings)
     explanation: Any = {200: {"model": response_models.Explanation}, 404: {}}
+
+    async def of_user(
+        admission: Admission, query: SegmentsQuery, of_path: str | None = None
+    ) -> Response:
+        response = await _segments(shared, cursors, admission.network_id, query, of_path)
+        accesses.note(admission.key, "http", SEGMENTS, user=query.which(of_path))
+        return response
+
+    async def explained(
+        admission: Admission, segment_id: int, query: EventsQuery, of_path: str | None = None
+    ) -> Response:
+        response = await _explain(shared, cursors, admission.network_id, segment_id, query, of_path)
+        accesses.note(admission.key, "http", EXPLANATION, segment_id, query.which(of_path))
+        return response
 
     @router.get(
         NETWORK + "/users/segments",
@@ -48,7 +66,7 @@ def user_routes(access: Access, shared: SharedDatabase) -> APIRouter:
     async def segments_of(
         query: OneUserSegments, admission: Admission = admitted, _: None = takes_json
     ) -> Response:
-        return await _segments(shared, cursors, admission.network_id, query)
+        return await of_user(admission, query)
 
     @router.get(
         NETWORK + "/users/{user:any}/segments",
@@ -58,7 +76,7 @@ def user_routes(access: Access, shared: SharedDatabase) -> APIRouter:
     async def segments_of_user(
         user: User, query: OneUserSegments, admission: Admission = admitted, _: None = takes_json
     ) -> Response:
-        return await _segments(shared, cursors, admission.network_id, query, user)
+        return await of_user(admission, query, user)
 
     @router.get(
         MEMBERS.removesuffix("members") + "explanation",
@@ -71,7 +89,7 @@ def user_routes(access: Access, shared: SharedDatabase) -> APIRouter:
         admission: Admission = admitted,
         _: None = takes_json,
     ) -> Response:
-        return await _explain(shared, cursors, admission.network_id, segment_id, query)
+        return await explained(admission, segment_id, query)
 
     @router.get(
         MEMBERS + "/{user:any}/explanation",
@@ -85,10 +103,10 @@ def user_routes(access: Access, shared: SharedDatabase) -> APIRouter:
         admission: Admission = admitted,
         _: None = takes_json,
     ) -> Response:
-        return await _explain(shared, cursors, admission.network_id, segment_id, query, user)
+        return await explained(admission, segment_id, query, user)
 
     @router.get(
-        NETWORK + "/sizes",
+        SIZES,
         summary="The sizes of all segments",
         responses={200: {"model": response_models.Sizes, "content": STREAMS}},
     )
@@ -97,6 +115,7 @@ def user_routes(access: Access, shared: SharedDatabase) -> APIRouter:
         async with shared.transaction(admission.network_id, repeatable=True) as connection:
             reach = await read_reach(connection, admission.network_id)
             rows = await read_sizes(connection, admission.network_id)
+        accesses.note(admission.key, "http", SIZES, rows=len(rows))
         if kind == JSON:
             return answer({"sizes": rows}, reach)
         media_type, heading, encode = lines(kind, SIZE_COLUMNS)

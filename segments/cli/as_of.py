@@ -13,7 +13,7 @@ from projections.queries.moments import read_moment
 from projections.queries.rows import Moment
 from projections.queries.snapshots import COLUMNS, SECONDS, Wanted, read_states, take_snapshot
 from segments.cli.command import command, load_settings, network_callback
-from segments.cli.database import connected, note_unknown_network
+from segments.cli.database import connected, note_access, note_unknown_network
 from segments.cli.output import plain, print_rows
 from service.postgres.database import give_longer
 
@@ -72,6 +72,7 @@ async def as_of(
         connection.transaction(isolation="repeatable_read"),
     ):
         await give_longer(connection, SECONDS)
+        await note_access(connection, "as-of", network, segment, user)
         states = read_states(connection, moment, wanted)
         if as_csv:
             await _print_csv(states)

@@ -184,6 +184,11 @@ def actor_option(function: _F) -> _F:
     return option(function)
 
 
+def present_actor() -> str:
+    """Return who runs a command that only reads."""
+    return os.environ.get(f"{PREFIX}ACTOR") or _login()
+
+
 def _login() -> str:
     """Return user@host from the operating system, not from the environment."""
     number = os.geteuid()

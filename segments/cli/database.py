@@ -5,15 +5,17 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
+import asyncpg
 import click
 
+from schemas.command.rules import normalise_user
+from segments.cli.command import present_actor
 from service.postgres.database import connect
+from service.registry.accesses import Access, record_access
 from service.registry.segments import has_segments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sized
-
-    import asyncpg
 
     from service.runtime.settings import Settings
 
@@ -41,6 +43,24 @@ async def connected(
             yield connection
     finally:
         await connection.close()
+
+
+async def note_access(
+    connection: asyncpg.Connection[Any],
+    route: str,
+    network_id: str | None,
+    segment_id: int | None = None,
+    user: str | None = None,
+    rows: int | None = None,
+) -> None:
+    """Record that a command read data. If that fails, warn: the answer is given nevertheless."""
+    who = None if user is None else normalise_user(user)
+    access = Access(network_id, segment_id, who, present_actor(), None, "command", route)
+    try:
+        async with connection.transaction():
+            await record_access(connection, access, rows)
+    except asyncpg.PostgresError as error:
+        click.echo(f"warning: this read could not be recorded: {error}", err=True)
 
 
 async def warn_unknown_networks(

@@ -16,7 +16,7 @@ from projections.operations.verify_topic import verify_topics
 from projections.queries.explain import EVENTS_LIMIT, explain_whole
 from schemas.command.rules import normalise_user
 from segments.cli.command import Failure, command, load_settings
-from segments.cli.database import connected
+from segments.cli.database import connected, note_access
 from segments.cli.output import counted, plain, print_json, print_rows
 from service.log.proof import count_erased
 from service.runtime.errors import KafkaRefusedError
@@ -107,6 +107,7 @@ async def explain(*, network: str, segment: int, user: str, limit: int, as_json:
     """
     async with connected(load_settings(), ROLE) as connection, connection.transaction():
         explanation = await explain_whole(connection, network, segment, user, limit)
+        await note_access(connection, "explain", network, segment, user, len(explanation["events"]))
     events, now = explanation["events"], explanation["now"]
     if explanation["earlier"]:
         click.echo(f"only the newest {len(events)} events; more: --limit", err=True)

@@ -144,11 +144,14 @@ async def revoke(*, key_id: str, actor: str | None, as_json: bool) -> None:
     help="How long the link can be used.",
 )
 @click.option("--url", help="Address of the API. Default: that of HTTP_HOST and HTTP_PORT.")
-async def link(*, key_id: str, minutes: int, url: str | None, as_json: bool) -> None:
+@actor_option
+async def link(
+    *, key_id: str, minutes: int, url: str | None, actor: str | None, as_json: bool
+) -> None:
     """Print a link that signs somebody in to the dashboard by this key, once."""
     settings = load_settings()
     async with connected(settings, ROLE) as connection:
-        token = await sessions.create_link(connection, key_id, timedelta(minutes=minutes))
+        token = await sessions.create_link(connection, key_id, timedelta(minutes=minutes), actor)
     base = url or f"http://{settings.http_host}:{settings.http_port}"
     made = f"{base.rstrip('/')}/admin/sign-in/link?link={token}"
     if as_json:

@@ -10,7 +10,7 @@ import click
 from schemas.command.refusal import Reason
 from schemas.position import Position
 from segments.cli.command import BOTH, actor_option, command, load_settings, only_network_option
-from segments.cli.database import connected, note_unknown_network
+from segments.cli.database import connected, note_access, note_unknown_network
 from segments.cli.output import plain, print_json, print_rows
 from service.kafka.clients import producing
 from service.operations import rejected as rejections
@@ -75,6 +75,7 @@ async def list_(
             connection, reason=reason, network_id=network, retried=not new, limit=limit
         )
         await note_unknown_network(connection, network, rows)
+        await note_access(connection, "rejected list", network, rows=len(rows))
     listed = [_with_position(row) for row in rows]
     if as_json:
         print_json(listed)
@@ -91,6 +92,7 @@ async def show(*, position: Position, as_json: bool) -> None:
     """
     async with connected(load_settings(), ROLE) as connection:
         record = _with_position(await rejections.show_rejected(connection, position))
+        await note_access(connection, "rejected show", record["network_id"], rows=1)
     record.pop("lane_id")
     record["headers"] = None if record["headers"] is None else json.loads(record["headers"])
     if as_json:

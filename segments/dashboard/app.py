@@ -12,11 +12,14 @@ from starlette.routing import Mount, Route
 
 from projections.queries.rows import read_reach
 from segments.dashboard import (
+    audit,
     commands,
     definition,
     erasure,
     imports,
     oidc,
+    operations,
+    rejected,
     segment,
     segment_list,
     sign_in,
@@ -52,6 +55,9 @@ def dashboard_routes(services: Services, keys: KeyCache) -> list[Route | Mount]:
             *commands.routes(pages),
             *erasure.routes(pages),
             *imports.routes(pages),
+            *audit.routes(pages),
+            *rejected.routes(pages),
+            *operations.routes(pages),
             pages.show("/networks/{network_id}/reach", _reach_of(services)),
         ],
         exception_handlers={HTTPException: _no_such_page},

@@ -14,6 +14,7 @@ from projections.http.formats import SNAPSHOT
 from projections.http.query_parameters import is_text
 from schemas.command.rules import MAX_SEGMENT_ID
 from segments.dashboard.forms import read_form, read_upload, refuse_foreign
+from segments.dashboard.looks import is_htmx, note_look
 from segments.dashboard.rendering import network_path, path, render
 from segments.dashboard.sessions import csrf_token, key_for, token_of
 from service.http.kit.parameters import refuse_misread, wrong
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from projections.http.results import ResultReader
     from projections.queries.rows import Reach
     from segments.dashboard.sessions import Sessions
+    from service.http.kit.access_log import AccessLog
     from service.http.kit.auth import Access, Admission, RegistryRate
     from service.http.kit.database import SharedDatabase
     from service.http.publishing.routes import Publishing
@@ -52,7 +54,7 @@ _HEADERS = {
 
 
 class Services(NamedTuple):
-    """What pages use. reading: with role segments_api; changing: with segments_registry."""
+    """What pages use. reading: with role segments_api; changing: segments_registry; operating: segments_operate."""
 
     settings: Settings
     sessions: Sessions
@@ -60,8 +62,10 @@ class Services(NamedTuple):
     registry_rate: RegistryRate
     reading: SharedDatabase
     changing: SharedDatabase
+    operating: SharedDatabase
     publishing: Publishing
     results: ResultReader
+    accesses: AccessLog
 
 
 @dataclass
@@ -120,6 +124,7 @@ class Visit:
             "csrf": csrf_token(self.token),
             "may_change": Scope.ADMIN in self.key.scopes,
             "may_publish": Scope.PUBLISH in self.key.scopes,
+            "may_operate": Scope.OPERATE in self.key.scopes,
             "here": _target(self.request),
             "as_of": reach and AsOf.of(reach),
         }
@@ -160,13 +165,20 @@ class Pages:
     def __init__(self, services: Services) -> None:
         self.services = services
 
-    def show(self, template_path: str, handler: Callable[[Visit], Awaitable[Response]]) -> Route:
-        """Return the route of a page, for keys of scope report."""
+    def show(
+        self,
+        template_path: str,
+        handler: Callable[[Visit], Awaitable[Response]],
+        scope: Scope = Scope.REPORT,
+    ) -> Route:
+        """Return the route of a page, for keys of a scope. Who looked at a segment or a user is recorded."""
 
         async def endpoint(request: Request) -> Response:
-            visit = await self._admit(request, Scope.REPORT)
+            visit = await self._admit(request, scope)
             refuse_misread(request)
-            return await handler(visit)
+            response = await handler(visit)
+            note_look(self.services.accesses, visit, template_path, response)
+            return response
 
         return Route(template_path, guarded(endpoint), methods=["GET"])
 
@@ -248,11 +260,6 @@ def _sign_in(request: Request) -> Response:
     if is_htmx(request):
         return Response(status_code=401, headers={"HX-Redirect": path("sign-in")})
     return RedirectResponse(url, 303)
-
-
-def is_htmx(request: Request) -> bool:
-    """Whether htmx sent a request."""
-    return request.headers.get("hx-request") == "true"
 
 
 def _target(request: Request) -> str:

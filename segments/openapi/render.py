@@ -25,7 +25,7 @@ _NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"  # no connection is opened
 async def _document() -> dict[str, Any]:
     settings = read_settings(database_url=SecretStr(_NOWHERE))
     async with open_database(settings, ROLE, 1) as database:
-        return openapi(make_api(Parts(settings, database, database, database, database)))
+        return openapi(make_api(Parts(settings, *[database] * 5)))
 
 
 def render() -> str:

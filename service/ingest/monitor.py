@@ -99,7 +99,8 @@ class Monitor:
         async with self._database.transaction() as connection:
             keys = await connection.fetchval("SELECT segments.forget_keys()")
             signatures = await connection.fetchval("SELECT segments.forget_signatures()")
-        self._forget_in = 1 if FORGET_MANY in (keys, signatures) else FORGET_EVERY
+            accesses = await connection.fetchval("SELECT segments.forget_accesses()")
+        self._forget_in = 1 if FORGET_MANY in (keys, signatures, accesses) else FORGET_EVERY
 
     async def _read_topics(self) -> set[str]:
         """Read the topics to subscribe to; close the lanes of closed ones once no longer subscribed."""

@@ -70,15 +70,17 @@ async def retry_rejected(
     sent = await publish(
         producer, settings, row["record_key"], row["payload"], Sender("retry", actor), tuple(extra)
     )
+    epoch = await connection.fetchval(SQL["open_epoch"], sent.topic, sent.partition)
+    new = Position(sent.topic, sent.partition, epoch, sent.offset)
     await connection.execute(
         SQL["note_retry"],
-        row["lane_id"], row["kafka_offset"], actor,
+        row["lane_id"], row["kafka_offset"], actor, row["network_id"], str(new),
     )  # fmt: skip
     return {
-        "kafka_topic": sent.topic,
-        "kafka_partition": sent.partition,
-        "kafka_epoch": await connection.fetchval(SQL["open_epoch"], sent.topic, sent.partition),
-        "kafka_offset": sent.offset,
+        "kafka_topic": new.topic,
+        "kafka_partition": new.partition,
+        "kafka_epoch": new.epoch,
+        "kafka_offset": new.offset,
         "retry_of": str(position),
     }
 

@@ -18,15 +18,16 @@ GUARDED = {
     "person": ("refuse_person_change", "refuse_person_change"),
     "idempotency": ("refuse_early_forgetting", "refuse_early_forgetting"),
     "segment": ("refuse_another_segment", "refuse_another_segment"),
+    "access_event": ("refuse_access_change", "refuse_access_change"),
 } | dict.fromkeys(
     (
         "duplicate", "hole", "registry_event", "lane_event", "retry", "erasure", "source_event", "analyst_event",
-        "rejected_erasure", "seal", "seal_round", "seal_stretch", "seal_checkpoint",
+        "rejected_erasure", "key_event", "seal", "seal_round", "seal_stretch", "seal_checkpoint",
     ),
     (_NEVER, _NEVER),
 )  # fmt: skip
 SQL = statements("service.postgres.sql")
-_OTHERS = ("erase_person", "erase_rejected", "forget_keys")
+_OTHERS = ("erase_person", "erase_rejected", "forget_keys", "forget_accesses")
 
 
 async def guard_faults(connection: asyncpg.Connection[Any]) -> list[dict[str, str | None]]:

@@ -27,12 +27,13 @@ _PARTS = 3
 
 
 class Scope(StrEnum):
-    """What a key may do in its network."""
+    """What a key may do in its network; with OPERATE, in the whole installation."""
 
     PUBLISH = "publish"
     REPORT = "report"
     ADMIN = "admin"
     AUDIT = "audit"
+    OPERATE = "operate"
 
 
 @dataclass(frozen=True, slots=True)

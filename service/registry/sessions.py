@@ -32,6 +32,7 @@ async def create_session(connection: asyncpg.Connection[Any], key_id: str, *othe
     await connection.execute(
         SQL["create_session"], _digest(token), key_id, LIFETIME, MOST_SESSIONS - 1, other_keys
     )
+    await connection.execute(SQL["record_key_use"], key_id, "signed_in")
     return token
 
 
@@ -46,11 +47,16 @@ async def end_session(connection: asyncpg.Connection[Any], token: str) -> None:
     await connection.execute(SQL["end_session"], _digest(token))
 
 
-async def create_link(connection: asyncpg.Connection[Any], key_id: str, lifetime: timedelta) -> str:
+async def create_link(
+    connection: asyncpg.Connection[Any],
+    key_id: str,
+    lifetime: timedelta,
+    actor: str | None = None,
+) -> str:
     """Make a link that signs a key in once, within `lifetime`; return its token. Raises: UnknownKeyError."""
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     try:
-        await connection.execute(SQL["create_link"], _digest(token), key_id, lifetime)
+        await connection.execute(SQL["create_link"], _digest(token), key_id, lifetime, actor)
     except asyncpg.ForeignKeyViolationError as error:
         raise UnknownKeyError(f"({key_id})") from error
     return token

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.position import Position
 from service.http.kit.auth import Admission  # noqa: TC001 - FastAPI reads it
+from service.http.kit.negotiation import Accept, negotiate
 from service.http.kit.parameters import PLAIN, Nothing, wrong
 from service.http.kit.problems import Problem
 from service.postgres.database import statements
@@ -27,6 +28,7 @@ from service.seal.tree import TILE_WIDTH, Tile
 if TYPE_CHECKING:
     import asyncpg
 
+    from service.http.kit.access_log import AccessLog
     from service.http.kit.auth import Access
     from service.http.kit.database import SharedDatabase
 
@@ -56,7 +58,7 @@ TilePath = Annotated[
 ]
 
 
-def log_routes(access: Access, shared: SharedDatabase) -> APIRouter:
+def log_routes(access: Access, shared: SharedDatabase, accesses: AccessLog) -> APIRouter:
     """Return the routes. shared: with role segments_seal."""
     router = APIRouter(tags=["audit"])
     audits: Any = Depends(access.admits_of_any_network(Scope.AUDIT))
@@ -112,9 +114,10 @@ def log_routes(access: Access, shared: SharedDatabase) -> APIRouter:
 
     @router.get(
         PROOF, summary="A proof that a record is in the log",
-        responses=text, **options,
+        responses=text | {406: {}}, **options,
     )  # fmt: skip
-    async def proof(query: Proof, admission: Admission = reads) -> Response:
+    async def proof(query: Proof, admission: Admission = reads, accept: Accept = None) -> Response:
+        negotiate(accept, ("text/plain",))
         try:
             position = Position.parse(query.position)
         except ValueError as error:
@@ -125,6 +128,7 @@ def log_routes(access: Access, shared: SharedDatabase) -> APIRouter:
                 made = await prove(connection, _folder(shared), position, network_id)
         except (NotThereError, NotSealedError) as error:
             raise _not_sealed("the network has no such record, or it is not sealed yet") from error
+        accesses.note(admission.key, "http", PROOF, rows=1)
         return Response(made, media_type=_TEXT, headers=_FRESH)
 
     return router

@@ -29,6 +29,8 @@ PAGES = (
     "segments/2", "segments/3", "segments/5", "segments/1/definition", "segments/4/definition", "user",
     "user?user=jo@example.com", "user?user=nobody", "segments/1/user?user=jo@example.com",
     "segments/2/user?user=jo@example.com", "segments/1/user?user=new@example.com",
+    "audit", "audit?list=reads", "audit?actor=nobody", "rejected", "rejected?reason=not_json&topic=none",
+    "../../operations?keys=all",
 )  # fmt: skip
 ERRORS = ("segments/99", "nothing")
 

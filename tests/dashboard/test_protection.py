@@ -31,6 +31,9 @@ WRONG = (
     "segments/1?chart=x", "segments/1?unit=x", "segments/1?range=all&unit=day", "segments/1?tz=Mars/Olympus",
     "segments/1?known_at=x", "segments/1/export?list=x",
     "segments/1/user?user=u&cursor=x", "user?user=%00", "user?user=" + "u" * 321, "sent?position=x", "sent",
+    "audit?list=x", "audit?kind=x", "audit?from=x", "audit?to=1-1-1", "audit?before=x", "audit?before=2026-01-01,a,b",
+    "rejected?reason=x", "rejected?reason=not_json", "rejected?reason=not_json&topic=t&show=x",
+    "rejected?reason=not_json&topic=t&before=x", "../../operations?keys=x",
 )  # fmt: skip
 ABSENT = (
     "segments/99", "segments/0", "segments/4294967296", "segments/99/definition", "segments/99/user?user=u", "nothing",

@@ -35,6 +35,11 @@ PAGES = (
     "user?user=u",
     "segments/1/user?user=u",
     "reach",
+    "audit",
+    "audit?list=reads",
+    "rejected",
+    "rejected?reason=not_json&topic=t",
+    "../../operations",
 )
 
 

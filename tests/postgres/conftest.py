@@ -86,6 +86,12 @@ async def filled(database: Settings) -> AsyncIterator[asyncpg.Connection[Any]]:
                 "INSERT INTO segments.analyst_event (role_name, network_id, change) VALUES ('ann', 'n', 'granted')"
             )
             await connection.execute(
+                "INSERT INTO segments.key_event (key_id, network_id, change, key_name, scopes)"
+                " VALUES ('k', 'n', 'created', 'shop', '{report}');"
+                "INSERT INTO segments.access_event (network_id, actor, via, route, reads, first_at, last_at)"
+                " VALUES ('n', 'ann', 'command', 'explain', 1, now(), now())"
+            )
+            await connection.execute(
                 "INSERT INTO segments.seal (origin) VALUES ('o');"
                 "INSERT INTO segments.seal_round (seal_id, tree_size, root) VALUES (1, 1, '');"
                 "INSERT INTO segments.seal_stretch (seal_id, first_leaf, leaves, kind, first_offset, next_offset)"

@@ -23,7 +23,7 @@ SERVING = {
 VIEWS = {
     "automation_disagreement", "duplicate", "event", "freshness", "hole", "lane", "membership", "membership_history",
     "override", "rejected", "result", "retroactive_change", "segment", "segment_history", "segment_size",
-    "segment_size_calendar", "segment_size_daily", "user_segment", "watermark",
+    "segment_size_calendar", "segment_size_daily", "user_segment", "watermark", "admin_event", "access_event",
 }  # fmt: skip
 
 
@@ -78,12 +78,15 @@ ALLOWED = {
         "segments.source_event": "si",
         "segments.api_key": "si",
         "segments.sign_in_link": "i",
+        "segments.key_event": "i",
     },
     "segments_api": {
         "segments.session": "sid",
         "segments.sign_in_link": "sd",
         "segments.import": "siud",
         "segments.import_line": "siud",
+        "segments.key_event": "i",
+        "segments.access_event": "i",
         **{
             f"segments.{name}": "s"
             for name in (
@@ -98,6 +101,7 @@ ALLOWED = {
                 "rejected",
                 "hole",
                 "source",
+                "retry",
             )
         },
         **{f"projections.{name}": "s" for name in KEPT | SERVING},
@@ -147,6 +151,7 @@ ALLOWED = {
         "segments.analyst": "s",
         "segments.analyst_event": "s",
         "segments.rejected_erasure": "s",
+        "segments.access_event": "i",
         **{f"projections.{name}": "s" for name in KEPT | SERVING},
         "projections.named_interval": "s",
         "projections.expiry": "s",

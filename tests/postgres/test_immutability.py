@@ -31,6 +31,7 @@ MUTABLE = {
     "sign_in_link",
     "import",
     "import_line",
+    "access_event",
 }
 
 SERVICE = (
@@ -67,7 +68,8 @@ async def test_the_tables_that_may_change_are_known_and_each_other_one_has_a_row
     assert set(tables) == set(GUARDED) - MUTABLE
     assert set(tables) == {
         "event", "duplicate", "rejected", "hole", "registry_event", "lane_event", "retry", "erasure",
-        "source_event", "analyst_event", "rejected_erasure", "seal", "seal_round", "seal_stretch", "seal_checkpoint",
+        "source_event", "analyst_event", "rejected_erasure", "key_event", "seal", "seal_round",
+        "seal_stretch", "seal_checkpoint",
     }  # fmt: skip
     for table in tables:
         assert await filled.fetchval(f"SELECT count(*) FROM segments.{table}") > 0, table
@@ -156,6 +158,7 @@ _STAYS = {
         "erased = 7, user_id = 'erased:7', salt = '', network_id = 'other'",
     ),
     "idempotency": ("request = 'other'", "kafka_offset = 99", "seen_at = now()"),
+    "access_event": ("actor = 'other'", "last_at = now()", "reads = 0"),
     "segment": (
         "network_id = 'other'",
         "segment_id = 99",

@@ -153,6 +153,7 @@ async def test_definer_functions_fix_their_search_path_and_are_known(
         "reporting_network.snapshot",
         "segments.erase_person",
         "segments.erase_rejected",
+        "segments.forget_accesses",
         "segments.forget_keys",
         "segments.forget_signatures",
         "segments.installation_name",

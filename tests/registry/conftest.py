@@ -26,6 +26,25 @@ async def filled(database: Settings) -> AsyncIterator[Settings]:
         await say_all(lane, "b")
         assert await lane.append(b"{") == ["not_json"]
         async with connected(database) as connection:
+            for network in ("a", "b"):
+                await connection.execute(
+                    "INSERT INTO segments.access_event"
+                    " (network_id, segment_id, person_id, actor, via, route, reads, first_at, last_at)"
+                    " SELECT $1, 1, p.person_id, 'of-' || $1, 'http', '/of-' || $1, 1, now(), now()"
+                    " FROM segments.person AS p WHERE p.network_id = $1 AND p.user_id = 'of-' || $1",
+                    network,
+                )
+                await connection.execute(
+                    "INSERT INTO segments.key_event (key_id, network_id, change, key_name, scopes, actor)"
+                    " VALUES ('of-' || $1, $1, 'created', 'of-' || $1, '{report}', 'of-' || $1)",
+                    network,
+                )
+                await connection.execute(
+                    "INSERT INTO segments.retry (lane_id, kafka_offset, network_id, retried_as)"
+                    " SELECT r.lane_id, r.kafka_offset, $1, 'of-' || $1 FROM segments.rejected AS r"
+                    " WHERE r.network_id = $1",
+                    network,
+                )
             await command_topics.allow(connection, database, "b-crm", networks=["b"])
             await command_topics.allow(connection, database, "both", networks=["a", "b"])
         for topic in ("b-crm", "both"):

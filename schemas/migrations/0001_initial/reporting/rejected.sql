@@ -14,7 +14,11 @@ SELECT
     r.payload_text,
     (SELECT max(t.retried_at) FROM segments.retry AS t WHERE t.lane_id = r.lane_id AND t.kafka_offset = r.kafka_offset)
         AS retried_at,
-    r.next_offset
+    r.next_offset,
+    (
+        SELECT t.retried_as FROM segments.retry AS t
+        WHERE t.lane_id = r.lane_id AND t.kafka_offset = r.kafka_offset ORDER BY t.retry_id DESC LIMIT 1
+    ) AS retried_as
 FROM segments.rejected AS r
 INNER JOIN segments.lane AS l ON r.lane_id = l.lane_id;
 
@@ -33,6 +37,7 @@ COMMENT ON COLUMN reporting.rejected.payload IS 'The record''s value, byte for b
 COMMENT ON COLUMN reporting.rejected.payload_text IS 'The payload as text, with invalid bytes and NUL as U+FFFD.';
 COMMENT ON COLUMN reporting.rejected.retried_at IS 'When it was last retried; null if never.';
 COMMENT ON COLUMN reporting.rejected.next_offset IS 'The offset after the row: kafka_offset + 1, or the end of an unreadable batch, which has one row.';
+COMMENT ON COLUMN reporting.rejected.retried_as IS 'The position of its last retry, topic:partition:epoch:offset, where view result has the outcome; null if never.';
 
 GRANT SELECT ON reporting.rejected TO segments_operate, segments_api, segments_report;
 CALL segments.make_network_view('rejected');

@@ -12,7 +12,9 @@ CREATE TABLE segments.api_key (
     revoked_at timestamptz,
     revoked_by text,
     last_used_at timestamptz,
-    CONSTRAINT api_key_scopes_are_known CHECK (scopes <@ ARRAY['publish', 'report', 'admin', 'audit'] AND cardinality(scopes) > 0)
+    CONSTRAINT api_key_scopes_are_known CHECK (
+        scopes <@ ARRAY['publish', 'report', 'admin', 'audit', 'operate'] AND cardinality(scopes) > 0
+    )
 );
 CREATE INDEX api_key_of_network ON segments.api_key (network_id);
 GRANT SELECT, INSERT, UPDATE (revoked_at, revoked_by) ON segments.api_key TO segments_registry;

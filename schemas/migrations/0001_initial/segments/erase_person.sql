@@ -27,8 +27,8 @@ BEGIN
             WHERE p.network_id = erase_person.network_id AND p.user_id = 'erased:' || number
         );
     END LOOP;
-    INSERT INTO segments.erasure (erasure_id, person_id, actor, reason) OVERRIDING SYSTEM VALUE
-    VALUES (number, person, erase_person.actor, erase_person.reason);
+    INSERT INTO segments.erasure (erasure_id, person_id, network_id, actor, reason) OVERRIDING SYSTEM VALUE
+    VALUES (number, person, erase_person.network_id, erase_person.actor, erase_person.reason);
     UPDATE segments.person AS p SET user_id = 'erased:' || number, erased = number, salt = ''
     WHERE p.person_id = person;
     UPDATE segments.event AS e SET

@@ -6,6 +6,7 @@ CREATE TABLE segments.rejected_erasure (
     rejected_erasure_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT rejected_erasure_pkey PRIMARY KEY,
     lane_id integer NOT NULL,
     kafka_offset bigint NOT NULL,
+    network_id text COLLATE "C", -- of the rejected record, if it could be read
     actor text NOT NULL,
     reason text NOT NULL,
     erased_at timestamptz NOT NULL DEFAULT clock_timestamp()
@@ -23,6 +24,7 @@ CREATE FUNCTION segments.erase_rejected(
 DECLARE
     lane integer;
     place bigint;
+    network text;
     number bigint;
 BEGIN
     SELECT l.lane_id, segments.rejected_at(l.lane_id, erase_rejected.kafka_offset) INTO lane, place FROM segments.lane AS l
@@ -30,12 +32,13 @@ BEGIN
     UPDATE segments.rejected AS r
     SET detail = NULL, record_key = NULL, payload = NULL, payload_text = NULL, headers = NULL, salt = NULL,
         blanked = coalesce(r.blanked, segments.personal_digest(r))
-    WHERE r.lane_id = lane AND r.kafka_offset = place;
+    WHERE r.lane_id = lane AND r.kafka_offset = place
+    RETURNING r.network_id INTO network;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    INSERT INTO segments.rejected_erasure (lane_id, kafka_offset, actor, reason)
-    VALUES (lane, place, erase_rejected.actor, erase_rejected.reason)
+    INSERT INTO segments.rejected_erasure (lane_id, kafka_offset, network_id, actor, reason)
+    VALUES (lane, place, network, erase_rejected.actor, erase_rejected.reason)
     RETURNING rejected_erasure_id INTO number;
     RETURN number;
 END $$;

@@ -1,6 +1,7 @@
 CREATE TABLE segments.erasure (
     erasure_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT erasure_pkey PRIMARY KEY,
     person_id bigint NOT NULL,
+    network_id text COLLATE "C" NOT NULL, -- empty for a person without network
     actor text NOT NULL,
     reason text NOT NULL,
     erased_at timestamptz NOT NULL DEFAULT clock_timestamp()

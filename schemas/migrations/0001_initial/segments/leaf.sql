@@ -121,8 +121,10 @@ INNER JOIN segments.lane AS l ON x.lane_id = l.lane_id
 UNION ALL
 SELECT
     'retry', t.retry_id, concat(
-        '{', segments.leaf_text('actor', t.actor) || ',', '"epoch":', l.epoch, ',"kind":"retry","number":', t.retry_id,
-        ',"offset":', t.kafka_offset, ',"partition":', l.partition, ',"retried_at":', segments.leaf_time(t.retried_at),
+        '{', segments.leaf_text('actor', t.actor) || ',', '"epoch":', l.epoch, ',"kind":"retry"',
+        ',' || segments.leaf_text('network_id', t.network_id), ',"number":', t.retry_id,
+        ',"offset":', t.kafka_offset, ',"partition":', l.partition, ',' || segments.leaf_text('retried_as', t.retried_as),
+        ',"retried_at":', segments.leaf_time(t.retried_at),
         ',"topic":"', l.topic, '"}'
     )
 FROM segments.retry AS t
@@ -131,15 +133,16 @@ UNION ALL
 SELECT
     'erasure', x.erasure_id, concat(
         '{', segments.leaf_text('actor', x.actor), ',"erased_at":', segments.leaf_time(x.erased_at),
-        ',"kind":"erasure","number":', x.erasure_id, ',"person":', x.person_id,
-        ',', segments.leaf_digest('reason', x.reason), '}'
+        ',"kind":"erasure",', segments.leaf_text('network_id', x.network_id), ',"number":', x.erasure_id,
+        ',"person":', x.person_id, ',', segments.leaf_digest('reason', x.reason), '}'
     )
 FROM segments.erasure AS x
 UNION ALL
 SELECT
     'rejected_erasure', x.rejected_erasure_id, concat(
         '{', segments.leaf_text('actor', x.actor), ',"epoch":', l.epoch, ',"erased_at":', segments.leaf_time(x.erased_at),
-        ',"kind":"rejected_erasure","number":', x.rejected_erasure_id, ',"offset":', x.kafka_offset,
+        ',"kind":"rejected_erasure"', ',' || segments.leaf_text('network_id', x.network_id),
+        ',"number":', x.rejected_erasure_id, ',"offset":', x.kafka_offset,
         ',"partition":', l.partition, ',', segments.leaf_digest('reason', x.reason), ',"topic":"', l.topic, '"}'
     )
 FROM segments.rejected_erasure AS x

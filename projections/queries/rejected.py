@@ -1,0 +1,67 @@
+"""The rejected records of a network: groups by reason and topic, and the records of a group."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from service.postgres.database import statements
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    import asyncpg
+
+    from projections.queries.rows import Row
+
+_SQL = statements("projections.queries.sql")
+
+
+class RejectedPlace(NamedTuple):
+    """The place of a record in its group."""
+
+    recorded_at: datetime
+    partition: int
+    offset: int
+
+
+NEWEST = RejectedPlace(datetime.max.replace(tzinfo=UTC), 0, 0)
+
+
+class RejectedGroup(NamedTuple):
+    """Rejected records of a network. retried: whether they were; None for both."""
+
+    network_id: str
+    reason: str
+    topic: str
+    retried: bool | None = None
+
+
+async def read_groups(connection: asyncpg.Connection[Any], network_id: str) -> list[Row]:
+    """Return reason, topic, records, new_records (not retried), first_at and last_at; the newest first."""
+    return [dict(row) for row in await connection.fetch(_SQL["rejected_groups"], network_id)]
+
+
+async def read_group_days(
+    connection: asyncpg.Connection[Any], network_id: str, since: date
+) -> dict[tuple[str, str], dict[date, int]]:
+    """Return the records of each reason and topic by UTC day, from `since` on."""
+    days: dict[tuple[str, str], dict[date, int]] = {}
+    for row in await connection.fetch(_SQL["rejected_days"], network_id, since):
+        days.setdefault((row["reason"], row["topic"]), {})[row["day"]] = row["records"]
+    return days
+
+
+async def read_records(
+    connection: asyncpg.Connection[Any],
+    group: RejectedGroup,
+    before: RejectedPlace,
+    limit: int,
+    shown: str | None = None,
+) -> list[Row]:
+    """Return records, newest first, with their last retry and its outcome. shown: the position of a wanted payload."""
+    network_id, *rest = group
+    found = await connection.fetch(
+        _SQL["rejected_records"], network_id, *rest, *before, limit, shown
+    )
+    return [dict(row) for row in found]

@@ -1,0 +1,172 @@
+"""The audit trail: what was done besides commands, and who read what; filtered by the URL, and as CSV."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from starlette.responses import StreamingResponse
+
+from projections.queries.audit import (
+    FIRST,
+    KINDS,
+    LAST,
+    NEWEST,
+    VIAS,
+    TrailFilter,
+    TrailPlace,
+    read_access_events,
+    read_admin_events,
+)
+from projections.queries.rows import read_reach
+from segments.dashboard.csv_file import MEDIA_TYPE, encode, heading
+from service.http.kit.parameters import wrong
+from service.registry.api_keys import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    from projections.queries.rows import Row
+    from segments.dashboard.visit import Pages, Visit
+
+PATH = "/networks/{network_id}/audit"
+PER_PAGE = 50
+PIECE = 1000
+
+
+class _List(NamedTuple):
+    """What parameter `list` selects. columns: of the CSV."""
+
+    read: Callable[..., Awaitable[list[Row]]]
+    kinds: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+LISTS = {
+    "changes": _List(
+        read_admin_events,
+        KINDS,
+        ("happened_at", "network_id", "actor", "kind", "change", "object", "before", "after"),
+    ),
+    "reads": _List(
+        read_access_events,
+        VIAS,
+        (
+            "first_at", "happened_at", "network_id", "actor", "key_id", "kind", "route", "segment_id", "user_id",
+            "reads", "rows_read",
+        ),
+    ),
+}  # fmt: skip
+
+
+def routes(pages: Pages) -> list[Route]:
+    """Return the routes of the trail."""
+    services = pages.services
+
+    async def show(visit: Visit) -> Response:
+        name, which = _read(visit)
+        before = _place(visit)
+        async with services.reading.transaction(visit.network_id, repeatable=True) as connection:
+            reach = await read_reach(connection, visit.network_id)
+            events = await LISTS[name].read(connection, which, before, PER_PAGE + 1)
+        following = _name(events[PER_PAGE - 1]) if len(events) > PER_PAGE else None
+        return visit.page(
+            "audit.html",
+            reach=reach,
+            name=name,
+            kinds=LISTS[name].kinds,
+            events=events[:PER_PAGE],
+            following=following,
+            is_first=before == NEWEST,
+            given={each: visit.query(each) for each in ("actor", "object", "kind", "from", "to")},
+            to=lambda page="audit", **changed: visit.link(page, **(_given(visit) | changed)),
+        )
+
+    async def export(visit: Visit) -> Response:
+        name, which = _read(visit)
+        services.accesses.note(visit.key, "page", PATH + ".csv")
+        return StreamingResponse(
+            _pieces(visit, LISTS[name], which),
+            media_type=MEDIA_TYPE,
+            headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
+        )
+
+    async def _pieces(visit: Visit, wanted: _List, which: TrailFilter) -> AsyncIterator[bytes]:
+        yield heading(wanted.columns)
+        before = NEWEST
+        while True:
+            async with services.reading.transaction(visit.network_id) as connection:
+                events = await wanted.read(connection, which, before, PIECE)
+            if not events:
+                return
+            yield encode(wanted.columns, events)
+            before = _place_of(events[-1])
+
+    return [
+        pages.show(PATH, show, Scope.ADMIN),
+        pages.show(PATH + ".csv", export, Scope.ADMIN),
+    ]
+
+
+def _given(visit: Visit) -> dict[str, object]:
+    """Return the parameters of the URL, without the place."""
+    names = ("list", "actor", "object", "kind", "from", "to")
+    return {name: visit.query(name) for name in names}
+
+
+def _read(visit: Visit) -> tuple[str, TrailFilter]:
+    """Read the list and the filter. Raises: Problem 400."""
+    name, kind = visit.query("list") or "changes", visit.query("kind")
+    if name not in LISTS:
+        raise wrong("list", f"must be one of {', '.join(LISTS)}")
+    if kind is not None and kind not in LISTS[name].kinds:
+        raise wrong("kind", f"must be one of {', '.join(LISTS[name].kinds)}")
+    last = _day(visit, "to")
+    return name, TrailFilter(
+        visit.network_id,
+        Scope.OPERATE in visit.key.scopes,
+        visit.query("actor"),
+        visit.query("object"),
+        kind,
+        _day(visit, "from") or FIRST,
+        LAST if last is None else last + timedelta(days=1),
+    )
+
+
+def _day(visit: Visit, name: str) -> datetime | None:
+    """Return the beginning of a UTC day in the URL. Raises: Problem 400."""
+    text = visit.query(name)
+    if text is None:
+        return None
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise wrong(name, "must be a day: YYYY-MM-DD") from None
+    if not 1990 <= day.year <= 2100:  # noqa: PLR2004 - as the times of commands
+        raise wrong(name, "must lie between 1990 and 2100")
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _name(event: Row) -> str:
+    """Name the place of an event in the URL."""
+    place = _place_of(event)
+    return f"{place.happened_at.isoformat()},{place.kind},{place.number}"
+
+
+def _place_of(event: Row) -> TrailPlace:
+    return TrailPlace(event["happened_at"], event["kind"], event["number"])
+
+
+def _place(visit: Visit) -> TrailPlace:
+    """Return the place to continue before. Raises: Problem 400."""
+    text = visit.query("before")
+    if text is None:
+        return NEWEST
+    try:
+        at, kind, number = text.split(",")
+        return TrailPlace(datetime.fromisoformat(at).astimezone(UTC), kind, int(number[:18]))
+    except (ValueError, OverflowError):
+        raise wrong("before", "is not a place in the trail") from None
