@@ -15,6 +15,7 @@ from segments.dashboard.export import harmless
 from segments.dashboard.import_plan import judge, line_key, opened, storable, unmatched
 from service.http.kit.parameters import wrong
 from service.http.kit.problems import Problem, of_unpublished
+from service.http.kit.shares import Shares
 from service.http.publishing.body import Item
 from service.http.publishing.options import Options
 from service.http.publishing.routes import Post
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 PATH = "/networks/{network_id}/import"
 ONE = PATH + "/{import_id}"
 SOURCE = "import"
+# Files that are checked at once, one of each network; and how long another waits for its turn.
+FILES_AT_ONCE = 2
+CHECK_SECONDS = 10.0
 # Lines that one request sends; the page asks for the next ones.
 PER_STEP = 500
 NEWEST = 20
@@ -64,6 +68,7 @@ class _Imports:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._reading = services.reading
+        self._checking = Shares(FILES_AT_ONCE)
 
     async def show_all(self, visit: Visit, problem: Problem | None = None) -> Response:
         """Show the form, and the imports of the last day."""
@@ -200,7 +205,8 @@ class _Imports:
         return one
 
     async def _judge(self, visit: Visit, one: Import) -> None:
-        plan = await judge(self._services, _post(visit), one)
+        async with self._checking.place(visit.network_id, CHECK_SECONDS):
+            plan = await judge(self._services, _post(visit), one)
         async with self._reading.transaction(visit.network_id) as connection:
             await imports.change(connection, one, *plan)
 
