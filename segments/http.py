@@ -24,6 +24,7 @@ from segments.dashboard.visit import Services
 from segments.http_errors import handle_errors
 from segments.openapi import openapi
 from service.http import registry_routes
+from service.http.erasure_routes import RATE as ERASURE_RATE
 from service.http.erasure_routes import erasure_routes
 from service.http.kit.access_log import AccessLog
 from service.http.kit.auth import Access, RegistryRate
@@ -104,6 +105,7 @@ class Parts:
         self.in_flight = InFlight(settings)
         self.access = Access(self.keys, settings)
         self.registry_rate = RegistryRate(settings.http_registry_rate_limit)
+        self.erasure_rate = RegistryRate(ERASURE_RATE, "a network may erase")
         self.accesses = AccessLog(database)
         self.outcomes = Outcomes(database, self.shared, self.publisher.ask_topics)
         self.queued = Queued(settings)
@@ -222,14 +224,17 @@ def make_api(parts: Parts) -> FastAPI:
     )
     # The publishing routes are here for methods, documents and traces; make_app calls them directly otherwise.
     api.router.routes[:0] = [*publishing.routes(), Route("/openapi.json", _document(api))]
-    for routes in (admin_routes, erasure_routes):
-        api.include_router(routes(parts.access, parts.registry_rate, parts.shared, parts.changing))
+    for routes, rate in (
+        (admin_routes, parts.registry_rate),
+        (erasure_routes, parts.erasure_rate),
+    ):
+        api.include_router(routes(parts.access, rate, parts.shared, parts.changing))
     api.include_router(log_routes(parts.access, parts.sealed, parts.accesses))
     api.include_router(reading_routes(parts.access, parts.shared, parts.results, parts.accesses))
     api.router.routes.extend(parts.health().routes())
     if parts.settings.admin == "on":
         services = Services(
-            parts.settings, parts.sessions, parts.access, parts.registry_rate, parts.shared,
+            parts.settings, parts.sessions, parts.access, parts.registry_rate, parts.erasure_rate, parts.shared,
             parts.changing, parts.operating, publishing, parts.results, parts.accesses,
         )  # fmt: skip
         api.router.routes.extend(dashboard_routes(services, parts.keys))

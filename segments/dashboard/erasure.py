@@ -51,7 +51,7 @@ def routes(pages: Pages) -> list[Route]:
             new = checked(
                 NewErasure, {"user": user, "reason": visit.form.get("reason", "").strip()}
             )
-            services.registry_rate.charge(visit.admission)
+            services.erasure_rate.charge(visit.admission)
             receipt = await erase_person(services.reading, services.changing, visit.admission, new)
         except (Problem, SegmentsError) as error:
             return await show(visit, of_error(error))

@@ -113,8 +113,7 @@ class _Oidc:
             ) from error
         except (HTTPError, ValueError) as error:
             raise _away(error) from error
-        groups = claims.get(self._claim) or ()
-        rights = rights_of(self._groups, [groups] if isinstance(groups, str) else groups)
+        rights = rights_of(self._groups, _groups(claims.get(self._claim)))
         if not rights:
             raise Problem(403, "forbidden", "none of your groups may see a network")
         name = _name(claims)
@@ -133,10 +132,16 @@ class _Oidc:
         return response
 
 
+def _groups(claim: Any) -> list[str]:
+    """Return the groups of a claim: one, or a list."""
+    groups = claim if isinstance(claim, list) else [claim]
+    return [group for group in groups if isinstance(group, str)]
+
+
 def _name(claims: Mapping[str, Any]) -> str:
     """Return the name that is recorded: the email if the provider has verified it, else the subject."""
     email = claims.get("email")
-    if email and claims.get("email_verified") is not False:
+    if email and claims.get("email_verified") in (True, "true"):
         return str(email)[:255]
     return str(claims["sub"])[:255]
 

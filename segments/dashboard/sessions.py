@@ -130,8 +130,9 @@ def delete_cookie(response: Response) -> None:
 
 
 def scheme_of(request: Request) -> str:
-    """Return the scheme that the browser speaks, to a proxy in front of this process if there is one."""
-    return request.headers.get("x-forwarded-proto", request.url.scheme).lower()
+    """Return the scheme that the browser speaks, to the outermost proxy in front of this process if there is one."""
+    schemes = request.headers.get("x-forwarded-proto", request.url.scheme)
+    return schemes.partition(",")[0].strip().lower()
 
 
 def key_for(keys: Sequence[ApiKey], network_id: str | None) -> ApiKey:

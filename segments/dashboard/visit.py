@@ -60,6 +60,7 @@ class Services(NamedTuple):
     sessions: Sessions
     access: Access
     registry_rate: RegistryRate
+    erasure_rate: RegistryRate
     reading: SharedDatabase
     changing: SharedDatabase
     operating: SharedDatabase
@@ -214,8 +215,11 @@ class Pages:
         keys = await self.services.sessions.find(token) if token else ()
         if token is None or not keys:
             raise SignedOutError
-        key = key_for(keys, request.path_params.get("network_id"))
-        network_id = request.path_params.get("network_id", key.network_id)
+        network_id = request.path_params.get("network_id")
+        key = key_for(keys, network_id)
+        if network_id is None:  # a page of the whole installation
+            key = next((one for one in keys if scope in one.scopes), key)
+            network_id = key.network_id
         admission = self.services.access.admit_key(request.scope["state"], key, network_id, scope)
         return Visit(request, token, admission, [one.network_id for one in keys])
 

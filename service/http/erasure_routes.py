@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from service.http.kit.database import SharedDatabase
 
 PATH = "/networks/{network_id}/admin/erasures"
+# An erasure holds up all appends: so many rows at most, and so often for a network.
+MOST_ROWS = 10_000
+RATE = "60/minute"
 
 
 def _unknown_user() -> Problem:
@@ -85,7 +88,7 @@ def erasure_routes(
 async def read_content(reading: SharedDatabase, network_id: str, user: str) -> erasure.Content:
     """Count what there is to blank. Raises: Problem 404."""
     async with reading.transaction(network_id) as connection:
-        content = await erasure.read_content(connection, network_id, user)
+        content = await erasure.read_content(connection, network_id, user, of_network=True)
     if content is None or content.is_erased:
         raise _unknown_user()
     return content
@@ -94,14 +97,19 @@ async def read_content(reading: SharedDatabase, network_id: str, user: str) -> e
 async def erase_person(
     reading: SharedDatabase, changing: SharedDatabase, admission: Admission, new: NewErasure
 ) -> Receipt:
-    """Erase as the key's user. Raises: Problem 404."""
+    """Erase as the key's user. Raises: Problem 404; 413 if that would hold up the appends of others for long."""
     network_id, name = admission.network_id, admission.key.key_name
+    async with reading.transaction(network_id) as connection:
+        whole = await erasure.read_content(connection, network_id, new.user)
+    if whole is not None and whole.events + whole.rejected > MOST_ROWS:
+        detail = f"the user has more than {MOST_ROWS:,} rows: an operator erases them with `segments erase`"
+        raise Problem(413, "too_large", detail)
     async with changing.transaction(network_id) as connection:
         erased_as = await erasure.erase(connection, network_id, new.user, name, new.reason)
     if erased_as is None:
         raise _unknown_user()
     async with reading.transaction(network_id) as connection:
-        content = await erasure.read_content(connection, network_id, erased_as)
+        content = await erasure.read_content(connection, network_id, erased_as, of_network=True)
     return receipt(erased_as, content or erasure.Content(True, 0, 0, 0, 0))  # noqa: FBT003 - a row
 
 

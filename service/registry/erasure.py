@@ -32,10 +32,13 @@ class Content(NamedTuple):
 
 
 async def read_content(
-    connection: asyncpg.Connection[Any], network_id: str, user: str
+    connection: asyncpg.Connection[Any], network_id: str, user: str, *, of_network: bool = False
 ) -> Content | None:
-    """Count what an erasure blanks; None if there is no such person. user: normalised."""
-    row = await connection.fetchrow(_SQL["erasure_content"], network_id, user)
+    """Count what an erasure blanks; None if there is no such person. user: normalised.
+
+    of_network: without the records of topics that may not carry the network, which are nobody's.
+    """
+    row = await connection.fetchrow(_SQL["erasure_content"], network_id, user, of_network)
     return Content(**dict(row)) if row else None
 
 

@@ -32,7 +32,8 @@ async def create_session(connection: asyncpg.Connection[Any], key_id: str, *othe
     await connection.execute(
         SQL["create_session"], _digest(token), key_id, LIFETIME, MOST_SESSIONS - 1, other_keys
     )
-    await connection.execute(SQL["record_key_use"], key_id, "signed_in")
+    for one in (key_id, *other_keys):
+        await connection.execute(SQL["record_key_use"], one, "signed_in")
     return token
 
 

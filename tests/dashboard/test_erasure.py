@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.async_api import expect
 
+from service.http import erasure_routes
 from service.registry.api_keys import Scope
 from tests.dashboard.visitor import visiting
 from tests.support.command_line import run
@@ -87,6 +88,18 @@ async def test_the_api_counts_erases_and_gives_a_receipt(api: Api) -> None:
     for wrong in ({"user": "a"}, {"user": "a\u0000", "reason": "x"}, {"user": "", "reason": "x"}):
         assert (await api.call("POST", PATH, json=wrong)).status_code == 400
     assert (await api.call("POST", PATH, Scope.PUBLISH, json=body)).status_code == 403
+
+
+async def test_a_user_with_many_rows_is_for_an_operator_to_erase(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sent(api)
+    monkeypatch.setattr(erasure_routes, "MOST_ROWS", CONTENT["events"] + CONTENT["rejected"] - 1)
+    answer = await api.call("POST", PATH, json={"user": USER, "reason": "asked"})
+    assert (answer.status_code, "segments erase" in answer.json()["detail"]) == (413, True)
+    assert await value(api.settings, "SELECT count(*) FROM segments.erasure") == 0
+    monkeypatch.setattr(erasure_routes, "MOST_ROWS", CONTENT["events"] + CONTENT["rejected"])
+    assert (await api.call("POST", PATH, json={"user": USER, "reason": "asked"})).status_code == 200
 
 
 async def test_the_command_line_counts_erases_and_gives_a_receipt(api: Api) -> None:

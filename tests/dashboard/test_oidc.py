@@ -93,6 +93,8 @@ async def test_who_is_in_no_group_that_counts_or_is_not_confirmed_has_no_session
         for claims, faults, detail in (
             ({"groups": ["unknown"]}, {}, "none of your groups"),
             ({"groups": None}, {}, "none of your groups"),
+            ({"groups": 7}, {}, "none of your groups"),
+            ({"groups": [{"id": 1}]}, {}, "none of your groups"),
             ({}, {"aud": "another"}, "begin again"),
             ({}, {"iss": "http://evil.example"}, "begin again"),
             ({}, {"exp": 1}, "begin again"),
@@ -111,9 +113,12 @@ async def test_who_is_in_no_group_that_counts_or_is_not_confirmed_has_no_session
 
 
 @pytest.mark.stack
-async def test_the_name_is_the_email_only_if_the_provider_has_verified_it(ready: Settings) -> None:
+@pytest.mark.parametrize("verified", [False, None, "false"])
+async def test_the_name_is_the_email_only_if_the_provider_has_verified_it(
+    ready: Settings, verified: Any
+) -> None:
     async with signing_in(ready) as (api, issuer):
-        issuer.claims = {**ANN, "groups": "crm", "email_verified": False}
+        issuer.claims = {**ANN, "groups": "crm", "email_verified": verified}
         answer = await signed_in(api)
         assert answer.status_code == 200
     (key,) = await rows(ready, "SELECT key_name, expires_at > now() AS ends FROM segments.api_key")

@@ -124,6 +124,14 @@ async def test_nobody_to_erase_gives_null_and_erasing_twice_erases_once(database
     assert await value(database, "SELECT count(*) FROM segments.erasure") == 1
 
 
+async def test_nobody_to_erase_holds_up_no_append(database: Settings) -> None:
+    async with log(database) as (lane,):
+        await fill(lane)
+        async with connected(database) as appending, appending.transaction():
+            await appending.execute("LOCK TABLE segments.erasure_gate IN ROW EXCLUSIVE MODE")
+            assert await erase(database, "nobody") is None
+
+
 async def test_the_same_identifier_afterwards_is_a_new_person(database: Settings) -> None:
     async with log(database) as (lane,):
         await fill(lane)

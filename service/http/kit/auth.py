@@ -160,11 +160,12 @@ def read_authorization(header: str | None) -> SentKey | None:
 
 
 class RegistryRate:
-    """Limits how often the segments of a network change, over all its keys; counted in this process."""
+    """Limits how often a network's registry changes, over all its keys; counted in this process."""
 
-    def __init__(self, text: str) -> None:
-        """text: as for Rate."""
+    def __init__(self, text: str, what: str = "a network's segments may be changed") -> None:
+        """text: as for Rate. what: may be done so often, as the refusal says it."""
         self._rate = Rate(text)
+        self._what = what
 
     def charge(self, admission: Admission) -> None:
         """Count a change. Raises: Problem 429."""
@@ -173,7 +174,7 @@ class RegistryRate:
             raise Problem(
                 429,
                 "too_many_requests",
-                f"a network's segments may be changed {self._rate.most} times in {self._rate.seconds} s",
+                f"{self._what} {self._rate.most} times in {self._rate.seconds} s",
                 headers={**admission.headers, "Retry-After": str(math.ceil(seconds))},
             )
 

@@ -1,5 +1,5 @@
 -- What an erasure of a person blanks, or has blanked. No row without such a person.
--- Parameters: network_id, user_id as normalised.
+-- Parameters: network_id, user_id as normalised, whether records of topics that may not carry the network are left out.
 SELECT
     p.is_erased,
     e.segments,
@@ -9,7 +9,7 @@ SELECT
 FROM (
     -- Records of topics that may not carry the network belong to a person without network.
     SELECT array_agg(o.person_id) AS people, bool_or(o.erased > 0) AS is_erased FROM segments.person AS o
-    WHERE o.user_id = $2 AND o.network_id = $1 OR o.user_id = $1 || ':' || $2 AND o.network_id = ''
+    WHERE o.user_id = $2 AND o.network_id = $1 OR o.user_id = $1 || ':' || $2 AND o.network_id = '' AND NOT $3
 ) AS p
 CROSS JOIN LATERAL (
     SELECT
