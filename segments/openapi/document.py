@@ -48,17 +48,17 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     schemas |= {"Problem": PROBLEM, **SHAPES}
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, operations in document["paths"].items():
-        if path.startswith("/networks/"):
+        if path.startswith(("/networks/", "/log/")):
             for operation in operations.values():
-                _complete(operation)
+                _complete(operation, of_network=path.startswith("/networks/"))
     return document
 
 
-def _complete(operation: dict[str, Any]) -> None:
+def _complete(operation: dict[str, Any], *, of_network: bool) -> None:
     """Add what all calls have in common: network, request id, security, and the possible problems."""
     operation["security"] = [{"key": []}]
     parameters = operation["parameters"] = list(operation.get("parameters", []))
-    if all(one["name"] != "network_id" for one in parameters):
+    if of_network and all(one["name"] != "network_id" for one in parameters):
         parameters.insert(0, _NETWORK)
     add_problems(operation)
     parameters.append(_REQUEST_ID)

@@ -37,7 +37,7 @@ PROOF = "/networks/{network_id}/results/proof"
 _TEXT, _BYTES = "text/plain; charset=utf-8", "application/octet-stream"
 _FRESH = {"Cache-Control": "no-store"}
 # At most 18 digits: offsets are bigints, so that no tree has more tiles.
-_NUMBER = re.compile(r"((?:x\d{3}/){0,5})(\d{3})(?:\.p/([1-9]\d{0,2}))?", re.ASCII)
+_NUMBER = re.compile(r"^((?:x[0-9]{3}/){0,5})([0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?$")
 _MOST_LEVEL = 63
 
 
@@ -54,7 +54,10 @@ class ProofQuery(BaseModel):
 Proof = Annotated[ProofQuery, Query()]
 TilePath = Annotated[
     str,
-    Path(description="The tile's number in groups of three digits, as `x001/234`, or `234.p/5`."),
+    Path(
+        description="The tile's number in groups of three digits, as `x001/234`, or `234.p/5`.",
+        json_schema_extra={"pattern": _NUMBER.pattern},  # what is no number is not found, not wrong
+    ),
 ]
 
 
