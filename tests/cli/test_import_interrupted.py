@@ -25,7 +25,8 @@ pytestmark = pytest.mark.stack
 # From within: on a busy machine an import could be over before anybody else has seen its first note.
 _ENDED = """
 import os, sys
-from segments.cli import files, main
+from segments.cli import main
+from segments.importing import files
 number, note = int(sys.argv.pop(1)), files.Progress.note
 def note_and_end(*arguments):
     note(*arguments)

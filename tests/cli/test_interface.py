@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CHANGING = {
     "segment create", "segment edit", "segment archive", "segment restore", "send", "import", "lane adopt", "lane skip",
     "rejected retry", "key create", "key revoke", "apply", "source allow", "source revoke", "source close",
-    "analyst grant", "analyst revoke", "setup", "memberships republish", "seal reopen", "erase",
+    "analyst grant", "analyst revoke", "key link", "setup", "memberships republish", "seal reopen", "erase",
 }  # fmt: skip
 SECRET = "hunter2-and-a-half-of-which-nobody-knew"  # noqa: S105 - a secret of this test
 

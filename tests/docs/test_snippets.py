@@ -210,7 +210,7 @@ async def test_an_extraction_by_watermarks_takes_each_change_once(ready: Setting
         for query in blocks(read("docs/analysts/extract.md"), "sql")
         if "recorded_until FROM" in query or "last time's recorded_until" in query
     )
-    take = take.replace("'2026-01-01 00:00:00+00'", "$1").replace("'2026-01-01 06:00:00+00'", "$2")
+    take = take.replace("'2025-06-06 16:00+00'", "$1").replace("'2025-06-06 17:00+00'", "$2")
     copied: dict[str, bool] = {}
     taken = 0
     last = datetime(2000, 1, 1, tzinfo=UTC)

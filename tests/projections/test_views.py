@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from service.registry.accesses import Access, record_access
 from tests.projections.folding import commands, fold, log
 from tests.support.database import connected, rows, value
 
@@ -32,7 +33,7 @@ VIEWS = {
     " reference_id, expires_at, received_at, recorded_at, kafka_topic, kafka_partition, kafka_epoch, kafka_offset,"
     " source, actor, metadata, description",
     "rejected": "kafka_topic, kafka_partition, kafka_epoch, kafka_offset, received_at, recorded_at, reason, detail,"
-    " network_id, reference_id, payload, payload_text, retried_at, next_offset",
+    " network_id, reference_id, payload, payload_text, retried_at, next_offset, retried_as",
     "duplicate": "kafka_topic, kafka_partition, kafka_epoch, kafka_offset, received_at, recorded_at,"
     " duplicate_of_event_id",
     "hole": "kafka_topic, kafka_partition, kafka_epoch, first_offset, next_offset, cause, recorded_at",
@@ -50,6 +51,9 @@ VIEWS = {
     " stopped_because",
     "freshness": "projection, kafka_topic, kafka_partition, kafka_epoch, kafka_end_offset, kafka_end_seen_at,"
     " log_offset, projected_offset, ingest_behind, projection_behind",
+    "admin_event": "kind, number, happened_at, network_id, actor, change, object, before, after",
+    "access_event": "access_event_id, network_id, segment_id, user_id, actor, key_id, via, route, reads, rows_read,"
+    " first_at, last_at",
     "watermark": "complete_until, recorded_until, ingest_behind, projection_behind, stopped_lanes",
 }
 TYPES = {
@@ -58,20 +62,21 @@ TYPES = {
         "segment_id", "kafka_offset", "first_offset", "next_offset", "members", "added", "blocked", "members_joined",
         "members_left", "events", "duplicates", "rejected", "holes", "kafka_end_offset", "log_offset",
         "projected_offset", "ingest_behind", "projection_behind", "stopped_lanes", "members_before", "members_after",
-        "joined_before", "joined_after", "left_before", "left_after",
+        "joined_before", "joined_after", "left_before", "left_after", "number", "access_event_id", "rows_read",
     },
-    "integer": {"kafka_partition", "kafka_epoch"},
+    "integer": {"kafka_partition", "kafka_epoch", "reads"},
     "boolean": {
         "is_visible", "archived", "is_member", "is_current", "time_given", "changed_membership", "changed_override",
     },
     "timestamp with time zone": {
         "created_at", "archived_at", "valid_from", "valid_to", "since", "last_recorded_at", "expires_at",
         "member_since", "override_since", "last_change_at", "status_change_timestamp", "received_at", "recorded_at",
-        "retried_at", "restated_at", "kafka_end_seen_at", "complete_until", "recorded_until",
+        "retried_at", "restated_at", "kafka_end_seen_at", "complete_until", "recorded_until", "happened_at",
+        "first_at", "last_at",
     },
     "interval": {"duration"},
     "date": {"day"},
-    "jsonb": {"metadata"},
+    "jsonb": {"metadata", "before", "after"},
     "bytea": {"payload"},
 }  # fmt: skip
 _COLUMNS = """
@@ -121,7 +126,7 @@ async def test_every_view_column_function_and_type_says_what_it_is(database: Set
         " UNION ALL SELECT nspname, obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = 'reporting'",
     )
     assert [row["name"] for row in objects if not row["comment"]] == []
-    assert len(objects) == len(VIEWS) + 8
+    assert len(objects) == len(VIEWS) + 9
 
 
 async def test_the_key_that_a_comment_names_identifies_each_row_of_the_view(
@@ -133,6 +138,8 @@ async def test_the_key_that_a_comment_names_identifies_each_row_of_the_view(
             await lane.append(*said[::2], *said[:20], *said[1::2], b"{", b"{")
         await fold(database)
     async with connected(database) as connection:
+        for route in ("one", "other"):
+            await record_access(connection, Access("n", 1, None, "ann", None, "command", route))
         comments = dict(await connection.fetch(_COMMENTS))
         assert comments.keys() == VIEWS.keys()
         for view, comment in comments.items():
@@ -157,6 +164,15 @@ async def test_the_functions_have_the_signatures_and_defaults_of_the_contract(
         " WHERE pronamespace = 'reporting'::regnamespace ORDER BY 1",
     )
     assert [tuple(row.values()) for row in found] == [
+        (
+            "changed_keys",
+            (
+                "recorded_from timestamp with time zone,"
+                " recorded_until timestamp with time zone DEFAULT 'infinity'::timestamp with time zone,"
+                " network_id text DEFAULT NULL::text"
+            ),
+            "SETOF reporting.user_segment",
+        ),
         (
             "changes_between",
             (

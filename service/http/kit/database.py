@@ -33,16 +33,17 @@ class SharedDatabase:
 
     @asynccontextmanager
     async def transaction(
-        self, network_id: str, *, repeatable: bool = False, seconds: float = SECONDS
+        self, network_id: str, *, repeatable: bool = False, seconds: float | None = None
     ) -> AsyncIterator[asyncpg.Connection[Any]]:
-        """Run one transaction for a network; the limit of SECONDS includes the wait for a connection.
+        """Run one transaction for a network, within a limit that includes the wait for a connection.
 
-        repeatable: read only, and all of its statements see the same rows. seconds: that it may take.
+        repeatable: read only, and all of its statements see the same rows. seconds: the limit; None: SECONDS.
 
         Raises: Problem 503 if the network has as many under way as it may; DatabaseAwayError if Postgres is away or
-        has not answered within `seconds`.
+        has not answered within the limit.
         """
         loop = asyncio.get_running_loop()
+        seconds = SECONDS if seconds is None else seconds
         until = loop.time() + seconds
         async with self._shares.place(network_id, SECONDS):
             left = max(until - loop.time(), seconds / 5)
