@@ -86,7 +86,7 @@ def unmatched(content: bytes, network_id: str, options: Mapping[str, Any]) -> li
         heading = source.table().heading
     if storable(text := "".join(heading)) != text:  # not UTF-8, which is told of the whole file
         return []
-    names = {name: None for name in heading if name and name not in FIELDS}
+    names = dict.fromkeys(name for name in heading if name and name not in FIELDS)
     return list(names) if len(names) <= MOST_MATCHED else []
 
 
@@ -230,7 +230,7 @@ async def _replacing(
 async def _standing(
     services: Services, network_id: str, segment_id: int
 ) -> dict[str, tuple[str, int | None]] | None:
-    """Return the standing overrides of a segment by user, with expires_at in Unix seconds; None if there are too many."""
+    """Return the standing overrides by user, with expires_at in Unix seconds; None if there are too many."""
     standing: dict[str, tuple[str, int | None]] = {}
     after: int | None = 0
     async with services.reading.transaction(
