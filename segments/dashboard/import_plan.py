@@ -98,7 +98,10 @@ def read_lines(one: Import, after: int, most: int) -> list[tuple[str, Line]]:
     with _opened(one.content, one.network_id, one.options) as source:
         is_planned = one.options["is_planned"]
         return [
-            (f"import:{one.import_id}:{line.number}" if is_planned else source.key(line.number), line)
+            (
+                f"import:{one.import_id}:{line.number}" if is_planned else source.key(line.number),
+                line,
+            )
             for line in islice(source.lines(after), most)
         ]
 

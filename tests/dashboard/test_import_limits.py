@@ -40,8 +40,12 @@ async def test_no_more_columns_are_to_be_matched_than_a_form_can_have(idle_api: 
             page = (await visitor.get(path)).text
             assert page.count("<select") == offered
             assert ("are not fields of a command" in page) == (offered == 0)
-        columns: dict[str, Any] = {f"column:c{nth}": "" for nth in range(most)} | {"column:c0": "user"}
-        path = await upload(visitor, heading(most) + "u" + "," * (most - 1), segment_id="1", user_status="add")
+        columns: dict[str, Any] = {f"column:c{nth}": "" for nth in range(most)} | {
+            "column:c0": "user"
+        }
+        path = await upload(
+            visitor, heading(most) + "u" + "," * (most - 1), segment_id="1", user_status="add"
+        )
         assert (await visitor.post(path, **columns)).status_code == 303
         assert "Nothing is sent yet. 1 line." in (await visitor.get(path)).text
 
