@@ -15,7 +15,7 @@ from segments.dashboard.visit import MOVED
 from service.http.kit.parameters import wrong
 from service.http.kit.problems import Problem, of_unpublished
 from service.http.publishing.body import Item
-from service.http.publishing.options import Options
+from service.http.publishing.options import KEY_FORM, Options
 from service.http.publishing.routes import Post
 from service.kafka.publish import Sender
 from service.registry.api_keys import Scope
@@ -53,6 +53,8 @@ class _Commands:
         fields = {name: visit.form.get(name, "") for name in FIELDS}
         # The same for each attempt to send what was previewed once, so that none counts twice.
         key = visit.field("idempotency_key") or f"dashboard:{uuid.uuid4()}"
+        if not KEY_FORM.fullmatch(key):
+            raise wrong("idempotency_key", "must be 1 to 255 printable ASCII")
         try:
             item = Item(_body(visit, fields), key)
             post = _post(visit, key)

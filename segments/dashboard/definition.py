@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
+from starlette.convertors import IntegerConvertor, register_url_convertor
 
 from projections.queries.rows import read_reach
 from projections.queries.segments import read_segment, read_versions
@@ -30,7 +31,15 @@ if TYPE_CHECKING:
     from projections.queries.rows import Row
     from segments.dashboard.visit import Pages, Visit
 
-PATH = SEGMENTS + "/{segment_id:int}"
+
+class _Number(IntegerConvertor):
+    """An integer of at most ten digits, `{segment_id:number}`; int() raises for thousands of them."""
+
+    regex = "[0-9]{1,10}"
+
+
+register_url_convertor("number", _Number())
+PATH = SEGMENTS + "/{segment_id:number}"
 VERSIONS = 100
 _FIELDS = ("segment_name", "description", "is_visible", "archived")
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections import Counter
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,7 +22,7 @@ from segments.importing.files import ImportFile
 from service.http.publishing.body import Item
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Mapping
 
     from segments.dashboard.visit import Services
     from segments.importing.files import Line
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 # A longer file is for `segments import`.
 MOST_LINES = 10_000
+# Columns that may be matched: a form has at most `forms.MAX_FIELDS`.
+MOST_MATCHED = 40
 # Standing overrides of a segment that may be replaced at once.
 MOST_STANDING = 50_000
 SHOWN_ERRORS = 200
@@ -67,51 +70,61 @@ def storable(text: str) -> str:
 
 
 @contextmanager
-def opened(one: Import) -> Iterator[ImportFile]:
+def _opened(content: bytes, network_id: str, options: Mapping[str, Any]) -> Iterator[ImportFile]:
     """Give an import's file while the block runs."""
-    options = one.options
     with TemporaryDirectory() as folder:
         path = Path(folder) / ("lines.csv" if options["is_table"] else "lines.ndjson")
-        path.write_bytes(one.content)
-        yield ImportFile(path, one.network_id, options["columns"], options["defaults"])
+        path.write_bytes(content)
+        yield ImportFile(path, network_id, options["columns"], options["defaults"])
 
 
-def line_key(one: Import, source: ImportFile, number: int) -> str:
-    """Return the idempotency key of a line: the same file counts once, and a plan to replace once for each import."""
-    if one.options["is_planned"]:
-        return f"import:{one.import_id}:{number}"
-    return source.key(number)
-
-
-def unmatched(one: Import) -> list[str]:
-    """Return the names of the heading that are no fields of a command and were not matched yet."""
-    if not one.options["is_table"]:
+def unmatched(content: bytes, network_id: str, options: Mapping[str, Any]) -> list[str]:
+    """Return the names of the heading that are no fields of a command; none if they are too many to match."""
+    if not options["is_table"]:
         return []
-    with opened(one) as source:
+    with _opened(content, network_id, options) as source:
         heading = source.table().heading
     if storable(text := "".join(heading)) != text:  # not UTF-8, which is told of the whole file
         return []
-    known = one.options["columns"]
-    return [name for name in heading if name and name not in FIELDS and name not in known]
+    names = dict.fromkeys(name for name in heading if name and name not in FIELDS)
+    return list(names) if len(names) <= MOST_MATCHED else []
+
+
+def read_lines(one: Import, after: int, most: int) -> list[tuple[str, Line]]:
+    """Return up to `most` lines after a number, with their idempotency keys.
+
+    The same file counts once, and a plan to replace once for each import.
+    """
+    with _opened(one.content, one.network_id, one.options) as source:
+        is_planned = one.options["is_planned"]
+        return [
+            (
+                f"import:{one.import_id}:{line.number}" if is_planned else source.key(line.number),
+                line,
+            )
+            for line in islice(source.lines(after), most)
+        ]
+
+
+def _fault(one: Import) -> str | None:
+    with _opened(one.content, one.network_id, one.options) as source:
+        return source.fault()
 
 
 async def judge(services: Services, post: Post, one: Import) -> Plan:
     """Read, check and predict every line; nothing is published. Raises: Problem, DatabaseAwayError."""
     checked = _Checked()
-    with opened(one) as source:
-        if fault := await asyncio.to_thread(source.fault):
-            return _failed(one, fault)
-        lines = await asyncio.to_thread(list, source.lines(0))
-        if len(lines) > MOST_LINES:
-            return _failed(
-                one, f"it has more than {MOST_LINES:,} lines: `segments import` takes it"
-            )
-        await _check(services, post, one, checked, source, lines)
+    if fault := await asyncio.to_thread(_fault, one):
+        return _failed(one, fault)
+    lines = await asyncio.to_thread(read_lines, one, 0, MOST_LINES + 1)
+    if len(lines) > MOST_LINES:
+        return _failed(one, f"it has more than {MOST_LINES:,} lines: `segments import` takes it")
+    await _check(services, post, checked, lines)
     if one.options["mode"] == "replace" and not one.options["is_planned"]:
         return await _replacing(services, post, one, checked, len(lines))
     summary = {
         "lines": len(lines),
-        "last_line": lines[-1].number if lines else 0,
+        "last_line": lines[-1][1].number if lines else 0,
         "replaced": one.options.get("replaced"),
         **await _predict(services, one, checked),
     }
@@ -125,19 +138,14 @@ def _failed(one: Import, fault: str) -> Plan:
 
 
 async def _check(
-    services: Services,
-    post: Post,
-    one: Import,
-    checked: _Checked,
-    source: ImportFile,
-    lines: Iterable[Line],
+    services: Services, post: Post, checked: _Checked, lines: list[tuple[str, Line]]
 ) -> None:
     items = []
-    for line in lines:
+    for key, line in lines:
         if line.value is None:
             checked.refuse(line.number, line.fault)
         else:
-            items.append(Item(line.value, line_key(one, source, line.number), line.number))
+            items.append(Item(line.value, key, line.number))
     await services.publishing.check(post, items)
     for item in items:
         if item.problem is None:
@@ -192,7 +200,9 @@ async def _replacing(
     if standing is None:
         return _failed(one, f"the segment has more than {MOST_STANDING:,} overrides")
     missing = [
-        item for user, item in wanted.items() if standing.get(user) != item.command.user_status.text
+        item
+        for user, item in wanted.items()
+        if standing.get(user) != (item.command.user_status.text, item.command.expires_at)
     ]
     gone = [user for user in standing if user not in wanted and not _ERASED.fullmatch(user)]
     altered = sum(item.command.user in standing for item in missing)
@@ -220,9 +230,11 @@ async def _replacing(
     return Plan(options, summary, content)
 
 
-async def _standing(services: Services, network_id: str, segment_id: int) -> dict[str, str] | None:
-    """Return the standing overrides of a segment by user; None if there are too many."""
-    standing: dict[str, str] = {}
+async def _standing(
+    services: Services, network_id: str, segment_id: int
+) -> dict[str, tuple[str, int | None]] | None:
+    """Return the standing overrides by user, with expires_at in Unix seconds; None if there are too many."""
+    standing: dict[str, tuple[str, int | None]] = {}
     after: int | None = 0
     async with services.reading.transaction(
         network_id, repeatable=True, seconds=SECONDS
@@ -230,7 +242,9 @@ async def _standing(services: Services, network_id: str, segment_id: int) -> dic
         segment = await find_segment(connection, network_id, segment_id)
         while after is not None:
             rows, after = await read_overrides(connection, segment.segment_key, after, 1000)
-            standing |= {row["user_id"]: row["override"] for row in rows}
+            for row in rows:
+                lapses = row["expires_at"]
+                standing[row["user_id"]] = (row["override"], lapses and int(lapses.timestamp()))
             if len(standing) > MOST_STANDING:
                 return None
     return standing

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import islice
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import StreamingResponse
 
 from projections.http.formats import CSV, lines
-from projections.queries.imports import read_lines
+from projections.queries.imports import read_lines as read_outcomes
 from projections.queries.segments import SegmentFilter, list_sizes
 from schemas.command.strict_reader import FIELDS
 from segments.dashboard.export import harmless
-from segments.dashboard.import_plan import judge, line_key, opened, storable, unmatched
+from segments.dashboard.import_plan import judge, read_lines, storable, unmatched
 from service.http.kit.parameters import wrong
 from service.http.kit.problems import Problem, of_unpublished
 from service.http.kit.shares import Shares
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 PATH = "/networks/{network_id}/import"
 ONE = PATH + "/{import_id}"
 SOURCE = "import"
-# Files that are checked at once, one of each network; and how long another waits for its turn.
+# Files that are read or checked at once, one of each network; and how long another waits for its turn.
 FILES_AT_ONCE = 2
 CHECK_SECONDS = 10.0
 # Lines that one request sends; the page asks for the next ones.
@@ -93,6 +93,10 @@ class _Imports:
                 raise wrong("file", "choose a file that is not empty")
             is_table = not name.lower().endswith(_NDJSON) and not content.lstrip().startswith(b"{")
             options = _options(visit) | {"is_table": is_table}
+            async with self._checking.place(visit.network_id, CHECK_SECONDS):
+                options["unmatched"] = await asyncio.to_thread(
+                    unmatched, content, visit.network_id, options
+                )
         except Problem as problem:
             return await self.show_all(visit, problem)
         async with self._reading.transaction(visit.network_id) as connection:
@@ -100,9 +104,8 @@ class _Imports:
                 connection, network_id=visit.network_id, key_name=visit.key.key_name,
                 file_name=name[:255] or "file", content=content, options=options,
             )  # fmt: skip
-        one = await self._find(visit, import_id)
-        if not unmatched(one):
-            await self._judge(visit, one)
+        if not options["unmatched"]:
+            await self._judge(visit, await self._find(visit, import_id))
         return visit.go(visit.link("import", import_id))
 
     async def show(self, visit: Visit) -> Response:
@@ -141,24 +144,22 @@ class _Imports:
         one = await self._find(visit)
         if not one.is_started or one.finished_at is not None:
             return visit.go(visit.link("import", one.import_id))
-        with opened(one) as source:
-            some = list(islice(source.lines(one.sent_until), PER_STEP))
-            items = [
-                Item(line.value, line_key(one, source, line.number), line.number)
-                for line in some
-                if line.value is not None
-            ]
-        faults = [
-            SentLine(line.number, storable(line.fault)) for line in some if line.value is None
-        ]
         try:
+            async with self._checking.place(visit.network_id, CHECK_SECONDS):
+                some = await asyncio.to_thread(read_lines, one, one.sent_until, PER_STEP)
+            items = [
+                Item(line.value, key, line.number) for key, line in some if line.value is not None
+            ]
             answers = (
                 await self._services.publishing.send_many(_post(visit), items) if items else []
             )
         except (Problem, SegmentsError) as error:
             return await self._page(visit, one, of_unpublished(error).without_frames())
         sent, waits = _noted(items, answers)
-        until = max((line.number for line in some), default=one.sent_until)
+        faults = [
+            SentLine(line.number, storable(line.fault)) for _, line in some if line.value is None
+        ]
+        until = max((line.number for _, line in some), default=one.sent_until)
         if waits is not None:
             until = (waits["line"] or 1) - 1
         noted = [line for line in (*sent, *faults) if line.line <= until]
@@ -182,7 +183,7 @@ class _Imports:
             after = 0
             while True:
                 async with self._reading.transaction(visit.network_id) as connection:
-                    rows = await read_lines(
+                    rows = await read_outcomes(
                         connection, visit.network_id, one.import_id, after, PER_STEP
                     )
                 if not rows:
@@ -215,7 +216,7 @@ class _Imports:
             "import.html",
             one=one,
             problem=problem,
-            unmatched=unmatched(one) if one.summary is None and not one.is_started else [],
+            unmatched=one.options.get("unmatched", []),
             fields=FIELDS,
             summary=one.summary,
             can_send=_sendable(one),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -117,6 +118,6 @@ def _expiry(days: str | None) -> datetime | None:
     """Return the time in so many days. Raises: Problem 400."""
     if days is None:
         return None
-    if not days.isascii() or not days.isdigit() or not 1 <= int(days[:6]) <= MOST_DAYS:
+    if not re.fullmatch(r"[0-9]{1,4}", days) or not 1 <= int(days) <= MOST_DAYS:
         raise wrong("days", f"must be 1 to {MOST_DAYS}")
     return datetime.now(UTC) + timedelta(days=int(days))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -88,6 +89,6 @@ def _read(visit: Visit) -> _Query:
         raise wrong("show", f"must be one of {', '.join(_SHOWN)}")
     if sort.removeprefix("-") not in SORTS:
         raise wrong("sort", f"must be one of {', '.join(SORTS)}, with - before it to descend")
-    if not page.isascii() or not page.isdigit() or not 1 <= int(page[:6]) <= MAX_PAGES:
+    if not re.fullmatch(r"[0-9]{1,4}", page) or not 1 <= int(page) <= MAX_PAGES:
         raise wrong("page", f"must be 1 to {MAX_PAGES}")
     return _Query(visit.query("q"), show, sort, int(page))

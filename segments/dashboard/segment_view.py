@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from projections.http.cursors import Cursors
     from segments.dashboard.visit import Visit
 
+# The years that a moment may have; a time zone moves one of year 1 or 9999 out of what a datetime can be.
+_FIRST_YEAR, _LAST_YEAR = 1970, 2100
 LISTS = ("members", "overrides", "disagreements", "activity")
 CHARTS = ("size", "causes")
 # Of parameter `range`: the number of days up to today, None for all; and the units that it may have, the default first.
@@ -143,6 +145,8 @@ def _moment(name: str, text: str | None, zone: ZoneInfo) -> datetime | None:
         return None
     try:
         at = datetime.fromisoformat(text)
-        return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
+    except ValueError:
         raise wrong(name, "must be a date and a time") from None
+    if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+        raise wrong(name, f"must be in {_FIRST_YEAR} to {_LAST_YEAR}")
+    return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.command.strict_reader import FIELDS
@@ -18,6 +20,8 @@ _SEPARATORS = (",", ";", "\t")
 # Excel's own line in front of the heading, to which other programs may have added empty fields.
 _SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?[,;\t]*[\r\n]*', re.IGNORECASE)
 _LONGEST_SEP_LINE = 1000
+# Empty rows before a heading.
+_MOST_EMPTY = 1000
 
 
 class Row(NamedTuple):
@@ -61,7 +65,10 @@ class Table:
         with self._open() as file:
             _skip(file, self._first)
             try:
-                names = next(filter(any, csv.reader(file, delimiter=separator)), None)
+                rows = csv.reader(file, delimiter=separator)
+                names = next(filter(any, islice(rows, _MOST_EMPTY + 1)), None)
+                if names is None and rows.line_num > _MOST_EMPTY:
+                    self._unread = f"more than {_MOST_EMPTY:,} empty rows come before it"
             except csv.Error as error:
                 self._unread = str(error)
                 return None
@@ -77,10 +84,12 @@ class Table:
         faults = []
         unknown = [name for name in self.names if name and name not in FIELDS]
         if unknown:
-            named = ", ".join(repr(name[:100]) for name in unknown[:20])
-            faults.append(f"its heading has names that are not fields of a command: {named}")
-        if twice := sorted({name for name in self.names if name and self.names.count(name) > 1}):
-            faults.append(f"its heading has duplicate names: {', '.join(map(repr, twice[:20]))}")
+            faults.append(
+                f"its heading has names that are not fields of a command: {_some(unknown)}"
+            )
+        counts = Counter(filter(None, self.names))
+        if twice := sorted(name for name, count in counts.items() if count > 1):
+            faults.append(f"its heading has duplicate names: {_some(twice)}")
         if missing := [name for name in _NEEDED if name not in self.names and name not in given]:
             faults.append(f"its heading lacks {', '.join(missing)}")
         if "network_id" not in given and "network_id" not in self.names:
@@ -130,6 +139,10 @@ class Table:
 def _skip(lines: Iterator[str], count: int) -> None:
     for _ in range(count):
         next(lines, None)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(repr(name[:100]) for name in names[:20])
 
 
 def _name(text: str) -> str:

@@ -55,7 +55,10 @@ async def create(
     content: bytes,
     options: Mapping[str, Any],
 ) -> str:
-    """Keep a file for a day, while the network has fewer than 20 newer ones; return the import's id."""
+    """Keep a file for a day, as one of at most 20 of the network; return the import's id.
+
+    The oldest makes room for it, one that is partly sent last.
+    """
     import_id = secrets.token_urlsafe(_ID_BYTES)
     await connection.execute(
         _SQL["create_import"], import_id, network_id, key_name, file_name, content, json.dumps(options)

@@ -100,7 +100,7 @@ async def test_who_looked_at_a_user_by_page_http_and_command_is_listed(idle_api:
 
         await holds(are_there)
         text = (await visitor.get("audit?list=reads&kind=page&object=1")).text
-        assert "/networks/{network_id}/segments/{segment_id:int}" in text
+        assert "/networks/{network_id}/segments/{segment_id:number}" in text
         assert "users/{user}/segments" not in text
 
 

@@ -227,6 +227,14 @@ async def test_what_was_previewed_once_counts_once_however_often_it_is_sent(api:
     assert len(await rows(api.settings, "SELECT 1 FROM reporting.event")) == 1
 
 
+@pytest.mark.parametrize("key", ["schlüssel", "k" * 256])
+async def test_a_key_that_no_record_can_have_is_refused(idle_api: Api, key: str) -> None:
+    async with visiting(idle_api) as visitor:
+        for step in ("preview", "send"):
+            sent = await visitor.post(USER, user_status="add", step=step, idempotency_key=key)
+            assert sent.status_code == 400
+
+
 async def test_when_the_key_is_revoked_an_open_page_goes_to_the_sign_in(
     api: Api, sign_in: Callable[..., Any]
 ) -> None:

@@ -103,6 +103,7 @@ async def test_a_key_that_cannot_be_is_not_made(idle_api: Api) -> None:
         {"network_id": "n"},
         {"network_id": "n", "scope_report": "true", "days": "0"},
         {"network_id": "n", "scope_report": "true", "days": "x"},
+        {"network_id": "n", "scope_report": "true", "days": "000001" + "1" * 4300},
         {"network_id": "n", "scope_report": "true", "key_name": "x" * 256},
     )
     async with visiting(idle_api) as visitor:

@@ -26,17 +26,21 @@ FOREIGN = (
     {"Sec-Fetch-Site": "same-site"},
 )
 WRONG = (
-    "segments?show=x", "segments?sort=x", "segments?page=0", "segments?page=1e9", "segments?q=%00", "segments?q=%ff",
+    "segments?show=x", "segments?sort=x", "segments?page=0", "segments?page=1e9",
+    "segments?page=000001" + "1" * 4300, "segments?page=000001", "segments?q=%00", "segments?q=%ff",
     "segments?q=a&q=b", "segments/1?range=x", "segments/1?list=x", "segments/1?cursor=x",
     "segments/1?chart=x", "segments/1?unit=x", "segments/1?range=all&unit=day", "segments/1?tz=Mars/Olympus",
-    "segments/1?known_at=x", "segments/1/export?list=x",
+    "segments/1?known_at=x",
+    "segments/1?as_of=0001-01-01T00:00Z&tz=America/New_York", "segments/1?as_of=2101-01-01T00:00",
+    "segments/1/export?list=x",
     "segments/1/user?user=u&cursor=x", "user?user=%00", "user?user=" + "u" * 321, "sent?position=x", "sent",
     "audit?list=x", "audit?kind=x", "audit?from=x", "audit?to=1-1-1", "audit?before=x", "audit?before=2026-01-01,a,b",
     "rejected?reason=x", "rejected?reason=not_json", "rejected?reason=not_json&topic=t&show=x",
     "rejected?reason=not_json&topic=t&before=x", "../../operations?keys=x",
 )  # fmt: skip
 ABSENT = (
-    "segments/99", "segments/0", "segments/4294967296", "segments/99/definition", "segments/99/user?user=u", "nothing",
+    "segments/99", "segments/0", "segments/4294967296", "segments/" + "9" * 5000,
+    "segments/99/definition", "segments/99/user?user=u", "nothing",
     "segments/99/export", "import/nothing", "import/nothing/lines", "erasure?user=nobody",
 )  # fmt: skip
 OF_ADMINS = ("new-segment", "segments/1/definition", "segments/1/archived", "erasure?user=u")

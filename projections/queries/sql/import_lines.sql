@@ -12,7 +12,7 @@ LEFT JOIN LATERAL (
         AND v.kafka_offset = i.kafka_offset AND v.network_id = $1
     OFFSET 0
 ) AS r ON true
-LEFT JOIN segments.rejected AS j ON l.lane_id = j.lane_id AND i.kafka_offset = j.kafka_offset
+LEFT JOIN segments.rejected AS j ON l.lane_id = j.lane_id AND i.kafka_offset = j.kafka_offset AND j.network_id = $1
 WHERE m.network_id = $1 AND m.import_id = $2 AND i.line > $3::bigint
 ORDER BY i.line
 LIMIT $4::integer

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MAX_WAIT_SECONDS = 30
 _LINES = ("application/x-ndjson", "application/jsonl")
 _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})\"?", re.IGNORECASE)
-_IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+KEY_FORM = re.compile(r"[\x20-\x7e]{1,255}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -35,7 +35,7 @@ class Options(NamedTuple):
         if key is None:
             return [None] * count
         keys = [f"{key}:{number}" for number in range(count)]
-        if not _IDEMPOTENCY_KEY.fullmatch(keys[-1]):
+        if not KEY_FORM.fullmatch(keys[-1]):
             room = 255 - len(keys[-1]) + len(key)
             raise wrong(
                 "", f"header Idempotency-Key must be 1 to {room} characters for so many items"
@@ -65,7 +65,7 @@ def read_options(
     if key is not None:
         if sum(name == b"idempotency-key" for name, _ in scope["headers"]) > 1:
             raise wrong("", "header Idempotency-Key was sent more than once")
-        if not _IDEMPOTENCY_KEY.fullmatch(key):
+        if not KEY_FORM.fullmatch(key):
             raise wrong("", "header Idempotency-Key must be 1 to 255 printable ASCII")
     traceparent = header(headers, b"traceparent")
     prefer = header(headers, b"prefer")

@@ -11,6 +11,6 @@ WITH noted AS (
 )
 UPDATE segments.import SET
     sent_until = greatest(sent_until, $7::bigint),
-    finished_at = CASE WHEN $8::boolean THEN coalesce(finished_at, clock_timestamp()) END,
+    finished_at = CASE WHEN $8::boolean THEN coalesce(finished_at, clock_timestamp()) ELSE finished_at END,
     content = CASE WHEN $8 THEN '' ELSE content END
 WHERE import_id = $1
