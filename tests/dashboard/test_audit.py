@@ -154,9 +154,13 @@ async def test_neither_a_header_nor_a_refused_form_keeps_a_look_out_of_the_recor
     async def are_recorded() -> bool:
         found = await rows(
             idle_api.settings,
-            "SELECT route, segment_id, sum(reads)::integer AS reads FROM reporting.access_event GROUP BY 1, 2 ORDER BY 1",
+            "SELECT route, segment_id, sum(reads)::integer AS reads FROM reporting.access_event GROUP BY 1, 2"
+            " ORDER BY 1",
         )
-        return [tuple(row.values()) for row in found] == [(segment, 1, 1), (f"{segment}/user", 1, 1)]
+        return [tuple(row.values()) for row in found] == [
+            (segment, 1, 1),
+            (f"{segment}/user", 1, 1),
+        ]
 
     await holds(are_recorded)
 
