@@ -38,7 +38,7 @@ SELECT
     t.actor, t.change, t.topic COLLATE "C",
     -- What is one network's alone may come after what was another's too.
     CASE
-        WHEN cardinality(t.networks) IS DISTINCT FROM 1 OR lag(t.networks) OVER earlier = t.networks
+        WHEN coalesce(cardinality(t.networks), 0) <> 1 OR lag(t.networks) OVER earlier = t.networks
             THEN lag(jsonb_build_object('rule', t.change, 'networks', t.networks, 'statuses', t.statuses)) OVER earlier
     END,
     jsonb_build_object('rule', t.change, 'networks', t.networks, 'statuses', t.statuses)
