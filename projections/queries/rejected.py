@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from schemas.command.refusal import Reason
 from service.postgres.database import statements
 
 if TYPE_CHECKING:
@@ -37,9 +38,15 @@ class RejectedGroup(NamedTuple):
     retried: bool | None = None
 
 
-async def read_groups(connection: asyncpg.Connection[Any], network_id: str) -> list[Row]:
-    """Return reason, topic, records, new_records (not retried), first_at and last_at; the newest first."""
-    return [dict(row) for row in await connection.fetch(_SQL["rejected_groups"], network_id)]
+async def read_groups(
+    connection: asyncpg.Connection[Any], network_id: str, since: date
+) -> list[Row]:
+    """Return reason, topic, records, new_records (not retried), first_at and last_at; the newest first.
+
+    since: a UTC day; earlier records are not counted.
+    """
+    found = await connection.fetch(_SQL["rejected_groups"], network_id, since, list(Reason))
+    return [dict(row) for row in found]
 
 
 async def read_group_days(
@@ -47,7 +54,7 @@ async def read_group_days(
 ) -> dict[tuple[str, str], dict[date, int]]:
     """Return the records of each reason and topic by UTC day, from `since` on."""
     days: dict[tuple[str, str], dict[date, int]] = {}
-    for row in await connection.fetch(_SQL["rejected_days"], network_id, since):
+    for row in await connection.fetch(_SQL["rejected_days"], network_id, since, list(Reason)):
         days.setdefault((row["reason"], row["topic"]), {})[row["day"]] = row["records"]
     return days
 

@@ -176,6 +176,7 @@ class _Imports:
     async def download(self, visit: Visit) -> Response:
         """Respond with what became of each line, as CSV."""
         one = await self._find(visit)
+        self._services.accesses.note(visit.key, "page", ONE + "/lines")
         media_type, heading, encode = lines(CSV, COLUMNS)
 
         async def pieces() -> AsyncIterator[bytes]:

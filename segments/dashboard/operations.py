@@ -11,7 +11,7 @@ from projections.queries.rows import read_reach
 from schemas.command.rules import is_network_id
 from service.http.kit.parameters import wrong
 from service.http.kit.problems import Problem, of_error
-from service.registry.api_keys import ApiKey, Scope, create_key, list_keys, revoke_key
+from service.registry.api_keys import Scope, create_key, newest_keys, revoke_key
 from service.registry.command_topics import list_sources
 from service.runtime.errors import SegmentsError, UnknownKeyError
 
@@ -54,9 +54,7 @@ class _Operations:
             sources = await list_sources(connection, services.settings)
             lanes = await read_lanes(connection, [source.topic for source in sources])
             summary = await read_summary(connection)
-            keys = await list_keys(connection)
-        now = datetime.now(UTC)
-        shown = [key for key in reversed(keys) if wanted == "all" or _is_valid(key, now)]
+            keys = await newest_keys(connection, MOST_KEYS + 1, valid=wanted == "valid")
         return visit.page(
             "operations.html",
             reach=reach,
@@ -66,12 +64,11 @@ class _Operations:
             summary=summary,
             lanes=lanes,
             sources=sources,
-            keys=shown[:MOST_KEYS],
-            more_keys=len(shown) - MOST_KEYS,
+            keys=keys[:MOST_KEYS],
+            has_more_keys=len(keys) > MOST_KEYS,
             wanted=wanted,
             scopes=[scope.value for scope in Scope],
             form=visit.form,
-            now=now,
         )
 
     async def create(self, visit: Visit) -> Response:
@@ -108,10 +105,6 @@ class _Operations:
         except UnknownKeyError as error:
             raise Problem(404, "unknown_key", "there is no such API key") from error
         return visit.go("/admin/operations")
-
-
-def _is_valid(key: ApiKey, now: datetime) -> bool:
-    return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)
 
 
 def _expiry(days: str | None) -> datetime | None:

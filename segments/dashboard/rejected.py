@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import KafkaError
 
@@ -20,16 +20,17 @@ from projections.queries.rows import read_reach
 from schemas.command.refusal import Reason
 from schemas.position import Position
 from segments.dashboard.charts import draw
-from segments.dashboard.looks import is_refresh
 from segments.dashboard.mending import MENDING, RETRYABLE
 from service.http.kit.parameters import wrong
 from service.http.kit.problems import Problem, of_error, unavailable
+from service.http.kit.shares import Shares
 from service.kafka.clients import producing
-from service.operations.rejected import retry_rejected, show_rejected
+from service.operations.rejected import refuse_without_payload, retry_rejected, show_rejected
 from service.registry.api_keys import Scope
 from service.runtime.errors import NotThereError, RefusedError, SegmentsError
 
 if TYPE_CHECKING:
+    import asyncpg
     from aiokafka import AIOKafkaProducer
     from starlette.responses import Response
     from starlette.routing import Route
@@ -42,6 +43,8 @@ DAYS = 30
 # Records that one click retries.
 RETRY_AT_ONCE = 100
 RETRY_SECONDS = 10
+# Retries at once, each with a producer of its own: one of each network while others wait.
+RETRIES_AT_ONCE = 2
 SHOWN: dict[str, bool | None] = {"new": False, "retried": True, "all": None}
 
 
@@ -57,6 +60,8 @@ def routes(pages: Pages) -> list[Route]:
 class _Rejected:
     def __init__(self, pages: Pages) -> None:
         self._services = pages.services
+        self._looks = pages.looks
+        self._retrying = Shares(RETRIES_AT_ONCE)
 
     async def show(self, visit: Visit) -> Response:
         """Show the groups, or one of them."""
@@ -71,12 +76,11 @@ class _Rejected:
             visit.network_id, repeatable=True
         ) as connection:
             reach = await read_reach(connection, visit.network_id)
-            groups = await read_groups(connection, visit.network_id)
+            groups = await read_groups(connection, visit.network_id, since)
             days = await read_group_days(connection, visit.network_id, since)
         for group in groups:
             of_day = days.get((group["reason"], group["topic"]), {})
             counts = [of_day.get(since + timedelta(days=nth), 0) for nth in range(DAYS)]
-            group["recent"] = sum(counts)
             group["spark"] = draw(counts, 90, 20)
         return visit.page("rejected.html", reach=reach, groups=groups, days=DAYS)
 
@@ -91,9 +95,9 @@ class _Rejected:
             records = await read_records(connection, group, before, PER_PAGE + 1, shown)
         following = records[PER_PAGE - 1] if len(records) > PER_PAGE else None
         for record in records[:PER_PAGE]:
-            if record["payload_text"] is not None and not is_refresh(visit.request):
-                self._services.accesses.note(
-                    visit.key, "page", PATH, record["segment_id"], record["user_id"], rows=1
+            if record["payload_text"] is not None:
+                self._looks.note(
+                    visit, PATH, record["segment_id"], record["user_id"], of=record["position"]
                 )
         show = next(name for name, retried in SHOWN.items() if retried == group.retried)
 
@@ -160,7 +164,13 @@ class _Rejected:
         """Retry records, each in a transaction of its own. Raises: Problem 503; SegmentsError."""
         settings = self._services.settings
         try:
-            async with asyncio.timeout(RETRY_SECONDS), producing(settings) as producer:
+            async with self._services.operating.transaction(visit.network_id) as connection:
+                await _find(connection, group, positions[0])
+            async with (
+                self._retrying.place(visit.network_id, RETRY_SECONDS),
+                asyncio.timeout(RETRY_SECONDS),
+                producing(settings) as producer,
+            ):
                 for position in positions:
                     await self._publish_one(visit, group, position, producer)
         except (KafkaError, TimeoutError) as error:
@@ -176,15 +186,23 @@ class _Rejected:
         """Retry a record of the group. Raises: NotThereError, RefusedError, Problem 503."""
         services = self._services
         async with services.operating.transaction(visit.network_id) as connection:
-            row = await show_rejected(connection, position)
-            if (row["network_id"], row["reason"]) != (group.network_id, group.reason):
-                raise NotThereError(f"There is no rejected record at {position}.")
+            await _find(connection, group, position)
             try:
                 await retry_rejected(
                     connection, producer, services.settings, position, visit.key.key_name
                 )
             except KafkaError as error:  # it would count as one of Postgres here
                 raise _broker_away() from error
+
+
+async def _find(
+    connection: asyncpg.Connection[Any], group: RejectedGroup, position: Position
+) -> None:
+    """Find a record that can be retried in a group. Raises: NotThereError, RefusedError."""
+    row = await show_rejected(connection, position)
+    if (row["network_id"], row["reason"]) != (group.network_id, group.reason):
+        raise NotThereError(f"There is no rejected record at {position}.")
+    refuse_without_payload(row, position)
 
 
 def _broker_away() -> Problem:

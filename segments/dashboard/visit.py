@@ -14,7 +14,7 @@ from projections.http.formats import SNAPSHOT
 from projections.http.query_parameters import is_text
 from schemas.command.rules import MAX_SEGMENT_ID
 from segments.dashboard.forms import read_form, read_upload, refuse_foreign
-from segments.dashboard.looks import is_htmx, note_look
+from segments.dashboard.looks import Looks, is_htmx
 from segments.dashboard.rendering import network_path, path, render
 from segments.dashboard.sessions import csrf_token, key_for, token_of
 from service.http.kit.parameters import refuse_misread, wrong
@@ -165,6 +165,7 @@ class Pages:
 
     def __init__(self, services: Services) -> None:
         self.services = services
+        self.looks = Looks(services.accesses)
 
     def show(
         self,
@@ -178,7 +179,7 @@ class Pages:
             visit = await self._admit(request, scope)
             refuse_misread(request)
             response = await handler(visit)
-            note_look(self.services.accesses, visit, template_path, response)
+            self.looks.note_page(visit, template_path, response)
             return response
 
         return Route(template_path, guarded(endpoint), methods=["GET"])
@@ -191,7 +192,10 @@ class Pages:
         *,
         takes_file: bool = False,
     ) -> Route:
-        """Return the route of a form, for keys of a scope. takes_file: it is sent as multipart/form-data."""
+        """Return the route of a form, for keys of a scope. What its answer shows is recorded, as of a page.
+
+        takes_file: it is sent as multipart/form-data.
+        """
 
         async def endpoint(request: Request) -> Response:
             visit = await self._admit(request, scope)
@@ -205,7 +209,9 @@ class Pages:
                 raise Problem(
                     403, "forbidden", "this form is from another session: load the page anew"
                 )
-            return await handler(visit)
+            response = await handler(visit)
+            self.looks.note_page(visit, template_path, response)
+            return response
 
         return Route(template_path, guarded(endpoint), methods=["POST"])
 

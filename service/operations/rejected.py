@@ -45,6 +45,14 @@ async def show_rejected(connection: asyncpg.Connection[Any], position: Position)
     return row
 
 
+def refuse_without_payload(row: asyncpg.Record, position: Position) -> None:
+    """Check that a rejected record can be retried. Raises: RefusedError if there are no bytes to publish."""
+    if row["payload"] is None:
+        raise RefusedError(
+            f"{position} has no payload: it was a tombstone, part of an unreadable batch, or was erased."
+        )
+
+
 async def retry_rejected(
     connection: asyncpg.Connection[Any],
     producer: AIOKafkaProducer,
@@ -58,10 +66,7 @@ async def retry_rejected(
     Raises: NotThereError, RefusedError if there are no bytes to publish.
     """
     row = await show_rejected(connection, position)
-    if row["payload"] is None:
-        raise RefusedError(
-            f"{position} has no payload: it was a tombstone, part of an unreadable batch, or was erased."
-        )
+    refuse_without_payload(row, position)
     kept = json.loads(row["headers"]) if row["headers"] else {}
     origin = await _first_receipt(connection, position, row["payload"], kept)
     extra = [("segments-origin", str(origin).encode())]

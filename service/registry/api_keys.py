@@ -116,6 +116,14 @@ async def list_keys(
     return [key_of_row(row) for row in rows]
 
 
+async def newest_keys(
+    connection: asyncpg.Connection[Any], limit: int, *, valid: bool
+) -> list[ApiKey]:
+    """List the newest keys of all networks, newest first. valid: without revoked and expired ones."""
+    rows = await connection.fetch(SQL["newest_keys"], not valid, limit)
+    return [key_of_row(row) for row in rows]
+
+
 async def revoke_key(
     connection: asyncpg.Connection[Any], key_id: str, actor: str | None = None
 ) -> ApiKey:

@@ -10,10 +10,11 @@ import pytest
 
 from segments.dashboard import audit
 from segments.dashboard.csv_file import cell
+from service.registry import command_topics
 from service.registry.api_keys import Scope
 from tests.dashboard.visitor import visiting
 from tests.support.command_line import run
-from tests.support.database import make_segments, rows
+from tests.support.database import connected, make_segments, rows
 from tests.support.waiting import holds
 
 if TYPE_CHECKING:
@@ -117,6 +118,51 @@ async def test_a_network_sees_nothing_of_another(idle_api: Api) -> None:
         for which in ("changes", "reads"):
             exported = (await visitor.get(f"audit.csv?list={which}")).text
             assert {row["network_id"] for row in csv.DictReader(exported.splitlines())} <= {"n"}
+
+
+async def test_what_a_source_spoke_for_before_is_not_shown_to_the_one_network_that_is_left(
+    idle_api: Api,
+) -> None:
+    settings = idle_api.settings
+    async with connected(settings) as owner:
+        for networks, statuses in ((["n", "rival"], None), (["n"], None), (["n"], ["add"])):
+            await command_topics.allow(
+                owner, settings, "crm", networks=networks, statuses=statuses, actor="ops"
+            )
+    async with visiting(idle_api, Scope.REPORT, Scope.ADMIN) as visitor:
+        text = (await visitor.get("audit?kind=source")).text
+        assert whats(text) == ["source allowed crm", "source allowed crm"]
+        assert "rival" not in text + (await visitor.get("audit.csv?kind=source")).text
+    found = await rows(
+        settings,
+        "SELECT before ->> 'networks' AS before FROM reporting.admin_event WHERE kind = 'source' ORDER BY number",
+    )
+    assert [row["before"] for row in found] == [None, None, '["n"]']
+
+
+async def test_neither_a_header_nor_a_refused_form_keeps_a_look_out_of_the_record(
+    idle_api: Api,
+) -> None:
+    refresh = {"HX-Request": "true"}
+    async with visiting(idle_api) as visitor:
+        for _ in range(3):
+            assert (await visitor.get("segments/1", headers=refresh)).status_code == 200
+        answer = await visitor.post("segments/1/user?user=jo", user_status="nonsense")
+        assert (answer.status_code, "choose add, block or reset" in answer.text) == (400, True)
+    segment = "/networks/{network_id}/segments/{segment_id:int}"
+
+    async def are_recorded() -> bool:
+        found = await rows(
+            idle_api.settings,
+            "SELECT route, segment_id, sum(reads)::integer AS reads FROM reporting.access_event GROUP BY 1, 2"
+            " ORDER BY 1",
+        )
+        return [tuple(row.values()) for row in found] == [
+            (segment, 1, 1),
+            (f"{segment}/user", 1, 1),
+        ]
+
+    await holds(are_recorded)
 
 
 async def test_what_was_done_to_lanes_is_shown_to_operators_alone(api: Api) -> None:

@@ -177,6 +177,13 @@ async def test_with_the_broker_away_nothing_is_retried_and_the_page_says_so(
     await refuse(api, 1)
     away = ready.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
     async with api_running(away, wait=False) as other, visiting(other) as visitor:
+        theirs = await value(
+            api.settings,
+            "SELECT concat_ws(':', kafka_topic, kafka_partition, kafka_epoch, kafka_offset) FROM reporting.rejected"
+            " WHERE network_id = 'm'",
+        )
+        # What is refused anyway does not reach for the broker.
+        assert (await visitor.post(group(api), position=theirs)).status_code == 404
         answer = await visitor.post(group(api))
         assert answer.status_code == 503
         assert "the broker does not answer" in answer.text

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from projections.queries.audit import NEWEST, TrailFilter
 from service.postgres.database import statements
 from tests.docs.questions import LARGE_SEGMENTS, read_queries
 from tests.projections.folding import commands, fold, log
-from tests.support.database import connected
+from tests.support.database import connected, make_segments
 from tests.support.lane import command_json
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
+_QUERIES = statements("projections.queries.sql")
 EVENTS = 2000
 # Postgres gives the rows of a node that ran often as a whole number, their mean.
 ALLOWED = 1.05 * EVENTS
@@ -255,3 +257,37 @@ async def test_a_page_of_a_large_segment_reads_an_index_from_its_place_on(
                 if node["Node Type"].endswith("Seq Scan") and node["Actual Loops"]
             ]
             assert [name for name in scanned if name.startswith(large)] == [], heading
+
+
+async def test_the_trail_of_a_network_reads_its_own_segments_alone(database: Settings) -> None:
+    await make_segments(database, [("n", 1), *(("m", number) for number in range(1, 50))])
+    async with connected(database) as connection:
+        await connection.execute("ANALYZE")
+        sorted_rows = await folded_rows(
+            connection, _QUERIES["admin_events"], *TrailFilter("n"), *NEWEST, 51
+        )
+    assert sorted_rows == 1
+
+
+async def test_who_read_of_a_user_is_found_by_the_person(database: Settings) -> None:
+    async with connected(database) as connection:
+        await connection.execute(
+            "INSERT INTO segments.person (network_id, user_id, salt) VALUES ('n', 'u@x.org', '')"
+        )
+        await connection.execute(
+            "INSERT INTO segments.access_event (network_id, person_id, actor, via, route, reads, first_at, last_at)"
+            " SELECT 'n', CASE WHEN g = 1 THEN p.person_id END, 'ann', 'page', '/route', 1, now(), now()"
+            " FROM segments.person AS p, generate_series(1, 5000) AS g"
+        )
+        await connection.execute("ANALYZE")
+        parameters = (*TrailFilter("n", object="U@X.org "), *NEWEST, 51)
+        found = await connection.fetch(_QUERIES["access_events"], *parameters)
+        assert [row["user_id"] for row in found] == ["u@x.org"]
+        plan = await connection.fetchval(
+            f"EXPLAIN (FORMAT JSON) {_QUERIES['access_events']}", *parameters
+        )
+    scans = {
+        node["Index Name"] for node in nodes(json.loads(plan)[0]["Plan"]) if "Index Name" in node
+    }
+    assert "access_event_person" in scans
+    assert "access_event_of_network" not in scans

@@ -1,4 +1,5 @@
--- A network's rejected records by reason and topic, those with the newest record first. Parameters: $1 network_id.
+-- A network's rejected records by reason and topic, from a UTC day on, those with the newest record first. Parameters:
+-- $1 network_id, $2 day, $3 all reasons, so that the index is read from that day on for each.
 SELECT
     r.reason,
     l.topic,
@@ -11,6 +12,6 @@ INNER JOIN segments.lane AS l ON r.lane_id = l.lane_id
 LEFT JOIN (
     SELECT DISTINCT t.lane_id, t.kafka_offset FROM segments.retry AS t WHERE t.network_id = $1
 ) AS y ON r.lane_id = y.lane_id AND r.kafka_offset = y.kafka_offset
-WHERE r.network_id = $1
+WHERE r.network_id = $1 AND r.reason = ANY($3::text[]) AND r.recorded_at >= $2::date::timestamp AT TIME ZONE 'UTC'
 GROUP BY r.reason, l.topic
 ORDER BY max(r.recorded_at) DESC, r.reason, l.topic

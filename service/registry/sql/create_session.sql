@@ -1,11 +1,11 @@
--- Begin a session. Expired sessions of the key are deleted, and its oldest ones above the limit.
+-- Begin a session. Expired sessions of every key are deleted, and the oldest ones of this key above the limit.
 -- Parameters: token_digest, key_id, lifetime as an interval, the maximum of other sessions of the key, other key_ids.
-WITH ended AS (
-    DELETE FROM segments.session WHERE key_id = $2 AND (
-        expires_at <= clock_timestamp()
-        OR token_digest IN (
-            SELECT s.token_digest FROM segments.session AS s WHERE s.key_id = $2 ORDER BY s.created_at DESC OFFSET $4
-        )
+WITH expired AS (
+    DELETE FROM segments.session WHERE expires_at <= now()
+), ended AS (
+    DELETE FROM segments.session WHERE token_digest IN (
+        SELECT s.token_digest FROM segments.session AS s
+        WHERE s.key_id = $2 AND s.expires_at > now() ORDER BY s.created_at DESC OFFSET $4
     )
 )
 INSERT INTO segments.session (token_digest, key_id, expires_at, other_keys)

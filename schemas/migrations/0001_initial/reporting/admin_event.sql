@@ -9,7 +9,7 @@ SELECT
     s.segment_id::text COLLATE "C" AS object, -- noqa: RF02
     lag(jsonb_build_object(
         'name', r.segment_name, 'description', r.description, 'is_visible', r.is_visible, 'archived', r.archived
-    )) OVER (PARTITION BY r.segment_key ORDER BY r.version) AS before,
+    )) OVER (PARTITION BY s.network_id, r.segment_key ORDER BY r.version) AS before,
     jsonb_build_object(
         'name', r.segment_name, 'description', r.description, 'is_visible', r.is_visible, 'archived', r.archived
     ) || jsonb_strip_nulls(jsonb_build_object('reason', r.reason)) AS after
@@ -36,10 +36,14 @@ UNION ALL
 SELECT
     'source', t.version, t.changed_at, CASE WHEN cardinality(t.networks) = 1 THEN t.networks[1] END,
     t.actor, t.change, t.topic COLLATE "C",
-    lag(jsonb_build_object('rule', t.change, 'networks', t.networks, 'statuses', t.statuses))
-        OVER (PARTITION BY t.topic ORDER BY t.version),
+    -- What is one network's alone may come after what was another's too.
+    CASE
+        WHEN coalesce(cardinality(t.networks), 0) <> 1 OR lag(t.networks) OVER earlier = t.networks
+            THEN lag(jsonb_build_object('rule', t.change, 'networks', t.networks, 'statuses', t.statuses)) OVER earlier
+    END,
     jsonb_build_object('rule', t.change, 'networks', t.networks, 'statuses', t.statuses)
 FROM segments.source_event AS t
+WINDOW earlier AS (PARTITION BY t.topic ORDER BY t.version)
 UNION ALL
 SELECT
     'retry', y.retry_id, y.retried_at, y.network_id, y.actor, 'retried',
@@ -68,7 +72,7 @@ COMMENT ON COLUMN reporting.admin_event.network_id IS 'The tenant; null if it co
 COMMENT ON COLUMN reporting.admin_event.actor IS 'The person or service that did it; null if it was not stated.';
 COMMENT ON COLUMN reporting.admin_event.change IS 'What was done: created, edited, archived, restored, revoked, link_made, signed_in, signed_out, granted, allowed, closed, stopped, adopted, retried, erased and so on.';
 COMMENT ON COLUMN reporting.admin_event.object IS 'To what: a segment id, key id, role, topic, lane, position of a record, or erased:<n>.';
-COMMENT ON COLUMN reporting.admin_event.before IS 'What it was before; null if there was nothing, or nothing is known.';
+COMMENT ON COLUMN reporting.admin_event.before IS 'What it was before; null if there was nothing, nothing is known, or a source spoke for other networks too and now speaks for one.';
 COMMENT ON COLUMN reporting.admin_event.after IS 'What it was afterwards; of a lane the reason. The reason of an erasure may name the person, and is not shown.';
 
 CALL segments.make_network_view('admin_event');

@@ -7,7 +7,7 @@ SELECT
     r.is_visible,
     r.archived,
     r.changed_at AS valid_from,
-    lead(r.changed_at) OVER (PARTITION BY r.segment_key ORDER BY r.version) AS valid_to,
+    lead(r.changed_at) OVER (PARTITION BY s.network_id, r.segment_key ORDER BY r.version) AS valid_to,
     r.actor,
     r.reason
 FROM segments.registry_event AS r

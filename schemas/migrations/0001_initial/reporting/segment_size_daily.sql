@@ -4,7 +4,7 @@ SELECT
     s.segment_id::bigint AS segment_id,
     s.segment_name,
     d.day,
-    sum(d.joined - d.departed) OVER (PARTITION BY d.segment_key ORDER BY d.day)::bigint AS members,
+    sum(d.joined - d.departed) OVER (PARTITION BY s.network_id, d.segment_key ORDER BY d.day)::bigint AS members,
     d.joined AS members_joined,
     d.departed AS members_left,
     d.restated_at

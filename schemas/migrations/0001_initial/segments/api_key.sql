@@ -17,5 +17,6 @@ CREATE TABLE segments.api_key (
     )
 );
 CREATE INDEX api_key_of_network ON segments.api_key (network_id);
+CREATE INDEX api_key_expires ON segments.api_key (expires_at) WHERE revoked_at IS NULL;
 GRANT SELECT, INSERT, UPDATE (revoked_at, revoked_by) ON segments.api_key TO segments_registry;
 GRANT SELECT, UPDATE (last_used_at) ON segments.api_key TO segments_api;

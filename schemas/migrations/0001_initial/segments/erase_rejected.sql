@@ -11,6 +11,7 @@ CREATE TABLE segments.rejected_erasure (
     reason text NOT NULL,
     erased_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+CREATE INDEX rejected_erasure_of_network ON segments.rejected_erasure (network_id, rejected_erasure_id);
 CREATE TRIGGER rejected_erasure_is_immutable BEFORE UPDATE OR DELETE ON segments.rejected_erasure
 FOR EACH ROW EXECUTE FUNCTION segments.refuse_change();
 CREATE TRIGGER rejected_erasure_is_never_truncated BEFORE TRUNCATE ON segments.rejected_erasure

@@ -6,6 +6,7 @@ CREATE TABLE segments.erasure (
     reason text NOT NULL,
     erased_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+CREATE INDEX erasure_of_network ON segments.erasure (network_id, erasure_id);
 CREATE TRIGGER erasure_is_immutable BEFORE UPDATE OR DELETE ON segments.erasure
 FOR EACH ROW EXECUTE FUNCTION segments.refuse_change();
 CREATE TRIGGER erasure_is_never_truncated BEFORE TRUNCATE ON segments.erasure

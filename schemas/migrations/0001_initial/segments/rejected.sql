@@ -30,7 +30,8 @@ CREATE TABLE segments.rejected (
 CREATE INDEX rejected_reference ON segments.rejected (reference_id) WHERE reference_id IS NOT NULL;
 CREATE INDEX rejected_reference_of_network ON segments.rejected (network_id, reference_id COLLATE "POSIX")
 WHERE reference_id IS NOT NULL;
-CREATE INDEX rejected_of_network ON segments.rejected (network_id, reason, recorded_at) WHERE network_id IS NOT NULL;
+CREATE INDEX rejected_of_network ON segments.rejected (network_id, reason, recorded_at) INCLUDE (lane_id, kafka_offset)
+WHERE network_id IS NOT NULL;
 CREATE INDEX rejected_person ON segments.rejected (person_id) WHERE person_id IS NOT NULL;
 CREATE INDEX rejected_key_person ON segments.rejected (key_person_id) WHERE key_person_id IS NOT NULL;
 CREATE TRIGGER rejected_has_a_digest BEFORE INSERT ON segments.rejected

@@ -9,6 +9,7 @@ CREATE TABLE segments.session (
     expires_at timestamptz NOT NULL
 );
 CREATE INDEX session_of_key ON segments.session (key_id);
+CREATE INDEX session_expires ON segments.session (expires_at);
 GRANT SELECT, INSERT, DELETE ON segments.session TO segments_api;
 
 CREATE TABLE segments.sign_in_link (
