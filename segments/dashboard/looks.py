@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 # Looks whose refreshes are not recorded; the longest unused leave first.
 MOST = 10_000
 _REDIRECTS = range(300, 400)
+_CONVERTOR = re.compile(r":\w+\}")
 
 
 class Looks:
@@ -54,7 +56,8 @@ class Looks:
             self._noted.popitem(last=False)
         if not (is_known and is_refresh(visit.request)):
             rows = None if of is None else 1
-            self._accesses.note(visit.key, "page", route, segment_id, user, rows=rows)
+            plain = _CONVERTOR.sub("}", route)
+            self._accesses.note(visit.key, "page", plain, segment_id, user, rows=rows)
 
 
 def is_htmx(request: Request) -> bool:

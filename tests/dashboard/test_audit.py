@@ -101,7 +101,7 @@ async def test_who_looked_at_a_user_by_page_http_and_command_is_listed(idle_api:
 
         await holds(are_there)
         text = (await visitor.get("audit?list=reads&kind=page&object=1")).text
-        assert "/networks/{network_id}/segments/{segment_id:number}" in text
+        assert "/networks/{network_id}/segments/{segment_id}" in text
         assert "users/{user}/segments" not in text
 
 
@@ -149,7 +149,7 @@ async def test_neither_a_header_nor_a_refused_form_keeps_a_look_out_of_the_recor
             assert (await visitor.get("segments/1", headers=refresh)).status_code == 200
         answer = await visitor.post("segments/1/user?user=jo", user_status="nonsense")
         assert (answer.status_code, "choose add, block or reset" in answer.text) == (400, True)
-    segment = "/networks/{network_id}/segments/{segment_id:int}"
+    segment = "/networks/{network_id}/segments/{segment_id}"
 
     async def are_recorded() -> bool:
         found = await rows(
