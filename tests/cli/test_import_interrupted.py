@@ -48,9 +48,9 @@ async def test_an_import_that_is_interrupted_says_how_far_it_came_and_where_that
     code, err = await asyncio.to_thread(
         _end_at_first_note, signal.SIGINT, ready, path, "--network", "n"
     )
+    assert (code, progress.exists()) == (1, True), err
     noted = json.loads(progress.read_text(encoding="utf-8"))  # noqa: ASYNC240 - a small file
     published = noted["done"]["published"]
-    assert code == 1
     assert (
         f"Interrupted: {published} lines published, 1 refused, up to line {noted['line']}, as stored in {progress}."
         " The same command resumes after it"

@@ -1,5 +1,5 @@
--- A network's rejected records by reason and topic, from a UTC day on, those with the newest record first. Parameters:
--- $1 network_id, $2 day, $3 all reasons, so that the index is read from that day on for each.
+-- A network's rejected records by reason and topic, from a UTC day on, those with the newest record first.
+-- Parameters: $1 network_id, $2 day, $3 all reasons, so that the index is read from that day on for each.
 SELECT
     r.reason,
     l.topic,
