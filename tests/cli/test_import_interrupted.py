@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 # From within: on a busy machine an import could be over before anybody else has seen its first note.
 _ENDED = """
-import os, sys
+import os, signal, sys
 from segments.cli import main
 from segments.importing import files
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background job ignores it
 number, note = int(sys.argv.pop(1)), files.Progress.note
 def note_and_end(*arguments):
     note(*arguments)
