@@ -19,7 +19,7 @@ from projections.queries.audit import (
     read_admin_events,
 )
 from projections.queries.rows import read_reach
-from segments.dashboard.csv_file import MEDIA_TYPE, encode, heading
+from segments.dashboard.csv_file import spreadsheet
 from service.http.kit.parameters import wrong
 from service.registry.api_keys import Scope
 
@@ -88,22 +88,21 @@ def routes(pages: Pages) -> list[Route]:
     async def export(visit: Visit) -> Response:
         name, which = _read(visit)
         services.accesses.note(visit.key, "page", PATH + ".csv")
-        return StreamingResponse(
-            _pieces(visit, LISTS[name], which),
-            media_type=MEDIA_TYPE,
-            headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
-        )
+        media_type, heading, encode = spreadsheet(LISTS[name].columns)
 
-    async def _pieces(visit: Visit, wanted: _List, which: TrailFilter) -> AsyncIterator[bytes]:
-        yield heading(wanted.columns)
-        before = NEWEST
-        while True:
-            async with services.reading.transaction(visit.network_id) as connection:
-                events = await wanted.read(connection, which, before, PIECE)
-            if not events:
-                return
-            yield encode(wanted.columns, events)
-            before = _place_of(events[-1])
+        async def pieces() -> AsyncIterator[bytes]:
+            yield heading
+            before = NEWEST
+            while True:
+                async with services.reading.transaction(visit.network_id) as connection:
+                    events = await LISTS[name].read(connection, which, before, PIECE)
+                if not events:
+                    return
+                yield encode(events)
+                before = _place_of(events[-1])
+
+        headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+        return StreamingResponse(pieces(), media_type=media_type, headers=headers)
 
     return [
         pages.show(PATH, show, Scope.ADMIN),

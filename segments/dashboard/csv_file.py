@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+from projections.http.formats import CSV, lines
 
-MEDIA_TYPE = "text/csv; charset=utf-8; header=present"
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from projections.queries.rows import Row
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def heading(columns: Sequence[str]) -> bytes:
-    """Return the first line."""
-    return ",".join(columns).encode() + b"\r\n"
+def spreadsheet(columns: Sequence[str]) -> tuple[str, bytes, Callable[[Iterable[Row]], bytes]]:
+    """Return media type, heading and row encoder, as `lines` does for CSV, without formulas."""
+    media_type, heading, encode = lines(CSV, columns)
+    return media_type, heading, lambda rows: encode(harmless(row) for row in rows)
 
 
-def encode(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """Encode rows. Null is empty, objects are JSON, times are RFC 3339."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerows([cell(row[name]) for name in columns] for row in rows)
-    return text.getvalue().encode()
+def harmless(row: Row) -> Row:
+    """Return a row without formulas."""
+    return {name: cell(value) for name, value in row.items()}
 
 
 def cell(value: Any) -> Any:
-    """Return what stands for a value: a text that begins like a formula gets an apostrophe before it."""
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
+    """Return what stands for a value: an apostrophe before a formula, JSON for an object, None for an empty one."""
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False) if value else None
     if isinstance(value, str) and value.startswith(_FORMULA):

@@ -1,4 +1,4 @@
-"""A segment's lists as CSV, streamed; no cell can be a formula of a spreadsheet."""
+"""A segment's lists as CSV, streamed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import StreamingResponse
 
-from projections.http.formats import CSV, lines, reaches
+from projections.http.formats import reaches
 from projections.queries.members import COLUMNS, read_page
 from projections.queries.rows import Moment, find_segment, read_reach
 from projections.queries.segments import read_disagreements, read_overrides
+from segments.dashboard.csv_file import spreadsheet
 from segments.dashboard.segment_view import read_view
 from service.http.kit.parameters import wrong
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 # Keys per piece of a stream; each piece is read in its own transaction.
 PIECE = 1000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _COLUMNS = {
     "members": COLUMNS,
     "overrides": (
@@ -52,7 +52,7 @@ def handler(reading: SharedDatabase) -> Callable[[Visit], Awaitable[Response]]:
         if not any(moment):  # all pieces are of one snapshot
             moment = Moment(snapshot=reach.snapshot)
         columns = _COLUMNS[view.which]
-        media_type, heading, encode = lines(CSV, columns)
+        media_type, heading, encode = spreadsheet(columns)
         read = _reader(view.which, segment, moment)
         name = f"segment-{visit.segment_id}-{view.which}.csv"
         return StreamingResponse(
@@ -95,14 +95,6 @@ async def _pieces(
     while after is not None:
         async with reading.transaction(network_id, repeatable=True) as connection:
             rows, after = await read(connection, after)
-        text = encode(harmless(row) for row in rows)
+        text = encode(rows)
         if text:
             yield text
-
-
-def harmless(row: Row) -> Row:
-    """Put an apostrophe before texts that a spreadsheet would run as a formula."""
-    return {
-        name: f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-        for name, value in row.items()
-    }

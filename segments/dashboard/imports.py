@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import StreamingResponse
 
-from projections.http.formats import CSV, lines
 from projections.queries.imports import read_lines as read_outcomes
 from projections.queries.segments import SegmentFilter, list_sizes
 from schemas.command.strict_reader import FIELDS
-from segments.dashboard.export import harmless
+from segments.dashboard.csv_file import spreadsheet
 from segments.dashboard.import_plan import judge, read_lines, storable, unmatched
 from service.http.kit.parameters import wrong
 from service.http.kit.problems import Problem, of_unpublished
@@ -177,7 +176,7 @@ class _Imports:
         """Respond with what became of each line, as CSV."""
         one = await self._find(visit)
         self._services.accesses.note(visit.key, "page", ONE + "/lines")
-        media_type, heading, encode = lines(CSV, COLUMNS)
+        media_type, heading, encode = spreadsheet(COLUMNS)
 
         async def pieces() -> AsyncIterator[bytes]:
             yield heading
@@ -190,7 +189,7 @@ class _Imports:
                 if not rows:
                     return
                 after = rows[-1]["line"]
-                yield encode(harmless(_shown(row)) for row in rows)
+                yield encode(map(_shown, rows))
 
         name = f'attachment; filename="import-{one.created_at:%Y%m%d-%H%M%S}.csv"'
         return StreamingResponse(

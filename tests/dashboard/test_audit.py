@@ -12,7 +12,7 @@ from segments.dashboard import audit
 from segments.dashboard.csv_file import cell
 from service.registry import command_topics
 from service.registry.api_keys import Scope
-from tests.dashboard.visitor import visiting
+from tests.dashboard.visitor import next_page, visiting
 from tests.support.command_line import run
 from tests.support.database import connected, make_segments, rows
 from tests.support.waiting import holds
@@ -73,8 +73,7 @@ async def test_the_trail_is_paged_without_gap_or_overlap(
         while path:
             text = (await visitor.get(path)).text
             seen += re.findall(r'<tr id="(\w+-\d+)"', text)
-            following = re.search(r'rel="next" href="/admin/networks/n/([^"]+)"', text)
-            path = following[1].replace("&amp;", "&") if following else ""
+            path = next_page(text)
         assert len(seen) == len(set(seen))
         everything = await rows(
             idle_api.settings,

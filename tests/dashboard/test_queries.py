@@ -10,7 +10,7 @@ import pytest
 
 from segments.dashboard import segment, segment_list, user
 from service.http.kit.database import SharedDatabase
-from tests.dashboard.visitor import visiting
+from tests.dashboard.visitor import next_page, visiting
 from tests.support.database import folded, make_segments, rows
 from tests.support.kafka import NewRecord, publish
 
@@ -136,8 +136,7 @@ async def test_members_and_overrides_are_paged_without_gap_or_overlap(
                 page = re.findall(r'<th scope="row"><a [^>]*><bdi>(\w+)</bdi>', text)
                 assert len(page) <= 3
                 users += page
-                following = re.search(r'rel="next" href="/admin/networks/n/([^"]+)"', text)
-                path = following[1].replace("&amp;", "&") if following else ""
+                path = next_page(text)
             assert len(users) == len(set(users)) == count, which
 
 
@@ -186,6 +185,5 @@ async def test_the_events_of_a_user_are_paged(api: Api, monkeypatch: pytest.Monk
         while path:
             text = (await visitor.get(path)).text
             references += re.findall(r'<bdi class="clip">(r\d)</bdi>', text)
-            following = re.search(r'rel="next" href="/admin/networks/n/([^"]+)"', text)
-            path = following[1].replace("&amp;", "&") if following else ""
+            path = next_page(text)
     assert references == ["r4", "r3", "r2", "r1", "r0"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from segments.dashboard import export
-from segments.dashboard.export import harmless
+from segments.dashboard.csv_file import harmless
 from tests.dashboard.visitor import visiting
 from tests.support.database import folded, value
 from tests.support.kafka import NewRecord, publish

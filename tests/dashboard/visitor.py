@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,12 @@ if TYPE_CHECKING:
 
     from service.registry.api_keys import Scope
     from tests.http.client import Api
+
+
+def next_page(text: str) -> str:
+    """Return the path, below the network's, of the page that a page links as the next; empty at the end."""
+    found = re.search(rf'rel="next" href="{NETWORK}/([^"]+)"', text)
+    return html.unescape(found[1]) if found else ""
 
 
 class Visitor:
