@@ -10,7 +10,8 @@ from segments.cli.command import command, load_settings
 from segments.cli.output import print_json, print_rows
 from service.runtime.environment import unknown_variables
 from service.runtime.secret import SecretStr
-from service.runtime.settings import PREFIX, Setting, Settings, settings_fields
+from service.runtime.settings import PREFIX, Settings
+from service.runtime.settings_fields import Setting, settings_fields
 
 
 @command(needs=())

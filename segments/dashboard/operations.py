@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from projections.queries.operations import read_lanes, read_summary
 from projections.queries.rows import read_reach
 from schemas.command.rules import is_network_id
+from segments.dashboard.rendering import path
 from service.http.kit.parameters import wrong
 from service.http.kit.problems import Problem, of_error
 from service.registry.api_keys import Scope, create_key, newest_keys, revoke_key
@@ -104,7 +105,7 @@ class _Operations:
                 await revoke_key(connection, visit.field("key_id") or "", visit.key.key_name)
         except UnknownKeyError as error:
             raise Problem(404, "unknown_key", "there is no such API key") from error
-        return visit.go("/admin/operations")
+        return visit.go(path("operations"))
 
 
 def _expiry(days: str | None) -> datetime | None:

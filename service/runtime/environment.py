@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from service.runtime.settings import PREFIX, Settings, settings_fields
+from service.runtime.settings import PREFIX, Settings
+from service.runtime.settings_fields import settings_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,9 +5,8 @@ They are a msgspec struct because importing pydantic-settings took 0.3 s of CPU,
 """
 
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 from msgspec import Meta
@@ -286,24 +285,3 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The bytes of the keys whose signatures are accepted."""
         keys = (self.signing_key, self.signing_key_old)
         return tuple(key.get_secret_value().encode() for key in keys if key)
-
-
-class Setting(NamedTuple):
-    """The description, default and secrecy of a setting."""
-
-    meaning: str
-    default: Any
-    is_secret: bool
-
-
-@cache
-def settings_fields() -> dict[str, Setting]:
-    """Return every setting by name, in order."""
-    fields = {}
-    for field in msgspec.structs.fields(Settings):
-        if field.name != "explicit":
-            kind, meta = get_args(field.type)
-            fields[field.name] = Setting(
-                meta.description, field.default, SecretStr in get_args(kind)
-            )
-    return fields

@@ -46,8 +46,7 @@ async def prove(
     Raises: NotThereError if there is no such record, or it is another network's; NotSealedError if it is not sealed
     yet, or the folder lacks the tiles.
     """
-    seal = await connection.fetchrow(SQL["newest_seal"])
-    last = seal and await connection.fetchrow(SQL["last_checkpoint"], seal["seal_id"])
+    seal, last = await read_sealed(connection)
     place = seal and await connection.fetchrow(
         SQL["leaf_place"], seal["seal_id"], position.topic, position.partition, position.epoch,
         position.offset,
@@ -82,6 +81,15 @@ async def prove(
             last["note"],
         )
     )
+
+
+async def read_sealed(
+    connection: asyncpg.Connection[Any],
+) -> tuple[asyncpg.Record | None, asyncpg.Record | None]:
+    """Read the seal that goes on and its newest checkpoint; None where there is none yet."""
+    seal = await connection.fetchrow(SQL["newest_seal"])
+    last = seal and await connection.fetchrow(SQL["last_checkpoint"], seal["seal_id"])
+    return seal, last
 
 
 async def _record(

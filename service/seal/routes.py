@@ -17,12 +17,11 @@ from service.http.kit.auth import Admission  # noqa: TC001 - FastAPI reads it
 from service.http.kit.negotiation import Accept, negotiate
 from service.http.kit.parameters import PLAIN, Nothing, wrong
 from service.http.kit.problems import Problem
-from service.postgres.database import statements
 from service.registry.api_keys import Scope
 from service.runtime.errors import NotSealedError, NotThereError
 from service.seal.folder import Folder
 from service.seal.leaves import LeavesError, read_bundle
-from service.seal.prove import prove
+from service.seal.prove import prove, read_sealed
 from service.seal.tree import TILE_WIDTH, Tile
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from service.http.kit.auth import Access
     from service.http.kit.database import SharedDatabase
 
-SQL = statements("service.seal.sql")
 PROOF = "/networks/{network_id}/results/proof"
 _TEXT, _BYTES = "text/plain; charset=utf-8", "application/octet-stream"
 _FRESH = {"Cache-Control": "no-store"}
@@ -139,8 +137,7 @@ def log_routes(access: Access, shared: SharedDatabase, accesses: AccessLog) -> A
 
 async def _sealed(connection: asyncpg.Connection[Any]) -> tuple[asyncpg.Record, asyncpg.Record]:
     """Return the seal that goes on, and its newest checkpoint. Raises: Problem 404."""
-    seal = await connection.fetchrow(SQL["newest_seal"])
-    last = seal and await connection.fetchrow(SQL["last_checkpoint"], seal["seal_id"])
+    seal, last = await read_sealed(connection)
     if not seal or not last:
         raise _not_sealed("nothing is sealed yet")
     return seal, last

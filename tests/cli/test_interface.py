@@ -13,7 +13,7 @@ from segments.cli import main
 from segments.cli.command import Failure, run_async
 from segments.roles import run_roles
 from service.runtime.environment import read_settings
-from service.runtime.settings import Settings, settings_fields
+from service.runtime.settings_fields import settings_fields
 from tests.support.command_line import run
 from tests.support.roles import command_line
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterator
     from pathlib import Path
+
+    from service.runtime.settings import Settings
 
 CHANGING = {
     "segment create", "segment edit", "segment archive", "segment restore", "send", "import", "lane adopt", "lane skip",

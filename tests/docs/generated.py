@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from segments.cli import main
-from service.runtime.settings import PREFIX, settings_fields
+from service.runtime.settings import PREFIX
+from service.runtime.settings_fields import settings_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

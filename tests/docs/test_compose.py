@@ -9,7 +9,8 @@ import pytest
 
 from segments.cli import main
 from service.runtime.environment import read_settings
-from service.runtime.settings import PREFIX, settings_fields
+from service.runtime.settings import PREFIX
+from service.runtime.settings_fields import settings_fields
 from stack.kafka_jars import KAFKA_VERSION
 from tests.docs.generated import ROOT
 

@@ -8,16 +8,18 @@ DECLARE
     number bigint;
     nobodys bigint;
 BEGIN
-    -- The gate holds up every append: it is not taken for nobody.
-    IF network_id <> '' AND NOT EXISTS (
-        SELECT FROM segments.person AS p
-        WHERE p.erased = 0 AND p.network_id = erase_person.network_id AND p.user_id = erase_person.user_id
-            OR p.erased = 0 AND p.network_id = '' AND p.user_id = erase_person.network_id || ':' || erase_person.user_id
-    ) THEN
-        RETURN NULL;
-    END IF;
-    -- Records of topics that may not carry the network belong to a person without network.
     IF network_id <> '' THEN
+        -- The gate holds up every append: it is not taken for nobody.
+        IF NOT EXISTS (
+            SELECT FROM segments.person AS p
+            WHERE p.erased = 0 AND (
+                p.network_id = erase_person.network_id AND p.user_id = erase_person.user_id
+                OR p.network_id = '' AND p.user_id = erase_person.network_id || ':' || erase_person.user_id
+            )
+        ) THEN
+            RETURN NULL;
+        END IF;
+        -- Records of topics that may not carry the network belong to a person without network.
         nobodys := segments.erase_person('', network_id || ':' || user_id, actor, reason);
     END IF;
     LOCK TABLE segments.erasure_gate IN EXCLUSIVE MODE;
