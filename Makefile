@@ -27,9 +27,10 @@ lock: ## resolve the dependencies anew into the locks: to run, to build the imag
 	$(LOCK) --constraint requirements-dev.lock -o requirements.lock
 	$(LOCK:pyproject.toml=--group build) --constraint requirements-dev.lock -o requirements-build.lock
 
-published: install ## write the generated documents anew (JSON Schema, AsyncAPI, OpenAPI)
+published: install ## write the generated documents anew (JSON Schema, AsyncAPI, OpenAPI, dashboards of Grafana)
 	$(BIN)/python -m schemas.documents
 	$(BIN)/python -m segments.openapi.render
+	$(BIN)/python -m deploy.grafana
 
 run: install ## start a stack and the service, feed it the CDNOW purchases, show what came out; on a terminal until Ctrl-C
 	@$(BIN)/python -m examples.cdnow

@@ -199,6 +199,7 @@ def make_app(parts: Parts) -> ASGIApp:
             for route in posts:
                 if match := route.path_regex.match(scope["path"]):
                     scope["path_params"] = match.groupdict()
+                    scope["route"] = route
                     return api if is_traced else route.app
         return None
 

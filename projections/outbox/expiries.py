@@ -28,6 +28,7 @@ from service.postgres.database import statements
 from service.runtime.backoff import sleep_unless
 from service.runtime.errors import NotSetUpError
 from service.runtime.logs import get_logger
+from service.runtime.telemetry import EXPIRIES_OVERDUE, set_gauge
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
@@ -96,8 +97,11 @@ class _Publisher:
         """
         began = time.monotonic()
         after: tuple[datetime, int, int] | None = _START
+        overdue = 0
         while after is not None and not stop.is_set():
-            after = await self._page(after)
+            count, after = await self._page(after)
+            overdue += count
+        set_gauge(EXPIRIES_OVERDUE, overdue)
         forgotten = PAGE
         while forgotten == PAGE and not stop.is_set():
             async with self._database.transaction() as connection:
@@ -106,18 +110,24 @@ class _Publisher:
             forgotten = int(status.removeprefix("DELETE "))
         return max(EVERY_SECONDS, IDLE_SHARE * (time.monotonic() - began))
 
-    async def _page(self, after: tuple[datetime, int, int]) -> tuple[datetime, int, int] | None:
-        """Claim and publish the unclaimed expiries of one page; return the start of the next page, None at the end."""
+    async def _page(
+        self, after: tuple[datetime, int, int]
+    ) -> tuple[int, tuple[datetime, int, int] | None]:
+        """Claim and publish the unclaimed expiries of one page.
+
+        Returns: the number of overdue overrides on it, and the start of the next page, None at the end.
+        """
         async with self._database.transaction() as connection:
             slot = await connection.fetchval(FOLD_SQL["serving"], PROJECTION)
             rows = await connection.fetch(SQL["claim_expiries"], slot, *after, PAGE, CLAIM_SECONDS)
         claimed = [row for row in rows if row["ours"]]
         if claimed:
             await self._publish(claimed)
-        if not rows or rows[-1]["page"] < PAGE:
-            return None
+        count = rows[-1]["page"] if rows else 0
+        if count < PAGE:
+            return count, None
         last = rows[-1]
-        return last["expires_at"], last["segment_key"], last["person_id"]
+        return count, (last["expires_at"], last["segment_key"], last["person_id"])
 
     async def _publish(self, rows: list[asyncpg.Record]) -> None:
         """Publish, and record what the broker has acknowledged; the other claims run out."""

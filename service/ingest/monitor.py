@@ -17,7 +17,14 @@ from service.registry.command_topics import list_sources
 from service.runtime.backoff import sleep_unless
 from service.runtime.logs import get_logger
 from service.runtime.supervise import Supervisor
-from service.runtime.telemetry import INGEST_LAG, LANE_STOPPED, set_gauge
+from service.runtime.telemetry import (
+    INGEST_LAG,
+    LANE_LAG,
+    LANE_STOPPED,
+    STOPPED_LANE,
+    measures,
+    set_gauge,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -124,8 +131,7 @@ class Monitor:
         there = await topics_there(self._consumer._client, topics)  # noqa: SLF001
         gone = await self._stop_gone(topics, there)
         if not lanes:
-            set_gauge(INGEST_LAG, 0)
-            set_gauge(LANE_STOPPED, gone)
+            _set_gauges({}, gone)
             return
         # The time before the request: records received before it are below the returned offsets.
         requested_at = datetime.now(UTC)
@@ -153,10 +159,13 @@ class Monitor:
                     for lane in reading
                 ],
             )
-        set_gauge(LANE_STOPPED, gone + self._compare(lanes, ends, by_partition, there))
+        lags, stopped = self._compare(lanes, ends, by_partition, there)
+        _set_gauges(lags, gone | stopped)
 
-    async def _stop_gone(self, topics: Collection[str], there: Mapping[str, Topic | None]) -> int:
-        """Stop lanes whose partitions no longer exist in Kafka, which no process is assigned; return their number.
+    async def _stop_gone(
+        self, topics: Collection[str], there: Mapping[str, Topic | None]
+    ) -> set[TopicPartition]:
+        """Stop lanes whose partitions no longer exist in Kafka, which no process is assigned; return them.
 
         there: the topics in Kafka.
         """
@@ -173,7 +182,7 @@ class Monitor:
                     )
                     lane = TopicPartition(row["topic"], row["partition"])
                     log.error("lane stopped", lane=str(lane), because=because)
-        return len(gone)
+        return {TopicPartition(row["topic"], row["partition"]) for row in gone.values()}
 
     def _all_open(self, topics: Collection[str], rows: Mapping[tuple[str, int], Any]) -> bool:
         """Whether each partition has a lane: without one its records would be missing below the watermark."""
@@ -196,24 +205,25 @@ class Monitor:
         ends: Mapping[TopicPartition, int],
         rows: Mapping[tuple[str, int], Any],
         there: Mapping[str, Topic | None],
-    ) -> int:
-        """Open lanes again whose row or topic has changed; return how many are stopped."""
-        lag = stopped = 0
+    ) -> tuple[dict[TopicPartition, int], set[TopicPartition]]:
+        """Open lanes again whose row or topic has changed; return each one's lag in records, and the stopped ones."""
+        lags: dict[TopicPartition, int] = {}
+        stopped: set[TopicPartition] = set()
         for partition, lane in lanes.items():
             row = rows.get((partition.topic, partition.partition))
             if row is None or lane.opened is None:
                 continue
             hides = self._hides(partition, ends)
-            lag += max(self._end(partition, ends[partition]) - row["next_offset"], 0)
-            stopped += row["stopped_because"] is not None
+            lags[partition] = max(self._end(partition, ends[partition]) - row["next_offset"], 0)
+            if row["stopped_because"] is not None:
+                stopped.add(partition)
             was = (lane.opened.lane.epoch, lane.opened.stopped_because)
             topic = there.get(partition.topic)
             is_another = topic is not None and topic.is_another(lane.opened.topic_id)
             if was != (row["epoch"], row["stopped_because"]) or (is_another and was[1] is None):
                 lane.look_again()
             self._count_rounds(partition, ends[partition], hides=hides)
-        set_gauge(INGEST_LAG, lag)
-        return stopped
+        return lags, stopped
 
     def _end(self, partition: TopicPartition, stable: int) -> int:
         """Return the end of the partition, including records hidden by open transactions."""
@@ -229,6 +239,17 @@ class Monitor:
             log.error(
                 "a hanging transaction hides records", lane=str(partition), stable=stable, end=end
             )
+
+
+def _set_gauges(lags: Mapping[TopicPartition, int], stopped: Collection[TopicPartition]) -> None:
+    """Expose each lane's lag in records, which lanes are stopped, and both in total."""
+    set_gauge(INGEST_LAG, sum(lags.values()))
+    set_gauge(LANE_STOPPED, len(stopped))
+    for metric, values in ((LANE_LAG, lags), (STOPPED_LANE, dict.fromkeys(stopped, 1))):
+        measures(metric)
+        metric.clear()  # of lanes that another process reads now
+        for (topic, partition), value in values.items():
+            metric.labels(topic, partition).set(value)
 
 
 def _gone(row: Any, there: Mapping[str, Topic | None]) -> str | None:

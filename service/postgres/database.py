@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib import resources
@@ -14,6 +15,12 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from service.runtime.errors import DatabaseAwayError, NotSetUpError, WrongUseError
+from service.runtime.telemetry import (
+    CONNECTION_WAIT_SECONDS,
+    CONNECTIONS_IN_USE,
+    CONNECTIONS_LIMIT,
+    measures,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -158,8 +165,14 @@ async def open_database(
         connection_class=_PooledConnection,
         **_session(settings, role, seconds),
     )
-    async with pool:
-        yield Database(pool, settings, role, seconds)
+    for metric in (CONNECTION_WAIT_SECONDS, CONNECTIONS_IN_USE, CONNECTIONS_LIMIT):
+        measures(metric)
+    CONNECTIONS_LIMIT.labels(role).inc(size)
+    try:
+        async with pool:
+            yield Database(pool, settings, role, seconds)
+    finally:
+        CONNECTIONS_LIMIT.labels(role).dec(size)
 
 
 class Database:
@@ -172,6 +185,8 @@ class Database:
         self.settings = settings
         self.role = role
         self._seconds = seconds
+        self._wait_seconds = CONNECTION_WAIT_SECONDS.labels(role)
+        self._in_use = CONNECTIONS_IN_USE.labels(role)
 
     @property
     def size(self) -> int:
@@ -183,11 +198,25 @@ class Database:
         self._pool.terminate()
 
     @asynccontextmanager
+    async def _acquire(self, seconds: float | None = None) -> AsyncIterator[Any]:
+        """Take a connection of the pool. Raises: TimeoutError after `seconds`."""
+        began = time.perf_counter()
+        try:
+            connection = await self._pool.acquire(timeout=seconds)
+        finally:
+            self._wait_seconds.observe(time.perf_counter() - began)
+        with self._in_use.track_inprogress():
+            try:
+                yield connection
+            finally:
+                await self._pool.release(connection)
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection[Any]]:
         """Run one transaction; behind a transaction pooler it begins with the session's settings."""
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with self._acquire() as connection, connection.transaction():
             await self._set_up(connection, self._seconds)
-            yield connection  # type: ignore[misc]
+            yield connection
 
     @asynccontextmanager
     async def hurried(
@@ -204,13 +233,13 @@ class Database:
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
-        async with self._pool.acquire(timeout=seconds) as connection:
+        async with self._acquire(seconds) as connection:
             cut = loop.call_at(until, connection.terminate)
             isolation: Any = "repeatable_read" if repeatable else None
             try:
                 async with connection.transaction(isolation=isolation, readonly=repeatable):
                     await self._set_up(connection, seconds)
-                    yield connection  # type: ignore[misc]
+                    yield connection
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                 if loop.time() >= until:
                     raise TimeoutError(f"no answer within {seconds:g} s") from error
@@ -228,8 +257,8 @@ class Database:
             async with self.transaction() as connection:
                 yield connection
         else:
-            async with self._pool.acquire() as connection:
-                yield connection  # type: ignore[misc]
+            async with self._acquire() as connection:
+                yield connection
 
     @property
     def _is_pooled(self) -> bool:

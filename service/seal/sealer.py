@@ -8,6 +8,7 @@ stretches: the rows are immutable and Ed25519 signatures deterministic, so that 
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -15,6 +16,7 @@ from uuid import uuid4
 from service.postgres.database import statements
 from service.runtime.errors import SealStoppedError
 from service.runtime.logs import get_logger
+from service.runtime.telemetry import SEAL_STOPPED, SEALED_UNTIL, set_gauge
 from service.seal.leaves import (
     LEAVES_PER_ROUND,
     LeavesError,
@@ -71,12 +73,14 @@ class Sealer:
     async def run_round(self) -> float:
         """Seal what was recorded since the last round; return the seconds until the next."""
         every = self._database.settings.seal_every_seconds
+        began = time.time()
         async with self._database.single() as connection:
             lease = await connection.fetchrow(
                 SQL["take_lease"], self._holder, max(LEASE_SECONDS, 3 * every)
             )
         if lease is None:
             self._loaded = None
+            set_gauge(SEAL_STOPPED, 0)
             return every
         try:
             sealed = await self._seal()
@@ -85,10 +89,15 @@ class Sealer:
             return every
         except SealStoppedError as error:
             self._loaded = None
+            set_gauge(SEAL_STOPPED, 1)
             await self._note_stop(str(error), lease["stopped_because"])
             return every
+        set_gauge(SEAL_STOPPED, 0)
         await self._note_stop(None, lease["stopped_because"])
-        return 0 if sealed >= LEAVES_PER_ROUND else every
+        if sealed >= LEAVES_PER_ROUND:
+            return 0
+        set_gauge(SEALED_UNTIL, began)
+        return every
 
     async def _note_stop(self, reason: str | None, before: str | None) -> None:
         if reason == before:

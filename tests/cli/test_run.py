@@ -35,6 +35,14 @@ METRICS = {
     "segments_batch_seconds": None,
     "segments_refolds_total": set(),
     "segments_miskeyed_total": set(),
+    "segments_lane_lag_records": {"topic", "partition"},
+    "segments_http_request_seconds": None,
+    "segments_http_in_flight": set(),
+    "segments_publish_seconds": None,
+    "segments_connection_wait_seconds": None,
+    "segments_connections_in_use": {"role"},
+    "segments_connections_limit": {"role"},
+    "segments_expiries_overdue": set(),
 }
 FOLDED = 'segments_projection_lag_records{projection="membership"} 0.0'
 
@@ -72,15 +80,17 @@ async def answers(port: int, path: str, status: int, seconds: float = PATIENCE) 
 async def test_run_serves_health_and_the_metrics_of_the_contract_and_ends_with_0_on_sigterm(
     ready: Settings,
 ) -> None:
-    port = free_port()
+    port, http_port = free_port(), free_port()
     begun = time.monotonic()
-    process = Process(ready.model_copy(update={"health_port": port, "log_format": "json"}), "run")
+    given = {"health_port": port, "http_port": http_port, "log_format": "json"}
+    process = Process(ready.model_copy(update=given), "run")
     try:
         assert json.loads(await answers(port, "/health/live", 200)) == {"status": "live"}
         assert json.loads(await answers(port, "/health/ready", 200)) == {
             "status": "ready",
             "faults": {},
         }
+        await answers(http_port, "/health/ready", 200)
         starting = time.monotonic() - begun
         await publish(
             ready,
@@ -92,6 +102,7 @@ async def test_run_serves_health_and_the_metrics_of_the_contract_and_ends_with_0
         text = await answers(port, "/metrics", 200)
         while (
             "segments_complete_until_seconds" not in text
+            or "segments_expiries_overdue" not in text
             or "segments_refolds_total 0.0" in text
             or FOLDED not in text
         ):
@@ -117,21 +128,27 @@ async def test_run_serves_health_and_the_metrics_of_the_contract_and_ends_with_0
 @pytest.mark.parametrize(
     ("role", "measured"),
     [
-        ("api", set()),
-        ("ingest", {"records_total", "ingest_lag_records", "lane_stopped", "batch_seconds_count", "miskeyed_total"}),
-        ("project", {"projection_lag_records", "complete_until_seconds", "batch_seconds_count", "refolds_total"}),
+        ("api", {"http_request_seconds_count", "http_in_flight", "publish_seconds_count"}),
+        ("ingest", {
+            "records_total", "ingest_lag_records", "lane_lag_records", "lane_stopped", "batch_seconds_count",
+            "miskeyed_total",
+        }),
+        ("project", {
+            "projection_lag_records", "complete_until_seconds", "batch_seconds_count", "refolds_total",
+            "expiries_overdue",
+        }),
     ],
 )  # fmt: skip
 async def test_a_process_tells_only_what_it_measures(
     ready: Settings, role: str, measured: set[str]
 ) -> None:
-    port = free_port()
+    port, http_port = free_port(), free_port()
     rest = [one for one in (ingest, project) if one.__name__ != role]
-    process = Process(
-        ready.model_copy(update={"health_port": port, "http_port": free_port()}), role
-    )
+    process = Process(ready.model_copy(update={"health_port": port, "http_port": http_port}), role)
     try:
         await answers(port, "/health/ready", 200)
+        if role == "api":
+            await answers(http_port, "/health/ready", 200)
         names: set[str] = set()
         while role == "project" and "projection_lag_records" not in names:
             names = _names(await answers(port, "/metrics", 200))
@@ -145,7 +162,8 @@ async def test_a_process_tells_only_what_it_measures(
                 names = _names(await answers(port, "/metrics", 200))
     finally:
         process.stop()
-    assert {name for name in names if not name.endswith(("_bucket", "_sum"))} == measured
+    of_pools = {"connection_wait_seconds_count", "connections_in_use", "connections_limit"}
+    assert {name for name in names if not name.endswith(("_bucket", "_sum"))} == measured | of_pools
 
 
 def _names(text: str) -> set[str]:

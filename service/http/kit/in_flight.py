@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from service.http.kit.problems import unavailable
 from service.http.kit.time_limit import TimeLimit
+from service.runtime.telemetry import HTTP_IN_FLIGHT, measures
 
 if TYPE_CHECKING:
     from service.runtime.settings import Settings
@@ -30,6 +31,8 @@ class InFlight:
         self.bytes_free = settings.http_memory_mib * 2**20
         self.places: Counter[str] = Counter()
         self.bytes: Counter[str] = Counter()
+        HTTP_IN_FLIGHT.set_function(lambda: settings.http_in_flight - self.places_free)
+        measures(HTTP_IN_FLIGHT)
 
     def enter(self) -> Place | None:
         """Take a place; None if none is free."""

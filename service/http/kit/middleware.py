@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +15,7 @@ from service.http.kit.problems import Problem, log_unexpected, of_unpublished, u
 from service.http.kit.request_body import MAX_BATCH_BODY
 from service.http.kit.turns import Turns
 from service.runtime.server import CutOffError
+from service.runtime.telemetry import HTTP_SECONDS, measures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +36,8 @@ _CODINGS = Problem(
 _ALWAYS = ("/health/", "/metrics")
 # The paths that browsers open with a session in a cookie.
 _PAGES = "/admin"
+# Labels of metrics: clients may send any method.
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # Replaces the HTTP server's own name.
 _SERVER = (b"server", b"segments")
 # A response is sent in pieces of at most this many bytes; the server gets the next piece once the client took one.
@@ -43,7 +47,9 @@ WINDOW = 8 * PIECE
 
 
 class RequestMiddleware:
-    """The outermost ASGI app. It sets in scope["state"]: request_id (X-Request-Id, or a new one), sent_key, place.
+    """The outermost ASGI app.
+
+    It sets in scope["state"]: began (by perf_counter), request_id (X-Request-Id, or a new one), sent_key, place.
 
     HEAD runs as GET, and the body of the response is dropped.
     """
@@ -66,12 +72,16 @@ class RequestMiddleware:
         self._find_post = find_post
         self._network_of_session = network_of_session
         self._turns = Turns()
+        measures(HTTP_SECONDS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run a request when it is its network's turn."""
+        began = time.perf_counter()
         head = _look_at_headers(scope)
         sent_key = read_authorization(head.authorization)
-        scope.setdefault("state", {}).update(request_id=head.request_id, sent_key=sent_key)
+        scope.setdefault("state", {}).update(
+            request_id=head.request_id, sent_key=sent_key, began=began
+        )
         network = self._access.network_of(sent_key) or NOBODY
         if network == NOBODY and scope["path"].startswith(_PAGES):
             network = self._network_of_session(scope) or NOBODY
@@ -130,6 +140,7 @@ class _Answer:
         self, scope: Scope, place: Place, receive: Receive, send: Send, *, has_body: bool
     ) -> None:
         """has_body: whether a body of known length is on its way."""
+        self._scope = scope
         self._state = scope["state"]
         self._is_head = scope["method"] == "HEAD"
         self._place = place
@@ -199,6 +210,7 @@ class _Answer:
                 own.append((b"connection", b"close"))
         start["headers"] = [*headers, *own]
         self.has_begun = True
+        _observe(self._scope, start["status"])
         await self._send(start)
         return message
 
@@ -230,6 +242,15 @@ class _Answer:
             }
             async with asyncio.timeout(3 * self._place.seconds):
                 await self._send(piece)
+
+
+def _observe(scope: Scope, status: int) -> None:
+    """Record the time of a request by its route's path with its parameters' names; "none" if no route has its path."""
+    route = scope.get("route")
+    path = "none" if route is None else scope.get("root_path", "") + route.path
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    seconds = time.perf_counter() - scope["state"]["began"]
+    HTTP_SECONDS.labels(method, path, status).observe(seconds)
 
 
 class _Head(NamedTuple):

@@ -6,14 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from aiokafka.errors import (
-    ClusterAuthorizationFailedError,
-    InvalidTopicError,
-    KafkaError,
-    MessageSizeTooLargeError,
-    TopicAuthorizationFailedError,
-    UnknownTopicOrPartitionError,
-)
+from aiokafka import errors
 from aiokafka.partitioner import DefaultPartitioner
 
 from schemas.topics import Topics
@@ -25,6 +18,7 @@ from service.kafka.reconnecting_client import ReconnectingClient
 from service.kafka.topic_ids import topics_there
 from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.logs import get_logger
+from service.runtime.telemetry import PUBLISH_SECONDS, measures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
@@ -49,11 +43,11 @@ BATCH_BYTES = 64 * 1024
 ASK_SECONDS = 1.0
 # The broker refused the record itself: it is not in the topic, and the producer remains usable.
 _REFUSED = (
-    MessageSizeTooLargeError,
-    TopicAuthorizationFailedError,
-    ClusterAuthorizationFailedError,
-    InvalidTopicError,
-    UnknownTopicOrPartitionError,
+    errors.MessageSizeTooLargeError,
+    errors.TopicAuthorizationFailedError,
+    errors.ClusterAuthorizationFailedError,
+    errors.InvalidTopicError,
+    errors.UnknownTopicOrPartitionError,
 )
 _AWAY = "the broker does not answer"
 _partition_of = DefaultPartitioner()
@@ -75,6 +69,7 @@ class Publisher:
         self._hanging: set[int] = set()
         self._seen: dict[str, Topic | None] = {}
         self.room = Room(settings.http_publish_bytes)
+        measures(PUBLISH_SECONDS)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep a producer, and check whether the broker answers, until `stop` is set."""
@@ -163,7 +158,7 @@ class Publisher:
                 known: set[int] = await producer.partitions_for(self._topic)
         except TimeoutError:
             raise unavailable("broker_away", _AWAY, "no") from None
-        except KafkaError as error:
+        except errors.KafkaError as error:
             if not isinstance(error, _REFUSED):
                 self._kept.replace()
             raise unavailable("broker_away", type(error).__name__, "no") from error
@@ -185,11 +180,15 @@ class Publisher:
         self, producer: AIOKafkaProducer, partition: int, queue: PartitionQueue, batch: BatchBuilder
     ) -> None:
         try:
-            acknowledged = await producer.send_batch(batch, self._topic, partition=partition)
-            sent: RecordMetadata = await acknowledged
+            with PUBLISH_SECONDS.time():
+                acknowledged = await producer.send_batch(batch, self._topic, partition=partition)
+                sent: RecordMetadata = await acknowledged
         except _REFUSED as error:
             self._settle(queue.handed, "no", type(error).__name__, "broker_refuses")
-        except (KafkaError, AssertionError) as error:  # aiokafka asserts that the partition exists
+        except (
+            errors.KafkaError,
+            AssertionError,
+        ) as error:  # aiokafka asserts that the partition exists
             self._kept.replace()
             self._settle(queue.handed, "unknown", type(error).__name__)
             self._refuse_waiting()

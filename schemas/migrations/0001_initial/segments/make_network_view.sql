@@ -59,7 +59,7 @@ BEGIN
         END IF;
         query := format('SELECT v.* FROM %s AS own, LATERAL (WITH apart AS (SELECT) %s) AS v',
             CASE shows WHEN 'shown lanes' THEN '(SELECT segments.shown_lanes(current_user) AS lanes OFFSET 0)'
-                ELSE 'segments.own(current_user)' END,
+                ELSE format('segments.own(current_user, %L, %L)', query LIKE '%own.segments%', query LIKE '%own.lanes%') END,
             query);
     ELSIF shows <> 'everything' THEN
         RAISE EXCEPTION 'a view by network cannot show %', shows;

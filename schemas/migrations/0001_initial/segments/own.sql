@@ -8,17 +8,21 @@ CREATE FUNCTION segments.lanes_of(networks text []) RETURNS SETOF segments.lane 
     ))
 $$;
 
--- The caller's networks (of the role itself and of roles that it is a member of), their segments, and the lanes of topics
--- that may have carried them. Functions, because a plan would show the rows; in PL/pgSQL, which plans a query once per
--- session: a function in SQL would plan it at each look-up, which takes longer than the look-up.
-CREATE FUNCTION segments.own(asking name) RETURNS TABLE (network_id text, segments integer [], lanes integer [])
+-- The caller's networks (of the role itself and of roles that it is a member of); if asked for, their segments and the
+-- lanes of topics that may have carried them, else null. Functions, because a plan would show the rows; in PL/pgSQL, which
+-- plans a query once per session: a function in SQL would plan it at each look-up, which takes longer than the look-up.
+CREATE FUNCTION segments.own(asking name, with_segments boolean, with_lanes boolean)
+RETURNS TABLE (network_id text, segments integer [], lanes integer [])
 LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY SELECT n.network_id,
-        (SELECT coalesce(array_agg(s.segment_key ORDER BY s.segment_key), '{}') FROM segments.segment AS s
-            WHERE s.network_id = n.network_id),
-        (SELECT coalesce(array_agg(l.lane_id ORDER BY l.lane_id), '{}') FROM segments.lanes_of(ARRAY[n.network_id]) AS l)
+        CASE WHEN with_segments THEN (
+            SELECT coalesce(array_agg(s.segment_key ORDER BY s.segment_key), '{}') FROM segments.segment AS s
+            WHERE s.network_id = n.network_id) END,
+        CASE WHEN with_lanes THEN (
+            SELECT coalesce(array_agg(l.lane_id ORDER BY l.lane_id), '{}')
+            FROM segments.lanes_of(ARRAY[n.network_id]) AS l) END
     FROM (
         SELECT DISTINCT a.network_id FROM segments.analyst AS a WHERE pg_has_role(asking, a.role, 'USAGE')
     ) AS n;

@@ -1,0 +1,1 @@
+"""What monitors and deploys the service."""

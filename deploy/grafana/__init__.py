@@ -1,0 +1,1 @@
+"""Grafana dashboards, written by `python -m deploy.grafana`."""
