@@ -85,7 +85,8 @@ _LONG_FIRST = (
     "siege/test_siege", "faults/test_servers", "faults/test_processes", "faults/test_lost_tail", "faults/",
     "dashboard/test_looks", "cli/test_seal", "http/test_streams", "examples/", "kafka/", "oracle/test_whole_service",
     "http/test_schemathesis", "http/test_fuzz", "http/test_attacks", "http/test_page_bytes", "projections/test_erasure",
-    "dashboard/", "stack/", "seal/", "cli/test_start", "registry/test_command_topics", "ingest/", "outbox/",
+    "dashboard/", "stack/", "seal/", "cli/test_start", "cli/test_import_interrupted", "runtime/test_tracing",
+    "registry/test_command_topics", "ingest/", "outbox/",
     "registry/", "projections/", "operations/", "docs/", "http/", "cli/", "postgres/", "log/", "oracle/",
 )  # fmt: skip
 """Files and folders of tests, those first whose files take longest. The others take seconds, and come last."""
