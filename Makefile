@@ -7,7 +7,7 @@ SIEGE ?=
 PYTEST ?=
 BIN := .venv/bin
 
-.PHONY: help install lock run test check lint bench chaos siege published clean
+.PHONY: help install lock run test check types sql lint layers documents bench chaos siege published clean
 
 help: ## show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,13 +47,24 @@ siege: install ## hostile tenants beside a well-behaved network for MINUTES, wit
 	$(BIN)/python -m tests.siege --minutes $(MINUTES) --report $(REPORT) $(SIEGE)
 
 check: install ## lint, types, layers, drift of generated documents
+	@$(MAKE) --no-print-directory --jobs=2 types sql lint layers documents
+
+types:
+	$(BIN)/mypy
+
+sql:
+	$(BIN)/sqlfluff lint --disable-progress-bar schemas/migrations
+
+lint:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+
+layers:
 	$(BIN)/lint-imports --no-cache
+
+documents:
 	$(BIN)/python -m schemas.documents --check
 	$(BIN)/python -m segments.openapi.render --check
-	$(BIN)/sqlfluff lint --disable-progress-bar schemas/migrations
 
 bench: install ## measure every figure beside its limit, into benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from stack.cache import cache_folder
 from stack.docker import docker_answers, docker_kafka, docker_postgres
 from stack.errors import NotFittingError
 from stack.given import check_kafka, check_postgres
@@ -51,7 +52,7 @@ def start_stack(options: StackOptions | None = None) -> Iterator[Stack]:
         check_postgres(options.database_url)
     if options.bootstrap_servers is not None:
         check_kafka(options.bootstrap_servers)
-    home = Home(options.keep_logs_in)
+    home = Home(options.keep_logs_in, options.data_in)
     failed = False
     try:
         with contextlib.ExitStack() as closing:
@@ -105,6 +106,7 @@ def _local(options: StackOptions, home: Home) -> dict[str, _Start]:
             java=java(options.environment),
             jars=kafka_jars(options.environment),
             fast_jvm=options.fast_jvm,
+            cache=cache_folder(options.environment),
             overrides=options.kafka_overrides,
             listeners=options.kafka_listeners,
             scram=options.kafka_scram,

@@ -114,17 +114,18 @@ def _orders(parent: int) -> dict[int, int]:
 
 
 def main() -> None:
-    """Arguments: the starter's process id, the stack's folder (all of it but `logs` is removed)."""
-    parent, home = int(sys.argv[1]), Path(sys.argv[2])
+    """Arguments: the starter's process id, the stack's folders (all of them but `logs` is removed)."""
+    parent, *folders = sys.argv[1:]
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    end(_orders(parent))
-    for entry in home.iterdir() if home.exists() else ():
-        if entry.name != "logs":
-            shutil.rmtree(entry, ignore_errors=True)
-    with contextlib.suppress(OSError):  # there are logs, or the starter removed them itself
-        (home / "logs").rmdir()
-        home.rmdir()
+    end(_orders(int(parent)))
+    for folder in map(Path, folders):
+        for entry in folder.iterdir() if folder.exists() else ():
+            if entry.name != "logs":
+                shutil.rmtree(entry, ignore_errors=True)
+        for empty in (folder / "logs", folder):
+            with contextlib.suppress(OSError):  # there are logs, or the starter removed it itself
+                empty.rmdir()
 
 
 if __name__ == "__main__":

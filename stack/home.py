@@ -50,17 +50,24 @@ class Identity(TypedDict, total=False):
 class Home:
     """A temporary folder for one stack's data; its guard stops the servers when this process is gone."""
 
-    def __init__(self, keep_logs_in: Path | None) -> None:
-        """Create the folder and start the guard."""
+    def __init__(self, keep_logs_in: Path | None, data_in: Path | None = None) -> None:
+        """Create the folder and start the guard. data_in: where the data has a folder of its own."""
         self.account = unprivileged_account()
         self.folder = Path(tempfile.mkdtemp(prefix="segments-stack-"))
+        self._data = (
+            Path(tempfile.mkdtemp(prefix="segments-data-", dir=data_in)) if data_in else self.folder
+        )
         self._logs_wanted = keep_logs_in is not None
         self.logs = (keep_logs_in or self.folder) / (self.folder.name if keep_logs_in else "logs")
         self.logs.mkdir(parents=True)
-        self._give(self.folder)
+        for folder in (self.folder, self._data):
+            self._give(folder)
         self.cancelled = threading.Event()
         self._guard = subprocess.Popen(  # noqa: S603 - our own file
-            [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), str(self.folder)],
+            [
+                *(sys.executable, "-I", "-S", guard.__file__, str(os.getpid())),
+                *{str(self.folder), str(self._data)},
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -70,7 +77,13 @@ class Home:
 
     def data(self, name: str) -> Path:
         """Create an empty folder for the servers' account; an existing one is removed."""
-        folder = self.folder / name
+        return self._empty(self._data / name)
+
+    def programs(self, name: str) -> Path:
+        """The same for what is executed; a file system in memory may forbid that."""
+        return self._empty(self.folder / name)
+
+    def _empty(self, folder: Path) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
         self._give(folder)

@@ -1,19 +1,27 @@
 """Apache Kafka as one JVM with broker and KRaft controller."""
 
 import base64
+import hashlib
+import logging
+import shutil
 import signal
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
+from stack.cache import fetched
 from stack.errors import PortTakenError, StackError
 from stack.home import Home
+from stack.kafka_jars import KAFKA_VERSION
 from stack.local import LocalPart, Program
 from stack.ports import LOOPBACK, free_port
 from stack.wire import kafka_answers
 
 _TRIES = 5
+_ARCHIVE = "classes.jsa"
+_log = logging.getLogger(__name__)
 
 # Four partitions per internal topic: creating the default of fifty takes a second at first use.
 _PROPERTIES = {
@@ -45,25 +53,53 @@ class KafkaTools:
     java: Path
     jars: Path
     fast_jvm: bool
-    overrides: Mapping[str, str]
+    cache: Path
+    """The folder for the archive of classes."""
+    overrides: Mapping[str, str] = field(default_factory=dict)
     listeners: Mapping[str, int] = field(default_factory=dict)
     scram: Mapping[str, str] = field(default_factory=dict)
 
 
 def start_kafka(tools: KafkaTools, home: Home) -> tuple[str, LocalPart]:
     """Start an empty broker; return its `host:port` and the part, ready."""
+    classes = fetched(
+        tools.cache / f"kafka-classes-{_build(tools)}", partial(_archive, tools, home)
+    )
+    archive = home.reachable(classes) / _ARCHIVE
+    return _start(tools, home, f"-XX:SharedArchiveFile={archive}")
+
+
+def _archive(tools: KafkaTools, home: Home, folder: Path) -> None:
+    """Have Java archive the classes of a broker, parsed and verified, for the starts that follow."""
+    _log.info("archiving the classes of Kafka %s, once", KAFKA_VERSION)
+    plain = replace(tools, overrides={}, listeners={}, scram={})
+    made = home.folder / _ARCHIVE
+    _, part = _start(plain, home, f"-XX:ArchiveClassesAtExit={made}")
+    part.stop()
+    if made.exists():  # else this Java can't
+        shutil.copy(made, folder)
+
+
+def _build(tools: KafkaTools) -> str:
+    """Identify Java and the jars: Java uses an archive only with those that it was made with."""
+    files = [tools.java.resolve(), *sorted(tools.jars.glob("*.jar"))]
+    text = "".join(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}\n" for file in files)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _start(tools: KafkaTools, home: Home, archive: str) -> tuple[str, LocalPart]:
     for _ in range(_TRIES - 1):
         try:
-            return _start_once(tools, home)
+            return _start_once(tools, home, archive)
         except PortTakenError:
             continue
-    return _start_once(tools, home)
+    return _start_once(tools, home, archive)
 
 
-def _start_once(tools: KafkaTools, home: Home) -> tuple[str, LocalPart]:
+def _start_once(tools: KafkaTools, home: Home, archive: str) -> tuple[str, LocalPart]:
     port, controller = free_port(), free_port()
     folder = home.data("kafka")
-    home.data("kafka/tmp")  # for unpacked native libraries, which would stay in /tmp
+    libraries = home.programs("kafka-tmp")  # unpacked native ones, which would stay in /tmp
     config = folder / "server.properties"
     properties = server_properties(port, controller, str(folder / "data"), tools.overrides)
     for protocol, at in tools.listeners.items():
@@ -72,7 +108,7 @@ def _start_once(tools: KafkaTools, home: Home) -> tuple[str, LocalPart]:
         properties["listener.security.protocol.map"] += f",{protocol}:{protocol}"
     config.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
     config.chmod(0o644)
-    jvm = _jvm(tools, folder, home)
+    jvm = [*_jvm(tools, libraries, home), archive]
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     code, output = home.run(
         [
@@ -87,7 +123,7 @@ def _start_once(tools: KafkaTools, home: Home) -> tuple[str, LocalPart]:
         Program(
             name="Kafka",
             command=[*jvm, "kafka.Kafka", str(config)],
-            folder=folder,
+            folder=home.folder,
             log_file=home.logs / "kafka.log",
             answers=lambda: kafka_answers(port),
             stop_signal=signal.SIGTERM,
@@ -121,18 +157,21 @@ def _scram_options(users: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _jvm(tools: KafkaTools, folder: Path, home: Home) -> list[str]:
+def _jvm(tools: KafkaTools, libraries: Path, home: Home) -> list[str]:
+    jars = home.reachable(tools.jars)
+    if home.folder in jars.parents:
+        jars = jars.relative_to(home.folder)  # an archive of classes is valid for these paths only
     return [
         str(tools.java),
         *(_QUICK if tools.fast_jvm else _THOROUGH),
         "-XX:-UsePerfData",
         "-XX:+ExitOnOutOfMemoryError",
         "-Djava.awt.headless=true",
-        f"-Djava.io.tmpdir={folder / 'tmp'}",
+        f"-Djava.io.tmpdir={libraries}",
         # else each start and each topic logs all settings
         "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.config.AbstractConfig=warn",
         "-Dorg.slf4j.simpleLogger.showDateTime=true",
         "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSX",
         "-cp",
-        f"{home.reachable(tools.jars)}/*",
+        ":".join(f"{jars}/{jar.name}" for jar in sorted(tools.jars.glob("*.jar"))),
     ]

@@ -24,6 +24,8 @@ class StackOptions:
     """Start fast with little memory; if off, the JVM can optimise, for benchmarks."""
     keep_logs_in: Path | None = None
     """Keep the logs here, in a folder per stack. Default: keep them only after a failure."""
+    data_in: Path | None = None
+    """Keep the servers' data in a temporary folder here. Default: the system's. Not in Docker."""
     kafka_overrides: Mapping[str, str] = field(default_factory=dict)
     kafka_listeners: Mapping[str, int] = field(default_factory=dict)
     """Additional listeners, security protocol to port; keys and logins are in `kafka_overrides`. Not in Docker."""

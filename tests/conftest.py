@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import shutil
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,8 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("segments")
 _TESTS = Path(__file__).parent
+_MOST_DATA = 4 * 2**30
+"""More bytes than the servers' data of a run."""
 _STACK = pytest.StashKey[dict[str, str]]()
 """Where the stack is that the workers of this run share."""
 
@@ -45,11 +48,22 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def _stack_options(environment: Mapping[str, str]) -> StackOptions:
-    """Without fsync, which would take most of the time of a database for each test.
+    """Without fsync and with the data in memory: on a disk, a database for each test takes most of the time of a run.
 
-    Only a power failure could show the difference. Tests that end servers have stacks of their own, with fsync.
+    Only a power failure could show the difference. Tests that end servers have stacks of their own, on disk with fsync.
     """
-    return replace(StackOptions.from_environment(environment), postgres_overrides={"fsync": "off"})
+    return replace(
+        StackOptions.from_environment(environment),
+        postgres_overrides={"fsync": "off", "max_wal_size": "512MB"},
+        data_in=_memory(),
+    )
+
+
+def _memory() -> Path | None:
+    """Return the folder of a file system in memory with room for a run; None if there is none."""
+    folder = Path("/dev/shm")  # noqa: S108 - the stack makes a temporary folder in it
+    has_room = folder.is_dir() and shutil.disk_usage(folder).free > _MOST_DATA
+    return folder if has_room else None
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -71,7 +85,8 @@ _LONG_FIRST = (
     "siege/test_siege", "faults/test_servers", "faults/test_processes", "faults/test_lost_tail", "faults/",
     "dashboard/test_looks", "cli/test_seal", "http/test_streams", "examples/", "kafka/", "oracle/test_whole_service",
     "http/test_schemathesis", "http/test_fuzz", "http/test_attacks", "http/test_page_bytes", "projections/test_erasure",
-    "dashboard/", "stack/", "seal/", "cli/test_start", "registry/test_command_topics", "ingest/", "outbox/",
+    "dashboard/", "stack/", "seal/", "cli/test_start", "cli/test_import_interrupted", "runtime/test_tracing",
+    "registry/test_command_topics", "ingest/", "outbox/",
     "registry/", "projections/", "operations/", "docs/", "http/", "cli/", "postgres/", "log/", "oracle/",
 )  # fmt: skip
 """Files and folders of tests, those first whose files take longest. The others take seconds, and come last."""

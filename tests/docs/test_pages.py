@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import fnmatch
 import re
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,17 @@ from tests.docs.pages import PAGES, anchors, blocks, prose, read
 if TYPE_CHECKING:
     from pathlib import Path
 
+TOP = (
+    "benchmarks",
+    "docs",
+    "examples",
+    "projections",
+    "schemas",
+    "segments",
+    "service",
+    "stack",
+    "tests",
+)
 OUTCOMES = ("queued", "applied", "no_change", "ineffective", "superseded", "duplicate", "rejected")
 STATUSES = {status.text for status in UserStatus if status is not UserStatus.EXPIRE}
 
@@ -117,6 +129,16 @@ def test_the_make_targets_that_pages_name_exist() -> None:
     for page in PAGES:
         for target in re.findall(r"(?:^|`)make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE):
             assert f"\n{target}:" in makefile, f"{page.relative_to(ROOT)}: make {target}"
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_every_file_and_package_that_contributors_are_sent_to_exists(page: str) -> None:
+    there = [f"/{path.relative_to(ROOT)}" for top in TOP for path in (ROOT / top).rglob("*")]
+    named = re.findall(rf"`([\w./*-]+\.(?:py|sql|md|txt)|(?:{'|'.join(TOP)})/[\w./]+)`", read(page))
+    assert named
+    missing = {name for name in named if not fnmatch.filter(there, f"*/{name.rstrip('/')}")}
+    # Those two are examples of migrations to come.
+    assert missing <= {"0002_override_received_at.sql", "schemas/migrations/NNNN_what.sql"}
 
 
 def test_the_readme_opens_with_the_two_commands() -> None:

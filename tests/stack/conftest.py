@@ -19,7 +19,7 @@ class Timed:
     java_seconds: float
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def timed() -> Iterator[Timed]:
     """A local stack and how long its start took, the jars being there, beside three starts of Java."""
     try:
@@ -42,6 +42,6 @@ def _java_seconds() -> float:
     return time.monotonic() - begin
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def local(timed: Timed) -> Stack:
     return timed.stack

@@ -1,6 +1,7 @@
 """Logs are kept when something went wrong, or when they were asked for; else nothing stays."""
 
 import shutil
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -59,11 +60,18 @@ def test_logs_stay_where_they_are_wanted(local: Stack, tmp_path: Path) -> None:
 
 
 def test_an_orderly_end_leaves_nothing(local: Stack) -> None:
-    options = StackOptions(allow_docker=False, bootstrap_servers=local.bootstrap_servers)
-    with start_stack(options) as stack:
-        (log,) = stack.log_files
-        assert log.exists()
-    assert not log.parent.parent.exists()
+    with tempfile.TemporaryDirectory() as name:
+        elsewhere = Path(name)
+        elsewhere.chmod(0o755)
+        options = StackOptions(
+            allow_docker=False, bootstrap_servers=local.bootstrap_servers, data_in=elsewhere
+        )
+        with start_stack(options) as stack:
+            (log,) = stack.log_files
+            assert log.exists()
+            assert len(list(elsewhere.glob("*/postgres/data/PG_VERSION"))) == 1
+        assert not log.parent.parent.exists()
+        assert list(elsewhere.iterdir()) == []
 
 
 def test_of_two_that_want_the_same_files_one_fetches_and_the_other_waits(tmp_path: Path) -> None:
