@@ -24,7 +24,7 @@ from tests.support.roles import processes
 from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
     from service.runtime.settings import Settings
@@ -144,10 +144,10 @@ def files(folder: Path) -> dict[str, list[str]]:
     return {str(path): spelled for path, text in texts.items() if (spelled := found(text))}
 
 
-def lines(outputs: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[str]:
+def lines(outputs: Mapping[str, str]) -> list[str]:
     return [
         f"{role}: {line}"
-        for role, output in dict(outputs).items()
+        for role, output in outputs.items()
         for line in output.splitlines()
         if found(line.encode())
     ]
@@ -244,7 +244,7 @@ async def test_nothing_but_what_the_receipt_names_holds_an_erased_identifier_in_
         assert await topics(settings) == {"commands", "rejected", "memberships"}
 
         erased = await run(
-            settings, "erase", "--network", "n", "--user", SENT.upper().replace("Ä", "Ä"),
+            settings, "erase", "--network", "n", "--user", SENT.upper(),
             "--reason", "asked", "--json",
         )  # fmt: skip
         assert erased.code == 0, erased.err
@@ -271,11 +271,9 @@ async def test_nothing_but_what_the_receipt_names_holds_an_erased_identifier_in_
             for result in [await run(settings, *command.split(), "--json")]
         }
         assert lines(after) == []
-        assert lines((p.role, p.output()) for p in started) == []
+        assert lines({process.role: process.output() for process in started}) == []
         for process in started:
             process.stop()
-    assert any(
-        "tombstones" in line or VACUUM[0] in line or "Kafka" in line
-        for line in erased.json["remains"]
-    )
+    named = " ".join(erased.json["remains"])
+    assert [statement for statement in VACUUM if statement not in named] == []
     await sound(settings)

@@ -6,7 +6,7 @@ CREATE TABLE segments.retry (
     retried_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     actor text,
     network_id text COLLATE "C", -- of the rejected record, if it could be read
-    retried_as text COLLATE "C" -- the position of the new record: topic:partition:epoch:offset
+    retried_as text -- the position of the new record: topic:partition:epoch:offset
 );
 CREATE INDEX retry_of_rejected ON segments.retry (lane_id, kafka_offset);
 CREATE INDEX retry_by_position ON segments.retry (retried_as);
@@ -27,7 +27,7 @@ CREATE FUNCTION segments.retries_before(lane_id integer, kafka_offset bigint) RE
         FROM chain AS c
         INNER JOIN segments.lane AS l ON c.lane_id = l.lane_id
         INNER JOIN segments.retry AS y
-            ON y.retried_as = (l.topic || ':' || l.partition || ':' || l.epoch || ':' || c.kafka_offset)
+            ON y.retried_as = (l.topic || ':' || l.partition || ':' || l.epoch || ':' || c.kafka_offset) COLLATE "default"
         WHERE c.retries < 100
     )
     SELECT max(retries) FROM chain
