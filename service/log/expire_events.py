@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemas.command.refusal import Reason
-from schemas.command.rules import EXPIRY_REFERENCE, OVERRIDES
+from schemas.command.rules import END_OF_TIME, EXPIRY_REFERENCE, OVERRIDES
 from schemas.position import Position
 from service.log import identity
 from service.log.validate import is_expiry, rejected
@@ -103,7 +103,13 @@ class NamedStatement(NamedTuple):
     def parse(cls, text: str | None) -> NamedStatement | None:
         """Parse the format of `str()`; None if it is another."""
         with suppress(ValueError, TypeError):
-            return cls(*json.loads(text or ""))
+            one = cls(*json.loads(text or ""))
+            texts = f"{one.reference_id}{one.discriminator}".encode()
+            is_text = isinstance(one.reference_id, str | None) and isinstance(
+                one.discriminator, str
+            )
+            is_time = type(one.time) is int and abs(one.time) <= END_OF_TIME
+            return one if is_time and is_text and b"\0" not in texts else None
         return None
 
     def is_stated_by(self, one: ValidCommand) -> bool:

@@ -10,7 +10,7 @@ from schemas.position import Position
 from service.kafka.publish import Sender, enqueue
 from service.log.origins import find_first_receipts
 from service.operations.rejected import show_rejected
-from service.postgres.database import statements
+from service.postgres.database import give_longer, statements
 from service.runtime.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ LEFT_OUT = {
     "no_payload": "it has no payload: a part of an unreadable batch, or erased",
     "too_often": f"it was retried {MOST_RETRIES} times in a row",
 }
-_PAGE = 100
+_SECONDS = 600
+# A record may have a megabyte.
+_PAGE = 32
 
 
 class Selection(NamedTuple):
@@ -101,7 +103,7 @@ async def count_retriable(
 
     until: records that were recorded later are not selected.
     """
-    counted = await connection.fetch(SQL["count_retriable"], *_parameters(selection, until))
+    counted = await _select(connection, "count_retriable", *_parameters(selection, until))
     return [{**row, "left_out": row["left_out"] and LEFT_OUT[row["left_out"]]} for row in counted]
 
 
@@ -119,12 +121,20 @@ async def retry_selected(
     recorded after each page; if it is interrupted, a page may be published twice, as duplicates.
     """
     last = (0, -1)
-    while rows := await connection.fetch(
-        SQL["retriable_page"], *_parameters(selection, until), *last, _PAGE
-    ):
+    parameters = _parameters(selection, until)
+    while rows := await _select(connection, "retriable_page", *parameters, *last, _PAGE):
         await _publish(connection, producer, settings, rows, actor)
         last = (rows[-1]["lane_id"], rows[-1]["kafka_offset"])
         yield len(rows)
+
+
+async def _select(
+    connection: asyncpg.Connection[Any], name: str, *parameters: Any
+) -> list[asyncpg.Record]:
+    """Run a statement that may read all rejected records."""
+    async with connection.transaction():
+        await give_longer(connection, _SECONDS)
+        return await connection.fetch(SQL[name], *parameters, timeout=_SECONDS)
 
 
 def _parameters(selection: Selection, until: datetime) -> tuple[Any, ...]:
