@@ -179,6 +179,7 @@ async def use(settings: Settings, url: str, folder: Path) -> None:
                           headers=[("idempotency-key", quote(SENT).encode())], lane=0),
                 NewRecord(b"{", key=f"n:{SENT}".encode(), lane=0),
                 NewRecord(command_json(user=SENT, segment_id=77), key=b"k", lane=1),
+                NewRecord(user="bob"), NewRecord(user="Zoe@example.com"),
             ],
         )  # fmt: skip
         (folder / "lines.ndjson").write_text(import_line(SENT, network_id="n"), "utf-8")
