@@ -103,13 +103,11 @@ class NamedStatement(NamedTuple):
     def parse(cls, text: str | None) -> NamedStatement | None:
         """Parse the format of `str()`; None if it is another."""
         with suppress(ValueError, TypeError):
-            one = cls(*json.loads(text or ""))
-            texts = f"{one.reference_id}{one.discriminator}".encode()
-            is_text = isinstance(one.reference_id, str | None) and isinstance(
-                one.discriminator, str
-            )
-            is_time = type(one.time) is int and abs(one.time) <= END_OF_TIME
-            return one if is_time and is_text and b"\0" not in texts else None
+            time, reference_id, discriminator = json.loads(text or "")
+            is_time = type(time) is int and abs(time) <= END_OF_TIME
+            is_text = isinstance(reference_id, str | None) and isinstance(discriminator, str)
+            if is_time and is_text and b"\0" not in f"{reference_id}{discriminator}".encode():
+                return cls(time, reference_id, discriminator)
         return None
 
     def is_stated_by(self, one: ValidCommand) -> bool:

@@ -39,7 +39,7 @@ def expired(lane: LogLane, statement: NamedStatement | str, at: int = AT + 60) -
     return replayed(lane, content, Sender("expiry", None, str(statement)), f"{FIRST}@{at}")
 
 
-async def named(lane: LogLane) -> list[tuple[int, str]]:
+async def named(lane: LogLane) -> list[tuple[Any, ...]]:
     """Give the offset that each expire names, and whether its reference is that event's id here."""
     found = await rows(
         lane.settings,
