@@ -124,6 +124,20 @@ def template(stack: Stack) -> str:
 @pytest.fixture
 async def database(stack: Stack, template: str) -> AsyncIterator[Settings]:
     """Settings with a database of this test's own; its topics do not exist."""
+    async with _cloned(stack, template) as settings:
+        yield settings
+
+
+@pytest.fixture
+async def second(stack: Stack, template: str) -> AsyncIterator[Settings]:
+    """Another installation on the same stack: its own database, prefix and topics."""
+    async with _cloned(stack, template) as settings:
+        await set_up_topics(settings)
+        yield settings
+
+
+@contextlib.asynccontextmanager
+async def _cloned(stack: Stack, template: str) -> AsyncIterator[Settings]:
     name = f"test_{uuid.uuid4().hex[:16]}"
     owner = await asyncpg.connect(stack.database_url)
     try:

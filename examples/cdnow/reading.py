@@ -58,6 +58,7 @@ VIEWS = {
         " status_change_timestamp, source FROM reporting.event WHERE user_sent <> user_id"
     ),
     "rejected": "SELECT kafka_partition, kafka_offset, reason, detail FROM reporting.rejected",
+    "rejected_retry": "SELECT retried_at, reason, retried_as, outcome FROM reporting.rejected_retry",
     "duplicate": (
         "SELECT kafka_partition, kafka_offset, received_at, duplicate_of_event_id"
         " FROM reporting.duplicate"

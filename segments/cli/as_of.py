@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from projections.queries.moments import read_moment
 from projections.queries.rows import Moment
 from projections.queries.snapshots import COLUMNS, SECONDS, Wanted, read_states, take_snapshot
 from segments.cli.command import command, load_settings, network_callback
 from segments.cli.database import connected, note_access, note_unknown_network
+from segments.cli.moments import moment_callback
 from segments.cli.output import plain, print_rows
 from service.postgres.database import give_longer
 
@@ -22,16 +22,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 ROLE = "segments_operate"
-
-
-def moment_callback(
-    _context: click.Context, _option: click.Parameter, value: str | None
-) -> datetime | None:
-    """Parse a time."""
-    try:
-        return None if value is None else read_moment(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
 
 
 @command()

@@ -28,6 +28,7 @@ COMMANDS = {
     "prove": ("audit:prove", "Write a proof that a record is in the log, with what it said."),
     "rebuild": ("inspect:rebuild", "Rebuild a projection from the whole log."),
     "rejected": ("rejections:rejected", "List, show and retry rejected records."),
+    "replay": ("replay:replay", "Publish events again, as commands, to a topic of another installation."),
     "retroactive": ("retroactive:retroactive", "Show which days moved since a report, why, and who sent it."),
     "run": ("run:run", "Run API, ingest and projections in one process, and the sealer if SEGMENTS_SEAL_DIR is set."),
     "seal": ("seal:seal", "Sign the log, make the key, begin a new log."),

@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from schemas.command.refusal import Reason
 from schemas.position import Position
-from segments.cli.command import BOTH, actor_option, command, load_settings, only_network_option
+from segments.cli.command import (
+    BOTH,
+    DATABASE,
+    actor_option,
+    command,
+    load_settings,
+    network_callback,
+    only_network_option,
+)
 from segments.cli.database import connected, note_access, note_unknown_network
-from segments.cli.output import plain, print_json, print_rows
+from segments.cli.moments import moment_callback
+from segments.cli.output import counted, plain, print_json, print_rows
 from service.kafka.clients import producing
 from service.operations import rejected as rejections
+from service.operations import retries
+from service.operations.retries import Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    import asyncpg
+    from aiokafka import AIOKafkaProducer
+
+    from service.runtime.settings import Settings
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
 
 ROLE = "segments_operate"
 COLUMNS = (
@@ -26,9 +49,16 @@ COLUMNS = (
     "retried_at",
 )
 _OUTCOME = (
-    "The outcomes appear in view reporting.result at these positions. A record that is rejected again appears in"
+    "View reporting.rejected_retry says what became of each. A record that is rejected again appears in"
     " `segments rejected list --new`."
 )
+
+
+def reason_option(text: str) -> Callable[[_F], _F]:
+    """Add `--reason`, with its help."""
+    return click.option(
+        "--reason", type=click.Choice([reason.value for reason in Reason]), help=text
+    )
 
 
 @click.group()
@@ -52,11 +82,7 @@ def _with_position(row: Any) -> dict[str, Any]:
 
 
 @command(rejected, "list")
-@click.option(
-    "--reason",
-    type=click.Choice([reason.value for reason in Reason]),
-    help="List only this reason.",
-)
+@reason_option("List only this reason.")
 @only_network_option
 @click.option("--new", is_flag=True, help="List only records that were not retried.")
 @click.option(
@@ -110,23 +136,129 @@ def _value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(plain(value))
 
 
-@command(rejected, needs=BOTH)
-@click.argument("positions", nargs=-1, required=True, callback=_position)
+@command(rejected, needs=BOTH, instead={"--dry-run": DATABASE})
+@click.argument("positions", nargs=-1, callback=_position)
+@reason_option("Retry only this reason.")
+@click.option("--network", callback=network_callback, help="Retry only this network.")
+@click.option("--segment", type=int, help="Retry only this segment id.")
+@click.option("--topic", help="Retry only records of this topic.")
+@click.option(
+    "--from",
+    "received_from",
+    callback=moment_callback,
+    help="Retry what was received at this time or later; RFC 3339 or Unix seconds.",
+)
+@click.option(
+    "--to",
+    "received_before",
+    callback=moment_callback,
+    help="Retry what was received before this time.",
+)
+@click.option("--dry-run", is_flag=True, help="Retry nothing; count what would be retried.")
 @actor_option
-async def retry(*, positions: tuple[Position, ...], actor: str | None, as_json: bool) -> None:
+async def retry(
+    *,
+    positions: tuple[Position, ...],
+    reason: str | None,
+    network: str | None,
+    segment: int | None,
+    topic: str | None,
+    received_from: datetime | None,
+    received_before: datetime | None,
+    dry_run: bool,
+    actor: str | None,
+    as_json: bool,
+) -> None:
     """Publish rejected records again, unchanged. A command without a time keeps the time of its first receipt.
 
-    The command prints the positions of the new records. The outcomes appear there in view reporting.result after
-    ingest. A record that is rejected again appears in `segments rejected list --new`.
+    Name records by their positions, or select those that were not retried yet by one or more options. View
+    reporting.rejected_retry says what became of each retry. Records that were rejected as conflict, not_json, too_large
+    or tombstone are not retried: the same bytes meet the same end.
     """
-    settings = load_settings()
-    async with connected(settings, ROLE) as connection, producing(settings) as producer:
-        done = [
-            await rejections.retry_rejected(connection, producer, settings, position, actor)
-            for position in positions
-        ]
+    selection = Selection(reason, network, segment, topic, received_from, received_before)
+    if bool(positions) == (selection != Selection()):
+        raise click.UsageError(
+            "Name POSITIONS, or select records with --reason, --network, --segment, --topic, --from or --to."
+        )
+    async with AsyncExitStack() as stack:
+        settings = load_settings()
+        connection = await stack.enter_async_context(connected(settings, ROLE))
+        producer = None if dry_run else await stack.enter_async_context(producing(settings))
+        if positions:
+            await _retry_positions(
+                connection, producer, settings, positions, actor, as_json=as_json
+            )
+        else:
+            await _retry_selection(
+                connection, producer, settings, selection, actor, as_json=as_json
+            )
+
+
+async def _retry_positions(
+    connection: asyncpg.Connection[Any],
+    producer: AIOKafkaProducer | None,
+    settings: Settings,
+    positions: tuple[Position, ...],
+    actor: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Retry records, once all of them are known to be retriable; or only say so."""
+    for position in positions:
+        await retries.check_retry(
+            connection, await rejections.show_rejected(connection, position), position
+        )
+    if producer is None:
+        _print_counts([{"records": len(positions), "left_out": None}], as_json=as_json)
+        return
+    done = [
+        await retries.retry_rejected(connection, producer, settings, position, actor)
+        for position in positions
+    ]
     if as_json:
         print_json(done)
     else:
         print_rows(done)
         click.echo(_OUTCOME, err=True)
+
+
+async def _retry_selection(
+    connection: asyncpg.Connection[Any],
+    producer: AIOKafkaProducer | None,
+    settings: Settings,
+    selection: Selection,
+    actor: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Retry what is selected, or only count it."""
+    until = await connection.fetchval("SELECT clock_timestamp()")
+    counts = await retries.count_retriable(connection, selection, until)
+    if producer is None:
+        _print_counts(counts, as_json=as_json)
+        return
+    done = 0
+    async for more in retries.retry_selected(
+        connection, producer, settings, selection, until, actor
+    ):
+        done += more
+    left_out = [row for row in counts if row["left_out"]]
+    if as_json:
+        print_json({"retried": done, "left_out": left_out})
+        return
+    click.echo(f"retried {counted(done, 'record')}")
+    if left_out:
+        print_rows(left_out, err=True)
+    if done:
+        click.echo(_OUTCOME, err=True)
+
+
+def _print_counts(counts: list[dict[str, Any]], *, as_json: bool) -> None:
+    """Print the result of a dry run."""
+    total = sum(row["records"] for row in counts if row["left_out"] is None)
+    if as_json:
+        print_json({"would_retry": total, "counts": counts})
+        return
+    if len(counts) > 1 or any(row["left_out"] for row in counts):
+        print_rows(counts)
+    click.echo(f"would retry {counted(total, 'record')}")

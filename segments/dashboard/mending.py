@@ -25,7 +25,6 @@ RETRYABLE = frozenset(
         Reason.TIMESTAMP_IN_FUTURE,
         Reason.UNKNOWN_SEGMENT,
         Reason.SEGMENT_ARCHIVED,
-        Reason.CONFLICT,
         Reason.UNSTORABLE,
     }
 )

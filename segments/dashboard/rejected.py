@@ -25,7 +25,8 @@ from service.http.kit.parameters import wrong
 from service.http.kit.problems import Problem, of_error, unavailable
 from service.http.kit.shares import Shares
 from service.kafka.clients import producing
-from service.operations.rejected import refuse_without_payload, retry_rejected, show_rejected
+from service.operations.rejected import show_rejected
+from service.operations.retries import NEVER, check_retry, retry_rejected
 from service.registry.api_keys import Scope
 from service.runtime.errors import NotThereError, RefusedError, SegmentsError
 
@@ -142,6 +143,8 @@ class _Rejected:
 
     async def _positions(self, visit: Visit, group: RejectedGroup) -> list[Position]:
         """Return what the form names. Raises: Problem 400, 403, 409."""
+        if group.reason in NEVER:
+            raise Problem(409, "refused", f"no record is retried: {NEVER[Reason(group.reason)]}")
         if not _may_retry(visit, group.reason):
             raise Problem(403, "forbidden", "this reason takes a key with scope operate")
         text = visit.field("position")
@@ -202,7 +205,7 @@ async def _find(
     row = await show_rejected(connection, position)
     if (row["network_id"], row["reason"]) != (group.network_id, group.reason):
         raise NotThereError(f"There is no rejected record at {position}.")
-    refuse_without_payload(row, position)
+    await check_retry(connection, row, position)
 
 
 def _broker_away() -> Problem:
@@ -214,7 +217,8 @@ def _broker_away() -> Problem:
 def _may_retry(visit: Visit, reason: str) -> bool:
     """Whether the key may retry records of a reason: see RETRYABLE."""
     scopes = visit.key.scopes
-    return Scope.PUBLISH in scopes and (reason in RETRYABLE or Scope.OPERATE in scopes)
+    mends = reason not in NEVER
+    return mends and Scope.PUBLISH in scopes and (reason in RETRYABLE or Scope.OPERATE in scopes)
 
 
 def _group(visit: Visit) -> RejectedGroup:

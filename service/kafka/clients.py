@@ -250,10 +250,12 @@ async def topic_faults(settings: Settings, sources: Sequence[str] = ()) -> list[
         return await _faults(admin, settings, topics_of(settings, sources))
 
 
-async def partitions_there(settings: Settings) -> Mapping[str, int | None]:
-    """Return the number of partitions of each topic of the prefix; None if it is missing."""
+async def partitions_there(
+    settings: Settings, topics: Sequence[str] | None = None
+) -> Mapping[str, int | None]:
+    """Return the number of partitions of topics (None: of the prefix); None for one that is missing."""
     async with administering(settings) as admin:
-        there = await topics_there(admin._client, topics_of(settings))  # noqa: SLF001
+        there = await topics_there(admin._client, topics or topics_of(settings))  # noqa: SLF001
     return {name: len(topic.partitions) if topic else None for name, topic in there.items()}
 
 

@@ -10,6 +10,8 @@ from schemas.headers import ACTOR, NONCE, REQUEST_ID, SIGNATURE, SOURCE, make_no
 from schemas.topics import Topics
 
 if TYPE_CHECKING:
+    import asyncio
+
     from aiokafka import AIOKafkaProducer
     from aiokafka.structs import RecordMetadata
 
@@ -38,8 +40,9 @@ def signed_headers(
     value: bytes,
     sender: Sender,
     extra: tuple[Header, ...] = (),
+    topic: str | None = None,
 ) -> list[Header]:
-    """Build the headers of a record for the commands topic: `extra`, and the signed origin.
+    """Build the headers of a record for a topic (None: the commands topic): `extra`, and the signed origin.
 
     extra: at most one per name; the signature covers those that matter. Without a signing key only `extra` is returned,
     because unsigned headers are ignored.
@@ -56,7 +59,7 @@ def signed_headers(
         headers.append((ACTOR, sender.actor.encode()))
     if sender.request_id is not None:
         headers.append((REQUEST_ID, sender.request_id.encode()))
-    topic = Topics(settings.topic_prefix).commands
+    topic = topic or Topics(settings.topic_prefix).commands
     headers.append((SIGNATURE, sign(secret, topic, key, value, dict(headers))))
     return headers
 
@@ -70,10 +73,23 @@ async def publish(
     extra: tuple[Header, ...] = (),
 ) -> RecordMetadata:
     """Publish one record and wait for the broker's acknowledgement."""
-    headers = signed_headers(settings, key, value, sender, extra)
-    topic = Topics(settings.topic_prefix).commands
-    metadata: RecordMetadata = await producer.send_and_wait(topic, value, key, headers=headers)
-    return metadata
+    return await (await enqueue(producer, settings, key, value, sender, extra))
+
+
+async def enqueue(
+    producer: AIOKafkaProducer,
+    settings: Settings,
+    key: bytes | None,
+    value: bytes,
+    sender: Sender,
+    extra: tuple[Header, ...] = (),
+    topic: str | None = None,
+) -> asyncio.Future[RecordMetadata]:
+    """Hand one record to the producer, for the commands topic or another; await the result for the acknowledgement."""
+    topic = topic or Topics(settings.topic_prefix).commands
+    headers = signed_headers(settings, key, value, sender, extra, topic)
+    future: asyncio.Future[RecordMetadata] = await producer.send(topic, value, key, headers=headers)
+    return future
 
 
 def queued(command: Command, sent: RecordMetadata) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def is_ordinary(batch: Batch) -> bool:
         0 < count <= LITTLE
         and batch.next_offset - batch.start == count
         and not batch.rejected
+        and not batch.names_later
         and all(
             c.segment_key is not None
             and not c.archived

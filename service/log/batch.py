@@ -99,6 +99,7 @@ class Batch:
     now_ms: int = 0
     allowed: Allowed | None = None
     again: frozenset[int] = frozenset()  # offsets whose signature was used on another record
+    names_later: bool = False  # it has replayed expiries, whose events may not be in the log yet
     may_repeat: bool = False  # the log may hold one of its commands: look them up before the COPY
     rests_on: RestsOn = NOTHING_YET
     # Of its candidates' segments: the keys, those of them that are archived, and (network_id, segment_id) of those

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas.command.refusal import Reason
+from service.log.origins import read_replay
 from service.log.validate import RejectedRecord, ValidCommand, is_expiry, rejected
 from service.registry.checks import SEGMENT_ARCHIVED, UNKNOWN_SEGMENT
 
@@ -76,7 +77,7 @@ def resolve(
             if _repeat(result, candidate, earlier, candidate.content, "identity"):
                 _remember(result, candidate, known_keys, earlier.lane_id, earlier.offset)
             continue
-        if candidate.archived and not is_expiry(candidate):
+        if candidate.archived and not (is_expiry(candidate) or read_replay(candidate.headers)):
             result.rejected.append(rejected(candidate, *SEGMENT_ARCHIVED))
             continue
         places[place] = candidate

@@ -10,9 +10,9 @@ from schemas.headers import NO_HEADERS
 from schemas.position import Position
 from service.log import identity
 from service.log.copy_format import copy_row, lane_bytes
-from service.log.erased_names import PREFIX, refuse_erased
-from service.log.expire_events import find_named, settle_expiry
-from service.log.origins import honour_origins
+from service.log.erased_names import PREFIX, find_nobodys, refuse_erased, refuse_name
+from service.log.expire_events import NAMES_NONE, find_named, settle_expiry
+from service.log.origins import honour_origins, read_replay
 from service.log.people import UNKNOWN_TIME, Person, by_name
 from service.log.validate import is_expiry, rejected
 
@@ -123,14 +123,18 @@ async def identify_rest(
     Returns: the people, to be cached once the transaction is committed.
     """
     named = await find_named(
-        connection, [c for c in (*unknown, *batch.odd) if is_expiry(c)], segments
+        connection,
+        [c for c in (*unknown, *batch.odd) if is_expiry(c) and read_replay(c.headers) is None],
+        segments,
+    )
+    # Their people may be erased: no new one is made with that name.
+    nobodys = {i: one.person_id for i, one in named.items()} | await find_nobodys(
+        connection, unknown
     )
     strangers = []
     for candidate in unknown:
-        if (
-            id(candidate) in named
-        ):  # the person may be erased by now; no new one is made with that name
-            person = Person(named[id(candidate)].person_id, b"", UNKNOWN_TIME)
+        if id(candidate) in nobodys:
+            person = Person(nobodys[id(candidate)], b"", UNKNOWN_TIME)
             name = f"{candidate.command.network_id}:{candidate.command.user}"
             identify(batch, [candidate], segments, {name: person})
         else:
@@ -163,6 +167,11 @@ async def identify_rest(
 
 def _settle_odd(batch: Batch, candidate: ValidCommand, named: NamedEvent | None) -> None:
     """Check the time of a retry's first receipt; set the event that an expiry names."""
+    replay = read_replay(candidate.headers)
+    if replay is not None and replay.is_erased and candidate.salt:
+        batch.candidates.remove(candidate)
+        batch.rejected.append(refuse_name(candidate))
+        return
     if candidate.headers.origin is not None and candidate.command.status_change_timestamp is None:
         try:
             check_times(candidate.command, candidate.time, candidate.received_ms)
@@ -171,13 +180,15 @@ def _settle_odd(batch: Batch, candidate: ValidCommand, named: NamedEvent | None)
             batch.rejected.append(rejected(candidate, refusal.reason, refusal.detail))
             return
     if is_expiry(candidate) and candidate.segment_key is not None:
-        if named is None:
+        if replay is not None:
+            batch.names_later = True
+        elif named is None:
             batch.candidates.remove(candidate)
             batch.rejected.append(
                 rejected(
                     candidate,
                     Reason.INVALID_FIELD,
-                    "/reference_id names no override that lapses then",
+                    NAMES_NONE,
                 )
             )
         else:

@@ -16,6 +16,7 @@ import asyncpg
 from schemas.command.refusal import Reason
 from service.log.copy_format import COLUMNS, copy_rows
 from service.log.deduplicate import Known, resolve
+from service.log.expire_events import name_replayed
 from service.log.rows import key_rows
 from service.log.validate import rejected
 from service.postgres.database import REFUSED_VALUE_CLASSES, statements
@@ -44,6 +45,8 @@ async def insert_events(
     Returns: the result, whose duplicates and rejections are not inserted yet, and which look-up would have sufficed.
     """
     candidates = batch.candidates
+    if batch.names_later:
+        await name_replayed(connection, batch)
     while True:
         places, needed = await known_places(connection, candidates, look_up)
         keys = await known_keys(connection, candidates)

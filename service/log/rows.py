@@ -7,6 +7,8 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from schemas.headers import ORIGIN
+from service.log.origins import read_replay
 from service.log.validate import KEPT_HEADERS
 
 if TYPE_CHECKING:
@@ -111,7 +113,7 @@ def rejected_row(lane_id: int, refused: RejectedRecord, recorded_at: datetime) -
         record.key,
         record.value,
         None if record.value is None else _storable(record.value.decode("utf-8", "replace")),
-        _kept_headers(record.headers),
+        _kept_headers(refused),
         refused.key_person_id,
         record.offset + 1,
     )
@@ -122,10 +124,13 @@ def _storable(text: str) -> str:
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
-def _kept_headers(headers: Any) -> str | None:
+def _kept_headers(refused: RejectedRecord) -> str | None:
+    """Return what a retry must repeat, as JSON. An origin that is not believed without a signature needs one."""
     kept = {
         name: _storable(value.decode("utf-8", "replace"))
-        for name, value in headers
+        for name, value in refused.record.headers
         if name in KEPT_HEADERS and value is not None
     }
+    if "@" in kept.get(ORIGIN, "") and read_replay(refused.headers) is None:
+        del kept[ORIGIN]
     return json.dumps(kept) if kept else None

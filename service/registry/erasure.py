@@ -10,11 +10,18 @@ if TYPE_CHECKING:
     import asyncpg
 
 _SQL = statements("service.registry.sql")
+VACUUM = (
+    "VACUUM (ANALYZE) segments.person",
+    "VACUUM (ANALYZE) segments.event",
+    "VACUUM (ANALYZE) segments.rejected",
+)
+"""What the owner of the tables runs so that pages and planner statistics no longer hold what was blanked."""
 # What no erasure reaches; docs/operators/erasure.md says what to do.
 REMAINS = (
     "The rows remain and count, under the new name, with their times and reference_id.",
     "Kafka keeps the records until the retention of its topics is over.",
-    "Backups, exports, and files that were imported.",
+    "Backups, exports, and files that were imported; one that is being imported on the dashboard for a day.",
+    f"Postgres keeps old row versions and statistics until it vacuums. At once: {'; '.join(VACUUM)}.",
 )
 
 

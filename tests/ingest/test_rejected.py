@@ -15,7 +15,7 @@ from schemas.position import Position
 from schemas.topics import Topics
 from service.ingest.role import ingest
 from service.kafka.clients import connection_options, producing
-from service.operations.rejected import retry_rejected
+from service.operations.retries import retry_rejected
 from service.outbox import rejected
 from service.outbox.rejected import publish_rejected
 from service.runtime.errors import NotThereError, RefusedError
@@ -184,7 +184,7 @@ async def test_a_tombstone_and_what_is_not_there_are_not_retried(ready: Settings
     async with service(ready, ingest):
         await publish(ready, [NewRecord(None, lane=0)])
         await logged(ready)
-    with pytest.raises(RefusedError, match="no payload"):
+    with pytest.raises(RefusedError, match="a null value says nothing"):
         await retry(ready, f"{topic}:0:0:0")
     with pytest.raises(NotThereError, match="no rejected record"):
         await retry(ready, f"{topic}:0:0:1")

@@ -22,8 +22,9 @@ SERVING = {
 
 VIEWS = {
     "automation_disagreement", "duplicate", "event", "freshness", "hole", "lane", "membership", "membership_history",
-    "override", "rejected", "result", "retroactive_change", "segment", "segment_history", "segment_size",
-    "segment_size_calendar", "segment_size_daily", "user_segment", "watermark", "admin_event", "access_event",
+    "override", "rejected", "rejected_retry", "result", "retroactive_change", "segment", "segment_history",
+    "segment_size", "segment_size_calendar", "segment_size_daily", "user_segment", "watermark", "admin_event",
+    "access_event",
 }  # fmt: skip
 
 

@@ -34,6 +34,8 @@ VIEWS = {
     " source, actor, metadata, description",
     "rejected": "kafka_topic, kafka_partition, kafka_epoch, kafka_offset, received_at, recorded_at, reason, detail,"
     " network_id, reference_id, payload, payload_text, retried_at, next_offset, retried_as",
+    "rejected_retry": "retry_id, retried_at, actor, network_id, kafka_topic, kafka_partition, kafka_epoch,"
+    " kafka_offset, reason, retried_as, outcome, event_id, rejected_reason, rejected_detail",
     "duplicate": "kafka_topic, kafka_partition, kafka_epoch, kafka_offset, received_at, recorded_at,"
     " duplicate_of_event_id",
     "hole": "kafka_topic, kafka_partition, kafka_epoch, first_offset, next_offset, cause, recorded_at",
@@ -63,6 +65,7 @@ TYPES = {
         "members_left", "events", "duplicates", "rejected", "holes", "kafka_end_offset", "log_offset",
         "projected_offset", "ingest_behind", "projection_behind", "stopped_lanes", "members_before", "members_after",
         "joined_before", "joined_after", "left_before", "left_after", "number", "access_event_id", "rows_read",
+        "retry_id",
     },
     "integer": {"kafka_partition", "kafka_epoch", "reads"},
     "boolean": {
@@ -140,6 +143,10 @@ async def test_the_key_that_a_comment_names_identifies_each_row_of_the_view(
     async with connected(database) as connection:
         for route in ("one", "other"):
             await record_access(connection, Access("n", 1, None, "ann", None, "command", route))
+        await connection.execute(
+            "INSERT INTO segments.retry (lane_id, kafka_offset)"
+            " SELECT r.lane_id, r.kafka_offset FROM segments.rejected AS r"
+        )
         comments = dict(await connection.fetch(_COMMENTS))
         assert comments.keys() == VIEWS.keys()
         for view, comment in comments.items():

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NOW = int(time.time()) - 2 * 86_400
 BY_NETWORK = {
     "automation_disagreement", "event", "membership", "membership_history", "override", "rejected", "result",
-    "retroactive_change", "segment", "admin_event", "access_event",
+    "retroactive_change", "rejected_retry", "segment", "admin_event", "access_event",
     "segment_history", "segment_size", "segment_size_calendar", "segment_size_daily", "user_segment",
 }  # fmt: skip
 COLUMNS = """

@@ -1,4 +1,4 @@
-"""The log over HTTP, checked by a verifier that others wrote: the package fsck of Tessera (Go)."""
+"""The log over HTTP and a proof, checked by verifiers that others wrote: Tessera's fsck; x/mod's tlog and note (Go)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from service.registry.api_keys import Scope
 from tests.http.client import api_running
+from tests.seal.test_prove import proof
 from tests.support.lane import command_json
 
 if TYPE_CHECKING:
@@ -56,3 +57,38 @@ async def test_a_foreign_verifier_finds_the_log_whole_and_an_altered_tile(
         tile.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
         code, output = await finished(program, f"{api.url}/log/", verifier, KEY=key)
         assert code == 1, output
+
+
+async def test_the_packages_tlog_and_note_accept_a_proof_and_refuse_an_altered_one(
+    site: Site, tmp_path: Path
+) -> None:
+    """`golang.org/x/mod/sumdb`: of the first, a middle and the last leaf of a lane."""
+    assert GO is not None
+    program = tmp_path / "proof"
+    assert await finished(GO, "build", "-o", program, "./proof") == (0, "")
+    await site.lane.append(*(command_json(user=f"u{n}") for n in range(300)))
+    await site.seal()
+    verifier, path = str(site.signer.verifier), tmp_path / "record.tlog-proof"
+    proofs = {offset: await proof(site, offset) for offset in (0, 150, 299)}
+    for text in proofs.values():
+        path.write_text(text, "utf-8")
+        index = text.partition("\nindex ")[2].partition("\n")[0]
+        assert await finished(program, path, verifier) == (0, f"proven {index}\n")
+    head, _, signed = proofs[150].partition("\n\n")
+    lines = head.split("\n")
+    other = proofs[299].split("\n")
+    for altered in (
+        [*lines[:2], "index 0", *lines[3:]],
+        [lines[0], other[1], *lines[2:]],
+        [*lines[:3], *lines[4:]],
+        [*lines[:3], lines[4], lines[3], *lines[5:]],
+    ):
+        path.write_text("\n".join(altered) + "\n\n" + signed, "utf-8")
+        code, output = await finished(program, path, verifier)
+        assert (code, output[:7]) == (1, "failed:")
+    size = signed.split("\n")[1]
+    path.write_text(
+        head + "\n\n" + signed.replace(f"\n{size}\n", f"\n{int(size) + 1}\n", 1), "utf-8"
+    )
+    code, output = await finished(program, path, verifier)
+    assert (code, "signature" in output) == (1, True)

@@ -8,7 +8,7 @@ SELECT
     r.rejected
 FROM (
     -- Records of topics that may not carry the network belong to a person without network.
-    SELECT array_agg(o.person_id) AS people, bool_or(o.erased > 0) AS is_erased FROM segments.person AS o
+    SELECT array_agg(o.person_id) AS people, bool_or(o.erased <> 0) AS is_erased FROM segments.person AS o
     WHERE o.user_id = $2 AND o.network_id = $1 OR o.user_id = $1 || ':' || $2 AND o.network_id = '' AND NOT $3
 ) AS p
 CROSS JOIN LATERAL (

@@ -4,7 +4,8 @@ CREATE TABLE segments.person (
     network_id text COLLATE "C" NOT NULL,
     user_id text COLLATE "C" NOT NULL,
     salt bytea NOT NULL,
-    -- 0, or the number of the erasure that removed the identifier.
+    -- 0, or the number of the erasure that removed the identifier; negative if that was in another installation, whose events
+    -- were replayed here.
     erased bigint NOT NULL DEFAULT 0,
     CONSTRAINT person_once UNIQUE (user_id, network_id, erased)
 );
