@@ -19,6 +19,8 @@ COMMANDS = {
     "config": ("config:config", "List every setting: name, meaning, default, value (without secrets)."),
     "erase": ("erase:erase", "Erase a person: blank the identifier and the free text, and print a receipt."),
     "explain": ("inspect:explain", "Show why a user is in a segment or not."),
+    "export": ("export:export", "Export the log and the views to a folder, as Parquet with a manifest."),
+    "fold": ("fold:fold", "Fold an export to membership, override, membership_history and result, as Parquet."),
     "import": ("import_file:import_", "Publish the commands of a CSV or NDJSON file."),
     "ingest": ("run:ingest", "Append commands from Kafka to the log."),
     "key": ("keys:key", "Create, list and revoke API keys."),

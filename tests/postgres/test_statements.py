@@ -25,6 +25,7 @@ SQL = {
     "service.postgres.sql": "segments_owner",
     "service.registry.sql": "segments_registry",
     "service.seal.sql": "segments_seal",
+    "projections.export.sql": "segments_operate",
     "projections.fold.sql": "segments_project",
     "projections.queries.sql": "segments_api",
     "projections.dry_run.sql": "segments_api",

@@ -7,6 +7,7 @@ CREATE FUNCTION segments.lanes_of(networks text []) RETURNS SETOF segments.lane 
         HAVING NOT bool_or(t.networks IS NULL OR t.networks && $1 OR t.topic = t.topic_prefix || '.commands')
     ))
 $$;
+GRANT EXECUTE ON FUNCTION segments.lanes_of TO segments_operate;
 
 -- The caller's networks (of the role itself and of roles that it is a member of); if asked for, their segments and the
 -- lanes of topics that may have carried them, else null. Functions, because a plan would show the rows; in PL/pgSQL, which

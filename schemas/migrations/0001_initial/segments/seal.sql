@@ -68,3 +68,4 @@ BEGIN
 END $$;
 GRANT SELECT, INSERT ON segments.seal, segments.seal_round, segments.seal_stretch, segments.seal_checkpoint TO segments_seal;
 GRANT SELECT, UPDATE ON segments.seal_lease TO segments_seal;
+GRANT SELECT ON segments.seal, segments.seal_round, segments.seal_stretch, segments.seal_checkpoint TO segments_operate;
