@@ -114,7 +114,8 @@ class SegmentView(NamedTuple):
         """
         stated: dict[str, object] = {
             "range": self.span, "from": self.first, "to": self.last, "unit": self.unit, "chart": self.chart,
-            "list": self.which, "tz": self.zone, "as_of": self.as_of, "known_at": self.known_at, "snapshot": self.snapshot,
+            "list": self.which, "tz": self.zone, "as_of": self.as_of, "known_at": self.known_at,
+            "snapshot": self.snapshot,
         }  # fmt: skip
         if "range" in changed:
             stated |= {"from": None, "to": None}
