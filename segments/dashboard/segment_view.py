@@ -76,6 +76,11 @@ class SegmentView(NamedTuple):
         return None if days is None else today - timedelta(days=days - 1)
 
     @property
+    def has_moves(self) -> bool:
+        """Whether the table of the chart has UTC days, which may have moved once they were over."""
+        return (self.chart, self.unit, self.zone) == ("size", "day", "UTC")
+
+    @property
     def today(self) -> date:
         """Today, in the time zone."""
         return datetime.now(UTC).astimezone(self.tz).date()

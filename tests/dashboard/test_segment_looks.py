@@ -129,8 +129,8 @@ async def test_a_day_that_moved_after_it_was_over_says_why(
         await person.page.get_by_role("link", name=f"moved {day}: why").click()
         await person.sees(f"Why {day} moved")
         rows = person.page.locator("tbody tr")
-        await expect(rows).to_have_count(4)
-        await expect(rows.nth(2).locator("[data-label=Joined]")).to_have_text("1 → 2")
+        await expect(rows).to_have_count(3)
+        await expect(rows.nth(2).locator("[data-label=Joined]")).to_have_text("2 → 3")
         assert await person.violations() == []
         assert person.faults == []
     async with visiting(api) as visitor:
