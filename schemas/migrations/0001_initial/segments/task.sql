@@ -13,7 +13,8 @@ CREATE TABLE segments.task (
     steps_done integer NOT NULL DEFAULT 0,
     steps integer,
     ended_at timestamptz,
-    outcome text CONSTRAINT task_outcome_is_known CHECK (outcome IN ('done', 'differences', 'cancelled', 'failed', 'interrupted')),
+    outcome text CONSTRAINT task_outcome_is_known
+    CHECK (outcome IN ('done', 'differences', 'cancelled', 'failed', 'interrupted')),
     result jsonb,
     CONSTRAINT task_has_an_outcome CHECK ((ended_at IS NULL) = (outcome IS NULL))
 );
