@@ -18,7 +18,7 @@ from service.operations.lanes import ROLE as OPERATE
 from service.operations.tasks import SQL
 from service.postgres.database import open_database, set_up_fault
 from service.runtime.backoff import INFRASTRUCTURE
-from service.runtime.errors import SegmentsError
+from service.runtime.errors import NotSetUpError, SegmentsError
 from service.runtime.logs import get_logger
 from service.runtime.supervise import Supervisor
 
@@ -52,17 +52,18 @@ async def run_tasks(settings: Settings, stop: asyncio.Event) -> None:
         supervisor = Supervisor(stop, log, "tasks delayed")
         try:
             await supervisor.run(partial(_look, leases, database, stop), LOOK_SECONDS)
-        except asyncpg.InsufficientPrivilegeError as error:
-            if set_up_fault(error) is None:
-                raise
+        except NotSetUpError as error:
             log.warning("tasks are left to other processes", because=str(error))
 
 
 async def _look(leases: Database, database: Database, stop: asyncio.Event) -> None:
-    """Do the task that waits, unless another process does."""
-    async with database.single() as connection:
-        if await connection.fetchrow(SQL["waiting_task"]) is None:
-            return
+    """Do the task that waits, unless another process does. Raises: NotSetUpError if the login may not."""
+    try:
+        async with database.single() as connection:
+            if await connection.fetchrow(SQL["waiting_task"]) is None:
+                return
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise set_up_fault(error) or error from None
     async with leasing(leases, "task", LEASE_SECONDS) as lease:
         if lease is None:
             return
