@@ -38,6 +38,7 @@ from service.http.publishing.registry_cache import RegistryCache
 from service.http.publishing.routes import Publishing
 from service.http.registry_routes import admin_routes
 from service.operations.lanes import ROLE as OPERATE
+from service.operations.api_retries import Retries
 from service.postgres.database import open_database, set_up_fault
 from service.postgres.incarnation import Incarnation
 from service.registry.command_topics import rules_version
@@ -110,6 +111,7 @@ class Parts:
         self.outcomes = Outcomes(database, self.shared, self.publisher.ask_topics)
         self.queued = Queued(settings)
         self.queued_search = QueuedSearch(settings)
+        self.retries = Retries(self.operating)
         self.results = ResultReader(
             self.shared, self.queued, self.queued_search, self.publisher.topics
         )
@@ -231,12 +233,17 @@ def make_api(parts: Parts) -> FastAPI:
     ):
         api.include_router(routes(parts.access, rate, parts.shared, parts.changing))
     api.include_router(log_routes(parts.access, parts.sealed, parts.accesses))
-    api.include_router(reading_routes(parts.access, parts.shared, parts.results, parts.accesses))
+    api.include_router(
+        reading_routes(
+            parts.access, parts.shared, parts.changing, parts.operating, parts.sealed, parts.results,
+            parts.retries, parts.accesses,
+        )
+    )  # fmt: skip
     api.router.routes.extend(parts.health().routes())
     if parts.settings.admin == "on":
         services = Services(
             parts.settings, parts.sessions, parts.access, parts.registry_rate, parts.erasure_rate, parts.shared,
-            parts.changing, parts.operating, publishing, parts.results, parts.accesses,
+            parts.changing, parts.operating, parts.sealed, publishing, parts.results, parts.accesses, parts.retries,
         )  # fmt: skip
         api.router.routes.extend(dashboard_routes(services, parts.keys))
     return api

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from projections.fold.worker import project
+from projections.operations.tasks import run_tasks
 from projections.outbox.expiries import publish_expiries
 from projections.outbox.memberships import publish_memberships
 from service.ingest.role import ingest
@@ -49,7 +50,7 @@ async def api(settings: Settings, stop: asyncio.Event) -> None:
 
 API: tuple[Role, ...] = (api,)
 INGEST: tuple[Role, ...] = (ingest, publish_rejected)
-PROJECT: tuple[Role, ...] = (project, publish_memberships, publish_expiries)
+PROJECT: tuple[Role, ...] = (project, publish_memberships, publish_expiries, run_tasks)
 SEAL: tuple[Role, ...] = (seal,)
 
 

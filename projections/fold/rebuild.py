@@ -12,6 +12,7 @@ from projections.fold.worker import PROJECTION, ROLE, SQL, fold_digest, fold_ran
 from service.postgres.database import give_longer, open_database
 from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.errors import SegmentsError, WrongUseError
+from service.runtime.progress import silent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
 
     from projections.fold.lease import Lease
     from service.postgres.database import Database
+    from service.runtime.progress import Progress
     from service.runtime.settings import Settings
 
 SHARES = 2  # connections that fold in parallel, each a share of the persons
 CLOSE = 2000  # offsets apart, below which the swap folds the rest itself
 LEASE_SECONDS = 30
 STEP_SECONDS = 36_000
+STEPS = 4
 _TAKEN_OVER = "(it took over while this one stood still, or Postgres was started anew: begin again)"
 
 
@@ -33,9 +36,12 @@ class RebuildRunningError(SegmentsError):
     """Another rebuild of this projection is in progress."""
 
 
-async def rebuild(settings: Settings, projection: str = PROJECTION) -> int:
+async def rebuild(
+    settings: Settings, projection: str = PROJECTION, progress: Progress = silent
+) -> int:
     """Rebuild a projection while readers and workers go on.
 
+    progress: is told before each step. One that is cancelled changes nothing that is served.
     Returns: the number of events folded in the first pass.
     Raises: WrongUseError, RebuildRunningError.
     """
@@ -50,10 +56,14 @@ async def rebuild(settings: Settings, projection: str = PROJECTION) -> int:
         build = _Rebuild(database, lease)
         old = await build.serving()
         new = 1 - old
+        await progress("empty", 0, STEPS)
         await build.empty(new)
+        await progress("fold", 1, STEPS)
         events = await build.fold_whole(old, new)
+        await progress("catch up and swap", 2, STEPS)
         while not await build.swap(old, new):
             pass
+        await progress("empty the former", 3, STEPS)
         with suppress(*INFRASTRUCTURE):
             await build.empty(old)
     return events

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
 
@@ -64,7 +64,20 @@ class SegmentsCursor(msgspec.Struct, array_like=True, frozen=True, tag="segments
     after: int
 
 
-Cursor = TypeVar("Cursor", MembersCursor, ResultsCursor, EventsCursor, SegmentsCursor)
+_MOST = 2**63 - 1
+
+
+class PlaceCursor(msgspec.Struct, array_like=True, frozen=True, tag="place"):
+    """The last row of a list, and the list with its filters. at: Unix microseconds."""
+
+    network_id: str
+    of: str
+    at: Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999_999)]
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{0,40}$")]
+    number: Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
+
+
+Cursor = TypeVar("Cursor", MembersCursor, ResultsCursor, EventsCursor, SegmentsCursor, PlaceCursor)
 
 
 def encoded(moment: Moment) -> tuple[int | None, int | None, str | None]:
@@ -92,7 +105,9 @@ class Cursors:
             b"cursor"
         ]
 
-    def encode(self, cursor: MembersCursor | ResultsCursor | EventsCursor | SegmentsCursor) -> str:
+    def encode(
+        self, cursor: MembersCursor | ResultsCursor | EventsCursor | SegmentsCursor | PlaceCursor
+    ) -> str:
         """Encode a cursor."""
         payload = msgspec.msgpack.encode(cursor)
         seal = self._seal(payload, self._key)

@@ -61,7 +61,7 @@ def _ndjson(rows: Iterable[Row]) -> bytes:
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Row]) -> bytes:
-    """Null is empty, metadata is JSON, times are RFC 3339."""
+    """Null is empty, objects and lists are JSON, times are RFC 3339."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerows([_cell(row[name]) for name in columns] for row in rows)
@@ -71,6 +71,8 @@ def _csv(columns: Sequence[str], rows: Iterable[Row]) -> bytes:
 def _cell(value: Any) -> Any:
     if isinstance(value, msgspec.Raw):
         return bytes(value).decode()
+    if isinstance(value, dict | list):
+        return _encode(value).decode()
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return value

@@ -14,8 +14,17 @@ if TYPE_CHECKING:
     from projections.queries.rows import Row
 
 _SQL = statements("projections.queries.sql")
-KINDS = ("segment", "key", "grant", "source", "lane", "retry", "erasure", "rejected_erasure")
+KINDS = (
+    "segment", "key", "grant", "source", "lane", "task", "retry", "erasure", "rejected_erasure"
+)  # fmt: skip
 VIAS = ("http", "page", "command")
+ADMIN_COLUMNS = (
+    "happened_at", "network_id", "actor", "kind", "change", "object", "before", "after",
+)  # fmt: skip
+ACCESS_COLUMNS = (
+    "first_at", "last_at", "network_id", "actor", "key_id", "via", "route", "segment_id", "user_id", "reads",
+    "rows_read",
+)  # fmt: skip
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
@@ -28,6 +37,11 @@ class TrailPlace(NamedTuple):
 
 
 NEWEST = TrailPlace(LAST, "", 0)
+
+
+def place_of(event: Row) -> TrailPlace:
+    """Return the place of a row of either list."""
+    return TrailPlace(event["happened_at"], event["kind"], event["number"])
 
 
 class TrailFilter(NamedTuple):
@@ -59,6 +73,6 @@ async def read_admin_events(
 async def read_access_events(
     connection: asyncpg.Connection[Any], which: TrailFilter, before: TrailPlace, limit: int
 ) -> list[Row]:
-    """Return who read what, newest first."""
+    """Return who read what, newest first; last_at and via also as happened_at and kind."""
     found = await connection.fetch(_SQL["access_events"], *which, *before, limit)
-    return [dict(row) for row in found]
+    return [dict(row) | {"via": row["kind"], "last_at": row["happened_at"]} for row in found]

@@ -26,7 +26,17 @@ class RejectedPlace(NamedTuple):
     offset: int
 
 
+COLUMNS = (
+    "position", "reason", "received_at", "recorded_at", "detail", "reference_id", "segment_id", "user_status",
+    "has_payload", "retried_at", "retried_as", "retried_by", "outcome", "outcome_reason",
+)  # fmt: skip
+GROUP_COLUMNS = ("reason", "topic", "records", "new_records", "first_at", "last_at")
 NEWEST = RejectedPlace(datetime.max.replace(tzinfo=UTC), 0, 0)
+
+
+def place_of(record: Row) -> RejectedPlace:
+    """Return the place of a record in its group."""
+    return RejectedPlace(record["recorded_at"], record["partition"], record["kafka_offset"])
 
 
 class RejectedGroup(NamedTuple):
@@ -71,4 +81,4 @@ async def read_records(
     found = await connection.fetch(
         _SQL["rejected_records"], network_id, *rest, *before, limit, shown
     )
-    return [dict(row) for row in found]
+    return [dict(row) | {"reason": group.reason} for row in found]

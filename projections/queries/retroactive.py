@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from projections.queries.rows import Row
+
 _SQL = statements("projections.queries.sql")
 _Segment = tuple[str, int]
 
@@ -87,6 +89,14 @@ async def read_moved_days(
         moved += [one for one in all_days if last is not None and one.day <= last]
         new += sum(1 for one in all_days if last is None or one.day > last)
     return moved, new
+
+
+async def read_moved_day(
+    connection: asyncpg.Connection[Any], segment_key: int, day: date, limit: int
+) -> list[Row]:
+    """Return the events that altered a UTC day of a segment once it was over, with the day before and after each."""
+    found = await connection.fetch(_SQL["moved_day"], segment_key, day, limit)
+    return [dict(row) for row in found]
 
 
 def _compare(

@@ -70,7 +70,7 @@ async def read_days(
 async def read_segment(
     connection: asyncpg.Connection[Any], network_id: str, segment_id: int
 ) -> Row:
-    """Return one segment: registry, sizes and surrogate key. Raises: UnknownSegmentError."""
+    """Return one segment: registry, sizes, changes of membership and surrogate key. Raises: UnknownSegmentError."""
     row = await connection.fetchrow(_SQL["segment_head"], network_id, segment_id)
     if row is None:
         raise UnknownSegmentError(f"(network {network_id}, id {segment_id})")
@@ -83,14 +83,15 @@ async def read_calendar(
     segment_id: int,
     unit: str,
     since: date | None,
+    until: date | None = None,
     zone: str = "UTC",
 ) -> list[Row]:
-    """Return members at the end of each unit, and who joined and left in it, without gaps up to today.
+    """Return members at the end of each unit, and who joined and left in it, without gaps.
 
-    unit: one of UNITS. since: None for the segment's first day. zone: in another than UTC every interval of the segment
-    is read.
+    unit: one of UNITS. since: None for the segment's first day. until: None for today. zone: in another than UTC every
+    interval of the segment is read. restated_at: null there, else the newest recorded_at of the unit.
     """
-    wanted = (network_id, segment_id, unit, since)
+    wanted = (network_id, segment_id, unit, since, until)
     if zone == "UTC":
         found = await connection.fetch(_SQL["segment_calendar"], *wanted)
     else:
@@ -103,13 +104,14 @@ async def read_causes(
     segment_key: int,
     unit: str,
     since: date | None,
+    until: date | None = None,
     zone: str = "UTC",
 ) -> list[Row]:
     """Return who joined (entered, added) and left (departed, blocked), by the units in which somebody did.
 
     Arguments as for `read_calendar`.
     """
-    found = await connection.fetch(_SQL["segment_causes"], segment_key, unit, since, zone)
+    found = await connection.fetch(_SQL["segment_causes"], segment_key, unit, since, until, zone)
     return [dict(row) for row in found]
 
 

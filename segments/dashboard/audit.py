@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from starlette.responses import StreamingResponse
 
 from projections.queries.audit import (
+    ACCESS_COLUMNS,
+    ADMIN_COLUMNS,
     FIRST,
     KINDS,
     LAST,
@@ -15,6 +17,7 @@ from projections.queries.audit import (
     VIAS,
     TrailFilter,
     TrailPlace,
+    place_of,
     read_access_events,
     read_admin_events,
 )
@@ -46,20 +49,9 @@ class _List(NamedTuple):
 
 
 LISTS = {
-    "changes": _List(
-        read_admin_events,
-        KINDS,
-        ("happened_at", "network_id", "actor", "kind", "change", "object", "before", "after"),
-    ),
-    "reads": _List(
-        read_access_events,
-        VIAS,
-        (
-            "first_at", "happened_at", "network_id", "actor", "key_id", "kind", "route", "segment_id", "user_id",
-            "reads", "rows_read",
-        ),
-    ),
-}  # fmt: skip
+    "changes": _List(read_admin_events, KINDS, ADMIN_COLUMNS),
+    "reads": _List(read_access_events, VIAS, ACCESS_COLUMNS),
+}
 
 
 def routes(pages: Pages) -> list[Route]:
@@ -72,6 +64,8 @@ def routes(pages: Pages) -> list[Route]:
         async with services.reading.transaction(visit.network_id, repeatable=True) as connection:
             reach = await read_reach(connection, visit.network_id)
             events = await LISTS[name].read(connection, which, before, PER_PAGE + 1)
+        if name == "reads":  # they name users
+            pages.looks.note(visit, PATH, None, None)
         following = _name(events[PER_PAGE - 1]) if len(events) > PER_PAGE else None
         return visit.page(
             "audit.html",
@@ -99,7 +93,7 @@ def routes(pages: Pages) -> list[Route]:
                 if not events:
                     return
                 yield encode(events)
-                before = _place_of(events[-1])
+                before = place_of(events[-1])
 
         headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
         return StreamingResponse(pieces(), media_type=media_type, headers=headers)
@@ -151,12 +145,8 @@ def _day(visit: Visit, name: str) -> datetime | None:
 
 def _name(event: Row) -> str:
     """Name the place of an event in the URL."""
-    place = _place_of(event)
+    place = place_of(event)
     return f"{place.happened_at.isoformat()},{place.kind},{place.number}"
-
-
-def _place_of(event: Row) -> TrailPlace:
-    return TrailPlace(event["happened_at"], event["kind"], event["number"])
 
 
 def _place(visit: Visit) -> TrailPlace:

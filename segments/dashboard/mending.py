@@ -1,4 +1,4 @@
-"""What a publisher can do about each reason of a rejection, and which a network may retry by itself."""
+"""What a publisher can do about each reason of a rejection."""
 
 from __future__ import annotations
 
@@ -18,13 +18,3 @@ MENDING = {
     Reason.UNSTORABLE: "No check foresaw this: report it to the operator. The record is kept.",
     Reason.SKIPPED: "An operator skipped these records; ask them. They can be retried.",
 }
-# A retry is published to <prefix>.commands, which may carry everything. Only records that were found to be allowed on
-# their own topic before they were rejected may be retried without an operator.
-RETRYABLE = frozenset(
-    {
-        Reason.TIMESTAMP_IN_FUTURE,
-        Reason.UNKNOWN_SEGMENT,
-        Reason.SEGMENT_ARCHIVED,
-        Reason.UNSTORABLE,
-    }
-)

@@ -14,7 +14,7 @@ from service.http.kit.parameters import wrong
 from service.http.kit.problems import Problem, of_error
 from service.registry.api_keys import Scope, create_key, newest_keys, revoke_key
 from service.registry.command_topics import list_sources
-from service.runtime.errors import SegmentsError, UnknownKeyError
+from service.runtime.errors import SegmentsError
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -100,11 +100,8 @@ class _Operations:
 
     async def revoke(self, visit: Visit) -> Response:
         """Revoke an API key of any network."""
-        try:
-            async with self._services.changing.transaction(visit.network_id) as connection:
-                await revoke_key(connection, visit.field("key_id") or "", visit.key.key_name)
-        except UnknownKeyError as error:
-            raise Problem(404, "unknown_key", "there is no such API key") from error
+        async with self._services.changing.transaction(visit.network_id) as connection:
+            await revoke_key(connection, visit.field("key_id") or "", visit.key.key_name)
         return visit.go(path("operations"))
 
 

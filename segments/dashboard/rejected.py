@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
-
-from aiokafka.errors import KafkaError
+from typing import TYPE_CHECKING
 
 from projections.queries.rejected import (
     NEWEST,
@@ -20,19 +17,15 @@ from projections.queries.rows import read_reach
 from schemas.command.refusal import Reason
 from schemas.position import Position
 from segments.dashboard.charts import draw
-from segments.dashboard.mending import MENDING, RETRYABLE
+from segments.dashboard.mending import MENDING
 from service.http.kit.parameters import wrong
-from service.http.kit.problems import Problem, of_error, unavailable
-from service.http.kit.shares import Shares
-from service.kafka.clients import producing
-from service.operations.rejected import show_rejected
-from service.operations.retries import NEVER, check_retry, retry_rejected
+from service.http.kit.problems import Problem, of_error
+from service.operations.api_retries import may_retry
+from service.operations.retries import NEVER
 from service.registry.api_keys import Scope
-from service.runtime.errors import NotThereError, RefusedError, SegmentsError
+from service.runtime.errors import SegmentsError
 
 if TYPE_CHECKING:
-    import asyncpg
-    from aiokafka import AIOKafkaProducer
     from starlette.responses import Response
     from starlette.routing import Route
 
@@ -43,9 +36,6 @@ PER_PAGE = 50
 DAYS = 30
 # Records that one click retries.
 RETRY_AT_ONCE = 100
-RETRY_SECONDS = 10
-# Retries at once, each with a producer of its own: one of each network while others wait.
-RETRIES_AT_ONCE = 2
 SHOWN: dict[str, bool | None] = {"new": False, "retried": True, "all": None}
 
 
@@ -62,7 +52,6 @@ class _Rejected:
     def __init__(self, pages: Pages) -> None:
         self._services = pages.services
         self._looks = pages.looks
-        self._retrying = Shares(RETRIES_AT_ONCE)
 
     async def show(self, visit: Visit) -> Response:
         """Show the groups, or one of them."""
@@ -123,7 +112,7 @@ class _Rejected:
             show=show,
             shows=tuple(SHOWN),
             at_once=RETRY_AT_ONCE,
-            may_retry=_may_retry(visit, group.reason),
+            may_retry=may_retry(visit.key.scopes, group.reason),
             to=to,
         )  # fmt: skip
 
@@ -134,7 +123,7 @@ class _Rejected:
             positions = await self._positions(visit, group)
             if len(positions) > 1:
                 self._services.access.charge(visit.admission, len(positions))
-            await self._publish(visit, group, positions)
+            await self._services.retries.retry(visit.admission, positions, group.reason)
         except (Problem, SegmentsError) as error:
             return await self._group(visit, group, of_error(error))
         return visit.go(
@@ -145,7 +134,7 @@ class _Rejected:
         """Return what the form names. Raises: Problem 400, 403, 409."""
         if group.reason in NEVER:
             raise Problem(409, "refused", f"no record is retried: {NEVER[Reason(group.reason)]}")
-        if not _may_retry(visit, group.reason):
+        if not may_retry(visit.key.scopes, group.reason):
             raise Problem(403, "forbidden", "this reason takes a key with scope operate")
         text = visit.field("position")
         if text is not None:
@@ -162,63 +151,6 @@ class _Rejected:
         if not positions:
             raise Problem(409, "nothing_to_retry", "all of these were retried, or have no payload")
         return positions
-
-    async def _publish(self, visit: Visit, group: RejectedGroup, positions: list[Position]) -> None:
-        """Retry records, each in a transaction of its own. Raises: Problem 503; SegmentsError."""
-        settings = self._services.settings
-        try:
-            async with self._services.operating.transaction(visit.network_id) as connection:
-                await _find(connection, group, positions[0])
-            async with (
-                self._retrying.place(visit.network_id, RETRY_SECONDS),
-                asyncio.timeout(RETRY_SECONDS),
-                producing(settings) as producer,
-            ):
-                for position in positions:
-                    await self._publish_one(visit, group, position, producer)
-        except (KafkaError, TimeoutError) as error:
-            raise _broker_away() from error
-        except NotThereError as error:
-            raise Problem(404, "not_found", str(error)) from error
-        except RefusedError as error:
-            raise Problem(409, "refused", str(error)) from error
-
-    async def _publish_one(
-        self, visit: Visit, group: RejectedGroup, position: Position, producer: AIOKafkaProducer
-    ) -> None:
-        """Retry a record of the group. Raises: NotThereError, RefusedError, Problem 503."""
-        services = self._services
-        async with services.operating.transaction(visit.network_id) as connection:
-            await _find(connection, group, position)
-            try:
-                await retry_rejected(
-                    connection, producer, services.settings, position, visit.key.key_name
-                )
-            except KafkaError as error:  # it would count as one of Postgres here
-                raise _broker_away() from error
-
-
-async def _find(
-    connection: asyncpg.Connection[Any], group: RejectedGroup, position: Position
-) -> None:
-    """Find a record that can be retried in a group. Raises: NotThereError, RefusedError."""
-    row = await show_rejected(connection, position)
-    if (row["network_id"], row["reason"]) != (group.network_id, group.reason):
-        raise NotThereError(f"There is no rejected record at {position}.")
-    await check_retry(connection, row, position)
-
-
-def _broker_away() -> Problem:
-    return unavailable(
-        "broker_away", "the broker does not answer; what was retried is listed as retried"
-    )
-
-
-def _may_retry(visit: Visit, reason: str) -> bool:
-    """Whether the key may retry records of a reason: see RETRYABLE."""
-    scopes = visit.key.scopes
-    mends = reason not in NEVER
-    return mends and Scope.PUBLISH in scopes and (reason in RETRYABLE or Scope.OPERATE in scopes)
 
 
 def _group(visit: Visit) -> RejectedGroup:

@@ -91,6 +91,7 @@ class KeyPage:
             events=marked(found["events"])[::-1],
             following=following,
             sent=visit.query("sent"),
+            is_sealed=self._reading.settings.seal_dir is not None,
             problem=problem,
             **{"preview": None, "fields": {}, **context},
         )

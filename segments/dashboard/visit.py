@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from service.http.kit.auth import Access, Admission, RegistryRate
     from service.http.kit.database import SharedDatabase
     from service.http.publishing.routes import Publishing
+    from service.operations.api_retries import Retries
     from service.registry.api_keys import ApiKey
     from service.runtime.settings import Settings
 
@@ -54,7 +55,11 @@ _HEADERS = {
 
 
 class Services(NamedTuple):
-    """What pages use. reading: with role segments_api; changing: segments_registry; operating: segments_operate."""
+    """What pages use.
+
+    reading: with role segments_api; changing: segments_registry; operating: segments_operate;
+    sealed: segments_seal.
+    """
 
     settings: Settings
     sessions: Sessions
@@ -64,9 +69,11 @@ class Services(NamedTuple):
     reading: SharedDatabase
     changing: SharedDatabase
     operating: SharedDatabase
+    sealed: SharedDatabase
     publishing: Publishing
     results: ResultReader
     accesses: AccessLog
+    retries: Retries
 
 
 @dataclass

@@ -48,7 +48,7 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     schemas |= {"Problem": PROBLEM, **SHAPES}
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, operations in document["paths"].items():
-        if path.startswith(("/networks/", "/log/")):
+        if path.startswith(("/networks/", "/log/", "/operations")):
             for operation in operations.values():
                 _complete(operation, of_network=path.startswith("/networks/"))
     return document

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +15,6 @@ from service.runtime.errors import UnknownKeyError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from datetime import datetime
 
     import asyncpg
 
@@ -50,6 +50,17 @@ class ApiKey:
     revoked_at: datetime | None
     revoked_by: str | None
     last_used_at: datetime | None
+
+
+class KeyPlace(NamedTuple):
+    """The place of a key in the list of all. number: not used."""
+
+    created_at: datetime
+    key_id: str
+    number: int
+
+
+NEWEST_KEY = KeyPlace(datetime.max.replace(tzinfo=UTC), "", 0)
 
 
 class KnownKey(NamedTuple):
@@ -117,10 +128,10 @@ async def list_keys(
 
 
 async def newest_keys(
-    connection: asyncpg.Connection[Any], limit: int, *, valid: bool
+    connection: asyncpg.Connection[Any], limit: int, *, valid: bool, before: KeyPlace = NEWEST_KEY
 ) -> list[ApiKey]:
-    """List the newest keys of all networks, newest first. valid: without revoked and expired ones."""
-    rows = await connection.fetch(SQL["newest_keys"], not valid, limit)
+    """List the keys of all networks, newest first. valid: without revoked and expired ones."""
+    rows = await connection.fetch(SQL["newest_keys"], not valid, limit, *before[:2])
     return [key_of_row(row) for row in rows]
 
 

@@ -75,6 +75,14 @@ class UnknownKeyError(SegmentsError):
     """No such API key."""
 
 
+class TaskRunningError(SegmentsError):
+    """Another task has not ended yet."""
+
+
+class UnknownTaskError(SegmentsError):
+    """There is no such task, or it has ended."""
+
+
 class DatabaseAwayError(SegmentsError):
     """Postgres is unavailable."""
 

@@ -92,6 +92,13 @@ async def read_sealed(
     return seal, last
 
 
+async def read_state(connection: asyncpg.Connection[Any]) -> dict[str, Any]:
+    """Return origin, opened_at, tree_size, signed_at (null: nothing is sealed), stopped_because, and is_running."""
+    row = await connection.fetchrow(SQL["seal_state"])
+    assert row is not None  # noqa: S101 - the lease has one row
+    return dict(row)
+
+
 async def _record(
     connection: asyncpg.Connection[Any], lane_id: int | None, row: asyncpg.Record
 ) -> dict[str, Any]:

@@ -119,20 +119,24 @@ def log_routes(access: Access, shared: SharedDatabase, accesses: AccessLog) -> A
     )  # fmt: skip
     async def proof(query: Proof, admission: Admission = reads, accept: Accept = None) -> Response:
         negotiate(accept, ("text/plain",))
-        try:
-            position = Position.parse(query.position)
-        except ValueError as error:
-            raise wrong("position", "must be topic:partition:epoch:offset") from error
-        network_id = admission.network_id
-        try:
-            async with shared.transaction(network_id, repeatable=True) as connection:
-                made = await prove(connection, _folder(shared), position, network_id)
-        except (NotThereError, NotSealedError) as error:
-            raise _not_sealed("the network has no such record, or it is not sealed yet") from error
+        made = await make_proof(shared, admission.network_id, query.position)
         accesses.note(admission.key, "http", PROOF, rows=1)
         return Response(made, media_type=_TEXT, headers=_FRESH)
 
     return router
+
+
+async def make_proof(shared: SharedDatabase, network_id: str, text: str) -> str:
+    """Prove that a record of a network is in the log. text: its position. Raises: Problem 400, 404."""
+    try:
+        position = Position.parse(text)
+    except ValueError as error:
+        raise wrong("position", "must be topic:partition:epoch:offset") from error
+    try:
+        async with shared.transaction(network_id, repeatable=True) as connection:
+            return await prove(connection, _folder(shared), position, network_id)
+    except (NotThereError, NotSealedError) as error:
+        raise _not_sealed("the network has no such record, or it is not sealed yet") from error
 
 
 async def _sealed(connection: asyncpg.Connection[Any]) -> tuple[asyncpg.Record, asyncpg.Record]:

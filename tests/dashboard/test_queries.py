@@ -29,6 +29,9 @@ PAGES = (
     "segments/1?list=activity",
     "segments/1?chart=causes&tz=Europe/Berlin",
     "segments/1?tz=Europe/Berlin",
+    "segments/1/chart?chart=causes",
+    "segments/1?list=readers&from=2026-01-01&to=2026-02-01",
+    "segments/1/moved?day=2026-01-01",
     "import",
     "erasure?user=u",
     "segments/1/definition",
@@ -40,6 +43,7 @@ PAGES = (
     "rejected",
     "rejected?reason=not_json&topic=t",
     "../../operations",
+    "../../operations/tasks",
 )
 
 

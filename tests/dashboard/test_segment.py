@@ -76,9 +76,9 @@ async def test_the_links_of_a_page_keep_what_it_shows(idle_api: Api) -> None:
             await visitor.get("segments/1?range=year&unit=day&tz=Europe/Berlin&list=overrides")
         ).text
     links = re.findall(r'id="(?:list|range|unit|chart)-\w+" href="([^"]+)"', text)
-    assert len(links) == 12
+    assert len(links) == 13
     assert all("tz=Europe%2FBerlin" in link for link in links)
-    assert sum("range=year" in link for link in links) == 10
+    assert sum("range=year" in link for link in links) == 11
     # What is the default of a range is no part of its links.
     assert not any("unit=day" in link for link in links if "range=year" not in link)
 

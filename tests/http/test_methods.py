@@ -73,7 +73,16 @@ async def test_what_the_document_lists_is_what_there_is(api: Api) -> None:
     document = (await api.client.get("/openapi.json")).json()
     for path, operations in document["paths"].items():
         listed = {method.upper() for method in operations}
-        one = path.format(network_id="n", segment_id=1, user="u", level=0, number="000")
+        one = path.format(
+            network_id="n",
+            segment_id=1,
+            user="u",
+            level=0,
+            number="000",
+            position="t:0:0:0",
+            key_id="k",
+            task_id=1,
+        )
         allowed = (await api.call("TRACE", one)).headers["allow"]
         assert set(allowed.split(", ")) - {"HEAD"} == listed, path
 

@@ -88,6 +88,7 @@ ALLOWED = {
         "segments.import_line": "siud",
         "segments.key_event": "i",
         "segments.access_event": "i",
+        "segments.task": "s",
         **{
             f"segments.{name}": "s"
             for name in (
@@ -160,6 +161,7 @@ ALLOWED = {
         "projections.membership_topic": "s",
         **{f"reporting.{name}": "s" for name in VIEWS},
         "migrations.applied": "s",
+        "segments.task": "si",
     },
     "segments_erase": {
         "segments.person": "su",
@@ -185,7 +187,18 @@ COLUMNS = {
             "republish_because",
             "republish_by",
             "republish_at",
-        }
+        },
+        "segments.task": {
+            "cancelled_at",
+            "cancelled_by",
+            "started_at",
+            "step",
+            "steps_done",
+            "steps",
+            "ended_at",
+            "outcome",
+            "result",
+        },
     },
     "segments_api": {"segments.api_key": {"last_used_at"}},
     "segments_registry": {

@@ -31,6 +31,7 @@ MUTABLE = {
     "sign_in_link",
     "import",
     "import_line",
+    "task",
     "access_event",
 }
 

@@ -4,7 +4,7 @@
 SELECT i.line, i.fault, i.topic, i.partition, i.kafka_offset, r.user_id, r.user_status, r.outcome, r.reason, j.detail
 FROM segments.import AS m
 INNER JOIN segments.import_line AS i ON m.import_id = i.import_id
-LEFT JOIN segments.lane AS l ON i.topic = l.topic AND i.partition = l.partition AND NOT l.closed
+LEFT JOIN segments.lane AS l ON i.topic = l.topic AND i.partition = l.partition AND i.epoch = l.epoch
 LEFT JOIN LATERAL (
     SELECT v.user_id, v.user_status, v.outcome, v.reason FROM reporting.result AS v
     WHERE

@@ -17,8 +17,11 @@ from service.runtime.errors import (
     NoIdLeftError,
     SegmentsError,
     SnapshotError,
+    TaskRunningError,
     TooManySegmentsError,
+    UnknownKeyError,
     UnknownSegmentError,
+    UnknownTaskError,
 )
 from service.runtime.logs import get_logger
 
@@ -39,6 +42,9 @@ _STATUS = {
     Reason.SEGMENT_ARCHIVED: 409,
 }
 _OF_REGISTRY: dict[type[Exception], tuple[int, str, str]] = {
+    TaskRunningError: (409, "task_running", "another task has not ended yet"),
+    UnknownTaskError: (404, "unknown_task", "there is no such task, or it has ended"),
+    UnknownKeyError: (404, "unknown_key", "there is no such API key"),
     UnknownSegmentError: (_STATUS[Reason.UNKNOWN_SEGMENT], *UNKNOWN_SEGMENT),
     NameTakenError: (409, "name_taken", "a segment of this network has that name or id already"),
     NoIdLeftError: (409, "no_id_left", "the highest id is taken: give a segment_id"),

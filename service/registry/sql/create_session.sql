@@ -1,7 +1,9 @@
--- Begin a session. Expired sessions of every key are deleted, and the oldest ones of this key above the limit.
+-- Begin a session. Expired sessions and links of every key are deleted, and the oldest ones of this key above the limit.
 -- Parameters: token_digest, key_id, lifetime as an interval, the maximum of other sessions of the key, other key_ids.
 WITH expired AS (
     DELETE FROM segments.session WHERE expires_at <= now()
+), unused AS (
+    DELETE FROM segments.sign_in_link WHERE expires_at <= now()
 ), ended AS (
     DELETE FROM segments.session WHERE token_digest IN (
         SELECT s.token_digest FROM segments.session AS s

@@ -1,4 +1,4 @@
--- Leases, for publishing memberships and for rebuilds. A process that is stopped for longer loses its lease, and may not
+-- Leases, for publishing memberships, for rebuilds and for what operators asked for. A process that is stopped for longer loses its lease, and may not
 -- notice at once.
 CREATE TABLE projections.lease (
     name text CONSTRAINT lease_pkey PRIMARY KEY,
@@ -6,5 +6,5 @@ CREATE TABLE projections.lease (
     -- Until then no other process can take it; the holder renews it.
     until timestamptz NOT NULL DEFAULT '-infinity'
 );
-INSERT INTO projections.lease (name) VALUES ('memberships'), ('rebuild');
+INSERT INTO projections.lease (name) VALUES ('memberships'), ('rebuild'), ('task');
 GRANT SELECT, UPDATE ON projections.lease TO segments_project;

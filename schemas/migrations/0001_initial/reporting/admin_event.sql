@@ -65,25 +65,29 @@ FROM segments.rejected_erasure AS z
 INNER JOIN segments.lane AS l ON z.lane_id = l.lane_id;
 
 COMMENT ON VIEW reporting.admin_event IS 'What people and services did besides commands: changes of segments, keys, grants and sources, sign-ins, actions on lanes, retries and erasures; by network, only what concerns one network alone. Key: kind, number.';
-COMMENT ON COLUMN reporting.admin_event.kind IS 'segment, key (also sign-ins), grant, source, lane, retry, erasure or rejected_erasure.';
+COMMENT ON COLUMN reporting.admin_event.kind IS 'segment, key (also sign-ins), grant, source, lane, task, retry, erasure or rejected_erasure.';
 COMMENT ON COLUMN reporting.admin_event.number IS 'The number of the event within its kind.';
 COMMENT ON COLUMN reporting.admin_event.happened_at IS 'When it was done.';
 COMMENT ON COLUMN reporting.admin_event.network_id IS 'The tenant; null if it concerns several, or the installation.';
 COMMENT ON COLUMN reporting.admin_event.actor IS 'The person or service that did it; null if it was not stated.';
-COMMENT ON COLUMN reporting.admin_event.change IS 'What was done: created, edited, archived, restored, revoked, link_made, signed_in, signed_out, granted, allowed, closed, stopped, adopted, retried, erased and so on.';
-COMMENT ON COLUMN reporting.admin_event.object IS 'To what: a segment id, key id, role, topic, lane, position of a record, or erased:<n>.';
+COMMENT ON COLUMN reporting.admin_event.change IS 'What was done: created, edited, archived, restored, revoked, link_made, signed_in, signed_out, granted, allowed, closed, stopped, adopted, retried, erased, requested, cancelled and so on.';
+COMMENT ON COLUMN reporting.admin_event.object IS 'To what: a segment id, key id, role, topic, lane, task, position of a record, or erased:<n>.';
 COMMENT ON COLUMN reporting.admin_event.before IS 'What it was before; null if there was nothing, nothing is known, or a source spoke for other networks too and now speaks for one.';
 COMMENT ON COLUMN reporting.admin_event.after IS 'What it was afterwards; of a lane the reason. The reason of an erasure may name the person, and is not shown.';
 
 CALL segments.make_network_view('admin_event');
 
--- Lanes hold records of every network: what was done to them is shown in schema reporting alone.
+-- Lanes hold records of every network, and tasks are of the installation: they are shown in schema reporting alone.
 DO $$
 BEGIN
     EXECUTE 'CREATE OR REPLACE VIEW reporting.admin_event AS '
         || rtrim(pg_get_viewdef('reporting.admin_event'::regclass), ';')
         || ' UNION ALL SELECT ''lane'', e.lane_event_id, e.happened_at, NULL, e.actor, e.action,'
         || ' (l.topic || ''-'' || l.partition) COLLATE "C", NULL, jsonb_build_object(''reason'', e.reason, ''detail'', e.detail, ''epoch'', l.epoch)'
-        || ' FROM segments.lane_event AS e INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id';
+        || ' FROM segments.lane_event AS e INNER JOIN segments.lane AS l ON e.lane_id = l.lane_id'
+        || ' UNION ALL SELECT ''task'', t.task_id * 2 + x.nth, x.at, NULL, x.actor, x.change, t.task_id::text COLLATE "C", NULL,'
+        || ' jsonb_build_object(''task'', t.kind) FROM segments.task AS t CROSS JOIN LATERAL (VALUES'
+        || ' (0, t.requested_at, t.requested_by, ''requested''), (1, t.cancelled_at, t.cancelled_by, ''cancelled'')'
+        || ' ) AS x (nth, at, actor, change) WHERE x.at IS NOT NULL';
 END $$;
 GRANT SELECT ON reporting.admin_event TO segments_operate, segments_api, segments_report;

@@ -24,6 +24,7 @@ CREATE TABLE segments.import_line (
     fault text,
     topic text COLLATE "C",
     partition integer,
+    epoch integer, -- of the lane that was open when it was sent
     kafka_offset bigint,
     CONSTRAINT import_line_pkey PRIMARY KEY (import_id, line)
 );
