@@ -37,8 +37,8 @@ from service.http.publishing.publisher import Publisher
 from service.http.publishing.registry_cache import RegistryCache
 from service.http.publishing.routes import Publishing
 from service.http.registry_routes import admin_routes
-from service.operations.lanes import ROLE as OPERATE
 from service.operations.api_retries import Retries
+from service.operations.lanes import ROLE as OPERATE
 from service.postgres.database import open_database, set_up_fault
 from service.postgres.incarnation import Incarnation
 from service.registry.command_topics import rules_version
