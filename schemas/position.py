@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 LOG_APPEND_TIME = 1
@@ -9,6 +10,9 @@ LOG_APPEND_TIME = 1
 # The limits of Kafka's and Postgres' integers.
 _MAX_INTEGER = 2**31 - 1
 _MAX_BIGINT = 2**63 - 1
+_MOST_DIGITS = 19
+# What Kafka allows as the name of a topic, and numbers without the digits of other scripts.
+_POSITION = re.compile(r"([A-Za-z0-9._-]{1,249}):([0-9]+)(?::([0-9]+))?:([0-9]+)")
 
 
 class Lane(NamedTuple):
@@ -37,11 +41,11 @@ class Position(NamedTuple):
 
         Raises: ValueError.
         """
-        topic, *numbers = text.split(":")
-        if not topic or len(numbers) not in (2, 3) or not all(n.isdecimal() for n in numbers):
+        match = _POSITION.fullmatch(text)
+        if match is None or any(len(number or "") > _MOST_DIGITS for number in match.groups()[1:]):
             raise ValueError(f"not topic:partition:epoch:offset: {text!r}")
-        partition, *rest, offset = map(int, numbers)
-        epoch = rest[0] if rest else 0
+        topic = match[1]
+        partition, epoch, offset = int(match[2]), int(match[3] or 0), int(match[4])
         if max(partition, epoch) > _MAX_INTEGER or offset > _MAX_BIGINT:
             raise ValueError(f"partition, epoch or offset out of range: {text!r}")
         return cls(topic, partition, epoch, offset)

@@ -41,7 +41,8 @@ async def rebuild(
 ) -> int:
     """Rebuild a projection while readers and workers go on.
 
-    progress: is told before each step. One that is cancelled changes nothing that is served.
+    progress: is told before each step. One that is cancelled before the last step changes nothing that is served; in
+    the last step it only leaves the former slot full.
     Returns: the number of events folded in the first pass.
     Raises: WrongUseError, RebuildRunningError.
     """

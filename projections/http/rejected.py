@@ -30,9 +30,12 @@ from service.http.kit.auth import Admission  # noqa: TC001 - FastAPI reads it
 from service.http.kit.negotiation import JSON, Accept, negotiate, takes_json
 from service.http.kit.parameters import Nothing  # noqa: TC001 - FastAPI reads it
 from service.operations.api_retries import find_rejected
+from service.operations.retries import read_open_epoch
 from service.registry.api_keys import Scope
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from projections.queries.rows import Row
     from service.http.kit.access_log import AccessLog
     from service.http.kit.auth import Access
@@ -48,7 +51,7 @@ PositionPath = Annotated[
     str,
     Path(
         max_length=300,
-        description="topic:partition:offset, or topic:partition:epoch:offset",
+        description="topic:partition:offset in the open lane, or topic:partition:epoch:offset",
         examples=["segments.commands:3:0:4711"],
     ),
 ]
@@ -158,10 +161,10 @@ def rejected_routes(
         admission: Admission = admitted,
         _: None = takes_json,
     ) -> Response:
-        wanted = _position(position)
         network_id = admission.network_id
         async with shared.transaction(network_id, repeatable=True) as connection:
             reach = await read_reach(connection, network_id)
+            wanted = await _position(connection, position)
             found = await find_rejected(connection, network_id, wanted)
             at = Position(*(found[name] for name in _POSITION))
             (row,) = await read_records(
@@ -189,7 +192,9 @@ def rejected_routes(
         _: Nothing,
         admission: Admission = publishes,
     ) -> response_models.Retried:
-        (sent,) = await retries.retry(admission, [_position(position)])
+        async with shared.transaction(admission.network_id) as connection:
+            wanted = await _position(connection, position)
+        (sent,) = await retries.retry(admission, [wanted])
         return response_models.Retried(**sent)
 
     return router
@@ -198,7 +203,10 @@ def rejected_routes(
 _POSITION = ("kafka_topic", "kafka_partition", "kafka_epoch", "kafka_offset")
 
 
-def _position(text: str) -> Position:
-    """Read a position of a path. Raises: Problem 400."""
+async def _position(connection: asyncpg.Connection[Any], text: str) -> Position:
+    """Read a position of a path; without an epoch it is in the open lane, as in results. Raises: Problem 400."""
     wanted = read_position(text)
-    return Position(wanted.topic, wanted.partition, wanted.epoch or 0, wanted.offset)
+    epoch = wanted.epoch
+    if epoch is None:
+        epoch = await read_open_epoch(connection, wanted.topic, wanted.partition)
+    return Position(wanted.topic, wanted.partition, epoch, wanted.offset)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,9 +31,15 @@ log = get_logger("projections.operations.tasks")
 # How often a process looks for a task, and whether the one that it does was cancelled.
 LOOK_SECONDS = 1.0
 LEASE_SECONDS = 30
+# A note of progress, or a look for a cancel; below the time that Postgres lets a verification's transaction idle.
+NOTE_SECONDS = 2.0
 # A whole verification, the wait for a connection included.
 VERIFY_SECONDS = 6 * 3600
 MOST_DIFFERENCES = 100
+# In whose keys a user follows network and segment. An erasure does not reach what a task has found.
+_OF_USERS = {
+    "user_segment", "membership_history", "projections.kept_state", "projections.expiry",
+}  # fmt: skip
 
 
 class _Outcome(NamedTuple):
@@ -87,11 +93,21 @@ async def _look(leases: Database, database: Database, stop: asyncio.Event) -> No
 async def _until_cancelled(
     database: Database, task_id: int, kind: str, stop: asyncio.Event, lost: asyncio.Event
 ) -> _Outcome:
-    """Do a task until it is done, cancelled, or this process is to stop. Raises: INFRASTRUCTURE of the look alone."""
+    """Do a task until it is done, cancelled, or this process is to stop.
+
+    A database that does not answer delays progress and cancel alone; the task itself fails if it can't go on.
+    """
 
     async def progress(step: str, done: int, steps: int) -> None:
-        async with database.single() as connection:
-            await connection.execute(SQL["move_task"], task_id, step, done, steps)
+        with suppress(*INFRASTRUCTURE):
+            async with database.hurried(NOTE_SECONDS) as connection:
+                await connection.execute(SQL["move_task"], task_id, step, done, steps)
+
+    async def is_cancelled() -> bool:
+        with suppress(*INFRASTRUCTURE):
+            async with database.hurried(NOTE_SECONDS) as connection:
+                return bool(await connection.fetchval(SQL["is_cancelled"], task_id))
+        return False
 
     work = asyncio.create_task(_WORK[kind](database.settings, database, progress), name=kind)
     try:
@@ -99,9 +115,8 @@ async def _until_cancelled(
             await asyncio.wait([work], timeout=LOOK_SECONDS)
             if work.done():
                 return work.result()
-            async with database.single() as connection:
-                if await connection.fetchval(SQL["is_cancelled"], task_id):
-                    return _Outcome("cancelled", None)
+            if await is_cancelled():
+                return _Outcome("cancelled", None)
             if stop.is_set() or lost.is_set():
                 return _Outcome("interrupted", None)
     except (SegmentsError, *INFRASTRUCTURE) as error:
@@ -117,8 +132,15 @@ async def _verify(_settings: Settings, database: Database, progress: Progress) -
         differences = await verify(connection, progress)
     if not differences:
         return _Outcome("done", None)
-    shown = differences[:MOST_DIFFERENCES]
+    shown = [_without_user(one) for one in differences[:MOST_DIFFERENCES]]
     return _Outcome("differences", {"number": len(differences), "differences": shown})
+
+
+def _without_user(difference: dict[str, str | None]) -> dict[str, str | None]:
+    """Leave network and segment of the key. `segments verify` shows the rest to who may read it."""
+    if difference["view"] not in _OF_USERS:
+        return difference
+    return difference | {"key": "/".join((difference["key"] or "").split("/")[:2])}
 
 
 async def _rebuild(settings: Settings, _database: Database, progress: Progress) -> _Outcome:

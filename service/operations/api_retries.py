@@ -83,7 +83,9 @@ class Retries:
         reason: str | None,
         producer: AIOKafkaProducer,
     ) -> dict[str, Any]:
-        async with self._operating.transaction(admission.network_id) as connection:
+        async with self._operating.transaction(
+            admission.network_id, seconds=2 * RETRY_SECONDS
+        ) as connection:
             await self._find(connection, admission, position, reason)
             try:
                 return await retry_rejected(
@@ -131,5 +133,7 @@ def unknown_record(position: Position) -> Problem:
 
 def _broker_away() -> Problem:
     return unavailable(
-        "broker_away", "the broker does not answer; what was retried is listed as retried"
+        "broker_away",
+        "the broker does not answer; what it took is listed as retried, the last record perhaps not: "
+        "retried again, it is a duplicate",
     )

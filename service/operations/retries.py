@@ -57,12 +57,12 @@ async def check_retry(
     connection: asyncpg.Connection[Any], row: asyncpg.Record, position: Position
 ) -> None:
     """Check that a rejected record can be retried. Raises: RefusedError, with what to do instead."""
-    if row["reason"] in NEVER:
-        raise RefusedError(f"{position} was rejected as {row['reason']}: {NEVER[row['reason']]}.")
-    if row["payload"] is None:
+    if row["payload"] is None and row["reason"] != Reason.TOMBSTONE:
         raise RefusedError(
             f"{position} has no payload: it was part of an unreadable batch, or was erased."
         )
+    if row["reason"] in NEVER:
+        raise RefusedError(f"{position} was rejected as {row['reason']}: {NEVER[row['reason']]}.")
     retries = await connection.fetchval(
         "SELECT segments.retries_before($1, $2)", row["lane_id"], row["kafka_offset"]
     )
@@ -94,6 +94,12 @@ async def retry_rejected(
         "kafka_offset": new.offset,
         "retry_of": str(position),
     }
+
+
+async def read_open_epoch(connection: asyncpg.Connection[Any], topic: str, partition: int) -> int:
+    """Return the epoch of a partition's open lane; 0 before ingest has opened it."""
+    epoch: int = await connection.fetchval(SQL["open_epoch"], topic, partition)
+    return epoch
 
 
 async def count_retriable(
@@ -168,7 +174,7 @@ async def _publish(
         )
     sent = [await one for one in waiting]
     lanes = {(one.topic, one.partition) for one in sent}
-    epochs = {lane: await connection.fetchval(SQL["open_epoch"], *lane) for lane in lanes}
+    epochs = {lane: await read_open_epoch(connection, *lane) for lane in lanes}
     new = [Position(*one[:2], epochs[one.topic, one.partition], one.offset) for one in sent]
     await connection.executemany(
         SQL["note_retry"],

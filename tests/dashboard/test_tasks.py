@@ -85,6 +85,21 @@ async def test_what_differs_is_shown(api: Api) -> None:
     assert "segment_size" in text
 
 
+async def test_what_differs_names_no_user(api: Api) -> None:
+    """An erasure does not reach it."""
+    await api.post({"user": "ann@x", "segment_id": 1, "user_status": "add"})
+    await folded(api.settings)
+    async with connected(api.settings) as owner:
+        await owner.execute("UPDATE projections.membership SET is_member = false, override = NULL")
+    async with visiting(api) as visitor, service(api.settings, runner.run_tasks):
+        assert (await visitor.post("../../operations/tasks", kind="verify")).status_code == 303
+        task = await ended(api, "differences")
+        text = (await visitor.client.get(PAGE)).text
+    found = task["result"]["differences"]
+    assert {"view": "user_segment", "key": "n/1"}.items() <= found[0].items()
+    assert "ann@x" not in text + str(task)
+
+
 async def test_a_task_that_waits_is_cancelled_at_once_and_only_one_is_at_a_time(
     idle_api: Api,
 ) -> None:

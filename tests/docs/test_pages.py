@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TOP = (
     "benchmarks",
+    "deploy",
     "docs",
     "examples",
     "projections",

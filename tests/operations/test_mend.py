@@ -70,7 +70,7 @@ async def test_a_rejected_record_is_listed_shown_and_accepted_once_its_segment_e
         await folded(ready)
         # Published a second time it is the same command: its first receipt is its time.
         again = await run(ready, "rejected", "retry", position)
-        assert (again.code, "view reporting.result" in again.err) == (0, True)
+        assert (again.code, "reporting.rejected_retry" in again.err) == (0, True)
         await folded(ready)
     (event,) = await rows(
         ready, "SELECT user_id, segment_id, source, actor, description FROM reporting.event"

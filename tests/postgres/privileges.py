@@ -154,6 +154,10 @@ ALLOWED = {
         "segments.analyst_event": "s",
         "segments.rejected_erasure": "s",
         "segments.access_event": "i",
+        **{
+            f"segments.{name}": "s"
+            for name in ("seal", "seal_round", "seal_stretch", "seal_checkpoint")
+        },
         **{f"projections.{name}": "s" for name in KEPT | SERVING},
         "projections.named_interval": "s",
         "projections.expiry": "s",

@@ -144,8 +144,9 @@ def calls() -> dict[str, dict[str, Any]]:
 
 WRITES = {
     "POST /segments", "POST /segments/batch", "POST /admin/segments", "PATCH /admin/segments/{segment_id}",
-    "POST /admin/erasures",
+    "POST /admin/erasures", "POST /rejected/{position}/retry",
 }  # fmt: skip
+WITH_A_BODY = WRITES - {"POST /rejected/{position}/retry"}
 
 
 def test_a_problem_is_listed_where_it_can_happen_and_nowhere_else() -> None:
@@ -155,7 +156,7 @@ def test_a_problem_is_listed_where_it_can_happen_and_nowhere_else() -> None:
         for status in responses:
             listing.setdefault(status, set()).add(call)
     assert {call for call in found if not call.startswith("GET ")} == WRITES
-    assert listing["408"] == listing["413"] == listing["415"] == WRITES
+    assert listing["408"] == listing["413"] == listing["415"] == WITH_A_BODY
     # In a batch it is in the items; an erasure conflicts with nothing.
     assert listing["409"] == WRITES - {"POST /segments/batch", "POST /admin/erasures"}
     assert listing["406"] == set(found) - WRITES

@@ -110,6 +110,9 @@ async def test_only_scope_audit_reads_the_log(api: Api) -> None:
     for path in ("checkpoint", "tile/0/000", "tile/entries/000"):
         assert (await api.call("GET", f"/log/{path}", *others)).status_code == httpx.codes.FORBIDDEN
         assert (await api.client.get(f"/log/{path}")).status_code == httpx.codes.UNAUTHORIZED
+    odd = {"position": "a\0:0:0:0"}
+    unreadable = await api.call("GET", "/networks/n/results/proof", Scope.REPORT, params=odd)
+    assert unreadable.status_code == httpx.codes.BAD_REQUEST
     beyond = await api.call("GET", "/log/tile/64/000", Scope.AUDIT)
     assert beyond.status_code == httpx.codes.BAD_REQUEST
 

@@ -15,7 +15,9 @@ WITH page AS MATERIALIZED (
     WHERE
         r.network_id = $1 AND r.reason = $2 AND l.topic = $3
         AND ($4::boolean IS NULL OR (y.retried_at IS NOT NULL) = $4)
-        AND (r.recorded_at, l.partition, r.kafka_offset) < ($5::timestamptz, $6::integer, $7::bigint)
+        -- Of one table, so that the index begins here.
+        AND r.recorded_at <= $5::timestamptz
+        AND (r.recorded_at, l.partition, r.kafka_offset) < ($5, $6::integer, $7::bigint)
     ORDER BY r.recorded_at DESC, l.partition DESC, r.kafka_offset DESC
     LIMIT $8
 )
