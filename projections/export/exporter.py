@@ -80,7 +80,7 @@ class Exporter:
     async def run(self) -> dict[str, Any]:
         """Write what is not written yet; return the manifest. Raises: FolderError, SnapshotError."""
         for _ in range(_ATTEMPTS):
-            if self._folder.begun is None or await self._is_outdated():
+            if _STATES not in self._folder.done or await self._is_outdated():
                 self._folder.clear()
                 await self._begin()
             async with self._connect("read_committed") as connection:
@@ -139,6 +139,7 @@ class Exporter:
             for table in BASE if self._request.full else ():
                 files += await self._copy(connection, table, (), "0")
         self._folder.begin(begun)
+        # Only with this unit has the export begun: its files are as of the snapshot, and can't be copied again later.
         self._folder.finish_unit(_STATES, files)
 
     def _places(
@@ -244,6 +245,7 @@ class Exporter:
             "snapshot": begun["snapshot"],
             "since": self._request.since,
             "networks": None if network is None else [network],
+            "erasures": begun["erasures"],
             "full": self._request.full,
             "lanes": begun["lanes"],
             "seal": begun["seal"],

@@ -70,13 +70,10 @@ class Folder:
     def _read_notes(self) -> None:
         if (self.root / MANIFEST).exists():
             raise WrongUseError(f"({self.root} holds a finished export; choose another folder.)")
-        if not (self.root / _NOTES).exists():
+        notes = self._whole_notes()
+        if not notes or "request" not in notes[0]:
             raise WrongUseError(f"({self.root} is not empty.)")
-        for line in (self.root / _NOTES).read_text("utf-8").splitlines():
-            try:
-                note = json.loads(line)
-            except ValueError:
-                break  # the last line, cut by a crash
+        for note in notes:
             if note.get("request", self._request) != self._request:
                 raise WrongUseError(
                     f"({self.root} holds an unfinished export with other options: {note['request']}.)"
@@ -86,6 +83,22 @@ class Folder:
                 files = [File(**one) for one in note["files"]]
                 if all(self._is_whole(file) for file in files):
                     self.done[note["unit"]] = files
+
+    def _whole_notes(self) -> list[dict[str, Any]]:
+        """Read the notes; cut off the last line if a crash cut it, so that the next note has a line of its own."""
+        path = self.root / _NOTES
+        if not path.exists():
+            return []
+        text = path.read_bytes()
+        whole = text[: text.rfind(b"\n") + 1]
+        try:
+            notes = [json.loads(line) for line in whole.splitlines()]
+        except ValueError:
+            return []
+        if len(whole) < len(text):
+            with _writing(path):
+                os.truncate(path, len(whole))
+        return [note for note in notes if isinstance(note, dict)]
 
     def _is_whole(self, file: File) -> bool:
         path = self.root / file.path

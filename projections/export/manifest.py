@@ -33,9 +33,17 @@ def read_source(roots: Sequence[Path]) -> Source:
     Raises: ManifestError.
     """
     snapshot: str | None = None
+    first: dict[str, Any] | None = None
     files: dict[str, list[str]] = {}
     for root in roots:
         manifest = read_manifest(root)
+        first = first or manifest
+        if manifest.get("networks") != first.get("networks"):
+            raise ManifestError(f"({root} is of other networks than {roots[0]}.)")
+        if manifest.get("erasures") != first.get("erasures"):
+            raise ManifestError(
+                f"({root}: people were erased after {roots[0]}, which still names them. Delete it, and export anew.)"
+            )
         if manifest["since"] != snapshot:
             after = "the whole log" if snapshot is None else f"snapshot {snapshot}"
             raise ManifestError(

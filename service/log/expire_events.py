@@ -166,9 +166,13 @@ async def _stated_in(
     statement: NamedStatement,
 ) -> tuple[int, int, str] | None:
     """Find the event among the earlier commands of the batch: lane_id, offset, event_id."""
+    # Of commands with one identity only the first is an event.
+    first: dict[Any, ValidCommand] = {}
+    for c in batch.candidates:
+        first.setdefault(c.place, c)
     stated = [
         c
-        for c in batch.candidates
+        for c in first.values()
         if c.record.offset < expiry.record.offset
         and c.place[:2] == expiry.place[:2]
         and c.command.user_status in OVERRIDES

@@ -10,7 +10,13 @@ from schemas.headers import NO_HEADERS
 from schemas.position import Position
 from service.log import identity
 from service.log.copy_format import copy_row, lane_bytes
-from service.log.erased_names import PREFIX, find_nobodys, refuse_erased, refuse_name
+from service.log.erased_names import (
+    PREFIX,
+    find_erased,
+    find_nobodys,
+    refuse_erased,
+    refuse_name,
+)
 from service.log.expire_events import NAMES_NONE, find_named, settle_expiry
 from service.log.origins import honour_origins, read_replay
 from service.log.people import UNKNOWN_TIME, Person, by_name
@@ -146,16 +152,19 @@ async def identify_rest(
         batch.candidates[:] = [c for c in batch.candidates if c.record.offset not in out]
         strangers = [c for c in strangers if c.record.offset not in out]
     identifiers = {(c.command.network_id, c.command.user) for c in strangers}
-    identifiers |= {
+    of_rejected = {
         (r.network_id, r.user)
         for r in batch.rejected
         if r.network_id is not None and r.user is not None
     }
-    identified = await people.find(connection, identifiers)
+    # A person made with the name of an erased one would be known from then on, and its commands accepted.
+    of_rejected -= await find_erased(connection, of_rejected)
+    identified = await people.find(connection, identifiers | of_rejected)
     identify(batch, strangers, segments, by_name(identified))
     for one in batch.rejected:
-        if one.network_id is not None and one.user is not None:
-            one.person_id = identified[one.network_id, one.user].person_id
+        known = identified.get((one.network_id, one.user))  # type: ignore[arg-type]
+        if known is not None:
+            one.person_id = known.person_id
     retries = [
         c for c in batch.odd if c.headers.origin and c.command.status_change_timestamp is None
     ]

@@ -125,7 +125,7 @@ def _storable(text: str) -> str:
 
 
 def _kept_headers(refused: RejectedRecord) -> str | None:
-    """Return what a retry must repeat, as JSON. An origin that is not believed without a signature needs one."""
+    """Return what a retry must repeat, as JSON. A replay's origin is kept only if it was signed; it forbids a retry."""
     kept = {
         name: _storable(value.decode("utf-8", "replace"))
         for name, value in refused.record.headers

@@ -35,6 +35,7 @@ MOST_RETRIES = 10
 LEFT_OUT = {
     "never": "no record with this reason is retried",
     "no_payload": "it has no payload: a part of an unreadable batch, or erased",
+    "replayed": "it was replayed: replay it again from the first installation",
     "too_often": f"it was retried {MOST_RETRIES} times in a row",
 }
 _SECONDS = 600
@@ -60,6 +61,11 @@ async def check_retry(
     if row["payload"] is None and row["reason"] != Reason.TOMBSTONE:
         raise RefusedError(
             f"{position} has no payload: it was part of an unreadable batch, or was erased."
+        )
+    if "@" in _kept(row).get("segments-origin", ""):
+        # A retry would lose who sent it, and pass by the rule of its topic.
+        raise RefusedError(
+            f"{position} was replayed from another installation. Replay it again, once its reason is mended."
         )
     if row["reason"] in NEVER:
         raise RefusedError(f"{position} was rejected as {row['reason']}: {NEVER[row['reason']]}.")
@@ -155,15 +161,11 @@ async def _publish(
     actor: str | None,
 ) -> list[Position]:
     """Publish rejected records again, and record the retries; return the new positions."""
-    kept = [json.loads(row["headers"]) if row["headers"] else {} for row in rows]
-    origins = [
-        # Of a replayed event, stored only if it was signed: `log.rows`.
-        headers["segments-origin"] if "@" in headers.get("segments-origin", "") else str(first)
-        for headers, first in zip(kept, await _first_receipts(connection, rows, kept), strict=True)
-    ]
+    kept = [_kept(row) for row in rows]
+    origins = await _first_receipts(connection, rows, kept)
     waiting = []
     for row, headers, origin in zip(rows, kept, origins, strict=True):
-        extra = [("segments-origin", origin.encode())]
+        extra = [("segments-origin", str(origin).encode())]
         if "idempotency-key" in headers:
             extra.append(("idempotency-key", headers["idempotency-key"].encode()))
         sender = Sender("retry", actor)
@@ -201,6 +203,11 @@ async def _first_receipts(
         connection, [(one, row["payload"]) for one, row in zip(stated, rows, strict=True)]
     )
     return [stated[nth] if nth in correct else positions[nth] for nth in range(len(positions))]
+
+
+def _kept(row: asyncpg.Record) -> dict[str, str]:
+    """Return the headers that have an effect. A replay's origin is among them only if it was signed: see `log.rows`."""
+    return json.loads(row["headers"]) if row["headers"] else {}
 
 
 def _origin(kept: dict[str, str], own: Position) -> Position:

@@ -14,6 +14,7 @@ from schemas.position import LOG_APPEND_TIME
 from schemas.topics import Topics
 from service.kafka.clients import reading
 from service.log.batch import LaneMove, find_holes, last_record_of
+from service.log.erased_names import find_erased
 from service.log.people import People
 from service.log.record_keys import name_by_keys
 from service.log.rows import REJECTED, rejected_row
@@ -229,6 +230,7 @@ async def _identify(
     whose = {
         (r.network_id, r.user) for r in refused if r.network_id is not None and r.user is not None
     }
+    whose -= await find_erased(connection, whose)
     people = await People(len(whose)).find(connection, whose)
     for one in refused:
         person = people.get((one.network_id, one.user))  # type: ignore[arg-type]

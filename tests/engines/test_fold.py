@@ -147,6 +147,17 @@ def test_an_export_that_was_altered_or_does_not_follow_the_one_before_is_refused
     with pytest.raises(ManifestError, match="begins after snapshot s0, not with the whole log"):
         fold_export([export], tmp_path / "part", DuckDB, name="duckdb")
     (export / "manifest.json").write_text(json.dumps(manifest))
+    later = export_model(model, tmp_path / "later")
+    follows = {"since": manifest["snapshot"], "erasures": 0, "networks": None}
+    for differs, sentence in (
+        ({"erasures": 1}, "people were erased after"),
+        ({"networks": ["n"]}, "is of other networks than"),
+    ):
+        (export / "manifest.json").write_text(json.dumps(manifest | follows | {"since": None}))
+        (later / "manifest.json").write_text(json.dumps(manifest | follows | differs))
+        with pytest.raises(ManifestError, match=sentence):
+            fold_export([export, later], tmp_path / "chained", DuckDB, name="duckdb")
+    (export / "manifest.json").write_text(json.dumps(manifest))
     with (export / "event" / "part-0.parquet").open("ab") as file:
         file.write(b"x")
     with pytest.raises(ManifestError, match=r"event/part-0\.parquet is not as it was written"):

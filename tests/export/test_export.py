@@ -139,6 +139,38 @@ async def test_an_interrupted_export_goes_on_and_shows_one_snapshot_whatever_hap
         assert exported(tmp_path / "out", table, await columns_of(database, table)) == before[table]
 
 
+@pytest.mark.parametrize("lost", ["the note of the states", "a file of the states", "half a line"])
+async def test_what_a_crash_lost_of_an_export_is_copied_again(
+    database: Settings, tmp_path: Path, lost: str
+) -> None:
+    root = tmp_path / "out"
+    async with log(database) as (lane,):
+        await fill(lane)
+        await fold(database)
+    with pytest.raises(Interrupted):
+        await export(database, root, stop="event")
+    notes = (root / "progress.jsonl").read_text().splitlines(keepends=True)
+    assert json.loads(notes[2])["unit"] == "states"
+    if lost == "a file of the states":
+        next(root.glob("user_segment/**/*.parquet")).write_bytes(b"")
+    else:
+        cut = notes[2][:40] if lost == "half a line" else ""
+        (root / "progress.jsonl").write_text("".join([*notes[:2], cut]))
+    await export(database, root)
+    await equals_the_views(database, root)
+
+
+@pytest.mark.parametrize("notes", ["", "{}\n", "no JSON", "[]\n"])
+async def test_a_folder_that_is_no_interrupted_export_is_not_touched(
+    database: Settings, tmp_path: Path, notes: str
+) -> None:
+    (tmp_path / "progress.jsonl").write_text(notes)
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(WrongUseError, match="is not empty"):
+        await export(database, tmp_path)
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
 async def test_a_second_export_since_the_first_adds_only_what_is_new(
     database: Settings, tmp_path: Path
 ) -> None:

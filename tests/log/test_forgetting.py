@@ -112,3 +112,20 @@ async def test_the_name_of_an_erased_person_is_given_to_nobody_else(lane: LogLan
     (row, _) = await rows(lane.settings, "SELECT * FROM segments.rejected")
     assert row["person_id"] is None
     assert "/user" in row["detail"]
+
+
+async def test_a_rejected_record_gives_the_name_of_an_erased_person_to_nobody(
+    lane: LogLane,
+) -> None:
+    await lane.append(command_json(user="ann"))
+    name = f"erased:{await erase(lane.settings, 'ann')}"
+    rejected = command_json(user=name, segment_id=77)
+    assert await lane.append(command_json(user=name, status_change_timestamp=1), rejected) == [
+        "timestamp_too_old",
+        "invalid_field",
+    ]
+    assert await lane.append(command_json(user=name)) == ["invalid_field"]
+    people = await rows(
+        lane.settings, "SELECT erased FROM segments.person WHERE user_id = $1", name
+    )
+    assert [row["erased"] > 0 for row in people] == [True]

@@ -93,6 +93,17 @@ async def test_an_expiry_names_an_event_of_its_own_batch_or_of_an_earlier_one(
     await sound(lane.settings)
 
 
+async def test_of_events_that_are_replayed_twice_in_one_batch_an_expiry_names_the_first(
+    lane: LogLane,
+) -> None:
+    """A replay that was interrupted is run again before ingest has read the first."""
+    twice = [added(lane), expired(lane, NamedStatement(AT, None, ""))]
+    again = [added(lane), expired(lane, NamedStatement(AT, None, ""))]
+    assert await lane.append(*twice, *again) == ["event"] * 2 + ["duplicate"] * 2
+    assert await named(lane) == [(0, True)]
+    await sound(lane.settings)
+
+
 @pytest.mark.parametrize(
     "statement",
     [

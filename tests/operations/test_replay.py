@@ -238,7 +238,7 @@ async def test_what_a_replay_states_is_believed_only_with_the_key_of_the_install
     assert [row["reason"] for row in reasons] == ["segment_archived", "unknown_segment"]
 
 
-async def test_a_replayed_record_that_was_rejected_keeps_its_first_receipt_when_retried(
+async def test_a_replayed_record_that_was_rejected_is_replayed_again_and_not_retried(
     pair: tuple[Settings, Settings],
 ) -> None:
     first, second = pair
@@ -250,8 +250,11 @@ async def test_a_replayed_record_that_was_rejected_keeps_its_first_receipt_when_
     async with service(second, ingest):
         await logged(second)
         await make_segments(second, [("n", 88)])
-        assert (await run(second, "rejected", "retry", "--segment", "88")).code == 0
-        await logged(second)
+        retried = await run(second, "rejected", "retry", "--segment", "88", "--json")
+        assert (retried.json["retried"], retried.json["left_out"][0]["records"]) == (0, 1)
+        (listed,) = (await run(second, "rejected", "list", "--json")).json
+        one = await run(second, "rejected", "retry", listed["position"])
+        assert (one.code, "Replay it again" in one.err) == (1, True)
         await replayed(first, second)
         await logged(second)
     query = "SELECT discriminator, status_change_timestamp FROM segments.event"

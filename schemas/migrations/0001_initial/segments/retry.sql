@@ -49,6 +49,7 @@ LANGUAGE sql STABLE AS $$
         CASE
             WHEN r.reason = ANY($8) THEN 'never'
             WHEN r.payload IS NULL THEN 'no_payload'
+            WHEN position('@' IN r.headers ->> 'segments-origin') > 0 THEN 'replayed'
             WHEN segments.retries_before(r.lane_id, r.kafka_offset) >= $9 THEN 'too_often'
         END
     FROM segments.rejected AS r
