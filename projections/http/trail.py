@@ -29,9 +29,16 @@ from service.http.kit.negotiation import Accept  # noqa: TC001
 from service.registry.api_keys import Scope
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import asyncpg
+
+    from projections.queries.rows import Row
     from service.http.kit.access_log import AccessLog
     from service.http.kit.auth import Access
     from service.http.kit.database import SharedDatabase
+
+    _Read = Callable[[asyncpg.Connection[Any], TrailFilter, TrailPlace, int], Awaitable[list[Row]]]
 
 EVENTS = "/networks/{network_id}/admin/events"
 ACCESSES = "/networks/{network_id}/admin/accesses"
@@ -90,12 +97,22 @@ def trail_routes(access: Access, shared: SharedDatabase, accesses: AccessLog) ->
         path: str,
         admission: Admission,
         query: TrailQuery,
-        listing: Listing,
         accept: str | None,
+        which: TrailFilter,
+        list_of: tuple[str, tuple[str, ...], _Read],
     ) -> Response:
+        name, columns, read = list_of
+
         def count(rows: int) -> None:
             accesses.note(admission.key, "http", path, rows=rows)
 
+        listing = Listing(
+            name,
+            columns,
+            NEWEST,
+            lambda connection, before, limit: read(connection, which, TrailPlace(*before), limit),
+            place_of,
+        )
         return await listing.respond(shared, cursors, admission.network_id, query, accept, count)
 
     @router.get(
@@ -109,16 +126,8 @@ def trail_routes(access: Access, shared: SharedDatabase, accesses: AccessLog) ->
         accept: Accept = None,
     ) -> Response:
         which = query.which(admission, query.object, query.kind)
-        listing = Listing(
-            "events",
-            ADMIN_COLUMNS,
-            NEWEST,
-            lambda connection, before, limit: read_admin_events(
-                connection, which, TrailPlace(*before), limit
-            ),
-            place_of,
-        )
-        return await listed(EVENTS, admission, query, listing, accept)
+        done = ("events", ADMIN_COLUMNS, read_admin_events)
+        return await listed(EVENTS, admission, query, accept, which, done)
 
     @router.get(
         ACCESSES,
@@ -131,15 +140,7 @@ def trail_routes(access: Access, shared: SharedDatabase, accesses: AccessLog) ->
         accept: Accept = None,
     ) -> Response:
         which = query.which(admission, query.object, query.via)
-        listing = Listing(
-            "accesses",
-            ACCESS_COLUMNS,
-            NEWEST,
-            lambda connection, before, limit: read_access_events(
-                connection, which, TrailPlace(*before), limit
-            ),
-            place_of,
-        )
-        return await listed(ACCESSES, admission, query, listing, accept)
+        read = ("accesses", ACCESS_COLUMNS, read_access_events)
+        return await listed(ACCESSES, admission, query, accept, which, read)
 
     return router

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.responses import StreamingResponse
@@ -131,13 +131,9 @@ def _read(visit: Visit) -> tuple[str, TrailFilter]:
 
 def _day(visit: Visit, name: str) -> datetime | None:
     """Return the beginning of a UTC day in the URL. Raises: Problem 400."""
-    text = visit.query(name)
-    if text is None:
+    day = visit.day(name)
+    if day is None:
         return None
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise wrong(name, "must be a day: YYYY-MM-DD") from None
     if not 1990 <= day.year <= 2100:  # noqa: PLR2004 - as the times of commands
         raise wrong(name, "must lie between 1990 and 2100")
     return datetime(day.year, day.month, day.day, tzinfo=UTC)

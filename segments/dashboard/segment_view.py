@@ -214,13 +214,9 @@ def _choice(visit: Visit, name: str, choices: tuple[str, ...]) -> str:
 
 def _day(visit: Visit, name: str) -> date | None:
     """Return a day of the URL. Raises: Problem 400."""
-    text = visit.query(name)
-    if text is None:
+    day = visit.day(name)
+    if day is None:
         return None
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise wrong(name, "must be a day: YYYY-MM-DD") from None
     if not _FIRST_DAY <= day <= _LAST_DAY:
         raise wrong(name, f"must be in {_FIRST_YEAR} to {_LAST_YEAR}")
     return day

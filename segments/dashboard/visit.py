@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -112,6 +112,16 @@ class Visit:
             return is_text(self.request.query_params.get(name, "").strip()) or None
         except ValueError as error:
             raise wrong(name, str(error)) from None
+
+    def day(self, name: str) -> date | None:
+        """Return a parameter as a day; None if absent or empty. Raises: Problem 400."""
+        text = self.query(name)
+        if text is None:
+            return None
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            raise wrong(name, "must be a day: YYYY-MM-DD") from None
 
     def field(self, name: str) -> str | None:
         """Return a field of the form, without white space around it; None if absent or empty."""

@@ -9,12 +9,15 @@ from projections.export.exporter import Exporter, Request
 from projections.export.journal import Folder
 from segments.cli.database import connected as connect
 from tests.engines.exported import read_rows
+from tests.projections.folding import commands
 from tests.support.database import rows
+from tests.support.lane import command_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from service.runtime.settings import Settings
+    from tests.support.lane import LogLane
 
 ROLE = "segments_operate"
 VIEWS = {
@@ -80,3 +83,32 @@ def exported(root: Path, table: str, columns: list[str] | None = None) -> list[s
     return sorted(
         repr(row if columns is None else {name: row[name] for name in columns}) for row in found
     )
+
+
+ODD = 'quoted "and, split"\nover \\lines\\N\t'
+
+
+async def fill(lane: LogLane, seed: int = 1) -> None:
+    """Append of everything: events, repeats, refused records with any bytes, a hole."""
+    given = commands(seed, 40)
+    await lane.append(
+        *given, given[0], given[1], b"\x00\xff", b"", None, command_json(segment_id=9),
+        command_json(user="odd", description=ODD, metadata={"a": [1, {"b": None}], "c": ODD}),
+        command_json(user="Upper@X", description="NULL", expires_at=1_900_000_000, reference_id=f"x{seed}"),
+    )  # fmt: skip
+
+
+async def columns_of(settings: Settings, table: str) -> list[str]:
+    found = await rows(
+        settings,
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = 'reporting' AND table_name = $1"
+        " ORDER BY ordinal_position",
+        VIEWS[table],
+    )
+    return [row["column_name"] for row in found]
+
+
+async def equals_the_views(settings: Settings, root: Path) -> None:
+    for table in VIEWS:
+        columns = await columns_of(settings, table)
+        assert exported(root, table, columns) == await shown(settings, table), table
