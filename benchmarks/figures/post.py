@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CONCURRENCIES = (16, 64, 256)
 REQUESTS = 20_000
 BATCH = 1000
+TURNS = 8
 PEER = "FastAPI + pydantic + aiokafka, no checks"
 NAMES = {n: f"POST → 201, broker acknowledged, {n} clients" for n in CONCURRENCIES}
 BATCH_NAME = "POST of batches of 1,000, events in it"
@@ -41,7 +42,7 @@ FIGURES = (
 
 
 async def measure(place: Place) -> list[Sample]:
-    """Measure once: each concurrency on one api process, then on one process of the plain app."""
+    """Measure each concurrency once: one api process and one process of the plain app, in turns on a warm broker."""
     count = place.scaled(REQUESTS)
     async with fresh_world(place) as world:
         key = await _key(world)
@@ -50,25 +51,41 @@ async def measure(place: Place) -> list[Sample]:
             for message in make_load(count * 2)
             if not any(word in message.value for word in (b'"enter"', b'"leave"'))
         ]
-        async with serving(world, SEGMENTS, "api", key=key) as port:
-            requests = [make_request(PATH, message.value, key) for message in messages]
-            rates = {n: await _rate(port, requests, n, 201) for n in CONCURRENCIES}
-            batches = [
-                make_request(
-                    f"{PATH}/batch",
-                    b"[" + b",".join(m.value for m in messages[at : at + BATCH]) + b"]",
-                    key,
-                )
-                for at in range(0, len(messages) - BATCH, BATCH)
-            ]
+        ours = [make_request(PATH, message.value, key) for message in messages]
+        theirs = [make_request(PATH, message.value, PLAIN_KEY) for message in messages]
+        batches = [
+            make_request(
+                f"{PATH}/batch",
+                b"[" + b",".join(m.value for m in messages[at : at + BATCH]) + b"]",
+                key,
+            )
+            for at in range(0, len(messages) - BATCH, BATCH)
+        ]
+        async with (
+            serving(world, SEGMENTS, "api", key=key) as port,
+            serving(world, sys.executable, "-m", "benchmarks.plain_app") as plain_port,
+        ):
+            rates = {n: await _in_turns(port, ours, plain_port, theirs, n) for n in CONCURRENCIES}
             batch_rate = await _rate(port, batches, 2, 207) * BATCH if batches else 0.0
-        requests = [make_request(PATH, message.value, PLAIN_KEY) for message in messages]
-        async with serving(world, sys.executable, "-m", "benchmarks.plain_app") as port:
-            beside = {n: {PEER: await _rate(port, requests, n, 201)} for n in CONCURRENCIES}
     return [
-        *(Sample(NAMES[n], rates[n], beside[n]) for n in CONCURRENCIES),
+        *(Sample(NAMES[n], rate, {PEER: beside}) for n, (rate, beside) in rates.items()),
         Sample(BATCH_NAME, batch_rate),
     ]
+
+
+async def _in_turns(
+    port: int, requests: list[bytes], plain_port: int, plain: list[bytes], connections: int
+) -> tuple[float, float]:
+    """Return both rates, each over TURNS parts of its requests, after one part each that is not counted."""
+    seconds = [0.0, 0.0]
+    part = len(requests) // (TURNS + 1)
+    for turn in range(TURNS + 1):
+        for which, (to, sent) in enumerate(((port, requests), (plain_port, plain))):
+            load = Load(sent[turn * part : (turn + 1) * part])
+            took = await load.send(to, connections)
+            _expect(load, 201)
+            seconds[which] += took if turn > 0 else 0.0
+    return TURNS * part / seconds[0], TURNS * part / seconds[1]
 
 
 async def _key(world: World) -> str:
@@ -81,6 +98,10 @@ async def _rate(port: int, requests: list[bytes], connections: int, wanted: int)
     await warm.send(port, connections)
     load = Load(requests)
     seconds = await load.send(port, connections)
+    _expect(load, wanted)
+    return len(requests) / seconds
+
+
+def _expect(load: Load, wanted: int) -> None:
     if set(load.statuses) != {wanted}:
         raise RuntimeError(f"answered {dict(load.statuses)}")
-    return len(requests) / seconds

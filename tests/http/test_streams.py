@@ -22,6 +22,7 @@ from tests.support.cases import cases
 from tests.support.database import connected, make_segments, value
 from tests.support.lane import command_json
 from tests.support.roles import processes
+from tests.support.sizes import short_and_long
 from tests.support.waiting import PATIENCE, holds
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ ODD = [
     "\\N",
     "NULL",
 ]
-MANY = 200_000
 _IDLE = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'
 """
@@ -205,10 +205,11 @@ async def test_a_stream_of_an_undefined_segment_is_404(api: Api) -> None:
     assert (response.status_code, response.json()["reason"]) == (404, "unknown_segment")
 
 
+@short_and_long("many", 60_000, 400_000)
 async def test_many_members_are_streamed_in_little_memory_beside_slow_clients(
-    settings: Settings,
+    settings: Settings, many: int
 ) -> None:
-    await fill(settings, MANY)
+    await fill(settings, many)
     given = settings.model_copy(update={"http_port": free_port()})
     with processes(given, "api") as (process,):
         url = f"http://127.0.0.1:{given.http_port}"
@@ -222,22 +223,22 @@ async def test_many_members_are_streamed_in_little_memory_beside_slow_clients(
             await streamed(api, NDJSON, limit=2000)  # what is loaded once
             before = memory().rss
             slow = [await _begin(api) for _ in range(11)]
-            most = await _take_all(api, NDJSON, memory)
+            most = await _take_all(api, NDJSON, many, memory)
             # The slow ones have taken nothing meanwhile: no session waits for them, and pages are answered.
             assert await value(given, _IDLE) == 0
             # Who takes nothing for half a minute is given up; who begins late gets it all.
             first, first_writer = await _begin(api)
             assert len((await get(api, MEMBERS, limit=10))["members"]) == 10
             users = [json.loads(line)["user_id"] for line in _body(await first.read()).splitlines()]
-            assert users == [f"customer{n}@example.com" for n in range(1, MANY + 1)]
+            assert users == [f"customer{n}@example.com" for n in range(1, many + 1)]
             first_writer.close()
-            most = max(most, await _take_all(api, CSV, memory))
+            most = max(most, await _take_all(api, CSV, many, memory))
             assert most - before < 32 * 2**20
             for _, writer in slow:
                 writer.transport.abort()
 
 
-async def _take_all(api: Api, accept: str, memory: Any) -> int:
+async def _take_all(api: Api, accept: str, many: int, memory: Any) -> int:
     """Take a whole stream; give the most bytes that the process used."""
     count = most = 0
     headers = {"Authorization": f"Bearer {await api.key()}", "Accept": accept}
@@ -245,7 +246,7 @@ async def _take_all(api: Api, accept: str, memory: Any) -> int:
         async for piece in answer.aiter_raw():
             count += piece.count(b"\n")
             most = max(most, memory().rss)
-    assert count == MANY + (accept == CSV)
+    assert count == many + (accept == CSV)
     return most
 
 

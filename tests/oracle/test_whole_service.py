@@ -16,6 +16,7 @@ from tests.support.kafka import publish
 from tests.support.referee import differences
 from tests.support.registries import make_registry
 from tests.support.roles import processes, service
+from tests.support.sizes import short_and_long
 
 if TYPE_CHECKING:
     from service.runtime.settings import Settings
@@ -44,11 +45,12 @@ async def test_views_equal_the_oracle_with_few_keys_and_several_workers(
     assert await differences(settings, segments, pairs) == []
 
 
-async def test_views_equal_the_oracle_after_20000_commands_through_two_and_two_processes(
-    settings: Settings,
+@short_and_long("commands", 6000, 40_000)
+async def test_views_equal_the_oracle_after_thousands_of_commands_through_two_and_two_processes(
+    settings: Settings, commands: int
 ) -> None:
     segments = await make_registry(settings, 2, 5)
-    sent = history(99, int(time.time()), commands=20_000, lanes=4)
+    sent = history(99, int(time.time()), commands=commands, lanes=4)
     with processes(settings, "ingest", "ingest", "project", "project"):
         meta = await publish(settings, sent)
         await folded(settings, 300)
