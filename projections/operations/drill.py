@@ -37,9 +37,7 @@ if TYPE_CHECKING:
 
 SQL = statements("projections.operations.sql")
 ROLE = "segments_operate"
-_SAME_NAME = (
-    "The copy has its source's installation name: `segments setup --new-installation` must come before any process."
-)
+_SAME_NAME = "The copy has its source's installation name: `segments setup --new-installation` must come before any process."
 _IS_EMPTY = statements("service.postgres.sql")["is_empty"]
 
 

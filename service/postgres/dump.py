@@ -67,6 +67,6 @@ def without_password(url: str) -> tuple[str, str | None]:
     login, at, address = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    password = options.pop("password", None) or unquote(password)
+    password = options.pop("password", "") or unquote(password)
     query = f"?{urlencode(options)}" if options else ""
     return f"{parts.scheme}://{user}{at}{address}{parts.path}{query}", password or None
