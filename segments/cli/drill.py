@@ -38,7 +38,7 @@ def _url(_context: click.Context, _option: click.Parameter, value: str) -> str:
     help="URL of an empty database, with a login that may create roles. Leave its password to PGPASSWORD or ~/.pgpass.",
 )  # fmt: skip
 @click.option(
-    "--dump", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    "--dump", "file", type=click.Path(dir_okay=False, path_type=Path),
     help="Restore this file of pg_dump (custom format). Default: a new dump, which is removed afterwards.",
 )  # fmt: skip
 @click.option(

@@ -20,7 +20,7 @@ from service.seal.sealer import Sealer
 from stack.postgres_binaries import postgres_binaries
 from tests.seal.conftest import quieten
 from tests.support.command_line import run
-from tests.support.database import GUARDED, UNGUARDED, connected, folded, rows, value
+from tests.support.database import GUARDED, UNGUARDED, connected, folded, rows, until, value
 from tests.support.kafka import NewRecord, publish
 from tests.support.roles import service
 from tests.support.template import settings_on
@@ -76,6 +76,7 @@ async def source(ready: Settings, tmp_path: Path) -> Settings:
             await Sealer(database, producer, Folder(tmp_path / "log"), signer).run_round()
         await publish(settings, [NewRecord(lane=0, user="dora")])
         await folded(settings)
+        await until(settings, "SELECT complete_until FROM reporting.watermark")
     await publish(settings, [NewRecord(lane=3, user=user) for user in ("emil", "fay")])
     return settings
 
