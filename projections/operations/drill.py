@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
 SQL = statements("projections.operations.sql")
 ROLE = "segments_operate"
-_SAME_NAME = "The copy has its source's installation name: `segments setup --new-installation` must come before any process."
+_SAME_NAME = (
+    "The copy has its source's name: `segments setup --new-installation` must precede any process."
+)
 _IS_EMPTY = statements("service.postgres.sql")["is_empty"]
 
 
