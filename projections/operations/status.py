@@ -130,7 +130,7 @@ async def _unseen(connection: asyncpg.Connection[Any], topics: list[str]) -> lis
         lanes = f"{row['topic']}: {', '.join(map(str, row['partitions']))}"
         warnings.append(
             f"Kafka's end offsets were {seen} ({lanes}): ingest is not running, Kafka is unavailable,"
-            " or an open transaction hides records; ingest_behind may be higher."
+            " Postgres refuses writes, or an open transaction hides records; ingest_behind may be higher."
         )
     return warnings
 

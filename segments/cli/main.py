@@ -17,6 +17,7 @@ COMMANDS = {
     "as-of": ("as_of:as_of", "Show who was in a segment at a time, as known then or now, or as shown with a snapshot."),
     "audit": ("audit:audit", "Compare all rows of the log with what was sealed."),
     "config": ("config:config", "List every setting: name, meaning, default, value (without secrets)."),
+    "drill": ("drill:drill", "Rehearse a restore, without touching what runs."),
     "erase": ("erase:erase", "Erase a person: blank the identifier and the free text, and print a receipt."),
     "explain": ("inspect:explain", "Show why a user is in a segment or not."),
     "export": ("export:export", "Export the log and the views to a folder, as Parquet with a manifest."),

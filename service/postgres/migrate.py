@@ -66,7 +66,7 @@ async def set_up_database(settings: Settings) -> list[str]:
     try:
         await _require_suitable(connection)
         try:
-            await _make_roles(connection)
+            await make_roles(connection)
             await _make_history(connection)
             applied = await _apply_in_time(connection)
         except asyncpg.LockNotAvailableError as error:
@@ -107,7 +107,8 @@ async def rename_installation(settings: Settings) -> str:
     wait_initial=0.05,
     wait_max=0.5,
 )
-async def _make_roles(connection: asyncpg.Connection[Any]) -> None:
+async def make_roles(connection: asyncpg.Connection[Any]) -> None:
+    """Create the missing roles of the cluster, and let the login act as the owner."""
     await connection.execute(setup_sql("roles"))
 
 

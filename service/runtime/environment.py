@@ -100,7 +100,7 @@ def _error(error: msgspec.ValidationError) -> SettingError:
     return SettingError(name, fault)
 
 
-def _database_url_fault(value: SecretStr) -> str | None:
+def database_url_fault(value: SecretStr) -> str | None:
     """Check the URL without quoting it; the driver's own message would quote the password."""
     with suppress(ValueError):
         parts = urlsplit(value.get_secret_value())
@@ -136,8 +136,8 @@ def _groups_fault(value: str) -> str | None:
 
 
 _CHECKS: dict[str, Callable[[Any], str | None]] = {
-    "database_url": _database_url_fault,
-    "setup_database_url": _database_url_fault,
+    "database_url": database_url_fault,
+    "setup_database_url": database_url_fault,
     "signing_key": _key_fault,
     "signing_key_old": _key_fault,
     "oidc_groups": _groups_fault,

@@ -59,6 +59,10 @@ class Proxy:
         """Pass nothing on from now on; connections stay open, as behind a dead router."""
         self._flowing.clear()
 
+    def lead_to(self, host: str, port: int) -> None:
+        """Connect to another server from now on."""
+        self._target = (host, port)
+
     def mend(self) -> None:
         """Work again, and pass on what was swallowed, as TCP would by retransmission."""
         self._refusing = False

@@ -36,26 +36,41 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def command_line(
-    settings: Settings, *arguments: str, timeout: float = PATIENCE, stdin: int | None = None
+    settings: Settings,
+    *arguments: str,
+    timeout: float = PATIENCE,
+    stdin: int | None = None,
+    code: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command line to its end. stdin: a file descriptor; default: this process's."""
+    """Run the command line to its end. stdin: a file descriptor; default: this process's. code: as for Process."""
     return subprocess.run(
         [sys.executable, "-c", "from segments.cli import main; main()", *arguments],
         env=environment(settings), capture_output=True, text=True, timeout=timeout, check=False, stdin=stdin,
+        cwd=code,
     )  # fmt: skip
 
 
 class Process:
-    """One role as a process. own_session: as a daemon; Linux may distribute CPU time by session."""
+    """One role as a process. own_session: as a daemon; Linux may distribute CPU time by session.
 
-    def __init__(self, settings: Settings, role: str, *, own_session: bool = False) -> None:
+    code: a folder with the packages of another version of the program.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        role: str,
+        *,
+        own_session: bool = False,
+        code: Path | None = None,
+    ) -> None:
         self.role = role
         handle, path = tempfile.mkstemp(prefix=f"segments-{role}-", suffix=".log")
         self._log = Path(path)
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from segments.cli import main; main()", role],
             env=environment(settings), stdout=handle, stderr=subprocess.STDOUT,
-            start_new_session=own_session,
+            start_new_session=own_session, cwd=code,
         )  # fmt: skip
         os.close(handle)
 
@@ -103,9 +118,9 @@ class Process:
 
 
 @contextmanager
-def processes(settings: Settings, *roles: str) -> Iterator[list[Process]]:
-    """Run roles as processes while the block runs; kill those still running at its end."""
-    started = [Process(settings, role) for role in roles]
+def processes(settings: Settings, *roles: str, code: Path | None = None) -> Iterator[list[Process]]:
+    """Run roles as processes while the block runs; kill those still running at its end. code: as for Process."""
+    started = [Process(settings, role, code=code) for role in roles]
     try:
         yield started
     finally:
