@@ -33,7 +33,7 @@ TIMED = NewRecord(lane=2, user="timed", status_change_timestamp=AT, reference_id
 
 
 async def live(settings: Settings) -> None:
-    """Fill the log by its ways in: late, tied, expiring, refused, repeated, of two networks, of a remade topic, erased."""
+    """Fill the log: late, tied, expiring, refused, repeated, of two networks, of a remade topic, erased."""
     await make_segments(settings, [("n", 1), ("n", 2), ("m", 1)])
     now = int(time.time())
     first = [

@@ -46,7 +46,7 @@ def command_line(
 
 
 class Process:
-    """One role, or another command, as a process. own_session: as a daemon; Linux may distribute CPU time by session."""
+    """A role, or another command, as a process. own_session: as a daemon; Linux may share CPU time by session."""
 
     def __init__(
         self, settings: Settings, role: str, *arguments: str, own_session: bool = False
