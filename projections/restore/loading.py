@@ -1,4 +1,4 @@
-"""Files of Parquet into a table: read by batches, written as the text of COPY on a thread while Postgres takes the last one."""
+"""Files of Parquet into a table: read on a thread, as text of COPY, while Postgres takes the text before."""
 
 from __future__ import annotations
 
@@ -81,7 +81,8 @@ def format_rows(rows: pa.Table) -> bytes:
             rows = rows.set_column(place, field.name, rows[field.name].cast(pa.timestamp("us")))
     text = pa.BufferOutputStream()
     csv.write_csv(rows, text, _FORMAT)
-    return text.getvalue().to_pybytes()
+    content: bytes = text.getvalue().to_pybytes()
+    return content
 
 
 def _encoded(column: pa.ChunkedArray) -> pa.Array:

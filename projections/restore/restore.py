@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -115,11 +116,7 @@ async def _load(
     await connection.execute(SQL["empty_single_rows"])
     for table, part in export.parts.items():
         loaded = await load_files(
-            connection,
-            table,
-            list(part.columns),
-            part.paths,
-            lambda rows, to=table: progress.advance(to, rows),
+            connection, table, list(part.columns), part.paths, partial(progress.advance, table)
         )
         if loaded != part.rows:
             raise RestoreError(f"({table} has {loaded} rows, and {part.rows} in the manifest.)")

@@ -20,8 +20,8 @@ from segments.cli.row_bar import row_bar
 async def import_log(*, folder: Path, dry_run: bool, as_json: bool) -> None:
     """Load the log of an export into an empty database, and rebuild the views.
 
-    EXPORT is a folder that `export --full` wrote. The database is one that `setup` made, and that no process has used yet.
-    Either all of the log is loaded or nothing.
+    EXPORT is a folder that `export --full` wrote. The database is one that `setup` made and no process has used yet.
+    All of the log is loaded, or nothing.
     """
     with row_bar(hidden=as_json) as bar:
         if dry_run:

@@ -1,4 +1,4 @@
-"""The folder of an export: one process writes it, whatever ends it leaves it to be continued, and personal files are private."""
+"""The folder of an export: one process writes it, another continues it, and personal files are private."""
 
 from __future__ import annotations
 
