@@ -31,7 +31,7 @@ async def load_files(
     paths: Iterable[Path],
     report: Callable[[int], None],
 ) -> int:
-    """COPY the rows of files into a table of schema `segments`; return their number.
+    """Copy the rows of files into a table of schema `segments`; return their number.
 
     report: is told the number of rows of each piece that was sent.
     """
