@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-_ROWS = 16_384
+_ROWS = 4096
 # Of a piece that is written as text at once.
-_PIECE_BYTES = 4 * 1024 * 1024
+_PIECE_BYTES = 1024 * 1024
 _FORMAT = csv.WriteOptions(include_header=False)
 
 
