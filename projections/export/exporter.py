@@ -23,6 +23,7 @@ from projections.export.tables import (
 )
 from projections.queries.snapshots import refused_snapshots
 from service.postgres.database import give_longer
+from service.postgres.migrations import migrations
 from service.runtime.errors import WrongUseError
 
 if TYPE_CHECKING:
@@ -241,6 +242,7 @@ class Exporter:
         return {
             "format": FORMAT,
             "service_version": version("segments"),
+            "schema": migrations()[-1].number,
             "made_at": begun["made_at"],
             "snapshot": begun["snapshot"],
             "since": self._request.since,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from service.runtime.errors import SegmentsError, WrongUseError
@@ -17,8 +19,7 @@ from service.runtime.errors import SegmentsError, WrongUseError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
-
-    import pyarrow as pa
+    from types import TracebackType
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -50,9 +51,10 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 class Folder:
-    """The folder, with notes of what is done. request: what the export was asked for.
+    """The folder, with notes of what is done; locked until it is closed. request: what the export was asked for.
 
-    Raises: WrongUseError if the folder holds something else; FolderError if it can't be written.
+    Raises: WrongUseError if the folder holds something else, or another process writes it; FolderError if it can't be
+    written.
     """
 
     def __init__(self, root: Path, request: Mapping[str, Any]) -> None:
@@ -62,16 +64,55 @@ class Folder:
         self.done: dict[str, list[File]] = {}
         with _writing(root):
             root.mkdir(parents=True, exist_ok=True)
-            if any(root.iterdir()):
-                self._read_notes()
-            else:
-                self._note({"request": self._request})
+            if not (root / _NOTES).exists():
+                self._require_empty()
+            # Without a buffer: on a full disk, closing it would fail again.
+            self._notes = (root / _NOTES).open("ab", buffering=0)
+        try:
+            self._lock()
+            self._read_notes()
+        except BaseException:
+            self.close()
+            raise
 
-    def _read_notes(self) -> None:
+    def __enter__(self) -> Self:
+        """Return the folder."""
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Let others write the folder."""
+        self._notes.close()
+
+    def _require_empty(self) -> None:
         if (self.root / MANIFEST).exists():
             raise WrongUseError(f"({self.root} holds a finished export; choose another folder.)")
+        if any(entry.name != _NOTES or entry.stat().st_size for entry in self.root.iterdir()):
+            raise WrongUseError(f"({self.root} is not empty.)")
+
+    def _lock(self) -> None:
+        """Lock the notes, which stay where they are until the export is finished."""
+        try:
+            fcntl.flock(self._notes, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise WrongUseError(f"(Another export into {self.root} is running.)") from error
+
+    def _read_notes(self) -> None:
         notes = self._whole_notes()
-        if not notes or "request" not in notes[0]:
+        if not notes or (self.root / MANIFEST).exists():
+            self._require_empty()
+            with _writing(self.root):
+                self._note({"request": self._request})
+            return
+        if "request" not in notes[0]:
             raise WrongUseError(f"({self.root} is not empty.)")
         for note in notes:
             if note.get("request", self._request) != self._request:
@@ -87,8 +128,6 @@ class Folder:
     def _whole_notes(self) -> list[dict[str, Any]]:
         """Read the notes; cut off the last line if a crash cut it, so that the next note has a line of its own."""
         path = self.root / _NOTES
-        if not path.exists():
-            return []
         text = path.read_bytes()
         whole = text[: text.rfind(b"\n") + 1]
         try:
@@ -97,7 +136,7 @@ class Folder:
             return []
         if len(whole) < len(text):
             with _writing(path):
-                os.truncate(path, len(whole))
+                self._notes.truncate(len(whole))
         return [note for note in notes if isinstance(note, dict)]
 
     def _is_whole(self, file: File) -> bool:
@@ -107,10 +146,10 @@ class Folder:
         return _digest(path) == file.sha256
 
     def _note(self, note: Mapping[str, Any]) -> None:
-        with (self.root / _NOTES).open("a", encoding="utf-8") as notes:
-            notes.write(json.dumps(note) + "\n")
-            notes.flush()
-            os.fsync(notes.fileno())
+        line = json.dumps(note).encode() + b"\n"
+        while line:
+            line = line[self._notes.write(line) :]
+        os.fsync(self._notes.fileno())
 
     def begin(self, content: Mapping[str, Any]) -> None:
         """Note what the whole export is of."""
@@ -132,22 +171,38 @@ class Folder:
             for entry in self.root.iterdir():
                 if entry.is_dir():
                     shutil.rmtree(entry)
-                else:
+                elif entry.name != _NOTES:
                     entry.unlink()
+            self._notes.truncate(0)
             self._note({"request": self._request})
 
     def write(self, path: str, rows: pa.Table, *, personal: bool) -> File:
-        """Write one file; whole, or under another name."""
+        """Write one file; whole, or not at all. personal: only its owner can read it and its folder."""
         target = self.root / path
         unfinished = target.with_name(target.name + _UNFINISHED)
         with _writing(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(rows, unfinished, compression="zstd", row_group_size=len(rows) or 1)
-            with unfinished.open("rb+") as file:
-                os.fsync(file.fileno())
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            unfinished.rename(target)
+            self._make_folder(target.parent, personal=personal)
+            try:
+                _create(unfinished, personal=personal)
+                with pa.OSFile(str(unfinished), "wb") as file:
+                    pq.write_table(rows, file, compression="zstd", row_group_size=len(rows) or 1)
+                digest = _digest(unfinished, sync=True)
+                unfinished.rename(target)
+            except OSError:
+                # On a full disk the part of it is in the way of others.
+                with suppress(OSError):
+                    unfinished.unlink()
+                raise
             return File(path, len(rows), target.stat().st_size, digest, personal)
+
+    def _make_folder(self, path: Path, *, personal: bool) -> None:
+        if path.is_dir():
+            return
+        if path != self.root:
+            self._make_folder(path.parent, personal=personal)
+        path.mkdir(exist_ok=True)
+        if personal:
+            path.chmod(0o700)
 
     def finish(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest; the export is finished with it."""
@@ -162,6 +217,20 @@ class Folder:
             (self.root / _NOTES).unlink()
 
 
-def _digest(path: Path) -> str:
+def _create(path: Path, *, personal: bool) -> None:
+    """Create an empty file; of a personal one nobody else can ever read the content."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 if personal else 0o666)
+    try:
+        if personal:
+            os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
+
+def _digest(path: Path, *, sync: bool = False) -> str:
+    """Digest a file. sync: flush it to the disk first."""
     with path.open("rb") as file:
+        if sync:
+            os.fsync(file.fileno())
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -55,7 +55,7 @@ def read_source(roots: Sequence[Path]) -> Source:
         for name, table in manifest["tables"].items():
             if name == REGISTRY:
                 files.pop(name, None)  # each export has all of it
-            files.setdefault(name, []).extend(_checked(root, file) for file in table["files"])
+            files.setdefault(name, []).extend(checked_file(root, file) for file in table["files"])
     if snapshot is None:
         raise ManifestError("(There is none.)")
     return Source(snapshot, files)
@@ -75,7 +75,8 @@ def read_manifest(root: Path) -> dict[str, Any]:
     return manifest
 
 
-def _checked(root: Path, file: dict[str, Any]) -> str:
+def checked_file(root: Path, file: dict[str, Any]) -> str:
+    """Compare a file with its digest; return its absolute path. Raises: ManifestError."""
     path = root / file["path"]
     try:
         with path.open("rb") as content:

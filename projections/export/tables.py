@@ -45,8 +45,8 @@ BASE = tuple(
     Table(f"personal/{name}", f"TABLE segments.{name}", personal=True, times_as_text=True)
     for name in (
         "installation", "network", "segment", "registry_event", "source_event", "source_version", "analyst_event",
-        "lane", "lane_event", "person", "retry", "erasure", "rejected_erasure", "idempotency", "signature",
-        "signature_horizon", "seal", "seal_round", "seal_stretch", "seal_checkpoint",
+        "lane", "lane_event", "person", "retry", "erasure", "rejected_erasure", "rejected_outbox", "idempotency",
+        "signature", "signature_horizon", "seal", "seal_round", "seal_stretch", "seal_checkpoint",
     )
 )  # fmt: skip
 """For a restore: the other tables of the log, in the snapshot's transaction. Times are text: some are infinite."""

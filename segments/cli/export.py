@@ -5,33 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from projections.export.exporter import Exporter, Request
 from projections.export.journal import Folder
 from segments.cli.command import command, load_settings, network_callback
 from segments.cli.database import connected, note_access, note_unknown_network
 from segments.cli.output import counted, print_json
+from segments.cli.row_bar import row_bar
 from service.runtime.errors import WrongUseError
 
 ROLE = "segments_operate"
-
-
-class _Bar:
-    """Shows on stderr how far an export is."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("the views", total=None)
-
-    def expect(self, rows: int) -> None:
-        """Show a bar of the log."""
-        self._progress.reset(self._task, description="the log", total=rows)
-
-    def advance(self, table: str, rows: int) -> None:
-        """Show the rows of a table."""
-        self._progress.update(self._task, advance=rows, description=table)
 
 
 @command()
@@ -60,23 +43,14 @@ async def export(
         )
     settings = load_settings()
     request = Request(network, since, full)
-    target = Folder(folder, {"network": network, "since": since, "full": full})
-    async with connected(settings, ROLE) as connection:
-        await note_access(connection, "export", network)
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=console, disable=as_json or not console.is_terminal
-    ) as progress:
-        exporter = Exporter(
-            lambda isolation: connected(settings, ROLE, isolation), target, request, _Bar(progress)
-        )
-        manifest = await exporter.run()
+    with Folder(folder, {"network": network, "since": since, "full": full}) as target:
+        async with connected(settings, ROLE) as connection:
+            await note_access(connection, "export", network)
+        with row_bar(hidden=as_json) as bar:
+            exporter = Exporter(
+                lambda isolation: connected(settings, ROLE, isolation), target, request, bar
+            )
+            manifest = await exporter.run()
     rows = {name: table["rows"] for name, table in manifest["tables"].items()}
     if as_json:
         print_json({"snapshot": manifest["snapshot"], "folder": str(folder), "rows": rows})

@@ -23,6 +23,7 @@ COMMANDS = {
     "export": ("export:export", "Export the log and the views to a folder, as Parquet with a manifest."),
     "fold": ("fold:fold", "Fold an export to membership, override, membership_history and result, as Parquet."),
     "import": ("import_file:import_", "Publish the commands of a CSV or NDJSON file."),
+    "import-log": ("import_log:import_log", "Load the log of an export into an empty database, and rebuild the views."),
     "ingest": ("run:ingest", "Append commands from Kafka to the log."),
     "key": ("keys:key", "Create, list and revoke API keys."),
     "lane": ("lanes:lane", "List lanes, adopt a remade topic, skip records."),

@@ -10,6 +10,7 @@ import pytest
 
 from tests.docs.pages import blocks, read
 from tests.projections.folding import fold, log
+from tests.support.database import value
 from tests.support.lane import command_json
 from tests.support.roles import environment
 
@@ -33,9 +34,11 @@ def at_work(settings: Settings, folder: Path, *command: str) -> str:
     return done.stdout
 
 
-async def test_the_export_page_exports_reads_and_folds(database: Settings, tmp_path: Path) -> None:
-    first, since, folding = blocks(read(PAGE), "sh", marked=True)
-    by_duckdb, by_pyarrow, compare = blocks(read(PAGE), "python", marked=True)
+async def test_the_export_page_exports_reads_folds_and_restores(
+    database: Settings, second: Settings, tmp_path: Path
+) -> None:
+    first, since, folding, full, restoring = blocks(read(PAGE), "sh", marked=True)
+    by_duckdb, by_pandas, by_polars, by_pyarrow, compare = blocks(read(PAGE), "python", marked=True)
     async with log(database, segments=[("acme", 1)]) as (lane,):
         await lane.append(
             command_json(network_id="acme", user="jo@example.com"),
@@ -50,6 +53,15 @@ async def test_the_export_page_exports_reads_and_folds(database: Settings, tmp_p
     assert "event: 1 row\n" in at_work(database, tmp_path, "/bin/sh", "-ec", since)
     members = at_work(database, tmp_path, sys.executable, "-c", by_duckdb)
     assert "│          1 │       2 │" in members
+    grouped = at_work(database, tmp_path, sys.executable, "-c", by_pandas)
+    assert "add            1\n" in grouped
+    assert "enter          1\n" in grouped
+    assert "segment_id" in at_work(database, tmp_path, sys.executable, "-c", by_polars)
     assert at_work(database, tmp_path, sys.executable, "-c", by_pyarrow) == "1\n"
     assert "result: 3 rows" in at_work(database, tmp_path, "/bin/sh", "-ec", folding)
     at_work(database, tmp_path, sys.executable, "-c", compare)
+    at_work(database, tmp_path, "/bin/sh", "-ec", full)
+    assert "event: 3 rows\n" in at_work(second, tmp_path, "/bin/sh", "-ec", restoring)
+    assert await value(second, "SELECT reporting.snapshot()") == await value(
+        database, "SELECT reporting.snapshot()"
+    )

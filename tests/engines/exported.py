@@ -53,13 +53,13 @@ def export_model(model: Model, root: Path) -> Path:
         "rejected": rejected,
         "registry": registry,
     }
-    folder = Folder(root, {})
     tables = {}
-    for name, schema in _SCHEMAS.items():
-        table = pa.Table.from_pylist([plain(row) for row in rows[name]], pa.schema(schema))
-        file = folder.write(f"{name}/part-0.parquet", table, personal=False)
-        tables[name] = {"files": [{"path": file.path, "sha256": file.sha256}]}
-    folder.finish({"format": FORMAT, "snapshot": "s1", "since": None, "tables": tables})
+    with Folder(root, {}) as folder:
+        for name, schema in _SCHEMAS.items():
+            table = pa.Table.from_pylist([plain(row) for row in rows[name]], pa.schema(schema))
+            file = folder.write(f"{name}/part-0.parquet", table, personal=False)
+            tables[name] = {"files": [{"path": file.path, "sha256": file.sha256}]}
+        folder.finish({"format": FORMAT, "snapshot": "s1", "since": None, "tables": tables})
     return root
 
 

@@ -53,11 +53,11 @@ async def export(
 ) -> dict[str, Any]:
     """Export; return the manifest."""
     wanted = Request(**request)
-    folder = Folder(root, {"request": repr(wanted)})
-    exporter = Exporter(
-        lambda isolation: connect(settings, ROLE, isolation), folder, wanted, Silent(stop)
-    )
-    return await exporter.run()
+    with Folder(root, {"request": repr(wanted)}) as folder:
+        exporter = Exporter(
+            lambda isolation: connect(settings, ROLE, isolation), folder, wanted, Silent(stop)
+        )
+        return await exporter.run()
 
 
 def plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ SQL = {
     "projections.dry_run.sql": "segments_api",
     "projections.operations.sql": "segments_operate",
     "projections.outbox.sql": "segments_project",
+    "projections.restore.sql": "segments_owner",
 }
 """Package of statements → the role that runs them."""
 OTHERS = {

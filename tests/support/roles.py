@@ -51,7 +51,7 @@ def command_line(
 
 
 class Process:
-    """One role as a process. own_session: as a daemon; Linux may distribute CPU time by session.
+    """A role, or another command, as a process. own_session: as a daemon; Linux may distribute CPU time by session.
 
     code: a folder with the packages of another version of the program.
     """
@@ -60,7 +60,7 @@ class Process:
         self,
         settings: Settings,
         role: str,
-        *,
+        *arguments: str,
         own_session: bool = False,
         code: Path | None = None,
     ) -> None:
@@ -68,7 +68,7 @@ class Process:
         handle, path = tempfile.mkstemp(prefix=f"segments-{role}-", suffix=".log")
         self._log = Path(path)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from segments.cli import main; main()", role],
+            [sys.executable, "-c", "from segments.cli import main; main()", role, *arguments],
             env=environment(settings), stdout=handle, stderr=subprocess.STDOUT,
             start_new_session=own_session, cwd=code,
         )  # fmt: skip
@@ -111,6 +111,10 @@ class Process:
         if self.running:
             self.resume()
             self._process.terminate()
+        return self.wait(timeout)
+
+    def wait(self, timeout: float = PATIENCE) -> tuple[int, str]:
+        """Wait for its end; return exit code and output."""
         code = self._process.wait(timeout)
         output = self.output()
         self._log.unlink(missing_ok=True)

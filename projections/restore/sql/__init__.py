@@ -1,0 +1,1 @@
+"""Statements, one per file; each begins with its purpose and its parameters."""
