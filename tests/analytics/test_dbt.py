@@ -39,7 +39,7 @@ WRONG = (
     """
     UPDATE analytics.fct_membership_interval SET valid_to = valid_to + interval '1 hour', is_member = NOT is_member
     WHERE event_id = (SELECT min(event_id) FROM analytics.fct_membership_interval
-        WHERE valid_to > valid_from AND valid_to < '2023-12-01')
+        WHERE valid_from < '2023-12-01' AND valid_to > '2023-12-02')
     """,
     """
     UPDATE analytics.fct_membership_interval SET is_member = NOT is_member WHERE event_id = (
