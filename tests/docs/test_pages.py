@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TOP = (
+    "analytics",
     "benchmarks",
+    "clients",
     "deploy",
     "docs",
     "examples",

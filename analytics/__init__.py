@@ -1,0 +1,1 @@
+"""Models for a warehouse (dbt), and queries for the tiles of a BI tool."""

@@ -1,0 +1,21 @@
+select
+    cast(event_id as varchar) as event_id,
+    network_id,
+    segment_id,
+    user_id,
+    user_status,
+    status_change_timestamp,
+    time_given,
+    reference_id,
+    expires_at,
+    received_at,
+    recorded_at,
+    kafka_topic,
+    kafka_partition,
+    kafka_epoch,
+    kafka_offset,
+    source,
+    actor,
+    cast(metadata as varchar) as metadata,
+    description
+from {{ source('segments', 'event') }}
