@@ -41,7 +41,7 @@ AT_ONCE = 100
 SECONDS = 60.0
 # A greater part of the standing overrides than this is reset or changed only once somebody has confirmed it.
 GUARDED_PART = 0.1
-_ERASED = re.compile(r"erased:[0-9]+")
+ERASED = re.compile(r"erased:[0-9]+")
 _GONE = "Not in the imported list"
 
 
@@ -126,6 +126,7 @@ async def judge(services: Services, post: Post, one: Import) -> Plan:
         "lines": len(lines),
         "last_line": lines[-1][1].number if lines else 0,
         "replaced": one.options.get("replaced"),
+        "undone": one.options.get("undone"),
         **await _predict(services, one, checked),
     }
     return Plan(one.options, summary)
@@ -204,7 +205,7 @@ async def _replacing(
         for user, item in wanted.items()
         if standing.get(user) != (item.command.user_status.text, item.command.expires_at)
     ]
-    gone = [user for user in standing if user not in wanted and not _ERASED.fullmatch(user)]
+    gone = [user for user in standing if user not in wanted and not ERASED.fullmatch(user)]
     altered = sum(item.command.user in standing for item in missing)
     replaced = {
         "added": len(missing) - altered,

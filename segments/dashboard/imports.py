@@ -11,7 +11,9 @@ from projections.queries.imports import read_lines as read_outcomes
 from projections.queries.segments import SegmentFilter, list_sizes
 from schemas.command.strict_reader import FIELDS
 from segments.dashboard.csv_file import spreadsheet
+from segments.dashboard.import_lines import COLUMNS, noted, shown
 from segments.dashboard.import_plan import judge, read_lines, storable, unmatched
+from segments.dashboard.import_undo import plan_undo
 from service.http.kit.parameters import wrong
 from service.http.kit.problems import Problem, of_unpublished
 from service.http.kit.shares import Shares
@@ -43,7 +45,6 @@ CHECK_SECONDS = 10.0
 PER_STEP = 500
 NEWEST = 20
 SEGMENTS = 500
-COLUMNS = ("line", "outcome", "reason", "detail", "user_id", "user_status", "position")
 _MODES = ("merge", "replace")
 _STATUSES = ("add", "block", "reset")
 _NDJSON = (".ndjson", ".jsonl", ".json")
@@ -59,6 +60,7 @@ def routes(pages: Pages) -> list[Route]:
         pages.change(ONE, Scope.PUBLISH, page.match),
         pages.change(ONE + "/send", Scope.PUBLISH, page.start),
         pages.change(ONE + "/step", Scope.PUBLISH, page.step),
+        pages.change(ONE + "/undo", Scope.PUBLISH, page.undo),
         pages.show(ONE + "/lines", page.download),
     ]
 
@@ -154,23 +156,36 @@ class _Imports:
             )
         except (Problem, SegmentsError) as error:
             return await self._page(visit, one, of_unpublished(error).without_frames())
-        sent, waits = _noted(items, answers)
+        sent, waits = noted(items, answers)
         faults = [
             SentLine(line.number, storable(line.fault)) for _, line in some if line.value is None
         ]
         until = max((line.number for _, line in some), default=one.sent_until)
         if waits is not None:
             until = (waits["line"] or 1) - 1
-        noted = [line for line in (*sent, *faults) if line.line <= until]
+        lines = [line for line in (*sent, *faults) if line.line <= until]
         is_end = waits is None and len(some) < PER_STEP
         async with self._reading.transaction(visit.network_id) as connection:
-            await imports.move(connection, one, noted, until, is_end=is_end)
+            await imports.move(connection, one, lines, until, is_end=is_end)
         if waits is not None:
             problem = Problem(
                 waits["status"], waits["reason"], waits["detail"], published="unknown"
             )
             return await self._page(visit, await self._find(visit), problem)
         return visit.go(visit.link("import", one.import_id))
+
+    async def undo(self, visit: Visit) -> Response:
+        """Show what would undo an import that was sent, as an import of its own."""
+        one = await self._find(visit)
+        if one.finished_at is None:
+            return visit.go(visit.link("import", one.import_id))
+        try:
+            async with self._checking.place(visit.network_id, CHECK_SECONDS):
+                import_id = await plan_undo(self._reading, visit, one)
+        except Problem as problem:
+            return await self._page(visit, one, problem)
+        await self._judge(visit, await self._find(visit, import_id))
+        return visit.go(visit.link("import", import_id))
 
     async def download(self, visit: Visit) -> Response:
         """Respond with what became of each line, as CSV."""
@@ -189,7 +204,7 @@ class _Imports:
                 if not rows:
                     return
                 after = rows[-1]["line"]
-                yield encode(map(_shown, rows))
+                yield encode(map(shown, rows))
 
         name = f'attachment; filename="import-{one.created_at:%Y%m%d-%H%M%S}.csv"'
         return StreamingResponse(
@@ -268,27 +283,3 @@ def _post(visit: Visit) -> Post:
     sender = Sender(SOURCE, visit.key.key_name, visit.request.scope["state"]["request_id"])
     options = Options(None, None, is_dry_run=False, wait_seconds=None, is_lines=True)
     return Post(visit.admission, options, sender)
-
-
-def _noted(
-    items: list[Item], answers: list[dict[str, Any]]
-) -> tuple[list[SentLine], dict[str, Any] | None]:
-    """Return what became of items up to the first that must be sent again, and the answer of that one."""
-    sent: list[SentLine] = []
-    for item, answer in zip(items, answers, strict=True):
-        if "published" in answer:
-            return sent, answer | {"line": item.line}
-        if answer["status"] == 201:  # noqa: PLR2004 - as over HTTP
-            place = (answer["topic"], answer["partition"], answer["offset"])
-            sent.append(SentLine(item.line or 0, None, *place))
-        else:
-            sent.append(SentLine(item.line or 0, storable(answer["detail"])))
-    return sent, None
-
-
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a line as the CSV has it."""
-    is_sent = row["fault"] is None
-    position = f"{row['topic']}:{row['partition']}:{row['kafka_offset']}" if is_sent else None
-    outcome = (row["outcome"] or "queued") if is_sent else "refused"
-    return row | {"position": position, "outcome": outcome, "detail": row["fault"] or row["detail"]}

@@ -252,7 +252,7 @@ async def test_an_import_of_another_network_or_without_scope_is_nobodys(idle_api
     await make_segments(idle_api.settings, [("m", 1)])
     async with visiting(idle_api) as visitor:
         path = await upload(visitor, HEADING + "a,1,add\n")
-    async with visiting(idle_api, network="m") as visitor:
+    async with visiting(idle_api, Scope.REPORT, Scope.PUBLISH, network="m") as visitor:
         for place in (path, f"{path}/lines"):
             answer = await visitor.client.get(f"/admin/networks/m/{place}")
             assert answer.status_code == 404
@@ -270,3 +270,89 @@ async def test_a_file_is_kept_for_a_day(idle_api: Api) -> None:
             )
         await upload(visitor, HEADING + "b,1,add\n")
         assert (await visitor.get(old)).status_code == 404
+
+
+BEFORE = (
+    ("pinned", "add", {"expires_at": 4_000_000_000}), ("blocked", "block", {}), ("member", "enter", {}),
+    ("left since", "enter", {}),
+)  # fmt: skip
+
+
+async def test_an_undo_puts_everybody_back_but_whom_others_have_changed(
+    api: Api, sign_in: Callable[..., Any], tmp_path: Path
+) -> None:
+    await publish(
+        api.settings,
+        [NewRecord(user=user, segment_id=1, user_status=status, **more) for user, status, more in BEFORE],
+    )
+    await folded(api.settings)
+    states = "SELECT user_id, is_member, override FROM reporting.user_segment ORDER BY user_id"
+    before = await rows(api.settings, states)
+    lapses = "SELECT expires_at FROM reporting.override WHERE user_id = 'pinned'"
+    expiry = await value(api.settings, lapses)
+    users = ("new", "pinned", "blocked", "member", "left since", "touched")
+    file = tmp_path / "fair.csv"
+    file.write_text(HEADING + "".join(f"{user},1,{'block' if user == 'member' else 'add'}\n" for user in users))
+    async with sign_in() as person:
+        page = person.page
+        await page.get_by_role("link", name="Import").click()
+        await page.get_by_label("A file").set_input_files(file)
+        await page.get_by_role("button", name="Check the lines").click()
+        await page.get_by_role("button", name="Send").click()
+        await person.sees("Sent.")
+        await folded(api.settings)
+        await publish(
+            api.settings,
+            [
+                NewRecord(user="touched", segment_id=1, user_status="block"),
+                NewRecord(user="left since", segment_id=1, user_status="leave"),
+            ],
+        )
+        await folded(api.settings)
+        await page.get_by_role("button", name="Undo this import").click()
+        await expect(page.locator(".figures").first).to_contain_text("To put back5")
+        await expect(page.locator(".figures").first).to_contain_text("Changed since1")
+        assert await person.violations() == []
+        await page.get_by_role("button", name="Undo now").click()
+        await person.sees("Undone.")
+        assert await person.violations() == []
+        await folded(api.settings)
+        after = {row["user_id"]: (row["is_member"], row["override"]) for row in await rows(api.settings, states)}
+        assert after.pop("touched") == (False, "block")
+        assert after.pop("new") == (False, None)
+        assert after.pop("left since") == (False, None)
+        wanted = {row["user_id"]: (row["is_member"], row["override"]) for row in before}
+        del wanted["left since"]
+        assert after == wanted
+        assert await value(api.settings, lapses) == expiry
+        # An undo is undone like any import.
+        await page.get_by_role("button", name="Undo this import").click()
+        await page.get_by_role("button", name="Undo now").click()
+        await person.sees("Undone.")
+        await folded(api.settings)
+        again = {row["user_id"]: (row["is_member"], row["override"]) for row in await rows(api.settings, states)}
+        assert again["new"] == (True, "add")
+        assert again["member"] == (False, "block")
+        assert person.faults == []
+
+
+async def test_an_undo_waits_for_every_command_and_may_find_nothing_to_do(api: Api) -> None:
+    async with visiting(api) as visitor:
+        path = await upload(visitor, HEADING + "a,1,add\n")
+        assert (await visitor.post(f"{path}/undo")).status_code == 303  # it was not sent
+        await send(visitor, path)
+        await folded(api.settings)
+        async with connected(api.settings) as owner:
+            reached = "UPDATE projections.checkpoint SET next_offset = $1"
+            ends = await owner.fetchval("SELECT max(next_offset) FROM projections.checkpoint")
+            async with owner.transaction():
+                await owner.execute(reached, 0)
+                held = owner.transaction()
+                del held
+            early = (await visitor.post(f"{path}/undo")).text
+            assert "not applied yet" in early
+            await owner.execute(reached, ends)
+        undo = (await visitor.post(f"{path}/undo")).headers["location"]
+        await send(visitor, undo.removeprefix("/admin/networks/n/"))
+        await folded(api.settings)
+        assert "nothing to undo" in (await visitor.post(f"{path}/undo")).text
