@@ -42,6 +42,7 @@ PAGES = (
     "audit?list=reads",
     "rejected",
     "rejected?reason=not_json&topic=t",
+    "../../networks",
     "../../operations",
     "../../operations/tasks",
 )
