@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.responses import StreamingResponse
 
@@ -12,7 +12,15 @@ from projections.queries.segments import SegmentFilter, list_sizes
 from schemas.command.strict_reader import FIELDS
 from segments.dashboard.csv_file import spreadsheet
 from segments.dashboard.import_lines import COLUMNS, noted, shown
-from segments.dashboard.import_plan import judge, read_lines, storable, unmatched
+from segments.dashboard.import_options import read_defaults, read_options
+from segments.dashboard.import_plan import (
+    NEEDED,
+    judge,
+    lacking,
+    read_heading,
+    read_lines,
+    storable,
+)
 from segments.dashboard.import_undo import plan_undo
 from service.http.kit.parameters import wrong
 from service.http.kit.problems import Problem, of_unpublished
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import Route
 
+    from projections.queries.rows import Row
     from segments.dashboard.visit import Pages, Services, Visit
     from service.registry.imports import Import
 
@@ -45,8 +54,6 @@ CHECK_SECONDS = 10.0
 PER_STEP = 500
 NEWEST = 20
 SEGMENTS = 500
-_MODES = ("merge", "replace")
-_STATUSES = ("add", "block", "reset")
 _NDJSON = (".ndjson", ".jsonl", ".json")
 
 
@@ -75,16 +82,20 @@ class _Imports:
         """Show the form, and the imports of the last day."""
         async with self._reading.transaction(visit.network_id) as connection:
             newest = await imports.newest(connection, visit.network_id, NEWEST)
-            current = SegmentFilter(archived=False, sort="name")
-            listed = await list_sizes(connection, visit.network_id, current, SEGMENTS)
         return visit.page(
             "imports.html",
             status=problem.status if problem else 200,
             imports=newest,
-            segments=listed.segments,
+            segments=await self._segments(visit),
             problem=problem,
             form=visit.form,
         )
+
+    async def _segments(self, visit: Visit) -> list[Row]:
+        """Return the segments to choose from."""
+        current = SegmentFilter(archived=False, sort="name")
+        async with self._reading.transaction(visit.network_id) as connection:
+            return (await list_sizes(connection, visit.network_id, current, SEGMENTS)).segments
 
     async def upload(self, visit: Visit) -> Response:
         """Keep a file; check its lines if its columns need no matching."""
@@ -93,11 +104,10 @@ class _Imports:
             if not content.strip():
                 raise wrong("file", "choose a file that is not empty")
             is_table = not name.lower().endswith(_NDJSON) and not content.lstrip().startswith(b"{")
-            options = _options(visit) | {"is_table": is_table}
+            options = read_options(visit) | {"is_table": is_table}
             async with self._checking.place(visit.network_id, CHECK_SECONDS):
-                options["unmatched"] = await asyncio.to_thread(
-                    unmatched, content, visit.network_id, options
-                )
+                heading = await asyncio.to_thread(read_heading, content, visit.network_id, options)
+            options |= heading._asdict()
         except Problem as problem:
             return await self.show_all(visit, problem)
         async with self._reading.transaction(visit.network_id) as connection:
@@ -105,7 +115,7 @@ class _Imports:
                 connection, network_id=visit.network_id, key_name=visit.key.key_name,
                 file_name=name[:255] or "file", content=content, options=options,
             )  # fmt: skip
-        if not options["unmatched"]:
+        if not (heading.unmatched or heading.needed):
             await self._judge(visit, await self._find(visit, import_id))
         return visit.go(visit.link("import", import_id))
 
@@ -121,6 +131,14 @@ class _Imports:
             for name, field in visit.form.items()
             if name.startswith("column:") and (field in FIELDS or not field)
         }
+        try:
+            one.options["defaults"] |= read_defaults(visit)[1]
+            has = {*one.options.get("known", []), *one.options["defaults"], *columns.values()}
+            is_asked = one.options.get("unmatched") or one.options.get("needed")
+            for name in lacking(has) if is_asked else ():
+                raise wrong(name, NEEDED[name])
+        except Problem as problem:
+            return await self._page(visit, one, problem)
         one.options["columns"] = columns
         await self._judge(visit, one)
         return visit.go(visit.link("import", one.import_id))
@@ -227,11 +245,14 @@ class _Imports:
             await imports.change(connection, one, *plan)
 
     async def _page(self, visit: Visit, one: Import, problem: Problem | None = None) -> Response:
+        needed = one.options.get("needed", []) if one.summary is None else []
         response = visit.page(
             "import.html",
             one=one,
             problem=problem,
             unmatched=one.options.get("unmatched", []),
+            needed=needed,
+            segments=await self._segments(visit) if "segment_id" in needed else [],
             fields=FIELDS,
             summary=one.summary,
             can_send=_sendable(one),
@@ -239,33 +260,6 @@ class _Imports:
         # htmx shows no page of an error, and this one goes on by itself.
         response.status_code = 200 if problem is None or one.is_started else problem.status
         return response
-
-
-def _options(visit: Visit) -> dict[str, Any]:
-    """Read how a file is to be read. Raises: Problem 400."""
-    mode, status, number = (
-        visit.field("mode"),
-        visit.field("user_status"),
-        visit.field("segment_id"),
-    )
-    if mode not in _MODES:
-        raise wrong("mode", "choose merge or replace")
-    if status is not None and status not in _STATUSES:
-        raise wrong("user_status", "choose add, block or reset")
-    if number is not None and not (number.isascii() and number.isdigit() and len(number) < 11):  # noqa: PLR2004
-        raise wrong("segment_id", "must be the id of a segment")
-    if mode == "replace" and number is None:
-        raise wrong("segment_id", "choose the segment whose overrides are replaced")
-    segment_id = None if number is None else int(number)
-    given = {"segment_id": segment_id, "user_status": status}
-    defaults = {name: value for name, value in given.items() if value is not None}
-    return {
-        "mode": mode,
-        "segment_id": segment_id,
-        "defaults": defaults,
-        "columns": {},
-        "is_planned": False,
-    }
 
 
 def _sendable(one: Import) -> bool:

@@ -77,7 +77,7 @@ async def test_a_file_is_matched_checked_sent_and_its_outcomes_are_downloaded(
         await page.get_by_label("Command of lines").select_option("add")
         assert await person.violations() == []
         await page.get_by_role("button", name="Check the lines").click()
-        await person.sees("no fields of a command")
+        await person.sees("What is in each column?")
         assert await person.violations() == []
         await expect(page.get_by_label("e-mail")).to_have_value("user")
         await expect(page.get_by_label("note")).to_have_value("description")
@@ -106,6 +106,29 @@ async def test_a_file_is_matched_checked_sent_and_its_outcomes_are_downloaded(
     assert [tuple(row.values()) for row in events] == [
         ("ann@x.com", "import", "ann@example.com", "VIP"), ("bob@x.com", "import", "ann@example.com", None),
     ]  # fmt: skip
+
+
+async def test_what_no_column_says_is_asked_for(api: Api) -> None:
+    async with visiting(api) as visitor:
+        path = await upload(visitor, "email\nann@x.com\n")
+        asked = (await visitor.get(path)).text
+        assert 'name="segment_id"' in asked
+        assert 'name="user_status"' in asked
+        for given, wanted in (
+            ({}, "which column has the user"),
+            ({"column:email": "user"}, "choose a segment"),
+            ({"column:email": "user", "segment_id": "1"}, "choose a command"),
+        ):
+            answer = await visitor.post(path, **given)
+            assert (answer.status_code, wanted in answer.text) == (400, True)
+        fields = {"column:email": "user", "segment_id": "1", "user_status": "add"}
+        assert (await visitor.post(path, **fields)).status_code == 303
+        assert figures((await visitor.get(path)).text)["Take effect"] == 1
+        # A table of users alone is asked about, too.
+        users = await upload(visitor, "user\nann@x.com\n")
+        assert 'name="segment_id"' in (await visitor.get(users)).text
+        chosen = await upload(visitor, "user\nann@x.com\n", segment_id="1", user_status="add")
+        assert "Nothing is sent yet" in (await visitor.get(chosen)).text
 
 
 async def test_nothing_is_sent_before_it_is_said_to_be(api: Api) -> None:
