@@ -136,7 +136,7 @@ class _Imports:
             has = {*one.options.get("known", []), *one.options["defaults"], *columns.values()}
             is_asked = one.options.get("unmatched") or one.options.get("needed")
             for name in lacking(has) if is_asked else ():
-                raise wrong(name, NEEDED[name])
+                raise Problem(400, "invalid_field", NEEDED[name])
         except Problem as problem:
             return await self._page(visit, one, problem)
         one.options["columns"] = columns
