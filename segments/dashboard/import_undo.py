@@ -50,7 +50,7 @@ async def plan_undo(reading: SharedDatabase, visit: Visit, one: Import) -> str:
     }
     if not values:
         raise Problem(409, "nothing_to_undo", _nothing(undone))
-    options = {
+    options: dict[str, Any] = {
         "mode": "undo", "segment_id": None, "defaults": {}, "columns": {}, "is_planned": True, "is_table": False,
         "unmatched": [], "undone": undone,
     }  # fmt: skip

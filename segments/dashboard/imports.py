@@ -133,12 +133,13 @@ class _Imports:
         }
         try:
             one.options["defaults"] |= read_defaults(visit)[1]
-            has = {*one.options.get("known", []), *one.options["defaults"], *columns.values()}
-            is_asked = one.options.get("unmatched") or one.options.get("needed")
-            for name in lacking(has) if is_asked else ():
-                raise Problem(400, "invalid_field", NEEDED[name])
         except Problem as problem:
             return await self._page(visit, one, problem)
+        has = {*one.options.get("known", []), *one.options["defaults"], *columns.values()}
+        is_asked = one.options.get("unmatched") or one.options.get("needed")
+        if is_asked and (names := lacking(has)):
+            lacks = Problem(400, "invalid_field", NEEDED[names[0]])
+            return await self._page(visit, one, lacks)
         one.options["columns"] = columns
         await self._judge(visit, one)
         return visit.go(visit.link("import", one.import_id))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from projections.http.cursors import Cursors, LateCursor
-from projections.http.query_parameters import EPOCH, micros
+from projections.http.query_parameters import micros
+from projections.queries.moments import EPOCH
 from projections.queries.retroactive import LateCommand, read_moved_day
 from projections.queries.rows import find_segment, read_reach
 from segments.dashboard.definition import PATH as SEGMENT
@@ -54,9 +55,11 @@ def routes(pages: Pages) -> list[Route]:
 
 
 def _cursor(visit: Visit, day: date, last: LateCommand) -> LateCursor:
-    recorded_at, *others = last
-    at = micros(recorded_at) or 0
-    return LateCursor(visit.network_id, visit.segment_id, str(day), at, *others)
+    at = micros(last.recorded_at) or 0
+    return LateCursor(
+        visit.network_id, visit.segment_id, str(day), at, last.topic, last.partition, last.epoch, last.offset,
+        last.members, last.joined, last.left,
+    )  # fmt: skip
 
 
 def _before(cursors: Cursors, visit: Visit, day: date) -> LateCommand | None:

@@ -155,7 +155,7 @@ async def test_a_rebuild_that_is_cancelled_after_its_swap_is_done(api: Api) -> N
             await visitor.post("../../operations/tasks", kind="rebuild")
 
             async def is_in_the_last_step() -> bool:
-                return (await newest(api))["step"] == "empty the former"
+                return str((await newest(api))["step"]) == "empty the former"
 
             await holds(is_in_the_last_step)
             task = await newest(api)
