@@ -77,7 +77,31 @@ class PlaceCursor(msgspec.Struct, array_like=True, frozen=True, tag="place"):
     number: Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
 
 
-Cursor = TypeVar("Cursor", MembersCursor, ResultsCursor, EventsCursor, SegmentsCursor, PlaceCursor)
+class LateCursor(msgspec.Struct, array_like=True, frozen=True, tag="late"):
+    """The last of a page of a day's late commands, and the day's numbers before it. at: Unix microseconds."""
+
+    network_id: str
+    segment_id: int
+    day: str
+    at: Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999_999)]
+    topic: str
+    partition: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+    epoch: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+    offset: Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
+    members: Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)]
+    joined: Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)]
+    left: Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)]
+
+
+Cursor = TypeVar(
+    "Cursor",
+    MembersCursor,
+    ResultsCursor,
+    EventsCursor,
+    SegmentsCursor,
+    PlaceCursor,
+    LateCursor,
+)
 
 
 def encoded(moment: Moment) -> tuple[int | None, int | None, str | None]:
@@ -105,9 +129,7 @@ class Cursors:
             b"cursor"
         ]
 
-    def encode(
-        self, cursor: MembersCursor | ResultsCursor | EventsCursor | SegmentsCursor | PlaceCursor
-    ) -> str:
+    def encode(self, cursor: msgspec.Struct) -> str:
         """Encode a cursor."""
         payload = msgspec.msgpack.encode(cursor)
         seal = self._seal(payload, self._key)

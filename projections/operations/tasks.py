@@ -12,7 +12,8 @@ import asyncpg
 
 from projections.fold.lease import leasing
 from projections.fold.rebuild import rebuild
-from projections.fold.worker import ROLE
+from projections.fold.worker import PROJECTION, ROLE
+from projections.fold.worker import SQL as FOLD
 from projections.operations.verify import verify
 from service.operations.lanes import ROLE as OPERATE
 from service.operations.tasks import SQL
@@ -85,7 +86,11 @@ async def _look(leases: Database, database: Database, stop: asyncio.Event) -> No
             if await connection.fetchval(SQL["begin_task"], task_id) is None:
                 return
         log.info("task begun", task=task["kind"], task_id=task_id)
+        serving = await _serving(database)
         outcome = await _until_cancelled(database, task_id, task["kind"], stop, lease.lost)
+        is_cut_short = task["kind"] == "rebuild" and outcome.word != "done"
+        if is_cut_short and await _serving(database) != serving:
+            outcome = _Outcome("done", {})  # the new tables serve
         await _end(database, task_id, outcome)
         log.info("task ended", task=task["kind"], task_id=task_id, outcome=outcome.word)
 
@@ -125,6 +130,13 @@ async def _until_cancelled(
     finally:
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
+
+
+async def _serving(database: Database) -> int:
+    """Return the serving slot, which a rebuild changes."""
+    async with database.single() as connection:
+        slot: int = await connection.fetchval(FOLD["serving_slot"], PROJECTION)
+    return slot
 
 
 async def _verify(_settings: Settings, database: Database, progress: Progress) -> _Outcome:

@@ -57,6 +57,24 @@ class Since(NamedTuple):
     recorded: datetime | None = None
 
 
+class LateCommand(NamedTuple):
+    """The place of a late command among those of a day, and the day's numbers before it."""
+
+    recorded_at: datetime
+    topic: str
+    partition: int
+    epoch: int
+    offset: int
+    members: int
+    joined: int
+    left: int
+
+
+_LATE = (
+    "recorded_at", "topic", "partition", "epoch", "kafka_offset", "members_before", "joined_before", "left_before",
+)  # fmt: skip
+
+
 async def read_moved_days(
     connection: asyncpg.Connection[Any],
     since: Since,
@@ -92,11 +110,22 @@ async def read_moved_days(
 
 
 async def read_moved_day(
-    connection: asyncpg.Connection[Any], segment_key: int, day: date, limit: int
-) -> list[Row]:
-    """Return the events that altered a UTC day of a segment once it was over, with the day before and after each."""
-    found = await connection.fetch(_SQL["moved_day"], segment_key, day, limit)
-    return [dict(row) for row in found]
+    connection: asyncpg.Connection[Any],
+    segment_key: int,
+    day: date,
+    limit: int,
+    before: LateCommand | None = None,
+) -> tuple[list[Row], LateCommand | None]:
+    """Return commands that came after a UTC day was over and happened on it or earlier, newest first.
+
+    before: the last one of the page before. Each has the numbers of the day before and after it, and is_altering.
+    Returns: at most `limit`, and the last one if there may be more.
+    """
+    found = await connection.fetch(
+        _SQL["moved_day"], segment_key, day, limit, *(before or (None,) * len(LateCommand._fields))
+    )
+    last = LateCommand(*(found[-1][name] for name in _LATE)) if len(found) == limit else None
+    return [dict(row) for row in found], last
 
 
 def _compare(

@@ -111,7 +111,11 @@ async def read_causes(
 
     Arguments as for `read_calendar`.
     """
-    found = await connection.fetch(_SQL["segment_causes"], segment_key, unit, since, until, zone)
+    wanted = (segment_key, unit, since, until)
+    if zone == "UTC":
+        found = await connection.fetch(_SQL["segment_causes_kept"], *wanted)
+    else:
+        found = await connection.fetch(_SQL["segment_causes"], *wanted, zone)
     return [dict(row) for row in found]
 
 

@@ -22,6 +22,7 @@ class Line(NamedTuple):
     area: str
     least: int
     most: int
+    is_flat: bool
 
 
 class Movement(NamedTuple):
@@ -56,7 +57,7 @@ def draw(values: Sequence[int], width: int = WIDTH, height: int = HEIGHT) -> Lin
     ]
     points = " ".join(f"{round(x, 1):g},{round(y, 1):g}" for x, y in corners)
     area = f"0,{height} {points} {width},{height}" if points else ""
-    return Line(points, area, floor, most)
+    return Line(points, area, floor, most, is_flat=len(set(values)) <= 1 < len(values))
 
 
 def movement(members: int, days: Mapping[date, tuple[int, int]], today: date) -> Movement:

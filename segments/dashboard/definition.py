@@ -61,8 +61,9 @@ class _Definition:
         self._services = pages.services
 
     async def new(self, visit: Visit) -> Response:
-        """Show an empty form."""
-        return visit.page("new_segment.html", form={}, problem=None)
+        """Show a form, with the id of the URL if it has one."""
+        form = {"segment_id": visit.query("segment_id") or ""}
+        return visit.page("new_segment.html", form=form, problem=None)
 
     async def create(self, visit: Visit) -> Response:
         """Make a segment, and go to its page."""

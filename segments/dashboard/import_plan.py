@@ -22,7 +22,7 @@ from segments.importing.files import ImportFile
 from service.http.publishing.body import Item
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from segments.dashboard.visit import Services
     from segments.importing.files import Line
@@ -41,7 +41,7 @@ AT_ONCE = 100
 SECONDS = 60.0
 # A greater part of the standing overrides than this is reset or changed only once somebody has confirmed it.
 GUARDED_PART = 0.1
-_ERASED = re.compile(r"erased:[0-9]+")
+ERASED = re.compile(r"erased:[0-9]+")
 _GONE = "Not in the imported list"
 
 
@@ -78,16 +78,41 @@ def _opened(content: bytes, network_id: str, options: Mapping[str, Any]) -> Iter
         yield ImportFile(path, network_id, options["columns"], options["defaults"])
 
 
-def unmatched(content: bytes, network_id: str, options: Mapping[str, Any]) -> list[str]:
-    """Return the names of the heading that are no fields of a command; none if they are too many to match."""
+class Heading(NamedTuple):
+    """What a table has. known: fields; unmatched: other names; needed: fields that every line needs and it lacks."""
+
+    known: list[str]
+    unmatched: list[str]
+    needed: list[str]
+
+
+NEEDED = {
+    "user": "say which column has the user",
+    "segment_id": "choose a segment, or say which column has its id",
+    "user_status": "choose a command, or say which column has it",
+}
+
+
+def read_heading(content: bytes, network_id: str, options: Mapping[str, Any]) -> Heading:
+    """Read the heading of a table. Nothing is asked about a file that can't be read, or has too many names."""
     if not options["is_table"]:
-        return []
+        return Heading([], [], [])
     with _opened(content, network_id, options) as source:
         heading = source.table().heading
     if storable(text := "".join(heading)) != text:  # not UTF-8, which is told of the whole file
-        return []
-    names = dict.fromkeys(name for name in heading if name and name not in FIELDS)
-    return list(names) if len(names) <= MOST_MATCHED else []
+        return Heading([], [], [])
+    names = dict.fromkeys(filter(None, heading))
+    known = [name for name in names if name in FIELDS]
+    unmatched = [name for name in names if name not in FIELDS]
+    needed = lacking({*known, *options["defaults"]})
+    if not names or len(unmatched) > MOST_MATCHED:
+        return Heading(known, [], [])
+    return Heading(known, unmatched, needed)
+
+
+def lacking(fields: Collection[str]) -> list[str]:
+    """Return the fields that every line needs and these lack."""
+    return [name for name in NEEDED if name not in fields]
 
 
 def read_lines(one: Import, after: int, most: int) -> list[tuple[str, Line]]:
@@ -126,6 +151,7 @@ async def judge(services: Services, post: Post, one: Import) -> Plan:
         "lines": len(lines),
         "last_line": lines[-1][1].number if lines else 0,
         "replaced": one.options.get("replaced"),
+        "undone": one.options.get("undone"),
         **await _predict(services, one, checked),
     }
     return Plan(one.options, summary)
@@ -204,7 +230,7 @@ async def _replacing(
         for user, item in wanted.items()
         if standing.get(user) != (item.command.user_status.text, item.command.expires_at)
     ]
-    gone = [user for user in standing if user not in wanted and not _ERASED.fullmatch(user)]
+    gone = [user for user in standing if user not in wanted and not ERASED.fullmatch(user)]
     altered = sum(item.command.user in standing for item in missing)
     replaced = {
         "added": len(missing) - altered,

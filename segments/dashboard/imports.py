@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.responses import StreamingResponse
 
@@ -11,7 +11,17 @@ from projections.queries.imports import read_lines as read_outcomes
 from projections.queries.segments import SegmentFilter, list_sizes
 from schemas.command.strict_reader import FIELDS
 from segments.dashboard.csv_file import spreadsheet
-from segments.dashboard.import_plan import judge, read_lines, storable, unmatched
+from segments.dashboard.import_lines import COLUMNS, noted, shown
+from segments.dashboard.import_options import read_defaults, read_options
+from segments.dashboard.import_plan import (
+    NEEDED,
+    judge,
+    lacking,
+    read_heading,
+    read_lines,
+    storable,
+)
+from segments.dashboard.import_undo import plan_undo
 from service.http.kit.parameters import wrong
 from service.http.kit.problems import Problem, of_unpublished
 from service.http.kit.shares import Shares
@@ -30,6 +40,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import Route
 
+    from projections.queries.rows import Row
     from segments.dashboard.visit import Pages, Services, Visit
     from service.registry.imports import Import
 
@@ -43,9 +54,6 @@ CHECK_SECONDS = 10.0
 PER_STEP = 500
 NEWEST = 20
 SEGMENTS = 500
-COLUMNS = ("line", "outcome", "reason", "detail", "user_id", "user_status", "position")
-_MODES = ("merge", "replace")
-_STATUSES = ("add", "block", "reset")
 _NDJSON = (".ndjson", ".jsonl", ".json")
 
 
@@ -59,6 +67,7 @@ def routes(pages: Pages) -> list[Route]:
         pages.change(ONE, Scope.PUBLISH, page.match),
         pages.change(ONE + "/send", Scope.PUBLISH, page.start),
         pages.change(ONE + "/step", Scope.PUBLISH, page.step),
+        pages.change(ONE + "/undo", Scope.PUBLISH, page.undo),
         pages.show(ONE + "/lines", page.download),
     ]
 
@@ -73,16 +82,20 @@ class _Imports:
         """Show the form, and the imports of the last day."""
         async with self._reading.transaction(visit.network_id) as connection:
             newest = await imports.newest(connection, visit.network_id, NEWEST)
-            current = SegmentFilter(archived=False, sort="name")
-            listed = await list_sizes(connection, visit.network_id, current, SEGMENTS)
         return visit.page(
             "imports.html",
             status=problem.status if problem else 200,
             imports=newest,
-            segments=listed.segments,
+            segments=await self._segments(visit),
             problem=problem,
             form=visit.form,
         )
+
+    async def _segments(self, visit: Visit) -> list[Row]:
+        """Return the segments to choose from."""
+        current = SegmentFilter(archived=False, sort="name")
+        async with self._reading.transaction(visit.network_id) as connection:
+            return (await list_sizes(connection, visit.network_id, current, SEGMENTS)).segments
 
     async def upload(self, visit: Visit) -> Response:
         """Keep a file; check its lines if its columns need no matching."""
@@ -91,11 +104,10 @@ class _Imports:
             if not content.strip():
                 raise wrong("file", "choose a file that is not empty")
             is_table = not name.lower().endswith(_NDJSON) and not content.lstrip().startswith(b"{")
-            options = _options(visit) | {"is_table": is_table}
+            options = read_options(visit) | {"is_table": is_table}
             async with self._checking.place(visit.network_id, CHECK_SECONDS):
-                options["unmatched"] = await asyncio.to_thread(
-                    unmatched, content, visit.network_id, options
-                )
+                heading = await asyncio.to_thread(read_heading, content, visit.network_id, options)
+            options |= heading._asdict()
         except Problem as problem:
             return await self.show_all(visit, problem)
         async with self._reading.transaction(visit.network_id) as connection:
@@ -103,7 +115,7 @@ class _Imports:
                 connection, network_id=visit.network_id, key_name=visit.key.key_name,
                 file_name=name[:255] or "file", content=content, options=options,
             )  # fmt: skip
-        if not options["unmatched"]:
+        if not (heading.unmatched or heading.needed):
             await self._judge(visit, await self._find(visit, import_id))
         return visit.go(visit.link("import", import_id))
 
@@ -119,6 +131,15 @@ class _Imports:
             for name, field in visit.form.items()
             if name.startswith("column:") and (field in FIELDS or not field)
         }
+        try:
+            one.options["defaults"] |= read_defaults(visit)[1]
+        except Problem as problem:
+            return await self._page(visit, one, problem)
+        has = {*one.options.get("known", []), *one.options["defaults"], *columns.values()}
+        is_asked = one.options.get("unmatched") or one.options.get("needed")
+        if is_asked and (names := lacking(has)):
+            lacks = Problem(400, "invalid_field", NEEDED[names[0]])
+            return await self._page(visit, one, lacks)
         one.options["columns"] = columns
         await self._judge(visit, one)
         return visit.go(visit.link("import", one.import_id))
@@ -154,23 +175,36 @@ class _Imports:
             )
         except (Problem, SegmentsError) as error:
             return await self._page(visit, one, of_unpublished(error).without_frames())
-        sent, waits = _noted(items, answers)
+        sent, waits = noted(items, answers)
         faults = [
             SentLine(line.number, storable(line.fault)) for _, line in some if line.value is None
         ]
         until = max((line.number for _, line in some), default=one.sent_until)
         if waits is not None:
             until = (waits["line"] or 1) - 1
-        noted = [line for line in (*sent, *faults) if line.line <= until]
+        lines = [line for line in (*sent, *faults) if line.line <= until]
         is_end = waits is None and len(some) < PER_STEP
         async with self._reading.transaction(visit.network_id) as connection:
-            await imports.move(connection, one, noted, until, is_end=is_end)
+            await imports.move(connection, one, lines, until, is_end=is_end)
         if waits is not None:
             problem = Problem(
                 waits["status"], waits["reason"], waits["detail"], published="unknown"
             )
             return await self._page(visit, await self._find(visit), problem)
         return visit.go(visit.link("import", one.import_id))
+
+    async def undo(self, visit: Visit) -> Response:
+        """Show what would undo an import that was sent, as an import of its own."""
+        one = await self._find(visit)
+        if one.finished_at is None:
+            return visit.go(visit.link("import", one.import_id))
+        try:
+            async with self._checking.place(visit.network_id, CHECK_SECONDS):
+                import_id = await plan_undo(self._reading, visit, one)
+        except Problem as problem:
+            return await self._page(visit, one, problem)
+        await self._judge(visit, await self._find(visit, import_id))
+        return visit.go(visit.link("import", import_id))
 
     async def download(self, visit: Visit) -> Response:
         """Respond with what became of each line, as CSV."""
@@ -189,7 +223,7 @@ class _Imports:
                 if not rows:
                     return
                 after = rows[-1]["line"]
-                yield encode(map(_shown, rows))
+                yield encode(map(shown, rows))
 
         name = f'attachment; filename="import-{one.created_at:%Y%m%d-%H%M%S}.csv"'
         return StreamingResponse(
@@ -212,11 +246,14 @@ class _Imports:
             await imports.change(connection, one, *plan)
 
     async def _page(self, visit: Visit, one: Import, problem: Problem | None = None) -> Response:
+        needed = one.options.get("needed", []) if one.summary is None else []
         response = visit.page(
             "import.html",
             one=one,
             problem=problem,
             unmatched=one.options.get("unmatched", []),
+            needed=needed,
+            segments=await self._segments(visit) if "segment_id" in needed else [],
             fields=FIELDS,
             summary=one.summary,
             can_send=_sendable(one),
@@ -224,33 +261,6 @@ class _Imports:
         # htmx shows no page of an error, and this one goes on by itself.
         response.status_code = 200 if problem is None or one.is_started else problem.status
         return response
-
-
-def _options(visit: Visit) -> dict[str, Any]:
-    """Read how a file is to be read. Raises: Problem 400."""
-    mode, status, number = (
-        visit.field("mode"),
-        visit.field("user_status"),
-        visit.field("segment_id"),
-    )
-    if mode not in _MODES:
-        raise wrong("mode", "choose merge or replace")
-    if status is not None and status not in _STATUSES:
-        raise wrong("user_status", "choose add, block or reset")
-    if number is not None and not (number.isascii() and number.isdigit() and len(number) < 11):  # noqa: PLR2004
-        raise wrong("segment_id", "must be the id of a segment")
-    if mode == "replace" and number is None:
-        raise wrong("segment_id", "choose the segment whose overrides are replaced")
-    segment_id = None if number is None else int(number)
-    given = {"segment_id": segment_id, "user_status": status}
-    defaults = {name: value for name, value in given.items() if value is not None}
-    return {
-        "mode": mode,
-        "segment_id": segment_id,
-        "defaults": defaults,
-        "columns": {},
-        "is_planned": False,
-    }
 
 
 def _sendable(one: Import) -> bool:
@@ -268,27 +278,3 @@ def _post(visit: Visit) -> Post:
     sender = Sender(SOURCE, visit.key.key_name, visit.request.scope["state"]["request_id"])
     options = Options(None, None, is_dry_run=False, wait_seconds=None, is_lines=True)
     return Post(visit.admission, options, sender)
-
-
-def _noted(
-    items: list[Item], answers: list[dict[str, Any]]
-) -> tuple[list[SentLine], dict[str, Any] | None]:
-    """Return what became of items up to the first that must be sent again, and the answer of that one."""
-    sent: list[SentLine] = []
-    for item, answer in zip(items, answers, strict=True):
-        if "published" in answer:
-            return sent, answer | {"line": item.line}
-        if answer["status"] == 201:  # noqa: PLR2004 - as over HTTP
-            place = (answer["topic"], answer["partition"], answer["offset"])
-            sent.append(SentLine(item.line or 0, None, *place))
-        else:
-            sent.append(SentLine(item.line or 0, storable(answer["detail"])))
-    return sent, None
-
-
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a line as the CSV has it."""
-    is_sent = row["fault"] is None
-    position = f"{row['topic']}:{row['partition']}:{row['kafka_offset']}" if is_sent else None
-    outcome = (row["outcome"] or "queued") if is_sent else "refused"
-    return row | {"position": position, "outcome": outcome, "detail": row["fault"] or row["detail"]}

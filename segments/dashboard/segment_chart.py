@@ -52,7 +52,7 @@ class SegmentCharts:
         self, connection: asyncpg.Connection[Any], segment: Row, view: SegmentView
     ) -> dict[str, Any]:
         """Return what the template of a chart takes: one query, or none if the chart is to be asked for."""
-        if view.chart == "size" and view.zone == "UTC":
+        if view.zone == "UTC":
             return await _read(connection, segment, view)
         kept = self._kept.get(_name(segment, view))
         if kept is not None and kept.until > time.monotonic():

@@ -7,11 +7,14 @@ import hashlib
 import hmac
 import re
 from collections import OrderedDict
+from dataclasses import replace
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 
+from schemas.command.rules import is_network_id
 from service.http.kit.key_cache import LOOKUP_SECONDS
 from service.registry import sessions
+from service.registry.api_keys import Scope
 from service.runtime.backoff import INFRASTRUCTURE
 from service.runtime.errors import DatabaseAwayError
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.types import Scope
+    from starlette.types import Scope as RequestScope
 
     from service.postgres.database import Database
     from service.registry.api_keys import ApiKey
@@ -46,7 +49,7 @@ class Sessions:
         """Drop all that is cached, because the database was restored or replaced."""
         self._cached.clear()
 
-    def network_of(self, scope: Scope) -> str | None:
+    def network_of(self, scope: RequestScope) -> str | None:
         """Return the network of a request's cached session, without I/O: whose share the request counts against."""
         for name, value in scope["headers"]:
             if name == b"cookie":
@@ -136,8 +139,14 @@ def scheme_of(request: Request) -> str:
 
 
 def key_for(keys: Sequence[ApiKey], network_id: str | None) -> ApiKey:
-    """Return the key of a network; the first if there is none, which is then refused."""
-    return next((key for key in keys if key.network_id == network_id), keys[0])
+    """Return the key of a network: its own, or an operator's as one of it; else the first, which is then refused."""
+    for key in keys:
+        if key.network_id == network_id:
+            return key
+    for key in keys:
+        if Scope.OPERATE in key.scopes and is_network_id(network_id or ""):
+            return replace(key, network_id=str(network_id))
+    return keys[0]
 
 
 def _network_in(url: str) -> str | None:

@@ -14,6 +14,7 @@ from segments.dashboard.sessions import delete_cookie, set_cookie
 from segments.dashboard.visit import guarded
 from service.http.kit.problems import Problem
 from service.registry.api_keys import Scope, read_key
+from service.registry.segments import list_networks
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from segments.dashboard.visit import Pages, Visit
     from service.http.kit.key_cache import KeyCache
     from service.registry.api_keys import ApiKey
+
+MOST_NETWORKS = 1_000
 
 
 def routes(pages: Pages, keys: KeyCache) -> list[Route]:
@@ -33,6 +36,7 @@ def routes(pages: Pages, keys: KeyCache) -> list[Route]:
         Route("/sign-in/link", guarded(page.by_link), methods=["POST"]),
         pages.change("/sign-out", Scope.REPORT, page.sign_out),
         pages.show("/", page.home),
+        pages.show("/networks", page.networks),
     ]
 
 
@@ -40,14 +44,21 @@ class _SignIn:
     def __init__(self, pages: Pages, keys: KeyCache) -> None:
         self._sessions = pages.services.sessions
         self._access = pages.services.access
+        self._operating = pages.services.operating
         self._keys = keys
         self._provider = provider_name(pages.services.settings)
 
     async def home(self, visit: Visit) -> Response:
         """Go to the first page of the session's network, or ask for the network if there are several."""
-        if len(visit.networks) > 1:
-            return visit.page("networks.html")
-        return visit.go(visit.link("segments"))
+        return visit.go(path("networks") if len(visit.networks) > 1 else visit.link("segments"))
+
+    async def networks(self, visit: Visit) -> Response:
+        """Show the networks of the session; an operator has all of them."""
+        networks = visit.networks
+        if Scope.OPERATE in visit.key.scopes:
+            async with self._operating.transaction(visit.network_id) as connection:
+                networks = sorted({*networks, *await list_networks(connection, MOST_NETWORKS)})
+        return visit.page("networks.html", networks=networks)
 
     async def show(self, request: Request) -> Response:
         """Ask for a key."""

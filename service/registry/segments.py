@@ -92,6 +92,11 @@ async def has_segments(connection: asyncpg.Connection[Any], network_id: str) -> 
     return has
 
 
+async def list_networks(connection: asyncpg.Connection[Any], limit: int) -> list[str]:
+    """List the networks that have segments, by name."""
+    return [row["network_id"] for row in await connection.fetch(SQL["list_networks"], limit)]
+
+
 async def create(
     connection: asyncpg.Connection[Any],
     *,

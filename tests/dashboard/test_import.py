@@ -77,7 +77,7 @@ async def test_a_file_is_matched_checked_sent_and_its_outcomes_are_downloaded(
         await page.get_by_label("Command of lines").select_option("add")
         assert await person.violations() == []
         await page.get_by_role("button", name="Check the lines").click()
-        await person.sees("no fields of a command")
+        await person.sees("What is in each column?")
         assert await person.violations() == []
         await expect(page.get_by_label("e-mail")).to_have_value("user")
         await expect(page.get_by_label("note")).to_have_value("description")
@@ -106,6 +106,30 @@ async def test_a_file_is_matched_checked_sent_and_its_outcomes_are_downloaded(
     assert [tuple(row.values()) for row in events] == [
         ("ann@x.com", "import", "ann@example.com", "VIP"), ("bob@x.com", "import", "ann@example.com", None),
     ]  # fmt: skip
+
+
+async def test_what_no_column_says_is_asked_for(api: Api) -> None:
+    async with visiting(api) as visitor:
+        path = await upload(visitor, "email\nann@x.com\n")
+        asked = (await visitor.get(path)).text
+        assert 'name="segment_id"' in asked
+        assert 'name="user_status"' in asked
+        tried: tuple[tuple[dict[str, str], str], ...] = (
+            ({}, "which column has the user"),
+            ({"column:email": "user"}, "choose a segment"),
+            ({"column:email": "user", "segment_id": "1"}, "choose a command"),
+        )
+        for given, wanted in tried:
+            answer = await visitor.post(path, headers=None, **given)
+            assert (answer.status_code, wanted in answer.text) == (400, True)
+        fields = {"column:email": "user", "segment_id": "1", "user_status": "add"}
+        assert (await visitor.post(path, headers=None, **fields)).status_code == 303
+        assert figures((await visitor.get(path)).text)["Take effect"] == 1
+        # A table of users alone is asked about, too.
+        users = await upload(visitor, "user\nann@x.com\n")
+        assert 'name="segment_id"' in (await visitor.get(users)).text
+        chosen = await upload(visitor, "user\nann@x.com\n", segment_id="1", user_status="add")
+        assert "Nothing is sent yet" in (await visitor.get(chosen)).text
 
 
 async def test_nothing_is_sent_before_it_is_said_to_be(api: Api) -> None:
@@ -233,7 +257,6 @@ async def test_a_file_that_is_none_of_commands_is_said_to_be(
         for content, fault in (
             ((HEADING + "a,1,add\n").encode("utf-16"), "UTF-16"),
             (b"user,user,segment_id,user_status\n", "duplicate names"),
-            (b"user\na\n", "lacks segment_id"),
             ((HEADING + "a,1,add\nb,1,add\n").encode(), "more than 1 lines"),
         ):
             path = await upload(visitor, content)
@@ -252,7 +275,7 @@ async def test_an_import_of_another_network_or_without_scope_is_nobodys(idle_api
     await make_segments(idle_api.settings, [("m", 1)])
     async with visiting(idle_api) as visitor:
         path = await upload(visitor, HEADING + "a,1,add\n")
-    async with visiting(idle_api, network="m") as visitor:
+    async with visiting(idle_api, Scope.REPORT, Scope.PUBLISH, network="m") as visitor:
         for place in (path, f"{path}/lines"):
             answer = await visitor.client.get(f"/admin/networks/m/{place}")
             assert answer.status_code == 404
@@ -270,3 +293,97 @@ async def test_a_file_is_kept_for_a_day(idle_api: Api) -> None:
             )
         await upload(visitor, HEADING + "b,1,add\n")
         assert (await visitor.get(old)).status_code == 404
+
+
+BEFORE: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("pinned", "add", {"expires_at": 4_000_000_000}), ("blocked", "block", {}), ("member", "enter", {}),
+    ("left since", "enter", {}),
+)  # fmt: skip
+
+
+async def test_an_undo_puts_everybody_back_but_whom_others_have_changed(
+    api: Api, sign_in: Callable[..., Any], tmp_path: Path
+) -> None:
+    await publish(
+        api.settings,
+        [
+            NewRecord(user=user, segment_id=1, user_status=status, **more)
+            for user, status, more in BEFORE
+        ],
+    )
+    await folded(api.settings)
+    states = "SELECT user_id, is_member, override FROM reporting.user_segment ORDER BY user_id"
+    before = await rows(api.settings, states)
+    lapses = "SELECT expires_at FROM reporting.override WHERE user_id = 'pinned'"
+    expiry = await value(api.settings, lapses)
+    users = ("new", "pinned", "blocked", "member", "left since", "touched")
+    file = tmp_path / "fair.csv"
+    file.write_text(
+        HEADING + "".join(f"{user},1,{'block' if user == 'member' else 'add'}\n" for user in users)
+    )
+    async with sign_in() as person:
+        page = person.page
+        await page.get_by_role("link", name="Import").click()
+        await page.get_by_label("A file").set_input_files(file)
+        await page.get_by_role("button", name="Check the lines").click()
+        await page.get_by_role("button", name="Send").click()
+        await person.sees("Sent.")
+        await folded(api.settings)
+        await publish(
+            api.settings,
+            [
+                NewRecord(user="touched", segment_id=1, user_status="block"),
+                NewRecord(user="left since", segment_id=1, user_status="leave"),
+            ],
+        )
+        await folded(api.settings)
+        await page.get_by_role("button", name="Undo this import").click()
+        await expect(page.locator(".figures").first).to_contain_text("To put back5")
+        await expect(page.locator(".figures").first).to_contain_text("Changed since1")
+        assert await person.violations() == []
+        await page.get_by_role("button", name="Undo now").click()
+        await person.sees("Undone.")
+        assert await person.violations() == []
+        await folded(api.settings)
+        after = {
+            row["user_id"]: (row["is_member"], row["override"])
+            for row in await rows(api.settings, states)
+        }
+        assert after.pop("touched") == (False, "block")
+        assert after.pop("new") == (False, None)
+        assert after.pop("left since") == (False, None)
+        wanted = {row["user_id"]: (row["is_member"], row["override"]) for row in before}
+        del wanted["left since"]
+        assert after == wanted
+        assert await value(api.settings, lapses) == expiry
+        # An undo is undone like any import.
+        await page.get_by_role("button", name="Undo this import").click()
+        await page.get_by_role("button", name="Undo now").click()
+        await person.sees("Undone.")
+        await folded(api.settings)
+        again = {
+            row["user_id"]: (row["is_member"], row["override"])
+            for row in await rows(api.settings, states)
+        }
+        assert again["new"] == (True, "add")
+        assert again["member"] == (False, "block")
+        assert person.faults == []
+
+
+async def test_an_undo_waits_for_every_command(idle_api: Api) -> None:
+    async with visiting(idle_api) as visitor:
+        path = await upload(visitor, HEADING + "a,1,add\n")
+        unsent = await visitor.post(f"{path}/undo")
+        assert unsent.headers["location"].endswith(path)
+        await send(visitor, path)
+        assert "not applied yet" in (await visitor.post(f"{path}/undo")).text
+
+
+async def test_an_import_that_changed_nothing_has_no_undo(api: Api) -> None:
+    async with visiting(api) as visitor:
+        path = await upload(visitor, HEADING + "a,1,reset\n")
+        await send(visitor, path)
+        await folded(api.settings)
+        assert "nothing to undo" in (await visitor.post(f"{path}/undo")).text
+    async with visiting(api, Scope.REPORT) as visitor:
+        assert (await visitor.post(f"{path}/undo")).status_code == 403

@@ -30,7 +30,8 @@ PAGES = (
     "user?user=jo@example.com", "user?user=nobody", "segments/1/user?user=jo@example.com",
     "segments/2/user?user=jo@example.com", "segments/1/user?user=new@example.com",
     "audit", "audit?list=reads", "audit?actor=nobody", "rejected", "rejected?reason=not_json&topic=none",
-    "../../operations?keys=all", "../../operations/tasks", "segments/1?list=readers&from=2026-01-01&to=2026-01-31",
+    "../../networks", "../../operations?keys=all", "../../operations/tasks",
+    "segments/1?list=readers&from=2026-01-01&to=2026-01-31",
     "segments/1/chart?chart=causes", "segments/1/moved?day=2026-01-01",
 )  # fmt: skip
 ERRORS = ("segments/99", "nothing")

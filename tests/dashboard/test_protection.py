@@ -44,7 +44,13 @@ ABSENT = (
     "segments/99/export", "import/nothing", "import/nothing/lines", "erasure?user=nobody",
 )  # fmt: skip
 OF_ADMINS = ("new-segment", "segments/1/definition", "segments/1/archived", "erasure?user=u")
-OF_PUBLISHERS = ("segments/1/user?user=u", "import/x", "import/x/send", "import/x/step")
+OF_PUBLISHERS = (
+    "segments/1/user?user=u",
+    "import/x",
+    "import/x/send",
+    "import/x/step",
+    "import/x/undo",
+)
 CHANGES = OF_ADMINS + OF_PUBLISHERS
 
 

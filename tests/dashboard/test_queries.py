@@ -29,7 +29,7 @@ PAGES = (
     "segments/1?list=activity",
     "segments/1?chart=causes&tz=Europe/Berlin",
     "segments/1?tz=Europe/Berlin",
-    "segments/1/chart?chart=causes",
+    "segments/1/chart?tz=Europe/Berlin",
     "segments/1?list=readers&from=2026-01-01&to=2026-02-01",
     "segments/1/moved?day=2026-01-01",
     "import",
@@ -42,6 +42,7 @@ PAGES = (
     "audit?list=reads",
     "rejected",
     "rejected?reason=not_json&topic=t",
+    "../../networks",
     "../../operations",
     "../../operations/tasks",
 )

@@ -51,7 +51,7 @@ def test_each_reason_says_how_to_mend_it() -> None:
 async def test_records_are_grouped_by_reason_and_topic_and_a_network_sees_its_own(api: Api) -> None:
     await refuse(api)
     await make_segments(api.settings, [("m", 1)])
-    async with visiting(api) as visitor, visiting(api, network="m") as other:
+    async with visiting(api) as visitor, visiting(api, Scope.REPORT, network="m") as other:
         text = (await visitor.get("rejected")).text
         counts = re.findall(r'data-label="Records">(\d+)<', text)
         assert sorted(counts) == ["1", "2"]

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.async_api import expect
 
-from segments.dashboard import segment_chart
+from segments.dashboard import moved, segment_chart
 from service.registry.api_keys import Scope
 from tests.dashboard.test_segment import DAY, NEW_YEAR, said, table, told
-from tests.dashboard.visitor import visiting
+from tests.dashboard.visitor import next_page, visiting
 from tests.support.database import connected
 from tests.support.waiting import holds
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.http.client import Api
 
 pytestmark = pytest.mark.stack
-LAZY = "segments/1?chart=causes&range=all"
+LAZY = "segments/1?chart=causes&range=all&tz=Asia/Tokyo"
 
 
 def links(text: str, name: str) -> dict[str, str]:
@@ -76,7 +76,8 @@ async def test_a_chart_that_reads_every_change_of_a_large_segment_comes_after_th
         assert table(alone, 4) == [("2026-01-01", "1", "1", "0", "0")]
         # It is held for the page, which refreshes itself.
         assert table((await visitor.get(LAZY)).text, 4) == table(alone, 4)
-        assert 'hx-trigger="load"' not in (await visitor.get("segments/1")).text
+        for kept in ("segments/1", "segments/1?chart=causes"):
+            assert 'hx-trigger="load"' not in (await visitor.get(kept)).text
     async with sign_in() as person:
         await person.go(f"{LAZY}&unit=week")
         await expect(person.page.locator("svg.chart")).to_be_visible()
@@ -116,12 +117,13 @@ async def test_members_are_shown_as_shown_with_a_snapshot(api: Api) -> None:
 
 
 async def test_a_day_that_moved_after_it_was_over_says_why(
-    api: Api, sign_in: Callable[..., Any]
+    api: Api, sign_in: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     today = datetime.now(UTC).date()
     day = today - timedelta(days=3)
     noon = int(datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()) - NEW_YEAR
-    await told(api, said("a", "enter", noon), said("b", "leave", noon + 60))
+    await told(api, said("a", "enter", noon))
+    await told(api, said("b", "leave", noon + 60))
     await told(api, said("b", "enter", noon), said("c", "enter", noon))
     async with sign_in() as person:
         await person.go("segments/1?list=overrides")
@@ -130,10 +132,19 @@ async def test_a_day_that_moved_after_it_was_over_says_why(
         await person.sees(f"Why {day} moved")
         rows = person.page.locator("tbody tr")
         await expect(rows).to_have_count(3)
-        await expect(rows.nth(2).locator("[data-label=Joined]")).to_have_text("2 → 3")
+        await expect(rows.first.locator("[data-label=Joined]")).to_have_text("2 → 3")
+        await person.sees("When it was over, it had 0 members, 0 joined and 0 left.")
         assert await person.violations() == []
         assert person.faults == []
     async with visiting(api) as visitor:
+        monkeypatch.setattr(moved, "PER_PAGE", 3)
+        first = (await visitor.get(f"segments/1/moved?day={day}")).text
+        assert "Before the commands on this page, it had 1 member," in first
+        rest = (await visitor.get(next_page(first))).text
+        assert re.findall(r'data-label="Joined">0 → <strong>1<', rest)
+        cursor = next_page(first).partition("cursor=")[2]
+        other = f"segments/1/moved?day={day - timedelta(days=1)}&cursor={cursor}"
+        assert (await visitor.get(other)).status_code == 400
         nothing = await visitor.get(f"segments/1/moved?day={day - timedelta(days=1)}")
         assert "Nothing that came after" in nothing.text
         for wrong in ("", "day=x", f"day={today}", "day=1800-01-01"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,10 +16,14 @@ from tests.support.database import connected, make_segments, rows, value
 from tests.support.waiting import holds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from service.runtime.settings import Settings
     from tests.http.client import Api
 
 pytestmark = pytest.mark.stack
+NO_OPERATOR = sorted(set(Scope) - {Scope.OPERATE})
+NETWORKS = r'href="/admin/networks/([^/"]+)/segments"><bdi>'
 
 
 async def test_a_key_is_exchanged_for_a_session_that_only_the_dashboard_gets(idle_api: Api) -> None:
@@ -149,11 +154,60 @@ async def test_a_page_that_is_open_goes_to_the_sign_in_when_its_session_ends(idl
 
 async def test_a_session_of_another_network_sees_nothing(idle_api: Api) -> None:
     await make_segments(idle_api.settings, [("m", 1)])
-    async with visiting(idle_api, network="m") as visitor:
+    async with visiting(idle_api, *NO_OPERATOR, network="m") as visitor:
         for path in ("segments", "segments/1", "segments/1/user?user=u", "user?user=u", "reach"):
             answer = await visitor.get(path)
             assert answer.status_code == 403
             assert "segment 1" not in answer.text
+        assert re.findall(NETWORKS, (await visitor.client.get("/admin/networks")).text) == ["m"]
+
+
+async def test_an_operators_key_sees_every_network_and_that_is_recorded(
+    api: Api, sign_in: Callable[..., Any]
+) -> None:
+    await make_segments(api.settings, [("m", 7)])
+    async with sign_in(name="olga@example.com") as person:
+        page = person.page
+        await page.get_by_title("Network: choose another").click()
+        assert await person.violations() == []
+        await page.get_by_role("link", name="m", exact=True).click()
+        await page.get_by_role("link", name="segment 7").click()
+        await page.get_by_label("A user: an email").fill("ann@example.com")
+        await page.get_by_role("button", name="Find or add").click()
+        await page.get_by_role("radio", name="Add").check()
+        await page.get_by_role("button", name="Preview").click()
+        await page.get_by_role("button", name="Add now").click()
+        await person.sees("Added by hand")
+        assert person.faults == []
+    added = (
+        "SELECT network_id, actor, source FROM reporting.event WHERE user_id = 'ann@example.com'"
+    )
+    assert await rows(api.settings, added) == [
+        {"network_id": "m", "actor": "olga@example.com", "source": "dashboard"}
+    ]
+
+    async def is_recorded() -> bool:
+        read = "SELECT actor FROM reporting.access_event WHERE network_id = 'm' AND segment_id = 7"
+        return {row["actor"] for row in await rows(api.settings, read)} == {"olga@example.com"}
+
+    await holds(is_recorded)
+
+
+async def test_an_operator_whose_key_is_revoked_sees_no_network(
+    idle_api: Api,
+) -> None:
+    await make_segments(idle_api.settings, [("m", 7)])
+    async with visiting(idle_api) as visitor:
+        assert (await visitor.client.get("/admin/networks/m/segments/7")).status_code == 200
+        assert (await visitor.client.get("/admin/networks/m%20/segments")).status_code == 403
+        async with connected(idle_api.settings) as connection:
+            await connection.execute("UPDATE segments.api_key SET revoked_at = clock_timestamp()")
+
+        async def is_out() -> bool:
+            answer = await visitor.client.get("/admin/networks/m/segments/7")
+            return answer.status_code == 303
+
+        await holds(is_out)
 
 
 async def test_a_link_signs_in_once(idle_api: Api) -> None:
@@ -182,6 +236,23 @@ async def test_a_link_that_is_too_old_or_of_a_revoked_key_signs_nobody_in(idle_a
             await connection.execute(spoilt)
         form = {"link": made.out.strip().partition("link=")[2]}
         assert (await idle_api.client.post("/admin/sign-in/link", data=form)).status_code == 403
+
+
+async def test_links_that_are_too_old_are_deleted_with_the_next_sign_in(idle_api: Api) -> None:
+    key = await idle_api.key()
+    for way in ("key", "link"):
+        await run(idle_api.settings, "key", "link", read_key(key).key_id)
+        async with connected(idle_api.settings) as connection:
+            await connection.execute(
+                "UPDATE segments.sign_in_link SET expires_at = clock_timestamp()"
+            )
+        if way == "key":
+            assert (await Visitor(idle_api.client).sign_in(key)).status_code == 303
+        else:
+            made = await run(idle_api.settings, "key", "link", read_key(key).key_id)
+            form = {"link": made.out.strip().partition("link=")[2]}
+            await idle_api.client.post("/admin/sign-in/link", data=form)
+        assert await value(idle_api.settings, "SELECT count(*) FROM segments.sign_in_link") == 0
 
 
 async def test_a_link_needs_a_key_that_there_is(settings: Settings) -> None:

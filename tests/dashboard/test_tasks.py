@@ -145,6 +145,26 @@ async def test_a_task_under_way_is_cancelled_and_its_query_ended(
         await holds(nobody_waits)
 
 
+async def test_a_rebuild_that_is_cancelled_after_its_swap_is_done(api: Api) -> None:
+    await api.post({"user": "u", "segment_id": 1, "user_status": "add"})
+    await folded(api.settings)
+    async with connected(api.settings) as owner, owner.transaction():
+        # To empty the former tables waits for this.
+        await owner.execute("LOCK TABLE projections.size_0 IN SHARE MODE")
+        async with visiting(api) as visitor, service(api.settings, runner.run_tasks):
+            await visitor.post("../../operations/tasks", kind="rebuild")
+
+            async def is_in_the_last_step() -> bool:
+                return str((await newest(api))["step"]) == "empty the former"
+
+            await holds(is_in_the_last_step)
+            task = await newest(api)
+            await api.call("DELETE", f"{TASKS}/{task['task_id']}")
+            await ended(api, "done")
+            assert "The new tables serve" in (await visitor.client.get(PAGE)).text
+    assert await value(api.settings, "SELECT slot FROM projections.generation") == 1
+
+
 async def test_a_task_whose_process_was_killed_is_ended_by_another(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

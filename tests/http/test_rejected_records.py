@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from service.registry.api_keys import Scope
-from tests.http.reading import get, refused, walk
+from tests.http.reading import appended, get, refused, walk
 from tests.support.cases import cases
-from tests.support.database import folded, make_segments, rows, value
+from tests.support.database import connected, folded, make_segments, rows, value
 from tests.support.kafka import NewRecord, publish
+from tests.support.lane import command_json
 from tests.support.roles import service
 from tests.support.waiting import holds
 
@@ -99,6 +100,22 @@ async def test_a_record_is_retried_and_what_became_of_it_is_told(whole: Api) -> 
     assert len(await positions(whole, retried="false")) == 2
     source = "SELECT source || ' ' || actor FROM reporting.event"
     assert await value(whole.settings, source) == "retry test key"
+
+
+async def test_after_an_adoption_a_position_without_an_epoch_is_in_the_open_lane(api: Api) -> None:
+    async with appended(api.settings, command_json(segment_id=9)) as (lane,):
+        short = f"{PATH}/{lane.lane.topic}:0:0"
+        whole = f"{lane.lane.topic}:0:0:0"
+        assert (await get(api, short))["record"]["position"] == whole
+        async with connected(api.settings) as connection:
+            await connection.execute("UPDATE segments.lane SET closed = true")
+            await connection.execute(
+                "INSERT INTO segments.lane (topic, partition, epoch, first_offset, next_offset)"
+                f" VALUES ('{lane.lane.topic}', 0, 1, 0, 0)"
+            )
+        assert await refused(api, short) == (404, "not_found", [])
+        assert (await api.call("POST", f"{short}/retry")).status_code == 404
+        assert (await get(api, f"{PATH}/{whole}"))["record"]["position"] == whole
 
 
 async def test_what_the_topic_may_not_say_is_retried_by_operators_alone(whole: Api) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, date, datetime
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from projections.fold.worker import ROLE, fold_range
+from projections.queries.retroactive import read_moved_day
 from tests.projections.folding import commands, fold, log
 from tests.projections.logged import put
 from tests.projections.test_history import drawn_histories
@@ -20,11 +21,13 @@ from tests.support.database import connected, rows, value
 from tests.support.lane import command_json
 
 if TYPE_CHECKING:
+    from projections.queries.retroactive import LateCommand
     from service.runtime.settings import Settings
 
 pytestmark = pytest.mark.stack
 DAY = 86_400
 NOON = 1_700_049_600  # noon of 15 November 2023
+NUMBERS = ("members", "joined", "left")
 Key = tuple[str, int, date]
 _DAILY = "SELECT network_id, segment_id, day, members, members_joined, members_left FROM reporting.segment_size_daily"
 _CHANGES = "SELECT * FROM reporting.changes_between($1, $2)"
@@ -179,3 +182,51 @@ async def test_the_same_changes_are_told_of_tokens_and_of_what_was_recorded(
         token,
     )
     assert late == between != []
+
+
+async def test_the_late_commands_of_a_day_by_page_are_those_that_altered_it(
+    database: Settings,
+) -> None:
+    async with log(database, lanes=2) as lanes:
+        for seed in range(4):
+            await lanes[seed % 2].append(
+                *(one.replace(b': "r', b': "%d-' % seed) for one in commands(seed, 40))
+            )
+            await fold(database)
+    late = await rows(
+        database,
+        "SELECT r.*, s.segment_key FROM reporting.retroactive_change AS r INNER JOIN segments.segment AS s"
+        " USING (network_id, segment_id) WHERE r.segment_id = 1 ORDER BY r.recorded_at DESC, r.event_id",
+    )
+    assert len({row["day"] for row in late}) > 3
+    async with connected(database) as connection:
+        for day in sorted({row["day"] for row in late}):
+            paged: list[Any] = []
+            last: LateCommand | None = None
+            while paged == [] or last is not None:
+                page, last = await read_moved_day(connection, late[0]["segment_key"], day, 7, last)
+                paged += page
+            whole, none = await read_moved_day(connection, late[0]["segment_key"], day, 1_000)
+            assert (paged, none) == (whole, None)
+            # Each begins where the one before it ended.
+            for newer, older in pairwise(whole):
+                assert [newer[f"{name}_before"] for name in NUMBERS] == [
+                    older[f"{name}_after"] for name in NUMBERS
+                ]
+            assert [whole[-1][f"{name}_before"] for name in NUMBERS] == [0, 0, 0]
+            assert sorted(map(_numbers, (row for row in late if row["day"] == day))) == sorted(
+                _numbers(row)
+                for row in whole
+                if row["joined_before"] != row["joined_after"]
+                or row["left_before"] != row["left_after"]
+            )
+            assert all(
+                row["is_altering"]
+                == any(row[f"{name}_before"] != row[f"{name}_after"] for name in NUMBERS)
+                for row in whole
+            )
+
+
+def _numbers(row: Any) -> tuple[Any, ...]:
+    names = (f"{name}_{when}" for name in NUMBERS for when in ("before", "after"))
+    return (row["user_id"], row["recorded_at"], *(row[name] for name in names))

@@ -54,6 +54,7 @@ TAMPERED = {
     "a size": ("UPDATE projections.size SET members = members + 1", {"segment_size"}),
     "a size that went": ("DELETE FROM projections.size", {"segment_size"}),
     "a day": ("UPDATE projections.size_daily SET joined = joined + 1, departed = departed + 1", {"segment_size_daily"}),
+    "causes of a day": ("UPDATE projections.size_daily SET added = added + 1", {"segment_size_daily"}),
     "a day that went": ("DELETE FROM projections.size_daily", {"segment_size_daily"}),
     "a day's restatement": (
         "UPDATE projections.size_daily SET restated_at = restated_at - interval '1 s'", {"segment_size_daily"},

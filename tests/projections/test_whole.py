@@ -60,12 +60,14 @@ SELECT * FROM (
     SELECT h.segment_key, (h.status_change_timestamp AT TIME ZONE 'UTC')::date AS day,
         count(*) FILTER (WHERE (h.state).effect & 1 <> 0 AND (h.state).is_member) AS joined,
         count(*) FILTER (WHERE (h.state).effect & 1 <> 0 AND NOT (h.state).is_member) AS departed,
-        max(e.recorded_at) AS restated_at
+        max(e.recorded_at) AS restated_at,
+        count(*) FILTER (WHERE (h.state).effect & 1 <> 0 AND h.user_status = 1) AS added,
+        count(*) FILTER (WHERE (h.state).effect & 1 <> 0 AND h.user_status = 2) AS blocked
     FROM projections.history AS h INNER JOIN segments.event AS e USING (lane_id, kafka_offset) GROUP BY 1, 2
 ) AS expected
 FULL JOIN (SELECT * FROM projections.size_daily WHERE slot = 1) AS found USING (segment_key, day)
-WHERE (expected.joined, expected.departed, expected.restated_at)
-    IS DISTINCT FROM (found.joined, found.departed, found.restated_at)
+WHERE (expected.joined, expected.departed, expected.restated_at, expected.added, expected.blocked)
+    IS DISTINCT FROM (found.joined, found.departed, found.restated_at, found.added, found.blocked)
 """
 _INTERVALS = """
 WITH expected AS (

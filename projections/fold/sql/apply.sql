@@ -159,18 +159,23 @@ WITH batch AS MATERIALIZED (
     GROUP BY l.lane_id, l.kafka_offset
     HAVING sum(l.sign * l.code) <> 0
 ), days AS (
-    INSERT INTO projections.size_daily AS d (slot, segment_key, day, lane_id, joined, departed, restated_at)
+    INSERT INTO projections.size_daily AS d (slot, segment_key, day, lane_id, joined, departed, restated_at, added, blocked)
     SELECT $1, f.segment_key, (f.status_change_timestamp AT TIME ZONE 'UTC')::date, ($2::integer[])[1],
         coalesce(sum(f.sign) FILTER (WHERE (f.state).effect & 1 <> 0 AND (f.state).is_member), 0),
         coalesce(sum(f.sign) FILTER (WHERE (f.state).effect & 1 <> 0 AND NOT (f.state).is_member), 0),
-        max(f.recorded_at) FILTER (WHERE f.sign = 1)
+        max(f.recorded_at) FILTER (WHERE f.sign = 1),
+        -- An override that stands after the change made it.
+        coalesce(sum(f.sign) FILTER (WHERE (f.state).effect & 1 <> 0 AND (f.state).is_member AND (f.state).override = 1), 0),
+        coalesce(sum(f.sign) FILTER (WHERE (f.state).effect & 1 <> 0 AND NOT (f.state).is_member AND (f.state).override = 2), 0)
     FROM folded AS f
     GROUP BY f.segment_key, (f.status_change_timestamp AT TIME ZONE 'UTC')::date
     ORDER BY 2, 3
     ON CONFLICT (slot, segment_key, day, lane_id) DO UPDATE SET
         joined = d.joined + excluded.joined,
         departed = d.departed + excluded.departed,
-        restated_at = greatest(d.restated_at, excluded.restated_at)
+        restated_at = greatest(d.restated_at, excluded.restated_at),
+        added = d.added + excluded.added,
+        blocked = d.blocked + excluded.blocked
 ), sizes AS (
     INSERT INTO projections.size AS z (slot, segment_key, lane_id, members, added, blocked)
     SELECT $1, c.segment_key, ($2::integer[])[1], sum(c.members), sum(c.added), sum(c.blocked)

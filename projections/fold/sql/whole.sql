@@ -60,15 +60,16 @@ WITH lanes AS MATERIALIZED (
     -- date_bin is cheaper than AT TIME ZONE 'UTC', and no event is earlier than 1990. unnest is in the SELECT list, because
     -- in FROM it would copy each key's arrays.
     SELECT t.segment_key, (t.day AT TIME ZONE 'UTC')::date AS day, sum(t.joined) AS joined, sum(t.departed) AS departed,
-        max(t.restated_at) AS restated_at
+        max(t.restated_at) AS restated_at, sum(t.added) AS added, sum(t.blocked) AS blocked
     FROM (
         SELECT u.segment_key, date_bin(interval '24 hours', u.at, timestamptz '1970-01-01 00:00:00+00') AS day,
-            0 AS joined, 0 AS departed, max(u.recorded_at) AS restated_at
+            0 AS joined, 0 AS departed, max(u.recorded_at) AS restated_at, 0 AS added, 0 AS blocked
         FROM (SELECT f.segment_key, unnest(f.times) AS at, unnest(f.records) AS recorded_at FROM folded AS f) AS u
         GROUP BY 1, 2
         UNION ALL
         SELECT u.segment_key, date_bin(interval '24 hours', u.at, timestamptz '1970-01-01 00:00:00+00'),
-            count(*) FILTER (WHERE u.began & 4 <> 0), count(*) FILTER (WHERE u.began & 4 = 0), NULL
+            count(*) FILTER (WHERE u.began & 4 <> 0), count(*) FILTER (WHERE u.began & 4 = 0), NULL,
+            count(*) FILTER (WHERE u.began & 7 = 5), count(*) FILTER (WHERE u.began & 7 = 2)
         FROM (
             SELECT x.segment_key, x.times[x.began >> 5] AS at, x.began FROM (
                 SELECT f.segment_key, f.times, unnest(f.intervals) AS began FROM folded AS f
@@ -87,12 +88,13 @@ WITH lanes AS MATERIALIZED (
         members = z.members + excluded.members, added = z.added + excluded.added,
         blocked = z.blocked + excluded.blocked
 ), days AS (
-    INSERT INTO projections.size_daily AS d (slot, segment_key, day, lane_id, joined, departed, restated_at)
-    SELECT $1, c.segment_key, c.day, 0, c.joined, c.departed, c.restated_at FROM day_changes AS c
+    INSERT INTO projections.size_daily AS d (slot, segment_key, day, lane_id, joined, departed, restated_at, added, blocked)
+    SELECT $1, c.segment_key, c.day, 0, c.joined, c.departed, c.restated_at, c.added, c.blocked FROM day_changes AS c
     ORDER BY c.segment_key, c.day
     ON CONFLICT (slot, segment_key, day, lane_id) DO UPDATE SET
         joined = d.joined + excluded.joined, departed = d.departed + excluded.departed,
-        restated_at = greatest(d.restated_at, excluded.restated_at)
+        restated_at = greatest(d.restated_at, excluded.restated_at), added = d.added + excluded.added,
+        blocked = d.blocked + excluded.blocked
 ), outcomes AS (
     INSERT INTO projections.outcome AS o (slot, lane_id, block, codes)
     SELECT $1, b.lane_id, b.block, b.codes FROM blocks AS b

@@ -46,11 +46,14 @@ WITH folded AS MATERIALIZED (
 ), days AS (
     SELECT f.segment_key, (f.status_change_timestamp AT TIME ZONE 'UTC')::date AS day,
         count(*) FILTER (WHERE f.effect & 1 <> 0 AND f.is_member) AS joined,
-        count(*) FILTER (WHERE f.effect & 1 <> 0 AND NOT f.is_member) AS departed, max(f.recorded_at) AS restated_at
+        count(*) FILTER (WHERE f.effect & 1 <> 0 AND NOT f.is_member) AS departed, max(f.recorded_at) AS restated_at,
+        count(*) FILTER (WHERE f.effect & 1 <> 0 AND f.user_status = 1) AS added,
+        count(*) FILTER (WHERE f.effect & 1 <> 0 AND f.user_status = 2) AS blocked
     FROM folded AS f
     GROUP BY 1, 2
 ), days_found AS (
-    SELECT z.segment_key, z.day, sum(z.joined) AS joined, sum(z.departed) AS departed, max(z.restated_at) AS restated_at
+    SELECT z.segment_key, z.day, sum(z.joined) AS joined, sum(z.departed) AS departed, max(z.restated_at) AS restated_at,
+        sum(z.added) AS added, sum(z.blocked) AS blocked
     FROM projections.serving_size_daily AS z
     GROUP BY 1, 2
 )
@@ -92,9 +95,11 @@ UNION ALL
 UNION ALL
 (
     SELECT 'segment_size_daily', concat_ws('/', s.network_id, s.segment_id, day),
-        concat_ws('/', e.joined, e.departed, e.restated_at), concat_ws('/', f.joined, f.departed, f.restated_at)
+        concat_ws('/', e.joined, e.departed, e.restated_at, e.added, e.blocked),
+        concat_ws('/', f.joined, f.departed, f.restated_at, f.added, f.blocked)
     FROM days AS e FULL JOIN days_found AS f USING (segment_key, day)
     LEFT JOIN segments.segment AS s USING (segment_key)
-    WHERE (e.joined, e.departed, e.restated_at) IS DISTINCT FROM (f.joined, f.departed, f.restated_at)
+    WHERE (e.joined, e.departed, e.restated_at, e.added, e.blocked)
+        IS DISTINCT FROM (f.joined, f.departed, f.restated_at, f.added, f.blocked)
     ORDER BY 2 LIMIT 100
 )

@@ -42,7 +42,7 @@ BEGIN
             stands.override
     ), changed AS MATERIALIZED (
         -- An event begins at most one interval, and no event began at most one of a key.
-        SELECT w.row_id, w.valid_from AS old_from, w.effect AS old_effect, w.is_member AS was_member, n.*
+        SELECT w.row_id, w.valid_from AS old_from, w.effect AS old_effect, w.is_member AS was_member, w.override AS old_override, n.*
         FROM was AS w
         FULL JOIN is_now AS n
             ON coalesce(w.lane_id, 0) = coalesce(n.lane_id, 0) AND coalesce(w.kafka_offset, 0) = coalesce(n.kafka_offset, 0)
@@ -59,26 +59,31 @@ BEGIN
     ), taken AS (
         DELETE FROM projections.past_interval AS i USING changed AS c WHERE i.slot = wanted_slot AND i.ctid = c.row_id
     )
-    INSERT INTO projections.size_daily AS d (slot, segment_key, day, lane_id, joined, departed, restated_at)
+    INSERT INTO projections.size_daily AS d (slot, segment_key, day, lane_id, joined, departed, restated_at, added, blocked)
     SELECT wanted_slot, wanted_segment_key, (f.at AT TIME ZONE 'UTC')::date, first_lane_id, sum(f.joined), sum(f.departed),
-        max(f.restated_at)
+        max(f.restated_at), sum(f.added), sum(f.blocked)
     FROM (
         SELECT c.valid_from AS at, c.is_member::integer AS joined, (NOT c.is_member)::integer AS departed,
-            NULL::timestamptz AS restated_at
+            NULL::timestamptz AS restated_at, (c.is_member AND c.override = 1)::integer AS added,
+            (NOT c.is_member AND c.override = 2)::integer AS blocked
         FROM changed AS c WHERE c.effect & 1 <> 0
         UNION ALL
-        SELECT c.old_from, -c.was_member::integer, -(NOT c.was_member)::integer, NULL
+        SELECT c.old_from, -c.was_member::integer, -(NOT c.was_member)::integer, NULL,
+            -(c.was_member AND c.old_override = 1)::integer, -(NOT c.was_member AND c.old_override = 2)::integer
         FROM changed AS c WHERE c.old_effect & 1 <> 0
         UNION ALL
-        SELECT n.at, 0, 0, n.recorded_at FROM unnest(new_times, new_records) AS n (at, recorded_at)
+        SELECT n.at, 0, 0, n.recorded_at, 0, 0 FROM unnest(new_times, new_records) AS n (at, recorded_at)
     ) AS f
     GROUP BY 3
-    HAVING sum(f.joined) <> 0 OR sum(f.departed) <> 0 OR max(f.restated_at) IS NOT NULL
+    HAVING sum(f.joined) <> 0 OR sum(f.departed) <> 0 OR max(f.restated_at) IS NOT NULL OR sum(f.added) <> 0
+        OR sum(f.blocked) <> 0
     ORDER BY 3
     ON CONFLICT (slot, segment_key, day, lane_id) DO UPDATE SET
         joined = d.joined + excluded.joined,
         departed = d.departed + excluded.departed,
-        restated_at = greatest(d.restated_at, excluded.restated_at);
+        restated_at = greatest(d.restated_at, excluded.restated_at),
+        added = d.added + excluded.added,
+        blocked = d.blocked + excluded.blocked;
 
     PERFORM projections.set_codes(wanted_slot, b.lane_id, b.block, b.places, b.codes)
     FROM (

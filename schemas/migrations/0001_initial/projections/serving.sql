@@ -50,7 +50,7 @@ FROM projections.size AS t
 WHERE t.slot = (SELECT s.slot FROM projections.serving AS s);
 
 CREATE VIEW projections.serving_size_daily AS
-SELECT t.segment_key, t.day, t.lane_id, t.joined, t.departed, t.restated_at
+SELECT t.segment_key, t.day, t.lane_id, t.joined, t.departed, t.restated_at, t.added, t.blocked
 FROM projections.size_daily AS t
 WHERE t.slot = (SELECT s.slot FROM projections.serving AS s);
 

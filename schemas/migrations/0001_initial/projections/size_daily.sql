@@ -7,6 +7,9 @@ CREATE TABLE projections.size_daily (
     joined bigint NOT NULL,
     departed bigint NOT NULL,
     restated_at timestamptz,
+    -- Those who joined by an add and left by a block. The others did by enter and leave.
+    added bigint NOT NULL,
+    blocked bigint NOT NULL,
     CONSTRAINT size_daily_pkey PRIMARY KEY (slot, segment_key, day, lane_id)
 ) PARTITION BY LIST (slot);
 CREATE TABLE projections.size_daily_0 PARTITION OF projections.size_daily FOR VALUES IN (0) WITH (fillfactor = 75);

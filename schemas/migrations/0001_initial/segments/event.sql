@@ -29,6 +29,9 @@ CREATE INDEX event_reference ON segments.event (reference_id);
 -- For the views by network, whose references have this collation. A segment belongs to one network, so an index look-up
 -- finds only its rows.
 CREATE INDEX event_reference_of_segment ON segments.event (segment_key, reference_id COLLATE "POSIX");
+-- What came after its day was over, for the question why a day moved. Equal recorded_at share one entry of the index.
+CREATE INDEX event_late ON segments.event (segment_key, recorded_at)
+WHERE (recorded_at AT TIME ZONE 'UTC')::date > (status_change_timestamp AT TIME ZONE 'UTC')::date;
 CREATE TRIGGER event_is_immutable BEFORE UPDATE ON segments.event FOR EACH ROW
 EXECUTE FUNCTION segments.refuse_all_but_erasure('{user_sent,description,metadata}');
 CREATE TRIGGER event_is_never_deleted BEFORE DELETE ON segments.event
