@@ -42,9 +42,10 @@ def read_full_export(root: Path) -> FullExport:
     if not manifest.get("full"):
         raise ManifestError(f"({root} was made without --full, and has not what an import needs.)")
     ours = migrations()[-1].number
-    if manifest["schema"] != ours:
+    made_by = manifest.get("schema", "before 0.1.0")
+    if made_by != ours:
         raise ManifestError(
-            f"({root} has tables of migration {manifest['schema']}, by Segments {manifest['service_version']}, and this"
+            f"({root} has tables of migration {made_by}, by Segments {manifest['service_version']}, and this"
             f" program has those of {ours}. Import it with that version, then update.)"
         )
     tables = manifest["tables"]

@@ -14,9 +14,7 @@ from segments.cli.row_bar import row_bar
 
 
 @command(name="import-log")
-@click.argument(
-    "folder", metavar="EXPORT", type=click.Path(file_okay=False, exists=True, path_type=Path)
-)
+@click.argument("folder", metavar="EXPORT", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Check the export and the database; load nothing.")
 async def import_log(*, folder: Path, dry_run: bool, as_json: bool) -> None:
     """Load the log of an export into an empty database, and rebuild the views.
