@@ -1,4 +1,4 @@
-"""Export to Parquet beside COPY out of the same rows; the fold of it by DuckDB and Spark beside the rebuild."""
+"""Export to Parquet beside COPY out of the same rows; a full one and its import; the fold by DuckDB and Spark."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import importlib.util
 import os
 import tempfile
 import time
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 from benchmarks.figure import Figure, Sample
 from benchmarks.filling import FILLED, Filling, fill
@@ -20,19 +23,26 @@ from projections.export.copying import SECONDS
 from projections.export.tables import SQL
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from benchmarks.world import Place, World
 
 EXPORT = "export to Parquet, 1M events with history and states"
 MEMORY = "memory of an export"
+FULL = "memory of a full export"
+IMPORT = "import of a full export, 1M events, with the rebuild"
 DUCKDB = "the fold of an export by DuckDB, 1M events over 100k keys"
 SPARK = "the fold of an export by Spark, {} local core(s)"
 EVENTS = 1_000_000
 _COPY = "COPY of the same rows out into a pipe"
 _REBUILD = "segments rebuild of the same log"
 _IN_DUCKDB = "DuckDB"
+_MEMORY = "memory, MiB"
 FIGURES = (
     Figure(EXPORT, "≥ 0.3 of COPY out", "rows/s", lambda value, limits: value >= 0.3 * limits[_COPY]),
     Figure(MEMORY, "≤ 200 MiB", "MiB", lambda value, _: value <= 200),
+    Figure(FULL, "≤ 200 MiB", "MiB", lambda value, _: value <= 200),
+    Figure(IMPORT, "memory ≤ 200 MiB", "events/s", lambda _value, limits: limits[_MEMORY] <= 200),
     Figure(DUCKDB, "none", "events/s", lambda _value, _limits: True),
     *(Figure(SPARK.format(cores), "none", "events/s", lambda _value, _limits: True) for cores in (1, 2)),
 )  # fmt: skip
@@ -59,7 +69,13 @@ async def measure(place: Place) -> list[Sample]:
                 world, "fold", str(root / "export"), "--to", str(root / "duckdb")
             )
             by_duckdb = count / (seconds - starting)
-            samples.append(Sample(DUCKDB, by_duckdb, limits, {"memory, MiB": most / 2**20}))
+            samples.append(Sample(DUCKDB, by_duckdb, limits, {_MEMORY: most / 2**20}))
+            _, most = await _measured(world, "export", "--full", "--to", str(root / "full"))
+            samples.append(Sample(FULL, most / 2**20))
+            async with _copy_of(world) as copy:
+                seconds, most = await _measured(copy, "import-log", str(root / "full"))
+            imported = count / (seconds - starting)
+            samples.append(Sample(IMPORT, imported, limits, {_MEMORY: most / 2**20}))
             for cores in (1, 2) if importlib.util.find_spec("pyspark") else ():
                 seconds, _ = await _measured(
                     world, "fold", str(root / "export"), "--to", str(root / f"spark{cores}"),
@@ -68,6 +84,20 @@ async def measure(place: Place) -> list[Sample]:
                 beside = limits | {_IN_DUCKDB: by_duckdb}
                 samples.append(Sample(SPARK.format(cores), count / (seconds - starting), beside))
         return samples
+
+
+@asynccontextmanager
+async def _copy_of(world: World) -> AsyncIterator[World]:
+    """Create another database in the state in which `segments setup` leaves it; remove it afterwards."""
+    name = f"{world.settings.topic_prefix}_copy"
+    url = urlunsplit(urlsplit(world.url)._replace(path=f"/{name}"))
+    await world.owner.execute(f"CREATE DATABASE {name}")
+    try:
+        copy = replace(world, url=url)
+        await run_command(copy, "setup", "--no-topics")
+        yield copy
+    finally:
+        await world.owner.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 async def _copy_out(world: World) -> tuple[int, float]:

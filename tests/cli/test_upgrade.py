@@ -15,6 +15,7 @@ from stack.ports import free_port
 from tests.docs.generated import ROOT
 from tests.support.database import connected, folded, make_segments, rows, sound
 from tests.support.kafka import NewRecord, publish
+from tests.support.posting import post_until_sent
 from tests.support.roles import command_line, processes
 from tests.support.template import settings_on
 from tests.support.topics import members
@@ -112,7 +113,8 @@ async def test_both_versions_work_side_by_side_and_the_old_one_goes_on_alone(
         ) as client:
             for port in apis:
                 users.append(f"{label}-{port}")
-                response = await client.post(
+                response = await post_until_sent(
+                    client,
                     f"http://127.0.0.1:{port}/networks/n/segments",
                     json={"user": users[-1], "segment_id": 1, "user_status": "add"},
                 )

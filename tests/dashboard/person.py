@@ -60,6 +60,12 @@ class Person:
             for node in found["nodes"]
         ]
 
+    async def open_details(self) -> None:
+        """Open everything that can be opened."""
+        await self.page.evaluate(
+            "for (const one of document.querySelectorAll('details')) one.open = true"
+        )
+
     async def is_scrolled_sideways(self) -> bool:
         """Whether the page is wider than its window."""
         wide: bool = await self.page.evaluate(

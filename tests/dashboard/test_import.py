@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -377,6 +378,29 @@ async def test_an_undo_waits_for_every_command(idle_api: Api) -> None:
         assert unsent.headers["location"].endswith(path)
         await send(visitor, path)
         assert "not applied yet" in (await visitor.post(f"{path}/undo")).text
+
+
+async def test_a_line_that_was_sent_twice_is_undone(api: Api) -> None:
+    """Its noted position is then that of the duplicate."""
+    at = int(time.time()) - 60
+    async with visiting(api) as visitor:
+        heading = "user,segment_id,user_status,status_change_timestamp,reference_id\n"
+        path = await upload(visitor, f"{heading}a,1,add,{at},r\n")
+        await send(visitor, path)
+        again = NewRecord(
+            user="a", segment_id=1, user_status="add", status_change_timestamp=at, reference_id="r"
+        )
+        await publish(api.settings, [again])
+        await folded(api.settings)
+        async with connected(api.settings) as connection:
+            noted = await connection.execute(
+                "UPDATE segments.import_line AS i SET partition = l.partition, kafka_offset = d.kafka_offset"
+                " FROM segments.duplicate AS d INNER JOIN segments.lane AS l ON d.lane_id = l.lane_id"
+            )
+        assert noted == "UPDATE 1"
+        plan = (await visitor.post(f"{path}/undo")).headers["location"]
+        text = (await visitor.get(plan.removeprefix("/admin/networks/n/"))).text
+        assert figures(text)["To put back"] == 1
 
 
 async def test_an_import_that_changed_nothing_has_no_undo(api: Api) -> None:

@@ -36,7 +36,7 @@ async def test_no_more_columns_are_to_be_matched_than_a_form_can_have(idle_api: 
         for text, offered in (
             (heading(most), most), (heading(most + 1), 0), ("a," * 10_000 + "a\n", 1), ("a,b\n" * 2, 2),
         ):  # fmt: skip
-            path = await upload(visitor, text)
+            path = await upload(visitor, text, segment_id="1", user_status="add")
             page = (await visitor.get(path)).text
             assert page.count("<select") == offered
             assert ("are not fields of a command" in page) == (offered == 0)

@@ -18,6 +18,7 @@ from service.registry.api_keys import Scope, create_key
 from stack.ports import free_port
 from tests.http.client import command_body
 from tests.support.database import connected, rows
+from tests.support.posting import post_until_sent
 from tests.support.roles import Process, processes
 from tests.support.waiting import PATIENCE, holds
 
@@ -98,7 +99,8 @@ async def test_a_trace_goes_from_post_through_kafka_to_the_append_and_the_fold(
 async def post(settings: Settings, api: Process, key: str) -> None:
     assert api.running
     async with httpx.AsyncClient(timeout=PATIENCE) as client:
-        response = await client.post(
+        response = await post_until_sent(
+            client,
             f"http://127.0.0.1:{settings.http_port}/networks/n/segments",
             content=json.dumps(command_body()),
             headers={"Authorization": f"Bearer {key}", "traceparent": f"00-{TRACE}-{PARENT}-01"},

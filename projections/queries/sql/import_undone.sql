@@ -1,14 +1,17 @@
 -- What would put the users of an import back: per user and segment the state now, that before the first command of the import,
--- whether another add, block, reset or expiry came since, and what automation said last since, if anything. Only events below the
+-- whether another add, block or reset came since, and what automation said last since, if anything. Only events below the
 -- checkpoints are read. OFFSET 0 forces the fold of each key alone.
 -- Parameters: $1 network_id, $2 import_id.
 WITH sent AS MATERIALIZED (
-    SELECT e.segment_key, e.person_id, e.lane_id, e.kafka_offset
+    -- A line that was sent twice has the position of its duplicate. The events of an earlier upload of the file are not its own.
+    SELECT DISTINCT e.segment_key, e.person_id, e.lane_id, e.kafka_offset
     FROM segments.import AS m
     INNER JOIN segments.import_line AS i ON m.import_id = i.import_id
     INNER JOIN segments.lane AS l ON i.topic = l.topic AND i.partition = l.partition AND i.epoch = l.epoch
-    INNER JOIN segments.event AS e ON l.lane_id = e.lane_id AND i.kafka_offset = e.kafka_offset
-    WHERE m.network_id = $1 AND m.import_id = $2
+    LEFT JOIN segments.duplicate AS d ON l.lane_id = d.lane_id AND i.kafka_offset = d.kafka_offset
+    INNER JOIN segments.event AS e
+        ON coalesce(d.of_lane_id, l.lane_id) = e.lane_id AND coalesce(d.of_offset, i.kafka_offset) = e.kafka_offset
+    WHERE m.network_id = $1 AND m.import_id = $2 AND e.recorded_at >= m.created_at
 ), walked AS (
     SELECT
         h.segment_key, h.person_id, h.place, h.user_status, h.state,
@@ -28,7 +31,7 @@ WITH sent AS MATERIALIZED (
         w.segment_key, w.person_id,
         (array_agg(w.state ORDER BY w.place DESC))[1] AS now,
         (array_agg(w.before ORDER BY w.place) FILTER (WHERE w.is_sent))[1] AS before,
-        bool_or(NOT w.is_sent AND w.place > w.first_place AND segments.status_word(w.user_status) NOT IN ('enter', 'leave'))
+        bool_or(NOT w.is_sent AND w.place > w.first_place AND segments.status_word(w.user_status) NOT IN ('enter', 'leave', 'expire'))
             AS is_changed_since,
         (array_agg(segments.status_word(w.user_status) = 'enter' ORDER BY w.place DESC) FILTER (
             WHERE w.place > w.first_place AND segments.status_word(w.user_status) IN ('enter', 'leave')

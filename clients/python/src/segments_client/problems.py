@@ -11,7 +11,8 @@ from segments_client.models import Problem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-RETRIED = frozenset({408, 429, 503})
+# 502 and 504 are from a proxy in between.
+RETRIED = frozenset({408, 429, 502, 503, 504})
 
 
 class ProblemError(Exception):
