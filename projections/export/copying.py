@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 SECONDS = 24 * 3600
 # Of text that is parsed at once.
-_CHUNK_BYTES = 4 * 1024 * 1024
+_CHUNK_BYTES = 1024 * 1024
 TIME = pa.timestamp("us", "UTC")
 _TYPES = {
     "bool": pa.bool_(),
@@ -29,6 +30,12 @@ _TYPES = {
     "timestamptz": TIME,
 }
 """Type in Postgres → type in Arrow. Any other is text, as Postgres prints it: uuid, jsonb, arrays."""
+
+
+def return_memory() -> None:
+    """Let Arrow use the pool that keeps the least of what it freed: some 20 MiB less than the default one."""
+    with suppress(NotImplementedError):  # not built for every system
+        pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
 async def schema_of(

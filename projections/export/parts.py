@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from projections.export.journal import File, Folder
 
 # Of rows in memory, which are a file of about a fifth of that.
-_PART_BYTES = 24 * 1024 * 1024
+_PART_BYTES = 12 * 1024 * 1024
 # As Hive names the partition of null.
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 
@@ -60,6 +60,7 @@ class Parts:
             path = f"{self._path}/{partition}part-{self._name}-{self._written:03}.parquet"
             self.files.append(self._folder.write(path, of_it, personal=self._personal))
         self._written += 1
+        pa.default_memory_pool().release_unused()
         self._report(len(rows))
 
     def _partitions(self, rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:

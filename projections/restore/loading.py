@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-_ROWS = 4096
+_ROWS = 2048
 # Of a piece that is written as text at once.
-_PIECE_BYTES = 1024 * 1024
+_PIECE_BYTES = 512 * 1024
 _FORMAT = csv.WriteOptions(include_header=False)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from projections.export.copying import return_memory
 from projections.export.exporter import Exporter, Request
 from projections.export.journal import Folder
 from segments.cli.command import command, load_settings, network_callback
@@ -41,6 +42,7 @@ async def export(
         raise WrongUseError(
             "--full can't be combined with --network or --since: a restore needs the whole log."
         )
+    return_memory()
     settings = load_settings()
     request = Request(network, since, full)
     with Folder(folder, {"network": network, "since": since, "full": full}) as target:

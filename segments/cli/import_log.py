@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import pyarrow as pa
 
+from projections.export.copying import return_memory
 from projections.restore.restore import load_log, restore
 from segments.cli.command import command, load_settings
 from segments.cli.output import counted, print_json
@@ -22,8 +22,7 @@ async def import_log(*, folder: Path, dry_run: bool, as_json: bool) -> None:
     EXPORT is a folder that `export --full` wrote. The database is one that `setup` made and no process has used yet.
     All of the log is loaded, or nothing.
     """
-    # Arrow's own pool keeps what it freed, some 20 MiB.
-    pa.set_memory_pool(pa.system_memory_pool())
+    return_memory()
     with row_bar(hidden=as_json) as bar:
         if dry_run:
             export = await load_log(load_settings(), folder, bar, dry_run=True)
